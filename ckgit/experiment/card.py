@@ -1,0 +1,69 @@
+"""The model card: what scaffolding must know of a model without its weights."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ckgit.experiment.design import Frozen, Sha256
+from ckgit.experiment.names import Name
+
+Family = Literal["llama", "qwen2", "mistral", "gemma", "phi3"]
+FAMILIES: tuple[Family, ...] = ("llama", "qwen2", "mistral", "gemma", "phi3")
+
+
+class FileDigest(Frozen):
+    """One file of the model folder."""
+
+    sha256: Sha256
+    bytes: int
+
+
+class RopeScaling(Frozen):
+    """Llama 3.1's RoPE scaling; only `factor` can be set in torchtune's builders."""
+
+    rope_type: str
+    factor: float
+
+
+class Architecture(Frozen):
+    """Sizes, as the Hugging Face config.json gives them."""
+
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    head_dim: int
+    max_position_embeddings: int
+    rms_norm_eps: float
+    rope_theta: float
+    rope_scaling: RopeScaling | None = None
+    tie_word_embeddings: bool
+    attention_bias: bool = False
+    hidden_act: str = "silu"
+
+
+class Template(Frozen):
+    """The chat template of the model folder."""
+
+    sha256: Sha256
+    uses_date: bool = Field(description="Whether its text depends on today's date.")
+
+
+class ModelCard(Frozen):
+    """`models/NAME.yaml`, written by `ckgit models add`."""
+
+    schema_version: int = 1
+    name: Name
+    family: Family
+    model_type: str = Field(description="model_type of config.json, e.g. llama.")
+    architecture: Architecture
+    parameters: int = Field(description="Number of weights in the checkpoint files.")
+    dtype: str = Field(description="Number format of the stored weights, e.g. float32.")
+    template: Template | None = Field(default=None, description="Absent for a base model without a chat template.")
+    end_of_turn: tuple[int, ...] = Field(description="Token ids that end an answer.")
+    checkpoint_files: tuple[str, ...] = Field(min_length=1, description="Weight files, in order.")
+    files: dict[str, FileDigest] = Field(description="Every file that jobs depend on.")

@@ -1,0 +1,80 @@
+"""The one error a user sees, and the exit codes it can end in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes of the `ckgit` command."""
+
+    DONE = 0
+    USAGE = 2
+    INVALID_DESIGN = 3
+    ILLEGAL_TRANSITION = 4
+    BRANCH_MOVED = 5
+    TOOL_MISSING = 6
+    COMMAND_FAILED = 7
+    EVIDENCE_MISSING = 8
+    IN_FLIGHT = 10
+    JOBS_FAILED = 11
+    BUG = 70
+    UNKNOWN = 75
+    INTERRUPTED = 130
+
+
+class CkgitError(Exception):
+    """What went wrong, where, what state is left, and the next command.
+
+    Args:
+        what: one sentence, without a final full stop.
+        code: the exit code the command ends with.
+        where: file, branch or job it is about; empty when `what` says it.
+        state: what is left, e.g. "nothing was written".
+        next: the next command or action for the user.
+    """
+
+    def __init__(self, what: str, *, code: Exit, where: str = "", state: str = "", next: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.code = code
+        self.where = where
+        self.state = state
+        self.next = next
+
+    def __str__(self) -> str:
+        lines = [f"{self.where}: {self.what}" if self.where else self.what]
+        lines += [f"  state: {self.state}"] if self.state else []
+        lines += [f"  next:  {self.next}"] if self.next else []
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a summary. Lines and columns count from 1; 0 is unknown."""
+
+    line: int
+    column: int
+    message: str
+    path: str = ""  # dotted place in the front matter, e.g. controls.lr
+
+    def at(self, file: str) -> str:
+        """`file:line:column: message`, as editors and compilers write it."""
+        return f"{file}:{self.line}:{self.column}: {self.message}"
+
+
+class DesignError(CkgitError):
+    """Every problem of one design at once."""
+
+    def __init__(self, problems: list[Problem], *, file: str, next: str = "") -> None:
+        self.problems = problems
+        self.file = file
+        text = "\n".join(p.at(file) for p in problems)
+        count = f"{len(problems)} problem" + ("s" if len(problems) != 1 else "")
+        super().__init__(
+            f"{text}\n{count} in the design",
+            code=Exit.INVALID_DESIGN,
+            state="nothing was written",
+            next=next or "mend the lines above, then run the command again",
+        )

@@ -1,0 +1,119 @@
+"""Jobs, their attempts, and the ledger `jobs.json`."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import NamedTuple
+
+from pydantic import Field
+
+from ckgit.experiment.design import Frozen, Resources, Stage
+
+
+class Phase(StrEnum):
+    """Where an attempt stands in the ledger."""
+
+    SUBMITTED = "submitted"  # the intent is committed; the job may or may not have been handed over yet
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class FailureClass(StrEnum):
+    """Why an attempt ended badly."""
+
+    ERROR = "error"  # the tool ended with an error
+    OUT_OF_MEMORY = "out-of-memory"
+    INPUT_CHANGED = "input-changed"  # a file's digest is not what scaffolding saw
+    TOKENS_DIFFER = "tokens-differ"  # training and evaluation would see different tokens
+    OUTPUT_MISSING = "output-missing"  # exit 0, and yet a checkpoint or log is missing, short or unreadable
+    DIVERGED = "diverged"  # loss is not finite
+    LOST = "lost"  # the process is gone and left no status
+    REFUSED = "refused"  # the scheduler did not take it
+    CANCELLED = "cancelled"
+    ENVIRONMENT = "environment"  # a module, program or setup line is missing
+
+
+class Job(Frozen):
+    """One script for one run or cell, named by a worker."""
+
+    name: str = Field(description="e.g. rank4/finetune or rank4/eval/capitalization_epoch0; unique in the experiment.")
+    stage: Stage
+    run: str
+    task: str | None = None
+    epoch: int | None = None
+    script: str = Field(description="Path of the script, relative to the work tree.")
+    folder: str = Field(description="Folder its tool log is collected into, relative to the work tree.")
+    resources: Resources
+
+
+class Status(Frozen):
+    """`status.json`, which the job itself writes as its last act."""
+
+    token: str
+    job_id: str
+    exit_code: int
+    started: str = Field(description="ISO 8601, UTC.")
+    ended: str = Field(description="ISO 8601, UTC.")
+    host: str
+
+
+class Attempt(Frozen):
+    """One try at a job."""
+
+    job: str = Field(description="Name of the job.")
+    stage: Stage
+    number: int = Field(ge=1, description="1 for the first try.")
+    token: str = Field(description="Job name at the scheduler; no other attempt has it.")
+    script_sha256: str
+    phase: Phase
+    submitted: str = Field(description="ISO 8601, UTC: when the intent was committed.")
+    job_id: str | None = None
+    started: str | None = None
+    ended: str | None = None
+    exit_code: int | None = None
+    host: str | None = None
+    failure: FailureClass | None = Field(default=None)
+    reason: str | None = Field(default=None, description="One sentence.")
+    log: str | None = Field(default=None, description="Collected tool log, relative to the lab.")
+
+
+class Ledger(Frozen):
+    """Every attempt of every job of an experiment, and where they ran."""
+
+    schema_version: int = 1
+    cluster: str
+    scheduler: str
+    commit: str = Field(default="", description="Scaffold commit that was exported; empty before the first submission.")
+    work_tree: str = Field(default="", description="Absolute path where jobs run; empty before the first submission.")
+    host: str = Field(default="", description="Host that submitted.")
+    accepted_missing: tuple[str, ...] = Field(default=(), description="Jobs that were passed over by --accept-missing.")
+    attempts: tuple[Attempt, ...] = Field(default=())
+
+    def latest(self, job: str) -> Attempt | None:
+        """The newest attempt of a job, or None when it was never submitted."""
+        tries = [a for a in self.attempts if a.job == job]
+        return tries[-1] if tries else None
+
+    def open(self, stage: Stage | None = None) -> list[Attempt]:
+        """Attempts that are not known to have ended."""
+        return [a for a in self.attempts if a.phase is Phase.SUBMITTED and stage in (None, a.stage)]
+
+    def with_attempts(self, *changed: Attempt) -> Ledger:
+        """A ledger in which attempts are replaced by token, or added."""
+        by_token = {a.token: a for a in (*self.attempts, *changed)}
+        return self.model_copy(update={"attempts": tuple(by_token.values())})
+
+    def dump(self) -> bytes:
+        """The bytes of jobs.json."""
+        return (json.dumps(self.model_dump(mode="json", exclude_none=True), indent=2) + "\n").encode()
+
+
+class Progress(NamedTuple):
+    """How far a running job is, as its log tells."""
+
+    step: int
+    steps: int
+    loss: float | None = None
+    note: str = ""

@@ -1,0 +1,129 @@
+"""What a worker and a scheduler are, for those who write one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from ckgit.experiment.card import ModelCard
+from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.design import Resources, Stage, Summary
+from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
+from ckgit.experiment.plan import Plan
+from ckgit.experiment.results import CellResult, TrainingResult
+
+
+class Context(NamedTuple):
+    """All that scaffolding may depend on. Paths in it are relative to the lab (and to a work tree, which mirrors it)."""
+
+    summary: Summary
+    plan: Plan
+    cards: Mapping[str, ModelCard]
+    cluster: Cluster
+    cluster_name: str
+    version: str
+    sources: Mapping[str, bytes]  # task files and data files that the design names, by path; data only where the lab holds it
+
+    @property
+    def folder(self) -> str:
+        """The experiment's folder, e.g. `experiments/cap_lora`."""
+        return f"experiments/{self.summary.experiment.name}"
+
+    def run_folder(self, run: str) -> str:
+        """A run's folder, e.g. `experiments/cap_lora/rank8_lr1e-5`."""
+        return f"{self.folder}/{run}"
+
+
+class Evidence(NamedTuple):
+    """What a finished job left. `result` is None exactly when there are reasons against it."""
+
+    result: TrainingResult | CellResult | None
+    reasons: Sequence[str]  # why it does not count; empty when it does
+    failure: FailureClass | None
+    files: Mapping[str, bytes]  # to be committed, by path relative to the lab
+
+
+class Worker(Protocol):
+    """One tool: renders files, names jobs, reads what they left. It never submits, polls or commits."""
+
+    tool: str  # as the design's `tools` names it, e.g. inspect-ai
+    label: str  # in worker names and log files: scaffold-LABEL, run-LABEL
+    stage: Stage
+    reads: str  # for `ckgit worker`: what it reads, in a few words
+    writes: str  # and what it writes
+
+    def check(self, context: Context) -> Sequence[str]:
+        """What makes scaffolding impossible, one sentence each; empty when nothing does. Pure; executes nothing."""
+
+    def scaffold(self, context: Context, run: str | None = None) -> Mapping[str, bytes]:
+        """Every file for the jobs, by path relative to the lab; of one run where it is given. Pure."""
+
+    def jobs(self, context: Context) -> Sequence[Job]:
+        """The jobs, in the order in which they should start."""
+
+    def ready(self, context: Context, job: Job, work: Path) -> Sequence[str]:
+        """Why a job cannot start yet in work tree `work`; empty when it can."""
+
+    def evidence(self, context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:
+        """Judge a job whose status file says that it ended, whatever its exit code. Reads the work tree only."""
+
+    def result(self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> TrainingResult | CellResult | None:
+        """Read a result again from the committed `files` of its evidence; None when they are not there.
+
+        Raises:
+            ValueError: they are there and cannot be read, or contradict each other.
+        """
+
+    def progress(self, context: Context, job: Job, work: Path, log_tail: str) -> Progress | None:
+        """How far a running job is; None when its log does not tell yet."""
+
+    def explain(self, log_tail: str, exit_code: int | None) -> tuple[FailureClass, str]:
+        """Class of a failure and one sentence on it, from the end of the job's log."""
+
+
+class Submission(NamedTuple):
+    """What a scheduler is handed."""
+
+    token: str
+    script: str  # relative to the work tree, which is the job's working directory
+    output: str  # file for what the job prints, relative to the work tree
+    resources: Resources
+
+
+class Seen(StrEnum):
+    """What a scheduler knows of a token."""
+
+    UNSEEN = "unseen"  # certainly never accepted: it may be handed over
+    QUEUED = "queued"
+    RUNNING = "running"
+    GONE = "gone"  # it was accepted and is no longer there; the status file tells how it ended, if there is one
+    UNKNOWN = "unknown"  # nothing can be said now: wait
+
+
+class Sighting(NamedTuple):
+    """One answer to a poll."""
+
+    seen: Seen
+    job_id: str | None = None
+    detail: str = ""  # e.g. the scheduler's reason for waiting
+
+
+class Scheduler(Protocol):
+    """Runs scripts. Folders are work trees; `.ckgit/jobs/TOKEN/` in them holds a job's claim, status and output."""
+
+    name: str
+
+    def submit(self, cluster: Cluster, work: Path, submission: Submission) -> Sighting:
+        """Hand one job over. The answer is QUEUED, or UNKNOWN when it cannot be told whether it was accepted.
+
+        Raises:
+            CkgitError: refused, with the scheduler's words (exit code COMMAND_FAILED).
+        """
+
+    def poll(self, cluster: Cluster, work: Path, tokens: Sequence[str]) -> Mapping[str, Sighting]:
+        """What is known of each token, in one query for all of them."""
+
+    def cancel(self, cluster: Cluster, work: Path, tokens: Sequence[str]) -> None:
+        """Ask for the end of these jobs. A token that is unseen or gone is no error."""

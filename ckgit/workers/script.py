@@ -1,0 +1,125 @@
+"""The job script that all workers render: claim, inputs, commands, status.
+
+It runs at the top of a work tree, under any scheduler or by hand. The protocol (an attempt is executed once, and the
+job itself says how it ended) needs bash and coreutils only, so that it holds even where Python is broken.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.design import Resources
+
+INPUTS_CHANGED = 65  # EX_DATAERR of sysexits.h
+PROGRAM_MISSING = 69  # EX_UNAVAILABLE
+
+_SCRIPT = """\
+#!/bin/bash
+{directives}
+# {title}
+# By hand, from the top of the work tree: bash {script}
+
+# One name, one execution: a second copy of this job ends here.
+token=${{CKGIT_TOKEN:-${{SLURM_JOB_NAME:-by-hand-$$}}}}
+id=${{SLURM_JOB_ID:-$$}}
+job=.ckgit/jobs/$token
+mkdir -p "$job" || exit 1
+if ! mkdir "$job/claim" 2>/dev/null; then
+  echo "ckgit: $token was started before; this copy does nothing"
+  exit 0
+fi
+echo "$id" >"$job/claim/id"
+
+# Whatever happens, the job says how it ended.
+started=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+finish() {{
+  code=$?
+  trap - EXIT
+  printf '{{"token": "%s", "job_id": "%s", "exit_code": %d, "started": "%s", "ended": "%s", "host": "%s"}}\\n' \\
+    "$token" "$id" "$code" "$started" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$(uname -n)" >"$job/status.part" &&
+    mv "$job/status.part" "$job/status.json"
+  exit "$code"
+}}
+trap finish EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+set -euo pipefail
+{environment}
+for program in {programs}; do
+  command -v "$program" >/dev/null || {{ echo "ckgit: $program is not on PATH: install ckgit[run], or add setup lines to the cluster profile"; exit {missing}; }}
+done
+
+# The files that this job depends on are those that were scaffolded.
+sha256sum --check --quiet --strict - <<'INPUTS' || {{ echo "ckgit: an input is missing or has changed since it was scaffolded"; exit {changed}; }}
+{inputs}
+INPUTS
+
+{commands}
+"""
+
+
+def job_script(
+    *,
+    title: str,
+    script: str,
+    resources: Resources,
+    cluster: Cluster,
+    inputs: Mapping[str, str],
+    programs: Sequence[str],
+    commands: Sequence[Sequence[str]],
+) -> bytes:
+    """The bytes of a job script.
+
+    Args:
+        title: one line on what the job is.
+        script: its own path, relative to the work tree.
+        resources: becomes #SBATCH lines, which other schedulers read or ignore.
+        cluster: its set-up lines run first.
+        inputs: SHA-256 in hexadecimal of every file the job depends on, by path relative to the work tree.
+        programs: must be on PATH.
+        commands: argument lists, run one after the other until one fails.
+    """
+    threads = resources.cpus_per_task or 1
+    environment = [
+        *cluster.setup,
+        f"export OMP_NUM_THREADS={threads} TOKENIZERS_PARALLELISM=false",
+        "export HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_DATASETS_OFFLINE=1",
+        "export PYTHONUNBUFFERED=1 PYTHONHASHSEED=0",
+    ]
+    return _SCRIPT.format(
+        directives="\n".join(directives(resources)),
+        title=title,
+        script=shlex.quote(script),
+        environment="\n".join(environment),
+        programs=" ".join(map(shlex.quote, programs)),
+        missing=PROGRAM_MISSING,
+        changed=INPUTS_CHANGED,
+        inputs="\n".join(f"{digest}  {path}" for path, digest in sorted(inputs.items())),
+        commands="\n".join(" \\\n  ".join(_words(command)) for command in commands),
+    ).encode()
+
+
+def directives(resources: Resources) -> list[str]:
+    """#SBATCH lines; their values come from patterns that hold no white space and no quote."""
+    lines = ["#SBATCH --nodes=1", "#SBATCH --ntasks=1"]
+    lines += [f"#SBATCH --cpus-per-task={resources.cpus_per_task or 1}"]
+    lines += [f"#SBATCH --time={resources.time}"] if resources.time else []
+    lines += [f"#SBATCH --mem={resources.mem}"] if resources.mem else []
+    lines += [f"#SBATCH --gpus={resources.gpus}"] if resources.gpus else []
+    return lines
+
+
+def _words(command: Sequence[str]) -> list[str]:
+    """Quoted words, an option and its value on one line of the script."""
+    lines: list[str] = []
+    for word in map(shlex.quote, command):
+        if lines and lines[-1].startswith("-") and " " not in lines[-1] and not word.startswith("-"):
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    head = 1 + next((i for i, line in enumerate(lines[1:]) if line.startswith("-")), len(lines) - 1)
+    return [" ".join(lines[:head]), *lines[head:]]
