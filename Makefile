@@ -1,0 +1,58 @@
+# make quickstart   see the whole of ckgit work on a tiny model (three minutes after installation)
+# make test         unit, property and integration tests
+# make check        lint, types, layers, schemas and docs
+# make smollm2      the experiment of README.md on SmolLM2-135M-Instruct
+# make bench        what each operation costs, beside its floor
+
+# The newest Python that works; `make quickstart PYTHON=/path/to/python` takes another.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: quickstart smollm2 test check docs bench clean
+
+quickstart: $(VENV)/.run
+	$(BIN)/ckgit quickstart quickstart-lab
+
+smollm2: $(VENV)/.smollm2
+	$(BIN)/ckgit quickstart --model smollm2 smollm2-lab
+
+test: $(VENV)/.run $(VENV)/.dev
+	$(BIN)/python -m pytest -q
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m docs.generate --check
+
+docs: $(VENV)/.dev
+	$(BIN)/python -m docs.generate
+
+bench: $(VENV)/.run
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf $(VENV) quickstart-lab smollm2-lab .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# Stamps: each part of the installation is made again when pyproject.toml changes.
+$(VENV)/.made:
+	@test -n "$(PYTHON)" || { echo "ckgit needs Python 3.11 or newer with its venv module; found none. Name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) 'pip>=25.1'
+	touch $@
+
+$(VENV)/.run: $(VENV)/.made pyproject.toml
+	@echo "Installing ckgit[run]: torch, torchtune, inspect-ai and what they need. This takes some minutes the first time."
+	$(PIP) -e '.[run]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.made pyproject.toml
+	$(PIP) -e . --group dev
+	touch $@
+
+$(VENV)/.smollm2: $(VENV)/.run
+	$(PIP) gguf
+	touch $@
