@@ -1,0 +1,36 @@
+"""The JSON schemas of ckgit's files, exported from the models. `schemas/*.json` is held equal to them by a test."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from ckgit.experiment.card import ModelCard
+from ckgit.experiment.cluster import LabConfig
+from ckgit.experiment.design import Design, Frozen, Summary
+from ckgit.experiment.jobs import Ledger, Status
+from ckgit.experiment.results import Results
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+# Schema name to the model and the file that it describes.
+MODELS: Mapping[str, tuple[type[Frozen], str]] = {
+    "design": (Design, "what `ckgit design --from` reads"),
+    "summary": (Summary, "front matter of experiment_summary.md"),
+    "lab": (LabConfig, "ckgit.toml"),
+    "model_card": (ModelCard, "models/NAME.yaml"),
+    "jobs": (Ledger, "jobs.json"),
+    "status": (Status, "status.json, which a job writes as its last act"),
+    "results": (Results, "analysis/results.json"),
+}
+
+
+def schema(name: str) -> bytes:
+    """The JSON schema of that name, as it stands in `schemas/NAME.json`.
+
+    Raises:
+        KeyError: there is none.
+    """
+    model, file = MODELS[name]
+    document = {"$schema": DIALECT, **model.model_json_schema(), "title": file}
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
