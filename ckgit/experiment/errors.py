@@ -24,6 +24,23 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+MEANING: dict[Exit, str] = {
+    Exit.DONE: "done",
+    Exit.USAGE: "the command line is wrong, or this is no lab",
+    Exit.INVALID_DESIGN: "the design is invalid; every problem is listed",
+    Exit.ILLEGAL_TRANSITION: "not a legal step from this state",
+    Exit.BRANCH_MOVED: "someone else moved the branch, or a checkout is in the way",
+    Exit.TOOL_MISSING: "a tool or a part of ckgit is not installed",
+    Exit.COMMAND_FAILED: "an external command failed",
+    Exit.EVIDENCE_MISSING: "what a step needs to see is not there",
+    Exit.IN_FLIGHT: "jobs are in flight; run the command again later",
+    Exit.JOBS_FAILED: "jobs failed; `ckgit why` says how",
+    Exit.BUG: "a bug in ckgit; a report file is written",
+    Exit.UNKNOWN: "nothing can be said now; try again",
+    Exit.INTERRUPTED: "interrupted; jobs that run go on",
+}
+
+
 class CkgitError(Exception):
     """What went wrong, where, what state is left, and the next command.
 
