@@ -1,0 +1,42 @@
+"""Every file of an experiment, for the reference. A test holds the list against an experiment that really ran."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class File(NamedTuple):
+    """One kind of file; `RUN`, `CELL` and `N` in the pattern stand for names."""
+
+    pattern: str
+    step: str
+    text: str
+
+
+FILES = (
+    File("experiment_summary.md", "design", "the design, the state, and tables that each commit renews"),
+    File("design-experiment.log", "design", "what design checked, measured and estimated"),
+    File("scaffold-experiment.log", "scaffold", "what scaffolding did"),
+    File("scaffold-torchtune.log", "scaffold", "what its worker wrote"),
+    File("scaffold-inspect.log", "scaffold", "what its worker wrote"),
+    File("RUN/setup_finetune.yaml", "scaffold", "the run's parameters, each with where its value came from"),
+    File("RUN/finetune.yaml", "scaffold", "torchtune's config, whole"),
+    File("RUN/finetune.slurm", "scaffold", "the training job"),
+    File("RUN/eval/CELL.yaml", "scaffold", "arguments of the task"),
+    File("RUN/eval/CELL.slurm", "scaffold", "the evaluation job"),
+    File("jobs.json", "submit", "the ledger: every attempt of every job"),
+    File("run-experiment.log", "submit", "what was submitted, and how it ended"),
+    File("run-torchtune.log", "train", "what its worker saw"),
+    File("RUN/slurm-N.out", "train", "what the training job printed"),
+    File("RUN/training.log", "train", "loss and learning rate at each step"),
+    File("RUN/tokens.json", "train", "the check that training and evaluation see the same tokens"),
+    File("RUN/checkpoints.json", "train", "manifest of the checkpoints: path, bytes, SHA-256"),
+    File("run-inspect.log", "evaluate", "what its worker saw"),
+    File("RUN/eval/slurm-N.out", "evaluate", "what the evaluation job printed"),
+    File("RUN/eval/logs/CELL.eval", "evaluate", "inspect-ai's log; over the size limit a `.json` with its digest and results"),
+    File("analyze-experiment.log", "analyze", "what was read, and what was left out"),
+    File("analysis/report.md", "analyze", "the report"),
+    File("analysis/results.json", "analyze", "every number of the report, per cell and per sample"),
+    File("analysis/loss.svg", "analyze", "loss curves"),
+    File("analysis/scores.svg", "analyze", "scores by run"),
+)

@@ -1,0 +1,45 @@
+"""Write what the docs take from the code: `python -m docs.generate`, or with `--check` say what has fallen behind."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from ckgit.experiment.lifecycle import diagram
+from ckgit.experiment.schemas import MODELS, schema
+from docs.reference import reference
+
+ROOT = Path(__file__).resolve().parent.parent
+LIFECYCLE = re.compile(r"(?<=<!-- lifecycle -->\n).*?(?=<!-- /lifecycle -->)", re.DOTALL)
+
+
+def generated() -> dict[Path, str]:
+    """Every file that is made from code wholly or in part, with the text it must have."""
+    pages = {ROOT / "docs" / "reference.md": reference()}
+    picture = f"```mermaid\n{diagram()}```\n"
+    for page in (ROOT / "README.md", ROOT / "docs" / "architecture.md"):
+        pages[page] = LIFECYCLE.sub(lambda _: picture, page.read_text())
+    return pages | {ROOT / "schemas" / f"{name}.json": schema(name).decode() for name in MODELS}
+
+
+def stale() -> list[Path]:
+    """Files that are not what the code says."""
+    return [path for path, text in generated().items() if not path.exists() or path.read_text() != text]
+
+
+def main() -> None:
+    """Write the files, or check them."""
+    behind = stale()
+    if "--check" in sys.argv:
+        for path in behind:
+            print(f"{path.relative_to(ROOT)} is not what the code says: run `make docs`", file=sys.stderr)
+        sys.exit(bool(behind))
+    for path, text in generated().items():
+        if path in behind:
+            path.write_text(text)
+            print(f"wrote {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""The text of docs/reference.md, made from the code: commands, exit codes, fields, workers, files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import entry_points
+from typing import Any
+
+import click
+
+from ckgit.cli import cli
+from ckgit.experiment.card import ModelCard
+from ckgit.experiment.cluster import LabConfig
+from ckgit.experiment.design import Design
+from ckgit.experiment.errors import MEANING
+from ckgit.experiment.lifecycle import EDGES, TRAILERS
+from ckgit.experiment.plan import DEFAULTS, EVALUATION_PARAMETERS
+from ckgit.experiment.schemas import MODELS
+from docs.files import FILES
+
+HEAD = """\
+# Reference
+
+Made from the code by `make docs`; a test holds it equal. For a way through it, read the [tutorial](tutorial.md).
+"""
+
+
+def reference() -> str:
+    """The whole page."""
+    return "\n".join([HEAD, *_commands(), *_exit_codes(), *_lifecycle(), *_design(), *_lab(), *_workers(), *_files(), *_schemas()])
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    heads = list(heads)
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    lines += ["| " + " | ".join(_cell(text) for text in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def _commands() -> Iterator[str]:
+    context = click.Context(cli, info_name="ckgit")
+    yield "## Commands\n\nEvery command takes `ckgit -C DIR` to work in another folder.\n"
+    for name in sorted(cli.list_commands(context)):
+        command = cli.get_command(context, name)
+        if command is not None and not command.hidden:
+            yield from _command(command, name, context)
+
+
+def _command(command: click.Command, name: str, parent: click.Context) -> Iterator[str]:
+    context = click.Context(command, info_name=name, parent=parent)
+    usage = " ".join(command.collect_usage_pieces(context))
+    yield f"### {context.command_path}\n\n`{context.command_path} {usage}`\n"
+    if command.help:
+        yield command.help.replace("\b\n", "").strip() + "\n"
+    options = [record for param in command.params if isinstance(param, click.Option) and (record := param.get_help_record(context))]
+    if options:
+        yield _table(["option", ""], [[f"`{flags}`", text] for flags, text in options])
+    if isinstance(command, click.Group):
+        for child in command.list_commands(context):
+            found = command.get_command(context, child)
+            if found is not None:
+                yield from _command(found, child, context)
+
+
+def _exit_codes() -> Iterator[str]:
+    yield "## Exit codes\n"
+    yield _table(["code", "meaning"], [[str(code.value), text] for code, text in MEANING.items()])
+
+
+def _lifecycle() -> Iterator[str]:
+    yield "## States and events\n\nEach row is a legal commit on an experiment's branch.\n"
+    yield _table(["event", "from", "to"], [[edge.event, edge.source or "(new branch)", edge.target] for edge in EDGES])
+    yield f"Trailers of each commit: {', '.join(f'`{t}`' for t in TRAILERS)}.\n"
+
+
+def _design() -> Iterator[str]:
+    yield "## Design\n\nThe front matter of `experiment_summary.md`, without `state` and `recorded`, which ckgit writes.\n"
+    yield from _fields(Design.model_json_schema(), "Top level")
+    yield "### Defaults\n\nWhat a parameter is when neither the run, the controls nor the base recipe say.\n"
+    yield _table(["parameter", "default"], [[f"`{name}`", f"`{_plain(value)}`"] for name, value in DEFAULTS.items()])
+    yield f"A control or eval-only run can differ in {', '.join(f'`{p}`' for p in EVALUATION_PARAMETERS)} only.\n"
+
+
+def _lab() -> Iterator[str]:
+    yield "## ckgit.toml\n"
+    yield from _fields(LabConfig.model_json_schema(), "Top level")
+    yield "## Model card\n\n`models/NAME.yaml`, written by `ckgit models add`.\n"
+    yield from _fields(ModelCard.model_json_schema(), "Top level")
+
+
+def _fields(schema: Mapping[str, Any], title: str) -> Iterator[str]:
+    """A table per model that a schema is made of, outermost first."""
+    yield _model(schema, title)
+    order: list[str] = []
+    _reachable(schema, schema.get("$defs", {}), order)
+    for name in order:
+        definition = schema["$defs"][name]
+        if "properties" in definition:
+            yield _model(definition, name)
+
+
+def _reachable(node: Any, definitions: Mapping[str, Any], order: list[str]) -> None:
+    """Names of definitions in the order in which a reader meets them."""
+    if isinstance(node, list):
+        for item in node:
+            _reachable(item, definitions, order)
+    elif isinstance(node, dict):
+        if (name := node.get("$ref", "").removeprefix("#/$defs/")) and name not in order:
+            order.append(name)
+            _reachable(definitions[name], definitions, order)
+        for key, value in node.items():
+            if key != "$defs":
+                _reachable(value, definitions, order)
+
+
+def _model(schema: Mapping[str, Any], title: str) -> str:
+    required = schema.get("required", ())
+    rows = [
+        [f"`{name}`", _type(field), "required" if name in required else _default(field), field.get("description", "")]
+        for name, field in schema["properties"].items()
+    ]
+    text = "" if title == "Top level" else schema.get("description", "") + "\n\n"
+    return f"#### {title}\n\n{text}" + _table(["field", "type", "default", ""], rows)
+
+
+def _type(field: Mapping[str, Any]) -> str:
+    """A JSON schema's type as a reader says it."""
+    if "$ref" in field:
+        return str(field["$ref"]).removeprefix("#/$defs/")
+    if "anyOf" in field:
+        return " or ".join(dict.fromkeys(_type(one) for one in field["anyOf"] if one.get("type") != "null"))
+    if "enum" in field or "const" in field:
+        return " or ".join(f"`{value}`" for value in field.get("enum", [field.get("const")]))
+    if field.get("type") == "array":
+        return f"list of {_type(field.get('items', {}))}"
+    if field.get("type") == "object":
+        return f"map to {_type(field.get('additionalProperties', {}))}"
+    names = {"string": "text", "integer": "whole number", "boolean": "true or false", None: "anything"}
+    return "date" if field.get("format") == "date" else str(names.get(field.get("type"), field.get("type")))
+
+
+def _default(field: Mapping[str, Any]) -> str:
+    value = field.get("default")
+    return "" if value in (None, "", [], {}) or isinstance(value, dict | list) else f"`{_plain(value)}`"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_plain, value))}]"
+    return '""' if value == "" else str(value)
+
+
+def _workers() -> Iterator[str]:
+    yield "## Workers\n\n`ckgit worker NAME EXPERIMENT` runs one alone.\n"
+    workers = [point.load() for point in sorted(entry_points(group="ckgit.workers"), key=lambda point: point.name)]
+    in_tree = sorted((worker for worker in workers if type(worker).__module__.startswith("ckgit.")), key=lambda worker: worker.label)
+    rows = [[f"`scaffold-{worker.label}`, `run-{worker.label}`", f"`{worker.tool}`", worker.reads, worker.writes] for worker in in_tree]
+    yield _table(["workers", "tool in the design", "reads", "writes"], rows)
+
+
+def _files() -> Iterator[str]:
+    yield "## Files of an experiment\n\nUnder `experiments/NAME/` on branch `exp/NAME`.\n"
+    yield _table(["file", "written by", "what it is"], [[f"`{file.pattern}`", file.step, file.text] for file in FILES])
+
+
+def _schemas() -> Iterator[str]:
+    yield "## JSON schemas\n\n`ckgit schema NAME` prints one; they are committed under `schemas/`.\n"
+    yield _table(["schema", "describes"], [[f"`{name}`", file] for name, (_, file) in MODELS.items()])
