@@ -19,8 +19,8 @@ class Cluster(Frozen):
     models_root: str = Field(default="models", description="Folder that holds a folder for each model card; a relative one lies in the lab.")
     data_root: str = Field(default="", description="Folder of data files that the lab does not hold; empty for none.")
     setup: tuple[str, ...] = Field(default=(), description="Shell lines at the start of each job, e.g. module load.")
-    training: Resources = Field(default=Resources(), description="Defaults of training jobs.")
-    evaluation: Resources = Field(default=Resources(), description="Defaults of evaluation jobs.")
+    training: Resources = Field(default_factory=Resources, description="Defaults of training jobs.")
+    evaluation: Resources = Field(default_factory=Resources, description="Defaults of evaluation jobs.")
     poll_seconds: float = Field(default=1.0, gt=0, description="Time between two looks at the jobs.")
 
 
@@ -32,4 +32,4 @@ class LabConfig(Frozen):
     default_cluster: Name = "local"
     authority: str = Field(default="", description="Remote that decides who owns a submission; empty for none.")
     max_log_bytes: int = Field(default=5_000_000, ge=1, description="A larger log stays in the work tree; its digest is committed.")
-    clusters: dict[Name, Cluster] = Field(default={"local": Cluster()})
+    clusters: dict[Name, Cluster] = Field(default_factory=lambda: {"local": Cluster()})

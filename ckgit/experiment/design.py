@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from ckgit.experiment.data import PLACEHOLDER
 from ckgit.experiment.names import Name
+from ckgit.experiment.state import State as State
 
 SCHEMA_VERSION = 1
 
@@ -25,19 +26,10 @@ class Frozen(BaseModel):
     """Base of all models: unknown keys are errors, values cannot change, and text is never taken for a number.
 
     Documents are validated with `model_validate_json`, whose strict mode knows lists, enums and dates as JSON writes them.
+    Validators are built at first use: most commands need few of the models, and all of them cost 0.15 s.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class State(StrEnum):
-    """Where an experiment stands."""
-
-    DESIGNED = "designed"
-    SCAFFOLDED = "scaffolded"
-    TRAINED = "trained"
-    EVALUATED = "evaluated"
-    ANALYZED = "analyzed"
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class RunType(StrEnum):
@@ -190,15 +182,15 @@ class Compute(Frozen):
     """Resources per stage."""
 
     cluster: Name | None = Field(default=None, description="Cluster profile of ckgit.toml; its default when absent.")
-    training: Resources = Field(default=Resources(), description="Each training job.")
-    evaluation: Resources = Field(default=Resources(), description="Each evaluation job.")
+    training: Resources = Field(default_factory=Resources, description="Each training job.")
+    evaluation: Resources = Field(default_factory=Resources, description="Each evaluation job.")
 
 
 class RunCompute(Frozen):
     """Resources of one run that differ from the experiment's."""
 
-    training: Resources = Resources()
-    evaluation: Resources = Resources()
+    training: Resources = Field(default_factory=Resources)
+    evaluation: Resources = Field(default_factory=Resources)
 
 
 class RunSpec(Frozen):
@@ -206,9 +198,9 @@ class RunSpec(Frozen):
 
     name: Name = Field(description="Name of the run; also its folder.")
     type: RunType = Field(default=RunType.FINE_TUNED, description="fine-tuned, control (base model) or eval-only (a checkpoint that exists).")
-    parameters: Parameters = Field(default=Parameters(), description="What differs from the controls.")
+    parameters: Parameters = Field(default_factory=Parameters, description="What differs from the controls.")
     checkpoint: str | None = Field(default=None, description="eval-only: model card of the checkpoint.")
-    compute: RunCompute = Field(default=RunCompute(), description="What differs from compute.")
+    compute: RunCompute = Field(default_factory=RunCompute, description="What differs from compute.")
 
     @model_validator(mode="after")
     def _checkpoint_belongs_to_eval_only(self) -> Self:
@@ -252,7 +244,7 @@ class TaskSpec(Frozen):
     prompt: Prompt | None = Field(default=None, description="Prompt of this task instead of the run's.")
     system_prompt: str | None = Field(default=None, description="System prompt of this task instead of the run's.")
     scorers: tuple[Scorer, ...] = Field(default=(), description="Scorers of this task instead of evaluation.scorers.")
-    generation: Generation = Field(default=Generation(), description="What differs from evaluation.generation.")
+    generation: Generation = Field(default_factory=Generation, description="What differs from evaluation.generation.")
     args: dict[str, str | bool | int | float] = Field(default={}, description="Further arguments of the task function.")
 
     @property
@@ -281,9 +273,9 @@ class Evaluation(Frozen):
     """What is measured."""
 
     tasks: tuple[TaskSpec, ...] = Field(default=(), description="Tasks.")
-    matrix: tuple[MatrixRow, ...] = Field(default=(MatrixRow(),), min_length=1, description="Which cells there are; every run on every task after the last epoch when absent.")
+    matrix: tuple[MatrixRow, ...] = Field(default_factory=lambda: (MatrixRow(),), min_length=1, description="Which cells there are; every run on every task after the last epoch when absent.")
     scorers: tuple[Scorer, ...] = Field(default=(), description="Scorers of every task; the task's own when absent.")
-    generation: Generation = Field(default=Generation(), description="Generation settings of every task.")
+    generation: Generation = Field(default_factory=Generation, description="Generation settings of every task.")
 
 
 class RecordedData(Frozen):
@@ -310,14 +302,14 @@ class Design(Frozen):
 
     schema_version: int = Field(description=f"Version of this format: {SCHEMA_VERSION}.")
     experiment: About
-    tools: Tools = Tools()
+    tools: Tools = Field(default_factory=Tools)
     models: tuple[Name, ...] = Field(min_length=1, description="Model cards that are used.")
     data: dict[Name, DataSet] = Field(default={}, description="Data sets by name.")
-    controls: Parameters = Field(default=Parameters(), description="What all runs share.")
+    controls: Parameters = Field(default_factory=Parameters, description="What all runs share.")
     variables: dict[str, tuple[Any, ...]] = Field(default={}, description="Parameter to the values that are compared; runs are their product.")
     runs: tuple[RunSpec, ...] = Field(default=(), description="Runs that are written out, beside those that variables make.")
-    evaluation: Evaluation = Evaluation()
-    compute: Compute = Compute()
+    evaluation: Evaluation = Field(default_factory=Evaluation)
+    compute: Compute = Field(default_factory=Compute)
 
     def canonical(self) -> bytes:
         """The design in its canonical form: sorted, compact JSON without what ckgit writes itself."""
@@ -335,4 +327,4 @@ class Summary(Design):
     """The whole front matter: a design, its state, and what design recorded."""
 
     state: State = Field(description="Written by ckgit.")
-    recorded: Recorded = Field(default=Recorded(), description="Written by ckgit.")
+    recorded: Recorded = Field(default_factory=Recorded, description="Written by ckgit.")

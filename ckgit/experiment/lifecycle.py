@@ -8,8 +8,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckgit.experiment.design import State
 from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.state import State
 
 if TYPE_CHECKING:
     from transitions import Machine

@@ -6,9 +6,10 @@ A name becomes a branch, a folder, a job name and a word in a shell script, so o
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator
+if TYPE_CHECKING:
+    from pydantic_core import CoreSchema
 
 MAX_LENGTH = 64
 _ALLOWED = re.compile(r"[A-Za-z0-9._+-]")
@@ -47,4 +48,14 @@ def check_name(text: str) -> str:
     return text
 
 
-Name = Annotated[str, AfterValidator(check_name)]
+class _Checked:
+    """pydantic's AfterValidator on `check_name`, without importing pydantic where only names are checked."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(source: Any, handler: Any) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(check_name, handler(source))
+
+
+Name = Annotated[str, _Checked]

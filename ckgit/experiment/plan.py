@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from ckgit.experiment.design import (
     Frozen,
@@ -86,7 +86,7 @@ class Run(Frozen):
     settings: dict[str, Setting]
     varied: dict[str, str] = {}
     checkpoint: str | None = None
-    compute: RunCompute = RunCompute()
+    compute: RunCompute = Field(default_factory=RunCompute)
 
     def __getitem__(self, parameter: str) -> Any:
         """The value of a parameter, or None when it has none."""
