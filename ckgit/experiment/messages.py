@@ -1,0 +1,220 @@
+"""What is wrong with a document, in plain words instead of a validation library's."""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+Path = tuple[str | int, ...]
+
+# What other tools call our parameters.
+SYNONYMS = {
+    "learning_rate": "lr",
+    "rank": "lora_rank",
+    "r": "lora_rank",
+    "alpha": "lora_alpha",
+    "dropout": "lora_dropout",
+    "target_modules": "lora_attn_modules",
+    "num_epochs": "epochs",
+    "num_train_epochs": "epochs",
+    "n_epochs": "epochs",
+    "warmup_steps": "num_warmup_steps",
+    "per_device_train_batch_size": "batch_size",
+    "train_batch_size": "batch_size",
+    "grad_accum": "gradient_accumulation_steps",
+    "max_grad_norm": "clip_grad_norm",
+    "lr_scheduler_type": "lr_scheduler",
+    "scheduler": "lr_scheduler",
+    "optim": "optimizer",
+    "max_length": "max_seq_len",
+    "max_seq_length": "max_seq_len",
+    "system": "system_prompt",
+    "prompt_template": "prompt",
+    "random_seed": "seed",
+    "gradient_checkpointing": "enable_activation_checkpointing",
+    "torch_dtype": "dtype",
+    "max_new_tokens": "max_tokens",
+    "walltime": "time",
+    "memory": "mem",
+    "cpus": "cpus_per_task",
+    "dataset": "data",
+    "datasets": "data",
+    "task": "tasks",
+    "title": "name",
+}
+# Keys that torchtune's configs know and that do nothing, or something else, in its stock recipes.
+NOT_SUPPORTED = {
+    "dataset_val": "torchtune 0.6.1 ignores it (its recipes have no validation); evaluate after each epoch instead: evaluation.matrix with epochs: all",
+    "run_val_every_n_steps": "torchtune 0.6.1 ignores it (its recipes have no validation); evaluate after each epoch instead: epochs: all",
+    "batch_size_val": "torchtune 0.6.1 ignores it (its recipes have no validation)",
+    "packed": "packing joins rows into one, so rows could not be compared with what evaluation sends",
+    "train_on_input": "the loss is taken on the answer alone, as evaluation measures it",
+    "fsdp_cpu_offload": "it is not supported",
+    "resume_from_checkpoint": "an attempt always starts from the model card, so that a rerun gives the same weights",
+    "save_adapter_weights_only": "evaluation needs the merged weights of each epoch",
+    "output_dir": "ckgit decides it: experiments/NAME/RUN/artifacts",
+    "checkpointer": "ckgit renders it from the model card",
+    "tokenizer": "ckgit renders it from the model card",
+    "_component_": "a design cannot name code; ckgit renders components from the model card",
+}
+_KINDS: dict[type, str] = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "a mapping (key: value)"}
+_EXPECTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "model_type": "a mapping (key: value)",
+    "dict_type": "a mapping (key: value)",
+    "finite_number": "a finite number",
+}
+# Unions have one message, whichever of their members complained.
+_UNIONS = {
+    "epochs": "expected last, all, or a list of epochs counted from 0, e.g. [0, 2]",
+    "runs": "expected all, or a list of run names",
+    "tasks": "expected all, or a list of task names",
+    "args": "expected text, a number, true or false",
+}
+_BOUNDS = {
+    "greater_than": ("gt", "must be greater than"),
+    "greater_than_equal": ("ge", "must be at least"),
+    "less_than": ("lt", "must be less than"),
+    "less_than_equal": ("le", "must be at most"),
+}
+
+
+def findings(error: ValidationError, model: type[BaseModel], document: Any) -> list[tuple[Path, str]]:
+    """One message for each place in the document; the path of a missing key ends in that key."""
+    deepest: dict[Path, list[tuple[Path, str]]] = {}
+    for detail in error.errors(include_url=False):
+        path, union_at = _resolve(detail["loc"], document)
+        message = _union(union_at, document) if union_at == path else _message(detail, path, model, document)
+        deepest.setdefault(path if union_at is None else union_at, []).append((path, message))
+    found = []
+    for group in deepest.values():
+        length = max(len(path) for path, _ in group)
+        found += [item for item in dict.fromkeys(group) if len(item[0]) == length]
+    return found
+
+
+def _resolve(loc: tuple[str | int, ...], document: Any) -> tuple[Path, Path | None]:
+    """The place in the document that a location means, and the place of the union it lies in."""
+    path: list[str | int] = []
+    union: Path | None = None
+    value = document
+    for position, part in enumerate(loc):
+        inside = (isinstance(value, Mapping) and part in value) or (isinstance(value, list) and isinstance(part, int))
+        if inside:
+            value = value[part]
+            path.append(part)
+        elif isinstance(value, Mapping) and position == len(loc) - 1 and part != "[key]" and _is_key(part):
+            path.append(part)
+        elif part != "[key]":
+            union = tuple(path) if union is None else union
+    return tuple(path), union
+
+
+def _is_key(part: str | int) -> bool:
+    return isinstance(part, str) and part.isidentifier() and part not in ("str", "bool", "int", "float")
+
+
+def _union(path: Path, document: Any) -> str:
+    name = next(part for part in reversed(path) if part in _UNIONS)
+    return f"{_UNIONS[str(name)]}; found {shown(_at(document, path))}"
+
+
+def _at(document: Any, path: Path) -> Any:
+    for part in path:
+        document = document[part]
+    return document
+
+
+def _message(detail: ErrorDetails, path: Path, model: type[BaseModel], document: Any) -> str:
+    kind, context, value = detail["type"], detail.get("ctx", {}), detail.get("input")
+    if kind == "missing":
+        return _missing(path, model)
+    if kind == "extra_forbidden":
+        return unknown_key(str(path[-1]), _allowed(model, path[:-1]))
+    if kind == "value_error":
+        return str(context["error"])
+    if kind in ("literal_error", "enum"):
+        return _choice(str(context["expected"]), value)
+    if kind in _BOUNDS:
+        bound, words = _BOUNDS[kind]
+        return f"{words} {context[bound]:g}; found {shown(value)}"
+    if kind in _EXPECTED:
+        return f"expected {_EXPECTED[kind]}; found {shown(value)}" + _hint(kind, value)
+    if kind.startswith("date"):
+        return f"expected a date, YYYY-MM-DD; found {shown(value)}"
+    if kind in ("too_short", "string_too_short"):
+        return "must not be empty"
+    if kind == "string_pattern_mismatch":
+        return f"{shown(value)} does not have the form {context['pattern']}"
+    return detail["msg"]
+
+
+def _hint(kind: str, value: Any) -> str:
+    if kind == "string_type" and isinstance(value, int | float):
+        return f'; quote it if it is text: "{str(value).lower()}"'
+    if kind in ("int_type", "float_type") and isinstance(value, str):
+        return "; a number is written without quotes"
+    return f"; write [{shown(value)}]" if kind == "tuple_type" and isinstance(value, str | int | float) else ""
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it, cut where it is long."""
+    if isinstance(value, list | dict):
+        return _KINDS[type(value)] if value else f"an empty {'list' if isinstance(value, list) else 'mapping'}"
+    text = str(value).lower() if isinstance(value, bool) else "null" if value is None else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _choice(expected: str, value: Any) -> str:
+    choices = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
+    near = difflib.get_close_matches(str(value).lower(), choices, n=1)
+    return f"expected {' or '.join(choices)}; found {shown(value)}" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _missing(path: Path, model: type[BaseModel]) -> str:
+    owner = next(iter(_models(model, path[:-1])), None)
+    field = owner.model_fields.get(str(path[-1])) if owner else None
+    return f"{path[-1]} is missing" + (f": {field.description}" if field and field.description else "")
+
+
+def unknown_key(key: str, allowed: Mapping[str, str]) -> str:
+    """What to say of a key that does not exist, given those that do (each with the place where it belongs, empty for here)."""
+    if key in NOT_SUPPORTED:
+        return f"{key} is not supported: {NOT_SUPPORTED[key]}"
+    known = {name.lower(): name for name in allowed}
+    synonym = SYNONYMS.get(key.lower().replace("-", "_"))
+    near = [synonym] if synonym in allowed else difflib.get_close_matches(key.lower().replace("-", "_"), list(known), n=1, cutoff=0.7)
+    if near:
+        return f"unknown key {key}: did you mean {known[near[0].lower()]}?"
+    return f"unknown key {key} (known here: {', '.join(allowed)})"
+
+
+def _allowed(model: type[BaseModel], path: Path) -> dict[str, str]:
+    return {name: "" for owner in _models(model, path) for name in owner.model_fields}
+
+
+def _models(annotation: Any, path: Path) -> Iterator[type[BaseModel]]:
+    """The models that may stand at a path, found through lists, mappings and unions."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if not path:
+            yield annotation
+        elif field := annotation.model_fields.get(str(path[0])):
+            yield from _models(field.annotation, path[1:])
+        return
+    origin = typing.get_origin(annotation)
+    members = typing.get_args(annotation)
+    rest = path[1:] if origin in (tuple, dict) else path
+    for member in members if path or origin not in (tuple, dict) else ():
+        yield from _models(member, rest)
