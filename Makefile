@@ -14,10 +14,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 .PHONY: quickstart smollm2 test check docs bench clean
 
 quickstart: $(VENV)/.run
-	$(BIN)/ckgit quickstart quickstart-lab
+	$(BIN)/ckgit quickstart --cache .cache quickstart-lab
 
 smollm2: $(VENV)/.smollm2
-	$(BIN)/ckgit quickstart --model smollm2 smollm2-lab
+	$(BIN)/ckgit quickstart --cache .cache --example smollm2 smollm2-lab
 
 test: $(VENV)/.run $(VENV)/.dev
 	$(BIN)/python -m pytest -q

@@ -1,0 +1,25 @@
+"""`ckgit quickstart`: the whole of ckgit on a model that is made here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ckgit.orchestrators.quickstart import EXAMPLES, quickstart
+
+
+@click.command("quickstart")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option("--example", type=click.Choice(list(EXAMPLES)), default="tiny", help="tiny, a Llama made here (the default), or a real model.")
+@click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Folder that keeps the model (default: ~/.cache/ckgit).")
+@click.option("--dry-run", is_flag=True, help="Only show the commands.")
+@click.pass_obj
+def command(here: Path, folder: Path | None, example: str, cache: Path | None, *, dry_run: bool) -> None:
+    """Make a lab and take its first experiment from design to report.
+
+    Each command is shown and run as a user would. FOLDER is made when it is not there; a second start goes on where the first one ended.
+    """
+    chosen = EXAMPLES[example]
+    lab = here / (folder or chosen.folder)
+    quickstart(chosen, lab, here / (cache or Path.home() / ".cache" / "ckgit"), dry_run=dry_run, say=click.echo)
