@@ -1,0 +1,188 @@
+"""The local scheduler: this machine, as many jobs at a time as the cluster profile has slots.
+
+There is no daemon and no queue file. Each job is a process of its own from the start (local_job.py); what is known of it
+lies in `.ckgit/jobs/TOKEN/` of the work tree, and locks that end with their holder decide who runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.worker import Seen, Sighting, Submission
+from ckgit.schedulers import local_job
+
+GRACE = 10.0  # seconds between asking a job to end and ending it
+_ZOMBIE = ("Z", "X")
+
+
+class Process(NamedTuple):
+    """A process for all time: a process id alone is used again. See `local_job.identity`."""
+
+    pid: int
+    start: int
+    boot: str
+    host: str
+
+
+def job_folder(work: Path, token: str) -> Path:
+    """Where a job's claim, status, output and identity are."""
+    return work / ".ckgit" / "jobs" / token
+
+
+def slots_folder(work: Path) -> Path:
+    """The locks that all work trees of one work root share; no lab can have this name."""
+    return work.parents[2] / ".slots"
+
+
+class LocalScheduler(NamedTuple):
+    """Runs jobs as detached processes of this machine (Linux)."""
+
+    name: str = "local"
+
+    def submit(self, cluster: Cluster, work: Path, submission: Submission) -> Sighting:
+        """Start the process that waits for a slot; see `Scheduler.submit`. Twice for one token is the same as once."""
+        command = [sys.executable, "-I", "-S", str(Path(local_job.__file__).resolve())]
+        command += [submission.token, submission.script, submission.output, str(slots_folder(work)), str(cluster.slots)]
+        try:
+            for folder in (job_folder(work, submission.token), slots_folder(work)):
+                folder.mkdir(parents=True, exist_ok=True)
+            answer = _output(command, work)
+        except OSError as error:
+            raise _refused(submission, str(error)) from None
+        words = answer.split()
+        if words[:1] == ["accepted"]:
+            return Sighting(Seen.QUEUED, words[1])
+        if words[:1] == ["present"]:  # another ckgit handed it over between our poll and now
+            return Sighting(Seen.QUEUED)
+        raise _refused(submission, answer.strip().rpartition("\n")[2] or "it ended without a word")
+
+    def poll(self, cluster: Cluster, work: Path, tokens: Sequence[str]) -> Mapping[str, Sighting]:  # noqa: ARG002 - as all schedulers
+        """See `Scheduler.poll`. A work tree that is not there says nothing about its jobs."""
+        if not work.is_dir():
+            return {token: Sighting(Seen.UNKNOWN, detail=f"there is no work tree {work}") for token in tokens}
+        return {token: _sight(job_folder(work, token)) for token in tokens}
+
+    def cancel(self, cluster: Cluster, work: Path, tokens: Sequence[str]) -> None:  # noqa: ARG002 - as all schedulers
+        """See `Scheduler.cancel`. Returns when the processes are gone.
+
+        Raises:
+            CkgitError: a job belongs to another machine, or is not ours to signal.
+        """
+        alive = [process for token in tokens if (process := _mark_cancelled(job_folder(work, token)))]
+        for signal_number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
+            for process in alive:
+                _signal(process, signal_number)
+            alive = _wait_for_end(alive, patience)
+
+
+def _output(command: list[str], work: Path) -> str:
+    """What a program prints, in a session of its own: an interrupt at the terminal must not reach it, not even while it starts."""
+    pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+    done = subprocess.run(command, cwd=work, stdin=nothing, stdout=pipe, stderr=subprocess.STDOUT, start_new_session=True, check=False)
+    return done.stdout.decode(errors="replace")
+
+
+def _refused(submission: Submission, words: str) -> CkgitError:
+    return CkgitError(f"the job could not be started: {words}", code=Exit.COMMAND_FAILED, where=submission.script)
+
+
+def _sight(folder: Path) -> Sighting:
+    """What the files of a job and its process say. The order matters: a job only ever adds files."""
+    try:
+        process = read_process(folder / "local.json")
+        if process is None:
+            # by hand, or the disk lost the identity: started it was, and what started it cannot be found
+            return Sighting(Seen.GONE if (folder / "claim").exists() else Seen.UNSEEN)
+        job_id = str(process.pid)
+        if (folder / "status.json").exists():
+            return Sighting(Seen.GONE, job_id)
+        if process.host != os.uname().nodename:
+            return Sighting(Seen.UNKNOWN, job_id, f"it runs on {process.host}; this is {os.uname().nodename}")
+        if not is_alive(process):
+            return Sighting(Seen.GONE, job_id)
+        return Sighting(Seen.RUNNING, job_id) if (folder / "claim").exists() else Sighting(Seen.QUEUED, job_id, "waits for a slot")
+    except (OSError, ValueError, TypeError) as error:
+        return Sighting(Seen.UNKNOWN, detail=f"{folder.name}: {error}")
+
+
+def read_process(path: Path) -> Process | None:
+    """The process that a job became, or None when there was none yet.
+
+    Raises:
+        OSError, ValueError, TypeError: it is there and cannot be read.
+    """
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return None
+    process = Process(**json.loads(text))
+    if not isinstance(process.pid, int) or process.pid <= 1:
+        raise ValueError(f"{path.name} names process {process.pid!r}")
+    return process
+
+
+def is_alive(process: Process) -> bool:
+    """Whether a process of this machine, or anything that is left of its group, still runs."""
+    if process.boot != local_job.boot_id():
+        return False
+    fields = local_job.stat_fields(process.pid)
+    if fields is not None and local_job.start_ticks(fields) != process.start:
+        return False  # the process id belongs to another one now
+    if fields is not None and fields[0] not in _ZOMBIE:
+        return True
+    return _group_is_alive(process.pid)
+
+
+def _group_is_alive(group: int) -> bool:
+    """The kernel gives no process id away while a group has it; a zombie waits for its parent, not for us."""
+    for entry in Path("/proc").iterdir():
+        fields = local_job.stat_fields(int(entry.name)) if entry.name.isdigit() else None
+        if fields and int(fields[2]) == group and fields[0] not in _ZOMBIE:
+            return True
+    return False
+
+
+def _mark_cancelled(folder: Path) -> Process | None:
+    """Keep a job from starting; its process where one lives."""
+    if not folder.is_dir() or (folder / "status.json").exists():
+        return None
+    (folder / "cancelled").touch()  # before local.json is read: a job that starts now looks for the mark after writing it
+    process = read_process(folder / "local.json")
+    if process and process.host != os.uname().nodename:
+        raise CkgitError(
+            f"job {folder.name} runs on {process.host}; this is {os.uname().nodename}",
+            code=Exit.UNKNOWN,
+            state="it was not signalled",
+            next=f"run the same command on {process.host}",
+        )
+    return process if process and is_alive(process) else None
+
+
+def _signal(process: Process, number: signal.Signals) -> None:
+    try:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+    except PermissionError:
+        raise CkgitError(f"process {process.pid} belongs to another user", code=Exit.COMMAND_FAILED, state="it was not signalled") from None
+
+
+def _wait_for_end(processes: list[Process], seconds: float) -> list[Process]:
+    """Those that are still alive after at most so many seconds."""
+    end = time.monotonic() + seconds
+    while (alive := [process for process in processes if is_alive(process)]) and time.monotonic() < end:
+        time.sleep(0.02)
+    return alive
+
+
+scheduler = LocalScheduler()

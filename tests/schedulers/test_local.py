@@ -1,0 +1,236 @@
+"""The local scheduler with real processes: one execution a token, slots, identity, the end of jobs."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.design import Resources
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.jobs import Status
+from ckgit.experiment.worker import Seen, Submission
+from ckgit.schedulers import local, local_job
+from ckgit.schedulers.local import job_folder, read_process, scheduler
+from ckgit.workers.script import job_script
+
+ONE, TWO = Cluster(slots=1), Cluster(slots=2)
+PATIENCE = 20.0
+SUBMIT = "import os, pickle, signal, sys; from ckgit.schedulers.local import scheduler; scheduler.submit(*pickle.load(sys.stdin.buffer)); "
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "a root" / "lab" / "experiment" / "0123456789ab"
+    folder.mkdir(parents=True)
+    yield folder
+    tokens = [entry.parent.name for entry in folder.glob(".ckgit/jobs/*/output")]
+    scheduler.cancel(ONE, folder, tokens)
+
+
+def submission(work: Path, token: str, command: str) -> Submission:
+    script = f"{token}.slurm"
+    content = job_script(
+        title="a test", script=script, resources=Resources(), cluster=ONE, inputs={}, programs=["sleep"], commands=[["bash", "-c", command]]
+    )
+    # a job without inputs has nothing to check
+    (work / script).write_bytes(content.replace(b"sha256sum --check --quiet --strict -", b"true"))
+    return Submission(token, script, f".ckgit/jobs/{token}/output", Resources())
+
+
+def start(work: Path, token: str, command: str, cluster: Cluster = ONE) -> None:
+    assert scheduler.submit(cluster, work, submission(work, token, command)).seen is Seen.QUEUED
+
+
+def seen(work: Path, token: str) -> Seen:
+    return scheduler.poll(ONE, work, [token])[token].seen
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.01)
+
+
+def status(work: Path, token: str) -> Status:
+    return Status.model_validate_json((job_folder(work, token) / "status.json").read_bytes())
+
+
+def test_a_job_runs_in_the_work_tree_and_says_how_it_ended(work: Path) -> None:
+    start(work, "one", "pwd; echo to stderr >&2; exit 3")
+    until(lambda: seen(work, "one") is Seen.GONE)
+    until((job_folder(work, "one") / "status.json").exists)
+    ended = status(work, "one")
+    process = read_process(job_folder(work, "one") / "local.json")
+    assert process
+    assert (ended.token, ended.exit_code, ended.job_id) == ("one", 3, str(process.pid))
+    assert (job_folder(work, "one") / "output").read_text() == f"{work}\nto stderr\n"
+
+
+def test_unseen_queued_running_gone(work: Path) -> None:
+    assert seen(work, "first") is Seen.UNSEEN
+    start(work, "first", f"while ! test -e '{work}/go'; do sleep 0.01; done")
+    until(lambda: seen(work, "first") is Seen.RUNNING)
+    start(work, "second", "true")
+    assert seen(work, "second") is Seen.QUEUED
+    (work / "go").touch()
+    until(lambda: seen(work, "second") is Seen.GONE)
+    assert status(work, "first").exit_code == 0
+
+
+def test_a_token_is_executed_once_however_often_it_is_handed_over(work: Path) -> None:
+    job = submission(work, "once", "echo ran; sleep 0.2")
+    copies = [subprocess.Popen([sys.executable, "-c", SUBMIT], stdin=subprocess.PIPE) for _ in range(6)]
+    for copy in copies:
+        copy.communicate(pickle.dumps((TWO, work, job)))
+    until(lambda: seen(work, "once") is Seen.GONE)
+    scheduler.submit(TWO, work, job)
+    time.sleep(0.2)
+    assert (job_folder(work, "once") / "output").read_text() == "ran\n"
+
+
+def test_no_more_jobs_run_than_there_are_slots_and_the_first_come_first(work: Path) -> None:
+    tokens = [f"job{number}" for number in range(8)]
+    for token in tokens:
+        start(work, token, f"echo start {token} >>order; echo + >>count; sleep 0.1; echo - >>count", TWO)
+    until(lambda: all(seen(work, token) is Seen.GONE for token in tokens))
+    running, most = 0, 0
+    for sign in (work / "count").read_text().split():
+        running += 1 if sign == "+" else -1
+        most = max(most, running)
+    assert most == 2
+    started = (work / "order").read_text().split()[1::2]
+    assert sorted(started) == tokens
+    assert all(abs(started.index(token) - tokens.index(token)) <= 2 for token in tokens)  # two start at the same time
+
+
+def test_jobs_outlive_the_process_that_started_them(work: Path) -> None:
+    job = submission(work, "long", "sleep 0.5; echo survived")
+    code = SUBMIT + "os.killpg(0, signal.SIGKILL)"
+    handed = pickle.dumps((ONE, work, job))
+    parent = subprocess.run([sys.executable, "-c", code], input=handed, start_new_session=True, check=False)
+    assert parent.returncode == -signal.SIGKILL
+    assert seen(work, "long") in (Seen.QUEUED, Seen.RUNNING)
+    until(lambda: seen(work, "long") is Seen.GONE)
+    assert (job_folder(work, "long") / "output").read_text() == "survived\n"
+
+
+def test_cancel_ends_a_running_job_with_its_children_and_one_that_waits(work: Path) -> None:
+    start(work, "running", f"sleep 1000 & echo $! >'{work}/child'; wait")
+    until((work / "child").exists)
+    start(work, "waiting", "echo never")
+    scheduler.cancel(ONE, work, ["running", "waiting", "unknown"])
+    assert seen(work, "running") is Seen.GONE
+    assert seen(work, "waiting") is Seen.GONE
+    assert status(work, "running").exit_code == 143
+    assert (local_job.stat_fields(int((work / "child").read_text())) or ["Z"])[0] == "Z"
+    assert (job_folder(work, "waiting") / "output").read_text() == ""
+    scheduler.cancel(ONE, work, ["running", "waiting"])
+
+
+def test_a_job_that_ignores_the_signal_is_killed(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "GRACE", 0.2)
+    start(work, "deaf", "trap '' TERM; echo deaf; sleep 1000 & wait; sleep 1000")
+    until(lambda: (job_folder(work, "deaf") / "output").read_text() == "deaf\n")
+    scheduler.cancel(ONE, work, ["deaf"])
+    assert seen(work, "deaf") is Seen.GONE
+
+
+def test_a_job_that_is_cancelled_before_it_was_handed_over_never_runs(work: Path) -> None:
+    job_folder(work, "early").mkdir(parents=True)
+    scheduler.cancel(ONE, work, ["early"])
+    scheduler.submit(ONE, work, submission(work, "early", "echo ran"))
+    until(lambda: seen(work, "early") is Seen.GONE)
+    assert not (job_folder(work, "early") / "output").exists()
+
+
+def test_children_of_a_killed_job_keep_it_running(work: Path) -> None:
+    start(work, "orphaned", f"touch '{work}/up'; sleep 1000")
+    until((work / "up").exists)
+    process = read_process(job_folder(work, "orphaned") / "local.json")
+    assert process
+    os.kill(process.pid, signal.SIGKILL)
+    time.sleep(0.1)
+    assert seen(work, "orphaned") is Seen.RUNNING
+    scheduler.cancel(ONE, work, ["orphaned"])
+    assert seen(work, "orphaned") is Seen.GONE
+
+
+@pytest.mark.parametrize(("field", "value", "expected"), [
+    ("start", 1, Seen.GONE),
+    ("boot", "another boot", Seen.GONE),
+    ("host", "another host", Seen.UNKNOWN),
+    ("pid", "text", Seen.UNKNOWN),
+    ("pid", 1, Seen.UNKNOWN),
+])
+def test_identity_is_process_start_and_boot(work: Path, field: str, value: object, expected: Seen) -> None:
+    folder = job_folder(work, "other")
+    folder.mkdir(parents=True)
+    identity = {**local_job.identity(), field: value}
+    (folder / "local.json").write_text(json.dumps(identity))
+    assert seen(work, "other") is expected
+
+
+def test_what_cannot_be_read_is_unknown(work: Path, tmp_path: Path) -> None:
+    folder = job_folder(work, "broken")
+    folder.mkdir(parents=True)
+    (folder / "local.json").write_text('{"pid": 12')
+    assert seen(work, "broken") is Seen.UNKNOWN
+    assert scheduler.poll(ONE, tmp_path / "gone", ["x"])["x"].seen is Seen.UNKNOWN
+
+
+def test_a_claim_without_identity_was_started(work: Path) -> None:
+    (job_folder(work, "by-hand") / "claim").mkdir(parents=True)
+    assert seen(work, "by-hand") is Seen.GONE
+
+
+def test_a_job_of_another_machine_is_not_signalled(work: Path) -> None:
+    folder = job_folder(work, "far")
+    folder.mkdir(parents=True)
+    (folder / "local.json").write_text(json.dumps({**local_job.identity(), "host": "far-away"}))
+    with pytest.raises(CkgitError, match="far-away") as caught:
+        scheduler.cancel(ONE, work, ["far"])
+    assert caught.value.code is Exit.UNKNOWN
+
+
+def test_a_refusal_has_the_words_of_the_system(work: Path) -> None:
+    (work / ".ckgit").write_text("a file in the way")
+    with pytest.raises(CkgitError, match="could not be started") as caught:
+        scheduler.submit(ONE, work, Submission("t", "s.slurm", "out", Resources()))
+    assert caught.value.code is Exit.COMMAND_FAILED
+    (work / ".ckgit").unlink()
+
+
+def test_a_process_that_cannot_write_its_output_is_refused(work: Path) -> None:
+    job = submission(work, "nowhere", "true")._replace(output="missing/folder/output")
+    with pytest.raises(CkgitError, match="missing/folder/output"):
+        scheduler.submit(ONE, work, job)
+
+
+def test_the_environment_of_a_job(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HF_TOKEN", "OPENAI_API_KEY", "GIT_DIR", "SLURM_JOB_ID", "BASH_ENV", "aws_secret"):
+        monkeypatch.setenv(name, "canary")
+    monkeypatch.setenv("KEPT", "yes")
+    start(work, "env", "env")
+    until(lambda: seen(work, "env") is Seen.GONE)
+    printed = dict(line.split("=", 1) for line in (job_folder(work, "env") / "output").read_text().splitlines())
+    assert "canary" not in printed.values()
+    assert printed["KEPT"] == "yes"
+    assert printed["CKGIT_TOKEN"] == "env"  # noqa: S105 - a job's name
+    assert printed["PATH"].split(":")[0] == str(Path(sys.executable).parent)
+
+
+def test_sigpipe_ends_a_program_of_a_job_as_in_any_shell(work: Path) -> None:
+    start(work, "pipe", "set +e; yes | head -1; echo ${PIPESTATUS[0]}")
+    until(lambda: seen(work, "pipe") is Seen.GONE)
+    assert (job_folder(work, "pipe") / "output").read_text().split() == ["y", "141"]
