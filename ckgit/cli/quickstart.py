@@ -11,7 +11,7 @@ from ckgit.orchestrators.quickstart import EXAMPLES, quickstart
 
 @click.command("quickstart")
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
-@click.option("--example", type=click.Choice(list(EXAMPLES)), default="tiny", help="tiny, a Llama made here (the default), or a real model.")
+@click.option("--example", type=click.Choice(list(EXAMPLES)), default="tiny", help="tiny (made here, the default), or a real model.")
 @click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Folder that keeps the model (default: ~/.cache/ckgit).")
 @click.option("--dry-run", is_flag=True, help="Only show the commands.")
 @click.pass_obj

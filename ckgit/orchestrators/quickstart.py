@@ -153,10 +153,10 @@ def _init_without_identity(guide: Guide, folder: Path) -> None:
 
 def _make_model(guide: Guide, example: Example, folder: Path, cache: Path) -> None:
     """The model in the cache, and its card in the lab. A model that was not finished is made again."""
-    made = cache / example.model
+    made = cache.resolve() / example.model
     if not made.exists():
         guide.say(f"\nFirst, {example.making}; it is kept in {made} for the next time.")
-        part = cache / f"{example.model}.part"
+        part = made.with_name(f"{example.model}.part")
         if not guide.dry_run:
             shutil.rmtree(part, ignore_errors=True)
             part.parent.mkdir(parents=True, exist_ok=True)
