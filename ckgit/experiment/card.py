@@ -21,10 +21,13 @@ class FileDigest(Frozen):
 
 
 class RopeScaling(Frozen):
-    """Llama 3.1's RoPE scaling; only `factor` can be set in torchtune's builders."""
+    """A rule that stretches rotary embeddings. The fields after `factor` belong to Llama 3.1's rule."""
 
     rope_type: str
     factor: float
+    low_freq_factor: float | None = None
+    high_freq_factor: float | None = None
+    original_max_position_embeddings: int | None = None
 
 
 class Architecture(Frozen):
@@ -44,6 +47,7 @@ class Architecture(Frozen):
     tie_word_embeddings: bool
     attention_bias: bool = False
     hidden_act: str = "silu"
+    sliding_window: int | None = Field(default=None, description="Tokens that attention looks back, where that is limited.")
 
 
 class Template(Frozen):
