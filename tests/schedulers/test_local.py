@@ -166,13 +166,16 @@ def test_children_of_a_killed_job_keep_it_running(work: Path) -> None:
     assert seen(work, "orphaned") is Seen.GONE
 
 
-@pytest.mark.parametrize(("field", "value", "expected"), [
-    ("start", 1, Seen.GONE),
-    ("boot", "another boot", Seen.GONE),
-    ("host", "another host", Seen.UNKNOWN),
-    ("pid", "text", Seen.UNKNOWN),
-    ("pid", 1, Seen.UNKNOWN),
-])
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("start", 1, Seen.GONE),
+        ("boot", "another boot", Seen.GONE),
+        ("host", "another host", Seen.UNKNOWN),
+        ("pid", "text", Seen.UNKNOWN),
+        ("pid", 1, Seen.UNKNOWN),
+    ],
+)
 def test_identity_is_process_start_and_boot(work: Path, field: str, value: object, expected: Seen) -> None:
     folder = job_folder(work, "other")
     folder.mkdir(parents=True)
