@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.state import State
-from ckgit.lab.git import git, git_ok
+from ckgit.lab.git import GitError, git
 from ckgit.lab.lab import Lab, list_experiments, open_lab
 from ckgit.lab.snapshot import take_snapshot
 
@@ -134,11 +134,20 @@ def _make_lab(guide: Guide, folder: Path) -> Lab | None:
         raise CkgitError(
             "the folder is neither empty nor a lab", where=str(folder), code=Exit.USAGE, next="name another one: ckgit quickstart FOLDER"
         )
-    if git_ok(Path.cwd(), "-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT"):
+    if _has_identity(folder):
         guide.ckgit("init", folder)
     else:
         _init_without_identity(guide, folder)
     return None if guide.dry_run else open_lab(folder)
+
+
+def _has_identity(folder: Path) -> bool:
+    """Whether commits in a new repository would have an author. Asked outside of any repository, whose own settings do not count."""
+    try:
+        git(Path(folder.resolve().anchor), "-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
+    except GitError:
+        return False
+    return True
 
 
 def _init_without_identity(guide: Guide, folder: Path) -> None:

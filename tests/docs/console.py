@@ -48,9 +48,8 @@ def run(page_steps: Sequence[Step], folder: Path, *, limit: float) -> list[tuple
         limit: seconds for all of them.
     """
     script = "".join(f"{step.command}\n_code=$?; echo; echo '{_MARK}' $_code; (exit $_code)\n" for step in page_steps)
-    done = subprocess.run(
-        ["bash", "-c", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder, timeout=limit, check=False
-    )
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    done = subprocess.run(["bash", "-c", script], cwd=folder, timeout=limit, check=False, **pipes)
     # a page that ends the shell early gives fewer results than steps, which `problems` refuses
     parts = re.split(rf"\n{_MARK} (\d+)\n", done.stdout.decode(errors="replace"))
     return [(parts[i], int(parts[i + 1])) for i in range(0, len(parts) - 1, 2)]
