@@ -20,6 +20,7 @@ from ckgit.experiment.names import Name
 from ckgit.experiment.state import State as State
 
 SCHEMA_VERSION = 1
+NONE = "none"  # in place of a tool: this half of the work is not done
 
 
 class Frozen(BaseModel):
@@ -65,13 +66,13 @@ def _has_placeholder(text: str) -> str:
 
 
 def _time(text: str) -> str:
-    if not re.fullmatch(r"(\d+-)?\d{1,3}:[0-5]\d:[0-5]\d", text):
+    if not re.fullmatch(r"([0-9]{1,3}-)?[0-9]{1,3}:[0-5][0-9]:[0-5][0-9]", text):
         raise ValueError(f'{text!r} is not a time; write "HH:MM:SS" or "D-HH:MM:SS"')
     return text
 
 
 def _memory(text: str) -> str:
-    if not re.fullmatch(r"[1-9]\d*[KMGT]", text):
+    if not re.fullmatch(r"[1-9][0-9]{0,9}[KMGT]", text):
         raise ValueError(f"{text!r} is not an amount of memory; write a number and K, M, G or T, e.g. 16G")
     return text
 
@@ -294,13 +295,13 @@ class Recorded(Frozen):
     data: dict[str, RecordedData] = {}
     models: dict[str, Sha256] = Field(default={}, description="Digest of each model card.")
     tasks: dict[str, Sha256] = Field(default={}, description="Digest of each task file, by path.")
-    recipes: dict[str, dict[str, Any]] = Field(default={}, description="Values of each base recipe, under our parameter names.")
+    recipes: dict[str, Parameters] = Field(default={}, description="Values of each base recipe, under our parameter names.")
 
 
 class Design(Frozen):
     """What an experiment compares."""
 
-    schema_version: int = Field(description=f"Version of this format: {SCHEMA_VERSION}.")
+    schema_version: int = Field(ge=1, description=f"Version of this format: {SCHEMA_VERSION}.")
     experiment: About
     tools: Tools = Field(default_factory=Tools)
     models: tuple[Name, ...] = Field(min_length=1, description="Model cards that are used.")
@@ -312,9 +313,14 @@ class Design(Frozen):
     compute: Compute = Field(default_factory=Compute)
 
     def canonical(self) -> bytes:
-        """The design in its canonical form: sorted, compact JSON without what ckgit writes itself."""
+        """The design in its canonical form: sorted, compact JSON without what ckgit writes itself.
+
+        The order of data sets and variables is kept: the first data set is the default one, and variables name runs in their order.
+        """
         document = self.model_dump(mode="json", exclude={"state", "recorded"}, exclude_defaults=True)
         document["schema_version"] = self.schema_version
+        for ordered in {"data", "variables"} & document.keys():
+            document[ordered] = list(document[ordered].items())
         return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
     @property

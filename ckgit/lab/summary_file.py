@@ -5,25 +5,24 @@ ckgit changes the values of `state` and `recorded` and the blocks between its ma
 
 from __future__ import annotations
 
-import datetime
 import json
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
 
-from ckgit.experiment import messages, plan
+from ckgit.experiment import messages
 from ckgit.experiment.design import SCHEMA_VERSION, Recorded, State, Summary
 from ckgit.experiment.errors import DesignError, Problem
-from ckgit.lab.yaml_document import Document, Span, YamlProblems, read_yaml
-from ckgit.lab.yaml_writer import write_yaml
+from ckgit.experiment.problems import problems
+from ckgit.lab import summary_text
+from ckgit.lab.summary_text import FENCE
+from ckgit.lab.yaml_document import Document, Span, read_yaml
+from ckgit.lab.yaml_writer import Change, PathError, edit_yaml, write_yaml
 
-FENCE = "---"
-WRITTEN_BY_CKGIT = ("state", "recorded")
-_MARKER = re.compile(r"<!-- (/?)ckgit:([a-z0-9-]+) -->")
-_CONFLICT = ("<<<<<<< ", "||||||| ", ">>>>>>> ")
+FILE = "experiment_summary.md"
+NEW_BODY = "\n## Notes\n\n"
 
 
 @dataclass(frozen=True)
@@ -34,11 +33,12 @@ class SummaryFile:
     text: str
     summary: Summary
     state_value: Span  # of the state's value in `text`; empty where the key is missing, at the place for it
-    recorded_block: Span  # of the key `recorded` and its value
+    recorded_block: Span  # of the key `recorded` and its value, or empty at the place for it
+    document: Document = field(compare=False, repr=False)  # as it was parsed
 
     @classmethod
     def parse(cls, content: bytes, file: str) -> SummaryFile:
-        """Read a summary.
+        """Read a summary. One without a state counts as designed.
 
         Args:
             content: the whole file.
@@ -47,26 +47,55 @@ class SummaryFile:
         Raises:
             DesignError: with every problem, each with its line and column.
         """
-        try:
-            text = _decode(content)
-            front, body_line = split_front_matter(text)
-            document = read_yaml(front, first_line=2)
-            problems = [*_body_problems(text, body_line), *document_problems(document)]
-        except YamlProblems as error:
-            problems = error.problems
-        if problems:
-            raise DesignError(sorted(problems, key=lambda p: (p.line, p.column)), file=file)
-        return cls(file, text, _summary(document.value), *_spans(document, front))
+        text, found = summary_text.decode(content)
+        parts = summary_text.split(text)
+        if parts.first_line == 1 and not found:
+            found = [Problem(1, 1, f"the summary must begin with a line {FENCE}, its front matter, and another line {FENCE}")]
+        _raise(found, file)
+        document = read_yaml(parts.front, parts.first_line)
+        body_line = parts.first_line + parts.front.count("\n") + 1
+        _raise([*document_problems(document), *_flow_problems(document, parts), *summary_text.block_problems(parts.body, body_line)], file)
+        return cls(file, text, _summary(document.value), *_spans(document, parts.front), document)
 
     @classmethod
-    def new(cls, design: Mapping[str, Any], body: str | None = None) -> SummaryFile:
+    def from_design(cls, content: bytes, file: str, *, changes: Sequence[Change] = (), defaults: Sequence[Change] = ()) -> SummaryFile:
+        """A new summary in state designed from a summary, or from the design alone as YAML. Comments are kept.
+
+        Args:
+            content: the whole file. What ckgit wrote into it (state, measurements, blocks of the body) is left out.
+            file: how problems name it; their places are those in this file.
+            changes: values that replace those of the file.
+            defaults: values for what neither has.
+
+        Raises:
+            DesignError: with every problem.
+        """
+        text, found = summary_text.decode(content)
+        _raise(found, file)
+        parts = summary_text.split(text)
+        original = read_yaml(parts.front, parts.first_line)
+        if original.problems or not isinstance(original.value, dict):
+            _raise(document_problems(original), file)
+        versioned = Change("schema_version", SCHEMA_VERSION)
+        try:
+            front = edit_yaml(_without_own(parts.front, original), [*_lacking(original.value, [versioned, *defaults]), *changes])
+        except PathError as error:
+            raise DesignError([Problem(1, 1, f"--set {error}")], file=file) from None
+        body = summary_text.without_blocks(parts.body) if parts.body else NEW_BODY
+        try:
+            return cls.parse(summary_text.join(f"{front}state: {State.DESIGNED}\n", body).encode(), FILE)
+        except DesignError as error:
+            placed = [_placed(original, locate(original.value, p.path), _named(p, original, changes)) for p in error.problems]
+            raise DesignError(sorted(placed, key=_order), file=file) from None
+
+    @classmethod
+    def new(cls, design: Mapping[str, Any]) -> SummaryFile:
         """A summary in state designed from a design as plain values (text, numbers, lists, mappings).
 
         Raises:
             DesignError: the design has problems.
         """
-        front = {key: value for key, value in design.items() if key not in WRITTEN_BY_CKGIT}
-        return cls.parse(assemble(write_yaml(front), body).encode(), "experiment_summary.md")
+        return cls.from_design(write_yaml(design).encode(), FILE)
 
     def dump(self) -> bytes:
         """The file's bytes; those it was read from where nothing was changed."""
@@ -74,136 +103,86 @@ class SummaryFile:
 
     def with_state(self, state: State) -> SummaryFile:
         """The same file in another state."""
-        span = self.state_value
-        value = str(state) if span.end > span.start else f"state: {state}\n"
-        changed = self._spliced(span, value)
-        end = span.start + len(value)
-        new_span = Span(span.start, end) if span.end > span.start else Span(end - len(str(state)) - 1, end - 1)
-        return replace(changed, summary=self.summary.model_copy(update={"state": state}), state_value=new_span)
+        span, value = self.state_value, str(state)
+        changed = replace(self, summary=self.summary.model_copy(update={"state": state}))
+        if span.end > span.start:
+            return changed._spliced(span, value, Span(span.start, span.start + len(value)), state=True)
+        line = f"state: {value}\n"
+        end = span.start + len(line)
+        return changed._spliced(span, line, Span(end - 1 - len(value), end - 1), state=True)
 
     def with_recorded(self, recorded: Recorded) -> SummaryFile:
         """The same file with what design measured."""
         document = recorded.model_dump(mode="json", exclude_defaults=True)
         text = write_yaml({"recorded": document}) if document else ""
-        changed = self._spliced(self.recorded_block, text)
         start = self.recorded_block.start
-        return replace(
-            changed,
-            summary=self.summary.model_copy(update={"recorded": recorded}),
-            recorded_block=Span(start, start + len(text)),
-        )
+        changed = replace(self, summary=self.summary.model_copy(update={"recorded": recorded}))
+        return changed._spliced(self.recorded_block, text, Span(start, start + len(text)), state=False)
 
     def with_block(self, name: str, markdown: str) -> SummaryFile:
         """The same file with a block of the body replaced, or added at its end. Comments in `markdown` become visible text."""
-        inner = markdown.replace("<!--", "&lt;!--").strip("\n")
-        block = f"<!-- ckgit:{name} -->\n{inner}\n<!-- /ckgit:{name} -->"
-        existing = re.compile(rf"^<!-- ckgit:{re.escape(name)} -->$.*?^<!-- /ckgit:{re.escape(name)} -->$", re.MULTILINE | re.DOTALL)
-        body_start = self.text.index(f"\n{FENCE}\n", len(FENCE)) + len(FENCE) + 2
-        if existing.search(self.text, body_start):
-            head, body = self.text[:body_start], self.text[body_start:]
-            return replace(self, text=head + existing.sub(lambda _: block, body, count=1))
-        gap = "" if self.text.endswith("\n\n") else "\n" if self.text.endswith("\n") else "\n\n"
-        return replace(self, text=f"{self.text}{gap}{block}\n")
+        parts = summary_text.split(self.text)
+        return replace(self, text=summary_text.join(parts.front, summary_text.with_block(parts.body, name, markdown)))
 
-    def _spliced(self, span: Span, new: str) -> SummaryFile:
-        """With other text in a span, and the spans behind it moved."""
+    def problem(self, path: str, message: str) -> Problem:
+        """A problem at its place in the file as it was parsed."""
+        return _placed(self.document, locate(self.document.value, path), message)
+
+    def _spliced(self, span: Span, new: str, own: Span, *, state: bool) -> SummaryFile:
+        """With other text in one of the two spans; the other one moves when it lies behind."""
+        other = self.recorded_block if state else self.state_value
         by = len(new) - (span.end - span.start)
-
-        def moved(other: Span) -> Span:
-            return Span(other.start + by, other.end + by) if other.start >= span.end and other != span else other
-
+        if other.start >= span.end:
+            other = Span(other.start + by, other.end + by)
         text = self.text[: span.start] + new + self.text[span.end :]
-        return replace(self, text=text, state_value=moved(self.state_value), recorded_block=moved(self.recorded_block))
-
-
-def assemble(front: str, body: str | None = None) -> str:
-    """A whole file from front matter that may lack `state`, and a body; the usual headings where there is none."""
-    ending = "" if front.endswith("\n") or not front else "\n"
-    return f"{FENCE}\n{front}{ending}state: {State.DESIGNED}\n{FENCE}\n{body if body is not None else DEFAULT_BODY}"
-
-
-DEFAULT_BODY = """
-## Notes
-
-"""
-
-
-def _decode(content: bytes) -> str:
-    if content.startswith(b"\xef\xbb\xbf"):
-        raise YamlProblems([Problem(1, 1, "the file begins with a byte order mark; save it as UTF-8 without one")])
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        before = content[: error.start]
-        column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8")) + 1
-        raise YamlProblems([Problem(before.count(b"\n") + 1, column, "not UTF-8; save the file as UTF-8")]) from None
-    if problems := list(_line_problems(text)):
-        raise YamlProblems(problems)
-    return text
-
-
-def _line_problems(text: str) -> list[Problem]:
-    lines = text.split("\n")
-    problems = []
-    ended = next((n for n, line in enumerate(lines, start=1) if "\r" in line), None)
-    if ended:
-        problems.append(Problem(ended, lines[ended - 1].index("\r") + 1, "a carriage return; save the file with line ends LF, not CRLF"))
-    for number, line in enumerate(lines, start=1):
-        if line.startswith(_CONFLICT):
-            problems.append(Problem(number, 1, "a conflict marker of git; settle the conflict and remove it"))
-    return problems
-
-
-def split_front_matter(text: str) -> tuple[str, int]:
-    """The YAML between the two `---` lines, and the line on which the body begins.
-
-    Raises:
-        YamlProblems: there are no two such lines.
-    """
-    lines = text.split("\n")
-    if lines[0] != FENCE:
-        raise YamlProblems([Problem(1, 1, f"the summary must begin with a line {FENCE}, its front matter, and another line {FENCE}")])
-    if FENCE not in lines[1:]:
-        raise YamlProblems([Problem(1, 1, f"the front matter that begins here is not closed by a line {FENCE}")])
-    end = lines.index(FENCE, 1)
-    return "".join(f"{line}\n" for line in lines[1:end]), end + 2
-
-
-def _body_problems(text: str, first_line: int) -> list[Problem]:
-    """Markers of ckgit's blocks that do not pair up."""
-    problems = []
-    opened: tuple[str, int] | None = None
-    seen: set[str] = set()
-    for number, line in enumerate(text.split("\n")[first_line - 1 :], start=first_line):
-        match = _MARKER.fullmatch(line)
-        if not match:
-            continue
-        closing, name = bool(match[1]), match[2]
-        if closing != (opened is not None) or (opened and opened[0] != name):
-            problems.append(Problem(number, 1, f"the markers of the block ckgit:{name} do not pair up; remove them, and ckgit adds the block again"))
-        elif not closing and name in seen:
-            problems.append(Problem(number, 1, f"the block ckgit:{name} is here twice; remove one"))
-        opened = None if closing else (name, number)
-        seen.add(name)
-    if opened:
-        problems.append(Problem(opened[1], 1, f"the block ckgit:{opened[0]} is not closed by <!-- /ckgit:{opened[0]} -->"))
-    return problems
+        return replace(self, text=text, state_value=own if state else other, recorded_block=other if state else own)
 
 
 def document_problems(document: Document) -> list[Problem]:
     """Everything that is wrong with a front matter, each with its place. A missing `state` is none."""
+    found = document.problems
+    if not document.complete:
+        return found
     value = document.value
     if not isinstance(value, dict):
-        return [_placed(document, (), f"expected a mapping (key: value); found {messages.shown(value)}")]
+        return found or [_placed(document, (), f"expected a mapping (key: value); found {messages.shown(value)}")]
     version = value.get("schema_version")
     if isinstance(version, int) and not isinstance(version, bool) and version > SCHEMA_VERSION:
-        newer = f"format {version} is newer than this ckgit, which knows {SCHEMA_VERSION}: upgrade ckgit"
-        return [_placed(document, ("schema_version",), newer)]
+        return [_placed(document, ("schema_version",), f"format {version} is newer than this ckgit, which knows {SCHEMA_VERSION}: upgrade ckgit")]
     try:
         summary = _summary(value)
     except ValidationError as error:
-        return [_placed(document, path, message) for path, message in messages.findings(error, Summary, _with_state(value))]
-    return [_placed(document, locate(value, problem.path), problem.message) for problem in plan.problems(summary)]
+        unread = {problem.path for problem in found}
+        placed = [_placed(document, path, message) for path, message in messages.findings(error, Summary, _with_state(value))]
+        return [*found, *(problem for problem in placed if problem.path not in unread)]
+    if found:
+        return found
+    return [_placed(document, locate(value, problem.path), problem.message) for problem in problems(summary)]
+
+
+def locate(document: Any, dotted: str) -> Sequence[str | int]:
+    """The keys that a dotted path means; keys may have dots in them. Stops where the document does."""
+    path: list[str | int] = []
+    while dotted:
+        if isinstance(document, Mapping):
+            key: str | int | None = max((k for k in document if k and f"{dotted}.".startswith(f"{k}.")), key=len, default=None)
+        else:
+            head = dotted.split(".")[0]
+            key = int(head) if isinstance(document, list) and head.isdecimal() and int(head) < len(document) else None
+        if key is None:
+            break
+        path.append(key)
+        document, dotted = document[key], dotted[len(str(key)) + 1 :]
+    return path
+
+
+def _raise(found: list[Problem], file: str) -> None:
+    if found:
+        raise DesignError(sorted(found, key=_order), file=file)
+
+
+def _order(problem: Problem) -> tuple[int, int]:
+    return problem.line, problem.column
 
 
 def _with_state(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,30 +193,56 @@ def _summary(value: Mapping[str, Any]) -> Summary:
     return Summary.model_validate_json(json.dumps(_with_state(value)))
 
 
-def locate(document: Any, dotted: str) -> Sequence[str | int]:
-    """The keys that a dotted path means; keys may have dots in them. Stops where the document does."""
-    path: list[str | int] = []
-    while dotted:
-        if isinstance(document, Mapping):
-            key: str | int | None = max((k for k in document if f"{dotted}.".startswith(f"{k}.")), key=len, default=None)
-        else:
-            head = dotted.split(".")[0]
-            key = int(head) if isinstance(document, list) and head.isdigit() and int(head) < len(document) else None
-        if key is None:
-            break
-        path.append(key)
-        document, dotted = document[key], dotted[len(str(key)) + 1 :]
-    return path
-
-
 def _placed(document: Document, path: Sequence[str | int], message: str) -> Problem:
     """A problem at its key, or at the nearest one that exists around it."""
+    dotted = ".".join(map(str, path))
     for length in range(len(path), -1, -1):
         head = tuple(path[:length])
         place = document.keys.get(head) or document.values.get(head)
         if place:
-            return Problem(*place, message, ".".join(map(str, path)))
-    return Problem(1, 1, message, ".".join(map(str, path)))
+            return Problem(*place, message, dotted)
+    return Problem(1, 1, message, dotted)
+
+
+def _named(problem: Problem, original: Document, changes: Sequence[Change]) -> str:
+    """The message, with the change it comes from where the file does not have the place."""
+    cause = next((change.path for change in changes if f"{problem.path}.".startswith(f"{change.path}.")), None)
+    if cause is None:
+        return problem.message
+    quote = "; text needs quotes of its own, as in 'KEY=\"text: {input}\"'" if "expected text" in problem.message else ""
+    return f"--set {cause}: {problem.message}{quote}"
+
+
+def _flow_problems(document: Document, parts: summary_text.Parts) -> Iterator[Problem]:
+    """Keys between braces leave no lines for what ckgit adds."""
+    line, column = document.values.get((), (parts.first_line, 1))
+    if parts.front.split("\n")[line - parts.first_line][column - 1 : column] == "{":
+        yield Problem(line, column, "the keys of the front matter stand on lines of their own, not between braces")
+
+
+def _lacking(value: Any, defaults: Sequence[Change]) -> list[Change]:
+    """Defaults for which a mapping has no value, and room."""
+    return [default for default in defaults if _is_lacking(value, default.path.split("."))]
+
+
+def _is_lacking(value: Any, path: Sequence[str]) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    return path[0] not in value or (len(path) > 1 and _is_lacking(value[path[0]], path[1:]))
+
+
+def _without_own(front: str, document: Document) -> str:
+    """Front matter without what ckgit writes."""
+    spans = [_lines(front, document.spans[key]) for key in ("state", "recorded") if key in document.spans]
+    for span in sorted(spans, reverse=True):
+        front = front[: span.start] + front[span.end :]
+    return front
+
+
+def _lines(front: str, span: Span) -> Span:
+    """To the end of the line on which a key's value ends."""
+    end = span.end if front[span.end - 1] == "\n" else front.index("\n", span.end) + 1
+    return Span(span.start, end)
 
 
 def _spans(document: Document, front: str) -> tuple[Span, Span]:
@@ -245,14 +250,5 @@ def _spans(document: Document, front: str) -> tuple[Span, Span]:
     shift = len(FENCE) + 1
     end = Span(len(front), len(front))
     state = Span(document.starts["state"], document.spans["state"].end) if "state" in document.spans else end
-    recorded = end
-    if "recorded" in document.spans:
-        block = document.spans["recorded"]
-        line_end = block.end if front[block.end - 1] == "\n" else front.index("\n", block.end) + 1
-        recorded = Span(block.start, line_end)
+    recorded = _lines(front, document.spans["recorded"]) if "recorded" in document.spans else end
     return Span(state.start + shift, state.end + shift), Span(recorded.start + shift, recorded.end + shift)
-
-
-def today() -> datetime.date:
-    """The day in UTC, so that a design made at one moment has one date everywhere."""
-    return datetime.datetime.now(datetime.UTC).date()

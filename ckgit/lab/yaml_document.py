@@ -6,6 +6,7 @@ aliases, merge keys, duplicate keys and ambiguous values are problems. Nothing i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -41,34 +42,19 @@ class Span(NamedTuple):
 class Document(NamedTuple):
     """A parsed text. Lines and columns count from 1."""
 
-    value: Any
+    value: Any  # None in place of what could not be read
+    problems: list[Problem]
+    complete: bool  # whether the text was read to its end
     keys: dict[Path, tuple[int, int]]  # line and column of each key
     values: dict[Path, tuple[int, int]]  # line and column of each value
     spans: dict[str, Span]  # each top-level key: from its first character to the end of its value
     starts: dict[str, int]  # each top-level key: where its value begins
 
 
-class YamlProblems(Exception):  # noqa: N818 - a list of findings that the caller turns into the error a user sees
-    """Everything that is wrong with a text."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__(f"{len(problems)} problems")
-        self.problems = problems
-
-
 def read_yaml(text: str, first_line: int = 1) -> Document:
-    """Parse a text whose first line is line `first_line` of its file.
-
-    Raises:
-        YamlProblems: with every problem and its place.
-    """
-    if len(text) > MAX_CHARACTERS:
-        raise YamlProblems([Problem(first_line, 1, f"a design has at most {MAX_CHARACTERS:,} characters; this one has {len(text):,}")])
+    """Parse a text whose first line is line `first_line` of its file."""
     reader = _Reader(text, first_line)
-    document = reader.read()
-    if reader.problems:
-        raise YamlProblems(reader.problems)
-    return document
+    return reader.read()
 
 
 class _Stop(Exception):  # noqa: N818 - ends the reading of one text
@@ -90,8 +76,11 @@ class _Reader:
 
     def read(self) -> Document:
         value: Any = None
+        complete = False
         try:
+            self._check_size()
             value = self._document(YAML(typ="safe", pure=True).parse(self.text))
+            complete = True
         except _Stop:
             pass
         except MarkedYAMLError as error:
@@ -100,7 +89,12 @@ class _Reader:
             self._add(error.position, f"the character {chr(error.character)!r} is not allowed; remove it, or write it as an escape in double quotes")
         except (YAMLError, ValueError, OverflowError) as error:
             self.problems.append(Problem(self.offset, 1, f"not YAML: {error}"))
-        return Document(value, self.keys, self.values, self.spans, self.starts)
+        return Document(value, self.problems, complete, self.keys, self.values, self.spans, self.starts)
+
+    def _check_size(self) -> None:
+        if len(self.text) > MAX_CHARACTERS:
+            self._add(0, f"a design has at most {MAX_CHARACTERS:,} characters; this one has {len(self.text):,}")
+            raise _Stop
 
     def _document(self, events: Iterator[Event]) -> Any:
         value: Any = None
@@ -190,6 +184,8 @@ class _Reader:
         if isinstance(event, ScalarEvent) and event.value == "<<" and not event.style:
             self._add(start, "merge keys (<<) are not supported; write the keys out", path)
             return "<<"
+        if "?" in re.sub(r"#.*", "", self.text[self.end : start]):
+            self._add(start, "write the key without the question mark before it", path)
         before = len(self.problems)
         key = self._node(event, events, (*path, ""))
         if not isinstance(key, str):

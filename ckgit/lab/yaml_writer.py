@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
-from typing import Any
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.nodes import ScalarNode
-from ruamel.yaml.representer import RoundTripRepresenter
-from ruamel.yaml.scalarstring import DoubleQuotedScalarString, ScalarString
+from ruamel.yaml.resolver import VersionedResolver
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from ckgit.experiment.plan import short_value
 from ckgit.lab.yaml_scalars import AmbiguousError, plain
@@ -17,32 +19,29 @@ from ckgit.lab.yaml_scalars import AmbiguousError, plain
 _NEVER_FOLDED = 2**31
 
 
-class _Representer(RoundTripRepresenter):
-    """Floats as run names show them (1e-5), and null written out."""
+class Change(NamedTuple):
+    """A value for a place, e.g. `controls.lr`. Items of a list are found by their index or their `name`."""
+
+    path: str
+    value: Any
 
 
-def _represent_float(representer: _Representer, value: float) -> ScalarNode:
-    return representer.represent_scalar("tag:yaml.org,2002:float", float_text(value))
+class PathError(ValueError):
+    """The place of a change does not exist; the message says where the path ends."""
 
 
-def _represent_null(representer: _Representer, _: None) -> ScalarNode:
-    return representer.represent_scalar("tag:yaml.org,2002:null", "null")
+class _Verbatim(VersionedResolver):  # type: ignore[misc]  # ruamel is untyped
+    """Unquoted scalars are text: what is not changed is written back as it was, whatever number it means."""
+
+    def resolve(self, kind: type, value: Any, implicit: Any) -> Any:
+        if kind is ScalarNode:
+            return self.DEFAULT_SCALAR_TAG
+        return super().resolve(kind, value, implicit)
 
 
-_Representer.add_representer(float, _represent_float)
-_Representer.add_representer(type(None), _represent_null)
-
-
-def float_text(value: float) -> str:
-    """A finite float as text that `plain` reads as the same float."""
-    text = short_value(value)
-    return text if "." in text or "e" in text else f"{text}.0"
-
-
-def round_trip() -> YAML:
-    """ruamel's round trip, set so that lists keep the usual indentation and long lines are not folded."""
+def _round_trip() -> YAML:
     yaml = YAML()
-    yaml.Representer = _Representer
+    yaml.Resolver = _Verbatim
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.preserve_quotes = True
     yaml.width = _NEVER_FOLDED
@@ -50,29 +49,92 @@ def round_trip() -> YAML:
     return yaml
 
 
-def write_yaml(value: Any) -> str:
+def write_yaml(value: Mapping[str, Any]) -> str:
     """A mapping as text. The order of its keys is kept."""
+    return _dump(_node(value))
+
+
+def edit_yaml(text: str, changes: Iterable[Change]) -> str:
+    """A mapping's text with values replaced or added; comments, order and quoting of everything else stay.
+
+    Args:
+        text: front matter that `read_yaml` accepts.
+        changes: their order counts.
+
+    Raises:
+        PathError: a path leads through text, or past the end of a list.
+    """
+    root = _round_trip().load(text) or CommentedMap()
+    for change in changes:
+        _set(root, change.path, change)
+    return _dump(root)
+
+
+def float_text(value: float) -> str:
+    """A finite float as text that `plain` reads as the same float: 1e-5, 0.5, 2.0."""
+    text = short_value(value)
+    return text if "." in text or "e" in text else f"{text}.0"
+
+
+def _dump(value: Any) -> str:
     stream = io.StringIO()
-    round_trip().dump(quoted(value), stream)
+    _round_trip().dump(value, stream)
     return stream.getvalue()
 
 
-def quoted(value: Any) -> Any:
-    """The value, with text in quotes wherever a reader might take it for something else."""
+def _node(value: Any) -> Any:
+    """A value as ruamel's nodes, every scalar as the text it is written with."""
     if isinstance(value, Mapping):
-        return {quoted(str(key)): quoted(item) for key, item in value.items()}
-    if isinstance(value, str):
-        return _text(value)
-    if isinstance(value, Sequence):
-        return [quoted(item) for item in value]
-    return value
+        return CommentedMap((_scalar(str(key)), _node(item)) for key, item in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        items = CommentedSeq([_node(item) for item in value])
+        if not any(isinstance(item, CommentedMap | CommentedSeq) for item in items):
+            items.fa.set_flow_style()
+        return items
+    return _scalar(value)
 
 
-def _text(text: str) -> str:
-    if isinstance(text, ScalarString):
-        return text
+def _scalar(value: Any) -> str:
+    if isinstance(value, float):
+        return float_text(value)
+    if not isinstance(value, str):
+        return json.dumps(value)  # true, null and whole numbers are the same in JSON
     try:
-        is_text = plain(text) == text
+        is_text = plain(value) == value
     except AmbiguousError:
         is_text = False
-    return text if is_text and "\n" not in text else DoubleQuotedScalarString(text)
+    return value if is_text and "\n" not in value else DoubleQuotedScalarString(value)
+
+
+def _set(node: Any, rest: str, change: Change) -> None:
+    key, rest = _step(node, rest, change)
+    if not rest:
+        _put(node, key, _node(change.value))
+        return
+    inside = isinstance(node, Mapping) and key not in node
+    if inside:
+        node[key] = CommentedMap()
+    _set(node[key], rest, change)
+
+
+def _put(node: Any, key: str | int, value: Any) -> None:
+    if isinstance(key, int) and key == len(node):
+        node.append(value)
+    else:
+        node[key] = value
+
+
+def _step(node: Any, path: str, change: Change) -> tuple[str | int, str]:
+    """The next key of a path, which may have dots in it where such a key exists, and what remains."""
+    if isinstance(node, Mapping):
+        known = [key for key in node if f"{path}.".startswith(f"{key}.")]
+        key = max(known, key=len, default=path.split(".")[0])
+        return str(key), path[len(key) + 1 :]
+    if not isinstance(node, list):
+        raise PathError(f"{change.path}: {path!r} leads into {str(node)!r}, which has no keys")
+    names = {str(item["name"]): i for i, item in enumerate(node) if isinstance(item, Mapping) and "name" in item}
+    names |= {str(i): i for i in range(len(node) + 1) if str(i) not in names}
+    found = max((name for name in names if f"{path}.".startswith(f"{name}.")), key=len, default=None)
+    if found is None:
+        raise PathError(f"{change.path}: there is no {path.split('.')[0]!r} in this list; it has {', '.join(names)} (the last one adds to it)")
+    return names[found], path[len(found) + 1 :]
