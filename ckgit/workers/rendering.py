@@ -10,7 +10,7 @@ import datetime
 import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -215,3 +215,11 @@ def end_ids(folder: Path, tokenizer: Any) -> frozenset[int]:
 def short(text: str, length: int = 60) -> str:
     """Text quoted for a message, cut to `length` characters."""
     return repr(text if len(text) <= length else text[: length - 1] + "…")
+
+
+def prefixes_digest(prefixes: Iterable[Sequence[int]]) -> str:
+    """SHA-256 over the token prefixes of rows, in order, in hexadecimal: how training and evaluation name what was sent."""
+    digest = hashlib.sha256()
+    for prefix in prefixes:
+        digest.update(json.dumps(list(prefix), separators=(",", ":")).encode() + b"\n")
+    return digest.hexdigest()
