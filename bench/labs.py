@@ -52,7 +52,7 @@ def make_lab(folder: Path, *, files: int, experiments: int) -> Path:
     """A lab with so many files on its default branch and so many designed experiments, called e0000 and so on."""
     ckgit("init", folder)
     (folder / "models").mkdir(exist_ok=True)
-    (folder / "models" / f"{MODEL}.yaml").write_bytes(dump_card(_card()))
+    (folder / "models" / f"{MODEL}.yaml").write_bytes(dump_card(bench_card()))
     for number in range(files):
         path = folder / "notes" / f"{number // 100:03}" / f"{number % 100:02}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,8 @@ def design(lab: Path, name: str, variables: str = "{lora_rank: [4, 8]}", epochs:
     file.unlink()
 
 
-def _card() -> ModelCard:
+def bench_card() -> ModelCard:
+    """A card of a model that does not exist: scaffolding reads nothing else."""
     digest = FileDigest(sha256="0" * 64, bytes=1)
     return ModelCard(
         name=MODEL,
