@@ -1,0 +1,52 @@
+"""What a task file defines, read from its text. Nothing in it is executed."""
+
+from __future__ import annotations
+
+import ast
+from typing import NamedTuple
+
+
+class Signature(NamedTuple):
+    """Parameters of a task function."""
+
+    parameters: tuple[str, ...]  # that may be given by keyword
+    required: tuple[str, ...]  # those among them without a default
+    any_keyword: bool  # whether it takes **anything
+
+    def accepts(self, name: str) -> bool:
+        """Whether an argument of that name may be given."""
+        return self.any_keyword or name in self.parameters
+
+
+def task_functions(content: bytes) -> dict[str, Signature]:
+    """Functions decorated with inspect-ai's `@task`, at the top level of the file.
+
+    Raises:
+        ValueError: it is not Python; the message says where.
+    """
+    try:
+        tree = ast.parse(content)
+    except SyntaxError as error:
+        raise ValueError(f"not Python: line {error.lineno or 1}: {error.msg}") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(f"not Python: {error or type(error).__name__}") from None
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return {node.name: _signature(node.args) for node in functions if any(map(_is_task, node.decorator_list))}
+
+
+def _is_task(decorator: ast.expr) -> bool:
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return (isinstance(called, ast.Name) and called.id == "task") or (isinstance(called, ast.Attribute) and called.attr == "task")
+
+
+def _signature(arguments: ast.arguments) -> Signature:
+    positional = [*arguments.posonlyargs, *arguments.args]
+    without_default = positional[: len(positional) - len(arguments.defaults)]
+    keyword_only = list(zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True))
+    named = [*arguments.args, *arguments.kwonlyargs]
+    required = [*without_default, *(argument for argument, default in keyword_only if default is None)]
+    return Signature(
+        parameters=tuple(argument.arg for argument in named),
+        required=tuple(argument.arg for argument in required),
+        any_keyword=arguments.kwarg is not None,
+    )
