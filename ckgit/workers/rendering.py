@@ -99,6 +99,7 @@ class Renderer:
         self.dataset_type = dataset_type
         self.prompt = prompt
         self.system_prompt = system_prompt
+        self.template_date = template_date
         self.tokenizer = load_tokenizer(self.folder)
         self.template = self._template() if dataset_type == "chat" else None
         self.template_sha256 = template_digest(self.template) if self.template else None
@@ -156,9 +157,7 @@ class Renderer:
 
     def _rendered(self, conversation: Sequence[dict[str, str]], *, add_generation_prompt: bool) -> str:
         try:
-            return str(
-                self.tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=add_generation_prompt)
-            )
+            return str(self.tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=add_generation_prompt))
         except Exception as error:  # a template is a program: anything may come out of it
             roles = ", ".join(message["role"] for message in conversation)
             raise RenderError(f"{self.folder}: the chat template refuses these messages ({roles}): {error}") from error

@@ -27,6 +27,7 @@ id=${{SLURM_JOB_ID:-$$}}
 job=.ckgit/jobs/$token
 mkdir -p "$job" || exit 1
 if ! mkdir "$job/claim" 2>/dev/null; then
+  [ -d "$job/claim" ] || {{ echo "ckgit: the folder $job cannot be written"; exit 1; }}
   echo "ckgit: $token was started before; this copy does nothing"
   exit 0
 fi
@@ -43,20 +44,42 @@ finish() {{
   exit "$code"
 }}
 trap finish EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
 
-set -euo pipefail
+# A command runs beside the shell, which so hears a signal at once and passes it on.
+run() {{
+  "$@" &
+  child=$!
+  wait "$child"
+  child=
+}}
+stop() {{
+  trap '' HUP INT TERM
+  kill -TERM "${{child:-}}" 2>/dev/null && wait "$child" 2>/dev/null
+  echo "ckgit: stopped by a signal" >&2
+  exit "$1"
+}}
+trap 'stop 129' HUP
+trap 'stop 130' INT
+trap 'stop 143' TERM
+
+set -eo pipefail
 {environment}
+set -u
 for program in {programs}; do
-  command -v "$program" >/dev/null || {{ echo "ckgit: $program is not on PATH: install ckgit[run], or add setup lines to the cluster profile"; exit {missing}; }}
+  command -v "$program" >/dev/null || {{
+    echo "ckgit: $program is not on PATH: install ckgit[run], or add setup lines to the cluster profile"
+    exit {missing}
+  }}
 done
 
 # The files that this job depends on are those that were scaffolded.
-sha256sum --check --quiet --strict - <<'INPUTS' || {{ echo "ckgit: an input is missing or has changed since it was scaffolded"; exit {changed}; }}
+sha256sum --check --quiet --strict - <<'INPUTS' || changed=yes
 {inputs}
 INPUTS
+if [ -n "${{changed:-}}" ]; then
+  echo "ckgit: an input is missing or has changed since it was scaffolded"
+  exit {changed}
+fi
 
 {commands}
 """
@@ -99,7 +122,7 @@ def job_script(
         missing=PROGRAM_MISSING,
         changed=INPUTS_CHANGED,
         inputs="\n".join(f"{digest}  {path}" for path, digest in sorted(inputs.items())),
-        commands="\n".join(" \\\n  ".join(_words(command)) for command in commands),
+        commands="\n".join(" \\\n  ".join(_words(["run", *command])) for command in commands),
     ).encode()
 
 

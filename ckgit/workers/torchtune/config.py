@@ -1,0 +1,164 @@
+"""`finetune.yaml`: a whole torchtune config, readable, for a stock recipe of torchtune."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ckgit.experiment.card import ModelCard
+from ckgit.experiment.plan import Run
+from ckgit.experiment.worker import Context
+from ckgit.workers.torchtune.families import builders, sizes
+from ckgit.workers.torchtune.steps import planned_steps, processes
+from ckgit.workers.torchtune.yaml_text import comment, scalar
+
+COMPONENTS = "ckgit.workers.torchtune.components"
+LOG_NAME = "training.log"
+_OPTIMIZERS = {"adamw": "torch.optim.AdamW", "adam": "torch.optim.Adam", "sgd": "torch.optim.SGD"}
+_SCHEDULES = {
+    "cosine": "torchtune.training.lr_schedulers.get_cosine_schedule_with_warmup",
+    "constant": f"{COMPONENTS}.constant_schedule_with_warmup",
+}
+
+
+def recipe(run: Run, nproc: int) -> str:
+    """The stock recipe of a run, e.g. `lora_finetune_single_device`."""
+    return f"{run['method']}_finetune_{'distributed' if nproc > 1 else 'single_device'}"
+
+
+def artifacts(context: Context, run: Run) -> str:
+    """Where a run's checkpoints and training log go, relative to the work tree."""
+    return f"{context.run_folder(run.name)}/artifacts"
+
+
+def finetune_yaml(context: Context, run: Run) -> bytes:
+    """The bytes of a run's torchtune config. Its paths are relative to the work tree."""
+    card = context.cards[run.model]
+    sections = [
+        _heading(context, run),
+        [f"output_dir: {scalar(artifacts(context, run))}"],
+        _model(card, run),
+        _checkpointer(context, card, run),
+        _tokenizer(card, run),
+        _dataset(context, run),
+        _optimization(context, run),
+        _logging(context, run),
+        _environment(run, processes(context, run)),
+    ]
+    return ("\n\n".join("\n".join(lines) for lines in sections) + "\n").encode()
+
+
+def _heading(context: Context, run: Run) -> list[str]:
+    nproc, path = processes(context, run), f"{context.run_folder(run.name)}/finetune.yaml"
+    command = f"tune run --nproc_per_node {nproc}" if nproc > 1 else "tune run"
+    return [
+        f"# Run {run.name} of experiment {context.summary.experiment.name}.",
+        f"# {comment(context.summary.experiment.question)}",
+        "#",
+        "# Written by ckgit scaffold-torchtune; where each value comes from is in setup_finetune.yaml.",
+        "# By hand, from the top of a work tree (or of the lab, with the model's folder in models/):",
+        f"#   {command} {recipe(run, nproc)} --config {path}",
+    ]
+
+
+def _block(name: str, component: str, arguments: Mapping[str, Any]) -> list[str]:
+    return [f"{name}:", f"  _component_: {component}", *_lines(arguments, indent="  ")]
+
+
+def _lines(values: Mapping[str, Any], indent: str = "") -> Iterator[str]:
+    return (f"{indent}{name}: {scalar(value)}" for name, value in values.items())
+
+
+def _model(card: ModelCard, run: Run) -> list[str]:
+    builder, arguments = builders(card), sizes(card)
+    component = f"{builder.module}.{builder.lora if run['method'] == 'lora' else builder.full}"
+    lines = [f"# {card.name}: sizes as its config.json has them", *_block("model", component, arguments)]
+    if run["method"] != "lora":
+        return lines
+    lora = {name: run[name] for name in ("lora_rank", "lora_alpha", "lora_dropout", "lora_attn_modules", "apply_lora_to_mlp")}
+    if builder.lora_output:
+        lora["apply_lora_to_output"] = run["apply_lora_to_output"]
+    return [*lines, *_lines(lora, indent="  ")]
+
+
+def _checkpointer(context: Context, card: ModelCard, run: Run) -> list[str]:
+    arguments = {
+        "checkpoint_dir": f"models/{card.name}",
+        "checkpoint_files": card.checkpoint_files,
+        "model_type": builders(card).checkpoint,
+        "output_dir": artifacts(context, run),
+        "recipe_checkpoint": None,
+    }
+    lines = _block("checkpointer", "torchtune.training.FullModelHFCheckpointer", arguments)
+    # Checkpoints hold the merged model, which is what evaluation loads.
+    return [*lines, "resume_from_checkpoint: false", "save_adapter_weights_only: false"]
+
+
+def _tokenizer(card: ModelCard, run: Run) -> list[str]:
+    how = "by the model's own chat template" if run["dataset_type"] == "chat" else "as plain text"
+    return [
+        f"# Rows are rendered {how}; evaluation renders its prompts the same way.",
+        *_block(
+            "tokenizer",
+            f"{COMPONENTS}.row_renderer",
+            {
+                "model_folder": f"models/{card.name}",
+                "dataset_type": run["dataset_type"],
+                "prompt": run["prompt"],
+                "system_prompt": run["system_prompt"],
+                "template_date": str(run["template_date"]),
+            },
+        ),
+    ]
+
+
+def _dataset(context: Context, run: Run) -> list[str]:
+    data = context.summary.data[run["data"]]
+    arguments = {
+        "path": data.path,
+        "split": run["train_split"],
+        "input_column": data.input_column,
+        "output_column": data.output_column,
+        "max_seq_len": run["max_seq_len"],
+        "shuffle_seed": run["seed"] if run["shuffle"] else None,
+    }
+    return [
+        "# A row longer than max_seq_len is an error. torchtune shuffles with a seed of its own, whatever `seed` says;",
+        "# shuffle_seed brings the rows into another order before that, so that another seed is another order.",
+        *_block("dataset", f"{COMPONENTS}.rows", arguments),
+        f"shuffle: {scalar(run['shuffle'])}",
+        f"seed: {scalar(run['seed'])}",
+        f"batch_size: {scalar(run['batch_size'])}",
+    ]
+
+
+def _optimization(context: Context, run: Run) -> list[str]:
+    steps = planned_steps(context, run)
+    lines = _block("optimizer", _OPTIMIZERS[run["optimizer"]], {"lr": float(run["lr"]), "weight_decay": float(run["weight_decay"])})
+    lines += _block("lr_scheduler", _SCHEDULES[run["lr_scheduler"]], {"num_warmup_steps": run["num_warmup_steps"]})
+    lines += _block("loss", "torchtune.modules.loss.CEWithChunkedOutputLoss", {})
+    lines += [f"# {steps} optimizer steps in all; checkpoints are counted from epoch_0"] if steps is not None else []
+    names = ("epochs", "max_steps_per_epoch", "gradient_accumulation_steps", "clip_grad_norm", "compile")
+    lines += _lines({name: run[name] for name in names})
+    return [*lines, *(["optimizer_in_bwd: false"] if run["method"] == "full" else [])]
+
+
+def _logging(context: Context, run: Run) -> list[str]:
+    return [
+        *_block(
+            "metric_logger",
+            "torchtune.training.metric_logging.DiskLogger",
+            {"log_dir": artifacts(context, run), "filename": LOG_NAME},
+        ),
+        *_lines({"log_every_n_steps": run["log_every_n_steps"], "log_peak_memory_stats": run["device"] == "cuda"}),
+    ]
+
+
+def _environment(run: Run, nproc: int) -> Iterable[str]:
+    values = {
+        "device": run["device"],
+        "dtype": run["dtype"],
+        "enable_activation_checkpointing": run["enable_activation_checkpointing"],
+        "enable_activation_offloading": False,
+    }
+    return [*_lines(values), *(["fsdp_cpu_offload: false"] if nproc > 1 else [])]

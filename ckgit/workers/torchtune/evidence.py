@@ -1,0 +1,163 @@
+"""Judges a training job that ended: status, tokens, checkpoints, steps and losses, from the work tree's files."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from ckgit.experiment.jobs import Attempt, FailureClass, Job, Status
+from ckgit.experiment.plan import Run
+from ckgit.experiment.results import Checkpoint, LossPoint, TokenCheck, TrainingResult
+from ckgit.experiment.worker import Context, Evidence
+from ckgit.workers.torchtune.checkpoint import epoch_folder, problems
+from ckgit.workers.torchtune.config import LOG_NAME, artifacts
+from ckgit.workers.torchtune.explain import explain
+from ckgit.workers.torchtune.logs import loss_points, read_bounded
+from ckgit.workers.torchtune.steps import planned_steps, train_rows
+
+MOST_LOG = 50_000_000
+TAIL = 20_000  # bytes of output in which the reason of a failure is looked for
+T = TypeVar("T")
+COLLECTED = (LOG_NAME, "tokens.json", "checkpoints.json", "versions.json")
+
+
+def evidence(context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:
+    """Judge a job whose status file is there."""
+    run = context.plan.run(job.run)
+    output = read_bounded(work / ".ckgit" / "jobs" / attempt.token / "output")
+    files = _files(context, run, attempt, work, output)
+    status = read_status(work, attempt.token)
+    if isinstance(status, str):
+        return Evidence(None, [status], FailureClass.LOST, files)
+    if status.exit_code != 0:
+        failure, sentence = explain((output or b"")[-TAIL:].decode(errors="replace"), status.exit_code)
+        return Evidence(None, [sentence], failure, files)
+    judged = attempt.model_copy(update={"started": status.started, "ended": status.ended, "exit_code": 0, "job_id": status.job_id})
+    return _judge(context, job, judged, work, files)
+
+
+def _judge(context: Context, job: Job, attempt: Attempt, work: Path, files: Mapping[str, bytes]) -> Evidence:
+    run = context.plan.run(job.run)
+    missing = list(_missing(context, run, work))
+    if missing:
+        return Evidence(None, missing, FailureClass.OUTPUT_MISSING, files)
+    try:
+        found = result(context, job, attempt, files)
+    except ValueError as error:
+        return Evidence(None, [str(error)], FailureClass.OUTPUT_MISSING, files)
+    if found is None:
+        return Evidence(None, ["a record of the job is missing"], FailureClass.OUTPUT_MISSING, files)
+    if diverged := next((point for point in found.losses if not math.isfinite(point.loss)), None):
+        return Evidence(None, [f"the loss is {diverged.loss} at step {diverged.step}; try a lower lr"], FailureClass.DIVERGED, files)
+    return Evidence(found, [], None, files)
+
+
+def read_status(work: Path, token: str) -> Status | str:
+    """The job's own status file, or why it says nothing."""
+    path = work / ".ckgit" / "jobs" / token / "status.json"
+    try:
+        status = Status.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return "the job left no status file"
+    except (OSError, ValidationError) as error:
+        return f"the job's status file cannot be read: {str(error).splitlines()[0]}"
+    return status if status.token == token else f"the job's status file belongs to {status.token}"
+
+
+def _files(context: Context, run: Run, attempt: Attempt, work: Path, output: bytes | None) -> dict[str, bytes]:
+    """What is committed: the tool's output and the records, as far as they are there."""
+    folder, files = context.run_folder(run.name), {}
+    if output is not None:
+        files[f"{folder}/slurm-{attempt.job_id or attempt.token}.out"] = output
+    for name in COLLECTED:
+        content = read_bounded(work / artifacts(context, run) / name, MOST_LOG)
+        if content is not None:
+            files[f"{folder}/{name}"] = content
+    return files
+
+
+def _missing(context: Context, run: Run, work: Path) -> Iterator[str]:
+    place = work / artifacts(context, run)
+    yield from (f"artifacts/{name} is missing" for name in COLLECTED if not (place / name).is_file())
+    for epoch in range(run["epochs"]):
+        yield from problems(epoch_folder(place, epoch), frozenset(context.cards[run.model].files))
+
+
+def result(context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> TrainingResult | None:
+    """What training left, from its committed files; None when none of them is there.
+
+    Raises:
+        ValueError: some are missing, cannot be read, or are not of the training that was planned.
+    """
+    run, folder = context.plan.run(job.run), context.run_folder(job.run)
+    present = {name: files[f"{folder}/{name}"] for name in COLLECTED if f"{folder}/{name}" in files}
+    if not present:
+        return None
+    if lacking := [name for name in COLLECTED if name not in present]:
+        raise ValueError(f"run {run.name}: {', '.join(lacking)} is missing")
+    losses = loss_points(io.BytesIO(present[LOG_NAME]))
+    steps = _steps(context, run, losses)
+    return TrainingResult(
+        run=run.name,
+        steps=steps,
+        final_loss=losses[-1].loss,
+        seconds=seconds(attempt),
+        losses=tuple(losses),
+        checkpoints=_checkpoints(run, present["checkpoints.json"]),
+        tokens=_tokens(context, run, present["tokens.json"]),
+        versions=_read(run, "versions.json", TypeAdapter(dict[str, str]), present["versions.json"]),
+    )
+
+
+def _steps(context: Context, run: Run, losses: Sequence[LossPoint]) -> int:
+    """Optimizer steps of the training; the log must show all that were planned."""
+    if not losses:
+        raise ValueError(f"run {run.name}: {LOG_NAME} holds no loss")
+    planned, every = planned_steps(context, run), run["log_every_n_steps"]
+    if planned is None:
+        return losses[-1].step
+    expected = list(range(every, planned + 1, every))
+    if [point.step for point in losses] != expected:
+        raise ValueError(
+            f"run {run.name}: {LOG_NAME} shows {len(losses)} losses up to step {losses[-1].step}; "
+            f"{len(expected)} up to step {expected[-1] if expected else 0} were planned"
+        )
+    return planned
+
+
+def _checkpoints(run: Run, content: bytes) -> tuple[Checkpoint, ...]:
+    found: tuple[Checkpoint, ...] = _read(run, "checkpoints.json", TypeAdapter(tuple[Checkpoint, ...]), content)
+    epochs = [checkpoint.epoch for checkpoint in found]
+    if epochs != list(range(run["epochs"])):
+        raise ValueError(f"run {run.name}: checkpoints.json lists epochs {epochs}; 0 to {run['epochs'] - 1} were planned")
+    return found
+
+
+def _tokens(context: Context, run: Run, content: bytes) -> dict[str, TokenCheck]:
+    checks: dict[str, TokenCheck] = _read(run, "tokens.json", TypeAdapter(dict[str, TokenCheck]), content)
+    rows = train_rows(context, run)
+    if "train" not in checks or (rows and not checks["train"].rows):
+        raise ValueError(f"run {run.name}: tokens.json does not say that training rows were compared")
+    return checks
+
+
+def _read(run: Run, name: str, adapter: TypeAdapter[T], content: bytes) -> T:
+    try:
+        return adapter.validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"run {run.name}: {name} cannot be read: {first['msg']}") from None
+
+
+def seconds(attempt: Attempt) -> float:
+    """How long an attempt ran; 0 when that is not known."""
+    if not attempt.started or not attempt.ended:
+        return 0.0
+    start, end = (datetime.datetime.fromisoformat(text) for text in (attempt.started, attempt.ended))
+    return (end - start).total_seconds()

@@ -1,0 +1,59 @@
+"""Last step of a training job: make each saved epoch a Hugging Face folder that loads without PEFT, and list them.
+
+`python -m ckgit.workers.torchtune.finish experiments/NAME/RUN EPOCHS MODEL_FOLDER`, at the top of a work tree.
+Writes `artifacts/checkpoints.json`. Needs neither torch nor transformers.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+from ckgit.workers.torchtune.checkpoint import ADAPTER_FOLDER, describe, epoch_folder, problems
+from ckgit.workers.torchtune.codes import CHECKPOINTS_MISSING
+
+
+def main(run_folder: Path, epochs: int, model_folder: Path) -> int:
+    """Run the step for one run; the exit code."""
+    artifacts = run_folder / "artifacts"
+    shutil.rmtree(artifacts / "recipe_state", ignore_errors=True)  # only of use to a training that is cut short and resumed
+    model_files = frozenset(file.name for file in model_folder.iterdir() if file.is_file() and _wanted(file.name))
+    missing: list[str] = []
+    for epoch in range(epochs):
+        folder = epoch_folder(artifacts, epoch)
+        _copy_missing(model_folder, folder, model_files)
+        move_adapter(folder)
+        missing += problems(folder, model_files)
+    if missing:
+        click.echo("ckgit: a checkpoint is not complete: " + "; ".join(missing), err=True)
+        return CHECKPOINTS_MISSING
+    manifest = [describe(folder := epoch_folder(artifacts, epoch), epoch, folder.as_posix()) for epoch in range(epochs)]
+    (artifacts / "checkpoints.json").write_text(json.dumps([item.model_dump(mode="json") for item in manifest], indent=2) + "\n")
+    return 0
+
+
+def _wanted(name: str) -> bool:
+    """Files that belong to a model itself: not its weights in whatever format, not hidden files, not documents."""
+    return name.endswith((".json", ".jinja", ".model", ".txt")) and not name.startswith(".") and not name.endswith(".index.json")
+
+
+def _copy_missing(model_folder: Path, folder: Path, names: frozenset[str]) -> None:
+    """Files of more than 100 MiB, as some tokenizers are, are left out by torchtune."""
+    for name in sorted(names):
+        if folder.is_dir() and not (folder / name).exists():
+            shutil.copyfile(model_folder / name, folder / name)
+
+
+def move_adapter(folder: Path) -> None:
+    """The folder holds the merged model; beside an adapter, transformers would apply the adapter once more."""
+    for file in sorted(folder.glob("adapter_*")):
+        (folder / ADAPTER_FOLDER).mkdir(exist_ok=True)
+        file.rename(folder / ADAPTER_FOLDER / file.name)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])))

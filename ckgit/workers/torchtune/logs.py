@@ -1,0 +1,75 @@
+"""Reads torchtune's logs. Any bytes give what is there; memory stays bounded whatever their size."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from ckgit.experiment.results import LossPoint
+
+LONGEST_LINE = 65_536
+MOST_OUTPUT = 1_000_000  # bytes of a job's output that are kept; the middle of a longer one is left out
+_STEP = re.compile(rb"Step (\d{1,12}) \| (.*)")
+_FIELD = re.compile(rb"([a-z_]+):(\S+)")
+# The progress line is drawn again and again; epochs count from 1 in it.
+_PROGRESS = re.compile(rb"(\d{1,9})\|(\d{1,12})\|Loss: ([-+.\deEnainf]+)")
+
+
+class Progressed(NamedTuple):
+    """The last thing that the progress line said."""
+
+    step: int
+    loss: float | None
+
+
+def loss_points(stream: BinaryIO) -> list[LossPoint]:
+    """The lines of a DiskLogger's file, by step; of a step that is there twice, the last. Losses may be NaN."""
+    points: dict[int, LossPoint] = {}
+    for line in _lines(stream):
+        if (match := _STEP.search(line)) and (point := _point(int(match[1]), match[2])):
+            points[point.step] = point
+    return [points[step] for step in sorted(points)]
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    while line := stream.readline(LONGEST_LINE):
+        yield line
+
+
+def _point(step: int, fields: bytes) -> LossPoint | None:
+    values = {name.decode(): number(text) for name, text in _FIELD.findall(fields)}
+    loss, lr = values.get("loss"), values.get("lr")
+    if loss is None:
+        return None
+    return LossPoint(step=step, loss=loss, lr=lr if lr is not None and math.isfinite(lr) else None)
+
+
+def number(text: bytes) -> float | None:
+    """A number as torchtune prints it (`6.05e-06`, `nan`), or None."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def last_progress(content: bytes) -> Progressed | None:
+    """Step and loss of the last progress line in a piece of a job's output."""
+    found = next(iter(deque(_PROGRESS.finditer(content), maxlen=1)), None)
+    return Progressed(int(found[2]), number(found[3])) if found else None
+
+
+def read_bounded(path: Path, most: int = MOST_OUTPUT) -> bytes | None:
+    """A file's bytes, without the middle when it is longer than `most`; None when there is no such file."""
+    if not path.is_file():
+        return None
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        if size <= most:
+            return stream.read()
+        head = stream.read(most // 2)
+        stream.seek(size - most // 2)
+        return head + f"\n[ckgit: {size - 2 * (most // 2)} bytes left out]\n".encode() + stream.read()

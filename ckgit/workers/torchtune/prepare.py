@@ -1,0 +1,155 @@
+"""First step of a training job: clear what an earlier attempt left, and check that evaluation will see training's tokens.
+
+`python -m ckgit.workers.torchtune.prepare experiments/NAME/RUN`, at the top of a work tree. Writes `artifacts/tokens.json`
+(a TokenCheck for `train` and for each task) and `artifacts/versions.json`. Ends with exit code 66 where tokens differ.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from itertools import takewhile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+from omegaconf import DictConfig, OmegaConf
+from torchtune import config
+
+from ckgit.experiment.data import messages, user_text
+from ckgit.experiment.results import TokenCheck
+from ckgit.workers.rendering import IGNORED, Renderer, load_tokenizer, pinned_template, prefixes_digest
+from ckgit.workers.torchtune.codes import TOKENS_DIFFER
+from ckgit.workers.torchtune.components import Rows, RowRenderer, read_split
+
+MOST_ROWS = 256  # of each split; all rows are rendered by the same code, so more would find nothing else
+TOOLS = ("torch", "torchtune", "torchao", "transformers", "tokenizers", "safetensors")
+
+
+class TokensDifferError(Exception):
+    """Two ways of rendering one row disagree; the message shows both texts."""
+
+
+class Prompted(NamedTuple):
+    """A row's prefix as training has it, and what it was asked with."""
+
+    row_input: str
+    prompt: str
+    system_prompt: str
+    prefix: Sequence[int]
+
+
+def main(run_folder: Path) -> None:
+    """Run the step for one run."""
+    artifacts = run_folder / "artifacts"
+    if artifacts.exists():
+        shutil.rmtree(artifacts)
+    artifacts.mkdir(parents=True)
+    _write(artifacts / "versions.json", versions())
+    finetune = OmegaConf.load(run_folder / "finetune.yaml")
+    setup = OmegaConf.to_container(OmegaConf.load(run_folder / "setup_finetune.yaml"))
+    checks = check_tokens(finetune, setup["evaluated_rows"])
+    _write(artifacts / "tokens.json", {name: check.model_dump(mode="json") for name, check in checks.items()})
+    for name, check in checks.items():
+        click.echo(f"ckgit: {check.rows} rows of {name}: training and evaluation see the same tokens ({check.sha256[:12]})")
+
+
+def versions() -> dict[str, str]:
+    """Versions of what takes part in training."""
+    return {"python": sys.version.split()[0], **{tool: version(tool) for tool in TOOLS}}
+
+
+def check_tokens(finetune: DictConfig, evaluated: Sequence[dict[str, Any]]) -> dict[str, TokenCheck]:
+    """Compare the rows of the dataset that torchtune makes from a config with what the model folder's own tokenizer gives.
+
+    Args:
+        finetune: a torchtune config.
+        evaluated: the entries of setup_finetune.yaml's `evaluated_rows`.
+
+    Raises:
+        TokensDifferError: at the first row that differs.
+    """
+    tokenizer: RowRenderer = config.instantiate(finetune.tokenizer)
+    dataset: Rows = config.instantiate(finetune.dataset, tokenizer)
+    renderer = tokenizer.renderer
+    direct = direct_prefixes(finetune.tokenizer)
+    checks = {"train": _check("train", list(_trained(dataset, renderer)), renderer, direct)}
+    for entry in evaluated:
+        checks[entry["task"]] = _check(entry["task"], list(_asked(entry, finetune.tokenizer)), renderer, direct)
+    return checks
+
+
+def _trained(dataset: Rows, renderer: Renderer) -> Iterator[Prompted]:
+    for position, row in enumerate(dataset.rows[:MOST_ROWS]):
+        item = dataset[position]
+        ignored = sum(1 for _ in takewhile(lambda label: label == IGNORED, item["labels"]))
+        if IGNORED in item["labels"][ignored:] or item["labels"][-1:] != [renderer.end_of_turn]:
+            raise TokensDifferError(f"train row {row.input!r}: its answer or its end-of-turn token is not trained: {item['labels']}")
+        yield Prompted(row.input, renderer.prompt, renderer.system_prompt, item["tokens"][:ignored])
+
+
+def _asked(entry: dict[str, Any], tokenizer: DictConfig) -> Iterator[Prompted]:
+    """Rows of a task, with the task's own prompts where it has them."""
+    renderer = config.instantiate(tokenizer, prompt=entry["prompt"], system_prompt=entry["system_prompt"]).renderer
+    rows = read_split(entry["path"], entry["split"], entry["input_column"], entry["output_column"])
+    for row in rows[: entry["limit"]][:MOST_ROWS]:
+        yield Prompted(row.input, entry["prompt"], entry["system_prompt"], renderer.prefix(row.input))
+
+
+def _check(name: str, rows: Sequence[Prompted], renderer: Renderer, direct: Callable[[Prompted], list[int]]) -> TokenCheck:
+    for row in rows:
+        _compare(name, row, direct(row), renderer)
+    return TokenCheck(
+        rows=len(rows),
+        sha256=prefixes_digest(row.prefix for row in rows),
+        template_sha256=renderer.template_sha256,
+        template_date=renderer.template_date.isoformat() if renderer.template_sha256 else None,
+        end_of_turn=renderer.end_of_turn,
+    )
+
+
+def _compare(name: str, row: Prompted, expected: Sequence[int], renderer: Renderer) -> None:
+    if list(row.prefix) != list(expected):
+        decode = renderer.tokenizer.decode
+        raise TokensDifferError(
+            f"{name}: the tokens of row {row.row_input!r} differ\n"
+            f"  training:     {decode(row.prefix)!r}\n  model folder: {decode(expected)!r}\n"
+            f"  training:     {list(row.prefix)}\n  model folder: {list(expected)}"
+        )
+
+
+def direct_prefixes(tokenizer: DictConfig) -> Callable[[Prompted], list[int]]:
+    """Token prefixes by a tokenizer that ckgit's renderer has not touched, in transformers' own one step."""
+    direct = load_tokenizer(Path(tokenizer.model_folder))
+    if tokenizer.dataset_type != "chat":
+        return lambda row: _plain(direct, row)
+    template = pinned_template(str(direct.get_chat_template()), datetime.date.fromisoformat(tokenizer.template_date))
+
+    def chat(row: Prompted) -> list[int]:
+        conversation = messages(row.row_input, prompt=row.prompt, system_prompt=row.system_prompt)
+        encoded = direct.apply_chat_template(conversation, chat_template=template, tokenize=True, add_generation_prompt=True)
+        return list(encoded["input_ids"])
+
+    return chat
+
+
+def _plain(direct: Any, row: Prompted) -> list[int]:
+    system = f"{row.system_prompt}\n" if row.system_prompt else ""
+    ids = list(direct(system + user_text(row.row_input, row.prompt))["input_ids"])
+    return ids[:-1] if ids and ids[-1] == direct.eos_token_id else ids
+
+
+def _write(path: Path, document: Any) -> None:
+    path.write_text(json.dumps(document, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    try:
+        main(Path(sys.argv[1]))
+    except TokensDifferError as difference:
+        click.echo(f"ckgit: tokens differ: {difference}", err=True)
+        sys.exit(TOKENS_DIFFER)

@@ -1,0 +1,81 @@
+"""Renders a run's files and names its job. Pure: neither torch nor the model's weights are needed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from ckgit.experiment.design import Stage
+from ckgit.experiment.jobs import Job
+from ckgit.experiment.plan import Run, resources
+from ckgit.experiment.worker import Context
+from ckgit.workers.script import job_script
+from ckgit.workers.torchtune.config import finetune_yaml, recipe
+from ckgit.workers.torchtune.setup import evaluated, setup_yaml
+from ckgit.workers.torchtune.steps import processes
+
+
+def scaffold(context: Context, run: str | None = None) -> dict[str, bytes]:
+    """The three files of each fine-tuned run (or of one), by path relative to the lab."""
+    files: dict[str, bytes] = {}
+    for row in context.plan.training:
+        if run in (None, row.name):
+            files |= _run_files(context, row)
+    return files
+
+
+def _run_files(context: Context, run: Run) -> dict[str, bytes]:
+    folder = context.run_folder(run.name)
+    configs = {f"{folder}/setup_finetune.yaml": setup_yaml(context, run), f"{folder}/finetune.yaml": finetune_yaml(context, run)}
+    return {**configs, script_path(context, run): _script(context, run, configs)}
+
+
+def script_path(context: Context, run: Run) -> str:
+    """Where a run's job script is, relative to the lab and to the work tree."""
+    return f"{context.run_folder(run.name)}/finetune.slurm"
+
+
+def jobs(context: Context) -> list[Job]:
+    """One job for each fine-tuned run."""
+    return [
+        Job(
+            name=f"{run.name}/finetune",
+            stage=Stage.TRAINING,
+            run=run.name,
+            script=script_path(context, run),
+            folder=context.run_folder(run.name),
+            resources=resources(context.summary, run, Stage.TRAINING, context.cluster.training),
+        )
+        for run in context.plan.training
+    ]
+
+
+def _script(context: Context, run: Run, configs: Mapping[str, bytes]) -> bytes:
+    return job_script(
+        title=f"Fine-tunes run {run.name} of experiment {context.summary.experiment.name} with torchtune.",
+        script=script_path(context, run),
+        resources=resources(context.summary, run, Stage.TRAINING, context.cluster.training),
+        cluster=context.cluster,
+        inputs={**{path: hashlib.sha256(content).hexdigest() for path, content in configs.items()}, **inputs(context, run)},
+        programs=("python", "tune"),
+        commands=_commands(context, run),
+    )
+
+
+def inputs(context: Context, run: Run) -> dict[str, str]:
+    """Digest of the data and model files that a run depends on, by path relative to the work tree."""
+    paths = {context.summary.data[run["data"]].path, *(entry.path for entry in evaluated(context, run))}
+    digests = {context.summary.data[name].path: recorded.sha256 for name, recorded in context.summary.recorded.data.items()}
+    card = context.cards[run.model]
+    model = {f"models/{card.name}/{name}": digest.sha256 for name, digest in card.files.items()}
+    return {**{path: digests[path] for path in paths}, **model}
+
+
+def _commands(context: Context, run: Run) -> Sequence[Sequence[str]]:
+    folder, nproc = context.run_folder(run.name), processes(context, run)
+    parallel = ("--nproc_per_node", str(nproc)) if nproc > 1 else ()
+    return (
+        ("python", "-m", "ckgit.workers.torchtune.prepare", folder),
+        ("tune", "run", *parallel, recipe(run, nproc), "--config", f"{folder}/finetune.yaml"),
+        ("python", "-m", "ckgit.workers.torchtune.finish", folder, str(run["epochs"]), f"models/{run.model}"),
+    )

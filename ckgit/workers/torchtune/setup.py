@@ -1,0 +1,86 @@
+"""`setup_finetune.yaml`: each of a run's parameters with where its value came from, and the rows that evaluation will use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ckgit.experiment.plan import Run, Source, prompts
+from ckgit.experiment.worker import Context
+from ckgit.workers.torchtune.steps import planned_steps, processes, train_rows
+from ckgit.workers.torchtune.yaml_text import comment, scalar
+
+_SOURCES = {
+    Source.RUN: "the run's own",
+    Source.DESIGN: "controls of the design",
+    Source.RECIPE: "base_recipe",
+    Source.DEFAULT: "ckgit's default",
+}
+
+
+class Evaluated(NamedTuple):
+    """Rows that a task of this run evaluates, and the prompts they are asked with."""
+
+    task: str
+    path: str
+    split: str
+    limit: int | None
+    input_column: str
+    output_column: str
+    prompt: str
+    system_prompt: str
+
+
+def setup_yaml(context: Context, run: Run) -> bytes:
+    """The bytes of a run's setup file."""
+    lines = [
+        f"# The parameters of run {run.name} of experiment {context.summary.experiment.name}, each with where its value came from:",
+        *(f"#   {source}: {meaning}" for source, meaning in _SOURCES.items()),
+        f"# {comment(context.summary.experiment.question)}",
+        f"run: {scalar(run.name)}",
+        f"model: {scalar(run.model)}",
+        f"design: {scalar(context.summary.digest)}",
+        f"ckgit: {scalar(context.version)}",
+        *_parameters(run),
+        "# From the rows that design counted.",
+        f"train_rows: {scalar(train_rows(context, run))}",
+        f"processes: {processes(context, run)}",
+        f"steps: {scalar(planned_steps(context, run))}",
+        *_evaluated(context, run),
+    ]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _parameters(run: Run) -> Iterator[str]:
+    width = max(map(len, run.settings))
+    yield "parameters:"
+    for name, setting in run.settings.items():
+        value = _plain(setting.value)
+        yield f"  {name}:{' ' * (width - len(name))} {{source: {setting.source}, value: {scalar(value)}}}"
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, bool | int | float | str | list | tuple) else str(value)
+
+
+def evaluated(context: Context, run: Run) -> list[Evaluated]:
+    """One entry for each task that this run is evaluated on, in the design's order."""
+    tasks = {cell.task.name: cell.task for cell in context.plan.cells if cell.run == run.name}
+    entries = []
+    for task in tasks.values():
+        data = context.summary.data.get(task.data or run["data"])
+        if data is not None:
+            prompt, system_prompt = prompts(run, task)
+            entries.append(
+                Evaluated(task.name, data.path, task.split, task.limit, data.input_column, data.output_column, prompt, system_prompt)
+            )
+    return entries
+
+
+def _evaluated(context: Context, run: Run) -> Iterator[str]:
+    entries = evaluated(context, run)
+    yield "# Before training, the tokens of these rows are compared with those of training."
+    yield "evaluated_rows:" if entries else "evaluated_rows: []"
+    for entry in entries:
+        for position, (name, value) in enumerate(entry._asdict().items()):
+            yield f"  {'- ' if position == 0 else '  '}{name}: {scalar(value)}"
