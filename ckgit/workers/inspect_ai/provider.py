@@ -1,0 +1,109 @@
+"""Model API `ckgit/NAME`: inspect's Hugging Face provider, held to what training saw.
+
+It differs from its base class in four things. The chat template sees the design's date. Special tokens come from the
+template alone (the base class lets the tokenizer add a second BOS). Generation follows the design and not the model
+folder's generation_config.json, apart from the tokens that end an answer. And before anything is generated, the tokens
+of each sample are compared with training's own rendering of its row.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from inspect_ai.model import ChatMessage, GenerateConfig, ModelOutput
+from inspect_ai.model._providers.hf import HuggingFaceAPI
+from inspect_ai.tool import ToolChoice, ToolInfo
+
+from ckgit.workers.inspect_ai.parity import METADATA_KEY, Parity
+from ckgit.workers.rendering import end_ids, pinned_template
+
+
+class CkgitAPI(HuggingFaceAPI):
+    """A model folder as one cell of a design evaluates it.
+
+    Args:
+        model_name: shown in logs; the weights are those of `model_path`.
+        base_url: not used.
+        api_key: not used.
+        config: the cell's generation settings.
+        model_path: Hugging Face folder with the weights.
+        device: `cpu` or `cuda`.
+        dtype: number format of the weights in memory, as torch calls it.
+        do_sample: false decodes greedily.
+        dataset_type: `chat` or `text_completion`.
+        template_date: the day that the chat template sees (YYYY-MM-DD).
+        rows: what `Parity` needs; absent for a task that brings data of its own.
+
+    Raises:
+        TokensDifferError: the folder ends its answers with other tokens than training did.
+        RenderError: a folder cannot render rows.
+        DataError: the data file cannot be read.
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        config: GenerateConfig = GenerateConfig(),  # noqa: B008  # as the base class has it; it is never changed
+        *,
+        model_path: str,
+        device: str,
+        dtype: str,
+        do_sample: bool,
+        dataset_type: str,
+        template_date: str,
+        rows: Mapping[str, Any] | None = None,
+    ) -> None:
+        date = datetime.date.fromisoformat(template_date)
+        # Before the weights are loaded: a wrong row costs a second, not minutes.
+        self.parity = Parity(rows, dataset_type=dataset_type, template_date=date) if rows else None
+        super().__init__(
+            model_name, base_url, api_key, config, model_path=model_path, device=device, dtype=dtype, do_sample=do_sample
+        )
+        self.dataset_type = dataset_type
+        if dataset_type == "chat":
+            self.tokenizer.chat_template = pinned_template(str(self.tokenizer.get_chat_template()), date)
+            self.tokenizer_call_args = {"add_special_tokens": False}
+        stops = end_ids(Path(model_path), self.tokenizer)
+        if self.parity:
+            self.parity.check_stops(stops)
+        self.model.generation_config = _generation_config(self.tokenizer, stops, do_sample=do_sample)
+
+    def hf_chat(self, messages: list[ChatMessage], tools: list[ToolInfo]) -> str:
+        """The text that is sent: through the chat template, or for a base model the bare text of the messages."""
+        if self.dataset_type == "chat":
+            return str(super().hf_chat(messages, tools))
+        return "\n".join(message.text for message in messages)
+
+    async def generate(
+        self, input: list[ChatMessage], tools: list[ToolInfo], tool_choice: ToolChoice, config: GenerateConfig
+    ) -> ModelOutput:
+        """Check the tokens, then answer. The output's metadata tells which row and which tokens it was.
+
+        Raises:
+            TokensDifferError: training saw other tokens for this row, or the message belongs to no row.
+        """
+        text = self.hf_chat(input, tools)
+        ids = list(self.tokenizer(text, **self.tokenizer_call_args)["input_ids"])
+        record = self.parity.record(_last_user_text(input), text, ids) if self.parity else None
+        output = await super().generate(input, tools, tool_choice, config)
+        if record:
+            output.metadata = {**(output.metadata or {}), METADATA_KEY: record}
+        return output
+
+
+def _last_user_text(messages: list[ChatMessage]) -> str:
+    return next((message.text for message in reversed(messages) if message.role == "user"), "")
+
+
+def _generation_config(tokenizer: Any, stops: frozenset[int], *, do_sample: bool) -> Any:
+    from transformers import GenerationConfig
+
+    config = GenerationConfig(bos_token_id=tokenizer.bos_token_id, eos_token_id=sorted(stops), pad_token_id=tokenizer.pad_token_id)
+    if do_sample:
+        config.top_k = 0  # transformers samples from the 50 likeliest tokens where nothing is said
+    return config
