@@ -1,0 +1,98 @@
+"""The `ckgit` command: a click group that imports a command's module only when that command runs."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from ckgit import __version__
+
+# Heading of `ckgit --help` to its commands, each with the first sentence of its own help. The module of `a-b` is ckgit.cli.a_b.
+SECTIONS: Mapping[str, Mapping[str, str]] = {
+    "Begin": {
+        "init": "Make a lab in FOLDER, or make an existing repository one.",
+        "models": "Add model cards, and list them.",
+        "quickstart": "Make a lab and take its first experiment from design to report.",
+    },
+    "Design": {
+        "design": "Design experiment NAME on a branch of its own.",
+        "validate": "Check a design and report every problem at once.",
+        "revise": "Take an experiment back to designed, to change its design.",
+        "schema": "Print the JSON schema NAME, or list the schemas.",
+    },
+    "Run": {
+        "advance": "Take an experiment to its next state.",
+        "retry": "Run again what failed.",
+        "cancel": "Cancel the jobs that are queued or running.",
+        "worker": "Run one worker alone, or list the workers.",
+    },
+    "Look": {
+        "status": "Show where an experiment stands.",
+        "list": "List the experiments of the lab.",
+        "log": "Tell the story of an experiment, commit by commit.",
+        "show": "Show an experiment's design, runs, cells and results.",
+        "why": "Say why jobs failed or wait.",
+    },
+    "One step each": {
+        "design-experiment": "Design an experiment: the same as `ckgit design`.",
+        "scaffold-experiment": "Write the files for every job.",
+        "run-experiment": "Run the jobs of training and evaluation.",
+        "analyze-experiment": "Read the logs and write the report.",
+    },
+}
+COMMANDS: Mapping[str, str] = {name: text for section in SECTIONS.values() for name, text in section.items()}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and one line; imports only the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Every command, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import the command of that name, or None when there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"ckgit.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or name the one that was probably meant."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS, n=3, cutoff=0.6)
+            hint = f"Did you mean {' or '.join(near)}?" if near else "`ckgit --help` lists them."
+            raise click.UsageError(f"There is no command {args[0]!r}. {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """One line a command, by section, without importing any."""
+        width = max(map(len, COMMANDS))
+        for heading, commands in SECTIONS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name.ljust(width), text) for name, text in commands.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("-C", "folder", metavar="DIR", default=".", type=click.Path(path_type=Path), help="Work as if started in DIR.")
+@click.version_option(__version__, message="ckgit %(version)s")
+@click.pass_context
+def group(ctx: click.Context, folder: Path) -> None:
+    """Run language-model fine-tuning experiments from git.
+
+    An experiment is a branch: designed, scaffolded, trained, evaluated, analyzed. `ckgit status` says what comes next.
+    """
+    ctx.obj = folder
+
+
+def main() -> None:
+    """Run the command line and end the process with the exit code that DESIGN names."""
+    from ckgit.cli.errors import guarded
+
+    sys.exit(guarded(lambda: group.main(prog_name="ckgit", standalone_mode=False), sys.argv[1:]))

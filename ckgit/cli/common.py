@@ -1,0 +1,89 @@
+"""What commands share: options, the lab they work in, and how they print."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.names import name_problem
+
+if TYPE_CHECKING:
+    from ckgit.lab.lab import Lab
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def json_option(function: F) -> F:
+    """Add `--json`, handed over as the keyword `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(function)
+
+
+def dry_run_option(function: F) -> F:
+    """Add `--dry-run`, handed over as the keyword `dry_run`."""
+    return click.option("--dry-run", is_flag=True, help="Print what would be written, submitted and committed; do nothing.")(function)
+
+
+def name_argument(function: F) -> F:
+    """Add the optional argument NAME, handed over as `name`; resolve it with `experiment_name`."""
+    return click.argument("name", required=False)(function)
+
+
+def lab_from(ctx: click.Context) -> Lab:
+    """The lab that `-C` names, or that the current folder is in.
+
+    Raises:
+        CkgitError: there is none.
+    """
+    from ckgit.lab.lab import open_lab
+
+    return open_lab(ctx.obj if isinstance(ctx.obj, Path) else Path())
+
+
+def experiment_name(lab: Lab, name: str | None) -> str:
+    """`name` (also written `exp/NAME`), or the checked-out experiment when it is None.
+
+    Raises:
+        CkgitError: it cannot be a name, or none is given and none is checked out; lists what there is.
+    """
+    from ckgit.lab.lab import checked_out_experiment, list_experiments
+
+    if name is not None:
+        plain = name.removeprefix("exp/")
+        if problem := name_problem(plain):
+            raise CkgitError(f"{name!r} is not a name of an experiment: {problem}", code=Exit.USAGE)
+        return plain
+    if here := checked_out_experiment(lab):
+        return here
+    known = [row.name for row in list_experiments(lab)]
+    raise CkgitError(
+        "which experiment? No NAME is given, and the checked-out branch is not an experiment's",
+        code=Exit.USAGE,
+        next=f"name one of: {', '.join(known)}" if known else "ckgit design NAME makes the first one",
+    )
+
+
+def emit(document: Any, as_json: bool, text: str) -> None:
+    """Print the result on standard output: `document` as JSON, or `text` for people."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str) if as_json else text)
+
+
+def note(text: str) -> None:
+    """Print progress or a remark on standard error, where it does not mix with results."""
+    click.echo(text, err=True)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns of text, left-aligned; control characters of foreign text are shown, never sent to the terminal."""
+    lines = [header, *([printable(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+
+def printable(text: str) -> str:
+    """`text` on one line, with every character that could steer a terminal written out."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

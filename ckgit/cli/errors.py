@@ -1,0 +1,137 @@
+"""The one place where an exception becomes text, an exit code and, for a bug, a report to send."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import platform
+import re
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ckgit import __version__
+from ckgit.experiment.errors import CkgitError, DesignError, Exit
+
+PIPE_CLOSED = 141  # what a shell reports of a program that wrote to a closed pipe: 128 + SIGPIPE
+INSTALL_RUN = 'pip install "ckgit[run]"'
+RUN_PACKAGES = frozenset(
+    ("torch", "torchtune", "torchao", "transformers", "inspect_ai", "accelerate", "datasets", "safetensors", "matplotlib", "numpy")
+)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_SECRET_VARIABLE = re.compile(r"TOKEN|KEY|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
+_SECRET_TEXT = re.compile(r"\b(hf_|gh[pousr]_|github_pat_|glpat-|sk-|AKIA|xox[abprs]-)[A-Za-z0-9_-]{8,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
+_SHORTEST_SECRET = 8
+
+
+def guarded(run: Callable[[], Any], argv: Sequence[str]) -> int:
+    """Call `run` and return the exit code; whatever it raises is reported here.
+
+    A number that `run` returns is the exit code, as click hands on `ctx.exit(N)` and what a command returns.
+    """
+    try:
+        code = run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_output()
+        return PIPE_CLOSED
+    except SystemExit as end:
+        return PIPE_CLOSED if isinstance(end.__context__, BrokenPipeError) else int(end.code or 0)  # click turns the one into the other
+    except (KeyboardInterrupt, click.Abort):
+        _say("interrupted")
+        return Exit.INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user gets one line and a code
+        return _report(error, argv)
+    return code if isinstance(code, int) else Exit.DONE
+
+
+def _report(error: Exception, argv: Sequence[str]) -> int:
+    known = _as_known(error, argv)
+    if isinstance(error, OSError) and error.errno in _FULL:
+        _forget_output()  # it may be what is full
+    if "--json" in argv:
+        _say(json.dumps({"error": _as_document(known)}, ensure_ascii=False))
+    else:
+        _say(f"{error.ctx.get_usage()}\n" if isinstance(error, click.UsageError) and error.ctx else "", f"ckgit: {known}")
+    return known.code
+
+
+def _as_known(error: Exception, argv: Sequence[str]) -> CkgitError:
+    if isinstance(error, CkgitError):
+        return error
+    if isinstance(error, click.ClickException):
+        return CkgitError(error.format_message(), code=Exit.USAGE)
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return CkgitError(
+            f"{error.strerror} while writing",
+            code=Exit.COMMAND_FAILED,
+            where=str(error.filename or ""),
+            state="what was committed before stands; nothing half-written counts",
+            next="make room, then run the same command again",
+        )
+    package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if package in RUN_PACKAGES:
+        return CkgitError(f"this needs {package}, which is not installed", code=Exit.TOOL_MISSING, next=INSTALL_RUN)
+    return _bug(error, argv)
+
+
+def _as_document(error: CkgitError) -> dict[str, Any]:
+    document: dict[str, Any] = {"what": error.what, "code": int(error.code), "name": error.code.name.lower()}
+    document |= {"where": error.where, "state": error.state, "next": error.next}
+    if isinstance(error, DesignError):
+        document["problems"] = [{"file": error.file, **vars(problem)} for problem in error.problems]
+    return document
+
+
+def _bug(error: Exception, argv: Sequence[str]) -> CkgitError:
+    text = mask(
+        f"ckgit {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
+        f"arguments: {json.dumps(list(argv))}\n\n{''.join(traceback.format_exception(error))}"
+    )
+    try:
+        where = _write_report(text)
+    except OSError:
+        where = "(no report could be written)"
+        _say(text)
+    return CkgitError(
+        mask(f"a bug in ckgit: {type(error).__name__}: {error}"), code=Exit.BUG, next=f"please report it, with the file {where}"
+    )
+
+
+def _write_report(text: str) -> str:
+    """In the lab's git folder, where nothing commits it; outside a lab, in the system's folder for temporary files."""
+    here = Path.cwd()
+    git = next((folder / ".git" for folder in (here, *here.parents) if (folder / ".git").is_dir()), None)
+    folder = git / "ckgit" if git and os.access(git, os.W_OK) else Path(tempfile.gettempdir())
+    folder.mkdir(exist_ok=True)
+    path = folder / f"ckgit-bug-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.txt"
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    return str(path)
+
+
+def mask(text: str) -> str:
+    """`text` without anything that looks like a secret, and without the values of variables that are named like one."""
+    values = [value for name, value in os.environ.items() if _SECRET_VARIABLE.search(name) and len(value) >= _SHORTEST_SECRET]
+    for value in sorted(values, key=len, reverse=True):
+        text = text.replace(value, "***")
+    return _SECRET_TEXT.sub(lambda found: f"{found[1] or ''}***", text)
+
+
+def _say(*lines: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # nobody is listening any more
+        for line in filter(None, lines):
+            click.echo(line, err=True)
+
+
+def _forget_output() -> None:
+    """Let Python's own flush at exit have nowhere to fail."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
