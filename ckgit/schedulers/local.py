@@ -79,6 +79,8 @@ class LocalScheduler(NamedTuple):
         Raises:
             CkgitError: a job belongs to another machine, or is not ours to signal.
         """
+        if not work.is_dir():
+            return
         alive = [process for token in tokens if (process := _mark_cancelled(job_folder(work, token)))]
         for signal_number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
             for process in alive:
@@ -155,8 +157,9 @@ def _group_is_alive(group: int) -> bool:
 
 def _mark_cancelled(folder: Path) -> Process | None:
     """Keep a job from starting; its process where one lives."""
-    if not folder.is_dir() or (folder / "status.json").exists():
+    if (folder / "status.json").exists():
         return None
+    folder.mkdir(parents=True, exist_ok=True)  # also where nothing was handed over: another ckgit may be about to
     (folder / "cancelled").touch()  # before local.json is read: a job that starts now looks for the mark after writing it
     process = read_process(folder / "local.json")
     if process and process.host != os.uname().nodename:

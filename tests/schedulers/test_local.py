@@ -147,8 +147,8 @@ def test_a_job_that_ignores_the_signal_is_killed(work: Path, monkeypatch: pytest
 
 
 def test_a_job_that_is_cancelled_before_it_was_handed_over_never_runs(work: Path) -> None:
-    job_folder(work, "early").mkdir(parents=True)
     scheduler.cancel(ONE, work, ["early"])
+    assert seen(work, "early") is Seen.UNSEEN
     scheduler.submit(ONE, work, submission(work, "early", "echo ran"))
     until(lambda: seen(work, "early") is Seen.GONE)
     assert not (job_folder(work, "early") / "output").exists()
