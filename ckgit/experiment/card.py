@@ -12,6 +12,14 @@ from ckgit.experiment.names import Name
 Family = Literal["llama", "qwen2", "mistral", "gemma", "phi3"]
 FAMILIES: tuple[Family, ...] = ("llama", "qwen2", "mistral", "gemma", "phi3")
 
+_PARTS = (".json", ".jinja", ".model", ".txt", ".safetensors")
+_DOCUMENTS = ("license.txt", "notice.txt", "readme.txt")
+
+
+def is_model_file(name: str) -> bool:
+    """Whether a file of a model folder is a part of the model: weights, configuration, tokenizer, template."""
+    return name.endswith(_PARTS) and not name.startswith((".", "adapter_")) and name.lower() not in _DOCUMENTS
+
 
 class FileDigest(Frozen):
     """One file of the model folder."""

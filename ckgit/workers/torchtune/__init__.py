@@ -57,7 +57,7 @@ class Torchtune:
 
         return result(context, job, attempt, files)
 
-    def progress(self, context: Context, job: Job, work: Path, log_tail: str) -> Progress | None:
+    def progress(self, context: Context, job: Job, work: Path, log_tail: str) -> Progress | None:  # noqa: ARG002 the log says it all
         """See `Worker`."""
         from ckgit.workers.torchtune.logs import last_progress
         from ckgit.workers.torchtune.steps import planned_steps

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import click
 
-from ckgit.workers.torchtune.checkpoint import ADAPTER_FOLDER, describe, epoch_folder, problems
+from ckgit.experiment.card import is_model_file
+from ckgit.workers.torchtune.checkpoint import ADAPTER_FOLDER, describe, epoch_folder, problems, required
 from ckgit.workers.torchtune.codes import CHECKPOINTS_MISSING
 
 
@@ -21,11 +22,11 @@ def main(run_folder: Path, epochs: int, model_folder: Path) -> int:
     """Run the step for one run; the exit code."""
     artifacts = run_folder / "artifacts"
     shutil.rmtree(artifacts / "recipe_state", ignore_errors=True)  # only of use to a training that is cut short and resumed
-    model_files = frozenset(file.name for file in model_folder.iterdir() if file.is_file() and _wanted(file.name))
+    model_files = frozenset(file.name for file in model_folder.iterdir() if file.is_file() and is_model_file(file.name))
     missing: list[str] = []
     for epoch in range(epochs):
         folder = epoch_folder(artifacts, epoch)
-        _copy_missing(model_folder, folder, model_files)
+        _copy_missing(model_folder, folder, required(model_files))
         move_adapter(folder)
         missing += problems(folder, model_files)
     if missing:
@@ -36,12 +37,7 @@ def main(run_folder: Path, epochs: int, model_folder: Path) -> int:
     return 0
 
 
-def _wanted(name: str) -> bool:
-    """Files that belong to a model itself: not its weights in whatever format, not hidden files, not documents."""
-    return name.endswith((".json", ".jinja", ".model", ".txt")) and not name.startswith(".") and not name.endswith(".index.json")
-
-
-def _copy_missing(model_folder: Path, folder: Path, names: frozenset[str]) -> None:
+def _copy_missing(model_folder: Path, folder: Path, names: set[str]) -> None:
     """Files of more than 100 MiB, as some tokenizers are, are left out by torchtune."""
     for name in sorted(names):
         if folder.is_dir() and not (folder / name).exists():

@@ -24,7 +24,7 @@ from ckgit.experiment.data import messages, user_text
 from ckgit.experiment.results import TokenCheck
 from ckgit.workers.rendering import IGNORED, Renderer, load_tokenizer, pinned_template, prefixes_digest
 from ckgit.workers.torchtune.codes import TOKENS_DIFFER
-from ckgit.workers.torchtune.components import Rows, RowRenderer, read_split
+from ckgit.workers.torchtune.components import RowRenderer, Rows, read_split
 
 MOST_ROWS = 256  # of each split; all rows are rendered by the same code, so more would find nothing else
 TOOLS = ("torch", "torchtune", "torchao", "transformers", "tokenizers", "safetensors")
