@@ -1,0 +1,81 @@
+"""Reading ckgit.toml, and the user's own clusters over it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ckgit.experiment.cluster import Cluster, LabConfig
+from ckgit.experiment.errors import CkgitError, Exit
+
+_OWN_KEYS = ("clusters", "default_cluster")
+
+
+def read_config(content: bytes, file: str) -> LabConfig:
+    """The configuration in `content`, with the user's own clusters added or laid over.
+
+    Args:
+        content: bytes of ckgit.toml.
+        file: what messages call it.
+
+    Raises:
+        CkgitError: USAGE, with the file and each key that is wrong.
+    """
+    document = _load(content, file)
+    config = _validate(document, file)
+    own = user_config_file()
+    if not own.is_file():
+        return config
+    added = _load(own.read_bytes(), str(own))
+    if unknown := [key for key in added if key not in _OWN_KEYS]:
+        raise _error(str(own), [f"{unknown[0]}: only {' and '.join(_OWN_KEYS)} may stand here"])
+    clusters = {**document.get("clusters", {"local": {}})}
+    for name, values in added.get("clusters", {}).items():
+        clusters[name] = {**clusters.get(name, {}), **values} if isinstance(values, dict) else values
+    return _validate({**document, **added, "clusters": clusters}, str(own))
+
+
+def user_config_file() -> Path:
+    """The user's own configuration, which need not exist."""
+    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(base) / "ckgit" / "config.toml"
+
+
+def _load(content: bytes, file: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise _error(file, [f"not TOML: {error}"]) from None
+
+
+def _validate(document: dict[str, Any], file: str) -> LabConfig:
+    try:
+        config = LabConfig.model_validate_json(json.dumps(document, default=str))
+    except ValidationError as error:
+        raise _error(file, [_sentence(problem) for problem in error.errors()]) from None
+    if config.schema_version != 1:
+        what = f"schema_version {config.schema_version} is not known to this ckgit"
+        raise CkgitError(what, code=Exit.USAGE, where=file, next="upgrade ckgit")
+    if config.default_cluster not in config.clusters:
+        listed = ", ".join(sorted(config.clusters))
+        raise _error(file, [f"default_cluster: there is no profile {config.default_cluster!r} (profiles: {listed})"])
+    return config
+
+
+def _error(file: str, sentences: list[str]) -> CkgitError:
+    return CkgitError("; ".join(sentences), code=Exit.USAGE, where=file, state="nothing was done", next=f"mend {file} and commit it")
+
+
+def _sentence(problem: Any) -> str:
+    place = ".".join(str(part) for part in problem["loc"] if part != "[key]")
+    if problem["type"] != "extra_forbidden":
+        return f"{place}: {problem['msg'].removeprefix('Value error, ')}"
+    known = list((Cluster if len(problem["loc"]) > 1 else LabConfig).model_fields)
+    near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+    return f"{place}: no such key" + (f"; did you mean {near[0]}?" if near else f" (keys: {', '.join(known)})")

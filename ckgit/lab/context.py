@@ -1,0 +1,114 @@
+"""Everything scaffolding may depend on, read from one commit."""
+
+from __future__ import annotations
+
+import hashlib
+
+import ckgit
+from ckgit.experiment.card import ModelCard
+from ckgit.experiment.design import Summary
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.plan import Plan, build_plan
+from ckgit.experiment.state import State
+from ckgit.experiment.worker import Context
+from ckgit.lab.lab import Lab
+from ckgit.lab.model_folder import parse_card
+from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.summary_file import SummaryFile
+
+
+def load_context(lab: Lab, snapshot: Snapshot, cluster_name: str | None = None) -> Context:
+    """The context of an experiment.
+
+    Args:
+        cluster_name: profile to use; the design's, or the lab's default, when absent.
+
+    Raises:
+        CkgitError: the design was changed after it was scaffolded, a card or task file is missing or not as it was
+            designed, or there is no such profile.
+    """
+    path = f"{snapshot.folder}/experiment_summary.md"
+    summary = SummaryFile.parse(snapshot.summary_bytes(), f"exp/{snapshot.name}:{path}").summary
+    _refuse_renamed(snapshot, summary)
+    _refuse_changed_design(snapshot, summary)
+    plan = build_plan(summary)
+    name = cluster_name or summary.compute.cluster or lab.config.default_cluster
+    return Context(
+        summary=summary,
+        plan=plan,
+        cards=_cards(snapshot, summary, plan),
+        cluster=lab.cluster(name),
+        cluster_name=name,
+        version=ckgit.__version__,
+        sources=_sources(snapshot, summary),
+    )
+
+
+def model_names(summary: Summary, plan: Plan) -> list[str]:
+    """Names of the cards that a design uses, sorted."""
+    return sorted({*summary.models, *(run.model for run in plan.runs)})
+
+
+def _refuse_renamed(snapshot: Snapshot, summary: Summary) -> None:
+    if summary.experiment.name != snapshot.name:
+        raise CkgitError(
+            f"the summary calls its experiment {summary.experiment.name!r}",
+            code=Exit.INVALID_DESIGN,
+            where=f"exp/{snapshot.name}",
+            state="nothing was done",
+            next=f"an experiment keeps its name; ckgit design NEW --like {snapshot.name} begins another one",
+        )
+
+
+def _refuse_changed_design(snapshot: Snapshot, summary: Summary) -> None:
+    if snapshot.state is State.DESIGNED or summary.digest == snapshot.design_digest:
+        return
+    raise CkgitError(
+        f"the design was changed after it was scaffolded (hash {summary.digest[:12]}, scaffolded {str(snapshot.design_digest)[:12]})",
+        code=Exit.ILLEGAL_TRANSITION,
+        where=f"exp/{snapshot.name}",
+        state="nothing was done",
+        next=f"revert the change, or go back to designed with it: ckgit revise {snapshot.name}",
+    )
+
+
+def _cards(snapshot: Snapshot, summary: Summary, plan: Plan) -> dict[str, ModelCard]:
+    paths = {name: f"models/{name}.yaml" for name in model_names(summary, plan)}
+    contents = snapshot.read_many(paths.values())
+    for name, path in paths.items():
+        if path not in contents:
+            raise _missing(snapshot, path, f"ckgit models add {name} PATH, and commit the card to the branch")
+        _refuse_changed(snapshot, path, contents[path], summary.recorded.models.get(name))
+    return {name: parse_card(contents[path]) for name, path in paths.items()}
+
+
+def _sources(snapshot: Snapshot, summary: Summary) -> dict[str, bytes]:
+    tasks = {task.source for task in summary.evaluation.tasks}
+    data = {each.path: name for name, each in summary.data.items()}
+    contents = snapshot.read_many(sorted({*tasks, *data}))
+    for path in sorted(tasks):
+        if path not in contents:
+            raise _missing(snapshot, path, f"commit the task file to exp/{snapshot.name}")
+        _refuse_changed(snapshot, path, contents[path], summary.recorded.tasks.get(path))
+    for path, name in data.items():
+        recorded = summary.recorded.data.get(name)
+        if path in contents:
+            _refuse_changed(snapshot, path, contents[path], summary.data[name].sha256 or (recorded.sha256 if recorded else None))
+    return contents
+
+
+def _missing(snapshot: Snapshot, path: str, advice: str) -> CkgitError:
+    return CkgitError(f"{path} is not there", code=Exit.EVIDENCE_MISSING, where=f"exp/{snapshot.name}", state="nothing was done", next=advice)
+
+
+def _refuse_changed(snapshot: Snapshot, path: str, content: bytes, expected: str | None) -> None:
+    found = hashlib.sha256(content).hexdigest()
+    if expected is None or found == expected:
+        return
+    raise CkgitError(
+        f"{path} is not the file that was designed with (SHA-256 {found[:12]}, designed with {expected[:12]})",
+        code=Exit.EVIDENCE_MISSING,
+        where=f"exp/{snapshot.name}",
+        state="nothing was done",
+        next=f"restore the file, or design with the new one: ckgit revise {snapshot.name}",
+    )

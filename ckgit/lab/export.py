@@ -1,0 +1,201 @@
+"""The work tree: a copy of what jobs need, at one commit, where they run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ckgit.experiment.card import ModelCard
+from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.worker import Context
+from ckgit.lab.lab import Lab
+from ckgit.lab.objects import REGULAR, Entry, read_objects, tree_entries
+from ckgit.lab.snapshot import Snapshot
+
+_MANIFEST = ".ckgit/export.json"
+_PART = 1 << 20
+_AT_ONCE = 1000  # files read by one git call, so that a large export needs little memory
+
+
+def export_work_tree(lab: Lab, snapshot: Snapshot, context: Context, cluster_name: str, model_folders: Mapping[str, Path]) -> Path:
+    """Export a commit to `<work_root>/<lab>/<experiment>/<commit>/`, and return that folder.
+
+    It appears whole or not at all; where it exists already, its files are checked and nothing is written.
+
+    Args:
+        model_folders: the real folder of each model card, linked as `models/NAME`.
+
+    Raises:
+        CkgitError: USAGE, a link or submodule in the experiment's folder; EVIDENCE_MISSING, a file outside of the lab is missing
+            or has changed, or an earlier export lost files; COMMAND_FAILED, it cannot be written.
+    """
+    target = lab.work_root(cluster_name) / lab.config.name / snapshot.name / snapshot.tip[:12]
+    entries = _entries(lab, snapshot, context)
+    if target.is_dir():
+        _verify(target)
+        return target
+    outside = _outside(lab, context, cluster_name, {entry.path for entry in entries})
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent, ignore_cleanup_errors=True) as folder:
+            part = Path(folder) / "tree"
+            _fill(lab, part, entries, {**{f"models/{name}": path for name, path in model_folders.items()}, **outside})
+            _publish(part, target)
+    except OSError as error:
+        raise CkgitError(
+            f"the work tree cannot be written: {error}",
+            code=Exit.COMMAND_FAILED,
+            where=str(target),
+            state="no job was submitted, and what was written has been removed",
+            next="make room or mend the permissions, then run the same command again; work_root in ckgit.toml moves it elsewhere",
+        ) from error
+    return target
+
+
+def find_model(lab: Lab, cluster: Cluster, card: ModelCard, card_bytes: bytes) -> Path:
+    """The folder that holds a model's files: `<models_root>/NAME`, or the one that `ckgit models add` registered for this card.
+
+    Raises:
+        CkgitError: TOOL_MISSING, there is none with all the card's files in their sizes.
+    """
+    home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    registered = home / "ckgit" / "models" / hashlib.sha256(card_bytes).hexdigest()
+    problems = []
+    for place in (lab.folder(cluster.models_root) / card.name, registered):
+        problem = _unfit(place, card)
+        if problem is None:
+            return place.resolve()
+        problems.append(f"{place}: {problem}")
+    raise CkgitError(
+        f"the files of model {card.name} are not on this machine ({'; '.join(problems)})",
+        code=Exit.TOOL_MISSING,
+        state="nothing was submitted",
+        next=f"ckgit models add {card.name} PATH",
+    )
+
+
+def _unfit(place: Path, card: ModelCard) -> str | None:
+    if not place.is_dir():
+        return "no such folder"
+    for name, expected in card.files.items():
+        file = place / name
+        if not file.is_file():
+            return f"{name} is missing"
+        if (size := file.stat().st_size) != expected.bytes:
+            return f"{name} has {size} bytes, and the card says {expected.bytes}"
+    return None
+
+
+def _entries(lab: Lab, snapshot: Snapshot, context: Context) -> list[Entry]:
+    """Files of the commit that jobs need; links are refused, since they could lead out of the work tree."""
+    data = [each.path for each in context.summary.data.values()]
+    cards = [f"models/{name}.yaml" for name in context.cards]
+    entries = tree_entries(lab.root, snapshot.tip, f"{snapshot.folder}/", "tasks/", *sorted({*data, *cards, *context.sources}), recursive=True)
+    for entry in entries:
+        if entry.mode not in REGULAR:
+            raise CkgitError(
+                f"{entry.path} is a {'submodule' if entry.kind == 'commit' else 'symbolic link'}; jobs get plain files only",
+                code=Exit.USAGE,
+                where=f"exp/{snapshot.name} at {snapshot.tip[:12]}",
+                state="nothing was exported or submitted",
+                next="replace it by a plain file on the branch",
+            )
+    return entries
+
+
+def _outside(lab: Lab, context: Context, cluster_name: str, present: set[str]) -> dict[str, Path]:
+    """Data that the lab does not hold: the real file of each path, its digest checked."""
+    root = lab.cluster(cluster_name).data_root
+    found: dict[str, Path] = {}
+    for name, data in context.summary.data.items():
+        if data.path in present:
+            continue
+        recorded = context.summary.recorded.data.get(name)
+        digest = data.sha256 or (recorded.sha256 if recorded else None)
+        file = lab.folder(root) / data.path
+        if not root or not file.is_file() or digest is None:
+            raise _data_error(data.path, "is neither in the lab nor under the cluster's data_root" if digest else "needs its sha256 in the design")
+        if (actual := _sha256(file)) != digest:
+            raise _data_error(str(file), f"has changed: its SHA-256 is {actual[:12]}…, and the design says {digest[:12]}…")
+        found[data.path] = file.resolve()
+    return found
+
+
+def _data_error(path: str, what: str) -> CkgitError:
+    return CkgitError(
+        f"data file {path} {what}",
+        code=Exit.EVIDENCE_MISSING,
+        state="nothing was exported or submitted",
+        next="restore the file, or set data_root in the cluster's profile in ckgit.toml",
+    )
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _fill(lab: Lab, part: Path, entries: list[Entry], links: Mapping[str, Path]) -> None:
+    sizes = {}
+    for entry, content in _contents(lab, entries):
+        file = part / entry.path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        file.chmod(0o755 if entry.mode == REGULAR[1] else 0o644)
+        sizes[entry.path] = len(content)
+    for path, goal in links.items():
+        (part / path).parent.mkdir(parents=True, exist_ok=True)
+        (part / path).symlink_to(goal)
+    manifest = part / _MANIFEST
+    manifest.parent.mkdir()
+    manifest.write_text(json.dumps({"files": sizes, "links": {path: str(goal) for path, goal in links.items()}}, indent=1) + "\n")
+
+
+def _contents(lab: Lab, entries: list[Entry]) -> Iterator[tuple[Entry, bytes]]:
+    for at in range(0, len(entries), _AT_ONCE):
+        some = entries[at : at + _AT_ONCE]
+        for entry, content in zip(some, read_objects(lab.root, [entry.oid for entry in some]), strict=True):
+            if content is None:
+                raise CkgitError(
+                    f"git has lost the content of {entry.path}", code=Exit.COMMAND_FAILED, where=str(lab.root), next="git fsck names what is missing"
+                )
+            yield entry, content
+
+
+def _publish(part: Path, target: Path) -> None:
+    """Flush and rename; another process may have been faster with the same bytes."""
+    os.sync()
+    try:
+        part.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+        _verify(target)
+
+
+def _verify(target: Path) -> None:
+    """Check that an export still holds the files it was made with, by their sizes; jobs check their digests."""
+    try:
+        manifest = json.loads((target / _MANIFEST).read_bytes())
+        wrong = [path for path, size in manifest["files"].items() if not (target / path).is_file() or (target / path).stat().st_size != size]
+        wrong += [path for path, goal in manifest["links"].items() if not (target / path).is_symlink() or str((target / path).readlink()) != goal]
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise _damaged(target, f"its {_MANIFEST} cannot be read ({error})") from error
+    if wrong:
+        raise _damaged(target, f"files are missing or were changed: {', '.join(wrong[:5])}")
+
+
+def _damaged(target: Path, what: str) -> CkgitError:
+    return CkgitError(
+        f"the work tree was damaged after its export: {what}",
+        code=Exit.EVIDENCE_MISSING,
+        where=str(target),
+        state="nothing was submitted; the folder may hold results, so ckgit leaves it",
+        next=f"mend it, or move it away (mv {target} {target}.old) to have it exported anew",
+    )

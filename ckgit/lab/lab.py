@@ -1,0 +1,229 @@
+"""A lab: its repository, default branch, configuration and experiments."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.state import State
+from ckgit.lab.git import GitError, git, git_lines, git_ok, git_text
+from ckgit.lab.objects import read_object, read_objects
+from ckgit.lab.states import state_in
+
+if TYPE_CHECKING:
+    from ckgit.experiment.cluster import Cluster, LabConfig
+
+CONFIG = "ckgit.toml"
+BRANCHES = "refs/heads/exp/"
+
+
+@dataclass(frozen=True)
+class Lab:
+    """An opened lab. Its configuration is that of the default branch's tip at the time of opening."""
+
+    root: Path  # top of the checkout in which it was opened
+    home: Path  # top of the main checkout: relative folders of ckgit.toml lie here, whatever worktree one works in
+    git_dir: Path  # the repository itself, shared by all its worktrees
+    default_branch: str
+    base: str  # commit at the tip of the default branch
+    toml: bytes  # ckgit.toml as committed there
+
+    @cached_property
+    def config(self) -> LabConfig:
+        """The lab's configuration with the user's own over it.
+
+        Raises:
+            CkgitError: USAGE, naming file and key.
+        """
+        from ckgit.lab.config import read_config
+
+        return read_config(self.toml, f"{self.default_branch}:{CONFIG}")
+
+    def cluster(self, name: str | None = None) -> Cluster:
+        """A cluster profile; the default one without a name.
+
+        Raises:
+            CkgitError: there is none of that name; lists those that exist.
+        """
+        wanted = name or self.config.default_cluster
+        if wanted not in self.config.clusters:
+            listed = ", ".join(sorted(self.config.clusters))
+            raise CkgitError(f"there is no cluster profile {wanted!r}", code=Exit.USAGE, where=CONFIG, next=f"choose one of: {listed}")
+        return self.config.clusters[wanted]
+
+    def work_root(self, cluster_name: str | None = None) -> Path:
+        """Absolute folder of a cluster's work trees."""
+        return self.folder(self.cluster(cluster_name).work_root)
+
+    def folder(self, text: str) -> Path:
+        """A folder that ckgit.toml names: `~` is the user's home, and a relative one lies in the lab."""
+        return self.home / Path(text).expanduser()
+
+    def config_warning(self) -> str | None:
+        """What to tell a user whose edits of ckgit.toml are not in force yet, or None."""
+        try:
+            edited = (self.root / CONFIG).read_bytes()
+        except FileNotFoundError:
+            return None
+        committed = read_object(self.root, f"HEAD:{CONFIG}")
+        if edited.splitlines() in (self.toml.splitlines(), (committed or b"").splitlines()):
+            return None
+        return f"{CONFIG} has edits that are not in force: commit them on branch {self.default_branch}"
+
+
+def open_lab(start: Path) -> Lab:
+    """The lab that holds the folder `start`.
+
+    Raises:
+        CkgitError: USAGE, when it is not inside a lab.
+    """
+    root, git_dir = _repository(start)
+    branch, base = default_branch(root)
+    toml = read_object(root, f"{base}:{CONFIG}")
+    if toml is None:
+        raise CkgitError(
+            f"not inside a lab: branch {branch} has no {CONFIG}",
+            code=Exit.USAGE,
+            where=str(root),
+            next=f"ckgit init {root}, or change to the lab's folder (ckgit -C DIR)",
+        )
+    home = git_dir.parent if git_dir.name == ".git" else root
+    return Lab(root=root, home=home, git_dir=git_dir, default_branch=branch, base=base, toml=toml)
+
+
+def _repository(start: Path) -> tuple[Path, Path]:
+    """Top of the checkout and the shared repository folder."""
+    try:
+        lines = git_lines(start, "rev-parse", "--path-format=absolute", "--show-toplevel", "--git-common-dir")
+    except GitError as error:
+        if "not a git repository" not in error.stderr and "must be run in a work tree" not in error.stderr:
+            raise
+        raise CkgitError(
+            "not inside a lab", code=Exit.USAGE, where=str(start), next="ckgit init DIR makes one; ckgit -C DIR works in another folder"
+        ) from None
+    return Path(lines[0]), Path(lines[1])
+
+
+def default_branch(root: Path) -> tuple[str, str]:
+    """The default branch's name and tip: the user's setting, the remote's, main, master, or the only one that is no experiment.
+
+    Raises:
+        CkgitError: there is no commit yet, or no way to tell which branch it is.
+    """
+    setting = _setting(root, "ckgit.defaultBranch")
+    tips = dict(line.rsplit(" ", 1) for line in git_lines(root, "for-each-ref", "--format=%(refname) %(objectname)", *_CANDIDATES))
+    if setting is None and "refs/remotes/origin/HEAD" in tips:
+        setting = git_text(root, "symbolic-ref", "--short", "refs/remotes/origin/HEAD").removeprefix("origin/")
+    for name in [setting] if setting else ["main", "master"]:
+        for ref in (f"refs/heads/{name}", f"refs/remotes/origin/{name}"):
+            if tip := tips.get(ref) or _tip(root, ref):
+                return name, tip
+    if setting:
+        what = f"the default branch {setting} does not exist"
+        raise CkgitError(what, code=Exit.USAGE, where=str(root), next="git branch --all lists those that do")
+    return _only_branch(root)
+
+
+_CANDIDATES = ("refs/heads/main", "refs/heads/master", "refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/remotes/origin/master")
+
+
+def _setting(root: Path, key: str) -> str | None:
+    """A value of git's configuration; reading it never writes it."""
+    return git_text(root, "config", "--get", key) if git_ok(root, "config", "--get", key) else None
+
+
+def _tip(root: Path, ref: str) -> str | None:
+    return git_text(root, "rev-parse", "--verify", ref) if git_ok(root, "show-ref", "--verify", "--quiet", ref) else None
+
+
+def _only_branch(root: Path) -> tuple[str, str]:
+    lines = git_lines(root, "for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/heads")
+    others = [line.rsplit(" ", 1) for line in lines if not line.startswith("exp/")]
+    if not lines:
+        raise CkgitError(
+            "the repository has no commit yet", code=Exit.USAGE, where=str(root), next=f"ckgit init {root} makes the first one"
+        )
+    if len(others) != 1:
+        raise CkgitError(
+            f"which branch is the default one? ({', '.join(name for name, _ in others) or 'all are experiments'})",
+            code=Exit.USAGE,
+            where=str(root),
+            next="git config ckgit.defaultBranch NAME",
+        )
+    return others[0][0], others[0][1]
+
+
+def checked_out_experiment(lab: Lab) -> str | None:
+    """The experiment whose branch is checked out in this worktree, or None."""
+    ref = git_text(lab.root, "symbolic-ref", "HEAD") if git_ok(lab.root, "symbolic-ref", "-q", "HEAD") else ""
+    return ref.removeprefix(BRANCHES) if ref.startswith(BRANCHES) else None
+
+
+class ExperimentRow(NamedTuple):
+    """One line of `ckgit list`."""
+
+    name: str
+    tip: str
+    date: datetime.datetime  # of the last commit, in the committer's time zone
+    state: State | None  # None when it cannot be told; `note` says why
+    event: str | None  # what the last commit recorded; None when it is not ckgit's
+    note: str
+
+
+def list_experiments(lab: Lab) -> list[ExperimentRow]:
+    """Every experiment with a branch here or on a remote, by name. The state is the tip's trailer, or its summary's."""
+    rows = {row.name: row for row in _rows(lab, BRANCHES)}
+    remote = [ref for ref in git_lines(lab.root, "for-each-ref", "--format=%(refname)", "refs/remotes/*/exp/*") if _name(ref) not in rows]
+    for row in _rows(lab, *remote) if remote else []:
+        rows.setdefault(row.name, row)
+    return _with_states(lab, sorted(rows.values()))
+
+
+_ROW = "%00".join(
+    [
+        "%(refname)",
+        "%(objectname)",
+        "%(committerdate:iso-strict)",
+        *(f"%(contents:trailers:key={key},valueonly,separator=%2C)" for key in ("Ckgit-Experiment", "Ckgit-To", "Ckgit-Event")),
+    ]
+)
+
+
+def _name(ref: str) -> str:
+    return ref.rsplit("/", 1)[-1]
+
+
+def _rows(lab: Lab, *patterns: str) -> list[ExperimentRow]:
+    answer = git(lab.root, "for-each-ref", f"--format={_ROW}%00", *patterns).decode(errors="replace")
+    fields = answer.split("\0")
+    return [_row([field.strip() for field in fields[at : at + 6]]) for at in range(0, len(fields) - 6, 6)]
+
+
+def _row(fields: list[str]) -> ExperimentRow:
+    ref, tip, date, experiment, target, event = fields
+    name, ours = _name(ref), _name(ref) == experiment and target in set(State)
+    note = "" if ref.startswith(BRANCHES) else f"only on {ref.split('/')[2]}"
+    return ExperimentRow(
+        name, tip, datetime.datetime.fromisoformat(date), State(target) if ours else None, event if ours else None, note
+    )
+
+
+def _with_states(lab: Lab, rows: list[ExperimentRow]) -> list[ExperimentRow]:
+    """Rows whose tip is a commit of the user's own get the state of the summary in it."""
+    missing = [row for row in rows if row.state is None]
+    contents = read_objects(lab.root, [f"{row.tip}:experiments/{row.name}/experiment_summary.md" for row in missing])
+    found = {row.name: _from_summary(row, content) for row, content in zip(missing, contents, strict=True)}
+    return [found.get(row.name, row) for row in rows]
+
+
+def _from_summary(row: ExperimentRow, content: bytes | None) -> ExperimentRow:
+    if content is None:
+        return row._replace(note="no experiment_summary.md")
+    try:
+        return row._replace(state=state_in(content, "experiment_summary.md"))
+    except CkgitError:
+        return row._replace(note="the state in experiment_summary.md cannot be read; ckgit validate says why")

@@ -1,0 +1,115 @@
+"""What must not enter history: secrets, and files that are too large for git."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from ckgit.experiment.errors import CkgitError, Exit
+
+MAX_FILE_BYTES = 50_000_000
+_SHORTEST_VALUE = 8  # a shorter value of a variable would be found everywhere
+_SECRET_NAMES = ("TOKEN", "KEY", "SECRET")
+_RULES = (
+    ("a Hugging Face token", rb"\bhf_[A-Za-z0-9]{30,}\b"),
+    ("a W&B key", rb"(?i:wandb)[\w\"' \t:=.-]{1,40}?\b([0-9a-f]{40})\b"),
+    ("an AWS access key", rb"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
+    ("an API key of the form sk-…", rb"\bsk-[A-Za-z0-9_-]{20,}"),
+    ("a GitHub token", rb"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,})\b"),
+    ("a private key", rb"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
+)
+_PATTERNS = tuple((rule, re.compile(pattern)) for rule, pattern in _RULES)
+# One look decides for most files: a rule can only match where one of these stands.
+_HINT = re.compile(rb"hf_|(?i:wandb)|AKIA|ASIA|sk-|gh[pousr]_|github_pat_|PRIVATE KEY")
+
+
+class Finding(NamedTuple):
+    """A secret and its place. The value itself is never kept."""
+
+    path: str
+    line: int
+    rule: str
+    masked: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.rule}: {self.masked}"
+
+
+def refuse_unfit(files: Mapping[str, bytes | None]) -> None:
+    """Check what is about to be committed.
+
+    Raises:
+        CkgitError: USAGE, a file holds a secret or is over 50 MB.
+    """
+    for path, content in files.items():
+        if content is not None and len(content) > MAX_FILE_BYTES:
+            raise CkgitError(
+                f"{path} has {len(content) / 1e6:.0f} MB; at most {MAX_FILE_BYTES // 1_000_000} MB go into the repository",
+                code=Exit.USAGE,
+                state="nothing was committed",
+                next="keep it in the work tree or under data_root, and commit its SHA-256 instead",
+            )
+    if findings := find_secrets(files):
+        raise CkgitError(
+            "\n".join(["a secret must not be committed:", *(f"  {finding}" for finding in findings)]),
+            code=Exit.USAGE,
+            state="nothing was committed",
+            next="remove it at its source (log, config or task), revoke it if others have seen it, and try again",
+        )
+
+
+def find_secrets(files: Mapping[str, bytes | None]) -> list[Finding]:
+    """Secrets in files by well-known forms, and the current values of *TOKEN, *KEY and *SECRET variables."""
+    values = _secret_values()
+    return [
+        finding
+        for path, content in files.items()
+        if content is not None
+        for place, part in _parts(path, content)
+        for finding in _scan(place, part, values)
+    ]
+
+
+def _secret_values() -> dict[bytes, str]:
+    return {
+        value.encode(errors="surrogateescape"): name
+        for name, value in os.environ.items()
+        if name.upper().endswith(_SECRET_NAMES) and len(value) >= _SHORTEST_VALUE
+    }
+
+
+def _parts(path: str, content: bytes) -> Iterator[tuple[str, bytes]]:
+    """The file itself, and what is packed in it: an .eval log is a zip archive."""
+    yield path, content
+    if not content.startswith(b"PK\x03\x04"):
+        return
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for name in archive.namelist():
+                yield f"{path}!{name}", archive.read(name)
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError, RuntimeError) as error:
+        raise CkgitError(
+            f"the archive cannot be searched for secrets: {error}", code=Exit.USAGE, where=path, state="nothing was committed"
+        ) from error
+
+
+def _scan(path: str, content: bytes, values: Mapping[bytes, str]) -> Iterator[Finding]:
+    for value, name in values.items():
+        if (at := content.find(value)) >= 0:
+            yield Finding(path, content.count(b"\n", 0, at) + 1, f"the value of ${name}", mask(value))
+    if not _HINT.search(content):
+        return
+    for rule, pattern in _PATTERNS:
+        for match in pattern.finditer(content):
+            value = match[match.lastindex or 0]
+            if value not in values:
+                yield Finding(path, content.count(b"\n", 0, match.start()) + 1, rule, mask(value))
+
+
+def mask(value: bytes) -> str:
+    """The first four characters of a secret, and its length."""
+    return f"{value[:4].decode(errors='replace')}… ({len(value)} characters)"

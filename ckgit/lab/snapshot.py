@@ -1,0 +1,202 @@
+"""An experiment as its branch's tip has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.lifecycle import EDGES, Event, legal
+from ckgit.experiment.names import name_problem
+from ckgit.experiment.state import State
+from ckgit.lab.checkout import resume
+from ckgit.lab.git import DURABLE, GitError, git
+from ckgit.lab.lab import BRANCHES, Lab
+from ckgit.lab.objects import read_object, read_objects, tree_entries
+from ckgit.lab.states import state_in
+
+if TYPE_CHECKING:
+    from ckgit.experiment.jobs import Ledger
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One commit of an experiment. Everything is read from it, never from a checkout."""
+
+    root: Path
+    name: str
+    tip: str
+    state: State
+    event: str | None  # what the last commit of ckgit's recorded; None on a branch that was designed by hand
+    design_digest: str | None  # design hash that this commit named
+
+    @property
+    def folder(self) -> str:
+        """The experiment's folder, relative to the lab."""
+        return f"experiments/{self.name}"
+
+    def read(self, path: str) -> bytes | None:
+        """Content of a file, by its path in the lab; None when the commit has no such file."""
+        return read_object(self.root, f"{self.tip}:{path}")
+
+    def read_many(self, paths: Iterable[str]) -> dict[str, bytes]:
+        """Contents of those files that the commit has, in one git call."""
+        wanted = list(paths)
+        contents = read_objects(self.root, [f"{self.tip}:{path}" for path in wanted])
+        return {path: content for path, content in zip(wanted, contents, strict=True) if content is not None}
+
+    def list(self, prefix: str) -> list[str]:
+        """Paths of all files in a folder of the lab, sorted; empty when there is no such folder."""
+        return [entry.path for entry in tree_entries(self.root, self.tip, f"{prefix.rstrip('/')}/", recursive=True)]
+
+    def summary_bytes(self) -> bytes:
+        """The summary as committed."""
+        return _summary(self.root, self.name, self.tip)
+
+    def ledger(self) -> Ledger | None:
+        """The ledger, or None before the first submission.
+
+        Raises:
+            CkgitError: EVIDENCE_MISSING, when it is there and cannot be read.
+        """
+        path = f"{self.folder}/jobs.json"
+        content = self.read(path)
+        return None if content is None else _ledger(content, f"exp/{self.name}:{path}")
+
+
+def take_snapshot(lab: Lab, name: str) -> Snapshot:
+    """An experiment at its branch's tip. In a clone that only has the remote's branch, the local one is made from it.
+
+    Raises:
+        CkgitError: USAGE, there is no such experiment; ILLEGAL_TRANSITION, its state was set by hand to one that no
+            commit of ckgit led to.
+    """
+    if problem := name_problem(name):
+        raise CkgitError(f"{name!r} is not a name of an experiment: {problem}", code=Exit.USAGE)
+    resume(lab, name)
+    tip, last = _local_tip(lab, name)
+    state = state_in(_summary(lab.root, name, tip), f"exp/{name}:experiments/{name}/experiment_summary.md")
+    recorded = last or _last_recorded(lab, name, tip)
+    _check_history(name, state, recorded)
+    return Snapshot(lab.root, name, tip, state, recorded.event if recorded else None, recorded.design if recorded else None)
+
+
+class _Recorded(NamedTuple):
+    """What the trailers of a commit say."""
+
+    event: str
+    source: str
+    target: str
+    design: str
+
+
+_KEYS = ("Ckgit-Experiment", "Ckgit-Event", "Ckgit-From", "Ckgit-To", "Ckgit-Design")
+
+
+def _trailers(prefix: str, escape: str) -> str:
+    return "%00".join(f"%({prefix}trailers:key={key},valueonly,separator={escape}2C)" for key in _KEYS)
+
+
+def _recorded(fields: list[str], name: str) -> _Recorded | None:
+    experiment, event, source, target, design = (field.strip() for field in fields)
+    return _Recorded(event, source, target, design) if experiment == name and target else None
+
+
+def _local_tip(lab: Lab, name: str) -> tuple[str, _Recorded | None]:
+    """Tip of the local branch, made if need be, and what its own trailers say."""
+    tips = _tips(lab, name)
+    if f"{BRANCHES}{name}" not in tips:
+        _take_from_remote(lab, name, [ref for ref in tips if ref.startswith("refs/remotes/")])
+        tips = _tips(lab, name)
+    return tips[f"{BRANCHES}{name}"]
+
+
+def _tips(lab: Lab, name: str) -> dict[str, tuple[str, _Recorded | None]]:
+    form = f"--format=%(refname)%00%(objectname)%00{_trailers('contents:', '%')}%00"
+    answer = git(lab.root, "for-each-ref", form, f"{BRANCHES}{name}", f"refs/remotes/*/exp/{name}").decode(errors="replace").split("\0")
+    records = [answer[at : at + 7] for at in range(0, len(answer) - 7, 7)]
+    return {record[0].strip(): (record[1], _recorded(record[2:], name)) for record in records}
+
+
+def _take_from_remote(lab: Lab, name: str, refs: list[str]) -> None:
+    if not refs:
+        advice = f"ckgit list shows all; ckgit design {name} makes one"
+        raise CkgitError(f"there is no experiment {name}", code=Exit.USAGE, where=str(lab.root), next=advice)
+    preferred = [ref for ref in refs if ref in (f"refs/remotes/{remote}/exp/{name}" for remote in (lab.config.authority, "origin"))]
+    if len(refs) > 1 and not preferred:
+        remotes = ", ".join(ref.split("/")[2] for ref in refs)
+        raise CkgitError(f"{name} is on several remotes ({remotes})", code=Exit.USAGE, next=f"git branch exp/{name} REMOTE/exp/{name}")
+    source = (preferred or refs)[0]
+    try:
+        git(lab.root, *DURABLE, "update-ref", "-m", f"ckgit: taken from {source}", f"{BRANCHES}{name}", source, "")
+    except GitError:
+        if f"{BRANCHES}{name}" not in _tips(lab, name):  # otherwise another process was faster, and did the same
+            raise
+
+
+def _last_recorded(lab: Lab, name: str, tip: str) -> _Recorded | None:
+    """The newest commit on the branch itself that ckgit made for this experiment."""
+    form = f"--format={_trailers('', '%x').replace('%00', '%x00')}"
+    log = ("-c", "log.showSignature=false", "log", "-z", "--first-parent", "--grep=^Ckgit-To: ")
+    fields = git(lab.root, *log, form, tip, "--").decode(errors="replace").split("\0")
+    records = [fields[at : at + 5] for at in range(0, len(fields) - 4, 5)]
+    return next((found for record in records if (found := _recorded(record, name))), None)
+
+
+def _check_history(name: str, state: State, recorded: _Recorded | None) -> None:
+    """The state in the summary must be the one that ckgit's last commit led to, by a legal step."""
+    if recorded is None:
+        if state is not State.DESIGNED:
+            raise _illegal(name, None, f"the summary says {state}, but no commit of ckgit's led there")
+        return
+    if recorded.target != state:
+        reached = State(recorded.target) if recorded.target in set(State) else None
+        raise _illegal(name, reached, f"the summary says {state}, but the last step that ckgit recorded led to {recorded.target}")
+    edges = {(str(edge.event), str(edge.source or "none"), str(edge.target)) for edge in EDGES}
+    if (recorded.event, recorded.source or "none", recorded.target) not in edges:
+        step = f"{recorded.event}: {recorded.source or 'none'} -> {recorded.target}"
+        raise _illegal(name, None, f"the last commit claims the step {step}, which is not legal")
+
+
+def _illegal(name: str, reached: State | None, what: str) -> CkgitError:
+    steps = ", ".join(dict.fromkeys(str(event) for event in (legal(reached) or (Event.DESIGN,))))
+    return CkgitError(
+        what,
+        code=Exit.ILLEGAL_TRANSITION,
+        where=f"exp/{name}",
+        state="nothing was done",
+        next=f"git log exp/{name} shows the commit to revert; legal steps from {reached or 'nothing'}: {steps}",
+    )
+
+
+def _summary(root: Path, name: str, tip: str) -> bytes:
+    content = read_object(root, f"{tip}:experiments/{name}/experiment_summary.md")
+    if content is None:
+        raise CkgitError(
+            f"experiments/{name}/experiment_summary.md is not there, so the state cannot be told",
+            code=Exit.EVIDENCE_MISSING,
+            where=f"exp/{name} at {tip[:12]}",
+            next=f"git log exp/{name} -- experiments/{name} shows which commit removed it; revert that one",
+        )
+    return content
+
+
+def _ledger(content: bytes, where: str) -> Ledger:
+    from pydantic import ValidationError
+
+    from ckgit.experiment.jobs import Ledger
+
+    try:
+        return Ledger.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise CkgitError(
+            f"the ledger cannot be read ({place}: {first['msg']})" if place else f"the ledger cannot be read ({first['msg']})",
+            code=Exit.EVIDENCE_MISSING,
+            where=where,
+            state="no job was submitted or judged",
+            next="git log -p on that file shows which commit broke it; revert that one",
+        ) from None
