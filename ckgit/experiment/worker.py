@@ -25,6 +25,7 @@ class Context(NamedTuple):
     cluster_name: str
     version: str
     sources: Mapping[str, bytes]  # task files and data files that the design names, by path; data only where the lab holds it
+    max_log_bytes: int = 5_000_000  # of ckgit.toml: a larger log stays in the work tree, and its digest and results are committed
 
     @property
     def folder(self) -> str:
