@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,7 +24,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Design": {
         "design": "Design experiment NAME on a branch of its own.",
         "validate": "Check a design and report every problem at once.",
-        "revise": "Take an experiment back to designed, to change its design.",
+        "revise": "Take experiment NAME back to designed, to change its design.",
         "schema": "Print the JSON schema NAME, or list the schemas.",
     },
     "Run": {
@@ -39,7 +41,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "why": "Say why jobs failed or wait.",
     },
     "One step each": {
-        "design-experiment": "Design an experiment: the same as `ckgit design`.",
+        "design-experiment": "Design experiment NAME on a branch of its own.",
         "scaffold-experiment": "Write the files for every job.",
         "run-experiment": "Run the jobs of training and evaluation.",
         "analyze-experiment": "Read the logs and write the report.",
@@ -95,4 +97,12 @@ def main() -> None:
     """Run the command line and end the process with the exit code that DESIGN names."""
     from ckgit.cli.errors import guarded
 
-    sys.exit(guarded(lambda: group.main(prog_name="ckgit", standalone_mode=False), sys.argv[1:]))
+    sys.exit(guarded(_invoke, sys.argv[1:]))
+
+
+def _invoke() -> Any:
+    """Like `group.main`, which would swallow a closed pipe."""
+    if "_CKGIT_COMPLETE" in os.environ:
+        group.main(prog_name="ckgit")  # answers the shell and ends the process
+    with group.make_context("ckgit", sys.argv[1:]) as ctx:
+        return group.invoke(ctx)

@@ -35,7 +35,7 @@ _SHORTEST_SECRET = 8
 def guarded(run: Callable[[], Any], argv: Sequence[str]) -> int:
     """Call `run` and return the exit code; whatever it raises is reported here.
 
-    A number that `run` returns is the exit code, as click hands on `ctx.exit(N)` and what a command returns.
+    A number that `run` returns is the exit code.
     """
     try:
         code = run()
@@ -43,8 +43,8 @@ def guarded(run: Callable[[], Any], argv: Sequence[str]) -> int:
     except BrokenPipeError:
         _forget_output()
         return PIPE_CLOSED
-    except SystemExit as end:
-        return PIPE_CLOSED if isinstance(end.__context__, BrokenPipeError) else int(end.code or 0)  # click turns the one into the other
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except (KeyboardInterrupt, click.Abort):
         _say("interrupted")
         return Exit.INTERRUPTED
@@ -59,6 +59,8 @@ def _report(error: Exception, argv: Sequence[str]) -> int:
         _forget_output()  # it may be what is full
     if "--json" in argv:
         _say(json.dumps({"error": _as_document(known)}, ensure_ascii=False))
+    elif type(error).__name__ == "NoArgsIsHelpError":  # newer than the oldest click that we run on
+        _say(known.what)
     else:
         _say(f"{error.ctx.get_usage()}\n" if isinstance(error, click.UsageError) and error.ctx else "", f"ckgit: {known}")
     return known.code
