@@ -99,7 +99,7 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
         raise ATestChangedTheUsersGitConfiguration
 
 
-@pytest.fixture(params=["plain", "spaces and 'quotes'", "ünïcode \"$(x)"], ids=["plain", "spaces", "unicode"])
+@pytest.fixture(params=["plain", "spaces and 'quotes'", 'ünïcode "$(x)'], ids=["plain", "spaces", "unicode"])
 def weird_tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A folder, once with an ordinary name and then with names that break careless code."""
     folder = tmp_path / request.param

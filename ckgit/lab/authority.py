@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.lab.git import DURABLE, GitError, git, git_ok, git_text
+from ckgit.lab.branch import move
+from ckgit.lab.git import GitError, git, git_ok, git_text
 from ckgit.lab.lab import BRANCHES, Lab
 
 
@@ -17,18 +18,12 @@ def fetch(lab: Lab, name: str) -> None:
     if not remote:
         return
     theirs = _fetched(lab, remote, name)
-    ours = _local(lab, name)
+    ours = lab.branch(name).tip()
     if theirs is None or theirs == ours or (ours and _is_ancestor(lab, theirs, ours)):
         return
     if ours and not _is_ancestor(lab, ours, theirs):
         raise _diverged(remote, name, ours, theirs)
-    from ckgit.lab.checkout import changes_between, checkouts, promised, refuse_dirty
-
-    places = checkouts(lab, name) if ours else []
-    for place in places:
-        refuse_dirty(place, name, changes_between(lab.root, ours, theirs))
-    with promised(lab, name, places, ours, theirs):
-        git(lab.root, *DURABLE, "update-ref", "-m", f"ckgit: fetched from {remote}", BRANCHES + name, theirs, ours)
+    move(lab.branch(name), ours, theirs, subject=f"fetched from {remote}")
 
 
 def refuse_behind(lab: Lab, name: str, parent: str | None) -> None:
@@ -82,10 +77,6 @@ def _fetched(lab: Lab, remote: str, name: str) -> str | None:
             next="try again later; `authority` in ckgit.toml names the remote",
         ) from error
     return tip
-
-
-def _local(lab: Lab, name: str) -> str:
-    return git_text(lab.root, "for-each-ref", "--format=%(objectname)", BRANCHES + name)
 
 
 def _is_ancestor(lab: Lab, older: str, newer: str) -> bool:

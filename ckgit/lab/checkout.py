@@ -16,7 +16,6 @@ from typing import IO, NamedTuple
 
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.lab.git import GitError, git, git_lines, git_text
-from ckgit.lab.lab import BRANCHES, Lab
 from ckgit.lab.objects import read_objects
 
 _UNDER_WAY = {
@@ -26,6 +25,23 @@ _UNDER_WAY = {
     "rebase-merge": "a rebase",
     "rebase-apply": "a rebase",
 }
+
+
+class Branch(NamedTuple):
+    """A branch of a repository."""
+
+    root: Path  # any checkout of the repository
+    git_dir: Path  # the repository itself, shared by all its worktrees
+    name: str  # e.g. exp/cap_lora
+
+    @property
+    def ref(self) -> str:
+        """Full name, which git cannot take for anything else."""
+        return f"refs/heads/{self.name}"
+
+    def tip(self) -> str:
+        """The commit it points to now; empty when there is no such branch."""
+        return git_text(self.root, "for-each-ref", "--format=%(objectname)", self.ref)
 
 
 class Side(NamedTuple):
@@ -42,12 +58,12 @@ class Change(NamedTuple):
     new: Side | None
 
 
-def checkouts(lab: Lab, name: str) -> list[Path]:
-    """Worktrees that have the experiment's branch checked out."""
+def checkouts(branch: Branch) -> list[Path]:
+    """Worktrees that have a branch checked out."""
     places: list[Path] = []
-    for record in git(lab.root, "worktree", "list", "--porcelain", "-z").decode(errors="surrogateescape").split("\0\0"):
+    for record in git(branch.root, "worktree", "list", "--porcelain", "-z").decode(errors="surrogateescape").split("\0\0"):
         lines = record.strip("\0").split("\0")
-        if f"branch {BRANCHES}{name}" in lines:
+        if f"branch {branch.ref}" in lines:
             places.append(Path(lines[0].removeprefix("worktree ")))
     return [place for place in places if place.is_dir()]
 
@@ -64,7 +80,7 @@ def _change(raw: str) -> Change:
     return Change(old if int(old_mode) else None, new if int(new_mode) else None)
 
 
-def refuse_dirty(place: Path, name: str, changes: Mapping[str, Change]) -> None:
+def refuse_dirty(branch: Branch, place: Path, changes: Mapping[str, Change]) -> None:
     """Check that bringing a checkout along would touch none of the user's work.
 
     Raises:
@@ -72,11 +88,11 @@ def refuse_dirty(place: Path, name: str, changes: Mapping[str, Change]) -> None:
     """
     reasons = _under_way(place) or _dirty(place, changes, resuming=False)
     if reasons:
-        raise _in_the_way(place, name, reasons)
+        raise _in_the_way(branch, place, reasons)
 
 
 @contextlib.contextmanager
-def promised(lab: Lab, name: str, places: Sequence[Path], old: str, new: str) -> Iterator[None]:
+def promised(branch: Branch, places: Sequence[Path], old: str, new: str) -> Iterator[None]:
     """Write down that these checkouts are to go from `old` to `new`; the body of the `with` moves the branch, then they follow.
 
     Raises:
@@ -85,7 +101,7 @@ def promised(lab: Lab, name: str, places: Sequence[Path], old: str, new: str) ->
     if not places:
         yield
         return
-    journal = _journal(lab, name)
+    journal = _journal(branch)
     journal.parent.mkdir(exist_ok=True)
     with journal.open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -93,23 +109,23 @@ def promised(lab: Lab, name: str, places: Sequence[Path], old: str, new: str) ->
             _write(file, {"old": old, "new": new, "places": [str(place) for place in places]})
             yield
         except BaseException:
-            if _tip(lab, name) != new:
+            if branch.tip() != new:
                 journal.unlink(missing_ok=True)
             raise
         for place in places:
             try:
                 _follow(place, changes_between(place, old, new))
             except GitError as error:
-                raise _lagging(place, name, [str(error.what)]) from error
+                raise _lagging(branch, place, [str(error.what)]) from error
         journal.unlink(missing_ok=True)
 
 
-def resume(lab: Lab, name: str) -> list[str]:
+def resume(branch: Branch) -> list[str]:
     """Complete what a killed command owed to checkouts of a branch; the reasons why one cannot be completed.
 
     A checkout is only touched where each file is as it was, as it is to be, or half written.
     """
-    journal = _journal(lab, name)
+    journal = _journal(branch)
     if not journal.exists():
         return []
     with journal.open("r+") as file:
@@ -117,24 +133,24 @@ def resume(lab: Lab, name: str) -> list[str]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return []  # the command that wrote it is still at work
-        reasons = _resume(lab, name, file)
+        reasons = _resume(branch, file)
         if not reasons:
             journal.unlink(missing_ok=True)
         return reasons
 
 
-def refuse_lagging(lab: Lab, name: str) -> None:
+def refuse_lagging(branch: Branch) -> None:
     """Check that no checkout of the branch is behind it.
 
     Raises:
         CkgitError: BRANCH_MOVED, naming what keeps it back.
     """
-    if reasons := resume(lab, name):
-        raise _lagging(lab.root, name, reasons)
+    if reasons := resume(branch):
+        raise _lagging(branch, branch.root, reasons)
 
 
-def _journal(lab: Lab, name: str) -> Path:
-    return lab.git_dir / "ckgit" / f"checkout-{name}.json"
+def _journal(branch: Branch) -> Path:
+    return branch.git_dir / "ckgit" / f"checkout-{branch.name.replace('/', '-')}.json"
 
 
 def _write(file: IO[str], document: Mapping[str, object]) -> None:
@@ -145,26 +161,22 @@ def _write(file: IO[str], document: Mapping[str, object]) -> None:
     os.fsync(file.fileno())
 
 
-def _resume(lab: Lab, name: str, file: IO[str]) -> list[str]:
+def _resume(branch: Branch, file: IO[str]) -> list[str]:
     try:
         owed = json.loads(file.read())
         old, new, places = str(owed["old"]), str(owed["new"]), [Path(place) for place in owed["places"]]
     except (ValueError, KeyError, TypeError):
         return []  # killed while it was written, which is before the branch moved
-    if _tip(lab, name) != new:
+    if branch.tip() != new:
         return []  # the branch did not move, or has gone on since, which needed a clean checkout
     reasons: list[str] = []
-    for place in set(places) & set(checkouts(lab, name)):
+    for place in set(places) & set(checkouts(branch)):
         changes = changes_between(place, old, new)
         found = _under_way(place) or _dirty(place, changes, resuming=True)
         if not found:
             _follow(place, changes)
         reasons += found
     return reasons
-
-
-def _tip(lab: Lab, name: str) -> str:
-    return git_text(lab.root, "for-each-ref", "--format=%(objectname)", BRANCHES + name)
 
 
 def _under_way(place: Path) -> list[str]:
@@ -246,9 +258,9 @@ def _remove_empty(folder: Path, top: Path) -> None:
             folder = folder.parent
 
 
-def _in_the_way(place: Path, name: str, reasons: Sequence[str]) -> CkgitError:
+def _in_the_way(branch: Branch, place: Path, reasons: Sequence[str]) -> CkgitError:
     return CkgitError(
-        f"exp/{name} is checked out here, and your work is in the way: {'; '.join(reasons)}",
+        f"{branch.name} is checked out here, and your work is in the way: {'; '.join(reasons)}",
         code=Exit.BRANCH_MOVED,
         where=str(place),
         state="nothing was committed, your files are untouched",
@@ -256,11 +268,11 @@ def _in_the_way(place: Path, name: str, reasons: Sequence[str]) -> CkgitError:
     )
 
 
-def _lagging(place: Path, name: str, reasons: Sequence[str]) -> CkgitError:
+def _lagging(branch: Branch, place: Path, reasons: Sequence[str]) -> CkgitError:
     return CkgitError(
-        f"the checkout of exp/{name} is behind its branch: {'; '.join(reasons)}",
+        f"the checkout of {branch.name} is behind its branch: {'; '.join(reasons)}",
         code=Exit.BRANCH_MOVED,
         where=str(place),
         state="the branch holds the last transition; the checkout is completed once nothing is in the way",
-        next=f"git -C {place} status shows your work there; move it out of the way, then: ckgit status {name}",
+        next=f"git -C {place} status shows your work there; move it out of the way, then run the command again",
     )

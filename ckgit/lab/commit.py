@@ -10,16 +10,15 @@ from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import Event, check_edge
 from ckgit.experiment.names import name_problem
 from ckgit.experiment.state import State
-from ckgit.lab import authority, checkout
-from ckgit.lab.git import DURABLE, GitError, git, git_lines, git_ok, git_text
-from ckgit.lab.lab import BRANCHES, Lab
+from ckgit.lab import authority
+from ckgit.lab.branch import commit_tree, move
+from ckgit.lab.checkout import refuse_lagging
+from ckgit.lab.git import git_lines
+from ckgit.lab.lab import Lab
 from ckgit.lab.secrets import refuse_unfit
 from ckgit.lab.snapshot import Snapshot
 from ckgit.lab.states import state_in
 from ckgit.lab.tree import plan_tree, write_objects
-
-# Waiting for a ref that another process holds is better than failing: it holds it for a millisecond.
-_PATIENT = ("-c", "core.filesRefLockTimeout=2000", "-c", "core.packedRefsTimeout=5000")
 
 # Letters, digits, spaces and . _ - +; no part begins with a hyphen or is '.', '..' or '.git'.
 _PART = r"(?!-|\.{1,2}(?:/|$)|\.git(?:/|$))[A-Za-z0-9._+ -]+"
@@ -57,10 +56,11 @@ def record(
     if parent is None:
         _refuse_clash(lab, name)
     authority.refuse_behind(lab, name, parent.tip if parent else None)
-    checkout.refuse_lagging(lab, name)
+    branch = lab.branch(name)
+    refuse_lagging(branch)
     old = parent.tip if parent else ""
     new = _write_commit(lab, name, old or lab.base, files, message)
-    _swap(lab, name, old, new, message.splitlines()[0])
+    move(branch, old, new, subject=message.splitlines()[0])
     authority.push(lab, name, new)
     return new
 
@@ -143,79 +143,4 @@ def _write_commit(lab: Lab, name: str, base: str, files: Mapping[str, bytes | No
     """Write every object of the commit; nothing names it yet."""
     tree = plan_tree(lab.root, base, files, strict_under=f"experiments/{name}")
     write_objects(lab.root, tree.objects, len(base))
-    return commit_tree(lab, tree.oid, base, message)
-
-
-def commit_tree(lab: Lab, tree: str, parent: str, message: str) -> str:
-    """Write a commit object.
-
-    Raises:
-        CkgitError: USAGE, when git does not know who commits.
-    """
-    settings = ("-c", "user.useConfigOnly=true", "-c", "i18n.commitEncoding=UTF-8")
-    try:
-        new = git(lab.root, *DURABLE, *settings, "commit-tree", tree, "-p", parent, "-F", "-", stdin=message.encode()).decode().strip()
-    except GitError as error:
-        if "Please tell me who you are" not in error.stderr:
-            raise
-        raise no_identity() from None
-    if not re.fullmatch(rf"[0-9a-f]{{{len(parent)}}}", new):
-        raise CkgitError(f"git commit-tree answered {new!r}, which is no commit id", code=Exit.COMMAND_FAILED, state="nothing was committed")
-    return new
-
-
-def no_identity() -> CkgitError:
-    """The error for a user whom git does not know."""
-    return CkgitError(
-        "git does not know who you are, so nothing can be committed",
-        code=Exit.USAGE,
-        state="nothing was written",
-        next='git config --global user.name "Your Name" && git config --global user.email you@example.org',
-    )
-
-
-def _swap(lab: Lab, name: str, old: str, new: str, subject: str) -> None:
-    """Move the branch from `old` (empty: it must not exist) to `new`, and checkouts of it along."""
-    places = checkout.checkouts(lab, name)
-    if places and not old:
-        raise CkgitError(
-            f"exp/{name} is checked out without a commit yet",
-            code=Exit.BRANCH_MOVED,
-            where=str(places[0]),
-            state="nothing was committed",
-            next=f"git -C {places[0]} switch {lab.default_branch}, then try again",
-        )
-    for place in places:
-        checkout.refuse_dirty(place, name, checkout.changes_between(lab.root, old, new))
-    with checkout.promised(lab, name, places, old, new):
-        try:
-            git(lab.root, *DURABLE, *_PATIENT, "update-ref", "--create-reflog", "-m", f"ckgit: {subject}", BRANCHES + name, new, old)
-        except GitError as error:
-            _explain_lost_swap(lab, name, old, new, error)
-        seen = _tip(lab, name)
-        if seen != new and not git_ok(lab.root, "merge-base", "--is-ancestor", new, seen):
-            raise _moved(name, new, seen)
-
-
-def _tip(lab: Lab, name: str) -> str:
-    return git_text(lab.root, "for-each-ref", "--format=%(objectname)", BRANCHES + name)
-
-
-def _explain_lost_swap(lab: Lab, name: str, old: str, new: str, error: GitError) -> None:
-    """Tell a lost race from git's other failures; a swap that was made although git failed is none."""
-    seen = _tip(lab, name)
-    if seen == new:
-        return
-    if seen != old:
-        raise _moved(name, old, seen) from error
-    raise error
-
-
-def _moved(name: str, old: str, seen: str) -> CkgitError:
-    return CkgitError(
-        f"somebody else moved the branch: it was at {old[:12] or 'no commit'}, and is now at {seen[:12] or 'no commit'}",
-        code=Exit.BRANCH_MOVED,
-        where=f"exp/{name}",
-        state="nothing of yours was committed",
-        next=f"ckgit status {name} shows where it stands now",
-    )
+    return commit_tree(lab.root, tree.oid, base, message)

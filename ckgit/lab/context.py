@@ -98,7 +98,8 @@ def _sources(snapshot: Snapshot, summary: Summary) -> dict[str, bytes]:
 
 
 def _missing(snapshot: Snapshot, path: str, advice: str) -> CkgitError:
-    return CkgitError(f"{path} is not there", code=Exit.EVIDENCE_MISSING, where=f"exp/{snapshot.name}", state="nothing was done", next=advice)
+    where = f"exp/{snapshot.name}"
+    return CkgitError(f"{path} is not there", code=Exit.EVIDENCE_MISSING, where=where, state="nothing was done", next=advice)
 
 
 def _refuse_changed(snapshot: Snapshot, path: str, content: bytes, expected: str | None) -> None:

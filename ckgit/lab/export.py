@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -96,7 +95,8 @@ def _entries(lab: Lab, snapshot: Snapshot, context: Context) -> list[Entry]:
     """Files of the commit that jobs need; links are refused, since they could lead out of the work tree."""
     data = [each.path for each in context.summary.data.values()]
     cards = [f"models/{name}.yaml" for name in context.cards]
-    entries = tree_entries(lab.root, snapshot.tip, f"{snapshot.folder}/", "tasks/", *sorted({*data, *cards, *context.sources}), recursive=True)
+    paths = [f"{snapshot.folder}/", "tasks/", *sorted({*data, *cards, *context.sources})]
+    entries = tree_entries(lab.root, snapshot.tip, *paths, recursive=True)
     for entry in entries:
         if entry.mode not in REGULAR:
             raise CkgitError(
@@ -120,7 +120,8 @@ def _outside(lab: Lab, context: Context, cluster_name: str, present: set[str]) -
         digest = data.sha256 or (recorded.sha256 if recorded else None)
         file = lab.folder(root) / data.path
         if not root or not file.is_file() or digest is None:
-            raise _data_error(data.path, "is neither in the lab nor under the cluster's data_root" if digest else "needs its sha256 in the design")
+            missing = "is neither in the lab nor under the cluster's data_root"
+            raise _data_error(data.path, missing if digest else "needs its sha256 in the design")
         if (actual := _sha256(file)) != digest:
             raise _data_error(str(file), f"has changed: its SHA-256 is {actual[:12]}…, and the design says {digest[:12]}…")
         found[data.path] = file.resolve()
@@ -162,9 +163,8 @@ def _contents(lab: Lab, entries: list[Entry]) -> Iterator[tuple[Entry, bytes]]:
         some = entries[at : at + _AT_ONCE]
         for entry, content in zip(some, read_objects(lab.root, [entry.oid for entry in some]), strict=True):
             if content is None:
-                raise CkgitError(
-                    f"git has lost the content of {entry.path}", code=Exit.COMMAND_FAILED, where=str(lab.root), next="git fsck names what is missing"
-                )
+                what = f"git has lost the content of {entry.path}"
+                raise CkgitError(what, code=Exit.COMMAND_FAILED, where=str(lab.root), next="git fsck names what is missing")
             yield entry, content
 
 
@@ -183,12 +183,20 @@ def _verify(target: Path) -> None:
     """Check that an export still holds the files it was made with, by their sizes; jobs check their digests."""
     try:
         manifest = json.loads((target / _MANIFEST).read_bytes())
-        wrong = [path for path, size in manifest["files"].items() if not (target / path).is_file() or (target / path).stat().st_size != size]
-        wrong += [path for path, goal in manifest["links"].items() if not (target / path).is_symlink() or str((target / path).readlink()) != goal]
+        wrong = [path for path, size in manifest["files"].items() if _size(target / path) != size]
+        wrong += [path for path, goal in manifest["links"].items() if _goal(target / path) != goal]
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise _damaged(target, f"its {_MANIFEST} cannot be read ({error})") from error
     if wrong:
         raise _damaged(target, f"files are missing or were changed: {', '.join(wrong[:5])}")
+
+
+def _size(file: Path) -> int | None:
+    return file.stat().st_size if file.is_file() else None
+
+
+def _goal(link: Path) -> str | None:
+    return str(link.readlink()) if link.is_symlink() else None
 
 
 def _damaged(target: Path, what: str) -> CkgitError:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.state import State
+from ckgit.lab.checkout import Branch
 from ckgit.lab.git import GitError, git, git_lines, git_ok, git_text
 from ckgit.lab.objects import read_object, read_objects
 from ckgit.lab.states import state_in
+from ckgit.lab.trailers import REF_ATOM, parse_trailers
 
 if TYPE_CHECKING:
     from ckgit.experiment.cluster import Cluster, LabConfig
@@ -42,6 +44,10 @@ class Lab:
         from ckgit.lab.config import read_config
 
         return read_config(self.toml, f"{self.default_branch}:{CONFIG}")
+
+    def branch(self, name: str) -> Branch:
+        """An experiment's branch, whether it exists or not."""
+        return Branch(self.root, self.git_dir, f"exp/{name}")
 
     def cluster(self, name: str | None = None) -> Cluster:
         """A cluster profile; the default one without a name.
@@ -81,7 +87,7 @@ def open_lab(start: Path) -> Lab:
     Raises:
         CkgitError: USAGE, when it is not inside a lab.
     """
-    root, git_dir = _repository(start)
+    root, git_dir = repository(start)
     branch, base = default_branch(root)
     toml = read_object(root, f"{base}:{CONFIG}")
     if toml is None:
@@ -95,7 +101,7 @@ def open_lab(start: Path) -> Lab:
     return Lab(root=root, home=home, git_dir=git_dir, default_branch=branch, base=base, toml=toml)
 
 
-def _repository(start: Path) -> tuple[Path, Path]:
+def repository(start: Path) -> tuple[Path, Path]:
     """Top of the checkout and the shared repository folder."""
     try:
         lines = git_lines(start, "rev-parse", "--path-format=absolute", "--show-toplevel", "--git-common-dir")
@@ -183,14 +189,7 @@ def list_experiments(lab: Lab) -> list[ExperimentRow]:
     return _with_states(lab, sorted(rows.values()))
 
 
-_ROW = "%00".join(
-    [
-        "%(refname)",
-        "%(objectname)",
-        "%(committerdate:iso-strict)",
-        *(f"%(contents:trailers:key={key},valueonly,separator=%2C)" for key in ("Ckgit-Experiment", "Ckgit-To", "Ckgit-Event")),
-    ]
-)
+_ROW = f"%(refname)%00%(objectname)%00%(committerdate:iso-strict)%00{REF_ATOM}%00"
 
 
 def _name(ref: str) -> str:
@@ -198,18 +197,16 @@ def _name(ref: str) -> str:
 
 
 def _rows(lab: Lab, *patterns: str) -> list[ExperimentRow]:
-    answer = git(lab.root, "for-each-ref", f"--format={_ROW}%00", *patterns).decode(errors="replace")
-    fields = answer.split("\0")
-    return [_row([field.strip() for field in fields[at : at + 6]]) for at in range(0, len(fields) - 6, 6)]
+    fields = git(lab.root, "for-each-ref", f"--format={_ROW}", *patterns).decode(errors="replace").split("\0")
+    return [_row(*fields[at : at + 4]) for at in range(0, len(fields) - 4, 4)]
 
 
-def _row(fields: list[str]) -> ExperimentRow:
-    ref, tip, date, experiment, target, event = fields
-    name, ours = _name(ref), _name(ref) == experiment and target in set(State)
+def _row(ref: str, tip: str, date: str, trailers: str) -> ExperimentRow:
+    ref, name = ref.strip(), _name(ref)
+    recorded = parse_trailers(trailers, name)
+    state = State(recorded.target) if recorded and recorded.target in set(State) else None
     note = "" if ref.startswith(BRANCHES) else f"only on {ref.split('/')[2]}"
-    return ExperimentRow(
-        name, tip, datetime.datetime.fromisoformat(date), State(target) if ours else None, event if ours else None, note
-    )
+    return ExperimentRow(name, tip, datetime.datetime.fromisoformat(date), state, recorded.event if recorded and state else None, note)
 
 
 def _with_states(lab: Lab, rows: list[ExperimentRow]) -> list[ExperimentRow]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import EDGES, Event, legal
@@ -16,6 +16,7 @@ from ckgit.lab.git import DURABLE, GitError, git
 from ckgit.lab.lab import BRANCHES, Lab
 from ckgit.lab.objects import read_object, read_objects, tree_entries
 from ckgit.lab.states import state_in
+from ckgit.lab.trailers import LOG_ATOM, REF_ATOM, Recorded, parse_trailers
 
 if TYPE_CHECKING:
     from ckgit.experiment.jobs import Ledger
@@ -75,7 +76,7 @@ def take_snapshot(lab: Lab, name: str) -> Snapshot:
     """
     if problem := name_problem(name):
         raise CkgitError(f"{name!r} is not a name of an experiment: {problem}", code=Exit.USAGE)
-    resume(lab, name)
+    resume(lab.branch(name))
     tip, last = _local_tip(lab, name)
     state = state_in(_summary(lab.root, name, tip), f"exp/{name}:experiments/{name}/experiment_summary.md")
     recorded = last or _last_recorded(lab, name, tip)
@@ -83,28 +84,7 @@ def take_snapshot(lab: Lab, name: str) -> Snapshot:
     return Snapshot(lab.root, name, tip, state, recorded.event if recorded else None, recorded.design if recorded else None)
 
 
-class _Recorded(NamedTuple):
-    """What the trailers of a commit say."""
-
-    event: str
-    source: str
-    target: str
-    design: str
-
-
-_KEYS = ("Ckgit-Experiment", "Ckgit-Event", "Ckgit-From", "Ckgit-To", "Ckgit-Design")
-
-
-def _trailers(prefix: str, escape: str) -> str:
-    return "%00".join(f"%({prefix}trailers:key={key},valueonly,separator={escape}2C)" for key in _KEYS)
-
-
-def _recorded(fields: list[str], name: str) -> _Recorded | None:
-    experiment, event, source, target, design = (field.strip() for field in fields)
-    return _Recorded(event, source, target, design) if experiment == name and target else None
-
-
-def _local_tip(lab: Lab, name: str) -> tuple[str, _Recorded | None]:
+def _local_tip(lab: Lab, name: str) -> tuple[str, Recorded | None]:
     """Tip of the local branch, made if need be, and what its own trailers say."""
     tips = _tips(lab, name)
     if f"{BRANCHES}{name}" not in tips:
@@ -113,11 +93,12 @@ def _local_tip(lab: Lab, name: str) -> tuple[str, _Recorded | None]:
     return tips[f"{BRANCHES}{name}"]
 
 
-def _tips(lab: Lab, name: str) -> dict[str, tuple[str, _Recorded | None]]:
-    form = f"--format=%(refname)%00%(objectname)%00{_trailers('contents:', '%')}%00"
-    answer = git(lab.root, "for-each-ref", form, f"{BRANCHES}{name}", f"refs/remotes/*/exp/{name}").decode(errors="replace").split("\0")
-    records = [answer[at : at + 7] for at in range(0, len(answer) - 7, 7)]
-    return {record[0].strip(): (record[1], _recorded(record[2:], name)) for record in records}
+def _tips(lab: Lab, name: str) -> dict[str, tuple[str, Recorded | None]]:
+    """Local and remote branches of an experiment: tip and trailers by ref."""
+    form = f"--format=%(refname)%00%(objectname)%00{REF_ATOM}%00"
+    fields = git(lab.root, "for-each-ref", form, f"{BRANCHES}{name}", f"refs/remotes/*/exp/{name}").decode(errors="replace").split("\0")
+    records = [fields[at : at + 3] for at in range(0, len(fields) - 3, 3)]
+    return {ref.strip(): (tip, parse_trailers(trailers, name)) for ref, tip, trailers in records}
 
 
 def _take_from_remote(lab: Lab, name: str, refs: list[str]) -> None:
@@ -136,16 +117,14 @@ def _take_from_remote(lab: Lab, name: str, refs: list[str]) -> None:
             raise
 
 
-def _last_recorded(lab: Lab, name: str, tip: str) -> _Recorded | None:
-    """The newest commit on the branch itself that ckgit made for this experiment."""
-    form = f"--format={_trailers('', '%x').replace('%00', '%x00')}"
+def _last_recorded(lab: Lab, name: str, tip: str) -> Recorded | None:
+    """What the newest commit on the branch itself recorded that ckgit made for this experiment."""
     log = ("-c", "log.showSignature=false", "log", "-z", "--first-parent", "--grep=^Ckgit-To: ")
-    fields = git(lab.root, *log, form, tip, "--").decode(errors="replace").split("\0")
-    records = [fields[at : at + 5] for at in range(0, len(fields) - 4, 5)]
-    return next((found for record in records if (found := _recorded(record, name))), None)
+    found = git(lab.root, *log, f"--format={LOG_ATOM}", tip, "--").decode(errors="replace").split("\0")
+    return next((recorded for text in found if (recorded := parse_trailers(text, name))), None)
 
 
-def _check_history(name: str, state: State, recorded: _Recorded | None) -> None:
+def _check_history(name: str, state: State, recorded: Recorded | None) -> None:
     """The state in the summary must be the one that ckgit's last commit led to, by a legal step."""
     if recorded is None:
         if state is not State.DESIGNED:
@@ -155,8 +134,8 @@ def _check_history(name: str, state: State, recorded: _Recorded | None) -> None:
         reached = State(recorded.target) if recorded.target in set(State) else None
         raise _illegal(name, reached, f"the summary says {state}, but the last step that ckgit recorded led to {recorded.target}")
     edges = {(str(edge.event), str(edge.source or "none"), str(edge.target)) for edge in EDGES}
-    if (recorded.event, recorded.source or "none", recorded.target) not in edges:
-        step = f"{recorded.event}: {recorded.source or 'none'} -> {recorded.target}"
+    if (recorded.event, recorded.source, recorded.target) not in edges:
+        step = f"{recorded.event}: {recorded.source} -> {recorded.target}"
         raise _illegal(name, None, f"the last commit claims the step {step}, which is not legal")
 
 

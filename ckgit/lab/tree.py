@@ -38,18 +38,18 @@ class NewTree(NamedTuple):
     objects: Mapping[str, tuple[str, bytes]]  # id to type and content
 
 
-def plan_tree(root: Path, base: str | None, files: Mapping[str, bytes | None], *, strict_under: str = "") -> NewTree:
+def plan_tree(root: Path, base: str, files: Mapping[str, bytes | None], *, strict_under: str = "") -> NewTree:
     """A commit's tree with files written, or deleted where the content is None.
 
     Args:
-        base: full id of the commit; None begins with an empty tree (of SHA-1).
+        base: full id of the commit, or of a tree.
         files: contents by path in the lab.
         strict_under: folder in which links and submodules are refused, wherever they are met.
 
     Raises:
         CkgitError: USAGE, a path is taken by a folder, a file, a link or a submodule.
     """
-    length = len(base) if base else 40
+    length = len(base)
     folders = _read_folders(root, base, sorted(_parents(files)), length)
     objects: dict[str, tuple[str, bytes]] = {}
     for place, folder in folders.items():
@@ -83,10 +83,8 @@ def _parents(paths: Mapping[str, bytes | None]) -> set[str]:
     return {"" if str(parent) == "." else str(parent) for path in paths for parent in PurePosixPath(path).parents}
 
 
-def _read_folders(root: Path, base: str | None, places: list[str], length: int) -> dict[str, _Folder]:
+def _read_folders(root: Path, base: str, places: list[str], length: int) -> dict[str, _Folder]:
     """The folders that the base has; the others are empty."""
-    if base is None:
-        return {place: {} for place in places}
     answer = git(root, "cat-file", "--batch", stdin="".join(f"{base}:{place}\n" for place in places).encode())
     found: dict[str, _Folder] = {}
     position = 0
