@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ckgit.experiment.data import Row, parse_rows, user_text
+from ckgit.experiment.data import DataError, Row, parse_rows, user_text
+from ckgit.experiment.results import TokenCheck
+from ckgit.workers.inspect_ai.codes import MARK
 from ckgit.workers.rendering import Renderer, prefixes_digest, short
 
 METADATA_KEY = "ckgit"  # in the metadata of a sample's output
-MARK = "ckgit: tokens differ"  # begins the error; `explain` finds it in the job's log
 
 
 class TokensDifferError(RuntimeError):
@@ -31,14 +33,16 @@ class Parity:
     """Training's rendering of the rows of one split, to compare messages with.
 
     Args:
-        rows: `data`, `input_column`, `output_column`, `split`, `limit`, `prompt`, `system_prompt`, and `trained_from`:
-            the model folder whose tokenizer and template training uses.
+        rows: `data`, `input_column`, `output_column`, `split`, `limit`, `prompt`, `system_prompt`; `trained_from`, the model
+            folder whose tokenizer and template training uses; and of a run that was trained `training_saw`, what its
+            training job recorded, for `task`.
         dataset_type: `chat` or `text_completion`.
         template_date: the day that the chat template sees.
 
     Raises:
         RenderError: the folder cannot render rows.
         DataError: the data file cannot be read, or has no such split.
+        TokensDifferError: the training job recorded other tokens for these rows, or none.
     """
 
     def __init__(self, rows: Mapping[str, Any], *, dataset_type: str, template_date: datetime.date) -> None:
@@ -57,10 +61,23 @@ class Parity:
             "rows": len(split),
             "sha256": prefixes_digest(prefixes),
             "template_sha256": self.renderer.template_sha256,
-            "template_date": template_date.isoformat(),
+            "template_date": template_date.isoformat() if self.renderer.template_sha256 else None,
             "end_of_turn": self.renderer.end_of_turn,
         }
+        if rows.get("training_saw"):
+            self._compare_with_training(Path(rows["training_saw"]), str(rows["task"]), prefixes)
         self._known = self._index(split, prefixes)
+
+    def _compare_with_training(self, path: Path, task: str, prefixes: Sequence[list[int]]) -> None:
+        recorded = json.loads(path.read_bytes()).get(task)
+        if recorded is None:
+            raise TokensDifferError(f"{MARK}: training recorded nothing of the rows of task {task} in {path}")
+        seen = TokenCheck.model_validate_json(json.dumps(recorded))
+        here = TokenCheck.model_validate_json(json.dumps(self.check))
+        # training looks at the first rows only of a long split
+        now = here.model_copy(update={"rows": seen.rows, "sha256": prefixes_digest(prefixes[: seen.rows])})
+        if now != seen:
+            raise TokensDifferError(f"{MARK} from those that training recorded in {path}\n  training:   {seen!r}\n  evaluation: {now!r}")
 
     def _index(self, split: Sequence[Row], prefixes: Sequence[list[int]]) -> dict[str, _Known]:
         places: dict[str, list[int]] = {}
@@ -113,12 +130,8 @@ class Parity:
 
 
 def _read(rows: Mapping[str, Any]) -> list[Row]:
-    from ckgit.experiment.data import DataError
-
     path = Path(rows["data"])
-    splits = parse_rows(
-        path.read_bytes(), suffix=path.suffix, input_column=rows["input_column"], output_column=rows["output_column"]
-    )
+    splits = parse_rows(path.read_bytes(), suffix=path.suffix, input_column=rows["input_column"], output_column=rows["output_column"])
     if rows["split"] not in splits:
         raise DataError(f"{path} has no split {rows['split']!r} (splits: {', '.join(splits)})")
     return splits[rows["split"]][: rows.get("limit")]

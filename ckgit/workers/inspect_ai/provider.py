@@ -43,7 +43,7 @@ class CkgitAPI(HuggingFaceAPI):
         DataError: the data file cannot be read.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # inspect gives each by name
         self,
         model_name: str,
         base_url: str | None = None,
@@ -61,9 +61,7 @@ class CkgitAPI(HuggingFaceAPI):
         date = datetime.date.fromisoformat(template_date)
         # Before the weights are loaded: a wrong row costs a second, not minutes.
         self.parity = Parity(rows, dataset_type=dataset_type, template_date=date) if rows else None
-        super().__init__(
-            model_name, base_url, api_key, config, model_path=model_path, device=device, dtype=dtype, do_sample=do_sample
-        )
+        super().__init__(model_name, base_url, api_key, config, model_path=model_path, device=device, dtype=dtype, do_sample=do_sample)
         self.dataset_type = dataset_type
         if dataset_type == "chat":
             self.tokenizer.chat_template = pinned_template(str(self.tokenizer.get_chat_template()), date)

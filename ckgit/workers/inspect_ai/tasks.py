@@ -8,8 +8,8 @@ from typing import Any
 
 import inspect_ai.scorer
 from inspect_ai.dataset import MemoryDataset, Sample
-from inspect_ai.scorer import Scorer
 from inspect_ai.model import ChatMessageSystem
+from inspect_ai.scorer import Scorer
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
 from ckgit.experiment.data import DataError, parse_rows, user_text

@@ -12,7 +12,9 @@ from ckgit.workers.inspect_ai.tasks import ask, rows_dataset, scorers_from
 
 
 @task
-def capitalization(data, split="test", prompt="{input}", system_prompt="", scorers=None):
+def capitalization(
+    data: str, split: str = "test", prompt: str = "{input}", system_prompt: str = "", scorers: list[dict] | None = None
+) -> Task:
     """Each row of `data` is asked once; its answer must be the row's output, letter by letter."""
     return Task(
         dataset=rows_dataset(data, split, prompt),

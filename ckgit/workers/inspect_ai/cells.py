@@ -1,0 +1,231 @@
+"""A cell of the plan with all that its files and its judgement need. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ckgit.experiment.data import PLACEHOLDER
+from ckgit.experiment.design import DataSet, RecordedData, RunType, TaskSpec
+from ckgit.experiment.plan import Cell, Run, generation, prompts, scorers
+from ckgit.experiment.task_source import Signature, task_functions
+from ckgit.experiment.worker import Context
+
+BATCH = 32  # samples at once where the design says nothing; inspect's own default for Hugging Face models
+_DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
+
+
+class Planned(NamedTuple):
+    """One evaluation, its run, and the task function it calls."""
+
+    context: Context
+    cell: Cell
+    run: Run
+    signature: Signature
+
+    @property
+    def task(self) -> TaskSpec:
+        """The task as the design has it."""
+        return self.cell.task
+
+    @property
+    def name(self) -> str:
+        """Name of its job."""
+        return f"{self.run.name}/eval/{self.cell.name}"
+
+    @property
+    def folder(self) -> str:
+        """Folder of the run's evaluations, relative to the lab."""
+        return f"{self.context.run_folder(self.run.name)}/eval"
+
+    @property
+    def script(self) -> str:
+        """Its job script, relative to the lab."""
+        return f"{self.folder}/{self.cell.name}.slurm"
+
+    @property
+    def config(self) -> str:
+        """What `inspect eval --run-config` reads, relative to the lab."""
+        return f"{self.folder}/{self.cell.name}.yaml"
+
+    @property
+    def log(self) -> str:
+        """Log of inspect once it is complete, relative to the lab."""
+        return f"{self.folder}/logs/{self.cell.name}.eval"
+
+    @property
+    def attempts(self) -> str:
+        """Folder that inspect writes its logs to; it names them by time."""
+        return f"{self.folder}/logs/{self.cell.name}.attempts"
+
+    @property
+    def base_folder(self) -> str:
+        """Model folder that the run starts from or, eval-only, evaluates."""
+        return f"models/{self.run.model}"
+
+    @property
+    def model_folder(self) -> str:
+        """Model folder that is evaluated."""
+        if self.cell.epoch is None:
+            return self.base_folder
+        return f"{self.context.run_folder(self.run.name)}/artifacts/epoch_{self.cell.epoch}"
+
+    @property
+    def model_name(self) -> str:
+        """How inspect and its logs call the model."""
+        return f"ckgit/{self.run.name}" + ("" if self.cell.epoch is None else f"_epoch{self.cell.epoch}")
+
+    @property
+    def data_name(self) -> str | None:
+        """Data set that the task is given; None when it brings its own data, or the design has none."""
+        name = self.task.data or self.run["data"]
+        return name if name and self.signature.accepts("data") else None
+
+    @property
+    def data(self) -> DataSet | None:
+        """See `data_name`."""
+        return self.context.summary.data[self.data_name] if self.data_name else None
+
+    @property
+    def recorded(self) -> RecordedData | None:
+        """What design measured of that data set."""
+        return self.context.summary.recorded.data.get(self.data_name) if self.data_name else None
+
+    @property
+    def expected_samples(self) -> int | None:
+        """How many samples there must be; None where only the task itself can tell."""
+        rows = self.recorded.splits.get(self.task.split) if self.recorded else None
+        return rows if rows is None or self.task.limit is None else min(rows, self.task.limit)
+
+
+def planned(context: Context, run: str | None = None) -> Iterator[Planned]:
+    """Every cell, or those of one run, in the plan's order.
+
+    Raises:
+        ValueError: a task file is missing, is not Python, or has no such task; `check` says it in words.
+    """
+    signatures: dict[tuple[str, str], Signature] = {}
+    for cell in context.plan.cells:
+        if run in (None, cell.run):
+            key = (cell.task.source, cell.task.entry)
+            if key not in signatures:
+                signatures[key] = signature(context, cell.task)
+            yield Planned(context, cell, context.plan.run(cell.run), signatures[key])
+
+
+def signature(context: Context, task: TaskSpec) -> Signature:
+    """The task function's parameters, read from the file's text.
+
+    Raises:
+        ValueError: the file is missing or is not Python, or has no such task.
+    """
+    source = context.sources.get(task.source)
+    if source is None:
+        raise ValueError(f"task {task.name}: there is no file {task.source}; write it, or name another one with file:")
+    try:
+        functions = task_functions(source)
+    except ValueError as error:
+        raise ValueError(f"task {task.name}: {task.source} is {error}") from None
+    if task.entry not in functions:
+        known = ", ".join(functions) or "none"
+        raise ValueError(f"task {task.name}: {task.source} has no @task function {task.entry!r} (it has: {known})")
+    return functions[task.entry]
+
+
+def task_args(planned: Planned) -> dict[str, Any]:
+    """Arguments of the task function: what the design says, as far as the function takes it."""
+    context, task, data = planned.context, planned.task, planned.data
+    prompt, system_prompt = prompts(planned.run, task)
+    offered: dict[str, Any] = {}
+    if data:
+        # inspect runs a task in its file's folder
+        offered["data"] = posixpath.relpath(data.path, posixpath.dirname(task.source))
+        offered["split"] = task.split
+        offered |= {"input_column": data.input_column, "output_column": data.output_column}
+    offered |= {"prompt": prompt, "system_prompt": system_prompt}
+    if chosen := scorers(context.summary, task):
+        offered["scorers"] = [{"name": scorer.name, "args": dict(scorer.args)} for scorer in chosen]
+    return {name: value for name, value in offered.items() if planned.signature.accepts(name)} | dict(task.args)
+
+
+def refused_args(planned: Planned) -> Iterator[str]:
+    """Arguments that the function would have to take, because without them something else than the design would be measured."""
+    context, task, data = planned.context, planned.task, planned.data
+    prompt, system_prompt = prompts(planned.run, task)
+    needed = {
+        "data": task.data is not None,
+        "split": data is not None,
+        "input_column": data is not None and data.input_column != "input",
+        "output_column": data is not None and data.output_column != "output",
+        "prompt": prompt != PLACEHOLDER,
+        "system_prompt": bool(system_prompt),
+        "scorers": bool(scorers(context.summary, task)),
+        **dict.fromkeys(task.args, True),
+    }
+    return (name for name, wanted in needed.items() if wanted and not planned.signature.accepts(name))
+
+
+def model_args(planned: Planned) -> dict[str, Any]:
+    """Arguments of our model API."""
+    run = planned.run
+    args: dict[str, Any] = {
+        "model_path": planned.model_folder,
+        "device": run["device"],
+        "dtype": _DTYPES[run["dtype"]],
+        "do_sample": samples(planned),
+        "dataset_type": run["dataset_type"],
+        "template_date": str(run["template_date"]),
+    }
+    rows = _rows(planned)
+    return args | ({"rows": rows} if rows else {})
+
+
+def samples(planned: Planned) -> bool:
+    """Whether answers are sampled; otherwise the likeliest token is taken."""
+    return bool(generation(planned.context.summary, planned.task).temperature)
+
+
+def _rows(planned: Planned) -> dict[str, Any]:
+    data = planned.data
+    if data is None:
+        return {}
+    prompt, system_prompt = prompts(planned.run, planned.task)
+    rows: dict[str, Any] = {
+        "trained_from": planned.base_folder,
+        "data": data.path,
+        "input_column": data.input_column,
+        "output_column": data.output_column,
+        "split": planned.task.split,
+        "limit": planned.task.limit,
+        "prompt": prompt,
+        "system_prompt": system_prompt,
+    }
+    if planned.run.type is RunType.FINE_TUNED:
+        rows["training_saw"] = f"{planned.context.run_folder(planned.run.name)}/artifacts/tokens.json"
+        rows["task"] = planned.task.name
+    return rows
+
+
+def generate_config(planned: Planned) -> dict[str, Any]:
+    """Generation settings as inspect calls them. Temperature 0 is no setting of transformers: do_sample says it."""
+    settings = generation(planned.context.summary, planned.task).model_dump(mode="json", exclude_none=True)
+    if not samples(planned):
+        settings = {name: value for name, value in settings.items() if name not in ("temperature", "top_p", "top_k")}
+    return {"max_connections": BATCH, **settings}
+
+
+def eval_config(planned: Planned) -> dict[str, Any]:
+    """How inspect goes about it."""
+    limit = {"limit": planned.task.limit} if planned.task.limit else {}
+    return {**limit, "fail_on_error": True, "log_realtime": False}
+
+
+def run_config(planned: Planned) -> Mapping[str, Any]:
+    """The document of `--run-config`."""
+    return {
+        "task": {"task": f"{planned.task.source}@{planned.task.entry}", "args": task_args(planned)},
+        "model": {"model": planned.model_name, "args": model_args(planned)},
+        "generate_config": generate_config(planned),
+        "eval_config": eval_config(planned),
+    }

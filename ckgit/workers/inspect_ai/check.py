@@ -1,0 +1,71 @@
+"""What makes evaluating impossible, or would silently measure something else than was designed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ckgit.experiment.plan import generation
+from ckgit.experiment.worker import Context
+from ckgit.workers.inspect_ai.cells import Planned, planned, refused_args, signature, task_args
+
+_WHY = {
+    "split": "without it the task would choose the rows itself",
+    "prompt": "the model would not be asked as it was trained (a task with prompts of its own takes it and leaves it unused)",
+    "system_prompt": "the model would not be asked as it was trained (a task with one of its own takes it and leaves it unused)",
+}
+
+
+def check(context: Context) -> list[str]:
+    """One sentence for each obstacle; empty when there is none. Task files are read as text."""
+    found = list(_task_problems(context))
+    if not found:  # cells can only be looked at with their tasks' signatures
+        found = [problem for cell in planned(context) for problem in _cell_problems(cell)]
+    return list(dict.fromkeys(found))
+
+
+def _task_problems(context: Context) -> Iterator[str]:
+    for task in {cell.task.name: cell.task for cell in context.plan.cells}.values():
+        try:
+            signature(context, task)
+        except ValueError as error:
+            yield str(error)
+
+
+def _cell_problems(cell: Planned) -> Iterator[str]:
+    yield from _argument_problems(cell)
+    yield from _model_problems(cell)
+    yield from _data_problems(cell)
+    settings = generation(cell.context.summary, cell.task)
+    if not settings.temperature and (settings.top_p or settings.top_k):
+        yield f"task {cell.task.name}: top_p and top_k mean nothing at temperature 0, which decodes greedily"
+
+
+def _argument_problems(cell: Planned) -> Iterator[str]:
+    where = f"task {cell.task.name}: {cell.task.entry}({', '.join(cell.signature.parameters)}) in {cell.task.source}"
+    for name in refused_args(cell):
+        why = f": {_WHY[name]}" if name in _WHY else ""
+        yield f"{where} does not take {name!r}, which the design gives{why}"
+    missing = [name for name in cell.signature.required if name not in task_args(cell)]
+    if missing:
+        yield f"{where} needs {_listed(missing)}, which the design does not give; write it under the task's args, or give the design data"
+
+
+def _model_problems(cell: Planned) -> Iterator[str]:
+    card = cell.context.cards.get(cell.run.model)
+    if card is None:
+        model = cell.run.model
+        yield f"run {cell.run.name}: there is no model card models/{model}.yaml; make it with: ckgit models add {model} PATH"
+    elif cell.run["dataset_type"] == "chat" and card.template is None:
+        yield f"run {cell.run.name}: model {card.name} has no chat template; a base model is evaluated with dataset_type: text_completion"
+
+
+def _data_problems(cell: Planned) -> Iterator[str]:
+    if cell.data_name and cell.recorded is None:
+        yield f"task {cell.task.name}: data {cell.data_name!r} was not measured by design"
+    elif cell.recorded and cell.task.split not in cell.recorded.splits:
+        splits = ", ".join(cell.recorded.splits)
+        yield f"task {cell.task.name}: data {cell.data_name!r} has no split {cell.task.split!r} (splits: {splits})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names))

@@ -1,0 +1,83 @@
+"""Judges an evaluation job that ended, and reads its result again from what was committed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ckgit.experiment.jobs import Attempt, FailureClass, Job
+from ckgit.experiment.results import CellResult
+from ckgit.experiment.worker import Context, Evidence
+from ckgit.workers.inspect_ai.cells import Planned
+from ckgit.workers.inspect_ai.codes import NOT_SUCCESS, TOKENS_DIFFER
+from ckgit.workers.inspect_ai.logs import RefusedLogError, read_cell
+from ckgit.workers.inspect_ai.output import explain
+from ckgit.workers.inspect_ai.ready import cell_of
+
+TAIL = 20_000  # bytes of output in which the reason of a failure is looked for
+
+
+def evidence(context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:
+    """Judge a job whose status file is there; its exit code is in `attempt`. Its output is committed by whoever asks."""
+    cell = cell_of(context, job)
+    if attempt.exit_code != 0:
+        failure, sentence = explain(_tail(work / ".ckgit" / "jobs" / attempt.token / "output"), attempt.exit_code)
+        # these codes are the last step's, after which the log is this attempt's
+        files = _small(cell, work) if attempt.exit_code in (NOT_SUCCESS, TOKENS_DIFFER) else {}
+        return Evidence(None, [sentence], failure, files)
+    path = work / cell.log
+    if not path.is_file():
+        return Evidence(None, [f"there is no log {cell.log}"], FailureClass.OUTPUT_MISSING, {})
+    try:
+        found = read_cell(cell, path)
+    except RefusedLogError as error:
+        return Evidence(None, [str(error)], error.failure, _small(cell, work))
+    return Evidence(found, [], None, _small(cell, work) or {_extract(cell): found.model_dump_json(indent=2).encode() + b"\n"})
+
+
+def result(context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> CellResult | None:
+    """The result, from the committed log, or from its extract where the log was too large; None when neither is there.
+
+    Raises:
+        ValueError: it cannot be read, or is not of this cell.
+    """
+    del attempt  # the log tells when it ran
+    cell = cell_of(context, job)
+    if cell.log in files:
+        with tempfile.NamedTemporaryFile(suffix=".eval") as copy:
+            copy.write(files[cell.log])
+            copy.flush()
+            return read_cell(cell, Path(copy.name))
+    return _from_extract(cell, files[_extract(cell)]) if _extract(cell) in files else None
+
+
+def _from_extract(cell: Planned, content: bytes) -> CellResult:
+    try:
+        found = CellResult.model_validate_json(content)
+    except ValidationError as error:
+        raise ValueError(f"{_extract(cell)} cannot be read: {error.errors()[0]['msg']}") from None
+    if (found.run, found.task, found.epoch, found.log) != (cell.run.name, cell.task.name, cell.cell.epoch, cell.log):
+        raise ValueError(f"{_extract(cell)} is of {found.run} on {found.task}, and not of {cell.name}")
+    return found
+
+
+def _extract(cell: Planned) -> str:
+    return cell.log.removesuffix(".eval") + ".json"
+
+
+def _small(cell: Planned, work: Path) -> dict[str, bytes]:
+    """The log, where it is not too large to be committed."""
+    path = work / cell.log
+    return {cell.log: path.read_bytes()} if path.is_file() and path.stat().st_size <= cell.context.max_log_bytes else {}
+
+
+def _tail(output: Path) -> str:
+    try:
+        with output.open("rb") as file:
+            file.seek(max(0, output.stat().st_size - TAIL))
+            return file.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ""

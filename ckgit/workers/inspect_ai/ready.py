@@ -1,0 +1,68 @@
+"""Whether an evaluation can start: its inputs are there, and the checkpoint is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from ckgit.experiment.jobs import Job
+from ckgit.experiment.worker import Context
+from ckgit.workers.inspect_ai.cells import Planned, planned
+from ckgit.workers.inspect_ai.scaffold import inputs
+
+WEIGHTS = ("*.safetensors", "*.bin")
+
+
+def cell_of(context: Context, job: Job) -> Planned:
+    """The cell of a job.
+
+    Raises:
+        ValueError: the plan has none, or its task file is not what it was.
+    """
+    for cell in planned(context, job.run):
+        if cell.name == job.name:
+            return cell
+    raise ValueError(f"the plan has no cell {job.name}")
+
+
+def ready(context: Context, job: Job, work: Path) -> list[str]:
+    """Why a job cannot start yet in work tree `work`; empty when it can."""
+    try:
+        cell = cell_of(context, job)
+    except ValueError as error:
+        return [str(error)]
+    missing = [f"{path} is not in the work tree" for path in (job.script, cell.config, *inputs(cell)) if not (work / path).is_file()]
+    return missing if cell.cell.epoch is None else [*missing, *_checkpoint_problems(cell, work)]
+
+
+def _checkpoint_problems(cell: Planned, work: Path) -> Iterator[str]:
+    folder, card = work / cell.model_folder, cell.context.cards[cell.run.model]
+    if not folder.is_dir():
+        yield f"there is no checkpoint {cell.model_folder}"
+        return
+    weights = [path for pattern in WEIGHTS for path in folder.glob(pattern)]
+    if not weights or not all(path.stat().st_size for path in weights):
+        yield f"checkpoint {cell.model_folder} has no weights, or an empty file of them"
+    if (folder / "adapter_config.json").exists():
+        yield f"checkpoint {cell.model_folder} holds an adapter beside the merged weights, and would be evaluated with it twice"
+    yield from _config_problems(cell, folder)
+    for name, file in card.files.items():
+        if name in card.checkpoint_files or name.endswith(".index.json"):
+            continue
+        if not (folder / name).is_file():
+            yield f"checkpoint {cell.model_folder} lacks {name}, which {cell.base_folder} has"
+        elif _is_tokenizer(name) and hashlib.sha256((folder / name).read_bytes()).hexdigest() != file.sha256:
+            yield f"{name} of checkpoint {cell.model_folder} is not that of {cell.base_folder}: the model would see other tokens"
+
+
+def _config_problems(cell: Planned, folder: Path) -> Iterator[str]:
+    try:
+        json.loads((folder / "config.json").read_bytes())
+    except (OSError, ValueError) as error:
+        yield f"config.json of checkpoint {cell.model_folder} cannot be read: {error}"
+
+
+def _is_tokenizer(name: str) -> bool:
+    return not name.endswith("config.json") or name.startswith("tokenizer")

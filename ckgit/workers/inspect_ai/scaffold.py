@@ -1,0 +1,112 @@
+"""Renders each cell's files and names its job. Pure: neither inspect-ai nor the model's weights are needed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ckgit.experiment.design import Stage
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.jobs import Job
+from ckgit.experiment.plan import resources
+from ckgit.experiment.worker import Context
+from ckgit.workers.inspect_ai.cells import Planned, planned, run_config
+from ckgit.workers.inspect_ai.check import check
+from ckgit.workers.script import job_script
+from ckgit.workers.yaml_text import comment, key_text, scalar
+
+
+def scaffold(context: Context, run: str | None = None) -> dict[str, bytes]:
+    """The script and the run config of each cell (or of one run's), by path relative to the lab.
+
+    Raises:
+        CkgitError: a task file, or the task in it, does not exist, or does not take what the design gives it.
+    """
+    if problems := check(context):
+        raise CkgitError(
+            "; ".join(problems),
+            code=Exit.INVALID_DESIGN,
+            where="scaffold-inspect",
+            state="nothing was written",
+            next=f"mend the task file, or change the design: ckgit revise {context.summary.experiment.name}",
+        )
+    files: dict[str, bytes] = {}
+    for cell in planned(context, run):
+        config = _config(cell)
+        files |= {cell.config: config, cell.script: _script(cell, config)}
+    return files
+
+
+def jobs(context: Context) -> list[Job]:
+    """One job for each cell."""
+    return [
+        Job(
+            name=cell.name,
+            stage=Stage.EVALUATION,
+            run=cell.run.name,
+            task=cell.task.name,
+            epoch=cell.cell.epoch,
+            script=cell.script,
+            folder=cell.folder,
+            resources=_resources(cell),
+        )
+        for cell in planned(context)
+    ]
+
+
+def inputs(cell: Planned) -> dict[str, str]:
+    """Digest of every file that a cell depends on and that exists before training, by path relative to the work tree.
+
+    Of a fine-tuned run's model these are the files beside the weights: training's tokens are made with them.
+    """
+    digests = {cell.task.source: hashlib.sha256(cell.context.sources[cell.task.source]).hexdigest()}
+    if cell.data and cell.recorded:
+        digests[cell.data.path] = cell.recorded.sha256
+    card = cell.context.cards[cell.run.model]
+    weights = () if cell.cell.epoch is None else card.checkpoint_files
+    return digests | {f"{cell.base_folder}/{name}": file.sha256 for name, file in card.files.items() if name not in weights}
+
+
+def _resources(cell: Planned) -> Any:
+    return resources(cell.context.summary, cell.run, Stage.EVALUATION, cell.context.cluster.evaluation)
+
+
+def _script(cell: Planned, config: bytes) -> bytes:
+    return job_script(
+        title=f"Evaluates {cell.model_name} on {cell.task.name}, of experiment {cell.context.summary.experiment.name}, with inspect-ai.",
+        script=cell.script,
+        resources=_resources(cell),
+        cluster=cell.context.cluster,
+        inputs={cell.config: hashlib.sha256(config).hexdigest(), **inputs(cell)},
+        programs=("inspect", "python"),
+        commands=(
+            (
+                *("inspect", "eval", "--run-config", cell.config),
+                *("--log-dir", cell.attempts, "--log-format", "eval", "--display", "plain", "--ctl-server", "false"),
+            ),
+            # inspect's exit code is 0 even when its log says error
+            ("python", "-m", "ckgit.workers.inspect_ai.finish", cell.attempts, cell.log),
+        ),
+    )
+
+
+def _config(cell: Planned) -> bytes:
+    summary = cell.context.summary
+    lines = [
+        f"# {comment(summary.experiment.question)}",
+        f"# {cell.name} of experiment {summary.experiment.name}. By hand, from the top of the work tree:",
+        f"#   inspect eval --run-config {cell.config}",
+        "# The task runs in its file's folder, so its data is named from there. `rows` is what each message is compared with.",
+        *_block(run_config(cell), ""),
+    ]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _block(document: Mapping[str, Any], indent: str) -> Iterator[str]:
+    for key, value in document.items():
+        if isinstance(value, Mapping) and value:
+            yield f"{indent}{key_text(key)}:"
+            yield from _block(value, indent + "  ")
+        else:
+            yield f"{indent}{key_text(key)}: {scalar(value)}"
