@@ -96,7 +96,6 @@ def _card(name: str, folder: Path) -> ModelCard:
     weights = _weight_files(folder)
     tensors = {tensor: entry for file in weights for tensor, entry in _header(folder / file).tensors.items()}
     _check_tokenizer(folder)
-    template = _template(folder)
     return ModelCard(
         name=name,
         family=family,
@@ -104,7 +103,7 @@ def _card(name: str, folder: Path) -> ModelCard:
         architecture=_architecture(config, family, tensors),
         parameters=sum(tensor.items for tensor in tensors.values()),
         dtype=_dtype(tensors),
-        template=template and Template(sha256=hashlib.sha256(template.encode()).hexdigest(), uses_date=DATE_FUNCTION in template),
+        template=_template(folder),
         end_of_turn=_end_of_turn(folder, config),
         checkpoint_files=tuple(weights),
         files={file.name: _digest(file) for file in sorted(folder.iterdir()) if file.is_file() and is_model_file(file.name)},
@@ -236,7 +235,12 @@ def _check_tokenizer(folder: Path) -> None:
         raise _Unfit(f"there is no tokenizer: neither {' nor '.join(TOKENIZERS)}")
 
 
-def _template(folder: Path) -> str | None:
+def _template(folder: Path) -> Template | None:
+    text = _template_text(folder)
+    return Template(sha256=hashlib.sha256(text.encode()).hexdigest(), uses_date=DATE_FUNCTION in text) if text else None
+
+
+def _template_text(folder: Path) -> str | None:
     """The chat template where transformers looks for it."""
     if (folder / "chat_template.jinja").is_file():
         return (folder / "chat_template.jinja").read_text(encoding="utf-8")

@@ -14,6 +14,7 @@ from ckgit.experiment.design import Resources
 
 INPUTS_CHANGED = 65  # EX_DATAERR of sysexits.h
 PROGRAM_MISSING = 69  # EX_UNAVAILABLE
+LONGEST_COMMAND = 120
 
 _SCRIPT = """\
 #!/bin/bash
@@ -137,12 +138,14 @@ def directives(resources: Resources) -> list[str]:
 
 
 def _words(command: Sequence[str]) -> list[str]:
-    """Quoted words, an option and its value on one line of the script."""
-    lines: list[str] = []
-    for word in map(shlex.quote, command):
-        if lines and lines[-1].startswith("-") and " " not in lines[-1] and not word.startswith("-"):
-            lines[-1] += f" {word}"
-        else:
+    """The command's lines: one where it is short, otherwise each option with its value on a line of its own."""
+    words = list(map(shlex.quote, command))
+    if len(" ".join(words)) <= LONGEST_COMMAND:
+        return [" ".join(words)]
+    lines = [words[0]]
+    for word in words[1:]:
+        if word.startswith("-") or (" " in lines[-1] and lines[-1].startswith("-")):
             lines.append(word)
-    head = 1 + next((i for i, line in enumerate(lines[1:]) if line.startswith("-")), len(lines) - 1)
-    return [" ".join(lines[:head]), *lines[head:]]
+        else:
+            lines[-1] += f" {word}"
+    return lines
