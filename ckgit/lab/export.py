@@ -41,6 +41,7 @@ def export_work_tree(lab: Lab, snapshot: Snapshot, context: Context, cluster_nam
         return target
     outside = _outside(lab, context, cluster_name, {entry.path for entry in entries})
     try:
+        _hide_from_git(lab, target)
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent, ignore_cleanup_errors=True) as folder:
             part = Path(folder) / "tree"
@@ -142,6 +143,16 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def _hide_from_git(lab: Lab, target: Path) -> None:
+    """A work root in the lab ignores itself, whatever .gitignore the repository came with."""
+    if not target.is_relative_to(lab.home):
+        return
+    top = lab.home / target.relative_to(lab.home).parts[0]
+    if not top.exists():
+        top.mkdir()
+        (top / ".gitignore").write_text("*\n")
+
+
 def _fill(lab: Lab, part: Path, entries: list[Entry], links: Mapping[str, Path]) -> None:
     sizes = {}
     for entry, content in _contents(lab, entries):
@@ -169,8 +180,7 @@ def _contents(lab: Lab, entries: list[Entry]) -> Iterator[tuple[Entry, bytes]]:
 
 
 def _publish(part: Path, target: Path) -> None:
-    """Flush and rename; another process may have been faster with the same bytes."""
-    os.sync()
+    """Rename; another process may have been faster with the same bytes."""
     try:
         part.rename(target)
     except OSError:

@@ -1,0 +1,47 @@
+"""`ckgit init`: make a lab."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+from ckgit.cli.common import dry_run_option
+
+
+@click.command("init")
+@click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
+@dry_run_option
+@click.pass_context
+def command(ctx: click.Context, folder: Path, *, dry_run: bool) -> None:
+    """Make a lab in DIR, or make an existing repository one.
+
+    A lab gets a configuration (ckgit.toml), a sample task and sample data, in one commit. In an existing repository only
+    files that it lacks are added: nothing is changed, and what you have staged or edited stays as it is.
+    """
+    from ckgit.lab.init import make_lab, plan_lab
+
+    place = (ctx.obj if isinstance(ctx.obj, Path) else Path()) / folder
+    made = plan_lab(place) if dry_run else make_lab(place)
+    if not made.files:
+        click.echo(f"{made.folder} is a lab already (ckgit.toml is on branch {made.branch}); there is nothing to do")
+        return
+    verb = "would make" if dry_run else "made"
+    click.echo(f"{verb} {made.folder} a lab, by one commit on branch {made.branch} with these new files:")
+    for path in sorted(made.files):
+        click.echo(f"  {path}")
+    if not dry_run:
+        click.echo(_next(folder))
+
+
+def _next(folder: Path) -> str:
+    change = [] if folder == Path() else [f"  cd {shlex.quote(str(folder))}"]
+    return "\n".join(
+        [
+            "next:",
+            *change,
+            "  ckgit models add NAME PATH    describe a folder with a model (Hugging Face layout); then commit the card",
+            "  ckgit design NAME             design an experiment, on a branch of its own",
+        ]
+    )

@@ -1,0 +1,172 @@
+"""Making a lab, or making an existing repository one."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from string import Template
+from typing import NamedTuple
+
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.names import MAX_LENGTH, name_problem
+from ckgit.lab.branch import commit_tree, empty_tree, is_about_identity, move, no_identity
+from ckgit.lab.checkout import Branch, refuse_lagging
+from ckgit.lab.git import GitError, git, git_lines, git_ok, git_text
+from ckgit.lab.lab import CONFIG, default_branch, repository
+from ckgit.lab.tree import plan_tree, write_objects
+
+_MESSAGE = "Make this repository a lab of ckgit\n\nAdded: {paths}.\n"
+
+
+class NewLab(NamedTuple):
+    """What `make_lab` did, or would do."""
+
+    folder: Path
+    branch: str
+    files: Mapping[str, bytes]  # that it adds, by path; empty when the folder is a lab already
+    adopted: bool  # whether there was a repository before
+
+
+def plan_lab(folder: Path) -> NewLab:
+    """What making a lab in `folder` would add. Nothing is written.
+
+    Raises:
+        CkgitError: USAGE, it cannot become a lab.
+    """
+    folder = folder.absolute()
+    if folder.exists() and not folder.is_dir():
+        raise _refused(folder, "is a file, not a folder", "ckgit init DIR")
+    _refuse_unknown_user(folder)
+    top = _repository_of(folder)
+    if top is None:
+        return NewLab(folder, "main", _missing(folder, set(), set(_present(folder))), adopted=False)
+    if top != folder.resolve():
+        if folder.is_dir() and any(folder.iterdir()):
+            raise _refused(folder, f"is a folder of the repository {top}", f"ckgit init {top}")
+        return NewLab(folder, "main", _missing(folder, set(), set()), adopted=False)
+    branch, base = _base(top)
+    tracked = set(git_lines(top, "ls-tree", "-r", "-z", "--name-only", base)) if base else set()
+    if CONFIG in tracked:
+        return NewLab(folder, branch, {}, adopted=True)
+    return NewLab(folder, branch, _missing(folder, tracked, set(_present(folder))), adopted=True)
+
+
+def make_lab(folder: Path) -> NewLab:
+    """Make a lab in `folder`: a new repository, or one commit of new files on top of an existing one.
+
+    Nothing that exists is changed, and nothing that is staged or edited is committed. Where the folder is a lab already,
+    nothing happens.
+
+    Raises:
+        CkgitError: USAGE, it cannot become a lab; BRANCH_MOVED, the user's work is in the way.
+    """
+    plan = plan_lab(folder)
+    if not plan.files:
+        return plan
+    if plan.adopted:
+        _commit(plan)
+        return plan
+    made = [place for place in (plan.folder, *plan.folder.parents) if not place.exists()]
+    try:
+        plan.folder.mkdir(parents=True, exist_ok=True)
+        git(plan.folder, "init", "--quiet", f"--initial-branch={plan.branch}")
+        _commit(plan)
+    except BaseException as error:
+        shutil.rmtree(plan.folder / ".git", ignore_errors=True)
+        if made:
+            shutil.rmtree(made[-1], ignore_errors=True)
+        if isinstance(error, OSError):
+            raise CkgitError(str(error), code=Exit.COMMAND_FAILED, where=str(folder), state="nothing is left of it") from error
+        raise
+    return plan
+
+
+def _commit(plan: NewLab) -> None:
+    root, git_dir = repository(plan.folder)
+    branch = Branch(root, git_dir, plan.branch)
+    refuse_lagging(branch)
+    base = branch.tip()
+    tree = plan_tree(root, base or empty_tree(root), plan.files)
+    write_objects(root, tree.objects, len(tree.oid))
+    message = _MESSAGE.format(paths=", ".join(sorted(plan.files)))
+    move(branch, base, commit_tree(root, tree.oid, base or None, message), subject="init")
+
+
+def _refused(folder: Path, what: str, advice: str) -> CkgitError:
+    return CkgitError(what, code=Exit.USAGE, where=str(folder), state="nothing was written", next=advice)
+
+
+def _refuse_unknown_user(folder: Path) -> None:
+    """Before anything is written: would git accept a commit by this user?"""
+    place = next(place for place in (folder, *folder.parents) if place.is_dir())
+    for who in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
+        try:
+            git(place, "-c", "user.useConfigOnly=true", "var", who)
+        except GitError as error:
+            if not is_about_identity(error):
+                raise
+            raise no_identity() from None
+
+
+def _repository_of(folder: Path) -> Path | None:
+    """Top of the checkout that a folder (which need not exist) lies in."""
+    place = next(place for place in (folder, *folder.parents) if place.is_dir())
+    try:
+        bare = git_text(place, "rev-parse", "--is-bare-repository") == "true"
+    except GitError as error:
+        if "not a git repository" in error.stderr:
+            return None
+        raise
+    if bare:
+        raise _refused(folder, "is a bare repository", "run ckgit init in a clone of it, and push")
+    return repository(place)[0]
+
+
+def _base(top: Path) -> tuple[str, str]:
+    """The branch that gets the commit and its tip, which is empty in a repository without commits."""
+    if not git_lines(top, "for-each-ref", "--count=1") and git_ok(top, "symbolic-ref", "-q", "HEAD"):
+        return git_text(top, "symbolic-ref", "--short", "HEAD"), ""
+    name, tip = default_branch(top)
+    if not git_ok(top, "show-ref", "--verify", "--quiet", f"refs/heads/{name}"):
+        raise _refused(top, f"its default branch {name} is only on the remote", f"git switch {name}")
+    return name, tip
+
+
+def _present(folder: Path) -> list[str]:
+    """Templates whose place in the folder is taken by something, tracked or not."""
+    return [path for path in _templates(folder) if (folder / path).exists() or (folder / path).is_symlink()]
+
+
+def _missing(folder: Path, tracked: set[str], present: set[str]) -> dict[str, bytes]:
+    if CONFIG in present - tracked:
+        raise _refused(folder, f"{CONFIG} is there, but not committed", f"commit {CONFIG} to the default branch, or move it away")
+    return {path: content for path, content in _templates(folder).items() if path not in tracked | present}
+
+
+def _templates(folder: Path) -> dict[str, bytes]:
+    """Every file of a new lab."""
+    top = resources.files("ckgit.lab") / "templates"
+    files = dict(_walk(top, ""))
+    config = Template(files[CONFIG].decode()).substitute(name=_lab_name(folder))
+    return {**files, CONFIG: config.encode()}
+
+
+def _walk(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
+    found: list[tuple[str, bytes]] = []
+    for item in folder.iterdir():
+        name = f".{item.name}" if item.name.startswith("git") else item.name
+        if item.is_dir() and name != "__pycache__":
+            found += _walk(item, f"{prefix}{name}/")
+        elif item.is_file():
+            found.append((f"{prefix}{name}", item.read_bytes()))
+    return found
+
+
+def _lab_name(folder: Path) -> str:
+    """The folder's name, as far as it can be a name."""
+    text = re.sub(r"[^A-Za-z0-9._+-]+|\.{2,}", "-", folder.resolve().name)[:MAX_LENGTH].strip(".-_+")
+    return "lab" if name_problem(text) else text
