@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import Literal
+
 from pydantic import Field
 
-from ckgit.experiment.design import Frozen, RunType, Sha256
+from ckgit.experiment.design import Claim, Frozen, RunType, Sha256
 
 Score = float | int | str | bool | None
 
@@ -56,6 +59,7 @@ class Metric(Frozen):
     name: str
     value: float
     stderr: float | None = Field(default=None, description="Standard error, in the metric's unit.")
+    stderr_from: Literal["tool", "samples"] | None = Field(default=None, description="Given by the evaluator, or computed from the samples' scores.")
     samples: int
 
 
@@ -93,6 +97,33 @@ class RunRow(Frozen):
     training: TrainingResult | None = None
     cells: tuple[CellResult, ...] = Field(default=())
     missing: tuple[str, ...] = Field(default=(), description="Jobs that were accepted as missing, with their reason.")
+    remarks: tuple[str, ...] = Field(default=(), description="What a reader of its numbers must know.")
+
+
+class Judgement(StrEnum):
+    """What the data say of a claim."""
+
+    SUPPORTED = "supported"
+    NOT_SUPPORTED = "not supported"
+    UNDECIDED = "undecided"
+
+
+class Verdict(Frozen):
+    """A claim of the design and what became of it. The difference is left minus right."""
+
+    claim: Claim
+    judgement: Judgement
+    reason: str = Field(description="One sentence.")
+    left: float | None = None
+    right: float | None = None
+    difference: float | None = None
+    stderr: float | None = Field(default=None, description="Standard error of the difference.")
+    low: float | None = Field(default=None, description="Lower end of the difference's 95 % confidence interval.")
+    high: float | None = Field(default=None, description="Upper end.")
+    samples: int | None = Field(default=None, description="Sample ids that were compared (paired), or the smaller side's samples.")
+    paired: bool = False
+    left_epoch: int | None = None
+    right_epoch: int | None = None
 
 
 class Results(Frozen):
@@ -102,4 +133,6 @@ class Results(Frozen):
     experiment: str
     question: str
     design: Sha256
+    hypothesis: str = ""
     runs: tuple[RunRow, ...]
+    claims: tuple[Verdict, ...] = ()
