@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from ckgit.experiment.data import PLACEHOLDER
 from ckgit.experiment.names import Name
-from ckgit.experiment.state import State as State
+from ckgit.experiment.state import State as State  # noqa: PLC0414 - part of the summary, and so exported with it
 
 SCHEMA_VERSION = 1
 NONE = "none"  # in place of a tool: this half of the work is not done
@@ -133,7 +133,9 @@ class Parameters(Frozen):
     data: Name | None = Field(default=None, description="Data set to train on.")
     train_split: str | None = Field(default=None, description="Split of the data set to train on.")
     method: Literal["lora", "full"] | None = Field(default=None, description="LoRA or full fine-tuning.")
-    base_recipe: str | None = Field(default=None, description="A config of `tune ls` that supplies defaults, e.g. llama3_2/1B_lora_single_device.")
+    base_recipe: str | None = Field(
+        default=None, description="A config of `tune ls` that supplies defaults, e.g. llama3_2/1B_lora_single_device."
+    )
     epochs: PositiveInt | None = Field(default=None, description="Passes over the training split.")
     batch_size: PositiveInt | None = Field(default=None, description="Rows per step and device.")
     gradient_accumulation_steps: PositiveInt | None = Field(default=None, description="Batches per optimizer step.")
@@ -152,10 +154,14 @@ class Parameters(Frozen):
     )
     apply_lora_to_mlp: bool | None = Field(default=None, description="Whether LoRA changes the MLP.")
     apply_lora_to_output: bool | None = Field(default=None, description="Whether LoRA changes the output projection.")
-    dataset_type: Literal["chat", "text_completion"] | None = Field(default=None, description="chat: the model's own template; text_completion: a base model without one.")
+    dataset_type: Literal["chat", "text_completion"] | None = Field(
+        default=None, description="chat: the model's own template; text_completion: a base model without one."
+    )
     prompt: Prompt | None = Field(default=None, description="User message; {input} is the row's input.")
     system_prompt: str | None = Field(default=None, description="System message; empty for none.")
-    template_date: datetime.date | None = Field(default=None, description="The day that a date-dependent chat template sees; the design's date when absent.")
+    template_date: datetime.date | None = Field(
+        default=None, description="The day that a date-dependent chat template sees; the design's date when absent."
+    )
     max_seq_len: PositiveInt | None = Field(default=None, description="Longest row in tokens; a longer one is an error, never cut.")
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = Field(default=None, description="Seed of training.")
     shuffle: bool | None = Field(default=None, description="Whether rows are shuffled each epoch.")
@@ -198,7 +204,9 @@ class RunSpec(Frozen):
     """A run that is written out."""
 
     name: Name = Field(description="Name of the run; also its folder.")
-    type: RunType = Field(default=RunType.FINE_TUNED, description="fine-tuned, control (base model) or eval-only (a checkpoint that exists).")
+    type: RunType = Field(
+        default=RunType.FINE_TUNED, description="fine-tuned, control (base model) or eval-only (a checkpoint that exists)."
+    )
     parameters: Parameters = Field(default_factory=Parameters, description="What differs from the controls.")
     checkpoint: str | None = Field(default=None, description="eval-only: model card of the checkpoint.")
     compute: RunCompute = Field(default_factory=RunCompute, description="What differs from compute.")
@@ -213,7 +221,9 @@ class RunSpec(Frozen):
 class Scorer(Frozen):
     """A scorer of inspect-ai by name, with its arguments."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")] = Field(description="Scorer of inspect_ai.scorer, e.g. match, includes, exact, pattern.")
+    name: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")] = Field(
+        description="Scorer of inspect_ai.scorer, e.g. match, includes, exact, pattern."
+    )
     args: dict[str, str | bool | int | float] = Field(default={}, description="Its arguments, e.g. {location: exact, ignore_case: false}.")
 
 
@@ -238,7 +248,9 @@ class TaskSpec(Frozen):
 
     name: Name = Field(description="Name in this experiment; also the default file and function.")
     file: RelativePath | None = Field(default=None, description="Task file; tasks/NAME.py when absent.")
-    function: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = Field(default=None, description="@task function; NAME when absent.")
+    function: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = Field(
+        default=None, description="@task function; NAME when absent."
+    )
     data: Name | None = Field(default=None, description="Data set; the run's own when absent.")
     split: str = Field(default="test", description="Split that is evaluated.")
     limit: PositiveInt | None = Field(default=None, description="Evaluate only the first so many rows.")
@@ -274,7 +286,11 @@ class Evaluation(Frozen):
     """What is measured."""
 
     tasks: tuple[TaskSpec, ...] = Field(default=(), description="Tasks.")
-    matrix: tuple[MatrixRow, ...] = Field(default_factory=lambda: (MatrixRow(),), min_length=1, description="Which cells there are; every run on every task after the last epoch when absent.")
+    matrix: tuple[MatrixRow, ...] = Field(
+        default_factory=lambda: (MatrixRow(),),
+        min_length=1,
+        description="Which cells there are; every run on every task after the last epoch when absent.",
+    )
     scorers: tuple[Scorer, ...] = Field(default=(), description="Scorers of every task; the task's own when absent.")
     generation: Generation = Field(default_factory=Generation, description="Generation settings of every task.")
 
@@ -307,7 +323,9 @@ class Design(Frozen):
     models: tuple[Name, ...] = Field(min_length=1, description="Model cards that are used.")
     data: dict[Name, DataSet] = Field(default={}, description="Data sets by name.")
     controls: Parameters = Field(default_factory=Parameters, description="What all runs share.")
-    variables: dict[str, tuple[Any, ...]] = Field(default={}, description="Parameter to the values that are compared; runs are their product.")
+    variables: dict[str, tuple[Any, ...]] = Field(
+        default={}, description="Parameter to the values that are compared; runs are their product."
+    )
     runs: tuple[RunSpec, ...] = Field(default=(), description="Runs that are written out, beside those that variables make.")
     evaluation: Evaluation = Field(default_factory=Evaluation)
     compute: Compute = Field(default_factory=Compute)

@@ -121,19 +121,19 @@ def evaluation(run: Run, card: ModelCard, rows: int, settings: Generation, resou
 
 
 def warnings(run: Run, card: ModelCard, data: RecordedData, resources: Resources) -> list[str]:
-    """What is probably not meant, one sentence each."""
+    """What is probably not meant, one clause each."""
     split = run["train_split"]
     count = steps(run, data.splits[split], resources)
     found = []
     if 0 < count.total < FEW_STEPS:
-        found.append(f"run {run.name} trains for {count.total} steps only")
+        found.append(f"trains for {count.total} steps only")
     warmup = int(run["num_warmup_steps"])
     if count.total and warmup > MUCH_WARMUP * count.total:
-        found.append(f"run {run.name}: warm-up takes {warmup} of {count.total} steps, so lr is hardly reached")
+        found.append(f"warm-up takes {warmup} of {count.total} steps, so lr is hardly reached")
     longest = row_tokens(run, card, data.longest.get(split, 0))
     limit = run["max_seq_len"] or card.architecture.max_position_embeddings
     if longest > limit:
-        found.append(f"run {run.name}: the longest row of {split} has about {longest:.0f} tokens, more than {limit}; a longer row is an error")
+        found.append(f"the longest row of {split} has about {longest:.0f} tokens, more than {limit}; a longer row is an error")
     return found
 
 

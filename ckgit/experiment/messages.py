@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 Path = tuple[str | int, ...]
 
+WRITTEN_BY_CKGIT = ("state", "recorded")  # never proposed to a user
 # What other tools call our parameters.
 SYNONYMS = {
     "learning_rate": "lr",
@@ -47,11 +48,12 @@ SYNONYMS = {
     "task": "tasks",
     "title": "name",
 }
+_NO_VALIDATION = "torchtune 0.6.1's recipes have no validation and ignore it; evaluate after each epoch: evaluation.matrix with epochs: all"
 # Keys that torchtune's configs know and that do nothing, or something else, in its stock recipes.
 NOT_SUPPORTED = {
-    "dataset_val": "torchtune 0.6.1 ignores it (its recipes have no validation); evaluate after each epoch instead: evaluation.matrix with epochs: all",
-    "run_val_every_n_steps": "torchtune 0.6.1 ignores it (its recipes have no validation); evaluate after each epoch instead: epochs: all",
-    "batch_size_val": "torchtune 0.6.1 ignores it (its recipes have no validation)",
+    "dataset_val": _NO_VALIDATION,
+    "run_val_every_n_steps": _NO_VALIDATION,
+    "batch_size_val": _NO_VALIDATION,
     "packed": "packing joins rows into one, so rows could not be compared with what evaluation sends",
     "train_on_input": "the loss is taken on the answer alone, as evaluation measures it",
     "fsdp_cpu_offload": "it is not supported",
@@ -62,7 +64,8 @@ NOT_SUPPORTED = {
     "tokenizer": "ckgit renders it from the model card",
     "_component_": "a design cannot name code; ckgit renders components from the model card",
 }
-_KINDS: dict[type, str] = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "a mapping (key: value)"}
+_MAPPING = "a mapping (key: value)"
+_MOST_SHOWN = 60
 _EXPECTED = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -72,8 +75,8 @@ _EXPECTED = {
     "bool_type": "true or false",
     "tuple_type": "a list",
     "list_type": "a list",
-    "model_type": "a mapping (key: value)",
-    "dict_type": "a mapping (key: value)",
+    "model_type": _MAPPING,
+    "dict_type": _MAPPING,
     "finite_number": "a finite number",
 }
 # Unions have one message, whichever of their members complained.
@@ -96,7 +99,7 @@ def findings(error: ValidationError, model: type[BaseModel], document: Any) -> l
     deepest: dict[Path, list[tuple[Path, str]]] = {}
     for detail in error.errors(include_url=False):
         path, union_at = _resolve(detail["loc"], document)
-        message = _union(union_at, document) if union_at == path else _message(detail, path, model, document)
+        message = _union(union_at, document) if union_at == path else _message(detail, path, model)
         deepest.setdefault(path if union_at is None else union_at, []).append((path, message))
     found = []
     for group in deepest.values():
@@ -137,12 +140,16 @@ def _at(document: Any, path: Path) -> Any:
     return document
 
 
-def _message(detail: ErrorDetails, path: Path, model: type[BaseModel], document: Any) -> str:
-    kind, context, value = detail["type"], detail.get("ctx", {}), detail.get("input")
-    if kind == "missing":
+def _message(detail: ErrorDetails, path: Path, model: type[BaseModel]) -> str:
+    if detail["type"] == "missing":
         return _missing(path, model)
-    if kind == "extra_forbidden":
+    if detail["type"] == "extra_forbidden":
         return unknown_key(str(path[-1]), _allowed(model, path[:-1]))
+    return _value_message(detail)
+
+
+def _value_message(detail: ErrorDetails) -> str:
+    kind, context, value = detail["type"], detail.get("ctx", {}), detail.get("input")
     if kind == "value_error":
         return str(context["error"])
     if kind in ("literal_error", "enum"):
@@ -171,10 +178,12 @@ def _hint(kind: str, value: Any) -> str:
 
 def shown(value: Any) -> str:
     """A value as a message shows it, cut where it is long."""
-    if isinstance(value, list | dict):
-        return _KINDS[type(value)] if value else f"an empty {'list' if isinstance(value, list) else 'mapping'}"
+    if isinstance(value, list):
+        return "a list" if value else "an empty list"
+    if isinstance(value, dict):
+        return _MAPPING if value else "an empty mapping"
     text = str(value).lower() if isinstance(value, bool) else "null" if value is None else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."
 
 
 def _choice(expected: str, value: Any) -> str:
@@ -189,20 +198,21 @@ def _missing(path: Path, model: type[BaseModel]) -> str:
     return f"{path[-1]} is missing" + (f": {field.description}" if field and field.description else "")
 
 
-def unknown_key(key: str, allowed: Mapping[str, str]) -> str:
-    """What to say of a key that does not exist, given those that do (each with the place where it belongs, empty for here)."""
+def unknown_key(key: str, allowed: Iterable[str]) -> str:
+    """What to say of a key that does not exist, given those that do."""
     if key in NOT_SUPPORTED:
         return f"{key} is not supported: {NOT_SUPPORTED[key]}"
     known = {name.lower(): name for name in allowed}
-    synonym = SYNONYMS.get(key.lower().replace("-", "_"))
-    near = [synonym] if synonym in allowed else difflib.get_close_matches(key.lower().replace("-", "_"), list(known), n=1, cutoff=0.7)
+    plain = key.lower().replace("-", "_")
+    synonym = SYNONYMS.get(plain)
+    near = [synonym] if synonym in known else difflib.get_close_matches(plain, known, n=1, cutoff=0.7)
     if near:
-        return f"unknown key {key}: did you mean {known[near[0].lower()]}?"
+        return f"unknown key {key}: did you mean {known[near[0]]}?"
     return f"unknown key {key} (known here: {', '.join(allowed)})"
 
 
-def _allowed(model: type[BaseModel], path: Path) -> dict[str, str]:
-    return {name: "" for owner in _models(model, path) for name in owner.model_fields}
+def _allowed(model: type[BaseModel], path: Path) -> list[str]:
+    return [name for owner in _models(model, path) for name in owner.model_fields if name not in WRITTEN_BY_CKGIT]
 
 
 def _models(annotation: Any, path: Path) -> Iterator[type[BaseModel]]:

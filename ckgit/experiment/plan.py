@@ -66,6 +66,7 @@ SHORT_NAMES = {
     "batch_size": "batch",
     "num_warmup_steps": "warmup",
 }
+_SMALL = 0.01  # a smaller number is written with an exponent: 1e-5
 # Text that is no word for a name: its place in the list stands for it.
 FREE_TEXT = ("prompt", "system_prompt", "base_recipe")
 # What a control or eval-only run can differ in: everything else only means something in training.
@@ -156,7 +157,7 @@ def short_value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        small = 0 < abs(value) < 0.01
+        small = 0 < abs(value) < _SMALL
         return format(Decimal(repr(value)).normalize(), "e" if small else "f")
     if isinstance(value, list | tuple):
         return "-".join(short_value(item) for item in value)

@@ -31,7 +31,8 @@ def problems(summary: Summary) -> list[Problem]:
     if found:
         return found
     plan = build_plan(summary)
-    return [*_name_problems(summary, plan), *_run_problems(summary, plan), *_reference_problems(summary, plan), *_cell_problems(summary, plan)]
+    checks = (_name_problems, _run_problems, _reference_problems, _cell_problems)
+    return [problem for check in checks for problem in check(summary, plan)]
 
 
 def unrecorded(summary: Summary) -> list[str]:
@@ -146,7 +147,8 @@ def _method_problems(path: str, method: str, parameters: Parameters) -> Iterator
 
 def _gpu_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
     """More than one GPU on a device that has none."""
-    written = {spec.name: f"runs.{position}.compute.training.gpus" for position, spec in enumerate(summary.runs) if spec.compute.training.gpus}
+    own_gpus = [(position, spec) for position, spec in enumerate(summary.runs) if spec.compute.training.gpus]
+    written = {spec.name: f"runs.{position}.compute.training.gpus" for position, spec in own_gpus}
     found = {}
     for run in plan.training:
         own = getattr(run.compute, Stage.TRAINING.value).gpus

@@ -76,17 +76,19 @@ class SummaryFile:
         original = read_yaml(parts.front, parts.first_line)
         if original.problems or not isinstance(original.value, dict):
             _raise(document_problems(original), file)
-        versioned = Change("schema_version", SCHEMA_VERSION)
+        versioned = Change("schema_version", SCHEMA_VERSION, first=True)
         try:
             front = edit_yaml(_without_own(parts.front, original), [*_lacking(original.value, [versioned, *defaults]), *changes])
         except PathError as error:
+            _raise(document_problems(original), file)
             raise DesignError([Problem(1, 1, f"--set {error}")], file=file) from None
         body = summary_text.without_blocks(parts.body) if parts.body else NEW_BODY
         try:
-            return cls.parse(summary_text.join(f"{front}state: {State.DESIGNED}\n", body).encode(), FILE)
+            made = cls.parse(summary_text.join(f"{front}state: {State.DESIGNED}\n", body).encode(), FILE)
         except DesignError as error:
-            placed = [_placed(original, locate(original.value, p.path), _named(p, original, changes)) for p in error.problems]
+            placed = [_placed(original, locate(original.value, p.path), _named(p, changes)) for p in error.problems]
             raise DesignError(sorted(placed, key=_order), file=file) from None
+        return replace(made, file=file, document=original)
 
     @classmethod
     def new(cls, design: Mapping[str, Any]) -> SummaryFile:
@@ -97,6 +99,10 @@ class SummaryFile:
         """
         return cls.from_design(write_yaml(design).encode(), FILE)
 
+    def without_body(self) -> bytes:
+        """The front matter alone, on the lines where it is."""
+        return summary_text.join(summary_text.split(self.text).front, "").encode()
+
     def dump(self) -> bytes:
         """The file's bytes; those it was read from where nothing was changed."""
         return self.text.encode()
@@ -104,20 +110,20 @@ class SummaryFile:
     def with_state(self, state: State) -> SummaryFile:
         """The same file in another state."""
         span, value = self.state_value, str(state)
-        changed = replace(self, summary=self.summary.model_copy(update={"state": state}))
+        summary = self.summary.model_copy(update={"state": state})
         if span.end > span.start:
-            return changed._spliced(span, value, Span(span.start, span.start + len(value)), state=True)
+            return self._spliced(span, value, summary, state_value=Span(span.start, span.start + len(value)))
         line = f"state: {value}\n"
         end = span.start + len(line)
-        return changed._spliced(span, line, Span(end - 1 - len(value), end - 1), state=True)
+        return self._spliced(span, line, summary, state_value=Span(end - 1 - len(value), end - 1))
 
     def with_recorded(self, recorded: Recorded) -> SummaryFile:
         """The same file with what design measured."""
         document = recorded.model_dump(mode="json", exclude_defaults=True)
         text = write_yaml({"recorded": document}) if document else ""
         start = self.recorded_block.start
-        changed = replace(self, summary=self.summary.model_copy(update={"recorded": recorded}))
-        return changed._spliced(self.recorded_block, text, Span(start, start + len(text)), state=False)
+        summary = self.summary.model_copy(update={"recorded": recorded})
+        return self._spliced(self.recorded_block, text, summary, recorded_block=Span(start, start + len(text)))
 
     def with_block(self, name: str, markdown: str) -> SummaryFile:
         """The same file with a block of the body replaced, or added at its end. Comments in `markdown` become visible text."""
@@ -125,17 +131,25 @@ class SummaryFile:
         return replace(self, text=summary_text.join(parts.front, summary_text.with_block(parts.body, name, markdown)))
 
     def problem(self, path: str, message: str) -> Problem:
-        """A problem at its place in the file as it was parsed."""
+        """A problem at its place in the file that was read, whatever was changed since."""
         return _placed(self.document, locate(self.document.value, path), message)
 
-    def _spliced(self, span: Span, new: str, own: Span, *, state: bool) -> SummaryFile:
-        """With other text in one of the two spans; the other one moves when it lies behind."""
-        other = self.recorded_block if state else self.state_value
+    def _spliced(
+        self, span: Span, new: str, summary: Summary, *, state_value: Span | None = None, recorded_block: Span | None = None
+    ) -> SummaryFile:
+        """With other text in one of the two spans, whose new place is given; the other one moves when it lies behind."""
         by = len(new) - (span.end - span.start)
-        if other.start >= span.end:
-            other = Span(other.start + by, other.end + by)
-        text = self.text[: span.start] + new + self.text[span.end :]
-        return replace(self, text=text, state_value=own if state else other, recorded_block=other if state else own)
+
+        def moved(at: Span) -> Span:
+            return Span(at.start + by, at.end + by) if at.start >= span.end else at
+
+        return replace(
+            self,
+            text=self.text[: span.start] + new + self.text[span.end :],
+            summary=summary,
+            state_value=state_value or moved(self.state_value),
+            recorded_block=recorded_block or moved(self.recorded_block),
+        )
 
 
 def document_problems(document: Document) -> list[Problem]:
@@ -148,7 +162,8 @@ def document_problems(document: Document) -> list[Problem]:
         return found or [_placed(document, (), f"expected a mapping (key: value); found {messages.shown(value)}")]
     version = value.get("schema_version")
     if isinstance(version, int) and not isinstance(version, bool) and version > SCHEMA_VERSION:
-        return [_placed(document, ("schema_version",), f"format {version} is newer than this ckgit, which knows {SCHEMA_VERSION}: upgrade ckgit")]
+        newer = f"format {version} is newer than this ckgit, which knows {SCHEMA_VERSION}: upgrade ckgit"
+        return [_placed(document, ("schema_version",), newer)]
     try:
         summary = _summary(value)
     except ValidationError as error:
@@ -167,7 +182,7 @@ def locate(document: Any, dotted: str) -> Sequence[str | int]:
         if isinstance(document, Mapping):
             key: str | int | None = max((k for k in document if k and f"{dotted}.".startswith(f"{k}.")), key=len, default=None)
         else:
-            head = dotted.split(".")[0]
+            head = dotted.partition(".")[0]
             key = int(head) if isinstance(document, list) and head.isdecimal() and int(head) < len(document) else None
         if key is None:
             break
@@ -204,8 +219,8 @@ def _placed(document: Document, path: Sequence[str | int], message: str) -> Prob
     return Problem(1, 1, message, dotted)
 
 
-def _named(problem: Problem, original: Document, changes: Sequence[Change]) -> str:
-    """The message, with the change it comes from where the file does not have the place."""
+def _named(problem: Problem, changes: Sequence[Change]) -> str:
+    """The message, with the change that it is about."""
     cause = next((change.path for change in changes if f"{problem.path}.".startswith(f"{change.path}.")), None)
     if cause is None:
         return problem.message

@@ -69,7 +69,8 @@ def block_problems(body: str, first_line: int) -> list[Problem]:
             continue
         closing, name = bool(match[1]), match[2]
         if closing != (opened is not None) or (opened and opened[0] != name):
-            found.append(Problem(number, 1, f"the markers of the block ckgit:{name} do not pair up; remove them, and ckgit adds the block again"))
+            unpaired = f"the markers of the block ckgit:{name} do not pair up; remove them, and ckgit adds the block again"
+            found.append(Problem(number, 1, unpaired))
         elif not closing and name in seen:
             found.append(Problem(number, 1, f"the block ckgit:{name} is here twice; remove one"))
         opened = None if closing else (name, number)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -86,7 +86,8 @@ class _Reader:
         except MarkedYAMLError as error:
             self._syntax(error)
         except ReaderError as error:
-            self._add(error.position, f"the character {chr(error.character)!r} is not allowed; remove it, or write it as an escape in double quotes")
+            character = repr(chr(error.character))
+            self._add(error.position, f"the character {character} is not allowed; remove it, or write it as an escape in double quotes")
         except (YAMLError, ValueError, OverflowError) as error:
             self.problems.append(Problem(self.offset, 1, f"not YAML: {error}"))
         return Document(value, self.problems, complete, self.keys, self.values, self.spans, self.starts)
@@ -144,8 +145,7 @@ class _Reader:
             return self._mapping(events, path)
         if isinstance(event, SequenceStartEvent):
             return self._sequence(events, path)
-        assert isinstance(event, ScalarEvent)  # the grammar of events has no other
-        return self._scalar(event, path, start)
+        return self._scalar(cast("ScalarEvent", event), path, start)
 
     def _scalar(self, event: ScalarEvent, path: Path, start: int) -> Any:
         self.end = event.end_mark.index

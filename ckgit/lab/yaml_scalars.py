@@ -21,6 +21,7 @@ _OTHER_BASE = re.compile(r"[-+]?0(x[0-9a-fA-F_]+|o[0-7_]+|b[01_]+)")
 _BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(:[0-9]{1,2})+(\.[0-9_]*)?")
 _TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt]|[ \t]+)[0-9].*")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_MOST_SHOWN = 40
 _MOST_DIGITS = 18  # what fits into 64 bits, so that every reader keeps the number
 
 
@@ -61,26 +62,37 @@ def _float(text: str) -> float:
 
 
 def _problem(text: str) -> str | None:
-    quoted = f'"{_short(text)}"'
+    """Why readers disagree about a text, and how to write what is meant."""
     if not text:
         return "has no value; write one, or remove the key"
     if text == "~" or text.lower() == "null":
         return f"{text} is ambiguous: write null, or remove the key"
+    return _word_problem(text) or _number_problem(text)
+
+
+def _word_problem(text: str) -> str | None:
+    quoted = f'"{_short(text)}"'
     if text.lower() in _YES | _NO:
         meant = "true" if text.lower() in _YES else "false"
         return f"{text} is true or false to some readers and text to others: write {meant}, or quote it as {quoted}"
     if _NOT_FINITE.fullmatch(text):
         return f"{text} is not a finite number; quote it if it is text"
+    if text in ("=", "<<"):
+        return f"{text} has a special meaning to some readers: quote it as {quoted}"
+    return None
+
+
+def _number_problem(text: str) -> str | None:
+    quoted = f'"{_short(text)}"'
     if _OTHER_BASE.fullmatch(text) or _LEADING_ZERO.fullmatch(text):
         return f"{_short(text)} is a different number to different readers: write it as {_decimal(text)}, or quote it as {quoted}"
     if _UNDERSCORES.fullmatch(text):
-        return f"{_short(text)} is a number to some readers and text to others: write it as {_short(text.replace('_', ''))}, or quote it as {quoted}"
+        number = _short(text.replace("_", ""))
+        return f"{_short(text)} is a number to some readers and text to others: write it as {number}, or quote it as {quoted}"
     if _BASE_60.fullmatch(text):
         return f"{_short(text)} is a number in base 60 to some readers: quote it as {quoted}"
     if _TIMESTAMP.fullmatch(text):
         return f"{_short(text)} is a time to some readers and text to others: quote it as {quoted}"
-    if text in ("=", "<<"):
-        return f"{text} has a special meaning to some readers: quote it as {quoted}"
     return None
 
 
@@ -95,4 +107,4 @@ def _decimal(text: str) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:37]}..."
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."

@@ -24,6 +24,7 @@ class Change(NamedTuple):
 
     path: str
     value: Any
+    first: bool = False  # a new key stands before the others, not after them
 
 
 class PathError(ValueError):
@@ -109,17 +110,19 @@ def _scalar(value: Any) -> str:
 def _set(node: Any, rest: str, change: Change) -> None:
     key, rest = _step(node, rest, change)
     if not rest:
-        _put(node, key, _node(change.value))
+        _put(node, key, change)
         return
-    inside = isinstance(node, Mapping) and key not in node
-    if inside:
+    if isinstance(node, Mapping) and key not in node:
         node[key] = CommentedMap()
     _set(node[key], rest, change)
 
 
-def _put(node: Any, key: str | int, value: Any) -> None:
+def _put(node: Any, key: str | int, change: Change) -> None:
+    value = _node(change.value)
     if isinstance(key, int) and key == len(node):
         node.append(value)
+    elif change.first and key not in node:
+        node.insert(0, key, value)
     else:
         node[key] = value
 
@@ -128,7 +131,7 @@ def _step(node: Any, path: str, change: Change) -> tuple[str | int, str]:
     """The next key of a path, which may have dots in it where such a key exists, and what remains."""
     if isinstance(node, Mapping):
         known = [key for key in node if f"{path}.".startswith(f"{key}.")]
-        key = max(known, key=len, default=path.split(".")[0])
+        key = max(known, key=len, default=path.partition(".")[0])
         return str(key), path[len(key) + 1 :]
     if not isinstance(node, list):
         raise PathError(f"{change.path}: {path!r} leads into {str(node)!r}, which has no keys")
@@ -136,5 +139,6 @@ def _step(node: Any, path: str, change: Change) -> tuple[str | int, str]:
     names |= {str(i): i for i in range(len(node) + 1) if str(i) not in names}
     found = max((name for name in names if f"{path}.".startswith(f"{name}.")), key=len, default=None)
     if found is None:
-        raise PathError(f"{change.path}: there is no {path.split('.')[0]!r} in this list; it has {', '.join(names)} (the last one adds to it)")
+        wanted, listed = path.partition(".")[0], ", ".join(names)
+        raise PathError(f"{change.path}: there is no {wanted!r} in this list; it has {listed} (the last one adds to it)")
     return names[found], path[len(found) + 1 :]

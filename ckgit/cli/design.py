@@ -1,0 +1,85 @@
+"""`ckgit design`: an experiment on a branch of its own, from a file, another experiment or an interview."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ckgit.cli.common import dry_run_option, lab_from, note
+from ckgit.experiment.errors import CkgitError, Exit
+
+if TYPE_CHECKING:
+    from ckgit.orchestrators.design import Draft
+
+set_option = click.option(
+    "--set", "changes", multiple=True, metavar="PLACE=VALUE", help="Replace or add a value, e.g. controls.lr=1e-4. May be repeated."
+)
+
+
+@click.command("design")
+@click.argument("name")
+@click.option("--from", "source", metavar="FILE", help="A summary, or the design alone as YAML; - is standard input.")
+@click.option("--like", metavar="OTHER", help="Begin with the design of experiment OTHER.")
+@set_option
+@dry_run_option
+@click.pass_context
+def command(ctx: click.Context, name: str, source: str | None, like: str | None, changes: Sequence[str], *, dry_run: bool) -> None:
+    """Design experiment NAME on a branch of its own.
+
+    Checks that models, data and tasks exist, measures the data, estimates what the runs cost, and commits all of it.
+    On a terminal, without --from and --like, it asks.
+    """
+    from ckgit.orchestrators import design
+
+    if source and like:
+        raise click.UsageError("--from and --like exclude each other")
+    lab = lab_from(ctx)
+    wanted = design.changes_from(changes)
+    if source:
+        draft = design.draft_new(lab, name, *read_file(source), wanted)
+    elif like:
+        draft = design.draft_like(lab, name, like.removeprefix("exp/"), wanted)
+    elif sys.stdin.isatty():
+        from ckgit.cli.interview import interview
+
+        draft = interview(lab, name, wanted)
+    else:
+        raise CkgitError(
+            "there is nothing to design from",
+            code=Exit.USAGE,
+            state="nothing was written",
+            next=f"ckgit design {name} --from FILE, or --like OTHER; on a terminal, `ckgit design {name}` asks",
+        )
+    finish(draft, dry_run=dry_run)
+
+
+def finish(draft: Draft, *, dry_run: bool) -> None:
+    """Commit a draft, or show what would be committed; say what to look at again."""
+    from ckgit.orchestrators import design
+
+    for text in draft.forecast.warnings:
+        note(f"warning: {text}")
+    if dry_run:
+        click.echo(design.show(draft))
+        return
+    commit = design.commit(draft)
+    click.echo(f"{draft.name} is designed: {design.totals(draft)}\nexp/{draft.name} is at {commit[:12]}; next: ckgit advance {draft.name}")
+
+
+def read_file(source: str) -> tuple[bytes, str]:
+    """Content of a file, and what messages call it; `-` is standard input.
+
+    Raises:
+        CkgitError: it cannot be read.
+    """
+    if source == "-":
+        return sys.stdin.buffer.read(), "<stdin>"
+    path = Path(source)
+    try:
+        return path.read_bytes(), source
+    except OSError as error:
+        raise CkgitError(f"cannot read the design: {error.strerror}", code=Exit.USAGE, where=source, state="nothing was written") from None

@@ -1,0 +1,65 @@
+"""`ckgit validate`: every problem of a design at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ckgit.cli.common import emit, experiment_name, json_option, lab_from, note
+from ckgit.cli.design import read_file
+from ckgit.experiment.errors import CkgitError, DesignError, Exit
+
+if TYPE_CHECKING:
+    from ckgit.lab.lab import Lab
+    from ckgit.orchestrators.validate import Subject
+
+
+@click.command("validate")
+@click.argument("target", required=False)
+@json_option
+@click.pass_context
+def command(ctx: click.Context, target: str | None, *, as_json: bool) -> None:
+    """Check a design and report every problem at once.
+
+    TARGET is a file, an experiment's name, or - for standard input; without it, the checked-out experiment's summary.
+    Nothing that the design names is executed. Inside a lab, models, data and tasks are looked for, too.
+    """
+    from ckgit.orchestrators import validate
+
+    lab = None
+    try:
+        lab = lab_from(ctx)
+    except CkgitError as error:
+        if error.code is not Exit.USAGE:
+            raise
+    try:
+        found = validate.validate(lab, _subject(lab, target))
+    except DesignError as error:
+        document = {"valid": False, "file": error.file, "problems": [vars(problem) for problem in error.problems]}
+        emit(document, as_json, "\n".join([problem.at(error.file) for problem in error.problems]))
+        note(f"{len(error.problems)} problem{'s' if len(error.problems) > 1 else ''} in the design")
+        ctx.exit(Exit.INVALID_DESIGN)
+    if lab is None:
+        note("not inside a lab: models, data and tasks were not looked for")
+    document = {"valid": True, "file": found.file, "problems": [], "design": found.design, "runs": found.runs, "cells": found.cells}
+    emit(document, as_json, f"{found.file} is valid: {found.runs} run{'s' if found.runs > 1 else ''}, {found.cells} evaluations")
+
+
+def _subject(lab: Lab | None, target: str | None) -> Subject:
+    """What is to be checked: a file goes before an experiment of that name."""
+    from ckgit.lab.summary_file import FILE
+    from ckgit.orchestrators.validate import Subject, committed
+
+    if target is None:
+        if lab is None:
+            raise click.UsageError("name a file, or - for standard input")
+        name = experiment_name(lab, None)
+        path = lab.root / "experiments" / name / FILE
+        return Subject(read_file(str(path))[0], f"experiments/{name}/{FILE}", name)
+    path = Path(target) / FILE if (Path(target) / FILE).is_file() else Path(target)
+    if target == "-" or path.is_file() or lab is None:
+        content, file = read_file(target if target == "-" else str(path))
+        return Subject(content, file, path.resolve().parent.name if path.name == FILE else None)
+    return committed(lab, target.removeprefix("exp/"))

@@ -1,0 +1,265 @@
+"""design-experiment: a design becomes a branch, checked against the lab and measured; and revise, which designs it anew."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from ckgit import __version__
+from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.design import Stage
+from ckgit.experiment.errors import CkgitError, DesignError, Exit, Problem
+from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.names import name_problem
+from ckgit.experiment.plan import Plan, build_plan
+from ckgit.experiment.worker import Context
+from ckgit.lab.commit import preview, record
+from ckgit.lab.lab import Lab, list_experiments
+from ckgit.lab.snapshot import Snapshot, take_snapshot
+from ckgit.lab.summary_file import FILE, SummaryFile
+from ckgit.lab.yaml_document import read_yaml
+from ckgit.lab.yaml_writer import Change
+from ckgit.orchestrators import logs
+from ckgit.orchestrators.design_tables import log_lines, resources_block, runs_block
+from ckgit.orchestrators.forecast import Forecast, data_problems, duration, forecast, size
+from ckgit.orchestrators.measure import Measured, Place, base_recipes, default_branch, look
+from ckgit.orchestrators.plugins import worker_for
+
+LOG = "design-experiment.log"
+_OWN_KEYS = ("state", "recorded", "schema_version")
+
+
+class Draft(NamedTuple):
+    """A checked and measured design that is not committed yet."""
+
+    lab: Lab
+    name: str
+    event: Event
+    parent: Snapshot | None
+    summary: SummaryFile
+    plan: Plan
+    forecast: Forecast
+    files: Mapping[str, bytes | None]  # all that its commit writes or deletes, by path of the lab
+
+    @property
+    def body(self) -> str:
+        """The commit's text for people."""
+        training = len(self.plan.training)
+        counts = f"{len(self.plan.runs)} runs, {training} of them trained; {len(self.plan.cells)} evaluations."
+        lines = [self.summary.summary.experiment.question, "", counts]
+        return "\n".join([*lines, *(f"Warning: {text}" for text in self.forecast.warnings)])
+
+
+def changes_from(texts: Iterable[str]) -> list[Change]:
+    """`PLACE=VALUE` texts as changes, each value read by the same strict rules as a design.
+
+    Raises:
+        CkgitError: USAGE, with what is wrong with the text.
+    """
+    return [_change(text) for text in texts]
+
+
+def _change(text: str) -> Change:
+    path, equals, value = text.partition("=")
+    path = path.strip()
+    if not equals or not path or "" in path.split("."):
+        raise CkgitError(f"--set {text}: expected PLACE=VALUE, e.g. controls.lr=1e-4", code=Exit.USAGE, state="nothing was written")
+    if path.split(".")[0] in _OWN_KEYS:
+        raise CkgitError(f"--set {path}: {path.split('.')[0]} is written by ckgit itself", code=Exit.USAGE, state="nothing was written")
+    document = read_yaml(value)
+    if document.problems:
+        raise CkgitError(
+            f"--set {path}: {document.problems[0].message}",
+            code=Exit.USAGE,
+            state="nothing was written",
+            next=f"text with braces or a colon needs quotes of its own: --set '{path}=\"...\"'",
+        )
+    return Change(path, document.value)
+
+
+def draft_new(lab: Lab, name: str, content: bytes, file: str, changes: Sequence[Change] = ()) -> Draft:
+    """A new experiment from a summary or a design as YAML, checked and measured.
+
+    Args:
+        content: the file's bytes. Its name, if it has one, gives way to `name`; a missing date is today's, in UTC.
+        file: how problems name it.
+
+    Raises:
+        DesignError: with every problem.
+        CkgitError: the experiment exists, or a tool is missing.
+    """
+    refuse_existing(lab, name)
+    named = Change("experiment.name", name, first=True)
+    summary = SummaryFile.from_design(content, file, changes=[named, *changes], defaults=[_dated()])
+    return _draft(default_branch(lab), name, summary, None)
+
+
+def draft_like(lab: Lab, name: str, other: str, changes: Sequence[Change] = ()) -> Draft:
+    """A new experiment with the design of another one and today's date.
+
+    Raises:
+        DesignError: with every problem.
+        CkgitError: there is no such experiment, the new one exists, or a tool is missing.
+    """
+    refuse_existing(lab, name)
+    snapshot = take_snapshot(lab, other)
+    file = f"exp/{other}:{snapshot.folder}/{FILE}"
+    design = SummaryFile.parse(snapshot.summary_bytes(), file).without_body()
+    return draft_new(lab, name, design, file, [_dated(), *changes])
+
+
+def draft_revision(lab: Lab, name: str, content: bytes | None, file: str, changes: Sequence[Change] = ()) -> Draft:
+    """An existing experiment designed anew, without what was scaffolded, run and analyzed from its old design.
+
+    Args:
+        content: the new summary or design; the present one where it is None.
+        file: how problems name it.
+
+    Raises:
+        DesignError: with every problem.
+        CkgitError: IN_FLIGHT, jobs may still be running; there is no such experiment; or a tool is missing.
+    """
+    snapshot = take_snapshot(lab, name)
+    ledger = snapshot.ledger()
+    if ledger and ledger.open():
+        raise CkgitError(
+            f"{len(ledger.open())} jobs of {name} are in flight",
+            code=Exit.IN_FLIGHT,
+            state="nothing was changed",
+            next=f"ckgit cancel {name}, or wait: ckgit advance {name}",
+        )
+    source = snapshot.summary_bytes() if content is None else content
+    named = Change("experiment.name", name, first=True)
+    summary = SummaryFile.from_design(source, file, changes=[named, *changes], defaults=[_dated()])
+    return _draft(Place(lab, snapshot.tip, f"exp/{name}"), name, summary, snapshot)
+
+
+def commit(draft: Draft) -> str:
+    """Make the draft's commit; its id.
+
+    Raises:
+        CkgitError: BRANCH_MOVED, someone else was first; then nothing was changed.
+    """
+    return record(
+        draft.lab,
+        name=draft.name,
+        event=draft.event,
+        parent=draft.parent,
+        files=draft.files,
+        design_digest=draft.summary.summary.digest,
+        body=draft.body,
+    )
+
+
+def show(draft: Draft) -> str:
+    """What `commit` would write: the message, the paths and the summary."""
+    told = preview(
+        name=draft.name,
+        event=draft.event,
+        parent=draft.parent,
+        files=draft.files,
+        design_digest=draft.summary.summary.digest,
+        body=draft.body,
+    )
+    return f"{told}\n\n{draft.summary.text}"
+
+
+def totals(draft: Draft) -> str:
+    """A draft in one line."""
+    guesses = [guess for one in draft.forecast.runs for guess in (one.training, one.evaluation) if guess]
+    cost = f"about {duration(sum(guess.seconds for guess in guesses))}, {size(sum(guess.disk for guess in guesses))} of checkpoints"
+    return f"{len(draft.plan.runs)} runs, {len(draft.plan.training)} of them trained, {len(draft.plan.cells)} evaluations; {cost}"
+
+
+def check(place: Place, file: SummaryFile) -> None:
+    """Check a summary against the lab, without looking up base recipes.
+
+    Raises:
+        DesignError: with every problem.
+    """
+    _measured(place, file, recipes=False)
+
+
+def refuse_existing(lab: Lab, name: str) -> None:
+    """Refuse a name that cannot be one, or that an experiment has, here or on a remote.
+
+    Raises:
+        CkgitError: USAGE.
+    """
+    if problem := name_problem(name):
+        raise CkgitError(f"{name!r} cannot be the name of an experiment: {problem}", code=Exit.USAGE, state="nothing was written")
+    taken = next((row.name for row in list_experiments(lab) if row.name.lower() == name.lower()), None)
+    if taken is None:
+        return
+    exists = f"experiment {name} exists already" if taken == name else f"experiment {taken} exists, and {name} differs from it only in case"
+    onward = f"ckgit revise {taken} changes its design, ckgit advance {taken} goes on with it"
+    raise CkgitError(exists, code=Exit.USAGE, state="nothing was changed", next=onward)
+
+
+def _dated() -> Change:
+    """Today's date, in UTC: one moment has one date everywhere."""
+    return Change("experiment.date", datetime.datetime.now(datetime.UTC).date().isoformat())
+
+
+def _draft(place: Place, name: str, file: SummaryFile, parent: Snapshot | None) -> Draft:
+    measured, cluster = _measured(place, file, recipes=True)
+    file = file.with_recorded(measured.recorded)
+    summary, plan = file.summary, build_plan(file.summary)
+    cost = forecast(summary, plan, measured.recorded, measured.cards, cluster)
+    file = file.with_block("runs", runs_block(cost))
+    file = file.with_block("resources", resources_block(summary, measured.recorded, measured.cards, cost))
+    event = Event.REVISE if parent else Event.DESIGN
+    lines = [(event, f"{name}, design {summary.digest}, ckgit {__version__}"), *log_lines(summary, measured, cost)]
+    log = f"experiments/{name}/{LOG}"
+    files: dict[str, bytes | None] = {
+        **(dict.fromkeys(_generated(parent)) if parent else {}),
+        f"experiments/{name}/{FILE}": file.dump(),
+        log: logs.appended(parent.read(log) if parent else None, lines, time=logs.now()),
+    }
+    return Draft(place.lab, name, event, parent, file, plan, cost, files)
+
+
+def _measured(place: Place, file: SummaryFile, *, recipes: bool) -> tuple[Measured, Cluster]:
+    """What the lab holds of a design.
+
+    Raises:
+        DesignError: with every problem.
+    """
+    summary = file.summary
+    try:
+        cluster = place.lab.cluster(summary.compute.cluster)
+    except CkgitError as error:
+        raise DesignError([file.problem("compute.cluster", f"{error.what} ({error.next})")], file=file.file) from None
+    measured = look(place, file, cluster, recipes=recipes)
+    found = list(measured.problems)
+    if not found:
+        plan = build_plan(summary.model_copy(update={"recorded": measured.recorded}))
+        found = [file.problem(p.path, p.message) for p in data_problems(summary, plan, measured.recorded, cluster)]
+        if not found and (recipes or not base_recipes(summary)):
+            found = _worker_problems(place.lab, file, plan, measured, cluster)
+    if found:
+        raise DesignError(sorted(set(found), key=lambda p: (p.line, p.column)), file=file.file)
+    return measured, cluster
+
+
+def _worker_problems(lab: Lab, file: SummaryFile, plan: Plan, measured: Measured, cluster: Cluster) -> list[Problem]:
+    """What the tools' workers have against it: better now than when it is scaffolded."""
+    summary = file.summary.model_copy(update={"recorded": measured.recorded})
+    cluster_name = summary.compute.cluster or lab.config.default_cluster
+    context = Context(summary, plan, measured.cards, cluster, cluster_name, __version__, measured.sources)
+    workers = [worker for stage in Stage if (worker := worker_for(summary, stage))]
+    return [file.problem("", sentence) for worker in workers for sentence in worker.check(context)]
+
+
+def _generated(snapshot: Snapshot) -> list[str]:
+    """What ckgit wrote from the old design: the folders of its runs, the report, the ledger and the logs of later steps."""
+    summary = SummaryFile.parse(snapshot.summary_bytes(), f"{snapshot.folder}/{FILE}").summary
+    owned = {"analysis", *(run.name for run in build_plan(summary).runs)}
+    found = []
+    for path in snapshot.list(snapshot.folder):
+        head, _, rest = path.removeprefix(f"{snapshot.folder}/").partition("/")
+        log = not rest and head.endswith(".log") and head != LOG
+        if (rest and head in owned) or head == "jobs.json" or log:
+            found.append(path)
+    return found

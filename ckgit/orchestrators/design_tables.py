@@ -1,0 +1,132 @@
+"""What design writes for people: the blocks `runs` and `resources` of the summary, and the lines of its log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from ckgit.experiment.card import ModelCard
+from ckgit.experiment.design import Recorded, Summary
+from ckgit.orchestrators.forecast import Forecast, RunForecast, duration, size
+from ckgit.orchestrators.measure import Measured
+
+NOTHING = "-"
+_LONGEST_VALUE = 40
+
+
+def runs_block(forecast: Forecast) -> str:
+    """The table of runs: what varies, how long each trains, what is evaluated."""
+    varied = list(dict.fromkeys(name for one in forecast.runs for name in one.run.varied))
+    header = ["run", "type", *varied, "model", "data", "steps per epoch", "steps", "evaluated"]
+    return f"## Runs\n\n{table(header, (_run_row(one, varied) for one in forecast.runs))}"
+
+
+def _run_row(one: RunForecast, varied: Sequence[str]) -> list[str]:
+    run, steps = one.run, one.steps
+    counts = [f"{steps.per_epoch:,}", f"{steps.total:,}"] if steps else [NOTHING, NOTHING]
+    values = [_short(run.varied.get(name, NOTHING)) for name in varied]
+    cells = ", ".join(cell.name for cell in one.cells)
+    return [run.name, run.type, *values, run.model, run["data"] or NOTHING, *counts, cells or NOTHING]
+
+
+def resources_block(summary: Summary, recorded: Recorded, cards: Mapping[str, ModelCard], forecast: Forecast) -> str:
+    """Data, models, tasks, tools, and the estimate."""
+    parts = [
+        "## Resources",
+        _data_table(summary, recorded),
+        _models_table(summary, cards),
+        _tasks_table(summary),
+        _tools_table(summary, forecast),
+        _estimate_table(forecast),
+    ]
+    if forecast.warnings:
+        parts.append("Worth a second look:\n\n" + "\n".join(f"- {text}" for text in forecast.warnings))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _data_table(summary: Summary, recorded: Recorded) -> str:
+    rows = [
+        [name, summary.data[name].path, split, f"{count:,}", f"{measured.mean.get(split, 0):g}", f"{measured.longest.get(split, 0):,}"]
+        for name, measured in recorded.data.items()
+        for split, count in measured.splits.items()
+    ]
+    if not rows:
+        return ""
+    files = "\n".join(f"- {summary.data[name].path}: {size(one.bytes)}, SHA-256 `{one.sha256}`" for name, one in recorded.data.items())
+    return table(["data", "file", "split", "rows", "mean characters", "longest"], rows) + f"\n\n{files}"
+
+
+def _models_table(summary: Summary, cards: Mapping[str, ModelCard]) -> str:
+    rows = [[name, cards[name].family, f"{cards[name].parameters:,}", cards[name].dtype] for name in summary.models]
+    return table(["model", "family", "weights", "stored as"], rows)
+
+
+def _tasks_table(summary: Summary) -> str:
+    rows = [[task.name, task.source, task.entry, task.split, task.data or "the run's"] for task in summary.evaluation.tasks]
+    return table(["task", "file", "function", "split", "data"], rows) if rows else ""
+
+
+def _tools_table(summary: Summary, forecast: Forecast) -> str:
+    stages = (("preparation", summary.tools.preparation), ("evaluation", summary.tools.evaluation))
+    return table(["stage", "tool", "version"], [[stage, tool, forecast.tools.get(tool, NOTHING)] for stage, tool in stages])
+
+
+def _estimate_table(forecast: Forecast) -> str:
+    rows = [_estimate_row(one) for one in forecast.runs]
+    seconds = sum(guess.seconds for one in forecast.runs for guess in (one.training, one.evaluation) if guess)
+    disk = sum(one.training.disk for one in forecast.runs if one.training)
+    text = (
+        f"An estimate, which may be wrong by a factor of three: {duration(seconds)} in all when jobs run one after the other, "
+        f"{size(disk)} of checkpoints. Evaluation is counted with every answer as long as it may be."
+    )
+    return f"{text}\n\n" + table(["run", "training", "memory", "checkpoints", "evaluation", "memory of evaluation"], rows)
+
+
+def _estimate_row(one: RunForecast) -> list[str]:
+    trained, evaluated = one.training, one.evaluation
+    training = [duration(trained.seconds), size(trained.memory), size(trained.disk)] if trained else [NOTHING] * 3
+    evaluation = [duration(evaluated.seconds), size(evaluated.memory)] if evaluated else [NOTHING] * 2
+    return [one.run.name, *training, *evaluation]
+
+
+def log_lines(summary: Summary, measured: Measured, forecast: Forecast) -> Iterator[tuple[str, str]]:
+    """What was found and decided, as (event, text)."""
+    recorded, cards, tasks = measured.recorded, measured.cards, measured.tasks
+    for tool, found in forecast.tools.items():
+        yield "tool", f"{tool} {found}"
+    for name, digest in recorded.models.items():
+        yield "model", f"{name} {cards[name].family} {cards[name].parameters} weights, card {digest}"
+    for name, data in recorded.data.items():
+        splits = ", ".join(f"{split} {rows} rows" for split, rows in data.splits.items())
+        yield "data", f"{name} {summary.data[name].path}: {splits}, {data.bytes} bytes, sha256 {data.sha256}"
+    for task in summary.evaluation.tasks:
+        signature = f"{task.entry}({', '.join(tasks[task.name].parameters)})"
+        yield "task", f"{task.name} {task.source} {signature}, sha256 {recorded.tasks[task.source]}"
+    for recipe, values in recorded.recipes.items():
+        given = ", ".join(f"{name} {value}" for name, value in values.given().items())
+        yield "recipe", f"{recipe}: {given}"
+    for one in forecast.runs:
+        yield "run", f"{one.run.name} ({one.run.type}): {_training_text(one)}; evaluations: {len(one.cells)}"
+    for text in forecast.warnings:
+        yield "warning", text
+
+
+def _training_text(one: RunForecast) -> str:
+    if not one.steps or not one.training:
+        return "not trained"
+    steps = f"{one.steps.rows} rows, {one.steps.per_epoch} steps per epoch, {one.steps.total} in all"
+    return f"{steps}, about {duration(one.training.seconds)}, {size(one.training.memory)} of memory, {size(one.training.disk)}"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table. Foreign text cannot leave its cell."""
+    lines = [header, ["---"] * len(header), *([_cell(text) for text in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;") or NOTHING
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."

@@ -1,0 +1,160 @@
+"""What a design will cost, and what about it is probably not meant; as values and as the summary's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
+
+from ckgit.experiment import estimate
+from ckgit.experiment.card import ModelCard
+from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.design import NONE, Recorded, Stage, Summary
+from ckgit.experiment.errors import Problem
+from ckgit.experiment.estimate import Guess, Steps
+from ckgit.experiment.plan import Cell, Plan, Run, generation, resources
+
+UNITS = ("B", "KB", "MB", "GB", "TB")
+_UNIT_BYTES = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+class RunForecast(NamedTuple):
+    """One run: its steps, and guesses at its training and at all of its evaluations."""
+
+    run: Run
+    steps: Steps | None  # None for a run that is not trained
+    training: Guess | None
+    cells: Sequence[Cell]
+    evaluation: Guess | None  # seconds of all its cells, memory of the largest
+
+
+class Forecast(NamedTuple):
+    """All runs, and warnings, one sentence each."""
+
+    runs: Sequence[RunForecast]
+    warnings: Sequence[str]
+    tools: Mapping[str, str]  # version by tool, or that it is not installed here
+
+
+def forecast(summary: Summary, plan: Plan, recorded: Recorded, cards: Mapping[str, ModelCard], cluster: Cluster) -> Forecast:
+    """Estimate a plan whose data and models were measured."""
+    cells: dict[str, list[Cell]] = {}
+    for cell in plan.cells:
+        cells.setdefault(cell.run, []).append(cell)
+    runs = [_forecast_run(summary, run, cells.get(run.name, []), recorded, cards[run.model], cluster) for run in plan.runs]
+    concerned: dict[str, list[str]] = {}
+    for one in runs:
+        for text in _warnings(summary, one, recorded, cards, cluster):
+            concerned.setdefault(text, []).append(one.run.name)
+    warnings = [*_unused(summary, plan), *(f"{_named(names)}: {text}" for text, names in concerned.items())]
+    return Forecast(runs, warnings, tool_versions(summary))
+
+
+def data_problems(summary: Summary, plan: Plan, recorded: Recorded, cluster: Cluster) -> Iterator[Problem]:
+    """Splits that do not exist, and runs too short for one step."""
+    for run in plan.training:
+        measured = recorded.data[run["data"]]
+        split = run["train_split"]
+        if split not in measured.splits:
+            listed = ", ".join(measured.splits)
+            yield _problem(f"data.{run['data']}", f"run {run.name} trains on split {split}, which it does not have (splits: {listed})")
+            continue
+        if run["base_recipe"] not in {None, *recorded.recipes}:
+            continue  # it was not looked up, so the batch size is not known
+        wanted = resources(summary, run, Stage.TRAINING, cluster.training)
+        if not estimate.steps(run, measured.splits[split], wanted).total:
+            needed = run["batch_size"] * run["gradient_accumulation_steps"] * estimate.processes(wanted)
+            yield _problem(
+                f"data.{run['data']}",
+                f"run {run.name} makes no step: {measured.splits[split]} rows in split {split}, and a step takes {needed} "
+                "(batch_size x gradient_accumulation_steps x processes); an incomplete batch is dropped",
+            )
+    positions = {task.name: position for position, task in enumerate(summary.evaluation.tasks)}
+    for cell in plan.cells:
+        name = cell.task.data or plan.run(cell.run)["data"]
+        measured_data = recorded.data.get(name) if name else None
+        if measured_data and cell.task.split not in measured_data.splits:
+            listed = ", ".join(measured_data.splits)
+            place = f"evaluation.tasks.{positions[cell.task.name]}.split"
+            yield _problem(place, f"data {name} has no split {cell.task.split} (splits: {listed})")
+
+
+def _named(runs: Sequence[str]) -> str:
+    if len(runs) == 1:
+        return f"run {runs[0]}"
+    return f"run {runs[0]} and {len(runs) - 1} other{'s' if len(runs) > 2 else ''}"  # noqa: PLR2004 - one other, or several
+
+
+def tool_versions(summary: Summary) -> dict[str, str]:
+    """Version of each tool that the design names, on this machine."""
+    found = {}
+    for tool in dict.fromkeys((summary.tools.preparation, summary.tools.evaluation)):
+        if tool == NONE:
+            continue
+        try:
+            found[tool] = version(tool)
+        except PackageNotFoundError:
+            found[tool] = "not installed here"
+    return found
+
+
+def _problem(path: str, message: str) -> Problem:
+    return Problem(0, 0, message, path)
+
+
+def _forecast_run(summary: Summary, run: Run, cells: Sequence[Cell], recorded: Recorded, card: ModelCard, cluster: Cluster) -> RunForecast:
+    steps, trained = None, None
+    if run.trains:
+        data, wanted = recorded.data[run["data"]], resources(summary, run, Stage.TRAINING, cluster.training)
+        steps = estimate.steps(run, data.splits[run["train_split"]], wanted)
+        trained = estimate.training(run, card, data, wanted)
+    asked = resources(summary, run, Stage.EVALUATION, cluster.evaluation)
+    guesses = [estimate.evaluation(run, card, _rows(run, cell, recorded), generation(summary, cell.task), asked) for cell in cells]
+    total = Guess(sum(guess.seconds for guess in guesses), max(guess.memory for guess in guesses), 0.0) if guesses else None
+    return RunForecast(run, steps, trained, cells, total)
+
+
+def _rows(run: Run, cell: Cell, recorded: Recorded) -> int:
+    """Rows that a cell evaluates; 0 where the task brings its own."""
+    name = cell.task.data or run["data"]
+    rows = recorded.data[name].splits.get(cell.task.split, 0) if name in recorded.data else 0
+    return min(rows, cell.task.limit or rows)
+
+
+def _warnings(summary: Summary, one: RunForecast, recorded: Recorded, cards: Mapping[str, ModelCard], cluster: Cluster) -> Iterator[str]:
+    run = one.run
+    if one.steps and one.training:
+        wanted = resources(summary, run, Stage.TRAINING, cluster.training)
+        yield from estimate.warnings(run, cards[run.model], recorded.data[run["data"]], wanted)
+        if wanted.mem and one.training.memory > int(wanted.mem[:-1]) * _UNIT_BYTES[wanted.mem[-1]]:
+            yield f"training may need {size(one.training.memory)} of memory, more than mem: {wanted.mem}"
+    for cell in one.cells:
+        name = cell.task.data or run["data"]
+        rows = recorded.data[name].splits.get(cell.task.split, 0) if name in recorded.data else 0
+        if cell.task.limit and rows and cell.task.limit > rows:
+            yield f"limit {cell.task.limit} of task {cell.task.name} is more than the {rows} rows of split {cell.task.split}"
+
+
+def _unused(summary: Summary, plan: Plan) -> Iterator[str]:
+    models = {run.model for run in plan.runs}
+    yield from (f"model {name} is listed and no run uses it" for name in summary.models if name not in models)
+    data = {run["data"] for run in plan.runs} | {task.data for task in summary.evaluation.tasks}
+    yield from (f"data {name} is listed and nothing uses it" for name in summary.data if name not in data)
+
+
+def size(count: float) -> str:
+    """Bytes as text: `513 MB`."""
+    unit = 0
+    while count >= 1000 and unit < len(UNITS) - 1:  # noqa: PLR2004 - the step between units
+        count /= 1000
+        unit += 1
+    return f"{count:.0f} {UNITS[unit]}" if count >= 10 or not unit else f"{count:.1f} {UNITS[unit]}"  # noqa: PLR2004 - two digits say enough
+
+
+def duration(seconds: float) -> str:
+    """Seconds as text: `45 s`, `12 min`, `3.5 h`."""
+    for limit, divisor, unit in ((90, 1, "s"), (5400, 60, "min"), (36 * 3600, 3600, "h")):
+        if seconds < limit:
+            value = seconds / divisor
+            return f"{value:.1f} {unit}" if value < 10 and divisor > 1 else f"{value:.0f} {unit}"  # noqa: PLR2004 - two digits say enough
+    return f"{seconds / 86400:.1f} d"

@@ -1,0 +1,78 @@
+"""Checking a design wherever it is, without writing and without executing anything that it names."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import NamedTuple
+
+from ckgit.experiment.errors import CkgitError, DesignError, Exit
+from ckgit.experiment.plan import build_plan
+from ckgit.lab.lab import Lab, list_experiments
+from ckgit.lab.objects import read_object
+from ckgit.lab.summary_file import FILE, SummaryFile
+from ckgit.lab.summary_text import FENCE
+from ckgit.lab.yaml_writer import Change
+from ckgit.orchestrators.design import check
+from ckgit.orchestrators.measure import Place, default_branch
+
+
+class Subject(NamedTuple):
+    """A design to check."""
+
+    content: bytes
+    file: str  # how problems name it
+    experiment: str | None = None  # whose summary it claims to be
+    commit: str | None = None  # where it is committed
+
+
+class Valid(NamedTuple):
+    """A design without problems."""
+
+    file: str
+    design: str  # its hash
+    runs: int
+    cells: int
+
+
+def committed(lab: Lab, name: str) -> Subject:
+    """The summary of an experiment as its branch has it, whatever else is wrong with the branch.
+
+    Raises:
+        CkgitError: there is no such experiment, or it has no summary.
+    """
+    row = next((row for row in list_experiments(lab) if row.name == name), None)
+    if row is None:
+        raise CkgitError(
+            f"{name} is neither a file nor an experiment", code=Exit.USAGE, next="ckgit list shows the experiments; - reads standard input"
+        )
+    path = f"experiments/{name}/{FILE}"
+    content = read_object(lab.root, f"{row.tip}:{path}")
+    if content is None:
+        raise CkgitError(f"{path} is not there", code=Exit.EVIDENCE_MISSING, where=f"exp/{name}", next=f"git log exp/{name} -- {path}")
+    return Subject(content, f"exp/{name}:{path}", name, row.tip)
+
+
+def validate(lab: Lab | None, subject: Subject) -> Valid:
+    """Check a summary, or a design alone; against the lab where there is one.
+
+    Raises:
+        DesignError: with every problem.
+    """
+    file = _read(subject)
+    name = file.summary.experiment.name
+    if subject.experiment not in (None, name):
+        wrong = file.problem("experiment.name", f"the summary of experiment {subject.experiment} is called {name}")
+        raise DesignError([wrong], file=subject.file)
+    if lab:
+        check(Place(lab, subject.commit, f"exp/{name}") if subject.commit else default_branch(lab), file)
+    plan = build_plan(file.summary)
+    return Valid(subject.file, file.summary.digest, len(plan.runs), len(plan.cells))
+
+
+def _read(subject: Subject) -> SummaryFile:
+    """A file that is meant to be a summary must be one; a design alone may lack what `ckgit design` fills in."""
+    is_summary = PurePath(subject.file).suffix == ".md" or subject.content.startswith(f"{FENCE}\n".encode())
+    if is_summary and PurePath(subject.file).suffix not in (".yaml", ".yml"):
+        return SummaryFile.parse(subject.content, subject.file)
+    defaults = [Change("experiment.name", "unnamed"), Change("experiment.date", "2000-01-01")]
+    return SummaryFile.from_design(subject.content, subject.file, defaults=defaults)
