@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -17,11 +16,12 @@ from typing import NamedTuple
 
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.state import State
-from ckgit.lab.git import GitError, git
+from ckgit.lab.git import GitError, git, git_ok
 from ckgit.lab.lab import Lab, list_experiments, open_lab
 from ckgit.lab.snapshot import take_snapshot
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "lab" / "templates"
+SHOWN_BYTES = 4_000  # of what a failed maker printed
 IDENTITY = {"name": "ckgit quickstart", "email": "quickstart@localhost"}
 
 
@@ -66,23 +66,35 @@ class Guide(NamedTuple):
 
     def ckgit(self, *words: str | Path, environment: Mapping[str, str] | None = None) -> None:
         """Run ckgit itself; `environment` is added to the user's."""
-        self._run("ckgit", ["ckgit", *map(str, words)], environment or {})
+        arguments = ["ckgit", *map(str, words)]
+        self._run(shlex.join(arguments), arguments, environment=environment)
 
-    def python(self, module: str, *words: str | Path) -> None:
-        """Run a module of ckgit."""
-        self._run("python", [module, *map(str, words)], {})
+    def make(self, module: str, destination: Path) -> None:
+        """Run a module of ckgit that makes a model. What its tools print is shown only when it fails."""
+        arguments = [module, str(destination)]
+        self._run(shlex.join(["python", "-m", *arguments]), arguments, quiet=True)
 
-    def _run(self, program: str, words: list[str], environment: Mapping[str, str]) -> None:
-        shown = shlex.join(words if program == "ckgit" else [program, "-m", *words])
+    def commit(self, lab: Path, path: str, message: str) -> None:
+        """Commit one file on the lab's current branch, unless it is committed as it is."""
+        if not self.dry_run:
+            git(lab, "add", "--", path)
+            if git_ok(lab, "diff", "--cached", "--quiet", "--", path):
+                return
+            git(lab, "commit", "--quiet", "-m", message, "--", path)
+        self.say(f"\n$ git -C {lab} add {path}\n$ git -C {lab} commit -m {shlex.quote(message)}")
+
+    def _run(self, shown: str, arguments: list[str], *, environment: Mapping[str, str] | None = None, quiet: bool = False) -> None:
         self.say(f"\n$ {shown}")
         if self.dry_run:
             return
-        command = [sys.executable, "-m", *words]
-        code = subprocess.run(command, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, check=False).returncode
-        if code:
+        command = [sys.executable, "-m", *arguments]
+        known = {**os.environ, **(environment or {})}
+        done = subprocess.run(command, env=known, stdin=subprocess.DEVNULL, capture_output=quiet, check=False)
+        if done.returncode:
+            self.say((done.stderr or b"")[-SHOWN_BYTES:].decode(errors="replace"))
             raise CkgitError(
-                f"`{shown}` ended with exit code {code}",
-                code=Exit(code) if code in list(Exit) else Exit.COMMAND_FAILED,
+                f"`{shown}` ended with exit code {done.returncode}",
+                code=Exit(done.returncode) if done.returncode in list(Exit) else Exit.COMMAND_FAILED,
                 state="what was done before it is kept",
                 next="see above; the same quickstart, started again, goes on from here",
             )
@@ -161,18 +173,13 @@ def _init_without_identity(guide: Guide, folder: Path) -> None:
 
 
 def _make_model(guide: Guide, example: Example, folder: Path, cache: Path) -> None:
-    """The model in the cache, and its card in the lab. A model that was not finished is made again."""
+    """The model in the cache, where it appears whole or not at all, and its card in the lab."""
     made = cache.resolve() / example.model
     if not made.exists():
         guide.say(f"\nFirst, {example.making}; it is kept in {made} for the next time.")
-        part = made.with_name(f"{example.model}.part")
-        if not guide.dry_run:
-            shutil.rmtree(part, ignore_errors=True)
-            part.parent.mkdir(parents=True, exist_ok=True)
-        guide.python(example.maker, part)
-        if not guide.dry_run:
-            part.rename(made)
+        guide.make(example.maker, made)
     guide.ckgit("-C", folder, "models", "add", example.model, made)
+    guide.commit(folder, f"models/{example.model}.yaml", f"Model card of {example.model}")
 
 
 def _ending(guide: Guide, example: Example, folder: Path) -> None:
