@@ -1,0 +1,98 @@
+"""What the commands share that move an experiment on: how they speak while they work, and what they print at the end."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from ckgit.cli.common import emit, note, printable
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.orchestrators.advance import Outcome
+from ckgit.orchestrators.preview import Preview
+from ckgit.orchestrators.standing import Taken
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def no_wait_option(function: F) -> F:
+    """Add `--no-wait`, handed over as the keyword `no_wait`."""
+    return click.option("--no-wait", is_flag=True, help="Return once jobs are submitted (exit code 10 while they are in flight).")(function)
+
+
+def run_option(function: F) -> F:
+    """Add `--run`, handed over as the keyword `run`."""
+    return click.option("--run", metavar="RUN", help="Only the jobs of this run.")(function)
+
+
+class Terminal:
+    """Speaks on standard error; on a terminal the lines of progress are drawn over those before."""
+
+    def __init__(self) -> None:
+        self._drawn = 0
+        self._live = sys.stderr.isatty()
+
+    def say(self, text: str) -> None:
+        """A line to keep, above the progress."""
+        self._clear()
+        note(printable(text))
+
+    def progress(self, lines: Sequence[str]) -> None:
+        """Draw anew; without a terminal there is nothing to draw on."""
+        if not self._live:
+            return
+        self._clear()
+        columns, rows = shutil.get_terminal_size()
+        shown = [printable(line)[: columns - 1] for line in lines[: max(1, rows - 2)]]
+        for line in shown:
+            note(line)
+        self._drawn = len(shown)
+
+    def _clear(self) -> None:
+        if self._drawn:
+            click.echo(f"\x1b[{self._drawn}A\x1b[J", err=True, nl=False)
+        self._drawn = 0
+
+
+def report(outcome: Outcome, *, as_json: bool) -> int:
+    """Print what a command came to; returns its exit code."""
+    if as_json:
+        emit(_document(outcome), as_json=True, text="")
+    elif outcome.code is Exit.DONE:
+        emit(None, as_json=False, text="\n".join([outcome.message, *([f"next: {outcome.next}"] if outcome.next else [])]))
+    else:
+        note(f"ckgit: {CkgitError(outcome.message, code=outcome.code, where=outcome.experiment, state=f'it is {outcome.state}', next=outcome.next)}")
+    return int(outcome.code)
+
+
+def show_preview(preview: Preview, *, as_json: bool) -> int:
+    """Print what a command would do."""
+    document = {
+        "experiment": preview.experiment,
+        "state": preview.state,
+        "submit": [job._asdict() for job in preview.submit],
+        "commit": preview.commit,
+        "remarks": list(preview.remarks),
+    }
+    jobs = [f"would submit {job.job}: {job.command}" for job in preview.submit]
+    emit(document, as_json, "\n".join(filter(None, [*jobs, *preview.remarks, preview.commit.rstrip("\n")])))
+    return int(Exit.DONE)
+
+
+def _document(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "experiment": outcome.experiment,
+        "state": outcome.state,
+        "code": int(outcome.code),
+        "name": outcome.code.name.lower(),
+        "message": outcome.message,
+        "next": outcome.next,
+        "commits": [_commit(taken) for taken in outcome.taken],
+    }
+
+
+def _commit(taken: Taken) -> dict[str, Any]:
+    return {"commit": taken.commit, "event": taken.event, "from": taken.source, "to": taken.target}

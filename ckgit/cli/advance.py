@@ -1,0 +1,38 @@
+"""`ckgit advance`: whatever comes next."""
+
+from __future__ import annotations
+
+import click
+
+from ckgit.cli.acting import Terminal, no_wait_option, report, show_preview
+from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
+from ckgit.experiment.state import State
+from ckgit.orchestrators.advance import advance
+from ckgit.orchestrators.preview import preview
+from ckgit.orchestrators.run import Wish
+from ckgit.orchestrators.standing import stand
+
+
+@click.command("advance")
+@name_argument
+@click.option("--to", type=click.Choice([str(state) for state in State]), help="Go on until this state; it is no error to be there already.")
+@no_wait_option
+@click.option("--accept-missing", is_flag=True, help="Pass a stage with failed jobs; the commit and every report after it name them.")
+@dry_run_option
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context, *, name: str | None, to: str | None, no_wait: bool, accept_missing: bool, dry_run: bool, as_json: bool
+) -> int:
+    """Take an experiment to its next state.
+
+    One transition: scaffold, train, evaluate or analyze; where jobs run, submitting them and waiting for them is part of it.
+    NAME may be left out where the experiment's branch is checked out. Ctrl-C detaches; the same command comes back to the jobs.
+    """
+    lab = lab_from(ctx)
+    experiment = experiment_name(lab, name)
+    wish = Wish(wait=not no_wait, accept_missing=accept_missing)
+    target = State(to) if to else None
+    if dry_run:
+        return show_preview(preview(stand(lab, experiment), wish, target), as_json=as_json)
+    return report(advance(lab, experiment, to=target, wish=wish, talk=Terminal()), as_json=as_json)

@@ -1,0 +1,35 @@
+"""`ckgit run-experiment`: from scaffolded to evaluated."""
+
+from __future__ import annotations
+
+import click
+
+from ckgit.cli.acting import Terminal, no_wait_option, report, show_preview
+from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
+from ckgit.experiment.design import State
+from ckgit.orchestrators.advance import advance, require
+from ckgit.orchestrators.preview import preview
+from ckgit.orchestrators.run import Wish
+from ckgit.orchestrators.standing import stand
+
+
+@click.command("run-experiment")
+@name_argument
+@no_wait_option
+@click.option("--accept-missing", is_flag=True, help="Pass a stage with failed jobs; the commit and every report after it name them.")
+@dry_run_option
+@json_option
+@click.pass_context
+def command(ctx: click.Context, *, name: str | None, no_wait: bool, accept_missing: bool, dry_run: bool, as_json: bool) -> int:
+    """Run the jobs of training and evaluation.
+
+    It takes a scaffolded experiment to evaluated, or as far as its jobs are.
+    """
+    lab = lab_from(ctx)
+    experiment = experiment_name(lab, name)
+    standing = stand(lab, experiment)
+    require(standing, State.SCAFFOLDED, State.TRAINED)
+    wish = Wish(wait=not no_wait, accept_missing=accept_missing)
+    if dry_run:
+        return show_preview(preview(standing, wish, State.EVALUATED), as_json=as_json)
+    return report(advance(lab, experiment, to=State.EVALUATED, wish=wish, talk=Terminal()), as_json=as_json)

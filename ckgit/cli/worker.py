@@ -1,0 +1,62 @@
+"""`ckgit worker`: one worker alone."""
+
+from __future__ import annotations
+
+import click
+
+from ckgit.cli.acting import Terminal, no_wait_option, report, run_option, show_preview
+from ckgit.cli.common import dry_run_option, emit, experiment_name, json_option, lab_from, name_argument, table
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.lab.lab import Lab
+from ckgit.orchestrators import alone
+from ckgit.orchestrators.advance import outcome_of
+from ckgit.orchestrators.preview import preview
+from ckgit.orchestrators.run import Wish
+from ckgit.orchestrators.standing import begin, stand
+
+
+@click.command("worker")
+@click.argument("worker", required=False)
+@name_argument
+@run_option
+@no_wait_option
+@dry_run_option
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context, *, worker: str | None, name: str | None, run: str | None, no_wait: bool, dry_run: bool, as_json: bool
+) -> int | None:
+    """Run one worker alone, or list the workers.
+
+    scaffold-TOOL renders its files into a folder beside the work trees and commits nothing; run-TOOL submits its jobs, waits and
+    judges them as `ckgit advance` does. Without WORKER: all that are installed, with what each reads and writes.
+    """
+    if worker is None:
+        found = alone.rows()
+        header = ["worker", "stage", "package", "reads", "writes"]
+        text = table(header, [[row.name, row.stage, row.package, row.reads, row.writes] for row in found])
+        emit({"workers": [row._asdict() for row in found]}, as_json, text)
+        return None
+    lab = lab_from(ctx)
+    experiment = experiment_name(lab, name)
+    if worker.startswith(f"{alone.SCAFFOLD}-"):
+        return _scaffold(lab, experiment, worker, run, dry_run=dry_run, as_json=as_json)
+    wish = Wish(wait=not no_wait, run=run)
+    if dry_run:
+        standing = stand(lab, experiment)
+        alone.find(standing, worker)
+        return show_preview(preview(standing, wish, None), as_json=as_json)
+    return report(outcome_of(lab, experiment, alone.run_alone(begin(lab, experiment), worker, wish, Terminal())), as_json=as_json)
+
+
+def _scaffold(lab: Lab, experiment: str, worker: str, run: str | None, *, dry_run: bool, as_json: bool) -> int:
+    standing = stand(lab, experiment)
+    files = alone.render(standing, worker, run)
+    if not files:
+        raise CkgitError(f"{worker} has nothing to write for {run or experiment}", code=Exit.ILLEGAL_TRANSITION, next=f"ckgit show {experiment}")
+    folder = None if dry_run else str(alone.leave(standing, worker, files))
+    listed = "\n".join(f"  {path} ({len(content)} bytes)" for path, content in sorted(files.items()))
+    head = f"would write {len(files)} files:" if dry_run else f"wrote {len(files)} files into {folder}; nothing was committed:"
+    document = {"worker": worker, "experiment": experiment, "folder": folder, "files": {path: len(content) for path, content in sorted(files.items())}}
+    emit(document, as_json, f"{head}\n{listed}")
+    return int(Exit.DONE)

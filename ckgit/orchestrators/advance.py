@@ -1,0 +1,118 @@
+"""advance: whatever comes next for an experiment, until it is where it is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ckgit.experiment.design import State
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.lifecycle import ORDER, Event
+from ckgit.lab.lab import Lab
+from ckgit.lab.snapshot import take_snapshot
+
+from ckgit.orchestrators.logs import now
+from ckgit.orchestrators.run import STAGES, Passage, Wish, run_stage
+from ckgit.orchestrators.scaffold import scaffold
+from ckgit.orchestrators.standing import Standing, Step, Taken, begin, prepare, stand, take
+from ckgit.orchestrators.steps import plural
+from ckgit.orchestrators.talk import Talk
+
+
+class Outcome(NamedTuple):
+    """What a command on one experiment came to."""
+
+    experiment: str
+    state: State
+    code: Exit
+    taken: Sequence[Taken]
+    message: str
+    next: str
+
+
+def advance(lab: Lab, name: str, *, to: State | None, wish: Wish, talk: Talk) -> Outcome:
+    """Make the next transition, or all up to a state. Where jobs run, waiting for them is part of it.
+
+    Args:
+        to: the state to reach; None is one transition.
+
+    Raises:
+        CkgitError: there is nothing to do, someone else moved the branch, or a transition cannot be made.
+    """
+    standing = begin(lab, name)
+    start = standing.snapshot.state
+    if to is start and to is not None:
+        return Outcome(name, start, Exit.DONE, [], f"nothing to do: {name} is {start}", _next(name, start))
+    target = check_target(name, start, to)
+    taken: list[Taken] = []
+    while ORDER.index(standing.snapshot.state) < ORDER.index(target):
+        passage = transition(standing, wish, talk)
+        taken += passage.taken
+        standing = stand(lab, name)
+        if passage.code is not Exit.DONE:
+            return Outcome(name, standing.snapshot.state, passage.code, taken, passage.message, passage.next)
+    state = standing.snapshot.state
+    return Outcome(name, state, Exit.DONE, taken, f"{name} is {state}", _next(name, state))
+
+
+def require(standing: Standing, *states: State) -> None:
+    """Raise when an experiment is in none of these states."""
+    if standing.snapshot.state not in states:
+        raise CkgitError(
+            f"{standing.name} is {standing.snapshot.state}; this needs it to be {' or '.join(states)}",
+            code=Exit.ILLEGAL_TRANSITION,
+            state="nothing was changed",
+            next=f"ckgit status {standing.name}",
+        )
+
+
+def outcome_of(lab: Lab, name: str, passage: Passage) -> Outcome:
+    """What a command came to, with the state that the experiment is in after it."""
+    state = take_snapshot(lab, name).state
+    return Outcome(name, state, passage.code, passage.taken, passage.message or f"{name} is {state}", passage.next or _next(name, state))
+
+
+def check_target(name: str, state: State, to: State | None) -> State:
+    """The state to reach from `state`.
+
+    Raises:
+        CkgitError: there is none, or it lies behind.
+    """
+    position = ORDER.index(state)
+    if to is None and position == len(ORDER) - 1:
+        raise CkgitError(
+            f"nothing to do: {name} is {state} already",
+            code=Exit.ILLEGAL_TRANSITION,
+            state="nothing was changed",
+            next=f"ckgit show {name}; ckgit revise {name} takes it back to designed",
+        )
+    if to is not None and ORDER.index(to) < position:
+        raise CkgitError(
+            f"{name} is {state}, which is past {to}",
+            code=Exit.ILLEGAL_TRANSITION,
+            state="nothing was changed",
+            next=f"ckgit revise {name} takes it back to designed",
+        )
+    return to or ORDER[position + 1]
+
+
+def transition(standing: Standing, wish: Wish, talk: Talk) -> Passage:
+    """One transition, or as much of it as can be made now."""
+    if standing.snapshot.state in STAGES:
+        return run_stage(standing, wish, talk)
+    return Passage(Exit.DONE, [take(standing, still_step(standing), talk)], "")
+
+
+def still_step(standing: Standing) -> Step:
+    """The commit of a transition that runs no job."""
+    if standing.snapshot.state is State.DESIGNED:
+        return scaffold(standing)
+    from ckgit.orchestrators.analyze import analyze
+
+    files = analyze(standing.lab, standing.snapshot)
+    text = f"Wrote {plural(len(files), 'file')}; the report is {standing.path('analysis/report.md')}."
+    return prepare(standing, Event.ANALYZE, files=files, logs={}, ledger=standing.ledger, body=text, time=now())
+
+
+def _next(name: str, state: State) -> str:
+    return f"ckgit show {name}" if state is State.ANALYZED else f"ckgit advance {name}"

@@ -1,0 +1,158 @@
+"""retry and cancel: a person's word on jobs, recorded before it is acted on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.jobs import Attempt, Job, Phase
+from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.worker import Seen, Worker
+from ckgit.orchestrators import steps
+from ckgit.orchestrators.attempts import tally
+from ckgit.orchestrators.logs import now
+from ckgit.orchestrators.plugins import scheduler_for
+from ckgit.orchestrators.run import Passage, Stagework, Wish, check_ready, finish, stagework
+from ckgit.orchestrators.standing import Standing, Step, stand, take
+from ckgit.orchestrators.talk import Talk
+from ckgit.orchestrators.worktree import find_work_tree
+
+_ALIVE = (Seen.QUEUED, Seen.RUNNING, Seen.UNKNOWN)
+
+
+class Selection(NamedTuple):
+    """Which jobs a command is about: all, those of one run, or one."""
+
+    run: str | None = None
+    job: str | None = None
+
+    def of(self, jobs: Sequence[Job]) -> list[Job]:
+        """Those of `jobs` that are meant.
+
+        Raises:
+            CkgitError: there is no such run or job in this stage; lists those that are.
+        """
+        found = [job for job in jobs if self.run in (None, job.run) and self.job in (None, job.name)]
+        if not found:
+            raise CkgitError(
+                f"there is no {self.job or self.run or 'job'} in this stage",
+                code=Exit.USAGE,
+                state="nothing was changed",
+                next=f"choose one of: {', '.join(dict.fromkeys(job.name if self.job else job.run for job in jobs))}",
+            )
+        return found
+
+
+class Retry(NamedTuple):
+    """New attempts at jobs that failed, ready to be committed."""
+
+    step: Step
+    jobs: Sequence[Job]
+    before: Sequence[Attempt]
+
+
+def plan_retry(standing: Standing, selection: Selection) -> Retry:
+    """What retry would commit.
+
+    Raises:
+        CkgitError: nothing failed, or what the jobs need is missing.
+    """
+    work, worker = _stage(standing)
+    jobs = selection.of(work.jobs)
+    count = tally(standing.ledger, jobs)
+    if not count.failed or not standing.ledger:
+        name = standing.name
+        raise CkgitError(
+            f"nothing failed: {len(count.done)} done, {len(count.open)} open, {len(count.unsubmitted)} not submitted",
+            code=Exit.ILLEGAL_TRANSITION,
+            where=name,
+            state="nothing was changed",
+            next=f"ckgit advance {name}",
+        )
+    failed = {attempt.job for attempt in count.failed}
+    again = [job for job in jobs if job.name in failed]
+    check_ready(standing, worker, again, find_work_tree(standing.ledger))
+    return Retry(steps.submission(standing, Event.RETRY, worker, again, standing.ledger, time=now()), again, count.failed)
+
+
+def retry(standing: Standing, selection: Selection, wish: Wish, talk: Talk) -> Passage:
+    """Submit again what failed, and see it to its end.
+
+    Raises:
+        CkgitError: nothing failed, or what the jobs need is missing.
+    """
+    planned = plan_retry(standing, selection)
+    if standing.ledger:  # a job that was cancelled, but not ended, writes to the same files as the new one
+        _end(standing, find_work_tree(standing.ledger), [attempt.token for attempt in planned.before])
+    taken = take(standing, planned.step, talk)
+    return finish(stand(standing.lab, standing.name), wish, talk, [taken])
+
+
+class Cancel(NamedTuple):
+    """What is to be cancelled. Without a step, it was recorded before and is only to be signalled again."""
+
+    step: Step | None
+    attempts: Sequence[Attempt]
+
+
+def plan_cancel(standing: Standing, selection: Selection) -> Cancel:
+    """What cancel would commit and signal.
+
+    Raises:
+        CkgitError: no job is open, and none that was cancelled still runs.
+    """
+    work, worker = _stage(standing)
+    ledger, jobs = standing.ledger, selection.of(work.jobs)
+    if ledger:
+        tree, count = find_work_tree(ledger), tally(ledger, jobs)
+        # what has ended by itself keeps its own ending, which the next advance collects
+        over = _seen(standing, tree, count.open, (Seen.GONE,))
+        wanted = [attempt for attempt in count.open if attempt not in over]
+        if wanted:
+            return Cancel(steps.cancellation(standing, worker, wanted, ledger, time=now()), wanted)
+        lingering = _seen(standing, tree, [a for a in count.failed if a.phase is Phase.CANCELLED], _ALIVE)
+        if lingering:
+            return Cancel(None, lingering)
+    raise CkgitError(
+        "no job is queued or running", code=Exit.ILLEGAL_TRANSITION, where=standing.name, state="nothing was changed", next=f"ckgit status {standing.name}"
+    )
+
+
+def cancel(standing: Standing, selection: Selection, talk: Talk) -> Passage:
+    """Record that jobs are not wanted, then end them. Killed in between, the same command ends them.
+
+    Raises:
+        CkgitError: nothing is to be cancelled, or a job runs on another machine.
+    """
+    planned = plan_cancel(standing, selection)
+    taken = [take(standing, planned.step, talk)] if planned.step else []
+    if standing.ledger:
+        _end(standing, find_work_tree(standing.ledger), [attempt.token for attempt in planned.attempts])
+    jobs = steps.plural(len(planned.attempts), "job")
+    message = f"{jobs} cancelled" if taken else f"{jobs} had been cancelled and still ran; ended now"
+    return Passage(Exit.DONE, taken, message, f"ckgit retry {standing.name} runs them again")
+
+
+def _stage(standing: Standing) -> tuple[Stagework, Worker]:
+    work = stagework(standing)
+    if not work.worker:
+        raise CkgitError(
+            f"the design names no tool for {work.stage}, so it has no jobs",
+            code=Exit.ILLEGAL_TRANSITION,
+            where=standing.name,
+            state="nothing was changed",
+            next=f"ckgit advance {standing.name}",
+        )
+    return work, work.worker
+
+
+def _seen(standing: Standing, tree: Path, attempts: Sequence[Attempt], wanted: Sequence[Seen]) -> list[Attempt]:
+    scheduler = scheduler_for(standing.context.cluster)
+    sightings = scheduler.poll(standing.context.cluster, tree, [attempt.token for attempt in attempts])
+    return [attempt for attempt in attempts if sightings[attempt.token].seen in wanted]
+
+
+def _end(standing: Standing, tree: Path, tokens: Sequence[str]) -> None:
+    scheduler_for(standing.context.cluster).cancel(standing.context.cluster, tree, tokens)

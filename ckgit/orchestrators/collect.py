@@ -1,0 +1,109 @@
+"""From a job that ended to what is committed of it: phase, reason, evidence and its tool log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from ckgit.experiment.jobs import Attempt, FailureClass, Job, Phase, Status
+from ckgit.experiment.results import CellResult, TrainingResult
+from ckgit.experiment.worker import Context, Worker
+from ckgit.orchestrators.logs import bounded, tail
+
+
+class Ended(NamedTuple):
+    """A job that is over, before it is judged."""
+
+    attempt: Attempt
+    status: Status | None  # None: it was lost or refused
+    reason: str = ""  # why there is no status
+    failure: FailureClass | None = None
+
+
+class Judged(NamedTuple):
+    """A job that is over, with what is to be committed of it."""
+
+    attempt: Attempt
+    files: Mapping[str, bytes]
+    text: str  # one line for people
+
+
+def job_files(work: Path, token: str) -> Path:
+    """The folder with a job's claim, status and output."""
+    return work / ".ckgit" / "jobs" / token
+
+
+def read_status(work: Path, token: str) -> Status | None:
+    """How a job said it ended, or None when it has not said so yet.
+
+    Raises:
+        ValueError: there is a status file, and it is not one, or another job's.
+        OSError: it cannot be read.
+    """
+    try:
+        content = (job_files(work, token) / "status.json").read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        status = Status.model_validate_json(content)
+    except ValidationError as error:
+        raise ValueError(f"its status.json is damaged: {error.errors()[0]['msg']}") from None
+    if status.token != token:
+        raise ValueError(f"its status.json belongs to {status.token}")
+    return status
+
+
+def judge(worker: Worker, context: Context, job: Job, ended: Ended, work: Path, *, limit: int, taken: frozenset[str]) -> Judged:
+    """What a job that is over is worth.
+
+    Args:
+        limit: bytes of its tool log that are committed.
+        taken: paths of earlier attempts' logs: process ids are used again.
+    """
+    output = job_files(work, ended.attempt.token) / "output"
+    files: dict[str, bytes] = {}
+    attempt = ended.attempt
+    if ended.status:
+        status = ended.status
+        times = {"started": status.started, "ended": status.ended}
+        attempt = attempt.model_copy(update={**times, "job_id": status.job_id, "exit_code": status.exit_code, "host": status.host})
+    log = bounded(output, limit)
+    if log is not None:
+        path = _log_path(job, attempt, taken)
+        files[path] = log
+        attempt = attempt.model_copy(update={"log": path})
+    if not ended.status:
+        return _failed(attempt, files, ended.failure or FailureClass.LOST, ended.reason)
+    evidence = worker.evidence(context, job, attempt, work)
+    files |= evidence.files
+    if evidence.result is None or evidence.reasons or attempt.exit_code:
+        guess, sentence = worker.explain(tail(output), attempt.exit_code)
+        return _failed(attempt, files, evidence.failure or guess, "; ".join(evidence.reasons) or sentence)
+    return Judged(attempt.model_copy(update={"phase": Phase.DONE}), files, f"{job.name}: {gist(evidence.result)}")
+
+
+def _log_path(job: Job, attempt: Attempt, taken: frozenset[str]) -> str:
+    name = attempt.job_id or f"attempt{attempt.number}"
+    path = f"{job.folder}/slurm-{name}.out"
+    return path if path not in taken else f"{job.folder}/slurm-{name}.{attempt.number}.out"
+
+
+def _failed(attempt: Attempt, files: Mapping[str, bytes], failure: FailureClass, reason: str) -> Judged:
+    phase = Phase.CANCELLED if failure is FailureClass.CANCELLED else Phase.FAILED
+    failed = attempt.model_copy(update={"phase": phase, "failure": failure, "reason": reason})
+    return Judged(failed, files, f"{attempt.job}: {failure}: {reason}")
+
+
+def gist(result: TrainingResult | CellResult) -> str:
+    """A result in a few words."""
+    if isinstance(result, TrainingResult):
+        return f"{result.steps} steps, final loss {result.final_loss:.4g}, {result.seconds:.0f} s"
+    metrics = ", ".join(_metric(m.name, m.value, m.stderr) for m in result.metrics)
+    return f"{metrics or 'no metrics'}, {len(result.samples)} samples, {result.seconds:.0f} s"
+
+
+def _metric(name: str, value: float, stderr: float | None) -> str:
+    return f"{name} {value:.3g}" + (f" ± {stderr:.2g}" if stderr is not None else "")

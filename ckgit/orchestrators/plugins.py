@@ -1,0 +1,102 @@
+"""Workers and schedulers, found through entry points: those of other packages and our own, alike."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, NamedTuple, cast
+
+from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.design import Stage, Summary
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.worker import Scheduler, Worker
+
+WORKERS, SCHEDULERS = "ckgit.workers", "ckgit.schedulers"
+NO_TOOL = "none"
+_WORKER_PARTS = ("tool", "label", "stage", "reads", "writes", "check", "scaffold", "jobs", "ready", "evidence", "result", "progress", "explain")
+_SCHEDULER_PARTS = ("name", "submit", "poll", "cancel")
+
+
+class Installed(NamedTuple):
+    """A worker and the package that brought it."""
+
+    worker: Worker
+    package: str
+
+
+def installed_workers() -> list[Installed]:
+    """Every worker, ours first, then by label.
+
+    Raises:
+        CkgitError: one of them cannot be loaded; names its package.
+    """
+    found = [Installed(cast("Worker", _load(entry, _WORKER_PARTS)), _package(entry)) for entry in entry_points(group=WORKERS)]
+    return sorted(found, key=lambda installed: (installed.package != "ckgit", installed.worker.stage != Stage.TRAINING, installed.worker.label))
+
+
+def worker_for(summary: Summary, stage: Stage) -> Worker | None:
+    """The worker of the tool that the design names for a stage; None where it names none.
+
+    Raises:
+        CkgitError: it is not installed, or cannot be loaded.
+    """
+    tool = summary.tools.preparation if stage is Stage.TRAINING else summary.tools.evaluation
+    if tool == NO_TOOL:
+        return None
+    # ours are the ones most wanted; another package's broken worker is no matter for experiments that do not use it
+    entries = sorted(entry_points(group=WORKERS), key=lambda entry: (not tool.startswith(entry.name), _package(entry) != "ckgit"))
+    broken: list[CkgitError] = []
+    for entry in entries:
+        try:
+            worker = cast("Worker", _load(entry, _WORKER_PARTS))
+        except CkgitError as error:
+            broken.append(error)
+            continue
+        if (worker.tool, worker.stage) == (tool, stage):
+            return worker
+    if broken:
+        raise broken[0]
+    raise CkgitError(
+        f"no installed worker does {stage} with {tool}",
+        code=Exit.TOOL_MISSING,
+        next="`ckgit worker` lists those that are installed; install the package that brings it, or change the design's tools",
+    )
+
+
+def scheduler_for(cluster: Cluster) -> Scheduler:
+    """The scheduler of a cluster profile.
+
+    Raises:
+        CkgitError: it is not installed, or cannot be loaded.
+    """
+    entries = {entry.name: entry for entry in entry_points(group=SCHEDULERS)}
+    if cluster.scheduler not in entries:
+        raise CkgitError(
+            f"there is no scheduler {cluster.scheduler!r} (installed: {', '.join(sorted(entries))})",
+            code=Exit.TOOL_MISSING,
+            next="name one of these in ckgit.toml, or install the package that brings it",
+        )
+    return cast("Scheduler", _load(entries[cluster.scheduler], _SCHEDULER_PARTS))
+
+
+def _load(entry: EntryPoint, parts: tuple[str, ...]) -> Any:
+    try:
+        loaded = entry.load()
+    except Exception as error:  # whatever foreign code raises, the package is to be named
+        raise _broken(entry, f"{type(error).__name__}: {error}") from error
+    missing = [part for part in parts if not hasattr(loaded, part)]
+    if missing:
+        raise _broken(entry, f"it lacks {', '.join(missing)}")
+    return loaded
+
+
+def _broken(entry: EntryPoint, why: str) -> CkgitError:
+    package = _package(entry)
+    return CkgitError(
+        f"{entry.group} {entry.name!r} of package {package} cannot be loaded: {why}",
+        code=Exit.TOOL_MISSING,
+        next=f"mend or remove it: pip uninstall {package}",
+    )
+
+
+def _package(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else "(unknown)"

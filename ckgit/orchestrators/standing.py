@@ -1,0 +1,137 @@
+"""Where an experiment stands, as its branch tells, and the one way to move it on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from ckgit.experiment.design import State
+from ckgit.experiment.jobs import Ledger
+from ckgit.experiment.lifecycle import Event, check_edge
+from ckgit.experiment.worker import Context
+from ckgit.lab import authority
+from ckgit.lab.commit import preview, record
+from ckgit.lab.context import load_context
+from ckgit.lab.lab import Lab
+from ckgit.lab.snapshot import Snapshot, take_snapshot
+from ckgit.lab.summary_file import SummaryFile
+from ckgit.orchestrators.blocks import status_blocks
+from ckgit.orchestrators.logs import appended
+from ckgit.orchestrators.talk import Talk
+
+
+class Standing(NamedTuple):
+    """An experiment at one commit of its branch."""
+
+    lab: Lab
+    snapshot: Snapshot
+    context: Context
+    ledger: Ledger | None
+
+    @property
+    def name(self) -> str:
+        """Name of the experiment."""
+        return self.snapshot.name
+
+    def path(self, name: str) -> str:
+        """A file of the experiment's folder, as a path of the lab."""
+        return f"{self.context.folder}/{name}"
+
+
+class Step(NamedTuple):
+    """A commit that is to be made: what it records, what it writes, and its text for people."""
+
+    event: Event
+    files: Mapping[str, bytes | None]
+    body: str
+
+
+class Taken(NamedTuple):
+    """A step that was made."""
+
+    event: Event
+    experiment: str
+    commit: str
+    source: State
+    target: State
+    body: str
+
+    @property
+    def headline(self) -> str:
+        """What happened, in one line."""
+        return f"{self.event} {self.experiment}: {self.source} -> {self.target} ({self.commit[:12]})"
+
+
+class Moved(Exception):  # noqa: N818 - no error: the caller looks again
+    """The branch is not where it was."""
+
+
+def stand(lab: Lab, name: str) -> Standing:
+    """Read an experiment's branch.
+
+    Raises:
+        CkgitError: there is no such experiment, its files cannot be read, or what was designed has changed.
+    """
+    snapshot = take_snapshot(lab, name)
+    ledger = snapshot.ledger()
+    return Standing(lab, snapshot, load_context(lab, snapshot, ledger.cluster if ledger else None), ledger)
+
+
+def begin(lab: Lab, name: str) -> Standing:
+    """Read an experiment's branch in order to move it on: first the lab's authority is asked, where it has one.
+
+    Raises:
+        CkgitError: as `stand`; the authority does not answer, or has other commits.
+    """
+    authority.fetch(lab, name)
+    return stand(lab, name)
+
+
+def check_unmoved(standing: Standing) -> None:
+    """Raise `Moved` when the branch is not where it was."""
+    if take_snapshot(standing.lab, standing.name).tip != standing.snapshot.tip:
+        raise Moved
+
+
+def prepare(
+    standing: Standing, event: Event, *, files: Mapping[str, bytes | None], logs: Mapping[str, Sequence[tuple[str, str]]], ledger: Ledger | None, body: str, time: str
+) -> Step:
+    """A step with all its files: the summary with the new state and current tables, the ledger, and the logs' new lines.
+
+    Args:
+        files: what else it writes, by path of the lab.
+        logs: lines of (event, text) by name of the log, e.g. run-experiment.log.
+    """
+    complete = dict(files)
+    for log, lines in logs.items():
+        complete[standing.path(log)] = appended(standing.snapshot.read(standing.path(log)), lines, time=time)
+    if ledger:
+        complete[standing.path("jobs.json")] = ledger.dump()
+    complete[standing.path("experiment_summary.md")] = _summary(standing, check_edge(event, standing.snapshot.state), ledger)
+    return Step(event, complete, body)
+
+
+def _summary(standing: Standing, state: State, ledger: Ledger | None) -> bytes:
+    summary = SummaryFile.parse(standing.snapshot.summary_bytes(), standing.path("experiment_summary.md")).with_state(state)
+    for block, markdown in status_blocks(standing.context, ledger).items():
+        summary = summary.with_block(block, markdown)
+    return summary.dump()
+
+
+def take(standing: Standing, step: Step, talk: Talk) -> Taken:
+    """Commit a step, and say so.
+
+    Raises:
+        CkgitError: BRANCH_MOVED when someone else was first; then nothing was changed.
+    """
+    summary, snapshot = standing.context.summary, standing.snapshot
+    target = check_edge(step.event, snapshot.state)
+    sha = record(standing.lab, name=standing.name, event=step.event, parent=snapshot, files=step.files, design_digest=summary.digest, body=step.body)
+    taken = Taken(step.event, standing.name, sha, snapshot.state, target, step.body)
+    talk.say(taken.headline)
+    return taken
+
+
+def show(standing: Standing, step: Step) -> str:
+    """What `take` would commit: the message and the paths."""
+    return preview(standing.name, step.event, standing.snapshot, step.files, standing.context.summary.digest, step.body)

@@ -1,0 +1,100 @@
+"""why: one sentence for every job that failed or waits, and what its log says last."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ckgit.experiment.errors import CkgitError
+from ckgit.experiment.jobs import Attempt, Job, Phase
+from ckgit.experiment.worker import Seen, Sighting
+from ckgit.orchestrators.attempts import latest_attempts
+from ckgit.orchestrators.collect import job_files, read_status
+from ckgit.orchestrators.logs import last_lines, readable, tail
+from ckgit.orchestrators.plugins import scheduler_for
+from ckgit.orchestrators.run import STAGES, stagework
+from ckgit.orchestrators.standing import Standing
+from ckgit.orchestrators.worktree import find_work_tree
+
+LINES = 8
+
+
+class Reason(NamedTuple):
+    """What is to be said of a job."""
+
+    job: str
+    attempt: int  # 0 where it was never submitted
+    phase: str  # of the ledger; or waiting
+    failure: str | None
+    sentence: str
+    log: str | None  # where the lines stand: a path of the branch, or an absolute path of the work tree
+    lines: Sequence[str]
+
+
+def why(standing: Standing) -> list[Reason]:
+    """Every job that failed, was cancelled, is open, or waits to be submitted; in the order of the jobs."""
+    attempts = latest_attempts(standing.ledger)
+    state = standing.snapshot.state
+    jobs = stagework(standing).jobs if state in STAGES else []
+    closed = [a for a in attempts.values() if a.phase in (Phase.FAILED, Phase.CANCELLED)]
+    open_ones = [a for a in attempts.values() if a.phase is Phase.SUBMITTED]
+    waiting = [_unsubmitted(standing, job) for job in jobs if job.name not in attempts]
+    return [*(_ended(standing, attempt) for attempt in closed), *_live(standing, open_ones), *waiting]
+
+
+def _ended(standing: Standing, attempt: Attempt) -> Reason:
+    content = standing.snapshot.read(attempt.log) if attempt.log else None
+    if content is not None:
+        log, text = attempt.log, readable(content[-65_536:])
+    else:
+        log, text = _work_tree_log(standing, attempt)
+    return _reason(attempt, attempt.reason or "no reason was recorded", log, text)
+
+
+def _live(standing: Standing, attempts: Sequence[Attempt]) -> list[Reason]:
+    if not attempts or not standing.ledger:
+        return []
+    cluster = standing.context.cluster
+    try:
+        work = find_work_tree(standing.ledger)
+    except CkgitError as error:
+        return [_reason(attempt, f"nothing can be said: {error.what}", None, "") for attempt in attempts]
+    sightings = scheduler_for(cluster).poll(cluster, work, [attempt.token for attempt in attempts])
+    return [_reason(attempt, _sentence(standing, attempt, sightings[attempt.token], work), *_work_tree_log(standing, attempt)) for attempt in attempts]
+
+
+def _sentence(standing: Standing, attempt: Attempt, sighting: Sighting, work: Path) -> str:
+    detail = f": {sighting.detail}" if sighting.detail else ""
+    sentences = {
+        Seen.UNSEEN: f"it is recorded and not handed over yet; ckgit advance {standing.name} does that",
+        Seen.QUEUED: f"it waits{detail}",
+        Seen.RUNNING: f"it runs{detail}",
+        Seen.UNKNOWN: f"nothing can be said now{detail}",
+        Seen.GONE: f"it is gone and left no status; ckgit advance {standing.name} judges it",
+    }
+    try:
+        status = read_status(work, attempt.token)
+    except ValueError as error:
+        return str(error)
+    if status:
+        return f"it ended with exit code {status.exit_code}; ckgit advance {standing.name} collects it"
+    return sentences[sighting.seen]
+
+
+def _unsubmitted(standing: Standing, job: Job) -> Reason:
+    sentence = f"it was not submitted yet; ckgit advance {standing.name} does that"
+    return Reason(job.name, 0, "waiting", None, sentence, None, [])
+
+
+def _work_tree_log(standing: Standing, attempt: Attempt) -> tuple[str | None, str]:
+    """Path and end of what a job printed, where its work tree is on this machine."""
+    if not standing.ledger or not standing.ledger.work_tree:
+        return None, ""
+    path = job_files(Path(standing.ledger.work_tree), attempt.token) / "output"
+    return (os.fspath(path), tail(path)) if path.exists() else (None, "")
+
+
+def _reason(attempt: Attempt, sentence: str, log: str | None, text: str) -> Reason:
+    return Reason(attempt.job, attempt.number, str(attempt.phase), attempt.failure, sentence, log, last_lines(text, LINES))

@@ -1,0 +1,73 @@
+"""The work tree of an experiment: made at its first submission, found again by every later command."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.jobs import Ledger
+from ckgit.lab.export import export_work_tree, find_model
+from ckgit.orchestrators.standing import Standing
+
+
+def make_work_tree(standing: Standing) -> Ledger:
+    """Export the branch's tip, and the ledger that names it; the ledger's own work tree where there is one.
+
+    Raises:
+        CkgitError: a model folder is missing, the export failed, or the work tree of earlier jobs has vanished.
+    """
+    if standing.ledger and standing.ledger.work_tree:
+        find_work_tree(standing.ledger)
+        return standing.ledger
+    lab, context, snapshot = standing.lab, standing.context, standing.snapshot
+    folders = {}
+    for name, card in context.cards.items():
+        content = snapshot.read(f"models/{name}.yaml")
+        folders[name] = find_model(lab, context.cluster, card, content or b"")
+    work = export_work_tree(lab, snapshot, context, context.cluster_name, folders)
+    return _ledger(standing, work)
+
+
+def planned_ledger(standing: Standing) -> Ledger:
+    """The ledger as `make_work_tree` would give it; nothing is written."""
+    if standing.ledger and standing.ledger.work_tree:
+        return standing.ledger
+    lab = standing.lab
+    return _ledger(standing, lab.work_root(standing.context.cluster_name) / lab.config.name / standing.name / standing.snapshot.tip[:12])
+
+
+def _ledger(standing: Standing, work: Path) -> Ledger:
+    return Ledger(
+        cluster=standing.context.cluster_name,
+        scheduler=standing.context.cluster.scheduler,
+        commit=standing.snapshot.tip,
+        work_tree=str(work),
+        host=os.uname().nodename,
+        attempts=standing.ledger.attempts if standing.ledger else (),
+    )
+
+
+def find_work_tree(ledger: Ledger) -> Path:
+    """Where the jobs of a ledger run.
+
+    Raises:
+        CkgitError: it is not on this machine, or not there any more.
+    """
+    work, here = Path(ledger.work_tree), os.uname().nodename
+    if work.is_dir():
+        return work
+    if ledger.host != here:
+        raise CkgitError(
+            f"its jobs run on {ledger.host}, in {work}, which {here} does not see",
+            code=Exit.UNKNOWN,
+            state="nothing was changed",
+            next=f"run the same command on {ledger.host}",
+        )
+    raise CkgitError(
+        "the work tree with the jobs' files and checkpoints is gone",
+        code=Exit.EVIDENCE_MISSING,
+        where=str(work),
+        state="what was committed stands; checkpoints that were only there are lost",
+        next="bring the folder back, or start anew: ckgit revise",
+    )

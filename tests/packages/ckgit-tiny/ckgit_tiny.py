@@ -1,0 +1,189 @@
+"""A trainer and an evaluator that need bash alone, as a package of their own would bring them.
+
+Where the environment names a folder TINY, tests steer jobs by files in it: `hold` makes them wait, `fail-JOB` makes one fail;
+each execution adds its token to `executions`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from ckgit.experiment.design import Stage
+from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
+from ckgit.experiment.plan import Cell, Run, resources
+from ckgit.experiment.results import CellResult, Checkpoint, LossPoint, Metric, Sample, TrainingResult
+from ckgit.experiment.worker import Context, Evidence
+from ckgit.workers.script import job_script
+
+_STEER = """\
+echo "$CKGIT_TOKEN" >>"${TINY:-.}/executions"
+while test -e "${TINY:-.}/hold"; do sleep 0.02; done
+if test -e "${TINY:-.}/fail-$1"; then echo "the tool says no"; exit 1; fi
+"""
+_TRAIN = f"""{_STEER}
+rm -rf "$2/artifacts"
+mkdir -p "$2/artifacts"
+for step in 1 2 3; do echo "Step $step | loss:0.$((5 - step))" >>"$2/artifacts/training.log"; done
+for epoch in $(seq 0 "$3"); do mkdir "$2/artifacts/epoch_$epoch"; echo "weights of $1" >"$2/artifacts/epoch_$epoch/weights"; done
+"""
+_EVALUATE = f"""{_STEER}
+mkdir -p "$2/eval/logs"
+printf '{{"accuracy": %s}}\\n' "$4" >"$2/eval/logs/$3.json"
+"""
+
+
+def _script(context: Context, job: Job, program: str, *words: str) -> bytes:
+    source = f"{context.folder}/{job.run}/setup.txt"
+    return job_script(
+        title=f"{job.name} of {context.summary.experiment.name}",
+        script=job.script,
+        resources=job.resources,
+        cluster=context.cluster,
+        inputs={source: hashlib.sha256(_setup(context, job.run)).hexdigest()},
+        programs=["bash"],
+        commands=[["bash", "-euc", program, "tiny", job.name.replace("/", "-"), context.run_folder(job.run), *words]],
+    )
+
+
+def _setup(context: Context, run: str) -> bytes:
+    return f"lr {context.plan.run(run)['lr']}\n".encode()
+
+
+def _explain(log_tail: str, exit_code: int | None) -> tuple[FailureClass, str]:
+    kind = FailureClass.INPUT_CHANGED if exit_code == 65 else FailureClass.ERROR
+    return kind, f"the tool ended with exit code {exit_code}: {(log_tail.splitlines() or ['no output'])[-1]}"
+
+
+class Trainer:
+    """Three steps, and a file that stands for weights."""
+
+    tool, label, stage = "tiny-trainer", "tiny-trainer", Stage.TRAINING
+    reads, writes = "the design", "setup.txt and finetune.slurm for each run"
+
+    def check(self, context: Context) -> Sequence[str]:
+        return [f"run {run.name}: {run['epochs']} epochs are too many" for run in context.plan.training if run["epochs"] > 9]
+
+    def scaffold(self, context: Context, run: str | None = None) -> Mapping[str, bytes]:
+        files = {f"{context.run_folder(r.name)}/setup.txt": _setup(context, r.name) for r in context.plan.runs if run in (None, r.name)}
+        for job in self.jobs(context):
+            if run in (None, job.run):
+                files[job.script] = _script(context, job, _TRAIN, str(context.plan.run(job.run)["epochs"] - 1))
+        return files
+
+    def jobs(self, context: Context) -> Sequence[Job]:
+        return [self._job(context, run) for run in context.plan.training]
+
+    def _job(self, context: Context, run: Run) -> Job:
+        folder = context.run_folder(run.name)
+        asked = resources(context.summary, run, Stage.TRAINING, context.cluster.training)
+        return Job(name=f"{run.name}/finetune", stage=Stage.TRAINING, run=run.name, script=f"{folder}/finetune.slurm", folder=folder, resources=asked)
+
+    def ready(self, context: Context, job: Job, work: Path) -> Sequence[str]:
+        return [] if (work / job.script).is_file() else ["its script is missing"]
+
+    def evidence(self, context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:
+        log = work / context.run_folder(job.run) / "artifacts" / "training.log"
+        if attempt.exit_code:
+            return Evidence(None, [], None, {})
+        if not log.exists():
+            return Evidence(None, ["it ended well and left no training log"], FailureClass.OUTPUT_MISSING, {})
+        files = {f"{context.run_folder(job.run)}/training.log": log.read_bytes()}
+        return Evidence(self.result(context, job, attempt, files), [], None, files)
+
+    def result(self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> TrainingResult | None:
+        content = files.get(f"{context.run_folder(job.run)}/training.log")
+        if content is None:
+            return None
+        losses = tuple(LossPoint(step=n, loss=float(line.split("loss:")[1])) for n, line in enumerate(content.decode().splitlines(), start=1))
+        saved = tuple(self._checkpoint(context, job, epoch) for epoch in range(context.plan.run(job.run)["epochs"]))
+        return TrainingResult(run=job.run, steps=len(losses), final_loss=losses[-1].loss, seconds=1.0, losses=losses, checkpoints=saved)
+
+    def _checkpoint(self, context: Context, job: Job, epoch: int) -> Checkpoint:
+        content = f"weights of {job.run}-finetune\n".encode()
+        path = f"{context.run_folder(job.run)}/artifacts/epoch_{epoch}/weights"
+        return Checkpoint(epoch=epoch, path=path, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+    def progress(self, context: Context, job: Job, work: Path, log_tail: str) -> Progress | None:
+        return Progress(1, 3, 0.4)
+
+    def explain(self, log_tail: str, exit_code: int | None) -> tuple[FailureClass, str]:
+        return _explain(log_tail, exit_code)
+
+
+class Evaluator:
+    """One number for a cell: 0.9 for a trained run, 0.5 for others."""
+
+    tool, label, stage = "tiny-evaluator", "tiny-evaluator", Stage.EVALUATION
+    reads, writes = "the design and setup.txt", "eval/TASK_epochN.slurm for each cell"
+
+    def check(self, context: Context) -> Sequence[str]:
+        return []
+
+    def scaffold(self, context: Context, run: str | None = None) -> Mapping[str, bytes]:
+        cells = zip(self.jobs(context), context.plan.cells, strict=True)
+        return {job.script: _script(context, job, _EVALUATE, cell.name, self._score(cell)) for job, cell in cells if run in (None, job.run)}
+
+    def _score(self, cell: Cell) -> str:
+        return "0.5" if cell.epoch is None else "0.9"
+
+    def jobs(self, context: Context) -> Sequence[Job]:
+        return [self._job(context, cell) for cell in context.plan.cells]
+
+    def _job(self, context: Context, cell: Cell) -> Job:
+        folder = f"{context.run_folder(cell.run)}/eval"
+        asked = resources(context.summary, context.plan.run(cell.run), Stage.EVALUATION, context.cluster.evaluation)
+        name, script = f"{cell.run}/eval/{cell.name}", f"{folder}/{cell.name}.slurm"
+        return Job(
+            name=name, stage=Stage.EVALUATION, run=cell.run, task=cell.task.name, epoch=cell.epoch, script=script, folder=folder, resources=asked
+        )
+
+    def ready(self, context: Context, job: Job, work: Path) -> Sequence[str]:
+        weights = work / context.run_folder(job.run) / "artifacts" / f"epoch_{job.epoch}" / "weights"
+        return [f"epoch {job.epoch} has no weights"] if job.epoch is not None and not weights.exists() else []
+
+    def evidence(self, context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:
+        path = self._log(context, job)
+        if attempt.exit_code:
+            return Evidence(None, [], None, {})
+        try:
+            files = {path: (work / path).read_bytes()}
+            return Evidence(self.result(context, job, attempt, files), [], None, files)
+        except (OSError, ValueError) as error:
+            return Evidence(None, [f"its log cannot be read: {error}"], FailureClass.OUTPUT_MISSING, {})
+
+    def _log(self, context: Context, job: Job) -> str:
+        return f"{job.folder}/logs/{Path(job.script).stem}.json"
+
+    def result(self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> CellResult | None:
+        path = self._log(context, job)
+        content = files.get(path)
+        if content is None:
+            return None
+        value = float(json.loads(content)["accuracy"])
+        return CellResult(
+            run=job.run,
+            task=job.task or "",
+            epoch=job.epoch,
+            log=path,
+            log_sha256=hashlib.sha256(content).hexdigest(),
+            seconds=1.0,
+            metrics=(Metric(scorer="match", name="accuracy", value=value, stderr=0.1, samples=2),),
+            samples=tuple(Sample(id=number, scores={"match": score}) for number, score in enumerate(_answers(value))),
+        )
+
+    def progress(self, context: Context, job: Job, work: Path, log_tail: str) -> Progress | None:
+        return None
+
+    def explain(self, log_tail: str, exit_code: int | None) -> tuple[FailureClass, str]:
+        return _explain(log_tail, exit_code)
+
+
+def _answers(value: float) -> Iterable[str]:
+    return ("C", "C") if value > 0.8 else ("C", "I")
+
+
+trainer = Trainer()
+evaluator = Evaluator()
