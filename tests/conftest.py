@@ -155,3 +155,37 @@ def lab(lab_folder: Path):
     from ckgit.lab.lab import open_lab
 
     return open_lab(lab_folder)
+
+
+DESIGN = """\
+schema_version: 1
+experiment:
+  name: cap
+  question: Does rank matter?
+  date: 2026-11-23
+models: [tiny]
+data:
+  words: {path: data/words.json}
+controls: {device: cpu, dtype: fp32}
+variables:
+  lora_rank: [4, 8]
+runs:
+  - {name: base, type: control}
+evaluation:
+  tasks:
+    - {name: capitalization}
+"""
+
+
+@pytest.fixture
+def designed(lab):
+    """A snapshot of experiment `cap` of the lab, just designed: two ranks and the base model, one task, nothing recorded of its inputs."""
+    from ckgit.experiment.lifecycle import Event
+    from ckgit.lab.commit import record
+    from ckgit.lab.snapshot import take_snapshot
+    from ckgit.lab.summary_file import SummaryFile
+
+    path = "experiments/cap/experiment_summary.md"
+    summary = SummaryFile.from_design(DESIGN.encode(), path)
+    record(lab, name="cap", event=Event.DESIGN, parent=None, files={path: summary.dump()}, design_digest=summary.summary.digest, body="")
+    return take_snapshot(lab, "cap")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -110,9 +111,8 @@ def _command_of(args: Sequence[str]) -> str:
 
 
 def _advice(stderr: str) -> str:
-    if ".lock': File exists" in stderr:
-        lock = stderr.split("'")[1]
-        return f"another git process is at work; if there is none, it was killed and left {lock}: delete that file, then try again"
+    if lock := re.search(r"'([^']+\.lock)': File exists", stderr):
+        return f"another git process is at work; if there is none, it was killed and left {lock[1]}: delete that file, then try again"
     if "detected dubious ownership" in stderr:
         return "the repository belongs to another user; git's message says how to trust it"
     return ""

@@ -1,0 +1,59 @@
+"""Moving small experiments through their states, and looking at a repository from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.state import State
+from ckgit.lab.commit import record
+from ckgit.lab.lab import Lab
+from ckgit.lab.snapshot import Snapshot, take_snapshot
+from tests.conftest import run_git
+
+DIGEST = "0" * 64
+
+
+def summary(name: str, state: State | str, note: str = "") -> bytes:
+    """As much of a summary as the state needs."""
+    return f"---\nschema_version: 1\nstate: {state}\nexperiment:\n  name: {name}\n---\n\n{note}\n".encode()
+
+
+def design(lab: Lab, name: str = "cap") -> Snapshot:
+    """A new experiment."""
+    files = {f"experiments/{name}/experiment_summary.md": summary(name, State.DESIGNED)}
+    record(lab, name=name, event=Event.DESIGN, parent=None, files=files, design_digest=DIGEST, body="A question.")
+    return take_snapshot(lab, name)
+
+
+def scaffold(lab: Lab, parent: Snapshot, files: Mapping[str, bytes | None] | None = None) -> str:
+    """The step to scaffolded, with two files more unless others are given; the new commit."""
+    folder = f"experiments/{parent.name}"
+    new: dict[str, bytes | None] = {f"{folder}/experiment_summary.md": summary(parent.name, State.SCAFFOLDED)}
+    new |= {f"{folder}/run1/finetune.yaml": b"lr: 1\n", f"{folder}/scaffold.log": b"done\n"} if files is None else dict(files)
+    return record(lab, name=parent.name, event=Event.SCAFFOLD, parent=parent, files=new, design_digest=DIGEST, body="")
+
+
+def user_state(root: Path) -> dict[str, str]:
+    """Everything of a checkout that belongs to its user: HEAD, index, files, stash, configuration, branches other than experiments'."""
+    refs = run_git(root, "for-each-ref", "--format=%(refname) %(objectname)")
+    files = {str(file.relative_to(root)): file.read_bytes() for file in sorted(root.rglob("*")) if file.is_file() and ".git" not in file.parts}
+    return {
+        "HEAD": (root / ".git/HEAD").read_text() if (root / ".git").is_dir() else run_git(root, "rev-parse", "HEAD"),
+        "index": run_git(root, "ls-files", "--stage", "-v"),
+        "status": run_git(root, "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--ignored"),
+        "config": run_git(root, "config", "--list", "--local"),
+        "refs": "\n".join(line for line in refs.splitlines() if not line.startswith("refs/heads/exp/")),
+        "files": repr(files),
+    }
+
+
+def assert_sound(root: Path) -> None:
+    """Nothing is broken, and nothing temporary is left."""
+    problems = run_git(root, "fsck", "--strict", "--full", "--no-dangling")
+    assert problems == ""
+    git_dir = Path(run_git(root, "rev-parse", "--path-format=absolute", "--git-common-dir"))
+    left = [str(file) for file in git_dir.rglob("*") if file.name.endswith(".lock") or file.name.startswith(("tmp_", "index.")) or "crash" in file.name]
+    assert left == []
+    assert list(git_dir.glob("ckgit/*")) == []
