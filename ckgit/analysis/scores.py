@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from ckgit.analysis import statistics
-from ckgit.experiment.results import CellResult, Metric, Score
+from ckgit.experiment.results import CellResult, Metric, Sample, Score
 
 # inspect-ai's own value_to_float: correct, partially correct, incorrect, no answer.
 _LETTERS = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
@@ -38,11 +38,19 @@ def by_id(cell: CellResult, scorer: str) -> Mapping[object, float] | None:
     """Score by sample id, the mean where an id was answered several times; None when a sample has no number."""
     collected: dict[object, list[float]] = {}
     for sample in cell.samples:
-        number = as_number(sample.scores.get(scorer))
+        number = as_number(_score(sample, scorer))
         if number is None:
             return None
         collected.setdefault(sample.id, []).append(number)
     return {key: statistics.mean(values).value for key, values in collected.items()} or None
+
+
+def _score(sample: Sample, scorer: str) -> Score:
+    """A scorer that gives several values has them as SCORER.KEY, where its metrics are listed under KEY."""
+    if scorer in sample.scores:
+        return sample.scores[scorer]
+    parts = [score for name, score in sample.scores.items() if name.endswith(f".{scorer}")]
+    return parts[0] if len(parts) == 1 else None
 
 
 def mean_scores(cell: CellResult, metric: Metric) -> Mapping[object, float] | None:

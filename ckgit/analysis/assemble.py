@@ -1,0 +1,82 @@
+"""From what the jobs left to the experiment's results. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from ckgit.analysis.claims import judge
+from ckgit.analysis.scores import with_stderr
+from ckgit.experiment.jobs import Job
+from ckgit.experiment.plan import Run
+from ckgit.experiment.results import CellResult, Results, RunRow, TrainingResult
+from ckgit.experiment.worker import Context
+
+Left = Mapping[str, TrainingResult | CellResult]  # by name of the job
+
+
+def assemble(context: Context, jobs: Sequence[Job], left: Left, missing: Mapping[str, str]) -> Results:
+    """The results of an experiment.
+
+    Args:
+        jobs: all that the workers name, in the order in which the report lists them.
+        left: what each finished job left.
+        missing: why a job that was accepted as missing left nothing, by its name.
+
+    Raises:
+        ValueError: two jobs of a run contradict each other.
+    """
+    about = context.summary.experiment
+    by_run: dict[str, list[Job]] = {}
+    for job in jobs:
+        by_run.setdefault(job.run, []).append(job)
+    runs = tuple(_row(run, by_run.get(run.name, []), left, missing) for run in context.plan.runs)
+    return Results(
+        experiment=about.name,
+        question=about.question,
+        design=context.summary.digest,
+        hypothesis=about.hypothesis,
+        runs=runs,
+        claims=tuple(judge(claim, runs) for claim in about.claims),
+    )
+
+
+def _row(run: Run, jobs: Sequence[Job], left: Left, missing: Mapping[str, str]) -> RunRow:
+    results = [left[job.name] for job in jobs if job.name in left]
+    trained = next((result for result in results if isinstance(result, TrainingResult)), None)
+    found = [result for result in results if isinstance(result, CellResult)]
+    for cell in found:
+        _refuse_other_tokens(trained, cell)
+    return RunRow(
+        name=run.name,
+        type=run.type,
+        varied=run.varied,
+        training=trained,
+        cells=tuple(_cell(cell) for cell in found),
+        missing=tuple(f"{job}: {missing[job]}" for job in (each.name for each in jobs) if job in missing),
+        remarks=tuple(_remarks(found)),
+    )
+
+
+def _cell(cell: CellResult) -> CellResult:
+    """The cell with every standard error that can be known, without metrics that are no numbers."""
+    metrics = tuple(with_stderr(cell, metric) for metric in cell.metrics if math.isfinite(metric.value))
+    return cell.model_copy(update={"metrics": metrics})
+
+
+def _remarks(cells: Sequence[CellResult]) -> list[str]:
+    return [
+        f"{cell.log}: {metric.name} of {metric.scorer} is {metric.value}, which is no number"
+        for cell in cells
+        for metric in cell.metrics
+        if not math.isfinite(metric.value)
+    ]
+
+
+def _refuse_other_tokens(training: TrainingResult | None, cell: CellResult) -> None:
+    """Training looked at the first rows of a long split only; over the same rows, the digests must be equal."""
+    seen = training.tokens.get(cell.task) if training else None
+    if seen and cell.tokens and seen.rows == cell.tokens.rows and seen.sha256 != cell.tokens.sha256:
+        raise ValueError(
+            f"{cell.log}: evaluation saw other tokens than training (prefixes {cell.tokens.sha256[:12]}, training {seen.sha256[:12]})"
+        )

@@ -1,0 +1,116 @@
+"""The report's sections that say what the numbers come from: tools, models, data, tokens, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ckgit.analysis.markdown import NOTHING, table
+from ckgit.experiment.jobs import Attempt, Ledger, Phase
+from ckgit.experiment.results import CellResult, Results, RunRow, TokenCheck
+from ckgit.experiment.worker import Context
+
+_SHORT = 12  # digits of a digest
+
+
+def failures_section(results: Results, ledger: Ledger | None) -> str:
+    """Jobs that were accepted as missing, and attempts that failed before one succeeded."""
+    missing = [f"- {text}" for run in results.runs for text in run.missing]
+    failed = [attempt for attempt in (ledger.attempts if ledger else ()) if attempt.phase in (Phase.FAILED, Phase.CANCELLED)]
+    parts = []
+    if missing:
+        parts.append("Accepted as missing; no number below or above is from these:\n\n" + "\n".join(missing))
+    if failed:
+        parts.append("Attempts that failed:\n\n" + table(["job", "attempt", "kind", "reason"], map(_attempt_row, failed)))
+    return "\n\n".join(["## What failed", *parts]) if parts else ""
+
+
+def _attempt_row(attempt: Attempt) -> list[str]:
+    return [attempt.job, str(attempt.number), attempt.failure or attempt.phase, attempt.reason or NOTHING]
+
+
+def tokens_section(results: Results) -> str:
+    """Whether evaluation sent what training saw."""
+    rows = [_token_row(run, cell) for run in results.runs for cell in run.cells]
+    if not rows:
+        return ""
+    header = ["run", "evaluation", "rows", "prefixes", "template", "end of turn", "training"]
+    text = "Prefixes is the digest of the token prefixes that the model was sent, row by row; training's are those of the same rows."
+    return f"## Same tokens\n\n{table(header, rows)}\n\n{text}"
+
+
+def _token_row(run: RunRow, cell: CellResult) -> list[str]:
+    place = [cell.run, cell.task + (f" epoch {cell.epoch}" if cell.epoch is not None else "")]
+    check = cell.tokens
+    if not check:
+        return [*place, *[NOTHING] * 4, "not checked"]
+    template = check.template_sha256[:_SHORT] if check.template_sha256 else "none"
+    end = NOTHING if check.end_of_turn is None else str(check.end_of_turn)
+    dated = f"{template} on {check.template_date}" if check.template_date else template
+    return [*place, f"{check.rows:,}", check.sha256[:_SHORT], dated, end, _compared(run, cell.task, check)]
+
+
+def _compared(run: RunRow, task: str, check: TokenCheck) -> str:
+    if not run.training:
+        return "not trained here"
+    seen = run.training.tokens.get(task)
+    if not seen:
+        return "recorded nothing for this task"
+    return "the same" if seen.rows == check.rows else f"the same for the first {seen.rows:,} rows"
+
+
+def provenance_section(context: Context, ledger: Ledger | None, results: Results) -> str:
+    """Tools, models and data, each with its version or digest."""
+    parts = ["## What ran", _jobs_line(ledger), _tools_table(context, results.runs), _models_table(context), _data_table(context)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _jobs_line(ledger: Ledger | None) -> str:
+    if not ledger or not ledger.attempts:
+        return "No job ran."
+    hosts = sorted({attempt.host for attempt in ledger.attempts if attempt.host})
+    where = f" on {', '.join(hosts)}" if hosts else ""
+    commit = f", from the files of commit `{ledger.commit[:_SHORT]}`" if ledger.commit else ""
+    done = sum(attempt.phase is Phase.DONE for attempt in ledger.attempts)
+    return f"{done} jobs of {len(ledger.attempts)} attempts, by scheduler {ledger.scheduler} of cluster {ledger.cluster}{where}{commit}."
+
+
+def _tools_table(context: Context, runs: Sequence[RunRow]) -> str:
+    tools = context.summary.tools
+    found = _versions(runs)
+    rows = [
+        [name, *(", ".join(by_stage.get(stage, [])) for stage in ("training", "evaluation"))] for name, by_stage in sorted(found.items())
+    ]
+    text = f"Training: {tools.preparation}. Evaluation: {tools.evaluation}."
+    return f"{text}\n\n" + table(["package", "training", "evaluation"], rows) if rows else text
+
+
+def _versions(runs: Sequence[RunRow]) -> dict[str, dict[str, list[str]]]:
+    """Version, or versions, of each package in each stage."""
+    seen = [("training", run.training.versions) for run in runs if run.training]
+    seen += [("evaluation", cell.versions) for run in runs for cell in run.cells]
+    found: dict[str, dict[str, list[str]]] = {}
+    for stage, versions in seen:
+        for name, version in versions.items():
+            listed = found.setdefault(name, {}).setdefault(stage, [])
+            if version not in listed:
+                listed.append(version)
+    return found
+
+
+def _models_table(context: Context) -> str:
+    recorded = context.summary.recorded.models
+    rows = [
+        [name, card.family, f"{card.parameters:,}", card.dtype, f"`{recorded[name]}`" if name in recorded else NOTHING]
+        for name, card in context.cards.items()
+    ]
+    return table(["model", "family", "weights", "stored as", "SHA-256 of its card"], rows)
+
+
+def _data_table(context: Context) -> str:
+    data = context.summary.data
+    rows = [
+        [name, data[name].path, ", ".join(f"{split} {rows:,}" for split, rows in one.splits.items()), f"{one.bytes:,}", f"`{one.sha256}`"]
+        for name, one in context.summary.recorded.data.items()
+        if name in data
+    ]
+    return table(["data", "file", "rows", "bytes", "SHA-256"], rows) if rows else ""

@@ -1,0 +1,88 @@
+"""The summary's blocks that say where the jobs stand. Pure functions of the design and the ledger."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from ckgit.analysis.markdown import NOTHING, cell, table
+from ckgit.experiment.design import Stage
+from ckgit.experiment.jobs import Attempt, Ledger, Phase
+from ckgit.experiment.worker import Context
+
+MOST_ROWS = 200  # a longer table lists only what is not done
+
+
+class JobRow(NamedTuple):
+    """One job of the design and where its latest attempt stands."""
+
+    job: str
+    stage: Stage
+    run: str
+    cell: str | None
+    attempt: Attempt | None
+    accepted_missing: bool
+
+    @property
+    def state(self) -> str:
+        """In a few words."""
+        if self.attempt and self.attempt.phase is Phase.DONE:
+            return "done"
+        if self.accepted_missing:
+            return "accepted as missing"
+        return self.attempt.phase.value if self.attempt else "not submitted"
+
+
+def job_rows(context: Context, ledger: Ledger | None) -> list[JobRow]:
+    """Every job that the design makes, in its order."""
+    latest = {attempt.job: attempt for attempt in (ledger.attempts if ledger else ())}
+    accepted = frozenset(ledger.accepted_missing if ledger else ())
+    return [
+        JobRow(job, stage, run, part, latest.get(job), job in accepted)
+        for job, stage, run, part in (*_training(context), *_evaluation(context))
+    ]
+
+
+def _training(context: Context) -> Iterator[tuple[str, Stage, str, str | None]]:
+    for run in context.plan.training:
+        yield f"{run.name}/finetune", Stage.TRAINING, run.name, None
+
+
+def _evaluation(context: Context) -> Iterator[tuple[str, Stage, str, str | None]]:
+    for each in context.plan.cells:
+        yield f"{each.run}/eval/{each.name}", Stage.EVALUATION, each.run, each.name
+
+
+def status_blocks(context: Context, ledger: Ledger | None) -> dict[str, str]:
+    """Markdown by name of the block: `fine-tuning` and `evaluation`, each where the design has such jobs."""
+    rows = job_rows(context, ledger)
+    parts = (("fine-tuning", "Fine-tuning", Stage.TRAINING), ("evaluation", "Evaluations", Stage.EVALUATION))
+    chosen = {block: (heading, [row for row in rows if row.stage is stage]) for block, heading, stage in parts}
+    return {block: _block(heading, listed) for block, (heading, listed) in chosen.items() if listed}
+
+
+def _block(heading: str, rows: Sequence[JobRow]) -> str:
+    shown = rows if len(rows) <= MOST_ROWS else [row for row in rows if row.state != "done"][:MOST_ROWS]
+    cells = any(row.cell for row in rows)
+    header = ["run", *(["evaluation"] if cells else []), "status", "attempt", "job", "ended", "log or reason"]
+    lines = [f"## {heading}", counts(rows)]
+    lines += [table(header, (_row(row, cells=cells) for row in shown))] if shown else []
+    lines += [f"{len(rows) - len(shown)} further jobs are in jobs.json."] if len(shown) < len(rows) else []
+    return "\n\n".join(lines)
+
+
+def _row(row: JobRow, *, cells: bool) -> list[str]:
+    tried = row.attempt
+    place = [row.run, *([row.cell or NOTHING] if cells else [])]
+    if not tried:
+        return [*place, row.state, NOTHING, NOTHING, NOTHING, NOTHING]
+    state = f"{row.state} ({tried.failure})" if tried.failure else row.state
+    return [*place, state, str(tried.number), tried.job_id or NOTHING, tried.ended or NOTHING, tried.reason or tried.log or NOTHING]
+
+
+def counts(rows: Sequence[JobRow]) -> str:
+    """How many jobs are in which state: `3 of 4 done, 1 failed.`."""
+    tally: Mapping[str, int] = Counter(row.state for row in rows)
+    others = [f"{count} {cell(state)}" for state, count in tally.items() if state != "done"]
+    return ", ".join([f"{tally.get('done', 0)} of {len(rows)} done", *others]) + "."
