@@ -64,7 +64,8 @@ def report(outcome: Outcome, *, as_json: bool) -> int:
     elif outcome.code is Exit.DONE:
         emit(None, as_json=False, text="\n".join([outcome.message, *([f"next: {outcome.next}"] if outcome.next else [])]))
     else:
-        note(f"ckgit: {CkgitError(outcome.message, code=outcome.code, where=outcome.experiment, state=f'it is {outcome.state}', next=outcome.next)}")
+        ended = CkgitError(outcome.message, code=outcome.code, where=outcome.experiment, state=f"it is {outcome.state}", next=outcome.next)
+        note(f"ckgit: {ended}")
     return int(outcome.code)
 
 

@@ -15,7 +15,9 @@ from ckgit.orchestrators.standing import stand
 
 @click.command("advance")
 @name_argument
-@click.option("--to", type=click.Choice([str(state) for state in State]), help="Go on until this state; it is no error to be there already.")
+@click.option(
+    "--to", type=click.Choice([str(state) for state in State]), help="Go on until this state; it is no error to be there already."
+)
 @no_wait_option
 @click.option("--accept-missing", is_flag=True, help="Pass a stage with failed jobs; the commit and every report after it name them.")
 @dry_run_option

@@ -33,4 +33,6 @@ def command(ctx: click.Context, *, name: str | None, run: str | None, job: str |
         standing = stand(lab, experiment)
         planned = plan_retry(standing, selection)
         return show_preview(preview_step(standing, planned.step, planned.jobs), as_json=as_json)
-    return report(outcome_of(lab, experiment, retry(begin(lab, experiment), selection, Wish(wait=not no_wait), Terminal())), as_json=as_json)
+    return report(
+        outcome_of(lab, experiment, retry(begin(lab, experiment), selection, Wish(wait=not no_wait), Terminal())), as_json=as_json
+    )

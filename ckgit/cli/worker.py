@@ -53,10 +53,17 @@ def _scaffold(lab: Lab, experiment: str, worker: str, run: str | None, *, dry_ru
     standing = stand(lab, experiment)
     files = alone.render(standing, worker, run)
     if not files:
-        raise CkgitError(f"{worker} has nothing to write for {run or experiment}", code=Exit.ILLEGAL_TRANSITION, next=f"ckgit show {experiment}")
+        raise CkgitError(
+            f"{worker} has nothing to write for {run or experiment}", code=Exit.ILLEGAL_TRANSITION, next=f"ckgit show {experiment}"
+        )
     folder = None if dry_run else str(alone.leave(standing, worker, files))
     listed = "\n".join(f"  {path} ({len(content)} bytes)" for path, content in sorted(files.items()))
     head = f"would write {len(files)} files:" if dry_run else f"wrote {len(files)} files into {folder}; nothing was committed:"
-    document = {"worker": worker, "experiment": experiment, "folder": folder, "files": {path: len(content) for path, content in sorted(files.items())}}
+    document = {
+        "worker": worker,
+        "experiment": experiment,
+        "folder": folder,
+        "files": {path: len(content) for path, content in sorted(files.items())},
+    }
     emit(document, as_json, f"{head}\n{listed}")
     return int(Exit.DONE)

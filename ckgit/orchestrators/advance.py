@@ -10,7 +10,6 @@ from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import ORDER, Event
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import take_snapshot
-
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.run import STAGES, Passage, Wish, run_stage
 from ckgit.orchestrators.scaffold import scaffold

@@ -116,7 +116,11 @@ def plan_cancel(standing: Standing, selection: Selection) -> Cancel:
         if lingering:
             return Cancel(None, lingering)
     raise CkgitError(
-        "no job is queued or running", code=Exit.ILLEGAL_TRANSITION, where=standing.name, state="nothing was changed", next=f"ckgit status {standing.name}"
+        "no job is queued or running",
+        code=Exit.ILLEGAL_TRANSITION,
+        where=standing.name,
+        state="nothing was changed",
+        next=f"ckgit status {standing.name}",
     )
 
 

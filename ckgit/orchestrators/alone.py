@@ -60,7 +60,11 @@ def find(standing: Standing, name: str) -> Worker:
     found = next((worker for worker in used if worker.label == name.partition("-")[2]), None)
     if found is None:
         labels = ", ".join(worker.label for worker in used) or "none"
-        raise CkgitError(f"the design of {standing.name} does not use {name} (its tools: {labels})", code=Exit.USAGE, next="`tools` in the design names them")
+        raise CkgitError(
+            f"the design of {standing.name} does not use {name} (its tools: {labels})",
+            code=Exit.USAGE,
+            next="`tools` in the design names them",
+        )
     return found
 
 
@@ -115,5 +119,10 @@ def run_alone(standing: Standing, name: str, wish: Wish, talk: Talk) -> Passage:
             next=f"ckgit advance {standing.name}",
         )
     if not work.selected(wish.run):
-        raise CkgitError(f"run {wish.run} has no {work.stage} job", code=Exit.ILLEGAL_TRANSITION, state="nothing was changed", next=f"ckgit show {standing.name}")
+        raise CkgitError(
+            f"run {wish.run} has no {work.stage} job",
+            code=Exit.ILLEGAL_TRANSITION,
+            state="nothing was changed",
+            next=f"ckgit show {standing.name}",
+        )
     return run_stage(standing, wish, talk)

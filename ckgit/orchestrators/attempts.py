@@ -67,7 +67,11 @@ def latest_attempts(ledger: Ledger | None) -> Mapping[str, Attempt]:
 def passed_over(jobs: Iterable[Job], ledger: Ledger | None) -> list[Job]:
     """Evaluations that cannot be made, because the training of their run was passed over by --accept-missing."""
     accepted = ledger.accepted_missing if ledger else ()
-    untrained = {attempt.job.partition("/")[0] for attempt in (ledger.attempts if ledger else ()) if attempt.stage is Stage.TRAINING and attempt.job in accepted}
+    untrained = {
+        attempt.job.partition("/")[0]
+        for attempt in (ledger.attempts if ledger else ())
+        if attempt.stage is Stage.TRAINING and attempt.job in accepted
+    }
     return [job for job in jobs if job.stage is Stage.EVALUATION and job.run in untrained]
 
 

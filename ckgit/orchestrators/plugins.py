@@ -12,7 +12,21 @@ from ckgit.experiment.worker import Scheduler, Worker
 
 WORKERS, SCHEDULERS = "ckgit.workers", "ckgit.schedulers"
 NO_TOOL = "none"
-_WORKER_PARTS = ("tool", "label", "stage", "reads", "writes", "check", "scaffold", "jobs", "ready", "evidence", "result", "progress", "explain")
+_WORKER_PARTS = (
+    "tool",
+    "label",
+    "stage",
+    "reads",
+    "writes",
+    "check",
+    "scaffold",
+    "jobs",
+    "ready",
+    "evidence",
+    "result",
+    "progress",
+    "explain",
+)
 _SCHEDULER_PARTS = ("name", "submit", "poll", "cancel")
 
 
@@ -30,7 +44,9 @@ def installed_workers() -> list[Installed]:
         CkgitError: one of them cannot be loaded; names its package.
     """
     found = [Installed(cast("Worker", _load(entry, _WORKER_PARTS)), _package(entry)) for entry in entry_points(group=WORKERS)]
-    return sorted(found, key=lambda installed: (installed.package != "ckgit", installed.worker.stage != Stage.TRAINING, installed.worker.label))
+    return sorted(
+        found, key=lambda installed: (installed.package != "ckgit", installed.worker.stage != Stage.TRAINING, installed.worker.label)
+    )
 
 
 def worker_for(summary: Summary, stage: Stage) -> Worker | None:

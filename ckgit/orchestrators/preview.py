@@ -73,7 +73,9 @@ def preview_step(standing: Standing, step: Step, jobs: Sequence[Job], ledger: Le
 def preview_cancel(standing: Standing, planned: Cancel) -> Preview:
     """A cancellation."""
     commit = show(standing, planned.step) if planned.step else ""
-    return Preview(standing.name, standing.snapshot.state, [], commit, [f"would end {attempt.job} ({attempt.token})" for attempt in planned.attempts])
+    return Preview(
+        standing.name, standing.snapshot.state, [], commit, [f"would end {attempt.job} ({attempt.token})" for attempt in planned.attempts]
+    )
 
 
 def _command(ledger: Ledger, job: Job) -> str:

@@ -123,7 +123,9 @@ def finish(standing: Standing, wish: Wish, talk: Talk, taken: Sequence[Taken]) -
 def start_watch(standing: Standing, work: Stagework, run: str | None, talk: Talk) -> Watch:
     """The open attempts of a stage, in its work tree."""
     if not standing.ledger or not work.worker:
-        raise CkgitError(f"no job of {standing.name} was ever submitted", code=Exit.ILLEGAL_TRANSITION, next=f"ckgit advance {standing.name}")
+        raise CkgitError(
+            f"no job of {standing.name} was ever submitted", code=Exit.ILLEGAL_TRANSITION, next=f"ckgit advance {standing.name}"
+        )
     return Watch(
         worker=work.worker,
         context=standing.context,
@@ -142,6 +144,7 @@ def _see_to_the_end(standing: Standing, watch: Watch, wish: Wish) -> None:
         watch.wait(lambda: check_unmoved(standing))
     else:
         watch.look_thoroughly()
+    check_unmoved(standing)
 
 
 def _follow(standing: Standing, watch: Watch) -> Standing:
@@ -210,14 +213,19 @@ def _passed(taken: Sequence[Taken]) -> Passage:
 def _failed(standing: Standing, count: Tally) -> Passage:
     lines = [f"{len(count.failed)} of {count.total} jobs failed:", *(f"  {describe(attempt)}" for attempt in count.failed)]
     name = standing.name
-    return Passage(Exit.JOBS_FAILED, [], "\n".join(lines), f"ckgit why {name}, then ckgit retry {name} (or ckgit advance {name} --accept-missing)")
+    return Passage(
+        Exit.JOBS_FAILED, [], "\n".join(lines), f"ckgit why {name}, then ckgit retry {name} (or ckgit advance {name} --accept-missing)"
+    )
 
 
 def _in_flight(standing: Standing, watch: Watch, taken: Sequence[Taken]) -> Passage:
     unknown = [watch.seen[attempt.token] for attempt in watch.open if watch.seen[attempt.token].seen is Seen.UNKNOWN]
     if unknown:
         return Passage(
-            Exit.UNKNOWN, taken, f"nothing can be said now of {len(unknown)} jobs ({unknown[0].detail}); unknown means wait", f"ckgit advance {standing.name}"
+            Exit.UNKNOWN,
+            taken,
+            f"nothing can be said now of {len(unknown)} jobs ({unknown[0].detail}); unknown means wait",
+            f"ckgit advance {standing.name}",
         )
     return Passage(Exit.IN_FLIGHT, taken, f"jobs are in flight: {watch.count()}", f"ckgit advance {standing.name}")
 

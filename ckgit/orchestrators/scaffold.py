@@ -30,7 +30,12 @@ def scaffold(standing: Standing) -> Step:
     workers = [worker for stage in Stage if (worker := worker_for(standing.context.summary, stage))]
     check(standing, workers)
     files: dict[str, bytes | None] = {}
-    lines = [("BEGIN", f"design {standing.context.summary.digest}, cluster profile {standing.context.cluster_name}, ckgit {standing.context.version}")]
+    lines = [
+        (
+            "BEGIN",
+            f"design {standing.context.summary.digest}, cluster profile {standing.context.cluster_name}, ckgit {standing.context.version}",
+        )
+    ]
     told = []
     for worker in workers:
         made = worker.scaffold(standing.context)
@@ -40,7 +45,7 @@ def scaffold(standing: Standing) -> Step:
         count = f"{plural(len(made), 'file')} for {plural(len(worker.jobs(standing.context)), f'{worker.stage} job')}"
         lines.append((f"scaffold-{worker.label}", count))
         told.append(f"- scaffold-{worker.label}: {count}")
-        files[standing.path(f"scaffold-{worker.label}.log")] = untimed(_worker_lines(standing, worker, made))
+        files[standing.path(f"scaffold-{worker.label}.log")] = untimed(_worker_lines(standing, made))
     files[standing.path(LOG)] = untimed([*lines, ("END", f"{plural(len(standing.context.plan.runs), 'run')} scaffolded")])
     body = paragraphs(f"Scaffolded {plural(len(standing.context.plan.runs), 'run')}.", told)
     return prepare(standing, Event.SCAFFOLD, files=files, logs={}, ledger=None, body=body, time=now())
@@ -67,7 +72,7 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _worker_lines(standing: Standing, worker: Worker, made: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
+def _worker_lines(standing: Standing, made: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
     prefix = f"{standing.context.folder}/"
     per_run = Counter(path.removeprefix(prefix).partition("/")[0] for path in made)
     for run in standing.context.plan.runs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from ckgit.analysis.tables import status_blocks
 from ckgit.experiment.design import State
 from ckgit.experiment.jobs import Ledger
 from ckgit.experiment.lifecycle import Event, check_edge
@@ -15,7 +16,6 @@ from ckgit.lab.context import load_context
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.lab.summary_file import SummaryFile
-from ckgit.orchestrators.blocks import status_blocks
 from ckgit.orchestrators.logs import appended
 from ckgit.orchestrators.talk import Talk
 
@@ -94,7 +94,14 @@ def check_unmoved(standing: Standing) -> None:
 
 
 def prepare(
-    standing: Standing, event: Event, *, files: Mapping[str, bytes | None], logs: Mapping[str, Sequence[tuple[str, str]]], ledger: Ledger | None, body: str, time: str
+    standing: Standing,
+    event: Event,
+    *,
+    files: Mapping[str, bytes | None],
+    logs: Mapping[str, Sequence[tuple[str, str]]],
+    ledger: Ledger | None,
+    body: str,
+    time: str,
 ) -> Step:
     """A step with all its files: the summary with the new state and current tables, the ledger, and the logs' new lines.
 
@@ -126,7 +133,9 @@ def take(standing: Standing, step: Step, talk: Talk) -> Taken:
     """
     summary, snapshot = standing.context.summary, standing.snapshot
     target = check_edge(step.event, snapshot.state)
-    sha = record(standing.lab, name=standing.name, event=step.event, parent=snapshot, files=step.files, design_digest=summary.digest, body=step.body)
+    sha = record(
+        standing.lab, name=standing.name, event=step.event, parent=snapshot, files=step.files, design_digest=summary.digest, body=step.body
+    )
     taken = Taken(step.event, standing.name, sha, snapshot.state, target, step.body)
     talk.say(taken.headline)
     return taken

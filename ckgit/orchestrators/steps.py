@@ -33,7 +33,9 @@ def submission(standing: Standing, event: Event, worker: Worker, jobs: Sequence[
     """
     scripts = standing.snapshot.read_many([job.script for job in jobs])
     if missing := [job.script for job in jobs if job.script not in scripts]:
-        raise CkgitError("the script of a job is not on the branch", code=Exit.EVIDENCE_MISSING, where=missing[0], next=f"ckgit revise {standing.name}")
+        raise CkgitError(
+            "the script of a job is not on the branch", code=Exit.EVIDENCE_MISSING, where=missing[0], next=f"ckgit revise {standing.name}"
+        )
     before = latest_attempts(ledger)
     attempts = [new_attempt(standing.name, job, scripts[job.script], before.get(job.name), time) for job in jobs]
     again = "again, " if event is Event.RETRY else ""
@@ -50,10 +52,22 @@ def failure(standing: Standing, stage: Stage, worker: Worker, judged: Sequence[J
     """Jobs ended, and some that the stage needs have failed."""
     text = f"{len(count.failed)} of {plural(count.total, f'{stage} job')} failed"
     body = paragraphs(f"{text}.", [f"- {describe(attempt)}" for attempt in count.failed], listed(_good(judged), "Done:"))
-    return prepare(standing, Event.FAIL, files=_files(judged), logs=_logs(worker, "FAILED", text, judged), ledger=ledger, body=body, time=time)
+    return prepare(
+        standing, Event.FAIL, files=_files(judged), logs=_logs(worker, "FAILED", text, judged), ledger=ledger, body=body, time=time
+    )
 
 
-def passing(standing: Standing, stage: Stage, worker: Worker, judged: Sequence[Judged], count: Tally, over: Sequence[Job], ledger: Ledger, *, time: str) -> Step:
+def passing(
+    standing: Standing,
+    stage: Stage,
+    worker: Worker,
+    judged: Sequence[Judged],
+    count: Tally,
+    over: Sequence[Job],
+    ledger: Ledger,
+    *,
+    time: str,
+) -> Step:
     """The stage is done; what was accepted as missing is named in full."""
     missing = [f"- {describe(attempt)}" for attempt in count.failed] + [f"- {job.name}: its run was not trained" for job in over]
     text = f"{len(count.done)} of {plural(count.total + len(over), f'{stage} job')} done"

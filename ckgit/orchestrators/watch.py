@@ -94,7 +94,10 @@ class Watch:
             return
         since = self.gone_since.setdefault(attempt.token, time.monotonic())
         try:
-            status, why = read_status(self.work, attempt.token), "its process is gone and left no status: it was killed, or the machine stopped"
+            status, why = (
+                read_status(self.work, attempt.token),
+                "its process is gone and left no status: it was killed, or the machine stopped",
+            )
         except ValueError as error:
             status, why = None, str(error)
         if status:

@@ -62,7 +62,10 @@ def _live(standing: Standing, attempts: Sequence[Attempt]) -> list[Reason]:
     except CkgitError as error:
         return [_reason(attempt, f"nothing can be said: {error.what}", None, "") for attempt in attempts]
     sightings = scheduler_for(cluster).poll(cluster, work, [attempt.token for attempt in attempts])
-    return [_reason(attempt, _sentence(standing, attempt, sightings[attempt.token], work), *_work_tree_log(standing, attempt)) for attempt in attempts]
+    return [
+        _reason(attempt, _sentence(standing, attempt, sightings[attempt.token], work), *_work_tree_log(standing, attempt))
+        for attempt in attempts
+    ]
 
 
 def _sentence(standing: Standing, attempt: Attempt, sighting: Sighting, work: Path) -> str:

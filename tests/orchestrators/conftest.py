@@ -1,42 +1,19 @@
-"""An experiment whose jobs are bash, so that the engine is tested with real git and real processes, and in seconds."""
+"""Benches: labs with an experiment whose jobs are bash."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from ckgit.experiment.design import State
-from ckgit.experiment.jobs import Ledger
-from ckgit.experiment.lifecycle import Event
-from ckgit.lab.commit import record
-from ckgit.lab.lab import Lab, open_lab
-from ckgit.lab.snapshot import Snapshot, take_snapshot
-from ckgit.lab.summary_file import SummaryFile
-from ckgit.orchestrators.advance import Outcome, advance
-from ckgit.orchestrators.run import Wish
+from ckgit.lab.lab import Lab
+from ckgit.orchestrators import watch
 from ckgit.schedulers.local import scheduler
-
-PACKAGE = Path(__file__).parent.parent / "packages" / "ckgit-tiny"
-DESIGN: dict[str, Any] = {
-    "schema_version": 1,
-    "experiment": {"name": "demo", "question": "Does training help?", "date": "2026-11-23"},
-    "tools": {"preparation": "tiny-trainer", "evaluation": "tiny-evaluator"},
-    "models": ["tiny"],
-    "data": {"words": {"path": "data/words.json"}},
-    "variables": {"lora_rank": [4, 8]},
-    "runs": [{"name": "base", "type": "control"}],
-    "evaluation": {"tasks": [{"name": "capitalization"}]},
-}
+from tests.orchestrators.bench import PACKAGE, Bench, Heard, design_demo
 
 
 @pytest.fixture(scope="session")
@@ -51,119 +28,6 @@ def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class Heard:
-    """Keeps what an orchestrator says."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.drawn: list[Sequence[str]] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-    def progress(self, lines: Sequence[str]) -> None:
-        self.drawn.append(lines)
-
-
-class Bench(NamedTuple):
-    """A lab with a designed experiment `demo`, and a hand on its jobs."""
-
-    folder: Path
-    steer: Path
-    heard: Heard
-
-    @property
-    def lab(self) -> Lab:
-        return open_lab(self.folder)
-
-    @property
-    def snapshot(self) -> Snapshot:
-        return take_snapshot(self.lab, "demo")
-
-    @property
-    def ledger(self) -> Ledger:
-        found = self.snapshot.ledger()
-        assert found
-        return found
-
-    @property
-    def work(self) -> Path:
-        return Path(self.ledger.work_tree)
-
-    def advance(self, to: State | None = None, **wish: Any) -> Outcome:
-        return advance(self.lab, "demo", to=to, wish=Wish(**wish), talk=self.heard)
-
-    def ckgit(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """The command line, in a process of its own."""
-        done = subprocess.run([sys.executable, "-m", "ckgit", "-C", str(self.folder), *words], capture_output=True, text=True, check=False)
-        assert not check or done.returncode == 0, done.stderr
-        return done
-
-    def story(self) -> list[str]:
-        """Events of the branch, oldest first."""
-        form = "%(trailers:key=Ckgit-Event,valueonly,separator=%x2C)"
-        answer = subprocess.run(["git", "log", f"--format={form}", "--reverse", "main..exp/demo"], cwd=self.folder, capture_output=True, text=True, check=True)
-        return answer.stdout.split()
-
-    def executions(self) -> list[str]:
-        """Token of each execution, in order."""
-        file = self.steer / "executions"
-        return file.read_text().split() if file.exists() else []
-
-    def until(self, condition: Callable[[], bool], seconds: float = 20.0) -> None:
-        """Wait for something that other processes do."""
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, "it did not happen"
-            time.sleep(0.01)
-
-    def files_of(self, commit: str) -> list[str]:
-        """What a commit changed, relative to the experiment's folder."""
-        command = ["git", "diff-tree", "-r", "--no-commit-id", "--name-only", commit]
-        answer = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=True)
-        return [path.removeprefix("experiments/demo/") for path in answer.stdout.split()]
-
-    def message(self, commit: str = "exp/demo") -> str:
-        """A commit's message."""
-        return subprocess.run(["git", "log", "-1", "--format=%B", commit], cwd=self.folder, capture_output=True, text=True, check=True).stdout
-
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """The command line, while the test goes on."""
-        command = [sys.executable, "-m", "ckgit", "-C", str(self.folder), *words]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-    def clone(self, name: str) -> Bench:
-        """Another clone of the lab, that takes the experiment's branch from the first and gives it back by a push."""
-        folder = self.folder.parent / name
-        subprocess.run(["git", "clone", "--quiet", str(self.folder), str(folder)], check=True)
-        return self._replace(folder=folder, heard=Heard())
-
-    def hold(self) -> None:
-        (self.steer / "hold").touch()
-
-    def go(self) -> None:
-        (self.steer / "hold").unlink()
-
-    def fail(self, job: str) -> None:
-        (self.steer / f"fail-{job.replace('/', '-')}").touch()
-
-    def mend(self, job: str) -> None:
-        (self.steer / f"fail-{job.replace('/', '-')}").unlink()
-
-
-def design_demo(lab: Lab, changes: dict[str, Any] | None = None) -> None:
-    """Put a design on its branch, with the digests that design records."""
-    document = {**DESIGN, **(changes or {})}
-    summary = SummaryFile.new(document)
-    digests = {path: hashlib.sha256((lab.root / path).read_bytes()).hexdigest() for path in ("models/tiny.yaml", "tasks/capitalization.py", "data/words.json")}
-    recorded = summary.summary.recorded.model_validate_json(
-        json.dumps({"models": {"tiny": digests["models/tiny.yaml"]}, "tasks": {"tasks/capitalization.py": digests["tasks/capitalization.py"]}})
-    )
-    content = summary.with_recorded(recorded).dump()
-    files = {"experiments/demo/experiment_summary.md": content}
-    record(lab, name="demo", event=Event.DESIGN, parent=None, files=files, design_digest=summary.summary.digest, body="")
-
-
 @pytest.fixture
 def bare_bench(lab: Lab, tmp_path: Path, tiny_package: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     """A lab without an experiment."""
@@ -172,6 +36,7 @@ def bare_bench(lab: Lab, tmp_path: Path, tiny_package: Path, monkeypatch: pytest
     steer = tmp_path / "steer"
     steer.mkdir()
     monkeypatch.setenv("TINY", str(steer))
+    monkeypatch.setattr(watch, "GRACE", 0.3)
     yield Bench(lab.root, steer, Heard())
     for folder in tmp_path.glob("**/.ckgit/jobs"):
         scheduler.cancel(lab.cluster(), folder.parents[1], [entry.name for entry in folder.iterdir() if (entry / "local.json").exists()])

@@ -4,6 +4,7 @@ Where the environment names a folder TINY, tests steer jobs by files in it: `hol
 each execution adds its token to `executions`.
 """
 
+# ruff: noqa: ARG002
 from __future__ import annotations
 
 import hashlib
@@ -79,7 +80,14 @@ class Trainer:
     def _job(self, context: Context, run: Run) -> Job:
         folder = context.run_folder(run.name)
         asked = resources(context.summary, run, Stage.TRAINING, context.cluster.training)
-        return Job(name=f"{run.name}/finetune", stage=Stage.TRAINING, run=run.name, script=f"{folder}/finetune.slurm", folder=folder, resources=asked)
+        return Job(
+            name=f"{run.name}/finetune",
+            stage=Stage.TRAINING,
+            run=run.name,
+            script=f"{folder}/finetune.slurm",
+            folder=folder,
+            resources=asked,
+        )
 
     def ready(self, context: Context, job: Job, work: Path) -> Sequence[str]:
         return [] if (work / job.script).is_file() else ["its script is missing"]
@@ -97,7 +105,9 @@ class Trainer:
         content = files.get(f"{context.run_folder(job.run)}/training.log")
         if content is None:
             return None
-        losses = tuple(LossPoint(step=n, loss=float(line.split("loss:")[1])) for n, line in enumerate(content.decode().splitlines(), start=1))
+        losses = tuple(
+            LossPoint(step=n, loss=float(line.split("loss:")[1])) for n, line in enumerate(content.decode().splitlines(), start=1)
+        )
         saved = tuple(self._checkpoint(context, job, epoch) for epoch in range(context.plan.run(job.run)["epochs"]))
         return TrainingResult(run=job.run, steps=len(losses), final_loss=losses[-1].loss, seconds=1.0, losses=losses, checkpoints=saved)
 
@@ -137,7 +147,14 @@ class Evaluator:
         asked = resources(context.summary, context.plan.run(cell.run), Stage.EVALUATION, context.cluster.evaluation)
         name, script = f"{cell.run}/eval/{cell.name}", f"{folder}/{cell.name}.slurm"
         return Job(
-            name=name, stage=Stage.EVALUATION, run=cell.run, task=cell.task.name, epoch=cell.epoch, script=script, folder=folder, resources=asked
+            name=name,
+            stage=Stage.EVALUATION,
+            run=cell.run,
+            task=cell.task.name,
+            epoch=cell.epoch,
+            script=script,
+            folder=folder,
+            resources=asked,
         )
 
     def ready(self, context: Context, job: Job, work: Path) -> Sequence[str]:
