@@ -1,0 +1,32 @@
+"""`ckgit analyze-experiment`: from evaluated to analyzed."""
+
+from __future__ import annotations
+
+import click
+
+from ckgit.cli.acting import Terminal, report, show_preview
+from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
+from ckgit.experiment.state import State
+from ckgit.orchestrators.advance import outcome_of, require, transition
+from ckgit.orchestrators.preview import preview
+from ckgit.orchestrators.run import Wish
+from ckgit.orchestrators.standing import begin, stand
+
+
+@click.command("analyze-experiment")
+@name_argument
+@dry_run_option
+@json_option
+@click.pass_context
+def command(ctx: click.Context, *, name: str | None, dry_run: bool, as_json: bool) -> int:
+    """Read the logs and write the report.
+
+    It takes an evaluated experiment to analyzed: analysis/report.md, results.json and two pictures.
+    """
+    lab = lab_from(ctx)
+    experiment = experiment_name(lab, name)
+    standing = stand(lab, experiment) if dry_run else begin(lab, experiment)
+    require(standing, State.EVALUATED)
+    if dry_run:
+        return show_preview(preview(standing, Wish(), None), as_json=as_json)
+    return report(outcome_of(lab, experiment, transition(standing, Wish(), Terminal())), as_json=as_json)

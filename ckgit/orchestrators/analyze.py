@@ -1,0 +1,154 @@
+"""analyze-experiment: from the committed logs to the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ckgit.analysis.assemble import Left, assemble
+from ckgit.analysis.report import LOSS_PLOT, SCORES_PLOT, render
+from ckgit.experiment.design import Stage
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.jobs import Job, Ledger, Phase
+from ckgit.experiment.results import CellResult, Results, TrainingResult
+from ckgit.experiment.worker import Context, Worker
+from ckgit.lab.context import load_context
+from ckgit.lab.lab import Lab
+from ckgit.lab.snapshot import Snapshot
+from ckgit.orchestrators.collect import gist
+from ckgit.orchestrators.logs import untimed
+from ckgit.orchestrators.plugins import worker_for
+
+LOG = "analyze-experiment.log"
+INSTALL = 'pip install "ckgit[run]"'
+_LISTED = 10  # problems that an error names
+
+
+def analyze(lab: Lab, snapshot: Snapshot) -> Mapping[str, bytes]:
+    """The report, the results, the pictures and the log, by path of the lab. The same commit gives the same bytes.
+
+    Raises:
+        CkgitError: EVIDENCE_MISSING, naming every job whose logs are missing, cannot be read, or contradict each other;
+            TOOL_MISSING, when what reads logs or draws is not installed.
+    """
+    ledger = snapshot.ledger()
+    context = load_context(lab, snapshot, ledger.cluster if ledger else None)
+    try:
+        return _analyze(context, snapshot, ledger)
+    except ModuleNotFoundError as error:
+        raise CkgitError(
+            f"reading logs and drawing need {error.name}, which is not installed", code=Exit.TOOL_MISSING, next=INSTALL
+        ) from error
+
+
+def _analyze(context: Context, snapshot: Snapshot, ledger: Ledger | None) -> Mapping[str, bytes]:
+    planned = _jobs(context)
+    left, missing = _collect(context, snapshot, ledger, planned)
+    jobs = [job for job, _ in planned]
+    try:
+        results = assemble(context, jobs, left, missing)
+    except ValueError as error:
+        raise _refused(snapshot, [str(error)]) from None
+    folder = f"{context.folder}/analysis"
+    pictures = _pictures(results)
+    files = {f"{folder}/{name}": content for name, content in pictures.items()}
+    files[f"{folder}/results.json"] = results.model_dump_json(indent=2).encode() + b"\n"
+    files[f"{folder}/report.md"] = render(context, ledger, results, list(pictures))
+    files[f"{context.folder}/{LOG}"] = untimed(_log(jobs, left, missing, results, files))
+    return files
+
+
+def _jobs(context: Context) -> list[tuple[Job, Worker]]:
+    """Every job that the design makes, with the worker that can read what it left."""
+    workers = filter(None, (worker_for(context.summary, stage) for stage in Stage))
+    return [(job, worker) for worker in workers for job in worker.jobs(context)]
+
+
+def _collect(
+    context: Context, snapshot: Snapshot, ledger: Ledger | None, planned: Sequence[tuple[Job, Worker]]
+) -> tuple[Left, Mapping[str, str]]:
+    """What finished jobs left, and why accepted ones left nothing.
+
+    Raises:
+        CkgitError: EVIDENCE_MISSING, with every problem.
+    """
+    left: dict[str, TrainingResult | CellResult] = {}
+    missing: dict[str, str] = {}
+    problems: list[str] = []
+    attempts = {attempt.job: attempt for attempt in (ledger.attempts if ledger else ())}
+    files = _RunFiles(snapshot)
+    for job, worker in planned:
+        attempt = attempts.get(job.name)
+        if attempt and attempt.phase is Phase.DONE:
+            try:
+                left[job.name] = _checked(job, worker.result(context, job, attempt, files.of(context.run_folder(job.run))))
+            except ValueError as error:
+                problems.append(f"{job.name}: {error}")
+        elif ledger and job.name in ledger.accepted_missing:
+            missing[job.name] = (attempt.reason if attempt else None) or "its run was not trained"
+        else:
+            problems.append(f"{job.name}: {f'its last attempt is {attempt.phase}' if attempt else 'it never ran'}")
+    if problems:
+        raise _refused(snapshot, problems)
+    return left, missing
+
+
+class _RunFiles:
+    """Committed files of one run's folder at a time: the jobs of a run follow each other, and logs are large."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._paths = snapshot.list(snapshot.folder)
+        self._folder = ""
+        self._files: Mapping[str, bytes] = {}
+
+    def of(self, folder: str) -> Mapping[str, bytes]:
+        if folder != self._folder:
+            self._folder = folder
+            self._files = self._snapshot.read_many(path for path in self._paths if path.startswith(f"{folder}/"))
+        return self._files
+
+
+def _checked(job: Job, found: TrainingResult | CellResult | None) -> TrainingResult | CellResult:
+    if found is None:
+        raise ValueError("its logs are not on the branch")
+    if found.run != job.run or (isinstance(found, CellResult) and (found.task, found.epoch) != (job.task, job.epoch)):
+        raise ValueError(f"its log is of another job (run {found.run})")
+    return found
+
+
+def _refused(snapshot: Snapshot, problems: Sequence[str]) -> CkgitError:
+    more = [f"and {len(problems) - _LISTED} more"] if len(problems) > _LISTED else []
+    return CkgitError(
+        "\n  ".join(["the logs do not carry a report:", *problems[:_LISTED], *more]),
+        code=Exit.EVIDENCE_MISSING,
+        where=f"exp/{snapshot.name} at {snapshot.tip[:12]}",
+        state="nothing was written",
+        next=f"git log exp/{snapshot.name} shows which commit changed the logs; revert it, or run again: ckgit revise {snapshot.name}",
+    )
+
+
+def _pictures(results: Results) -> dict[str, bytes]:
+    from ckgit.analysis.loss_plot import loss_plot
+    from ckgit.analysis.scores_plot import scores_plot
+
+    drawn = {LOSS_PLOT: loss_plot(results), SCORES_PLOT: scores_plot(results)}
+    return {name: content for name, content in drawn.items() if content is not None}
+
+
+def _log(
+    jobs: Sequence[Job], left: Left, missing: Mapping[str, str], results: Results, files: Mapping[str, bytes]
+) -> Iterator[tuple[str, str]]:
+    """What was read, found and written, as (event, text)."""
+    for job in jobs:
+        if job.name in left:
+            yield "READ", f"{job.name}: {gist(left[job.name])}"
+        else:
+            yield "MISSING", f"{job.name}: {missing[job.name]}"
+    for verdict in results.claims:
+        claim = verdict.claim
+        yield (
+            "CLAIM",
+            f"{claim.left} {claim.direction} than {claim.right} ({claim.metric} on {claim.task}): {verdict.judgement}, {verdict.reason}",
+        )
+    for path, content in sorted(files.items()):
+        yield "WROTE", f"{path} ({len(content)} bytes)"
