@@ -25,6 +25,7 @@ def main() -> None:
 
 def _isolate(folder: Path) -> None:
     """The user's configuration must not change the figures, nor the bench the user's files."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed ckgit has its bytecode
     os.environ.update(HOME=str(folder), XDG_DATA_HOME=str(folder / "data"), GIT_CONFIG_GLOBAL=os.devnull, GIT_CONFIG_NOSYSTEM="1")
     for role in ("AUTHOR", "COMMITTER"):
         os.environ.update({f"GIT_{role}_NAME": "bench", f"GIT_{role}_EMAIL": "bench@localhost"})

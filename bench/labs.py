@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from ckgit.cli import group
-from ckgit.experiment.card import Architecture, FileDigest, ModelCard
+from ckgit.experiment.card import Architecture, FileDigest, ModelCard, Template
 from ckgit.lab.model_folder import dump_card
 
 MODEL = "bench_llama"
@@ -96,7 +96,7 @@ def bench_card() -> ModelCard:
         ),
         parameters=330_000,
         dtype="float32",
-        template=None,
+        template=Template(sha256="0" * 64, uses_date=False),
         end_of_turn=(2,),
         checkpoint_files=("model.safetensors",),
         files={"model.safetensors": digest, "tokenizer.json": digest, "config.json": digest},

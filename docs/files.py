@@ -30,6 +30,7 @@ FILES = (
     File("RUN/slurm-N.out", "train", "what the training job printed"),
     File("RUN/training.log", "train", "loss and learning rate at each step"),
     File("RUN/tokens.json", "train", "the check that training and evaluation see the same tokens"),
+    File("RUN/versions.json", "train", "versions of the tools in the job"),
     File("RUN/checkpoints.json", "train", "manifest of the checkpoints: path, bytes, SHA-256"),
     File("run-inspect.log", "evaluate", "what its worker saw"),
     File("RUN/eval/slurm-N.out", "evaluate", "what the evaluation job printed"),
