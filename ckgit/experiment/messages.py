@@ -97,7 +97,10 @@ _BOUNDS = {
 def findings(error: ValidationError, model: type[BaseModel], document: Any) -> list[tuple[Path, str]]:
     """One message for each place in the document; the path of a missing key ends in that key."""
     deepest: dict[Path, list[tuple[Path, str]]] = {}
-    for detail in error.errors(include_url=False):
+    details = error.errors(include_url=False)
+    for detail in details:
+        if detail["type"] == "too_short" and any(_is_inside(other["loc"], detail["loc"]) for other in details):
+            continue  # its items are there, and wrong
         path, union_at = _resolve(detail["loc"], document)
         message = _union(union_at, document) if union_at == path else _message(detail, path, model)
         deepest.setdefault(path if union_at is None else union_at, []).append((path, message))
@@ -123,6 +126,10 @@ def _resolve(loc: tuple[str | int, ...], document: Any) -> tuple[Path, Path | No
         elif part != "[key]":
             union = tuple(path) if union is None else union
     return tuple(path), union
+
+
+def _is_inside(inner: tuple[str | int, ...], outer: tuple[str | int, ...]) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
 
 
 def _is_key(part: str | int) -> bool:

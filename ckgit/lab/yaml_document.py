@@ -29,6 +29,8 @@ from ckgit.lab.yaml_scalars import AmbiguousError, plain
 
 MAX_DEPTH = 24
 MAX_CHARACTERS = 1_000_000
+# Line breaks to YAML 1.1, and none to 1.2; and the byte order mark.
+_OTHER_BREAKS = re.compile("[\x85\u2028\u2029\ufeff]")
 Path = tuple[str | int, ...]
 
 
@@ -78,7 +80,7 @@ class _Reader:
         value: Any = None
         complete = False
         try:
-            self._check_size()
+            self._check_characters()
             value = self._document(YAML(typ="safe", pure=True).parse(self.text))
             complete = True
         except _Stop:
@@ -86,16 +88,21 @@ class _Reader:
         except MarkedYAMLError as error:
             self._syntax(error)
         except ReaderError as error:
-            character = repr(chr(error.character))
-            self._add(error.position, f"the character {character} is not allowed; remove it, or write it as an escape in double quotes")
+            self._not_allowed(error.position, chr(error.character))
         except (YAMLError, ValueError, OverflowError) as error:
             self.problems.append(Problem(self.offset, 1, f"not YAML: {error}"))
         return Document(value, self.problems, complete, self.keys, self.values, self.spans, self.starts)
 
-    def _check_size(self) -> None:
+    def _check_characters(self) -> None:
         if len(self.text) > MAX_CHARACTERS:
             self._add(0, f"a design has at most {MAX_CHARACTERS:,} characters; this one has {len(self.text):,}")
             raise _Stop
+        if other := _OTHER_BREAKS.search(self.text):
+            self._not_allowed(other.start(), other[0])
+            raise _Stop
+
+    def _not_allowed(self, index: int, character: str) -> None:
+        self._add(index, f"the character {character!r} is not allowed; remove it, or write it as an escape in double quotes")
 
     def _document(self, events: Iterator[Event]) -> Any:
         value: Any = None
@@ -184,7 +191,7 @@ class _Reader:
         if isinstance(event, ScalarEvent) and event.value == "<<" and not event.style:
             self._add(start, "merge keys (<<) are not supported; write the keys out", path)
             return "<<"
-        if "?" in re.sub(r"#.*", "", self.text[self.end : start]):
+        if not path and "?" in re.sub(r"#.*", "", self.text[self.end : start]):  # below, the writer itself needs it for long keys
             self._add(start, "write the key without the question mark before it", path)
         before = len(self.problems)
         key = self._node(event, events, (*path, ""))

@@ -49,7 +49,7 @@ def plain(text: str) -> Scalar:
 
 
 def _integer(text: str) -> int:
-    if len(text) > _MOST_DIGITS:
+    if len(text.lstrip("+-")) > _MOST_DIGITS:
         raise AmbiguousError(f"a whole number has at most {_MOST_DIGITS} digits; quote it if it is text")
     return int(text)
 

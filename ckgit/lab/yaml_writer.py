@@ -66,6 +66,7 @@ def edit_yaml(text: str, changes: Iterable[Change]) -> str:
         PathError: a path leads through text, or past the end of a list.
     """
     root = _round_trip().load(text) or CommentedMap()
+    root.fa.set_block_style()  # a design in JSON has its keys between braces
     for change in changes:
         _set(root, change.path, change)
     return _dump(root)
@@ -104,7 +105,7 @@ def _scalar(value: Any) -> str:
         is_text = plain(value) == value
     except AmbiguousError:
         is_text = False
-    return value if is_text and "\n" not in value else DoubleQuotedScalarString(value)
+    return value if is_text and value.isprintable() else DoubleQuotedScalarString(value)
 
 
 def _set(node: Any, rest: str, change: Change) -> None:
@@ -112,7 +113,7 @@ def _set(node: Any, rest: str, change: Change) -> None:
     if not rest:
         _put(node, key, change)
         return
-    if isinstance(node, Mapping) and key not in node:
+    if isinstance(node, CommentedMap) and key not in node:
         node[key] = CommentedMap()
     _set(node[key], rest, change)
 

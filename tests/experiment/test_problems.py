@@ -1,0 +1,120 @@
+"""What a design can get wrong although each of its values is well-formed."""
+
+import json
+
+import pytest
+
+from ckgit.experiment.design import Summary
+from ckgit.experiment.problems import MOST_RUNS, problems
+
+BASE = {
+    "schema_version": 1,
+    "state": "designed",
+    "experiment": {"name": "x", "question": "Q?", "date": "2026-11-23"},
+    "models": ["tiny"],
+    "data": {"words": {"path": "data/words.json"}},
+    "runs": [{"name": "a"}],
+    "evaluation": {"tasks": [{"name": "t"}]},
+}
+CLAIM = {"metric": "accuracy", "task": "t", "left": "a", "right": "base", "direction": "greater"}
+TWO = [{"name": "a"}, {"name": "base", "type": "control"}]
+SCORERS = [{"name": "exact"}, {"name": "match"}]
+
+
+def found(**parts):
+    summary = Summary.model_validate_json(json.dumps({**BASE, **parts}))
+    return [(problem.path, problem.message) for problem in problems(summary)]
+
+
+def claims(*changed):
+    return {**BASE["experiment"], "claims": [{**CLAIM, **change} for change in changed]}
+
+
+def test_a_sound_design_has_none():
+    assert found(runs=TWO, experiment=claims({}, {"by": 0.5, "scorer": "match"})) == []
+
+
+@pytest.mark.parametrize(
+    ("parts", "path", "message"),
+    [
+        ({"runs": []}, "", "the design makes no runs: give variables, or write runs out"),
+        ({"variables": {"lr": []}}, "variables.lr", "has no values, so the design makes no runs"),
+        ({"variables": {"learning_rate": [1, 2]}}, "variables.learning_rate", "unknown key learning_rate: did you mean lr?"),
+        ({"variables": {"lr": [0.1, "x"]}}, "variables.lr.1", "expected a number; found 'x'; a number is written without quotes"),
+        ({"variables": {"lora_attn_modules": [["q_proj", "z"]]}}, "variables.lora_attn_modules.0.1", "expected q_proj or"),
+        ({"variables": {"lr": [None]}}, "variables.lr.0", "null is no value to compare"),
+        ({"variables": {"lr": [0.1, 0.10]}}, "variables.lr", "two values give the same part of a run's name, lr0.1"),
+        ({"variables": {"lr": [0.1]}, "controls": {"lr": 0.2}}, "variables.lr", "either held or varied"),
+        ({"variables": {"seed": list(range(200)), "lora_rank": list(range(1, 100))}}, "variables", f"at most {MOST_RUNS:,}"),
+        ({"variables": {"prompt": ["no place"]}}, "variables.prompt.0", "a prompt must contain {input}"),
+        ({"runs": [{"name": "a"}, {"name": "A"}]}, "runs.0.name", "two runs are called a (or differ only in case)"),
+        ({"variables": {"seed": [1]}, "runs": [{"name": "seed1"}]}, "runs.0.name", "two runs are called seed1"),
+        ({"runs": [{"name": "analysis"}]}, "runs.0.name", "a run cannot be called analysis"),
+        ({"runs": [{"name": "jobs.json"}]}, "runs.0.name", "ckgit's own files have that name"),
+        ({"runs": [{"name": "x.log"}]}, "runs.0.name", "ckgit's own files have that name"),
+        ({"variables": {"lora_attn_modules": [["q_proj"] * 20]}}, "variables", "a name has at most 64 characters"),
+        ({"models": ["tiny", "Tiny"]}, "models.0", "the model tiny is here twice"),
+        ({"evaluation": {"tasks": [{"name": "t"}, {"name": "T"}]}}, "evaluation.tasks.0.name", "two tasks are called t"),
+        ({"runs": [{"name": "b", "type": "control", "parameters": {"lr": 1}}]}, "runs.0.parameters.lr", "lr means nothing in a run of type control"),
+        (
+            {"runs": [{"name": "b", "type": "control", "compute": {"training": {"gpus": 1}}}]},
+            "runs.0.compute.training",
+            "a run of type control is not trained",
+        ),
+        (
+            {"runs": [{"name": "b", "type": "eval-only", "checkpoint": "tiny", "parameters": {"model": "tiny"}}]},
+            "runs.0.parameters.model",
+            "evaluates its checkpoint",
+        ),
+        ({"runs": [{"name": "b", "parameters": {"method": "full", "lora_rank": 4}}]}, "runs.0.parameters.lora_rank", "means nothing with method: full"),
+        ({"controls": {"method": "full", "lora_alpha": 4}}, "controls.lora_alpha", "means nothing with method: full"),
+        ({"controls": {"method": "full"}, "variables": {"lora_rank": [4]}}, "variables.lora_rank", "means nothing in a run with method: full"),
+        ({"tools": {"preparation": "none"}}, "tools.preparation", "is none, but a is a fine-tuned run"),
+        ({"controls": {"device": "cpu"}, "compute": {"training": {"gpus": 2}}}, "compute.training.gpus", "2 GPUs, but run a trains on device: cpu"),
+        (
+            {"controls": {"device": "cpu"}, "runs": [{"name": "a", "compute": {"training": {"gpus": 4}}}]},
+            "runs.0.compute.training.gpus",
+            "4 GPUs, but run a trains on device: cpu",
+        ),
+        ({"controls": {"model": "tinny"}}, "controls.model", "tinny is not under models; did you mean tiny?"),
+        ({"variables": {"model": ["huge"]}}, "variables.model", "huge is not under models (tiny)"),
+        ({"runs": [{"name": "o", "type": "eval-only", "checkpoint": "old"}]}, "runs.0.checkpoint", "old is not under models"),
+        ({"runs": [{"name": "a", "parameters": {"data": "others"}}]}, "runs.0.parameters.data", "others is not under data (words)"),
+        ({"data": {}}, "data", "run a has no data to train on"),
+        ({"evaluation": {"tasks": [{"name": "t", "data": "word"}]}}, "evaluation.tasks.0.data", "word is not under data; did you mean words?"),
+        ({"evaluation": {"tasks": [{"name": "t", "args": {"split": "x"}}]}}, "evaluation.tasks.0.args.split", "split is a key of the task itself"),
+        ({"evaluation": {}}, "evaluation", "no run is evaluated: give tasks, or set tools.evaluation: none"),
+        ({"tools": {"evaluation": "none"}}, "tools.evaluation", "is none, but evaluation has tasks"),
+        ({"tools": {"evaluation": "none"}, "evaluation": {}, "experiment": claims({})}, "experiment.claims", "no claim can be judged"),
+        ({"tools": {"preparation": "none", "evaluation": "none"}, "evaluation": {}, "runs": TWO[1:]}, "tools.evaluation", "nothing to do"),
+        ({"runs": TWO, "evaluation": {"tasks": [{"name": "t"}], "matrix": [{"runs": ["a"]}]}}, "runs.1.name", "neither trained nor evaluated"),
+        ({"evaluation": {"tasks": [{"name": "t"}], "matrix": [{"runs": ["b"]}]}}, "evaluation.matrix.0.runs.0", "there is no run b"),
+        ({"evaluation": {"tasks": [{"name": "t"}], "matrix": [{"tasks": ["t", "tt"]}]}}, "evaluation.matrix.0.tasks.1", "did you mean t?"),
+        (
+            {"controls": {"epochs": 2}, "evaluation": {"tasks": [{"name": "t"}], "matrix": [{"epochs": [0, 2]}]}},
+            "evaluation.matrix.0.epochs.1",
+            "epoch 2 of run a is never trained: it has 2 epochs, counted from 0",
+        ),
+        ({"runs": TWO, "experiment": claims({"task": "u"})}, "experiment.claims.0.task", "the claim is about task u, which is not evaluated"),
+        ({"runs": TWO, "experiment": claims({}, {"right": "bass"})}, "experiment.claims.1.right", "there is no run bass; did you mean base?"),
+        ({"runs": TWO, "experiment": claims({"right": "a"})}, "experiment.claims.0.right", "compares a with itself"),
+        (
+            {"runs": [*TWO, {"name": "b"}], "experiment": claims({}), "evaluation": {"tasks": [{"name": "t"}], "matrix": [{"runs": ["b", "base"]}]}},
+            "experiment.claims.0.left",
+            "run a is not evaluated on task t",
+        ),
+        (
+            {"runs": TWO, "experiment": claims({}), "evaluation": {"tasks": [{"name": "t"}], "scorers": SCORERS}},
+            "experiment.claims.0",
+            "task t has several scorers; say which with scorer: exact or match",
+        ),
+        (
+            {"runs": TWO, "experiment": claims({"scorer": "exakt"}), "evaluation": {"tasks": [{"name": "t", "scorers": SCORERS}]}},
+            "experiment.claims.0.scorer",
+            "task t has no scorer exakt; did you mean exact?",
+        ),
+    ],
+)
+def test_a_problem_says_where_and_what(parts, path, message):
+    every = found(**parts)
+    assert [one for one in every if one[0] == path and message in one[1]], every

@@ -1,0 +1,193 @@
+"""The strict reader and the writer of YAML, and that they agree with each other and with YAML 1.1's readers."""
+
+import math
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from ckgit.lab.yaml_document import MAX_DEPTH, read_yaml
+from ckgit.lab.yaml_scalars import AmbiguousError, plain
+from ckgit.lab.yaml_writer import Change, PathError, edit_yaml, write_yaml
+
+yaml_1_1 = pytest.importorskip("yaml")  # PyYAML comes with ckgit[run]
+
+texts = st.text(st.characters(codec="utf-8"), max_size=40)
+scalars = st.none() | st.booleans() | st.integers(-(10**17), 10**17) | st.floats(allow_nan=False, allow_infinity=False) | texts
+values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4), max_leaves=12)
+
+
+def messages(text):
+    return [problem.at("f") for problem in read_yaml(text).problems]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-5", 1e-5),
+        ("1E5", 1e5),
+        ("-2.5e+3", -2500.0),
+        (".5", 0.5),
+        ("5.", 5.0),
+        ("0", 0),
+        ("-7", -7),
+        ("+7", 7),
+        ("true", True),
+        ("False", False),
+        ("null", None),
+        ("2026-11-23", "2026-11-23"),
+        ("1-12:00:00", "1-12:00:00"),
+        ("0.1.2", "0.1.2"),
+        ("16G", "16G"),
+        ("not at all", "not at all"),
+    ],
+)
+def test_a_plain_value_means_one_thing(text, value):
+    assert plain(text) == value
+    assert type(plain(text)) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("no", 'write false, or quote it as "no"'),
+        ("Yes", "write true"),
+        ("ON", "write true"),
+        ("off", "write false"),
+        ("y", "write true"),
+        ("N", "write false"),
+        ("~", "write null"),
+        ("Null", "write null"),
+        ("", "has no value"),
+        ("12:30:00", 'quote it as "12:30:00"'),
+        ("00:30:00", "base 60"),
+        ("1:30", "base 60"),
+        ("190:20:30.15", "base 60"),
+        ("010", "write it as 10"),
+        ("08", "write it as 8"),
+        ("-007", "write it as -7"),
+        ("00.5", "write it as 0.5"),
+        ("1_000", "write it as 1000"),
+        ("1_000.5", "write it as 1000.5"),
+        ("0x10", "write it as 16"),
+        ("0o17", "write it as 15"),
+        ("0b11", "write it as 3"),
+        (".inf", "not a finite number"),
+        ("-.INF", "not a finite number"),
+        (".nan", "not a finite number"),
+        ("1e999", "too large"),
+        ("9" * 30, "at most 18 digits"),
+        ("0" * 5000, "different number"),
+        ("2001-12-14T21:59:43", "quote it"),
+        ("=", "special meaning"),
+    ],
+)
+def test_an_ambiguous_value_is_refused_with_the_way_to_write_it(text, advice):
+    with pytest.raises(AmbiguousError) as caught:
+        plain(text)
+    assert advice in str(caught.value)
+
+
+@given(st.from_regex(r"[-+0-9.eExobyYnNtTfFsulnaI:_~=]{1,8}", fullmatch=True))
+@example("1e-5")
+def test_what_is_accepted_is_the_same_for_a_reader_of_yaml_1_1(text):
+    try:
+        ours = plain(text)
+    except AmbiguousError:
+        return
+    try:
+        theirs = yaml_1_1.safe_load(f"a: {text}")["a"]
+    except (yaml_1_1.YAMLError, ValueError):
+        return  # the text is no single value there
+    if isinstance(theirs, dict | list):
+        return  # nor here
+    if isinstance(ours, float) and isinstance(theirs, str):
+        return  # 1e-5 without a dot: PyYAML alone reads text, so generated files write 1.0e-05
+    assert ours == theirs
+    assert isinstance(ours, bool) == isinstance(theirs, bool)
+
+
+@given(st.dictionaries(texts, values, max_size=5))
+@example({"a": ["no", "12:30:00", "010", "~", ""], "no": {"y": None}, "s": "\u2028\x85\x07 \t"})
+@example({"k" * 200: 1})
+@example({"": "\n\n", "a: b": "- x", "#": "# y", "?": "? z", "---": "---"})
+def test_what_is_written_reads_back_the_same(value):
+    document = read_yaml(write_yaml({"top": value}))
+    assert document.problems == []
+    assert document.value == {"top": value}
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.dictionaries(texts, values, min_size=1, max_size=4), st.data())
+def test_an_edit_changes_its_place_and_nothing_else(value, data):
+    key = data.draw(st.sampled_from(sorted(value)))
+    if not key or key.startswith(".") or any(f"{key}.".startswith(f"{other}.") for other in value if other != key):
+        return  # such a key has no path of its own
+    edited = read_yaml(edit_yaml(write_yaml({"top": value}), [Change(f"top.{key}", ["new", 1e-5])]))
+    assert edited.problems == []
+    assert edited.value == {"top": {**value, key: ["new", 1e-5]}}
+
+
+def test_an_edit_keeps_comments_order_and_the_form_of_numbers():
+    text = "# top\nb: 1e-5  # small\na: 'quoted'\nlist:\n  - name: x  # first\n    v: 1.50\n\n# end\nz: \"no\"\n"
+    assert edit_yaml(text, [Change("list.x.v", 2), Change("new.deep", "yes")]) == text.replace("v: 1.50", "v: 2") + 'new:\n  deep: "yes"\n'
+
+
+def test_lists_are_edited_by_index_by_name_and_at_their_end():
+    text = "runs:\n  - name: a.b\n  - name: c\n"
+    edited = read_yaml(edit_yaml(text, [Change("runs.a.b.type", "control"), Change("runs.1.x", 1), Change("runs.2", {"name": "d"})]))
+    assert edited.value == {"runs": [{"name": "a.b", "type": "control"}, {"name": "c", "x": 1}, {"name": "d"}]}
+
+
+@pytest.mark.parametrize(("path", "words"), [("a.b", "leads into"), ("runs.x.y", "it has c, 0, 1"), ("runs.7", "there is no '7'")])
+def test_a_path_that_leads_nowhere_is_explained(path, words):
+    with pytest.raises(PathError) as caught:
+        edit_yaml("a: text\nruns:\n  - name: c\n", [Change(path, 1)])
+    assert words in str(caught.value)
+
+
+def test_every_problem_is_reported_with_its_place():
+    text = "a: no\nb: 010\na: 3\nc: !!python/name:os.system z\nd: &x 3\ne: *x\n<<: {f: 1}\ng:\n1: x\nh:\n  -\n  - ok\n"
+    assert messages(text) == [
+        'f:1:4: no is true or false to some readers and text to others: write false, or quote it as "no"',
+        'f:2:4: 010 is a different number to different readers: write it as 10, or quote it as "010"',
+        "f:3:1: the key a is here twice (first on line 1)",
+        "f:4:4: the tag tag:yaml.org,2002:python/name:os.system is not supported; remove it",
+        "f:5:4: the anchor &x is not supported; write values out where they are used",
+        "f:6:4: the alias *x is not supported; write the value out",
+        "f:7:1: merge keys (<<) are not supported; write the keys out",
+        "f:8:1: has no value; write one, or remove the key",
+        'f:9:1: a key must be text; quote it as "1"',
+        "f:11:3: has no value; write one, or remove the key",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a:\n\tb: 3", "f:2:1: a tab in the indentation; YAML is indented with spaces"),
+        ("a: [1", "f:1:6: not YAML"),
+        ("a: 1\n---\nb: 2\n", "f:2:1: a second document begins here"),
+        ("%YAML 1.1\n---\na: 1\n", "f:2:1: directives"),
+        ("a: x\u2028y", "f:1:5: the character '\\u2028' is not allowed"),
+        ("a: \x00", "f:1:4: the character '\\x00' is not allowed"),
+        ("? a\n: 1\n", "f:1:3: write the key without the question mark before it"),
+        ("[a]: 1\n", "f:1:1: a key must be text"),
+        ("[" * (MAX_DEPTH + 2), f"nested more than {MAX_DEPTH} deep"),
+        ('a: "\\U99999999"', "not YAML"),
+    ],
+)
+def test_what_is_not_this_yaml_is_explained(text, message):
+    assert message in messages(text)[-1]
+
+
+@given(st.text(max_size=200) | st.text(st.sampled_from("a:- \n[]{}&*!|>'\"%#?0.,\t"), max_size=60))
+def test_any_text_gives_a_document_or_problems(text):
+    document = read_yaml(text)
+    assert document.complete or document.problems
+
+
+def test_a_float_keeps_its_value_to_the_last_bit():
+    for value in (5e-324, 1.7976931348623157e308, 0.1, 1e22, 123456789.123456789):
+        assert read_yaml(write_yaml({"x": value})).value == {"x": value}
+    assert not math.isinf(read_yaml(write_yaml({"x": 1.7976931348623157e308})).value["x"])
