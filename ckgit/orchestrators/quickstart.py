@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from typing import NamedTuple
 
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.state import State
-from ckgit.lab.git import GitError, git, git_ok
+from ckgit.lab.git import GitError, git
 from ckgit.lab.lab import Lab, list_experiments, open_lab
 from ckgit.lab.snapshot import take_snapshot
 
@@ -66,22 +67,13 @@ class Guide(NamedTuple):
 
     def ckgit(self, *words: str | Path, environment: Mapping[str, str] | None = None) -> None:
         """Run ckgit itself; `environment` is added to the user's."""
-        arguments = ["ckgit", *map(str, words)]
-        self._run(shlex.join(arguments), arguments, environment=environment)
+        arguments = list(map(str, words))
+        self._run(shlex.join([program(), *arguments]), ["ckgit", *arguments], environment=environment)
 
     def make(self, module: str, destination: Path) -> None:
         """Run a module of ckgit that makes a model. What its tools print is shown only when it fails."""
         arguments = [module, str(destination)]
         self._run(shlex.join(["python", "-m", *arguments]), arguments, quiet=True)
-
-    def commit(self, lab: Path, path: str, message: str) -> None:
-        """Commit one file on the lab's current branch, unless it is committed as it is."""
-        if not self.dry_run:
-            git(lab, "add", "--", path)
-            if git_ok(lab, "diff", "--cached", "--quiet", "--", path):
-                return
-            git(lab, "commit", "--quiet", "-m", message, "--", path)
-        self.say(f"\n$ git -C {lab} add {path}\n$ git -C {lab} commit -m {shlex.quote(message)}")
 
     def _run(self, shown: str, arguments: list[str], *, environment: Mapping[str, str] | None = None, quiet: bool = False) -> None:
         self.say(f"\n$ {shown}")
@@ -179,19 +171,27 @@ def _make_model(guide: Guide, example: Example, folder: Path, cache: Path) -> No
         guide.say(f"\nFirst, {example.making}; it is kept in {made} for the next time.")
         guide.make(example.maker, made)
     guide.ckgit("-C", folder, "models", "add", example.model, made)
-    guide.commit(folder, f"models/{example.model}.yaml", f"Model card of {example.model}")
 
 
 def _ending(guide: Guide, example: Example, folder: Path) -> None:
-    report = Path(".ckgit", "reports", example.experiment, "report.md")
     guide.ckgit("-C", folder, "log", example.experiment)
-    if not guide.dry_run:
-        _export_report(open_lab(folder), example.experiment, folder / report.parent)
-    guide.say(f"\nThe report: {folder / report}")
+    if guide.dry_run:
+        return
+    report = folder / ".ckgit" / "reports" / example.experiment / "report.md"
+    _export_report(open_lab(folder), example.experiment, report.parent)
+    ckgit = shlex.join([program(), "-C", str(folder)])
+    guide.say(f"\nThe report: {report}")
     guide.say("\nTry next:")
-    guide.say(f"  cd {folder}")
-    guide.say(f"  ckgit show {example.experiment}")
-    guide.say(f"  ckgit design my_first --like {example.experiment} --set controls.lr=1e-3")
+    guide.say(f"  {ckgit} show {example.experiment}")
+    guide.say(f"  {ckgit} design mine --like {example.experiment} --set controls.lr=1e-3")
+    guide.say(f"  {ckgit} advance mine --to analyzed")
+
+
+def program() -> str:
+    """How the user can call this ckgit: by its name where that finds it, otherwise by its path."""
+    own = Path(sys.executable).with_name("ckgit")
+    found = shutil.which("ckgit")
+    return "ckgit" if found and Path(found).resolve() == own.resolve() else os.path.relpath(own)
 
 
 def _export_report(lab: Lab, name: str, folder: Path) -> None:
