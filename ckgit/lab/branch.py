@@ -78,9 +78,13 @@ def move(branch: Branch, old: str, new: str, *, subject: str) -> None:
 
 
 def _explain(branch: Branch, old: str, new: str, error: GitError) -> None:
-    """Tell a lost race from git's other failures; a swap that was made although git failed is none."""
+    """Tell a lost race from git's other failures; a swap that was made although git failed is none.
+
+    Another process may have written the very same commit in the same second: then the branch is at `new`, and yet this one lost.
+    """
     seen = branch.tip()
-    if seen == new:
+    refused = "but expected" in error.stderr or "reference already exists" in error.stderr
+    if seen == new and not refused:
         return
     if seen != old:
         _lost(branch, old, seen)

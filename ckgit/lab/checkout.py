@@ -102,9 +102,7 @@ def promised(branch: Branch, places: Sequence[Path], old: str, new: str) -> Iter
         yield
         return
     journal = _journal(branch)
-    journal.parent.mkdir(exist_ok=True)
-    with journal.open("a+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with _locked(journal) as file:
         try:
             _write(file, {"old": old, "new": new, "places": [str(place) for place in places]})
             yield
@@ -151,6 +149,18 @@ def refuse_lagging(branch: Branch) -> None:
 
 def _journal(branch: Branch) -> Path:
     return branch.git_dir / "ckgit" / f"checkout-{branch.name.replace('/', '-')}.json"
+
+
+@contextlib.contextmanager
+def _locked(journal: Path) -> Iterator[IO[str]]:
+    """The journal, opened for this process alone; whoever had it before has removed it."""
+    journal.parent.mkdir(exist_ok=True)
+    while True:
+        with journal.open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if journal.exists() and os.path.samestat(journal.stat(), os.fstat(file.fileno())):
+                yield file
+                return
 
 
 def _write(file: IO[str], document: Mapping[str, object]) -> None:

@@ -80,7 +80,8 @@ def _split(path: str) -> tuple[str, str]:
 
 
 def _parents(paths: Mapping[str, bytes | None]) -> set[str]:
-    return {"" if str(parent) == "." else str(parent) for path in paths for parent in PurePosixPath(path).parents}
+    """Every folder on the way to a path, and the root."""
+    return {"", *(str(parent) for path in paths for parent in PurePosixPath(path).parents if parent.name)}
 
 
 def _read_folders(root: Path, base: str, places: list[str], length: int) -> dict[str, _Folder]:
@@ -97,7 +98,7 @@ def _read_folders(root: Path, base: str, places: list[str], length: int) -> dict
             continue
         _, kind, size = header.rsplit(b" ", 2)
         if kind != b"tree":
-            raise _taken(place, "a file" if kind == b"blob" else f"a {kind.decode()}")
+            raise _taken(place, "a file or a link" if kind == b"blob" else f"a {kind.decode()}")
         found[place] = _parse(answer[position : position + int(size)], length // 2)
         position += int(size) + 1
     return found
