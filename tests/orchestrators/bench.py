@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -84,7 +85,7 @@ class Bench(NamedTuple):
 
     def ckgit(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """The command line, in a process of its own."""
-        done = subprocess.run([sys.executable, "-m", "ckgit", "-C", str(self.folder), *words], capture_output=True, text=True, check=False)
+        done = subprocess.run(self.command(*words), capture_output=True, text=True, check=False)
         assert not check or done.returncode == 0, done.stderr
         return done
 
@@ -120,14 +121,28 @@ class Bench(NamedTuple):
             ["git", "log", "-1", "--format=%B", commit], cwd=self.folder, capture_output=True, text=True, check=True
         ).stdout
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def command(self, *words: str) -> list[str]:
+        """The arguments of the command line."""
+        return [sys.executable, "-m", "ckgit", "-C", str(self.folder), *words]
+
+    def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
         """The command line, while the test goes on."""
-        command = [sys.executable, "-m", "ckgit", "-C", str(self.folder), *words]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(self.command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+    def results(self) -> bytes:
+        """The experiment's results."""
+        found = self.snapshot.read("experiments/demo/analysis/results.json")
+        assert found
+        return found
 
     def clone(self, name: str) -> Bench:
-        """Another clone of the lab, that takes the experiment's branch from the first and gives it back by a push."""
+        """Another clone of the lab on the same machine, where `ckgit models add` has left its note on the model."""
         folder = self.folder.parent / name
+        digest = hashlib.sha256((self.folder / "models/tiny.yaml").read_bytes()).hexdigest()
+        note = Path(os.environ["XDG_DATA_HOME"]) / "ckgit" / "models" / digest
+        note.parent.mkdir(parents=True, exist_ok=True)
+        if not note.exists():
+            note.symlink_to(self.folder / "models/tiny")
         subprocess.run(["git", "clone", "--quiet", str(self.folder), str(folder)], check=True)
         return self._replace(folder=folder, heard=Heard())
 
