@@ -58,9 +58,11 @@ def _analyze(context: Context, snapshot: Snapshot, ledger: Ledger | None) -> Map
 
 
 def _jobs(context: Context) -> list[tuple[Job, Worker]]:
-    """Every job that the design makes, with the worker that can read what it left."""
+    """Every job that the design makes, run by run, with the worker that can read what it left."""
     workers = filter(None, (worker_for(context.summary, stage) for stage in Stage))
-    return [(job, worker) for worker in workers for job in worker.jobs(context)]
+    jobs = [(job, worker) for worker in workers for job in worker.jobs(context)]
+    position = {run.name: place for place, run in enumerate(context.plan.runs)}
+    return sorted(jobs, key=lambda each: position[each[0].run])
 
 
 def _collect(

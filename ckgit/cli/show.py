@@ -1,0 +1,103 @@
+"""`ckgit show`: an experiment, or one of its runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from ckgit.analysis.markdown import duration, number, with_error
+from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, printable, table
+from ckgit.experiment.plan import Run
+from ckgit.experiment.results import RunRow
+from ckgit.orchestrators.describe import Described, cells, describe, document, parameters
+from ckgit.orchestrators.standing import stand
+
+
+@click.command("show")
+@name_argument
+@click.argument("run", required=False)
+@json_option
+@click.pass_context
+def command(ctx: click.Context, *, name: str | None, run: str | None, as_json: bool) -> None:
+    """Show an experiment's design, runs and results, or one run.
+
+    Of a RUN: every parameter with where its value came from, its evaluations, its attempts, and its results.
+    """
+    lab = lab_from(ctx)
+    found = describe(stand(lab, experiment_name(lab, name)), run)
+    sections = _run_sections(found, found.runs[0]) if run else _experiment_sections(found)
+    emit(document(found, detailed=bool(run)), as_json, "\n\n".join(sections))
+
+
+def _experiment_sections(found: Described) -> Iterator[str]:
+    standing = found.standing
+    about, tools = standing.context.summary.experiment, standing.context.summary.tools
+    head = [f"{about.name}: {standing.snapshot.state}", f"question:    {printable(about.question)}"]
+    head += [f"hypothesis:  {printable(about.hypothesis)}"] if about.hypothesis else []
+    head += [f"tools:       {tools.preparation} for preparation, {tools.evaluation} for evaluation"]
+    head += [f"models:      {', '.join(standing.context.summary.models)}"]
+    head += [f"data:        {name} ({data.path})" for name, data in standing.context.summary.data.items()]
+    yield "\n".join(head)
+    varied = list(dict.fromkeys(name for run in found.runs for name in run.varied))
+    yield table(["run", "type", *varied, "jobs done", "final loss", "scores"], (_run_row(found, run, varied) for run in found.runs))
+    if found.results and found.results.claims:
+        rows = (
+            [v.judgement, f"{v.claim.metric} on {v.claim.task}: {v.claim.left} {v.claim.direction} than {v.claim.right}", v.reason]
+            for v in found.results.claims
+        )
+        yield table(["verdict", "claim", "why"], rows)
+    if found.results:
+        yield f"report: git show exp/{about.name}:{standing.path('analysis/report.md')}"
+
+
+def _run_row(found: Described, run: Run, varied: list[str]) -> list[str]:
+    jobs = [job for job in found.jobs if job.run == run.name]
+    done = f"{sum(job.state == 'done' for job in jobs)} of {len(jobs)}"
+    result = found.result(run.name)
+    loss = number(result.training.final_loss) if result and result.training else ""
+    return [run.name, run.type, *(run.varied.get(name, "") for name in varied), done, loss, ", ".join(_scores(result))]
+
+
+def _scores(result: RunRow | None) -> list[str]:
+    found = result.cells if result else ()
+    return [f"{_cell_name(cell.task, cell.epoch)} {m.name} {with_error(m.value, m.stderr)}" for cell in found for m in cell.metrics]
+
+
+def _cell_name(task: str, epoch: int | None) -> str:
+    return task if epoch is None else f"{task} epoch {epoch}"
+
+
+def _run_sections(found: Described, run: Run) -> Iterator[str]:
+    yield f"{found.standing.name} {run.name}: {run.type}, model {run.model}"
+    yield table(["parameter", "value", "from"], ([name, _value(each["value"]), each["source"]] for name, each in parameters(run).items()))
+    if planned := cells(found, run):
+        header = ["evaluation", "split", "prompt", "system prompt", "generation", "scorers"]
+        yield table(header, (_cell_row(cell) for cell in planned))
+    if found.attempts:
+        rows = ([a.job, str(a.number), a.phase, a.started or "", a.ended or "", a.reason or a.log or ""] for a in found.attempts)
+        yield table(["job", "attempt", "phase", "started", "ended", "log or reason"], rows)
+    if result := found.result(run.name):
+        yield "\n".join(_result_lines(result))
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
+
+
+def _cell_row(cell: Any) -> list[str]:
+    settings = ", ".join(f"{name} {_value(value)}" for name, value in cell["generation"].items())
+    names = ", ".join(scorer["name"] for scorer in cell["scorers"]) or "the task's own"
+    return [cell["name"], cell["split"], _value(cell["prompt"]), _value(cell["system_prompt"]), settings, names]
+
+
+def _result_lines(result: RunRow) -> Iterator[str]:
+    if trained := result.training:
+        yield f"trained: {trained.steps} steps, final loss {number(trained.final_loss)}, {duration(trained.seconds)}"
+    for cell in result.cells:
+        for metric in cell.metrics:
+            value = with_error(metric.value, metric.stderr)
+            yield f"{_cell_name(cell.task, cell.epoch)}: {metric.name} ({metric.scorer}) {value}, {metric.samples} samples"
+    yield from (f"accepted as missing: {printable(text)}" for text in result.missing)

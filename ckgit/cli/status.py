@@ -1,0 +1,65 @@
+"""`ckgit status`: where an experiment stands."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, printable
+from ckgit.orchestrators.overview import SUBMITTED, Overview, overview
+
+_MOST = 5  # jobs that are named
+
+
+@click.command("status")
+@name_argument
+@json_option
+@click.pass_context
+def command(ctx: click.Context, *, name: str | None, as_json: bool) -> None:
+    """Show where an experiment stands.
+
+    Its state, its jobs by stage, and the command that comes next. Jobs that are out are looked at where they run.
+    """
+    lab = lab_from(ctx)
+    found = overview(lab, experiment_name(lab, name))
+    emit(_document(found), as_json, "\n".join(_lines(found)))
+
+
+def _document(found: Overview) -> dict[str, Any]:
+    lists = {"open": [each._asdict() for each in found.open], "failed": [each._asdict() for each in found.failed]}
+    return found._asdict() | lists
+
+
+def _lines(found: Overview) -> Iterator[str]:
+    last = f", last event: {found.event}" if found.event else ""
+    yield f"{found.experiment}: {found.state} (commit {found.commit[:12]}{last})"
+    for stage, phases in found.stages.items():
+        yield f"  {stage:<12}{_counted(found, phases)}"
+    for failed in found.failed[:_MOST]:
+        yield f"  {failed.phase}: {failed.job}: {printable(failed.reason or 'no reason is known')}"
+    if len(found.failed) > _MOST:
+        yield f"  and {len(found.failed) - _MOST} more that failed"
+    for job in found.accepted_missing[:_MOST]:
+        yield f"  accepted as missing: {job}"
+    if len(found.accepted_missing) > _MOST:
+        yield f"  and {len(found.accepted_missing) - _MOST} more that were accepted as missing"
+    if detail := next((each.detail for each in found.open if each.detail), ""):
+        yield f"  {printable(detail)}"
+    if found.work_tree:
+        yield f"  cluster {found.cluster}, work tree {printable(found.work_tree)}"
+    yield f"next: {found.next}"
+
+
+def _counted(found: Overview, phases: Mapping[str, int]) -> str:
+    """`3 of 8 done, 2 running, 3 queued`: what is out by what the scheduler says of it. Jobs of one stage at most are out."""
+    counts = Counter({phase: count for phase, count in phases.items() if phase not in ("done", SUBMITTED)})
+    if phases.get(SUBMITTED):
+        counts.update(_words(each.seen) for each in found.open)
+    return ", ".join([f"{phases.get('done', 0)} of {sum(phases.values())} done", *(f"{count} {phase}" for phase, count in counts.items())])
+
+
+def _words(seen: str) -> str:
+    return {"unseen": "not handed over yet", "gone": "ended and not collected yet", "unknown": "unknown"}.get(seen, seen)

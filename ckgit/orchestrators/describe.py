@@ -1,0 +1,124 @@
+"""What `ckgit show` tells of an experiment or one of its runs: design, runs, cells, attempts, and results where there are some."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from ckgit.analysis.tables import JobRow, job_rows
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.jobs import Attempt
+from ckgit.experiment.plan import Run, generation, prompts, scorers
+from ckgit.experiment.results import Results, RunRow
+from ckgit.experiment.state import State
+from ckgit.orchestrators.standing import Standing
+
+
+class Described(NamedTuple):
+    """An experiment as its branch has it."""
+
+    standing: Standing
+    runs: Sequence[Run]  # all, or the one that was asked for
+    jobs: Sequence[JobRow]
+    results: Results | None  # None before analyze
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        """Every attempt of these runs' jobs, in order."""
+        names = {job.job for job in self.jobs}
+        return [attempt for attempt in (self.standing.ledger.attempts if self.standing.ledger else ()) if attempt.job in names]
+
+    def result(self, run: str) -> RunRow | None:
+        """What was found of a run; None before analyze."""
+        return next((row for row in self.results.runs if row.name == run), None) if self.results else None
+
+
+def describe(standing: Standing, run: str | None) -> Described:
+    """An experiment, or one run of it.
+
+    Raises:
+        CkgitError: there is no such run, or the results cannot be read.
+    """
+    plan = standing.context.plan
+    chosen = [each for each in plan.runs if run in (None, each.name)]
+    if not chosen:
+        names = ", ".join(each.name for each in plan.runs)
+        raise CkgitError(f"{standing.name} has no run {run!r}", code=Exit.USAGE, next=f"name one of: {names}")
+    jobs = [job for job in job_rows(standing.context, standing.ledger) if run in (None, job.run)]
+    return Described(standing, chosen, jobs, _results(standing))
+
+
+def _results(standing: Standing) -> Results | None:
+    if standing.snapshot.state is not State.ANALYZED:
+        return None
+    path = standing.path("analysis/results.json")
+    content = standing.snapshot.read(path)
+    try:
+        return Results.model_validate_json(content or b"")
+    except ValidationError as error:
+        raise CkgitError(
+            f"the results cannot be read ({error.errors()[0]['msg']})",
+            code=Exit.EVIDENCE_MISSING,
+            where=f"exp/{standing.name}:{path}",
+            next="git log -p on that file shows which commit broke it; revert that one",
+        ) from None
+
+
+def document(found: Described, *, detailed: bool) -> dict[str, Any]:
+    """For `--json`. With `detailed` each run has its parameters and its samples."""
+    standing = found.standing
+    summary = standing.context.summary
+    design = summary.model_dump(mode="json", exclude={"state"}, exclude_defaults=True)
+    return {
+        "experiment": standing.name,
+        "state": standing.snapshot.state,
+        "commit": standing.snapshot.tip,
+        "design_hash": summary.digest,
+        **({} if detailed else {"design": design}),
+        "runs": [_run(found, run, detailed=detailed) for run in found.runs],
+        "attempts": [attempt.model_dump(mode="json", exclude_none=True) for attempt in found.attempts],
+        "claims": [verdict.model_dump(mode="json") for verdict in found.results.claims] if found.results else [],
+    }
+
+
+def _run(found: Described, run: Run, *, detailed: bool) -> dict[str, Any]:
+    result = found.result(run.name)
+    skipped: Any = None if detailed else {"training": {"losses", "checkpoints", "tokens"}, "cells": {"__all__": {"samples"}}}
+    return {
+        "name": run.name,
+        "type": run.type,
+        "model": run.model,
+        "varied": run.varied,
+        "jobs": [{"name": job.job, "stage": job.stage, "state": job.state} for job in found.jobs if job.run == run.name],
+        **({"parameters": parameters(run), "cells": cells(found, run)} if detailed else {}),
+        "results": result.model_dump(mode="json", exclude=skipped) if result else None,
+    }
+
+
+def parameters(run: Run) -> dict[str, dict[str, Any]]:
+    """Each parameter's value and where it came from."""
+    return {name: setting.model_dump(mode="json") for name, setting in run.settings.items()}
+
+
+def cells(found: Described, run: Run) -> Sequence[Mapping[str, Any]]:
+    """A run's evaluations, each with what it sends and how answers are made and scored."""
+    context = found.standing.context
+    listed = []
+    for cell in context.plan.cells:
+        if cell.run == run.name:
+            prompt, system_prompt = prompts(run, cell.task)
+            listed.append(
+                {
+                    "name": cell.name,
+                    "task": cell.task.name,
+                    "epoch": cell.epoch,
+                    "split": cell.task.split,
+                    "prompt": prompt,
+                    "system_prompt": system_prompt,
+                    "generation": generation(context.summary, cell.task).model_dump(mode="json", exclude_none=True),
+                    "scorers": [scorer.model_dump(mode="json") for scorer in scorers(context.summary, cell.task)],
+                }
+            )
+    return listed
