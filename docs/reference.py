@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ckgit.cli import group
+from ckgit.cli import COMMANDS, group
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import LabConfig
 from ckgit.experiment.design import Design
@@ -44,7 +44,7 @@ def _cell(text: str) -> str:
 def _commands() -> Iterator[str]:
     context = click.Context(group, info_name="ckgit")
     yield "## Commands\n\nEvery command takes `ckgit -C DIR` to work in another folder.\n"
-    for name in group.list_commands(context):
+    for name in COMMANDS:
         command = group.get_command(context, name)
         if command is not None and not command.hidden:
             yield from _command(command, name, context)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _MARK = "--- ckgit tutorial"
-_CHANGING = re.compile(r"\b[0-9a-f]{7,64}\b|\d+")
+_CHANGING = re.compile(r"\b[0-9a-f]{7,64}\b|\d+(\.\d+)?")
 _LINES_SHOWN = 40
 
 
