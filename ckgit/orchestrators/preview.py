@@ -95,7 +95,7 @@ def _ending(standing: Standing, work: Stagework, wish: Wish) -> Preview:
             submit.append(WouldSubmit(attempt.job, _command(standing.ledger, watch.jobs[attempt.job])))
         else:
             remarks.append(f"would wait for {attempt.job}: {sighting.seen}")
-    if watch.open:
+    if watch.awaited:
         return Preview(standing.name, standing.snapshot.state, submit, "", remarks)
     step, passage = conclude(standing, work, wish, judged_of(standing, work, watch))
     commit = show(standing, step) if step else ""

@@ -114,7 +114,7 @@ def finish(standing: Standing, wish: Wish, talk: Talk, taken: Sequence[Taken]) -
             raise _detached(standing, watch) from None
         finally:
             talk.progress([])
-        if watch.open:
+        if watch.awaited:
             return _in_flight(standing, watch, taken)
         step, passage = conclude(standing, work, wish, judged_of(standing, work, watch))
         return passage._replace(taken=[*taken, *([take(standing, step, talk)] if step else [])])
@@ -132,7 +132,8 @@ def start_watch(standing: Standing, work: Stagework, run: str | None, talk: Talk
         scheduler=scheduler_for(standing.context.cluster),
         work=find_work_tree(standing.ledger),
         jobs={job.name: job for job in work.jobs},
-        attempts=tally(standing.ledger, work.selected(run)).open,
+        attempts=tally(standing.ledger, work.jobs).open,
+        wanted=frozenset(attempt.token for attempt in tally(standing.ledger, work.selected(run)).open),
         talk=talk,
     )
 

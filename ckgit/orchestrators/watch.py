@@ -32,6 +32,7 @@ class Watch:
     work: Path
     jobs: Mapping[str, Job]  # by name
     attempts: Sequence[Attempt]
+    wanted: frozenset[str]  # tokens of those whose end is waited for
     talk: Talk
     ended: dict[str, Ended] = field(default_factory=dict)  # by token
     seen: dict[str, Sighting] = field(default_factory=dict)  # by token
@@ -42,6 +43,11 @@ class Watch:
     def open(self) -> list[Attempt]:
         """Attempts that are not known to have ended."""
         return [attempt for attempt in self.attempts if attempt.token not in self.ended]
+
+    @property
+    def awaited(self) -> list[Attempt]:
+        """Open attempts whose end is waited for."""
+        return [attempt for attempt in self.open if attempt.token in self.wanted]
 
     def look(self) -> None:
         """One poll: hand over what is certainly not with the scheduler, and take note of what ended."""
@@ -56,11 +62,11 @@ class Watch:
             self._note(attempt, sighting)
 
     def wait(self, moved: Callable[[], None]) -> None:
-        """Look until all have ended; `moved` is called each time and may raise, when waiting has lost its point."""
+        """Look until all that are wanted have ended; `moved` is called each time and may raise, when waiting has lost its point."""
         while True:
             self.look()
             self.talk.progress(self.lines())
-            if not self.open:
+            if not self.awaited:
                 return
             moved()
             time.sleep(self._nap())

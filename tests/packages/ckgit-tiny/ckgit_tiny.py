@@ -4,7 +4,6 @@ Where the environment names a folder TINY, tests steer jobs by files in it: `hol
 each execution adds its token to `executions`.
 """
 
-# ruff: noqa: ARG002
 from __future__ import annotations
 
 import hashlib

@@ -1,0 +1,89 @@
+"""The commands that move an experiment on, as their user sees them."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+
+from ckgit.experiment.errors import Exit
+from tests.orchestrators.bench import Bench
+from tests.orchestrators.conftest import bare_bench, bench, tiny_package  # noqa: F401 - fixtures
+
+
+def test_one_transition_at_a_time_and_then_nothing_to_do(bench: Bench) -> None:  # noqa: F811
+    for state in ("scaffolded", "trained", "evaluated", "analyzed"):
+        answer = bench.ckgit("advance", "demo")
+        assert answer.stdout.splitlines()[0] == f"demo is {state}"
+        assert "->" in answer.stderr
+    answer = bench.ckgit("advance", "demo", check=False)
+    assert answer.returncode == Exit.ILLEGAL_TRANSITION
+    assert "nothing to do: demo is analyzed already" in answer.stderr
+    answer = bench.ckgit("advance", "demo", "--to", "analyzed")
+    assert "nothing to do" in answer.stdout
+    answer = bench.ckgit("advance", "demo", "--to", "trained", check=False)
+    assert answer.returncode == Exit.ILLEGAL_TRANSITION
+    assert "ckgit revise demo" in answer.stderr
+
+
+def test_json_tells_the_commits(bench: Bench) -> None:  # noqa: F811
+    document = json.loads(bench.ckgit("advance", "demo", "--to", "trained", "--json").stdout)
+    assert (document["state"], document["code"]) == ("trained", 0)
+    assert [commit["event"] for commit in document["commits"]] == ["scaffold", "submit", "train"]
+
+
+def test_a_failure_as_text_as_json_and_by_why(bench: Bench) -> None:  # noqa: F811
+    bench.fail("rank8/finetune")
+    answer = bench.ckgit("advance", "demo", "--to", "trained", check=False)
+    assert answer.returncode == Exit.JOBS_FAILED
+    assert "1 of 2 jobs failed" in answer.stderr
+    assert "next:  ckgit why demo" in answer.stderr
+    assert json.loads(bench.ckgit("advance", "demo", "--json", check=False).stdout)["name"] == "jobs_failed"
+    told = bench.ckgit("why", "demo").stdout
+    assert told.startswith("rank8/finetune (failed, error): the tool ended with exit code 1: the tool says no\n")
+    assert "    the tool says no" in told
+    bench.mend("rank8/finetune")
+    assert bench.ckgit("retry", "demo").stdout.startswith("demo is trained")
+    assert "no job of it failed" not in bench.ckgit("why", "demo").stdout  # its evaluations wait
+    assert bench.ckgit("retry", "demo", check=False).returncode == Exit.ILLEGAL_TRANSITION
+
+
+def test_cancel_and_no_wait(bench: Bench) -> None:  # noqa: F811
+    bench.hold()
+    answer = bench.ckgit("advance", "demo", "--to", "trained", "--no-wait", check=False)
+    assert answer.returncode == Exit.IN_FLIGHT
+    assert "next:  ckgit advance demo" in answer.stderr
+    assert "would end rank4/finetune" in bench.ckgit("cancel", "demo", "--dry-run").stdout
+    assert bench.ckgit("cancel", "demo").stdout.startswith("2 jobs cancelled")
+    assert "rank4/finetune" in bench.ckgit("retry", "demo", "--dry-run").stdout
+
+
+def test_the_original_names(bench: Bench) -> None:  # noqa: F811
+    assert bench.ckgit("run-experiment", "demo", check=False).returncode == Exit.ILLEGAL_TRANSITION
+    assert bench.ckgit("scaffold-experiment", "demo").stdout.startswith("demo is scaffolded")
+    assert bench.ckgit("scaffold-experiment", "demo", check=False).returncode == Exit.ILLEGAL_TRANSITION
+    assert bench.ckgit("run-experiment", "demo").stdout.startswith("demo is evaluated")
+
+
+def test_dry_run_prints_and_the_name_may_be_left_out(bench: Bench) -> None:  # noqa: F811
+    subprocess.run(["git", "switch", "--quiet", "exp/demo"], cwd=bench.folder, check=True)
+    assert "scaffold demo: designed -> scaffolded" in bench.ckgit("advance", "--dry-run").stdout
+    assert bench.ckgit("advance").stdout.startswith("demo is scaffolded")
+    document = json.loads(bench.ckgit("advance", "--dry-run", "--json").stdout)
+    assert [job["job"] for job in document["submit"]] == ["rank4/finetune", "rank8/finetune"]
+
+
+def test_on_a_terminal_running_jobs_have_a_line_that_is_redrawn(bench: Bench) -> None:  # noqa: F811
+    bench.hold()
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(bench.command("advance", "demo", "--to", "trained"), stdout=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)
+    shown = ""
+    while "left" not in shown:
+        shown += os.read(ours, 4096).decode()
+    bench.go()
+    process.communicate(timeout=30)
+    os.close(ours)
+    assert process.returncode == 0
+    assert "rank4/finetune  1/3  loss 0.4" in shown

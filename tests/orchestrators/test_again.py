@@ -1,0 +1,144 @@
+"""retry and cancel: recorded first, only what is meant, and never two attempts of a job at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from ckgit.experiment.design import State
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.jobs import FailureClass, Phase
+from ckgit.experiment.worker import Seen
+from ckgit.orchestrators.again import Selection, cancel, plan_cancel, retry
+from ckgit.orchestrators.run import Wish
+from ckgit.orchestrators.standing import stand, take
+from ckgit.schedulers.local import scheduler
+from tests.orchestrators.bench import Bench
+
+
+def again(bench: Bench, selection: Selection = Selection(), *, wait: bool = True) -> Exit:  # noqa: B008 - it is frozen
+    return retry(stand(bench.lab, "demo"), selection, Wish(wait=wait), bench.heard).code
+
+
+def seen(bench: Bench, token: str) -> Seen:
+    return scheduler.poll(bench.lab.cluster(), bench.work, [token])[token].seen
+
+
+def test_retry_runs_only_what_failed(bench: Bench) -> None:
+    bench.fail("rank8/finetune")
+    bench.advance(State.TRAINED)
+    bench.mend("rank8/finetune")
+    assert again(bench) is Exit.DONE
+    assert bench.story()[2:] == ["submit", "fail", "retry", "train"]
+    assert bench.snapshot.state is State.TRAINED
+    assert [(a.job, a.number, a.phase) for a in bench.ledger.attempts] == [
+        ("rank4/finetune", 1, Phase.DONE),
+        ("rank8/finetune", 1, Phase.FAILED),
+        ("rank8/finetune", 2, Phase.DONE),
+    ]
+    assert len(bench.executions()) == 3
+
+
+def test_retry_of_one_run_leaves_the_other_failed(bench: Bench) -> None:
+    bench.fail("rank4/finetune")
+    bench.fail("rank8/finetune")
+    bench.advance(State.TRAINED)
+    bench.mend("rank4/finetune")
+    assert again(bench, Selection(run="rank4")) is Exit.JOBS_FAILED
+    assert bench.latest("rank4/finetune").phase is Phase.DONE
+    assert bench.latest("rank8/finetune").number == 1
+    assert len(bench.executions()) == 3
+
+
+def test_a_retry_that_fails_again_is_a_failure_again(bench: Bench) -> None:
+    bench.fail("rank8/finetune")
+    bench.advance(State.TRAINED)
+    assert again(bench) is Exit.JOBS_FAILED
+    assert bench.story()[-3:] == ["fail", "retry", "fail"]
+    logs = [attempt.log for attempt in bench.ledger.attempts]
+    assert len(set(logs)) == 3
+
+
+def test_nothing_failed_is_said_and_nothing_is_done(bench: Bench) -> None:
+    bench.advance(State.TRAINED)
+    with pytest.raises(CkgitError, match="nothing failed") as caught:
+        again(bench)
+    assert caught.value.code is Exit.ILLEGAL_TRANSITION
+
+
+def test_a_run_that_is_not_there_is_named_with_those_that_are(bench: Bench) -> None:
+    bench.fail("rank8/finetune")
+    bench.advance(State.TRAINED)
+    with pytest.raises(CkgitError, match="rank99") as caught:
+        again(bench, Selection(run="rank99"))
+    assert caught.value.code is Exit.USAGE
+    assert "rank4, rank8" in caught.value.next
+
+
+def test_cancel_is_recorded_and_ends_the_jobs(bench: Bench) -> None:
+    bench.hold()
+    bench.advance(State.TRAINED, wait=False)
+    bench.until(lambda: len(bench.executions()) == 2)
+    tokens = [attempt.token for attempt in bench.ledger.attempts]
+    assert cancel(stand(bench.lab, "demo"), Selection(), bench.heard).message == "2 jobs cancelled"
+    assert bench.story()[-1] == "cancel"
+    assert {attempt.failure for attempt in bench.ledger.attempts} == {FailureClass.CANCELLED}
+    assert {seen(bench, token) for token in tokens} == {Seen.GONE}
+    bench.go()
+    assert bench.advance().code is Exit.JOBS_FAILED
+    assert again(bench) is Exit.DONE
+    assert bench.snapshot.state is State.TRAINED
+    assert len(bench.executions()) == 4
+
+
+def test_a_cancellation_that_was_interrupted_is_completed(bench: Bench) -> None:
+    bench.hold()
+    bench.advance(State.TRAINED, wait=False)
+    bench.until(lambda: len(bench.executions()) == 2)
+    standing = stand(bench.lab, "demo")
+    step = plan_cancel(standing, Selection()).step
+    assert step
+    take(standing, step, bench.heard)
+    token = bench.latest("rank4/finetune").token
+    assert seen(bench, token) is Seen.RUNNING
+    assert "still ran" in cancel(stand(bench.lab, "demo"), Selection(), bench.heard).message
+    assert seen(bench, token) is Seen.GONE
+    assert bench.story().count("cancel") == 1
+    with pytest.raises(CkgitError, match="no job is queued or running"):
+        cancel(stand(bench.lab, "demo"), Selection(), bench.heard)
+
+
+def test_retry_first_ends_what_a_cancellation_left_running(bench: Bench) -> None:
+    bench.hold()
+    bench.advance(State.TRAINED, wait=False)
+    bench.until(lambda: len(bench.executions()) == 2)
+    standing = stand(bench.lab, "demo")
+    step = plan_cancel(standing, Selection()).step
+    assert step
+    take(standing, step, bench.heard)
+    old = bench.latest("rank4/finetune").token
+    assert again(bench, wait=False) is Exit.IN_FLIGHT
+    assert seen(bench, old) is Seen.GONE
+
+
+def test_what_ended_by_itself_is_not_cancelled(bench: Bench) -> None:
+    bench.advance(State.SCAFFOLDED)
+    bench.hold()
+    bench.advance(wait=False)
+    bench.until(lambda: len(bench.executions()) == 2)
+    bench.go()
+    tokens = [attempt.token for attempt in bench.ledger.attempts]
+    bench.until(lambda: all(seen(bench, token) is Seen.GONE for token in tokens))
+    with pytest.raises(CkgitError, match="no job is queued or running"):
+        cancel(stand(bench.lab, "demo"), Selection(), bench.heard)
+    assert bench.advance().state is State.TRAINED
+
+
+def test_cancel_of_one_job(bench: Bench) -> None:
+    bench.hold()
+    bench.advance(State.TRAINED, wait=False)
+    bench.until(lambda: len(bench.executions()) == 2)
+    cancel(stand(bench.lab, "demo"), Selection(job="rank8/finetune"), bench.heard)
+    assert bench.latest("rank4/finetune").phase is Phase.SUBMITTED
+    bench.go()
+    assert bench.advance().code is Exit.JOBS_FAILED
+    assert bench.latest("rank4/finetune").phase is Phase.DONE

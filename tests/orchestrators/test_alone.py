@@ -1,0 +1,59 @@
+"""One worker by itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ckgit.experiment.design import State
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.orchestrators.alone import render, run_alone
+from ckgit.orchestrators.run import Wish
+from ckgit.orchestrators.standing import stand
+from tests.orchestrators.bench import Bench
+
+
+def test_scaffolding_leaves_its_files_in_a_folder_and_commits_nothing(bench: Bench) -> None:
+    document = json.loads(bench.ckgit("worker", "scaffold-tiny-trainer", "demo", "--run", "rank4", "--json").stdout)
+    folder = Path(document["folder"])
+    written = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert written == set(document["files"]) == {"experiments/demo/rank4/setup.txt", "experiments/demo/rank4/finetune.slurm"}
+    assert bench.story() == ["design"]
+    bench.advance()
+    for path in written:
+        assert bench.snapshot.read(path) == (folder / path).read_bytes()
+
+
+def test_running_one_run_and_then_the_rest(bench: Bench) -> None:
+    bench.advance(State.SCAFFOLDED)
+    first = run_alone(stand(bench.lab, "demo"), "run-tiny-trainer", Wish(run="rank4"), bench.heard)
+    assert (first.code, first.message) == (Exit.DONE, "1 of 2 training jobs are done and wait for the others")
+    assert bench.snapshot.state is State.SCAFFOLDED
+    assert len(bench.executions()) == 1
+    run_alone(stand(bench.lab, "demo"), "run-tiny-trainer", Wish(run="rank8"), bench.heard)
+    assert bench.snapshot.state is State.TRAINED
+    assert len(bench.executions()) == 2
+
+
+def test_what_one_run_did_alone_is_kept_when_it_failed(bench: Bench) -> None:
+    bench.advance(State.SCAFFOLDED)
+    bench.fail("rank4/finetune")
+    assert run_alone(stand(bench.lab, "demo"), "run-tiny-trainer", Wish(run="rank4"), bench.heard).code is Exit.JOBS_FAILED
+    assert bench.story()[-1] == "fail"
+
+
+def test_out_of_turn_unknown_and_without_jobs(bench: Bench) -> None:
+    standing = stand(bench.lab, "demo")
+    with pytest.raises(CkgitError, match="jobs run when it is scaffolded or trained"):
+        run_alone(standing, "run-tiny-trainer", Wish(), bench.heard)
+    with pytest.raises(CkgitError, match="no worker 'run-nothing'"):
+        run_alone(standing, "run-nothing", Wish(), bench.heard)
+    with pytest.raises(CkgitError, match="does not use scaffold-torchtune"):
+        render(standing, "scaffold-torchtune", None)
+    with pytest.raises(CkgitError, match="no run 'rank99'"):
+        render(standing, "scaffold-tiny-trainer", "rank99")
+    bench.advance()
+    with pytest.raises(CkgitError, match="run base has no training job"):
+        run_alone(stand(bench.lab, "demo"), "run-tiny-trainer", Wish(run="base"), bench.heard)

@@ -1,0 +1,42 @@
+"""scaffold-experiment is pure, and says everything that stands against it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ckgit.experiment.design import State
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.orchestrators.scaffold import scaffold
+from ckgit.orchestrators.standing import stand
+from tests.conftest import make_test_lab
+from tests.orchestrators.bench import Bench, design_demo
+
+
+def test_two_labs_give_the_same_bytes(bench: Bench, tmp_path: Path) -> None:
+    other = bench._replace(folder=make_test_lab(tmp_path / "somewhere else"))
+    design_demo(other.lab)
+    one, two = (scaffold(stand(b.lab, "demo")) for b in (bench, other))
+    assert one.files == two.files
+    assert one.body == two.body
+
+
+def test_logs_name_each_file_with_its_digest(bench: Bench) -> None:
+    bench.advance()
+    log = bench.snapshot.read("experiments/demo/scaffold-tiny-trainer.log")
+    assert log
+    lines = log.decode().splitlines()
+    assert lines[0] == "RUN rank4: 2 files"
+    assert any(line.startswith("WROTE rank4/finetune.slurm ") and " sha256 " in line for line in lines)
+    assert lines[-1] == "END 5 files"
+
+
+def test_every_problem_at_once(designed: Callable[..., Bench]) -> None:
+    bench = designed(controls={"epochs": 10})
+    with pytest.raises(CkgitError, match="run rank4: 10 epochs") as caught:
+        bench.advance()
+    assert caught.value.code is Exit.INVALID_DESIGN
+    assert "run rank8: 10 epochs" in caught.value.what
+    assert bench.snapshot.state is State.DESIGNED
