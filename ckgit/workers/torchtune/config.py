@@ -1,4 +1,4 @@
-"""`finetune.yaml`: a whole torchtune config, readable, for a stock recipe of torchtune."""
+"""`finetune.yaml`: a whole torchtune config, readable, for a recipe of torchtune."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ckgit.workers.torchtune.steps import planned_steps, processes
 from ckgit.workers.torchtune.yaml_text import comment, scalar
 
 COMPONENTS = "ckgit.workers.torchtune.components"
+LORA_ON_CPU = "ckgit/workers/torchtune/lora_on_cpu.py"  # `tune run` imports a path as a module, from anywhere
 LOG_NAME = "training.log"
 _OPTIMIZERS = {"adamw": "torch.optim.AdamW", "adam": "torch.optim.Adam", "sgd": "torch.optim.SGD"}
 _SCHEDULES = {
@@ -21,8 +22,14 @@ _SCHEDULES = {
 }
 
 
+# By its path, which `tune run` makes a module's name: torchtune's own recipe with a fault on CPUs mended.
+LORA_ON_CPU = "ckgit/workers/torchtune/lora_on_cpu.py"
+
+
 def recipe(run: Run, nproc: int) -> str:
-    """The stock recipe of a run, e.g. `lora_finetune_single_device`."""
+    """The recipe of a run, as `tune run` takes it: a stock one, e.g. `lora_finetune_single_device`, wherever that is sound."""
+    if run["method"] == "lora" and run["device"] == "cpu" and nproc == 1:
+        return LORA_ON_CPU
     return f"{run['method']}_finetune_{'distributed' if nproc > 1 else 'single_device'}"
 
 
