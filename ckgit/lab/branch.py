@@ -13,7 +13,7 @@ from ckgit.lab.checkout import Branch
 from ckgit.lab.git import DURABLE, GitError, git, git_ok, git_text
 
 # Waiting for a ref that another process holds is better than failing: it holds it for a millisecond.
-_PATIENT = ("-c", "core.filesRefLockTimeout=5000", "-c", "core.packedRefsTimeout=5000")
+_PATIENT = ("-c", "core.filesRefLockTimeout=2000", "-c", "core.packedRefsTimeout=5000")
 
 
 def empty_tree(root: Path) -> str:

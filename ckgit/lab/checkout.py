@@ -248,13 +248,20 @@ def _half_written(place: Path, path: str, change: Change) -> bool:
 
 def _follow(place: Path, changes: Mapping[str, Change]) -> None:
     """Write index entries and files of the new commit; doing it twice changes nothing."""
-    width = len(next(side.oid for change in changes.values() for side in change if side))
-    info = [f"{change.new.mode} {change.new.oid}\t{path}" if change.new else f"0 {'0' * width}\t{path}" for path, change in changes.items()]
+    if not changes:
+        return
+    sides = {path: change.new or _nothing(change) for path, change in changes.items()}
+    info = [f"{side.mode} {side.oid}\t{path}" for path, side in sides.items()]
     git(place, "update-index", "-z", "--index-info", stdin=_nul(info))
     git(place, "checkout-index", "-f", "-u", "-z", "--stdin", stdin=_nul([path for path, change in changes.items() if change.new]))
     for path in (path for path, change in changes.items() if not change.new):
         (place / path).unlink(missing_ok=True)
         _remove_empty((place / path).parent, place)
+
+
+def _nothing(change: Change) -> Side:
+    """How update-index is told that there is no file."""
+    return Side("0", "0" * len(change.old.oid if change.old else ""))
 
 
 def _nul(records: Sequence[str]) -> bytes:

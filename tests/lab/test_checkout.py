@@ -3,7 +3,10 @@ import json
 import pytest
 
 from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.lifecycle import Event
 from ckgit.lab import checkout
+from ckgit.lab.commit import record
+from ckgit.lab.lab import open_lab
 from ckgit.lab.snapshot import take_snapshot
 from tests.lab.helpers import assert_sound, design, scaffold, summary, user_state
 
@@ -28,14 +31,18 @@ def test_a_clean_checkout_follows(lab, run, parent):
     assert_sound(lab.root)
 
 
+def test_a_commit_without_a_change_of_files(lab, run, parent):
+    scaffold(lab, parent)
+    tip = scaffold_again(lab, take_snapshot(lab, "cap"), {})
+
+    assert run(lab.root, "rev-parse", "HEAD") == tip
+    assert run(lab.root, "status", "--porcelain") == ""
+
+
 def test_deleted_files_and_empty_folders_go(lab, run, parent):
     scaffold(lab, parent)
     parent = take_snapshot(lab, "cap")
-    from ckgit.experiment.lifecycle import Event
-    from ckgit.lab.commit import record
-
-    files = {f"{FOLDER}/run1/finetune.yaml": None}
-    record(lab, name="cap", event=Event.RETRY, parent=parent, files=files, design_digest="0", body="")
+    scaffold_again(lab, parent, {f"{FOLDER}/run1/finetune.yaml": None})
 
     assert not (lab.root / FOLDER / "run1").exists()
     assert (lab.root / FOLDER).is_dir()
@@ -150,8 +157,6 @@ def test_a_checkout_with_line_ending_conversion(lab, run):
     run(lab.root, "config", "core.autocrlf", "true")
     (lab.root / ".gitattributes").write_text("*.md text\n")
     run(lab.root, "commit", "--quiet", "--all", "-m", "Text")
-    from ckgit.lab.lab import open_lab
-
     lab = open_lab(lab.root)
     parent = design(lab)
     run(lab.root, "switch", "--quiet", "exp/cap")
@@ -214,11 +219,10 @@ def test_edits_made_in_between_are_kept_and_named(lab, run, parent, monkeypatch)
     assert run(lab.root, "status", "--porcelain") == ""
 
 
-def scaffold_again(lab, parent):
-    from ckgit.experiment.lifecycle import Event
-    from ckgit.lab.commit import record
-
-    record(lab, name="cap", event=Event.SUBMIT, parent=parent, files={f"{FOLDER}/jobs.json": b"{}"}, design_digest="0", body="")
+def scaffold_again(lab, parent, files=None):
+    """One commit more, in state scaffolded."""
+    new = {f"{FOLDER}/jobs.json": b"{}"} if files is None else files
+    return record(lab, name="cap", event=Event.SUBMIT, parent=parent, files=new, design_digest="0", body="")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", json.dumps({"old": "1", "new": "2", "places": []})])
