@@ -11,6 +11,7 @@ from ckgit.cli.common import note
 from ckgit.experiment.design import Parameters, RunType, TaskSpec
 from ckgit.experiment.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.messages import unknown_key
+from ckgit.experiment.problems import value_problems
 from ckgit.lab.lab import Lab
 from ckgit.lab.yaml_document import read_yaml
 from ckgit.lab.yaml_writer import Change, write_yaml
@@ -58,7 +59,7 @@ def _answers(found: Offers, *, on_gpu: bool) -> dict[str, Any]:
     path = click.prompt("Which data?", type=click.Choice(found.data), default=found.data[0])
     prompt = click.prompt("What is the model asked? {input} is a row's input", default="{input}")
     varied = click.prompt("Which parameter varies?", default="lora_rank", value_proc=_parameter)
-    values = click.prompt("Over which values?", default=_DEFAULT_VALUES.get(varied, "1, 2"), value_proc=_values)
+    values = click.prompt("Over which values?", default=_DEFAULT_VALUES.get(varied, "1, 2"), value_proc=lambda text: _values(varied, text))
     epochs = 0 if varied == "epochs" else click.prompt("How many epochs?", type=click.IntRange(min=1), default=1)
     device = click.prompt("On which device?", type=click.Choice(["cpu", "cuda"]), default="cuda" if on_gpu else "cpu")
     tasks = _tasks(found.tasks)
@@ -85,10 +86,12 @@ def _parameter(text: str) -> str:
     raise click.UsageError(unknown_key(text, Parameters.model_fields))
 
 
-def _values(text: str) -> list[Any]:
+def _values(parameter: str, text: str) -> list[Any]:
     document = read_yaml(f"[{text.strip().removeprefix('[').removesuffix(']')}]")
     if document.problems or not document.value:
         raise click.UsageError(document.problems[0].message if document.problems else "give at least one value")
+    if wrong := list(value_problems(parameter, document.value)):
+        raise click.UsageError(wrong[0].message)
     return list(document.value)
 
 

@@ -64,7 +64,7 @@ def _variable_problems(summary: Summary) -> Iterator[Problem]:
         path = f"variables.{name}"
         if not values:
             yield _problem(path, "has no values, so the design makes no runs")
-        yield from _value_problems(name, values)
+        yield from value_problems(name, values)
         if name in summary.controls.given():
             yield _problem(path, f"{name} is in controls, too; a parameter is either held or varied")
         for repeated in sorted(_repeated(label(name, value, position) for position, value in enumerate(values, start=1))):
@@ -73,7 +73,8 @@ def _variable_problems(summary: Summary) -> Iterator[Problem]:
         yield _problem("variables", f"make {size(summary.variables):,} runs; an experiment has at most {MOST_RUNS:,}")
 
 
-def _value_problems(name: str, values: Iterable[Any]) -> Iterator[Problem]:
+def value_problems(name: str, values: Iterable[Any]) -> Iterator[Problem]:
+    """What is wrong with the values of one variable."""
     for position, value in enumerate(values):
         if value is None:
             yield _problem(f"variables.{name}.{position}", "null is no value to compare")

@@ -74,13 +74,15 @@ class SummaryFile:
         _raise(found, file)
         parts = summary_text.split(text)
         original = read_yaml(parts.front, parts.first_line)
+        filled = _lacking(original.value, [Change("schema_version", SCHEMA_VERSION, first=True), *defaults])
         if original.problems or not isinstance(original.value, dict):
-            _raise(document_problems(original), file)
-        versioned = Change("schema_version", SCHEMA_VERSION, first=True)
+            given = {change.path for change in [*filled, *changes]}
+            _raise([problem for problem in document_problems(original) if problem.path not in given], file)
         try:
-            front = edit_yaml(_without_own(parts.front, original), [*_lacking(original.value, [versioned, *defaults]), *changes])
+            front = edit_yaml(_without_own(parts.front, original), [*filled, *changes])
         except PathError as error:
-            _raise(document_problems(original), file)
+            if changes:
+                cls.from_design(content, file, defaults=[*defaults, *changes])  # the file's own problems come first
             raise DesignError([Problem(1, 1, f"--set {error}")], file=file) from None
         body = summary_text.without_blocks(parts.body) if parts.body else NEW_BODY
         try:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ckgit import __version__
+from ckgit.analysis.tables import status_blocks
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.design import Stage
+from ckgit.experiment.design import Stage, Summary
 from ckgit.experiment.errors import CkgitError, DesignError, Exit, Problem
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.names import name_problem
@@ -68,9 +69,9 @@ def _change(text: str) -> Change:
     if path.split(".")[0] in _OWN_KEYS:
         raise CkgitError(f"--set {path}: {path.split('.')[0]} is written by ckgit itself", code=Exit.USAGE, state="nothing was written")
     document = read_yaml(value)
-    if document.problems:
+    if document.problems or not value.strip():
         raise CkgitError(
-            f"--set {path}: {document.problems[0].message}",
+            f"--set {path}: {document.problems[0].message if document.problems else 'has no value'}",
             code=Exit.USAGE,
             state="nothing was written",
             next=f"text with braces or a colon needs quotes of its own: --set '{path}=\"...\"'",
@@ -207,8 +208,10 @@ def _draft(place: Place, name: str, file: SummaryFile, parent: Snapshot | None) 
     file = file.with_recorded(measured.recorded)
     summary, plan = file.summary, build_plan(file.summary)
     cost = forecast(summary, plan, measured.recorded, measured.cards, cluster)
-    file = file.with_block("runs", runs_block(cost))
-    file = file.with_block("resources", resources_block(summary, measured.recorded, measured.cards, cost))
+    context = _context(place.lab, summary, plan, measured, cluster)
+    resources = resources_block(summary, measured.recorded, measured.cards, cost)
+    for block, markdown in {"runs": runs_block(cost), "resources": resources, **status_blocks(context, None)}.items():
+        file = file.with_block(block, markdown)
     event = Event.REVISE if parent else Event.DESIGN
     lines = [(event, f"{name}, design {summary.digest}, ckgit {__version__}"), *log_lines(summary, measured, cost)]
     log = f"experiments/{name}/{LOG}"
@@ -246,10 +249,14 @@ def _measured(place: Place, file: SummaryFile, *, recipes: bool) -> tuple[Measur
 def _worker_problems(lab: Lab, file: SummaryFile, plan: Plan, measured: Measured, cluster: Cluster) -> list[Problem]:
     """What the tools' workers have against it: better now than when it is scaffolded."""
     summary = file.summary.model_copy(update={"recorded": measured.recorded})
-    cluster_name = summary.compute.cluster or lab.config.default_cluster
-    context = Context(summary, plan, measured.cards, cluster, cluster_name, __version__, measured.sources)
+    context = _context(lab, summary, plan, measured, cluster)
     workers = [worker for stage in Stage if (worker := worker_for(summary, stage))]
     return [file.problem("", sentence) for worker in workers for sentence in worker.check(context)]
+
+
+def _context(lab: Lab, summary: Summary, plan: Plan, measured: Measured, cluster: Cluster) -> Context:
+    cluster_name = summary.compute.cluster or lab.config.default_cluster
+    return Context(summary, plan, measured.cards, cluster, cluster_name, __version__, measured.sources)
 
 
 def _generated(snapshot: Snapshot) -> list[str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from ckgit.analysis.markdown import NOTHING, table
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.design import Recorded, Summary
 from ckgit.orchestrators.forecast import Forecast, RunForecast, duration, size
 from ckgit.orchestrators.measure import Measured
 
-NOTHING = "-"
 _LONGEST_VALUE = 40
 
 
@@ -115,17 +115,6 @@ def _training_text(one: RunForecast) -> str:
         return "not trained"
     steps = f"{one.steps.rows} rows, {one.steps.per_epoch} steps per epoch, {one.steps.total} in all"
     return f"{steps}, about {duration(one.training.seconds)}, {size(one.training.memory)} of memory, {size(one.training.disk)}"
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table. Foreign text cannot leave its cell."""
-    lines = [header, ["---"] * len(header), *([_cell(text) for text in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;") or NOTHING
 
 
 def _short(text: str) -> str:

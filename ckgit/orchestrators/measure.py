@@ -148,6 +148,32 @@ class _Finder:
         return found
 
 
+    def recipes(self) -> dict[str, Parameters]:
+        """Values of every base recipe that a run names.
+
+        Raises:
+            CkgitError: TOOL_MISSING.
+        """
+        found = {}
+        for name, path in base_recipes(self.summary).items():
+            try:
+                from ckgit.workers.torchtune.recipes import recipe_values
+
+                found[name] = typed(recipe_values(name))
+            except ImportError as error:
+                raise CkgitError(
+                    f"base_recipe {name} is looked up in torchtune, which is not installed here ({error})",
+                    code=Exit.TOOL_MISSING,
+                    state="nothing was written",
+                    next="pip install 'ckgit[run]', or write the values into controls and remove base_recipe",
+                ) from None
+            except CkgitError as error:
+                if error.code is Exit.TOOL_MISSING:
+                    raise
+                self.add(path, f"{error.what}; {error.next}" if error.next else error.what)
+        return found
+
+
 def look(place: Place, file: SummaryFile, cluster: Cluster, *, recipes: bool = True) -> Measured:
     """Find, check and measure everything that a summary names.
 
@@ -167,7 +193,7 @@ def look(place: Place, file: SummaryFile, cluster: Cluster, *, recipes: bool = T
         data=data,
         models={name: _digest(sources[card_path(name)]) for name in cards},
         tasks={task.source: _digest(sources[task.source]) for task in file.summary.evaluation.tasks if task.source in sources},
-        recipes=_recipes(file.summary) if recipes else {},
+        recipes=finder.recipes() if recipes else {},
     )
     return Measured(recorded, cards, tasks, sources, finder.problems)
 
@@ -201,10 +227,12 @@ def named_paths(summary: Summary) -> list[str]:
     return list(dict.fromkeys([*paths, *(task.source for task in summary.evaluation.tasks)]))
 
 
-def base_recipes(summary: Summary) -> list[str]:
-    """Recipes that runs take defaults from, each once."""
-    named = [summary.controls.base_recipe, *summary.variables.get("base_recipe", ()), *(run.parameters.base_recipe for run in summary.runs)]
-    return list(dict.fromkeys(name for name in named if name))
+def base_recipes(summary: Summary) -> dict[str, str]:
+    """Recipes that runs take defaults from, each with the place that names it first."""
+    named = [("controls.base_recipe", summary.controls.base_recipe)]
+    named += [(f"variables.base_recipe.{position}", name) for position, name in enumerate(summary.variables.get("base_recipe", ()))]
+    named += [(f"runs.{position}.parameters.base_recipe", run.parameters.base_recipe) for position, run in enumerate(summary.runs)]
+    return {name: path for path, name in reversed(named) if name}
 
 
 def _read(lab: Lab, commit: str, paths: Sequence[str]) -> dict[str, bytes]:
@@ -231,24 +259,6 @@ def _argument_problems(task: TaskSpec, signature: Signature) -> Iterator[tuple[s
             yield name, f"the @task function {task.entry} has no parameter {name}, so it could not use this one"
     if task.scorers and not signature.accepts("scorers"):
         yield "scorers", f"the @task function {task.entry} has no parameter scorers, so it could not use these"
-
-
-def _recipes(summary: Summary) -> dict[str, Parameters]:
-    """Values of every base recipe that a run names."""
-    wanted = base_recipes(summary)
-    if not wanted:
-        return {}
-    try:
-        from ckgit.workers.torchtune.recipes import recipe_values
-
-        return {name: typed(recipe_values(name)) for name in wanted}
-    except ImportError as error:
-        raise CkgitError(
-            f"base_recipe {wanted[0]} is looked up in torchtune, which is not installed here ({error})",
-            code=Exit.TOOL_MISSING,
-            state="nothing was written",
-            next="pip install 'ckgit[run]', or write the values into controls and remove base_recipe",
-        ) from None
 
 
 class Offers(NamedTuple):

@@ -172,7 +172,11 @@ def test_fine_tuning_without_evaluation_and_evaluation_without_fine_tuning():
 
 
 def test_the_same_summary_gives_the_same_plan():
-    parts = {"variables": {"lora_rank": [4, 8]}, "controls": {"epochs": 2}, "evaluation": {"tasks": [{"name": "t"}], "matrix": [{"epochs": "all"}]}}
+    parts = {
+        "variables": {"lora_rank": [4, 8]},
+        "controls": {"epochs": 2},
+        "evaluation": {"tasks": [{"name": "t"}], "matrix": [{"epochs": "all"}]},
+    }
     assert plan(**parts) == plan(**json.loads(json.dumps(parts)))
 
 

@@ -1,0 +1,376 @@
+"""design and revise on a real lab: what is measured, refused, written and removed."""
+
+import hashlib
+import json
+import sys
+
+import pytest
+
+from ckgit.experiment.design import Stage, State
+from ckgit.experiment.errors import CkgitError, DesignError, Exit
+from ckgit.experiment.jobs import Attempt, Ledger, Phase
+from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.plan import build_plan
+from ckgit.experiment.problems import unrecorded
+from ckgit.lab.commit import record
+from ckgit.lab.lab import open_lab
+from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.summary_file import SummaryFile
+from ckgit.orchestrators import design
+from ckgit.orchestrators.measure import default_branch, offers
+
+DESIGN = """\
+# Kept.
+experiment:
+  question: Does rank matter?
+models: [tiny]
+data:
+  words: {path: data/words.json}
+controls:
+  epochs: 2
+  batch_size: 2
+  device: cpu
+  dtype: fp32
+variables:
+  lora_rank: [4, 8]
+runs:
+  - name: base
+    type: control
+evaluation:
+  tasks:
+    - name: capitalization
+"""
+
+
+def draft(lab, text=DESIGN, name="cap", sets=()):
+    return design.draft_new(lab, name, text.encode(), "d.yaml", design.changes_from(sets))
+
+
+def problems(lab, text):
+    with pytest.raises(DesignError) as caught:
+        draft(lab, text)
+    assert take_all(lab) == []
+    return [problem.at("d.yaml") for problem in caught.value.problems]
+
+
+def take_all(lab):
+    return [row.name for row in design.list_experiments(lab)]
+
+
+def changed(old, new):
+    assert old in DESIGN
+    return DESIGN.replace(old, new)
+
+
+def commit_on(run, folder, branch, files):
+    if branch != "main":
+        run(folder, "switch", "--quiet", branch)
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    run(folder, "add", "--all", "--force", *files)
+    run(folder, "commit", "--quiet", "--message=By hand")
+    if branch != "main":
+        run(folder, "switch", "--quiet", "main")
+
+
+def test_one_commit_makes_the_experiment(lab, run):
+    commit = design.commit(draft(lab))
+    assert run(lab.root, "rev-parse", "exp/cap", "exp/cap~1", "main").splitlines() == [commit, lab.base, lab.base]
+    assert run(lab.root, "diff", "--name-only", "main", "exp/cap").splitlines() == [
+        "experiments/cap/design-experiment.log",
+        "experiments/cap/experiment_summary.md",
+    ]
+    assert run(lab.root, "log", "-1", "--format=%s", "exp/cap") == "design cap: none -> designed"
+    assert run(lab.root, "status", "--porcelain") == ""
+    assert take_snapshot(lab, "cap").state is State.DESIGNED
+
+
+def test_the_summary_holds_what_was_measured(lab):
+    made = draft(lab).summary
+    content = (lab.root / "data/words.json").read_bytes()
+    words = made.summary.recorded.data["words"]
+    assert (words.sha256, words.bytes) == (hashlib.sha256(content).hexdigest(), len(content))
+    assert (words.splits, words.longest, words.mean) == ({"train": 8, "test": 2}, {"train": 10, "test": 10}, {"train": 10.0, "test": 10.0})
+    assert set(made.summary.recorded.models) == {"tiny"}
+    assert set(made.summary.recorded.tasks) == {"tasks/capitalization.py"}
+    assert unrecorded(made.summary) == []
+    assert made == SummaryFile.parse(made.dump(), "d.yaml")
+    assert "# Kept.\n" in made.text
+
+
+def test_runs_steps_tools_and_the_estimate_are_in_summary_and_log(lab):
+    made = draft(lab)
+    text = made.summary.text
+    assert "| rank4 | fine-tuned | 4 | tiny | words | 4 | 8 | capitalization_epoch1 |" in text
+    assert "| words | data/words.json | train | 8 | 10 | 10 |" in text
+    assert "| preparation | torchtune |" in text
+    assert "An estimate, which may be wrong" in text
+    assert "- run rank4 and 1 other: trains for 8 steps only" in text
+    log = made.files["experiments/cap/design-experiment.log"].decode()
+    for words in (" tool torchtune ", " data words data/words.json: train 8 rows", " 4 steps per epoch, 8 in all", " warning run rank4"):
+        assert words in log
+    assert all(line[:4].isdigit() for line in log.splitlines())
+
+
+def test_a_tool_that_is_not_here_is_said_so(lab, monkeypatch):
+    from ckgit.orchestrators import forecast
+
+    def absent(name):
+        raise forecast.PackageNotFoundError(name)
+
+    monkeypatch.setattr(forecast, "version", absent)
+    assert "| preparation | torchtune | not installed here |" in draft(lab).summary.text
+
+
+def test_date_and_name_are_filled_in_and_the_name_given_wins(lab):
+    about = draft(lab, changed("  question", "  name: other\n  question")).summary.summary.experiment
+    assert about.name == "cap"
+    assert about.date is not None
+
+
+def test_a_preview_shows_message_paths_and_summary_and_writes_nothing(lab):
+    shown = design.show(draft(lab))
+    assert "design cap: none -> designed" in shown
+    assert "experiments/cap/experiment_summary.md" in shown
+    assert "lora_rank: [4, 8]" in shown
+    assert take_all(lab) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("models: [tiny]", "models: [tiny, large]", "d.yaml:4:16: there is no model card models/large.yaml on branch main"),
+        ("data/words.json", "data/more.json", "d.yaml:6:11: there is no file data/more.json on branch main"),
+        ("name: capitalization", "name: translation", "d.yaml:19:7: there is no task file tasks/translation.py on branch main"),
+        ("name: capitalization", "name: t\n      file: tasks/capitalization.py", "has no @task function t (it has capitalization)"),
+        ("name: capitalization", "name: capitalization\n      split: dev", "data words has no split dev (splits: train, test)"),
+        ("  epochs: 2", "  train_split: dev", "run rank4 trains on split dev, which it does not have"),
+        ("batch_size: 2", "batch_size: 9", "run rank4 makes no step: 8 rows in split train, and a step takes 9"),
+        ("path: data/words.json", "path: data/words.json, input_column: question", "no text in column 'question' (columns: input, output)"),
+        ("path: data/words.json", f"path: data/words.json, sha256: {'a' * 64}", "data/words.json has changed: its SHA-256 is"),
+        ("evaluation:", "compute: {cluster: della}\nevaluation:", "there is no cluster profile 'della'"),
+        ("dtype: fp32", "dtype: fp32\n  lr: fast", "d.yaml:12:3: expected a number; found 'fast'"),
+    ],
+)
+def test_what_the_lab_lacks_is_refused_with_its_place(lab, old, new, message):
+    found = problems(lab, changed(old, new))
+    assert [one for one in found if message in one], found
+
+
+def test_everything_that_is_missing_is_reported_at_once(lab):
+    text = changed("models: [tiny]", "models: [large]").replace("words.json", "more.json").replace("capitalization", "translation")
+    assert len(problems(lab, text)) == 3
+
+
+def test_a_file_that_is_not_committed_is_named_as_such(lab):
+    (lab.root / "data/new.json").write_text("{}")
+    assert "data/new.json is not committed on branch main: git add data/new.json" in problems(lab, changed("words.json", "new.json"))[0]
+
+
+def test_a_broken_model_card_or_task_file_is_explained(lab, run):
+    commit_on(run, lab.root, "main", {"models/odd.yaml": "name: [", "tasks/odd.py": "def f(:"})
+    found = problems(open_lab(lab.root), changed("[tiny]", "[odd]").replace("name: capitalization", "name: odd"))
+    assert any("models/odd.yaml is no model card" in one for one in found)
+    assert any("tasks/odd.py is not Python: line 1" in one for one in found)
+
+
+def test_arguments_that_a_task_does_not_take_are_refused_and_nothing_is_executed(lab, run):
+    source = 'raise SystemExit("executed")\n@task\ndef strict(data, split): ...\n'
+    commit_on(run, lab.root, "main", {"tasks/strict.py": source})
+    extra = "name: strict\n      args: {speed: 1}\n      prompt: 'P {input}'\n      scorers: [{name: exact}]"
+    found = problems(open_lab(lab.root), changed("name: capitalization", extra))
+    assert [one.partition(": ")[2].partition(" has ")[0] for one in found] == ["the @task function strict"] * 3
+
+
+def test_data_outside_the_lab_needs_its_digest(lab, run, tmp_path):
+    outside = tmp_path / "store"
+    outside.mkdir()
+    content = json.dumps({"train": [{"input": "a", "output": "b"}] * 4, "test": [{"input": "a", "output": "b"}]}).encode()
+    (outside / "far.json").write_bytes(content)
+    commit_on(run, lab.root, "main", {"ckgit.toml": (lab.root / "ckgit.toml").read_text() + f'data_root = "{outside}"\n'})
+    far = open_lab(lab.root)
+    digest = hashlib.sha256(content).hexdigest()
+    text = changed("data/words.json", "far.json")
+    assert f"write sha256: {digest}" in problems(far, text)[0]
+    made = draft(far, text.replace("far.json", f"far.json, sha256: {digest}"))
+    assert made.summary.summary.recorded.data["words"].splits == {"train": 4, "test": 1}
+    assert "neither in the lab nor readable" in problems(far, changed("data/words.json", "gone.json"))[0]
+
+
+@pytest.mark.parametrize("name", ["cap", "CAP"])
+def test_an_existing_experiment_is_refused(lab, name):
+    design.commit(draft(lab))
+    with pytest.raises(CkgitError) as caught:
+        draft(lab, name=name)
+    assert caught.value.code is Exit.USAGE
+    assert "ckgit revise cap" in caught.value.next
+
+
+@pytest.mark.parametrize("name", ["$(touch x)", "-x", "a/b", "..", "x" * 65, "a\nb"])
+def test_a_hostile_name_is_refused_before_anything_is_read(lab, name):
+    with pytest.raises(CkgitError) as caught:
+        draft(lab, "not even: [YAML", name=name)
+    assert caught.value.code is Exit.USAGE
+
+
+def test_sets_replace_add_and_reach_into_lists(lab):
+    sets = [
+        "controls.lr=1e-4",
+        "variables.lora_rank=[2]",
+        'runs.base.parameters.prompt="Say: {input}"',
+        "evaluation.tasks.capitalization.limit=1",
+    ]
+    made = draft(lab, sets=sets).summary.summary
+    assert (made.controls.lr, made.variables) == (1e-4, {"lora_rank": (2,)})
+    assert made.runs[0].parameters.prompt == "Say: {input}"
+    assert made.evaluation.tasks[0].limit == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("controls.lr", "expected PLACE=VALUE"),
+        ("=3", "expected PLACE=VALUE"),
+        ("a..b=3", "expected PLACE=VALUE"),
+        ("controls.shuffle=yes", "write true"),
+        ("controls.prompt=Say: {input}", "quotes of its own"),
+        ("controls.lr=", "has no value"),
+        ("state=analyzed", "state is written by ckgit itself"),
+        ("recorded.models={}", "recorded is written by ckgit itself"),
+    ],
+)
+def test_a_set_that_cannot_be_read_is_explained(text, words):
+    with pytest.raises(CkgitError) as caught:
+        design.changes_from([text])
+    assert caught.value.code is Exit.USAGE
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("controls.learning_rate=3", "--set controls.learning_rate: unknown key learning_rate: did you mean lr?"),
+        ("runs.nobody.type=control", "there is no 'nobody' in this list; it has base, 0, 1"),
+        ("models.0.x=1", "leads into 'tiny'"),
+    ],
+)
+def test_a_set_that_leads_nowhere_is_explained(lab, text, words):
+    with pytest.raises(DesignError) as caught:
+        draft(lab, sets=[text])
+    assert words in caught.value.problems[0].message
+
+
+def test_like_another_takes_its_design_without_its_body_and_results(lab):
+    design.commit(draft(lab, f"---\n{DESIGN}---\n# Only for cap\n"))
+    made = design.draft_like(lab, "cap2", "cap", design.changes_from(["variables.lora_rank=[16]"])).summary
+    assert made.summary.experiment.name == "cap2"
+    assert [run.name for run in build_plan(made.summary).runs] == ["rank16", "base"]
+    assert "Only for cap" not in made.text
+    assert "# Kept.\n" in made.text
+
+
+def test_like_nobody_is_refused(lab):
+    with pytest.raises(CkgitError) as caught:
+        design.draft_like(lab, "cap2", "nobody")
+    assert caught.value.code is Exit.USAGE
+
+
+def scaffolded(lab, *, phase=None):
+    """An experiment that has files of later steps."""
+    design.commit(draft(lab, f"---\n{DESIGN}---\n# Mine\n"))
+    parent = take_snapshot(lab, "cap")
+    summary = SummaryFile.parse(parent.summary_bytes(), "f").with_state(State.SCAFFOLDED).with_block("fine-tuning", "old")
+    names = ("rank4/finetune.yaml", "base/eval/x.slurm", "scaffold-experiment.log", "analysis/report.md", "notes.md", "mine/x.txt")
+    files = {f"experiments/cap/{name}": b"x\n" for name in names}
+    if phase:
+        attempt = Attempt(job="j", stage=Stage.TRAINING, number=1, token="t", script_sha256="a" * 64, phase=phase, submitted="now")  # noqa: S106 - no secret
+        files["experiments/cap/jobs.json"] = Ledger(cluster="local", scheduler="local", attempts=(attempt,)).dump()
+    files["experiments/cap/experiment_summary.md"] = summary.dump()
+    record(lab, name="cap", event=Event.SCAFFOLD, parent=parent, files=files, design_digest=summary.summary.digest, body="")
+    return open_lab(lab.root)
+
+
+def test_revise_goes_back_to_designed_and_removes_what_the_old_design_made(lab, run):
+    scaffolded(lab, phase=Phase.DONE)
+    made = design.draft_revision(lab, "cap", None, "summary", design.changes_from(["variables.lora_rank=[16]"]))
+    design.commit(made)
+    left = run(lab.root, "ls-tree", "-r", "--name-only", "exp/cap", "experiments/").splitlines()
+    assert [path.removeprefix("experiments/cap/") for path in left] == [
+        "design-experiment.log",
+        "experiment_summary.md",
+        "mine/x.txt",
+        "notes.md",
+    ]
+    assert run(lab.root, "log", "-1", "--format=%s", "exp/cap") == "revise cap: scaffolded -> designed"
+    after = take_snapshot(lab, "cap")
+    assert after.state is State.DESIGNED
+    text = after.summary_bytes().decode()
+    assert "# Mine" in text
+    assert "\nold\n" not in text
+    assert len(after.read("experiments/cap/design-experiment.log").decode().split(" design ")) > 1
+    assert b" revise cap" in after.read("experiments/cap/design-experiment.log")
+    assert run(lab.root, "show", "exp/cap~1:experiments/cap/rank4/finetune.yaml") == "x"
+
+
+def test_revise_takes_a_new_file(lab):
+    scaffolded(lab)
+    made = design.draft_revision(lab, "cap", changed("[4, 8]", "[2]").encode(), "d.yaml")
+    assert [run.name for run in made.plan.runs] == ["rank2", "base"]
+
+
+def test_revise_is_refused_while_jobs_are_in_flight(lab):
+    scaffolded(lab, phase=Phase.SUBMITTED)
+    with pytest.raises(CkgitError) as caught:
+        design.draft_revision(lab, "cap", None, "summary")
+    assert caught.value.code is Exit.IN_FLIGHT
+    assert "ckgit cancel cap" in caught.value.next
+
+
+def test_revise_reads_the_experiment_s_own_branch(lab, run):
+    design.commit(draft(lab))
+    commit_on(run, lab.root, "main", {"data/late.json": (lab.root / "data/words.json").read_text()})
+    later = open_lab(lab.root)
+    with pytest.raises(DesignError) as caught:
+        design.draft_revision(later, "cap", changed("words.json", "late.json").encode(), "d.yaml")
+    assert "git switch exp/cap, then git merge main" in caught.value.problems[0].message
+    row = {"input": "a", "output": "b"}
+    commit_on(run, lab.root, "exp/cap", {"data/words.json": json.dumps({"train": [row] * 4, "test": [row]})})
+    assert design.draft_revision(later, "cap", None, "summary").summary.summary.recorded.data["words"].splits == {"train": 4, "test": 1}
+
+
+def test_a_base_recipe_is_looked_up_and_its_values_recorded(lab):
+    pytest.importorskip("ckgit.workers.torchtune.recipes")
+    pytest.importorskip("torchtune")
+    made = draft(lab, changed("  batch_size: 2\n", "  base_recipe: llama3_2/1B_lora_single_device\n  gradient_accumulation_steps: 1\n"))
+    values = made.summary.summary.recorded.recipes["llama3_2/1B_lora_single_device"].given()
+    assert values["batch_size"] == 4
+    assert made.plan.runs[0]["batch_size"] == 4
+
+
+def test_a_base_recipe_that_torchtune_does_not_have_is_refused_at_its_place(lab):
+    pytest.importorskip("ckgit.workers.torchtune.recipes")
+    pytest.importorskip("torchtune")
+    assert problems(lab, changed("  epochs: 2", "  base_recipe: llama3_2/1B_lora_single_devise"))[0].startswith("d.yaml:8:3: ")
+
+
+def test_a_base_recipe_without_torchtune_names_the_extra(lab, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ckgit.workers.torchtune.recipes", None)
+    with pytest.raises(CkgitError) as caught:
+        draft(lab, changed("  epochs: 2", "  base_recipe: llama3_2/1B_lora_single_device"))
+    assert caught.value.code is Exit.TOOL_MISSING
+    assert "pip install 'ckgit[run]'" in caught.value.next
+    assert take_all(lab) == []
+
+
+def test_a_check_needs_no_recipe(lab, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ckgit.workers.torchtune.recipes", None)
+    text = changed("  epochs: 2", "  base_recipe: llama3_2/1B_lora_single_device")
+    file = SummaryFile.from_design(text.encode(), "d", defaults=[design.Change("experiment.name", "a"), design._dated()])
+    design.check(default_branch(lab), file)
+
+
+def test_what_a_lab_offers(lab):
+    found = offers(lab)
+    assert (found.models, found.data) == (["tiny"], ["data/words.json"])
+    assert [(task.name, task.source) for task in found.tasks] == [("capitalization", "tasks/capitalization.py")]
