@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -261,8 +262,10 @@ def _context(lab: Lab, summary: Summary, plan: Plan, measured: Measured, cluster
 
 def _generated(snapshot: Snapshot) -> list[str]:
     """What ckgit wrote from the old design: the folders of its runs, the report, the ledger and the logs of later steps."""
-    summary = SummaryFile.parse(snapshot.summary_bytes(), f"{snapshot.folder}/{FILE}").summary
-    owned = {"analysis", *(run.name for run in build_plan(summary).runs)}
+    owned = {"analysis"}
+    with contextlib.suppress(DesignError):  # a design that was broken by hand made no runs, and is to be mended now
+        summary = SummaryFile.parse(snapshot.summary_bytes(), f"{snapshot.folder}/{FILE}").summary
+        owned |= {run.name for run in build_plan(summary).runs}
     found = []
     for path in snapshot.list(snapshot.folder):
         head, _, rest = path.removeprefix(f"{snapshot.folder}/").partition("/")

@@ -52,31 +52,33 @@ def forecast(summary: Summary, plan: Plan, recorded: Recorded, cards: Mapping[st
 
 def data_problems(summary: Summary, plan: Plan, recorded: Recorded, cluster: Cluster) -> Iterator[Problem]:
     """Splits that do not exist, and runs too short for one step."""
+    concerned: dict[tuple[str, str], list[str]] = {}
     for run in plan.training:
-        measured = recorded.data[run["data"]]
-        split = run["train_split"]
-        if split not in measured.splits:
-            listed = ", ".join(measured.splits)
-            yield _problem(f"data.{run['data']}", f"run {run.name} trains on split {split}, which it does not have (splits: {listed})")
-            continue
-        if run["base_recipe"] not in {None, *recorded.recipes}:
-            continue  # it was not looked up, so the batch size is not known
-        wanted = resources(summary, run, Stage.TRAINING, cluster.training)
-        if not estimate.steps(run, measured.splits[split], wanted).total:
-            needed = run["batch_size"] * run["gradient_accumulation_steps"] * estimate.processes(wanted)
-            yield _problem(
-                f"data.{run['data']}",
-                f"run {run.name} makes no step: {measured.splits[split]} rows in split {split}, and a step takes {needed} "
-                "(batch_size x gradient_accumulation_steps x processes); an incomplete batch is dropped",
-            )
+        for text in _training_problem(summary, run, recorded, cluster):
+            concerned.setdefault((f"data.{run['data']}", text), []).append(run.name)
+    yield from (_problem(path, f"{_named(names)}: {text}") for (path, text), names in concerned.items())
     positions = {task.name: position for position, task in enumerate(summary.evaluation.tasks)}
-    for cell in plan.cells:
-        name = cell.task.data or plan.run(cell.run)["data"]
-        measured_data = recorded.data.get(name) if name else None
-        if measured_data and cell.task.split not in measured_data.splits:
-            listed = ", ".join(measured_data.splits)
-            place = f"evaluation.tasks.{positions[cell.task.name]}.split"
-            yield _problem(place, f"data {name} has no split {cell.task.split} (splits: {listed})")
+    for name, split, task in dict.fromkeys((c.task.data or plan.run(c.run)["data"], c.task.split, c.task.name) for c in plan.cells):
+        splits = recorded.data[name].splits if name in recorded.data else {split: 0}
+        if split not in splits:
+            place = f"evaluation.tasks.{positions[task]}.split"
+            yield _problem(place, f"data {name} has no split {split} (splits: {', '.join(splits)})")
+
+
+def _training_problem(summary: Summary, run: Run, recorded: Recorded, cluster: Cluster) -> Iterator[str]:
+    splits, split = recorded.data[run["data"]].splits, run["train_split"]
+    if split not in splits:
+        yield f"there is no split {split} to train on (splits: {', '.join(splits)})"
+        return
+    if run["base_recipe"] not in {None, *recorded.recipes}:
+        return  # it was not looked up, so the batch size is not known
+    wanted = resources(summary, run, Stage.TRAINING, cluster.training)
+    if not estimate.steps(run, splits[split], wanted).total:
+        needed = run["batch_size"] * run["gradient_accumulation_steps"] * estimate.processes(wanted)
+        yield (
+            f"{splits[split]} rows in split {split} make no step, which takes {needed} (batch_size x gradient_accumulation_steps x "
+            "processes); an incomplete batch is dropped"
+        )
 
 
 def _named(runs: Sequence[str]) -> str:

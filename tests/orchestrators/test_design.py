@@ -145,8 +145,8 @@ def test_a_preview_shows_message_paths_and_summary_and_writes_nothing(lab):
         ("name: capitalization", "name: translation", "d.yaml:19:7: there is no task file tasks/translation.py on branch main"),
         ("name: capitalization", "name: t\n      file: tasks/capitalization.py", "has no @task function t (it has capitalization)"),
         ("name: capitalization", "name: capitalization\n      split: dev", "data words has no split dev (splits: train, test)"),
-        ("  epochs: 2", "  train_split: dev", "run rank4 trains on split dev, which it does not have"),
-        ("batch_size: 2", "batch_size: 9", "run rank4 makes no step: 8 rows in split train, and a step takes 9"),
+        ("  epochs: 2", "  train_split: dev", "run rank4 and 1 other: there is no split dev to train on (splits: train, test)"),
+        ("batch_size: 2", "batch_size: 9", "run rank4 and 1 other: 8 rows in split train make no step, which takes 9"),
         ("path: data/words.json", "path: data/words.json, input_column: question", "no text in column 'question' (columns: input, output)"),
         ("path: data/words.json", f"path: data/words.json, sha256: {'a' * 64}", "data/words.json has changed: its SHA-256 is"),
         ("evaluation:", "compute: {cluster: della}\nevaluation:", "there is no cluster profile 'della'"),
@@ -317,6 +317,16 @@ def test_revise_takes_a_new_file(lab):
     scaffolded(lab)
     made = design.draft_revision(lab, "cap", changed("[4, 8]", "[2]").encode(), "d.yaml")
     assert [run.name for run in made.plan.runs] == ["rank2", "base"]
+
+
+def test_revise_mends_a_design_that_was_broken_by_hand(lab, run):
+    design.commit(draft(lab))
+    text = run(lab.root, "show", "exp/cap:experiments/cap/experiment_summary.md").replace("epochs: 2", "epochs: two")
+    commit_on(run, lab.root, "exp/cap", {"experiments/cap/experiment_summary.md": f"{text}\n"})
+    with pytest.raises(DesignError):
+        design.draft_revision(open_lab(lab.root), "cap", None, "summary")
+    design.commit(design.draft_revision(open_lab(lab.root), "cap", None, "summary", design.changes_from(["controls.epochs=3"])))
+    assert SummaryFile.parse(take_snapshot(lab, "cap").summary_bytes(), "f").summary.controls.epochs == 3
 
 
 def test_revise_is_refused_while_jobs_are_in_flight(lab):
