@@ -1,0 +1,101 @@
+import hashlib
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from ckgit.analysis.assemble import assemble
+from ckgit.analysis.loss_plot import MOST_POINTS, loss_plot, smoothed, thinned
+from ckgit.analysis.scores_plot import scores_plot
+from ckgit.experiment.results import LossPoint, Results
+from tests.analysis.build import cell, context, jobs, left, training
+
+pytest.importorskip("matplotlib")
+ABOUT = {"name": "cap_lora", "question": "q", "date": "2026-11-23"}
+DRAW = """\
+import hashlib
+from tests.analysis.test_plots import both
+for picture in both():
+    print(hashlib.sha256(picture).hexdigest())
+"""
+
+
+def two_runs() -> Results:
+    here = context()
+    return assemble(here, jobs(here), left(here, {"rank4": 30, "rank8": 36, "base": 2}), {})
+
+
+def many_runs(count: int) -> Results:
+    here = context(variables={"seed": list(range(count))}, experiment=ABOUT, evaluation={"tasks": [{"name": "a"}, {"name": "b"}]})
+    found = {f"{run.name}/finetune": training(run.name, steps=30) for run in here.plan.training}
+    cells = {f"{c.run}/eval/{c.name}": cell(c.run, 7, epoch=c.epoch, task=c.task.name, tokens=None) for c in here.plan.cells}
+    return assemble(here, jobs(here), found | cells, {})
+
+
+def both() -> list[bytes]:
+    found = two_runs()
+    return [picture for picture in (loss_plot(found), scores_plot(found)) if picture]
+
+
+def comments(picture: bytes) -> str:
+    """Text in a picture: glyphs are drawn as outlines, and matplotlib leaves the text beside them as a comment."""
+    return picture.decode()
+
+
+@pytest.mark.parametrize("draw", [loss_plot, scores_plot])
+def test_a_picture_is_whole_and_names_every_run(draw) -> None:
+    picture = draw(two_runs())
+    assert ET.fromstring(picture).tag.endswith("svg")  # noqa: S314 - our own bytes
+    for name in ("rank4", "rank8", *(["base"] if draw is scores_plot else [])):
+        assert f"<!-- {name} -->" in comments(picture)
+
+
+def test_twenty_runs_have_a_panel_each_and_a_row_each() -> None:
+    found = many_runs(20)
+    for picture in (loss_plot(found), scores_plot(found)):
+        assert picture is not None
+        for number in range(20):
+            assert f"<!-- seed{number} -->" in comments(picture)
+
+
+def test_of_very_many_runs_it_is_said_how_many_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ckgit.analysis.loss_plot.MOST_PANELS", 8)
+    picture = loss_plot(many_runs(9))
+    assert picture is not None
+    assert "the first 8 of 9 runs" in comments(picture)
+    assert "<!-- seed8 -->" not in comments(picture)
+
+
+def test_nothing_to_draw() -> None:
+    here = context(experiment=ABOUT)
+    empty = assemble(here, jobs(here), {}, {})
+    assert (loss_plot(empty), scores_plot(empty)) == (None, None)
+
+
+@pytest.mark.slow
+def test_other_processes_draw_the_same_bytes(tmp_path: Path) -> None:
+    expected = [hashlib.sha256(picture).hexdigest() for picture in both()]
+    (tmp_path / "matplotlibrc").write_text("font.size: 20\nsvg.hashsalt: other\naxes.grid: True\nlines.linewidth: 9\n")
+    for seed, locale, zone in (("1", "C", "UTC"), ("77", "de_DE.UTF-8", "Asia/Kolkata")):
+        settings = {"PYTHONHASHSEED": seed, "LC_ALL": locale, "TZ": zone, "MATPLOTLIBRC": str(tmp_path)}
+        drawn = subprocess.run([sys.executable, "-c", DRAW], env={**os.environ, **settings}, capture_output=True, text=True, check=True)
+        assert drawn.stdout.split() == expected
+
+
+def test_a_long_curve_is_thinned_without_moving_it() -> None:
+    points = [LossPoint(step=step, loss=1 / step) for step in range(1, 100_001)]
+    curve = thinned(points)
+    assert len(curve.steps) <= MOST_POINTS
+    assert curve.steps[0] < curve.steps[-1] < 100_001
+    assert curve.losses == sorted(curve.losses, reverse=True)
+    assert thinned(points[:50]).losses == [point.loss for point in points[:50]]
+
+
+def test_a_running_mean_looks_back_only() -> None:
+    curve = smoothed(thinned([LossPoint(step=step, loss=float(step > 50)) for step in range(1, 101)]))
+    assert curve.losses[49] == 0.0
+    assert 0 < curve.losses[50] < 1
+    assert curve.losses[60] == 1.0
