@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from ckgit.experiment.plan import Cell, Run, generation, prompts, scorers
 from ckgit.experiment.task_source import Signature, task_functions
 from ckgit.experiment.worker import Context
 
-BATCH = 32  # samples at once where the design says nothing; inspect's own default for Hugging Face models
+MOST_AT_ONCE = 32  # samples in a batch where the design says nothing; inspect's own default for Hugging Face models
 _DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 
 
@@ -212,7 +213,12 @@ def generate_config(planned: Planned) -> dict[str, Any]:
     settings = generation(planned.context.summary, planned.task).model_dump(mode="json", exclude_none=True)
     if not samples(planned):
         settings = {name: value for name, value in settings.items() if name not in ("temperature", "top_p", "top_k")}
-    return {"max_connections": BATCH, **settings}
+    return {"max_connections": _batch(planned.expected_samples), **settings}
+
+
+def _batch(samples: int | None) -> int:
+    """Batches of one size: inspect waits two seconds before it runs one that is not full."""
+    return math.ceil(samples / math.ceil(samples / MOST_AT_ONCE)) if samples else MOST_AT_ONCE
 
 
 def eval_config(planned: Planned) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def read_cell(cell: Planned, path: Path) -> CellResult:
     Raises:
         RefusedLogError: it is cut short, did not succeed, is of another model, task or settings, or lacks samples.
     """
-    header, samples = _read(path)
+    header, samples = _read(cell, path)
     _check_status(header)
     _check_settings(cell, header)
     _check_samples(cell, header, samples)
@@ -52,7 +52,7 @@ def read_cell(cell: Planned, path: Path) -> CellResult:
     )
 
 
-def _read(path: Path) -> tuple[Any, list[Any]]:
+def _read(cell: Planned, path: Path) -> tuple[Any, list[Any]]:
     from inspect_ai.log import read_eval_log, read_eval_log_samples
 
     try:
@@ -61,7 +61,7 @@ def _read(path: Path) -> tuple[Any, list[Any]]:
             return header, []
         return header, list(read_eval_log_samples(path, exclude_fields=_UNREAD))
     except Exception as error:  # a damaged file makes zip, JSON and pydantic raise whatever they like
-        text = str(error).strip().splitlines()
+        text = str(error).replace(str(path), cell.log).strip().splitlines()
         raise RefusedLogError(f"the log cannot be read: {text[0] if text else type(error).__name__}") from error
 
 
@@ -89,7 +89,7 @@ def _check_settings(cell: Planned, header: Any) -> None:
     }
     for what, (seen, wanted) in found.items():
         if _plain(seen) != _plain(wanted):
-            raise RefusedLogError(f"the log is of another evaluation: its {what} is {_shown(seen)}, planned was {_shown(wanted)}")
+            raise RefusedLogError(f"the log is of another evaluation: {what} {_shown(seen)}; planned: {_shown(wanted)}")
 
 
 def _plain(value: Any) -> Any:

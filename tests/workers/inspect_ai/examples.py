@@ -8,13 +8,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design import Summary
 from ckgit.experiment.jobs import Attempt, Job, Phase, Status
 from ckgit.experiment.plan import build_plan
-from ckgit.experiment.worker import Context
+from ckgit.experiment.worker import Context, Evidence
 from ckgit.workers.inspect_ai import worker
 
 TASK = (importlib.resources.files("ckgit.lab") / "templates/tasks/capitalization.py").read_bytes()
@@ -23,6 +24,8 @@ WORDS = {
     for split, words in {"train": ["bread"], "test": ["apple", "grape", "lemon", "apple"]}.items()
 }
 DATA = json.dumps(WORDS).encode()
+TUNED, BASE = "tuned/eval/capitalization_epoch0", "base/eval/capitalization_base"
+LOG = "experiments/cap/tuned/eval/logs/capitalization_epoch0.eval"
 DESIGN = {
     "schema_version": 1,
     "experiment": {"name": "cap", "question": "Can it write capitals?", "date": "2026-11-23"},
@@ -136,11 +139,10 @@ def run_job(context: Context, work: Path, name: str, number: int = 1) -> Attempt
     token = f"ck-{name.replace('/', '-')}-{number}"
     output = work / ".ckgit/jobs" / token / "output"
     output.parent.mkdir(parents=True)
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("INSPECT_")}
+    environment = {**kept, "PATH": f"{Path(sys.executable).parent}:{kept['PATH']}", "HOME": str(output.parent), "CKGIT_TOKEN": token}
     with output.open("wb") as file:
-        done = subprocess.run(
-            ["bash", job.script], cwd=work, stdout=file, stderr=file, check=False, env={**os.environ, "PATH": path, "CKGIT_TOKEN": token}
-        )
+        done = subprocess.run(["bash", job.script], cwd=work, stdout=file, stderr=file, check=False, env=environment)
     status = Status.model_validate_json((output.parent / "status.json").read_bytes())
     assert status.exit_code == done.returncode
     return Attempt(
@@ -159,3 +161,28 @@ def run_job(context: Context, work: Path, name: str, number: int = 1) -> Attempt
 def job_of(context: Context, name: str) -> Job:
     """The job of that name."""
     return next(job for job in worker.jobs(context) if job.name == name)
+
+
+class Ended(NamedTuple):
+    """A job that was run, and what is needed to judge it."""
+
+    context: Context
+    work: Path
+    attempt: Attempt
+
+    def evidence(self, context: Context | None = None) -> Evidence:
+        """The worker's judgement."""
+        return worker.evidence(context or self.context, job_of(self.context, self.attempt.job), self.attempt, self.work)
+
+    @property
+    def output(self) -> str:
+        """What the job printed."""
+        return (self.work / ".ckgit/jobs" / self.attempt.token / "output").read_text()
+
+
+def run_cell(models: Path, work: Path, name: str, **changes: object) -> Ended:
+    """Run a cell's job in a work tree of its own."""
+    context = make_context(models, **changes)
+    make_work_tree(context, models, work)
+    assert worker.ready(context, job_of(context, name), work) == []
+    return Ended(context, work, run_job(context, work, name))

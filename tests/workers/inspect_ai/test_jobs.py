@@ -1,18 +1,15 @@
 """Real jobs: the rendered script, inspect-ai, a model with random weights, and the judgement of what they left."""
 
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from ckgit.experiment.jobs import Attempt, FailureClass
+from ckgit.experiment.jobs import FailureClass
 from ckgit.experiment.results import CellResult
-from ckgit.experiment.worker import Context, Evidence
 from ckgit.workers.inspect_ai import worker
-from tests.workers.inspect_ai.examples import TASK, job_of, make_context, make_work_tree, run_job
+from tests.workers.inspect_ai.examples import BASE, LOG, TASK, TUNED, Ended, job_of, run_cell
 
 pytestmark = pytest.mark.slow
-TUNED, BASE = "tuned/eval/capitalization_epoch0", "base/eval/capitalization_base"
 BROKEN = b"""
 from inspect_ai.scorer import scorer
 
@@ -26,35 +23,6 @@ def broken():
 
 
 """
-LOG = "experiments/cap/tuned/eval/logs/capitalization_epoch0.eval"
-
-
-class Ended(NamedTuple):
-    """A job that was run, and what is needed to judge it."""
-
-    context: Context
-    work: Path
-    attempt: Attempt
-
-    def evidence(self, context: Context | None = None) -> Evidence:
-        return worker.evidence(context or self.context, job_of(self.context, self.attempt.job), self.attempt, self.work)
-
-    @property
-    def output(self) -> str:
-        return (self.work / ".ckgit/jobs" / self.attempt.token / "output").read_text()
-
-
-def job(models: Path, work: Path, name: str, **changes: object) -> Ended:
-    context = make_context(models, **changes)
-    make_work_tree(context, models, work)
-    assert worker.ready(context, job_of(context, name), work) == []
-    return Ended(context, work, run_job(context, work, name))
-
-
-@pytest.fixture(scope="module")
-def tuned(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
-    """The evaluation of a fine-tuned run, on a folder as LoRA leaves it."""
-    return job(models, tmp_path_factory.mktemp("work"), TUNED)
 
 
 def test_a_job_leaves_evidence(tuned: Ended):
@@ -107,7 +75,7 @@ def test_generation_follows_the_design_and_not_the_model_folder(tuned: Ended):
 
 
 def test_a_task_that_drops_the_system_prompt_is_stopped(models: Path, tmp_path: Path):
-    ended = job(models, tmp_path, TUNED, task=TASK.replace(b"ask(system_prompt)", b"ask()"))
+    ended = run_cell(models, tmp_path, TUNED, task=TASK.replace(b"ask(system_prompt)", b"ask()"))
     evidence = ended.evidence()
     assert (evidence.result, evidence.failure) == (None, FailureClass.TOKENS_DIFFER)
     assert "tokens" in evidence.reasons[0]
@@ -118,7 +86,7 @@ def test_a_task_that_drops_the_system_prompt_is_stopped(models: Path, tmp_path: 
 
 def test_an_error_is_no_success_although_inspect_exits_with_0(models: Path, tmp_path: Path):
     task = TASK.replace(b"@task\n", BROKEN + b"@task\n").replace(b"scorer=scorers_from(", b"scorer=broken() or dict(")
-    ended = job(models, tmp_path, BASE, task=task)
+    ended = run_cell(models, tmp_path, BASE, task=task)
     evidence = ended.evidence()
     assert "Log:" in ended.output  # inspect came to its end
     assert ended.attempt.exit_code == 68

@@ -4,12 +4,14 @@ import hashlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from ckgit.experiment.design import Stage
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.workers.inspect_ai import worker
+from ckgit.workers.inspect_ai.cells import _batch
 from tests.workers.inspect_ai.examples import DATA, TASK, make_context
 
 TUNED = "experiments/cap/tuned/eval/capitalization_epoch0"
@@ -57,7 +59,7 @@ def test_a_control_is_the_base_model_and_was_not_trained():
 def test_temperature_zero_never_reaches_transformers_and_another_one_does():
     sampled = config(TUNED, evaluation__generation={"temperature": 0.7, "top_p": 0.9, "seed": 3})
     assert sampled["model"]["args"]["do_sample"] is True
-    assert sampled["generate_config"] == {"max_connections": 32, "max_tokens": 128, "temperature": 0.7, "top_p": 0.9, "seed": 3}
+    assert sampled["generate_config"] == {"max_connections": 4, "max_tokens": 128, "temperature": 0.7, "top_p": 0.9, "seed": 3}
     greedy = config(TUNED, evaluation__generation={"temperature": 0.0})
     assert greedy["model"]["args"]["do_sample"] is False
     assert "temperature" not in greedy["generate_config"]
@@ -77,6 +79,11 @@ def test_scorers_and_arguments_are_passed_where_the_function_takes_them():
     args = config(TUNED, task=task, evaluation__scorers=scorers, evaluation__tasks__0__args={"on": 1e-05})["task"]["args"]
     assert args["scorers"] == [{"name": "match", "args": {"location": "exact", "ignore_case": False}}, {"name": "includes", "args": {}}]
     assert args["on"] == 1e-05
+
+
+@pytest.mark.parametrize(("samples", "batch"), [(None, 32), (4, 4), (32, 32), (33, 17), (100, 25)])
+def test_batches_are_of_one_size(samples: int | None, batch: int):
+    assert _batch(samples) == batch
 
 
 def test_a_limit_is_inspects_own_and_known_to_the_check():
@@ -144,7 +151,7 @@ def test_a_task_file_that_is_not_python():
     assert "not Python: line 1" in refusal(task=b"def (")
 
 
-def test_nothing_of_a_task_file_is_executed(tmp_path):
+def test_nothing_of_a_task_file_is_executed(tmp_path: Path):
     mark = tmp_path / "executed"
     worker.scaffold(make_context(task=TASK + f"\nopen({str(mark)!r}, 'w')\n".encode()))
     assert not mark.exists()
