@@ -44,7 +44,8 @@ def number(value: float) -> str:
 
 def quoted(text: str) -> str:
     """Text in double quotes; what cannot be printed is escaped."""
-    return '"' + "".join(map(_char, text)) + '"'
+    plain = text.isprintable() and '"' not in text and "\\" not in text
+    return f'"{text}"' if plain else '"' + "".join(map(_char, text)) + '"'
 
 
 def _char(char: str) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import math
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ckgit.experiment.data import PLACEHOLDER
-from ckgit.experiment.design import DataSet, RecordedData, RunType, TaskSpec
+from ckgit.experiment.design import DataSet, Generation, RecordedData, RunType, TaskSpec
 from ckgit.experiment.plan import Cell, Run, generation, prompts, scorers
 from ckgit.experiment.task_source import Signature, task_functions
 from ckgit.experiment.worker import Context
@@ -17,13 +19,26 @@ MOST_AT_ONCE = 32  # samples in a batch where the design says nothing; inspect's
 _DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 
 
+class Called(NamedTuple):
+    """What cells of one task share; thousands of them are rendered at once."""
+
+    signature: Signature
+    sha256: str  # of the task file
+    generation: Generation
+
+
 class Planned(NamedTuple):
     """One evaluation, its run, and the task function it calls."""
 
     context: Context
     cell: Cell
     run: Run
-    signature: Signature
+    called: Called
+
+    @property
+    def signature(self) -> Signature:
+        """Parameters of the task function."""
+        return self.called.signature
 
     @property
     def task(self) -> TaskSpec:
@@ -106,13 +121,15 @@ def planned(context: Context, run: str | None = None) -> Iterator[Planned]:
     Raises:
         ValueError: a task file is missing, is not Python, or has no such task; `check` says it in words.
     """
-    signatures: dict[tuple[str, str], Signature] = {}
+    called: dict[str, Called] = {}
     for cell in context.plan.cells:
         if run in (None, cell.run):
-            key = (cell.task.source, cell.task.entry)
-            if key not in signatures:
-                signatures[key] = signature(context, cell.task)
-            yield Planned(context, cell, context.plan.run(cell.run), signatures[key])
+            task = cell.task
+            if task.name not in called:
+                found = signature(context, task)
+                digest = hashlib.sha256(context.sources[task.source]).hexdigest()
+                called[task.name] = Called(found, digest, generation(context.summary, task))
+            yield Planned(context, cell, context.plan.run(cell.run), called[task.name])
 
 
 def signature(context: Context, task: TaskSpec) -> Signature:
@@ -141,13 +158,18 @@ def task_args(planned: Planned) -> dict[str, Any]:
     offered: dict[str, Any] = {}
     if data:
         # inspect runs a task in its file's folder
-        offered["data"] = posixpath.relpath(data.path, posixpath.dirname(task.source))
+        offered["data"] = _from_folder_of(task.source, data.path)
         offered["split"] = task.split
         offered |= {"input_column": data.input_column, "output_column": data.output_column}
     offered |= {"prompt": prompt, "system_prompt": system_prompt}
     if chosen := scorers(context.summary, task):
         offered["scorers"] = [{"name": scorer.name, "args": dict(scorer.args)} for scorer in chosen]
     return {name: value for name, value in offered.items() if planned.signature.accepts(name)} | dict(task.args)
+
+
+@functools.cache
+def _from_folder_of(task_file: str, path: str) -> str:
+    return posixpath.relpath(path, posixpath.dirname(task_file))
 
 
 def refused_args(planned: Planned) -> Iterator[str]:
@@ -184,7 +206,7 @@ def model_args(planned: Planned) -> dict[str, Any]:
 
 def samples(planned: Planned) -> bool:
     """Whether answers are sampled; otherwise the likeliest token is taken."""
-    return bool(generation(planned.context.summary, planned.task).temperature)
+    return bool(planned.called.generation.temperature)
 
 
 def _rows(planned: Planned) -> dict[str, Any]:
@@ -210,7 +232,7 @@ def _rows(planned: Planned) -> dict[str, Any]:
 
 def generate_config(planned: Planned) -> dict[str, Any]:
     """Generation settings as inspect calls them. Temperature 0 is no setting of transformers: do_sample says it."""
-    settings = generation(planned.context.summary, planned.task).model_dump(mode="json", exclude_none=True)
+    settings = planned.called.generation.model_dump(mode="json", exclude_none=True)
     if not samples(planned):
         settings = {name: value for name, value in settings.items() if name not in ("temperature", "top_p", "top_k")}
     return {"max_connections": _batch(planned.expected_samples), **settings}
@@ -227,7 +249,7 @@ def eval_config(planned: Planned) -> dict[str, Any]:
     return {**limit, "fail_on_error": True, "log_realtime": False}
 
 
-def run_config(planned: Planned) -> Mapping[str, Any]:
+def run_config(planned: Planned) -> dict[str, Any]:
     """The document of `--run-config`."""
     return {
         "task": {"task": f"{planned.task.source}@{planned.task.entry}", "args": task_args(planned)},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ckgit.experiment.plan import generation
 from ckgit.experiment.worker import Context
 from ckgit.workers.inspect_ai.cells import Planned, planned, refused_args, signature, task_args
 
@@ -35,7 +34,7 @@ def _cell_problems(cell: Planned) -> Iterator[str]:
     yield from _argument_problems(cell)
     yield from _model_problems(cell)
     yield from _data_problems(cell)
-    settings = generation(cell.context.summary, cell.task)
+    settings = cell.called.generation
     if not settings.temperature and (settings.top_p or settings.top_k):
         yield f"task {cell.task.name}: top_p and top_k mean nothing at temperature 0, which decodes greedily"
 

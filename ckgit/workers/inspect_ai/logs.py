@@ -141,9 +141,10 @@ def _metrics(header: Any, samples: int) -> Iterator[Metric]:
                 continue
             if not math.isfinite(metric.value):
                 raise RefusedLogError(f"{name} of scorer {score.name} is {metric.value}")
-            has_error = name in ("accuracy", "mean") and errors and math.isfinite(errors[0])
             count = samples if score.scored_samples is None else score.scored_samples
-            yield Metric(scorer=score.name, name=name, value=metric.value, stderr=errors[0] if has_error else None, samples=count)
+            plain = Metric(scorer=score.name, name=name, value=metric.value, samples=count)
+            has_error = name in ("accuracy", "mean") and errors and math.isfinite(errors[0])
+            yield plain.model_copy(update={"stderr": errors[0], "stderr_from": "tool"}) if has_error else plain
 
 
 def _sample(sample: Any) -> Sample:

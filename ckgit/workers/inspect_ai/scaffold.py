@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from ckgit.experiment.design import Stage
@@ -60,7 +60,7 @@ def inputs(cell: Planned) -> dict[str, str]:
 
     Of a fine-tuned run's model these are the files beside the weights: training's tokens are made with them.
     """
-    digests = {cell.task.source: hashlib.sha256(cell.context.sources[cell.task.source]).hexdigest()}
+    digests = {cell.task.source: cell.called.sha256}
     if cell.data and cell.recorded:
         digests[cell.data.path] = cell.recorded.sha256
     card = cell.context.cards[cell.run.model]
@@ -103,9 +103,9 @@ def _config(cell: Planned) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def _block(document: Mapping[str, Any], indent: str) -> Iterator[str]:
+def _block(document: dict[str, Any], indent: str) -> Iterator[str]:
     for key, value in document.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, dict) and value:
             yield f"{indent}{key_text(key)}:"
             yield from _block(value, indent + "  ")
         else:
