@@ -16,7 +16,9 @@ class Cluster(Frozen):
     scheduler: Name = Field(default="local", description="local, or another installed scheduler.")
     slots: int = Field(default=1, ge=1, description="local: jobs that run at the same time.")
     work_root: str = Field(default=DEFAULT_WORK_ROOT, description="Folder of the work trees; a relative one lies in the lab.")
-    models_root: str = Field(default="models", description="Folder that holds a folder for each model card; a relative one lies in the lab.")
+    models_root: str = Field(
+        default="models", description="Folder that holds a folder for each model card; a relative one lies in the lab."
+    )
     data_root: str = Field(default="", description="Folder of data files that the lab does not hold; empty for none.")
     setup: tuple[str, ...] = Field(default=(), description="Shell lines at the start of each job, e.g. module load.")
     training: Resources = Field(default_factory=Resources, description="Defaults of training jobs.")

@@ -9,28 +9,19 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-import re
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from ckgit.experiment.data import PLACEHOLDER
+from ckgit.experiment.fields import Duration, Memory, NonNegative, Positive, PositiveInt, Prompt, RelativePath
+from ckgit.experiment.fields import Frozen as Frozen  # noqa: PLC0414 - most models need it with something of the design
+from ckgit.experiment.fields import Sha256 as Sha256  # noqa: PLC0414 - likewise
 from ckgit.experiment.names import Name
 from ckgit.experiment.state import State as State  # noqa: PLC0414 - part of the summary, and so exported with it
 
 SCHEMA_VERSION = 1
 NONE = "none"  # in place of a tool: this half of the work is not done
-
-
-class Frozen(BaseModel):
-    """Base of all models: unknown keys are errors, values cannot change, and text is never taken for a number.
-
-    Documents are validated with `model_validate_json`, whose strict mode knows lists, enums and dates as JSON writes them.
-    Validators are built at first use: most commands need few of the models, and all of them cost 0.15 s.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class RunType(StrEnum):
@@ -46,45 +37,6 @@ class Stage(StrEnum):
 
     TRAINING = "training"
     EVALUATION = "evaluation"
-
-
-def _relative_path(text: str) -> str:
-    parts = text.split("/")
-    if text.startswith("/") or "" in parts or "." in parts or ".." in parts or "\\" in text or not text.isprintable():
-        raise ValueError(f"{text!r} must be a path inside the lab, written with '/', without '..'")
-    if any(part.startswith("-") or part.lower() == ".git" for part in parts):
-        raise ValueError(f"{text!r}: no part of a path may begin with '-' or be '.git'")
-    if re.search(r"[^A-Za-z0-9._+/ -]", text):
-        raise ValueError(f"{text!r}: a path has letters, digits, spaces and . _ - + only")
-    return text
-
-
-def _has_placeholder(text: str) -> str:
-    if PLACEHOLDER not in text:
-        raise ValueError(f"a prompt must contain {PLACEHOLDER}, the place where the row's input goes")
-    return text
-
-
-def _time(text: str) -> str:
-    if not re.fullmatch(r"([0-9]{1,3}-)?[0-9]{1,3}:[0-5][0-9]:[0-5][0-9]", text):
-        raise ValueError(f'{text!r} is not a time; write "HH:MM:SS" or "D-HH:MM:SS"')
-    return text
-
-
-def _memory(text: str) -> str:
-    if not re.fullmatch(r"[1-9][0-9]{0,9}[KMGT]", text):
-        raise ValueError(f"{text!r} is not an amount of memory; write a number and K, M, G or T, e.g. 16G")
-    return text
-
-
-RelativePath = Annotated[str, AfterValidator(_relative_path)]
-Prompt = Annotated[str, AfterValidator(_has_placeholder)]
-Duration = Annotated[str, AfterValidator(_time)]
-Memory = Annotated[str, AfterValidator(_memory)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-PositiveInt = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(allow_inf_nan=False, gt=0)]
-NonNegative = Annotated[float, Field(allow_inf_nan=False, ge=0)]
 
 
 class Claim(Frozen):

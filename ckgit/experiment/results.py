@@ -59,7 +59,9 @@ class Metric(Frozen):
     name: str
     value: float
     stderr: float | None = Field(default=None, description="Standard error, in the metric's unit.")
-    stderr_from: Literal["tool", "samples"] | None = Field(default=None, description="Given by the evaluator, or computed from the samples' scores.")
+    stderr_from: Literal["tool", "samples"] | None = Field(
+        default=None, description="Given by the evaluator, or computed from the samples' scores."
+    )
     samples: int
 
 
