@@ -12,7 +12,7 @@ from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.worker import Worker
 from ckgit.orchestrators.plugins import installed_workers, worker_for
 from ckgit.orchestrators.run import Passage, Wish, run_stage, stagework
-from ckgit.orchestrators.scaffold import check
+from ckgit.orchestrators.scaffold import refuse
 from ckgit.orchestrators.standing import Standing
 from ckgit.orchestrators.talk import Talk
 
@@ -83,7 +83,7 @@ def render(standing: Standing, name: str, run: str | None) -> Mapping[str, bytes
     """
     worker = find(standing, name)
     check_run(standing, run)
-    check(standing, [worker])
+    refuse(standing, {worker.label: worker.check(standing.context)})
     return worker.scaffold(standing.context, run)
 
 

@@ -8,17 +8,31 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
 
 from ckgit.experiment.design import Stage
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import Event
-from ckgit.experiment.worker import Worker
+from ckgit.experiment.worker import Context, Worker
 from ckgit.orchestrators.logs import now, untimed
+from ckgit.orchestrators.parallel import in_parallel
 from ckgit.orchestrators.plugins import worker_for
 from ckgit.orchestrators.standing import Standing, Step, prepare
 from ckgit.orchestrators.steps import paragraphs, plural
 
 LOG = "scaffold-experiment.log"
+_MANY = 500  # jobs from which a second process pays
+
+
+class Made(NamedTuple):
+    """What a worker makes of an experiment."""
+
+    label: str
+    stage: Stage
+    reasons: Sequence[str]  # why it cannot be scaffolded; then there are no files
+    files: Mapping[str, bytes]
+    jobs: int
 
 
 def scaffold(standing: Standing) -> Step:
@@ -27,40 +41,48 @@ def scaffold(standing: Standing) -> Step:
     Raises:
         CkgitError: with every reason against it at once.
     """
-    workers = [worker for stage in Stage if (worker := worker_for(standing.context.summary, stage))]
-    check(standing, workers)
+    context = standing.context
+    made = _made(context, [worker for stage in Stage if (worker := worker_for(context.summary, stage))])
+    refuse(standing, {one.label: one.reasons for one in made})
     files: dict[str, bytes | None] = {}
-    lines = [
-        (
-            "BEGIN",
-            f"design {standing.context.summary.digest}, cluster profile {standing.context.cluster_name}, ckgit {standing.context.version}",
-        )
-    ]
-    told = []
-    for worker in workers:
-        made = worker.scaffold(standing.context)
-        if twice := sorted(files.keys() & made.keys()):
+    for one in made:
+        if twice := sorted(files.keys() & one.files.keys()):
             raise CkgitError(f"two workers write {twice[0]}", code=Exit.TOOL_MISSING, next="one of them is to be mended")
-        files |= made
-        count = f"{plural(len(made), 'file')} for {plural(len(worker.jobs(standing.context)), f'{worker.stage} job')}"
-        lines.append((f"scaffold-{worker.label}", count))
-        told.append(f"- scaffold-{worker.label}: {count}")
-        files[standing.path(f"scaffold-{worker.label}.log")] = untimed(_worker_lines(standing, made))
-    files[standing.path(LOG)] = untimed([*lines, ("END", f"{plural(len(standing.context.plan.runs), 'run')} scaffolded")])
-    body = paragraphs(f"Scaffolded {plural(len(standing.context.plan.runs), 'run')}.", told)
+        files |= one.files
+    for one in made:
+        files[standing.path(f"scaffold-{one.label}.log")] = untimed(_worker_lines(context, one.files))
+    files[standing.path(LOG)] = untimed(_lines(context, made))
+    told = [f"- scaffold-{one.label}: {_count(one)}" for one in made]
+    body = paragraphs(f"Scaffolded {plural(len(context.plan.runs), 'run')}.", told)
     return prepare(standing, Event.SCAFFOLD, files=files, logs={}, ledger=None, body=body, time=now())
 
 
-def check(standing: Standing, workers: Sequence[Worker]) -> None:
+def _made(context: Context, workers: Sequence[Worker]) -> list[Made]:
+    tasks = [partial(_make, context, worker) for worker in workers]
+    if len(context.plan.training) + len(context.plan.cells) < _MANY:
+        return [task() for task in tasks]
+    return in_parallel(tasks)
+
+
+def _make(context: Context, worker: Worker) -> Made:
+    reasons = worker.check(context)
+    files = {} if reasons else worker.scaffold(context)
+    return Made(worker.label, worker.stage, reasons, files, len(worker.jobs(context)))
+
+
+def refuse(standing: Standing, reasons: Mapping[str, Sequence[str]]) -> None:
     """Raise when something stands against scaffolding.
+
+    Args:
+        reasons: by label of the worker that found them.
 
     Raises:
         CkgitError: INVALID_DESIGN, with every reason.
     """
-    reasons = [f"{worker.label}: {reason}" for worker in workers for reason in worker.check(standing.context)]
-    if reasons:
+    sentences = [f"{label}: {sentence}" for label, found in reasons.items() for sentence in found]
+    if sentences:
         raise CkgitError(
-            "\n".join(reasons),
+            "\n".join(sentences),
             code=Exit.INVALID_DESIGN,
             where=standing.name,
             state="nothing was written",
@@ -68,14 +90,25 @@ def check(standing: Standing, workers: Sequence[Worker]) -> None:
         )
 
 
+def _count(one: Made) -> str:
+    return f"{plural(len(one.files), 'file')} for {plural(one.jobs, f'{one.stage} job')}"
+
+
+def _lines(context: Context, made: Sequence[Made]) -> Iterator[tuple[str, str]]:
+    yield "BEGIN", f"design {context.summary.digest}, cluster profile {context.cluster_name}, ckgit {context.version}"
+    for one in made:
+        yield f"scaffold-{one.label}", _count(one)
+    yield "END", f"{plural(len(context.plan.runs), 'run')} scaffolded"
+
+
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _worker_lines(standing: Standing, made: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
-    prefix = f"{standing.context.folder}/"
+def _worker_lines(context: Context, made: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
+    prefix = f"{context.folder}/"
     per_run = Counter(path.removeprefix(prefix).partition("/")[0] for path in made)
-    for run in standing.context.plan.runs:
+    for run in context.plan.runs:
         if per_run[run.name]:
             yield "RUN", f"{run.name}: {plural(per_run[run.name], 'file')}"
     for path, content in sorted(made.items()):
