@@ -12,6 +12,7 @@ from ckgit.experiment.design import State
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.results import Results
 from ckgit.orchestrators.analyze import analyze
+from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench
 
 FILES = ["analysis/loss.svg", "analysis/report.md", "analysis/results.json", "analysis/scores.svg", "analyze-experiment.log"]
@@ -30,17 +31,6 @@ print(hashlib.sha256(b"".join(path.encode() + files[path] for path in sorted(fil
 def evaluated(bench: Bench) -> Bench:
     assert bench.advance(State.EVALUATED).code is Exit.DONE
     return bench
-
-
-def by_hand(bench: Bench, path: str, content: str | None) -> None:
-    """The user changes or removes a file of the experiment, and commits that."""
-    hand = bench.folder.parent / "hand"
-    subprocess.run(["git", "worktree", "add", "--quiet", str(hand), "exp/demo"], cwd=bench.folder, check=True)
-    file = hand / "experiments/demo" / path
-    assert file.exists()
-    file.unlink() if content is None else file.write_text(content)
-    subprocess.run(["git", "commit", "--quiet", "--all", "--message=by hand"], cwd=hand, check=True)
-    subprocess.run(["git", "worktree", "remove", str(hand)], cwd=bench.folder, check=True)
 
 
 def refusal(bench: Bench) -> CkgitError:
@@ -83,7 +73,7 @@ def test_the_same_commit_gives_the_same_bytes_in_other_processes(bench: Bench, m
 
 
 def test_a_log_that_is_gone_is_named(bench: Bench) -> None:
-    by_hand(evaluated(bench), "rank8/training.log", None)
+    commit_by_hand(evaluated(bench).folder, "rank8/training.log", None)
     error = refusal(bench)
     assert error.code is Exit.EVIDENCE_MISSING
     assert "rank8/finetune: its logs are not on the branch" in error.what
@@ -91,8 +81,8 @@ def test_a_log_that_is_gone_is_named(bench: Bench) -> None:
 
 
 def test_every_log_that_cannot_be_read_is_named(bench: Bench) -> None:
-    by_hand(evaluated(bench), "rank8/eval/logs/capitalization_epoch0.json", "{")
-    by_hand(bench, "base/eval/logs/capitalization_base.json", "not JSON")
+    commit_by_hand(evaluated(bench).folder, "rank8/eval/logs/capitalization_epoch0.json", "{")
+    commit_by_hand(bench.folder, "base/eval/logs/capitalization_base.json", "not JSON")
     error = refusal(bench)
     assert error.code is Exit.EVIDENCE_MISSING
     assert "rank8/eval/capitalization_epoch0: Expecting" in error.what
@@ -103,7 +93,7 @@ def test_a_ledger_without_an_attempt_is_no_evidence(bench: Bench) -> None:
     evaluated(bench)
     ledger = bench.ledger
     short = ledger.model_copy(update={"attempts": ledger.attempts[:-1]})
-    by_hand(bench, "jobs.json", short.dump().decode())
+    commit_by_hand(bench.folder, "jobs.json", short.dump().decode())
     assert "base/eval/capitalization_base: it never ran" in refusal(bench).what
 
 

@@ -1,0 +1,20 @@
+"""What users do to an experiment's branch without ckgit."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+
+def commit_by_hand(lab: Path, path: str, content: str | None, message: str = "by hand") -> None:
+    """Write or remove a file of experiment `demo` in a checkout of its own, and commit that."""
+    hand = lab.parent / "hand"
+    subprocess.run(["git", "worktree", "add", "--quiet", str(hand), "exp/demo"], cwd=lab, check=True)
+    file = hand / "experiments/demo" / path
+    if content is None:
+        file.unlink()
+    else:
+        file.write_text(content)
+    subprocess.run(["git", "add", "--all"], cwd=hand, check=True)
+    subprocess.run(["git", "commit", "--quiet", f"--message={message}"], cwd=hand, check=True)
+    subprocess.run(["git", "worktree", "remove", str(hand)], cwd=lab, check=True)

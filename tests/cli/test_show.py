@@ -1,0 +1,64 @@
+import json
+from typing import Any
+
+import pytest
+
+from ckgit.experiment.design import State
+from ckgit.experiment.errors import Exit
+from tests.by_hand import commit_by_hand
+from tests.orchestrators.bench import Bench
+
+
+def shown(bench: Bench, *words: str) -> Any:
+    return json.loads(bench.ckgit("show", "demo", *words, "--json").stdout)
+
+
+def test_a_design_with_its_runs(bench: Bench) -> None:
+    text = bench.ckgit("show", "demo").stdout
+    assert text.startswith("demo: designed\nquestion:    Does training help?\n")
+    assert "tools:       tiny-trainer for preparation, tiny-evaluator for evaluation" in text
+    rows = [line.split() for line in text.splitlines()]
+    assert ["rank4", "fine-tuned", "4", "0", "of", "2"] in rows
+    assert ["base", "control", "0", "of", "1"] in rows
+
+
+def test_results_once_it_is_analyzed(bench: Bench) -> None:
+    bench.advance(State.ANALYZED)
+    text = bench.ckgit("show", "demo").stdout
+    assert "rank4  fine-tuned  4          2 of 2     0.2         capitalization epoch 0 accuracy 0.90 ± 0.10" in text
+    assert "report: git show exp/demo:experiments/demo/analysis/report.md" in text
+    document = shown(bench)
+    assert [run["results"]["cells"][0]["metrics"][0]["value"] for run in document["runs"]] == [0.9, 0.9, 0.5]
+    assert "samples" not in document["runs"][0]["results"]["cells"][0]
+    samples = shown(bench, "rank4")["runs"][0]["results"]["cells"][0]["samples"]
+    assert [(sample["id"], sample["scores"]) for sample in samples] == [(0, {"match": "C"}), (1, {"match": "C"})]
+
+
+def test_a_run_with_every_parameter_and_its_source(bench: Bench) -> None:
+    bench.advance(State.TRAINED)
+    text = bench.ckgit("show", "demo", "rank8").stdout
+    assert text.startswith("demo rank8: fine-tuned, model tiny\n")
+    lines = [line.split() for line in text.splitlines()]
+    assert ["lora_rank", "8", "run"] in lines
+    assert ["lr", "0.0003", "default"] in lines
+    assert ["capitalization_epoch0", "test", "{input}", '""', "max_tokens", "128,", "temperature", "0.0", "the", "task's", "own"] in lines
+    assert any(line[:3] == ["rank8/finetune", "1", "done"] for line in lines)
+    run = shown(bench, "rank8")["runs"][0]
+    assert run["parameters"]["lora_rank"] == {"value": 8, "source": "run"}
+    assert [job["state"] for job in run["jobs"]] == ["done", "not submitted"]
+
+
+def test_there_is_no_such_run(bench: Bench) -> None:
+    done = bench.ckgit("show", "demo", "rank9", check=False)
+    assert done.returncode == Exit.USAGE
+    assert "demo has no run 'rank9'" in done.stderr
+    assert "name one of: rank4, rank8, base" in done.stderr
+
+
+@pytest.mark.parametrize("words", [(), ("base",)])
+def test_damaged_results_are_not_taken_for_none(bench: Bench, words: tuple[str, ...]) -> None:
+    bench.advance(State.ANALYZED)
+    commit_by_hand(bench.folder, "analysis/results.json", "{}")
+    done = bench.ckgit("show", "demo", *words, check=False)
+    assert done.returncode == Exit.EVIDENCE_MISSING
+    assert "the results cannot be read" in done.stderr
