@@ -17,9 +17,7 @@ from tests.orchestrators.bench import Bench
 
 def traces(folder: Path) -> dict[str, int]:
     """Every file with the time of its last change."""
-    return {
-        os.path.join(place, name): os.stat(os.path.join(place, name)).st_mtime_ns for place, _, names in os.walk(folder) for name in names
-    }
+    return {str(path): path.lstat().st_mtime_ns for path in folder.rglob("*") if not path.is_dir()}
 
 
 @pytest.fixture
