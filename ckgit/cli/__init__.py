@@ -17,7 +17,7 @@ from ckgit import __version__
 # Heading of `ckgit --help` to its commands, each with the first sentence of its own help. The module of `a-b` is ckgit.cli.a_b.
 SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Begin": {
-        "init": "Make a lab in FOLDER, or make an existing repository one.",
+        "init": "Make a lab in DIR, or make an existing repository one.",
         "models": "Add model cards, and list them.",
         "quickstart": "Make a lab and take its first experiment from design to report.",
     },
