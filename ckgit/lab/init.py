@@ -6,7 +6,6 @@ import re
 import shutil
 from collections.abc import Mapping
 from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
 from typing import NamedTuple
@@ -19,6 +18,16 @@ from ckgit.lab.git import GitError, git, git_lines, git_ok, git_text
 from ckgit.lab.lab import CONFIG, default_branch, repository
 from ckgit.lab.tree import plan_tree, write_objects
 
+# Files of a new lab, and the templates that they are copies of. Git and packaging would obey the templates if they began with a dot.
+_FILES = {
+    ".gitignore": "gitignore",
+    CONFIG: "ckgit.toml",
+    "data/words_5L.json": "data/words_5L.json",
+    "experiments/.gitattributes": "experiments/gitattributes",
+    "models/.gitignore": "models/gitignore",
+    "models/README.md": "models/README.md",
+    "tasks/capitalization.py": "tasks/capitalization.py",
+}
 _MESSAGE = "Make this repository a lab of ckgit\n\nAdded: {paths}.\n"
 
 
@@ -150,20 +159,9 @@ def _missing(folder: Path, tracked: set[str], present: set[str]) -> dict[str, by
 def _templates(folder: Path) -> dict[str, bytes]:
     """Every file of a new lab."""
     top = resources.files("ckgit.lab") / "templates"
-    files = dict(_walk(top, ""))
+    files = {path: (top / source).read_bytes() for path, source in _FILES.items()}
     config = Template(files[CONFIG].decode()).substitute(name=_lab_name(folder))
     return {**files, CONFIG: config.encode()}
-
-
-def _walk(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
-    found: list[tuple[str, bytes]] = []
-    for item in folder.iterdir():
-        name = f".{item.name}" if item.name.startswith("git") else item.name
-        if item.is_dir() and name != "__pycache__":
-            found += _walk(item, f"{prefix}{name}/")
-        elif item.is_file():
-            found.append((f"{prefix}{name}", item.read_bytes()))
-    return found
 
 
 def _lab_name(folder: Path) -> str:

@@ -38,14 +38,14 @@ def scaffold(lab: Lab, parent: Snapshot, files: Mapping[str, bytes | None] | Non
 def user_state(root: Path) -> dict[str, str]:
     """Everything of a checkout that belongs to its user: HEAD, index, files, stash, configuration, branches other than experiments'."""
     refs = run_git(root, "for-each-ref", "--format=%(refname) %(objectname)")
-    files = {str(file.relative_to(root)): file.read_bytes() for file in sorted(root.rglob("*")) if file.is_file() and ".git" not in file.parts}
+    own = [file for file in sorted(root.rglob("*")) if file.is_file() and ".git" not in file.parts]
     return {
         "HEAD": (root / ".git/HEAD").read_text() if (root / ".git").is_dir() else run_git(root, "rev-parse", "HEAD"),
         "index": run_git(root, "ls-files", "--stage", "-v"),
         "status": run_git(root, "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--ignored"),
         "config": run_git(root, "config", "--list", "--local"),
         "refs": "\n".join(line for line in refs.splitlines() if not line.startswith("refs/heads/exp/")),
-        "files": repr(files),
+        "files": repr([(file, file.read_bytes()) for file in own]),
     }
 
 
@@ -54,6 +54,6 @@ def assert_sound(root: Path) -> None:
     problems = run_git(root, "fsck", "--strict", "--full", "--no-dangling")
     assert problems == ""
     git_dir = Path(run_git(root, "rev-parse", "--path-format=absolute", "--git-common-dir"))
-    left = [str(file) for file in git_dir.rglob("*") if file.name.endswith(".lock") or file.name.startswith(("tmp_", "index.")) or "crash" in file.name]
-    assert left == []
+    temporary = [file for file in git_dir.rglob("*") if file.suffix == ".lock" or file.name.startswith(("tmp_", "index."))]
+    assert temporary == []
     assert list(git_dir.glob("ckgit/*")) == []

@@ -23,7 +23,7 @@ def step(folder: Path, name: str, note: str) -> str:
 
 if __name__ == "__main__":
     try:
-        sys.stdout.write(step(Path(sys.argv[1]), sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else "note"))  # noqa: PLR2004
+        sys.stdout.write(step(Path(sys.argv[1]), sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else "note"))
     except CkgitError as error:
         sys.stderr.write(str(error))
         sys.exit(error.code)

@@ -119,7 +119,9 @@ def a_lock(root, run):
     (root / ".git/index.lock").touch()
 
 
-IN_THE_WAY = [edited, staged, staged_only, deleted, removed, untracked, ignored, a_folder, a_link, a_dangling_link, a_file_for_a_folder, a_merge, a_lock]
+EDITS = [edited, staged, staged_only, deleted, removed]
+FILES = [untracked, ignored, a_folder, a_link, a_dangling_link, a_file_for_a_folder]
+IN_THE_WAY = [*EDITS, *FILES, a_merge, a_lock]
 
 
 @pytest.mark.parametrize("work", IN_THE_WAY)
@@ -210,7 +212,7 @@ def test_edits_made_in_between_are_kept_and_named(lab, run, parent, monkeypatch)
     snapshot = take_snapshot(lab, "cap")
 
     assert (lab.root / SUMMARY).read_text() == "my edit"
-    with pytest.raises(CkgitError, match="is behind its branch: .* has changes of yours") as caught:
+    with pytest.raises(CkgitError, match=r"is behind its branch: .* has changes of yours") as caught:
         scaffold_again(lab, snapshot)
     assert caught.value.code is Exit.BRANCH_MOVED
 

@@ -33,7 +33,8 @@ def test_an_event_is_one_commit_that_reads_as_a_story(lab, run):
         f"Ckgit-Design: {DIGEST}",
         "Ckgit-Version: 0.1.0",
     ]
-    assert run(lab.root, "diff", "--name-status", "exp/cap~1", "exp/cap").split() == ["M", SUMMARY, "A", f"{FOLDER}/run1/finetune.yaml", "A", f"{FOLDER}/scaffold.log"]
+    changed = run(lab.root, "diff", "--name-status", "exp/cap~1", "exp/cap").split()
+    assert changed == ["M", SUMMARY, "A", f"{FOLDER}/run1/finetune.yaml", "A", f"{FOLDER}/scaffold.log"]
     assert_sound(lab.root)
 
 
@@ -192,10 +193,12 @@ def test_a_user_whom_git_does_not_know(lab, run, monkeypatch):
     assert run(lab.root, "branch", "--list", "exp/*") == ""
 
 
-@pytest.mark.parametrize("path", ["tasks/x.py", f"{FOLDER}/../../x", f"{FOLDER}/.git/config", f"{FOLDER}/a//b", f"{FOLDER}/-x", f"{FOLDER}/a\nb", f"{FOLDER}/", "/etc/x"])
+@pytest.mark.parametrize("path", ["tasks/x.py", "/etc/x", *(f"{FOLDER}/{end}" for end in ("../../x", ".git/config", "a//b", "-x", "a\nb", ""))])
 def test_only_plain_paths_of_the_experiment_are_written(lab, path):
+    files = {SUMMARY: summary("cap", "designed"), path: b""}
+
     with pytest.raises(ValueError, match="is not a path in experiments/cap"):
-        record(lab, name="cap", event=Event.DESIGN, parent=None, files={SUMMARY: summary("cap", "designed"), path: b""}, design_digest=DIGEST, body="")
+        record(lab, name="cap", event=Event.DESIGN, parent=None, files=files, design_digest=DIGEST, body="")
 
 
 def test_a_summary_that_does_not_say_the_new_state(lab):
@@ -232,9 +235,9 @@ def test_a_secret_is_refused_before_anything_is_written(lab, run):
 
 def test_a_secret_in_the_body_is_refused(lab, monkeypatch):
     monkeypatch.setenv("SOME_API_KEY", "correct horse battery")
+    files = {SUMMARY: summary("cap", "designed")}
 
     with pytest.raises(CkgitError, match="commit message:3: the value of \\$SOME_API_KEY"):
-        files = {SUMMARY: summary("cap", "designed")}
         record(lab, name="cap", event=Event.DESIGN, parent=None, files=files, design_digest=DIGEST, body="key: correct horse battery")
 
 
@@ -306,6 +309,7 @@ def by_index(root, tmp_path, files):
     """The tree of some files as git itself writes it."""
     index = {"GIT_INDEX_FILE": str(tmp_path / "private-index")}
     git(root, "read-tree", "--empty", env=index)
-    lines = [f"100644 {git(root, 'hash-object', '-w', '--stdin', stdin=content).decode().strip()}\t{path}\0" for path, content in files.items()]
-    git(root, "update-index", "-z", "--add", "--index-info", stdin="".join(lines).encode(), env=index)
+    ids = {path: git(root, "hash-object", "-w", "--stdin", stdin=content).decode().strip() for path, content in files.items()}
+    lines = "".join(f"100644 {oid}\t{path}\0" for path, oid in ids.items())
+    git(root, "update-index", "-z", "--add", "--index-info", stdin=lines.encode(), env=index)
     return git(root, "write-tree", env=index).decode().strip()

@@ -18,8 +18,8 @@ KILLED = 137
 
 def step(folder, *tracing, note="note"):
     """A transition under strace; `tracing` says what goes wrong."""
-    command = ["strace", "-qq", "-o", "/dev/null", *tracing] if tracing else []
-    return subprocess.run([*command, sys.executable, str(STEP), str(folder), "cap", note], capture_output=True, text=True, check=False, cwd=Path.cwd())
+    tracer = ["strace", "-qq", "-o", "/dev/null", *tracing] if tracing else []
+    return subprocess.run([*tracer, sys.executable, str(STEP), str(folder), "cap", note], capture_output=True, text=True, check=False)
 
 
 def ids(lab, run):
@@ -117,7 +117,8 @@ def test_a_full_disk(lab, tmp_path, run, kilobytes):
     (tmp_path / "disk").mkdir()
     where = [str(lab.root), str(tmp_path / "disk"), f"{kilobytes}K", str(Path.cwd()), sys.executable, str(STEP)]
 
-    done = subprocess.run(["unshare", "--mount", "--map-root-user", "sh", "-c", FULL_DISK, "sh", *where], capture_output=True, text=True, check=False)
+    command = ["unshare", "--mount", "--map-root-user", "sh", "-c", FULL_DISK, "sh", *where]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     first, fsck, *left, second = done.stdout.splitlines()
     assert int(first.rsplit(" ", 1)[1]) in (0, Exit.COMMAND_FAILED, Exit.BRANCH_MOVED), done.stderr

@@ -164,7 +164,8 @@ def test_experiments_are_listed_with_state_and_event(lab):
 
     rows = list_experiments(lab)
 
-    assert [(row.name, row.state, row.event, row.note) for row in rows] == [("a", "designed", "design", ""), ("b", "scaffolded", "scaffold", "")]
+    told = [(row.name, row.state, row.event, row.note) for row in rows]
+    assert told == [("a", "designed", "design", ""), ("b", "scaffolded", "scaffold", "")]
 
 
 def test_a_commit_of_the_users_own_on_top_keeps_the_state(lab, run):

@@ -1,0 +1,95 @@
+import io
+import zipfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ckgit.experiment.errors import CkgitError
+from ckgit.lab.secrets import MAX_FILE_BYTES, find_secrets, mask, refuse_unfit
+
+HEX = "0123456789abcdef" * 3
+EXAMPLES = {
+    "a Hugging Face token": "hf_" + "aB3" * 12,
+    "a W&B key": HEX[:40],
+    "an AWS access key": "AKIA" + "ABCD1234" * 2,
+    "an API key of the form sk-…": "sk-proj-" + "aB3" * 10,
+    "a GitHub token": "ghp_" + "aB3d" * 9,
+}
+
+
+@pytest.mark.parametrize("rule", EXAMPLES)
+def test_each_form_is_found_with_its_place_and_never_shown(rule):
+    secret = EXAMPLES[rule]
+    text = f"line one\nline two\nWANDB_API_KEY={secret}\n"
+
+    (finding,) = find_secrets({"run1/out": text.encode()})
+
+    assert (finding.path, finding.line, finding.rule) == ("run1/out", 3, rule)
+    assert secret not in str(finding)
+    assert finding.masked.startswith(secret[:4])
+
+
+@pytest.mark.parametrize("text", ["sha256: " + HEX, "commit " + HEX[:40], "hf_hub", "ask-me-anything", "wandb is a tool", "sk-learn"])
+def test_what_only_looks_alike(text):
+    assert find_secrets({"log": text.encode()}) == []
+
+
+def test_values_of_the_environment_are_found_whatever_their_form(monkeypatch):
+    for name, value in {"MY_TOKEN": "plain words", "db_secret": "swordfish", "SHORT_KEY": "abc", "HOME_PAGE": "not secret"}.items():
+        monkeypatch.setenv(name, value)
+
+    findings = find_secrets({"log": b"plain words\nswordfish\nabc\nnot secret\n"})
+
+    assert [(finding.line, finding.rule) for finding in findings] == [(1, "the value of $MY_TOKEN"), (2, "the value of $db_secret")]
+
+
+def packed(text, method=zipfile.ZIP_DEFLATED):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.writestr("header.json", text)
+    return buffer.getvalue()
+
+
+def test_an_eval_log_is_searched_inside():
+    (finding,) = find_secrets({"logs/a.eval": packed("{}\n" + EXAMPLES["a Hugging Face token"])})
+
+    assert (finding.path, finding.line) == ("logs/a.eval!header.json", 2)
+
+
+def test_an_archive_that_cannot_be_searched_is_refused():
+    content = packed("x" * 1000)
+
+    with pytest.raises(CkgitError, match="cannot be searched for secrets"):
+        find_secrets({"logs/a.eval": content[: len(content) // 2]})
+
+
+def test_a_file_over_the_limit_is_refused_with_size_and_alternative():
+    refuse_unfit({"small": b"x", "gone": None})
+
+    with pytest.raises(CkgitError, match=r"run1/model\.bin has 50 MB; at most 50 MB") as caught:
+        refuse_unfit({"run1/model.bin": bytes(MAX_FILE_BYTES + 1)})
+
+    assert "SHA-256" in caught.value.next
+
+
+def test_all_findings_are_told_at_once():
+    files = {"a": EXAMPLES["a GitHub token"].encode(), "b": EXAMPLES["an AWS access key"].encode()}
+
+    with pytest.raises(CkgitError, match=r"a:1: a GitHub token.*\n.*b:1: an AWS access key") as caught:
+        refuse_unfit(files)
+
+    assert caught.value.state == "nothing was committed"
+
+
+@given(before=st.binary(max_size=50), after=st.binary(max_size=50))
+def test_a_token_is_found_in_any_bytes(before, after):
+    content = before + b" " + EXAMPLES["a Hugging Face token"].encode() + b"\n" + after
+
+    if not content.startswith(b"PK\x03\x04"):
+        assert "a Hugging Face token" in {finding.rule for finding in find_secrets({"any": content})}
+
+
+@given(st.binary(min_size=8))
+def test_a_mask_shows_four_characters_at_most(value):
+    assert mask(value) == f"{value[:4].decode(errors='replace')}… ({len(value)} characters)"
