@@ -1,0 +1,114 @@
+"""Defaults from the configs that torchtune ships (`tune ls`). Used when a design is made; what was found is recorded in it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ckgit.experiment.design import Parameters
+from ckgit.experiment.errors import CkgitError, Exit
+
+RECIPES = ("lora_finetune_single_device", "full_finetune_single_device", "lora_finetune_distributed", "full_finetune_distributed")
+# Our parameter to its place in a torchtune config; the names of values are torchtune's own.
+_PLACES = {
+    "lora_rank": "model.lora_rank",
+    "lora_alpha": "model.lora_alpha",
+    "lora_dropout": "model.lora_dropout",
+    "lora_attn_modules": "model.lora_attn_modules",
+    "apply_lora_to_mlp": "model.apply_lora_to_mlp",
+    "apply_lora_to_output": "model.apply_lora_to_output",
+    "max_seq_len": "tokenizer.max_seq_len",
+    "lr": "optimizer.lr",
+    "weight_decay": "optimizer.weight_decay",
+    "num_warmup_steps": "lr_scheduler.num_warmup_steps",
+    **{
+        name: name
+        for name in (
+            "epochs",
+            "batch_size",
+            "gradient_accumulation_steps",
+            "max_steps_per_epoch",
+            "clip_grad_norm",
+            "seed",
+            "shuffle",
+            "device",
+            "dtype",
+            "compile",
+            "enable_activation_checkpointing",
+            "log_every_n_steps",
+        )
+    },
+}
+_OPTIMIZERS = {"torch.optim.AdamW": "adamw", "torch.optim.Adam": "adam", "torch.optim.SGD": "sgd"}
+
+
+def recipe_values(base_recipe: str) -> dict[str, Any]:
+    """The values of a shipped config under our parameter names, as JSON holds them.
+
+    Model, data and tokenizer are the design's own. What a design cannot say (an optimizer of another package, offloading
+    of activations) is left out; `method` says whether it is LoRA.
+
+    Raises:
+        CkgitError: there is no such config, or it is for another kind of training.
+        ImportError: torchtune is not installed.
+    """
+    config = _load(base_recipe)
+    values = {name: value for name, place in _PLACES.items() if (value := _at(config, place)) is not None}
+    values["method"] = "lora" if "lora_rank" in values else "full"
+    if optimizer := _OPTIMIZERS.get(_at(config, "optimizer._component_")):
+        values["optimizer"] = optimizer
+    if "cosine" in str(_at(config, "lr_scheduler._component_")):
+        values["lr_scheduler"] = "cosine"
+    return Parameters.model_validate(values, strict=False).model_dump(mode="json", exclude_none=True)
+
+
+def _at(config: Mapping[str, Any], place: str) -> Any:
+    value: Any = config
+    for key in place.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _load(base_recipe: str) -> dict[str, Any]:
+    file = _file(base_recipe)
+    import torchtune
+    from omegaconf import OmegaConf
+
+    config: dict[str, Any] = OmegaConf.to_container(OmegaConf.load(Path(torchtune.__file__).parent.parent / "recipes" / "configs" / file))
+    model = str(_at(config, "model._component_"))
+    for word, meaning in (("vision", "images"), ("qlora", "4-bit base weights (QLoRA)"), ("early_exit", "early exit")):
+        if word in f"{base_recipe} {model}":
+            raise _unsuitable(base_recipe, f"it is for {meaning}")
+    if _at(config, "model.use_dora"):
+        raise _unsuitable(base_recipe, "it is for DoRA")
+    return config
+
+
+def _file(base_recipe: str) -> str:
+    from torchtune._recipe_registry import get_all_recipes
+
+    configs = {config.name: (recipe.name, config.file_path) for recipe in get_all_recipes() for config in recipe.configs}
+    if base_recipe not in configs:
+        usable = [name for name, (recipe, _) in configs.items() if recipe in RECIPES]
+        near = difflib.get_close_matches(base_recipe, usable, n=3, cutoff=0.4)
+        raise CkgitError(
+            f"torchtune has no config {base_recipe!r}",
+            code=Exit.INVALID_DESIGN,
+            state="nothing was written",
+            next=f"did you mean {' or '.join(near)}? `tune ls` lists all" if near else "`tune ls` lists them, in the column CONFIG",
+        )
+    recipe, path = configs[base_recipe]
+    if recipe not in RECIPES:
+        raise _unsuitable(base_recipe, f"it belongs to recipe {recipe}")
+    return str(path)
+
+
+def _unsuitable(base_recipe: str, why: str) -> CkgitError:
+    return CkgitError(
+        f"base_recipe {base_recipe} cannot supply defaults: {why}",
+        code=Exit.INVALID_DESIGN,
+        state="nothing was written",
+        next=f"take a config of one of these recipes: {', '.join(RECIPES)}",
+    )
