@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from ckgit.analysis.drawing import COLOURS, GREY, INK, drawing, new_figure, svg
 from ckgit.analysis.statistics import Z95
 from ckgit.experiment.results import Results
 
+MOST_RUNS = 60  # further ones are in the tables
 _ROW = 0.26  # inches of a run
 
 
@@ -35,7 +37,9 @@ def _score_panels(results: Results) -> dict[str, list[Dot]]:
     """Dots by title; the scorer is named where a task has several."""
     panels: dict[str, list[Dot]] = {}
     cells = [cell for run in results.runs for cell in run.cells]
-    scorers = {cell.task: {metric.scorer for other in cells if other.task == cell.task for metric in other.metrics} for cell in cells}
+    scorers: dict[str, set[str]] = {}
+    for cell in cells:
+        scorers.setdefault(cell.task, set()).update(metric.scorer for metric in cell.metrics)
     for cell in cells:
         for metric in cell.metrics:
             scorer = f" ({metric.scorer})" if len(scorers[cell.task]) > 1 else ""
@@ -45,12 +49,16 @@ def _score_panels(results: Results) -> dict[str, list[Dot]]:
 
 
 def _score_figure(panels: Mapping[str, Sequence[Dot]]) -> Any:
-    heights = [_height(dots) for dots in panels.values()]
-    figure = new_figure(7.5, sum(heights) + 0.45 * len(panels) + 0.3)
-    grid = figure.subplots(len(panels), 1, squeeze=False, gridspec_kw={"height_ratios": heights})
-    for axes, (title, dots) in zip(grid.flat, panels.items(), strict=True):
+    runs = list(dict.fromkeys(dot.run for dots in panels.values() for dot in dots))
+    shown = set(runs[:MOST_RUNS])
+    drawn = {title: kept for title, dots in panels.items() if (kept := [dot for dot in dots if dot.run in shown])}
+    heights = [_height(dots) for dots in drawn.values()]
+    figure = new_figure(7.5, sum(heights) + 0.45 * len(drawn) + 0.3)
+    grid = figure.subplots(len(drawn), 1, squeeze=False, gridspec_kw={"height_ratios": heights})
+    for axes, (title, dots) in zip(grid.flat, drawn.items(), strict=True):
         _score_panel(axes, title, dots)
-    grid.flat[-1].set_xlabel("value; bars: 95 % interval (1.96 standard errors), where a standard error is known")
+    more = f"; the first {MOST_RUNS} of {len(runs)} runs" if len(runs) > MOST_RUNS else ""
+    grid.flat[-1].set_xlabel(f"value (bars: 95 % interval, where a standard error is known{more})")
     return figure
 
 
@@ -62,10 +70,9 @@ def _height(dots: Sequence[Dot]) -> float:
 
 def _score_panel(axes: Any, title: str, dots: Sequence[Dot]) -> None:
     runs = list(dict.fromkeys(dot.run for dot in dots))
-    for row, run in enumerate(runs):
-        own = sorted((dot for dot in dots if dot.run == run), key=lambda dot: -1 if dot.epoch is None else dot.epoch)
-        for position, dot in enumerate(own):
-            _draw_dot(axes, dot, row + _offset(position, len(own)), last=position == len(own) - 1, several=len(own) > 1)
+    placed = [spot for row, run in enumerate(runs) for spot in _placed([dot for dot in dots if dot.run == run], row)]
+    _draw(axes, [spot for spot in placed if spot.last], {"markersize": 5, "markerfacecolor": COLOURS[0]})
+    _draw(axes, [spot for spot in placed if not spot.last], {"markersize": 4, "markerfacecolor": "white"})
     axes.set_yticks(range(len(runs)), runs)
     axes.set_ylim(len(runs) - 0.5, -0.5)
     axes.set_title(title, loc="left", fontweight="bold")
@@ -76,15 +83,35 @@ def _score_panel(axes: Any, title: str, dots: Sequence[Dot]) -> None:
     axes.set_axisbelow(True)
 
 
-def _offset(position: int, count: int) -> float:
-    """Epochs of one run lie below each other, within its row."""
-    return (position - (count - 1) / 2) / count
+class _Spot(NamedTuple):
+    """A dot with its place; of several epochs in one row, only the last is filled."""
+
+    dot: Dot
+    y: float
+    last: bool
+    label: str
 
 
-def _draw_dot(axes: Any, dot: Dot, y: float, *, last: bool, several: bool) -> None:
-    """The last epoch filled, earlier ones hollow."""
-    error = None if dot.stderr is None else [Z95 * dot.stderr]
-    style = {"color": COLOURS[0], "markersize": 5 if last else 4, "markerfacecolor": COLOURS[0] if last else "white"}
-    axes.errorbar([dot.value], [y], xerr=error, fmt="o", capsize=2.5, elinewidth=1.2, **style)
-    text = f"{dot.value:.3g}" + (f" (epoch {dot.epoch})" if several else "")
-    axes.annotate(text, (dot.value, y), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=6.5, color=INK)
+def _placed(own: Sequence[Dot], row: int) -> list[_Spot]:
+    """A run's epochs lie below each other, within its row."""
+    ordered = sorted(own, key=lambda dot: -1 if dot.epoch is None else dot.epoch)
+    count = len(ordered)
+    return [
+        _Spot(
+            dot,
+            row + (place - (count - 1) / 2) / count,
+            place == count - 1,
+            f"{dot.value:.3g}" + (f" (epoch {dot.epoch})" if count > 1 else ""),
+        )
+        for place, dot in enumerate(ordered)
+    ]
+
+
+def _draw(axes: Any, spots: Sequence[_Spot], style: Mapping[str, Any]) -> None:
+    if not spots:
+        return
+    values, places = [spot.dot.value for spot in spots], [spot.y for spot in spots]
+    errors = [math.nan if spot.dot.stderr is None else Z95 * spot.dot.stderr for spot in spots]
+    axes.errorbar(values, places, xerr=errors, fmt="o", color=COLOURS[0], capsize=2.5, elinewidth=1.2, **style)
+    for spot in spots:
+        axes.annotate(spot.label, (spot.dot.value, spot.y), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=6.5, color=INK)

@@ -1,5 +1,6 @@
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -10,7 +11,7 @@ import pytest
 from ckgit.analysis.assemble import assemble
 from ckgit.analysis.loss_plot import MOST_POINTS, loss_plot, smoothed, thinned
 from ckgit.analysis.scores_plot import scores_plot
-from ckgit.experiment.results import LossPoint, Results
+from ckgit.experiment.results import LossPoint, Metric, Results
 from tests.analysis.build import cell, context, jobs, left, training
 
 pytest.importorskip("matplotlib")
@@ -63,10 +64,22 @@ def test_twenty_runs_have_a_panel_each_and_a_row_each() -> None:
 
 def test_of_very_many_runs_it_is_said_how_many_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ckgit.analysis.loss_plot.MOST_PANELS", 8)
-    picture = loss_plot(many_runs(9))
-    assert picture is not None
-    assert "the first 8 of 9 runs" in comments(picture)
-    assert "<!-- seed8 -->" not in comments(picture)
+    monkeypatch.setattr("ckgit.analysis.scores_plot.MOST_RUNS", 8)
+    found = many_runs(9)
+    for picture, runs in ((loss_plot(found), 9), (scores_plot(found), 10)):
+        assert picture is not None
+        assert f"the first 8 of {runs} runs" in comments(picture)
+        assert "<!-- seed7 -->" in comments(picture)
+        assert "<!-- seed8 -->" not in comments(picture)
+
+
+def test_a_value_without_a_standard_error_has_no_bar() -> None:
+    here = context(experiment=ABOUT, variables={})
+    bare = cell("base", 20, metrics=(Metric(scorer="match", name="loss", value=0.7, samples=40),))
+    with_bar = cell("base", 20)
+    drawn = [scores_plot(assemble(here, jobs(here), {"base/eval/capitalization_base": each}, {})) for each in (bare, with_bar)]
+    bars = [re.findall(rb'<g id="LineCollection_1">\s*<path d="([^"]*)"', picture or b"") for picture in drawn]
+    assert [[b"L" in bar for bar in found] for found in bars] == [[False], [True]]
 
 
 def test_nothing_to_draw() -> None:
