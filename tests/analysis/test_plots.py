@@ -78,8 +78,8 @@ def test_a_value_without_a_standard_error_has_no_bar() -> None:
     bare = cell("base", 20, metrics=(Metric(scorer="match", name="loss", value=0.7, samples=40),))
     with_bar = cell("base", 20)
     drawn = [scores_plot(assemble(here, jobs(here), {"base/eval/capitalization_base": each}, {})) for each in (bare, with_bar)]
-    bars = [re.findall(rb'<g id="LineCollection_1">\s*<path d="([^"]*)"', picture or b"") for picture in drawn]
-    assert [[b"L" in bar for bar in found] for found in bars] == [[False], [True]]
+    bars = [re.findall(rb'<g id="LineCollection_1">\s*<path (d=)?', picture or b"") for picture in drawn]
+    assert bars == [[b""], [b"d="]]
 
 
 def test_nothing_to_draw() -> None:
