@@ -1,0 +1,123 @@
+"""An evaluator without inspect-ai, as another package would bring it: a design names it by `tools: {evaluation: exact-count}`."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ckgit.experiment.design import Stage
+from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
+from ckgit.experiment.plan import Cell, prompts, resources
+from ckgit.experiment.results import CellResult, Metric, Sample
+from ckgit.experiment.worker import Context, Evidence
+from ckgit.workers.script import job_script
+
+
+class ExactCount:
+    """Counts answers that are right to the letter."""
+
+    tool = "exact-count"
+    label = "exact-count"
+    stage = Stage.EVALUATION
+    reads = "the design, data, checkpoints"
+    writes = "eval/CELL.slurm and eval/CELL.json of each cell; eval/counts/CELL.json"
+
+    def check(self, context: Context) -> Sequence[str]:
+        return [f"task {cell.task.name}: exact-count has no scorers but its own" for cell in context.plan.cells if cell.task.scorers]
+
+    def scaffold(self, context: Context, run: str | None = None) -> Mapping[str, bytes]:
+        files: dict[str, bytes] = {}
+        for cell, job in zip(context.plan.cells, self.jobs(context), strict=True):
+            if run in (None, cell.run):
+                settings = json.dumps(_settings(context, cell), indent=1).encode() + b"\n"
+                path = job.script.replace(".slurm", ".json")
+                files |= {path: settings, job.script: self._script(context, job, path, settings)}
+        return files
+
+    def _script(self, context: Context, job: Job, path: str, settings: bytes) -> bytes:
+        return job_script(
+            title=f"{job.name} of experiment {context.summary.experiment.name}: counts right answers.",
+            script=job.script,
+            resources=job.resources,
+            cluster=context.cluster,
+            inputs={path: hashlib.sha256(settings).hexdigest()},
+            programs=("python",),
+            commands=[("python", "-m", "tiny_evaluate", path, _counts(job))],
+        )
+
+    def jobs(self, context: Context) -> Sequence[Job]:
+        return [
+            Job(
+                name=f"{cell.run}/eval/{cell.name}",
+                stage=Stage.EVALUATION,
+                run=cell.run,
+                task=cell.task.name,
+                epoch=cell.epoch,
+                script=f"{context.run_folder(cell.run)}/eval/{cell.name}.slurm",
+                folder=f"{context.run_folder(cell.run)}/eval",
+                resources=resources(context.summary, context.plan.run(cell.run), Stage.EVALUATION, context.cluster.evaluation),
+            )
+            for cell in context.plan.cells
+        ]
+
+    def ready(self, context: Context, job: Job, work: Path) -> Sequence[str]:
+        model = json.loads((work / job.script.replace(".slurm", ".json")).read_bytes())["model"]
+        return [] if (work / model / "config.json").is_file() else [f"there is no checkpoint {model}"]
+
+    def evidence(self, context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:
+        if attempt.exit_code != 0:
+            return Evidence(None, [f"it ended with exit code {attempt.exit_code}"], FailureClass.ERROR, {})
+        try:
+            files = {_counts(job): (work / _counts(job)).read_bytes()}
+            return Evidence(self.result(context, job, attempt, files), [], None, files)
+        except (OSError, ValueError) as error:
+            return Evidence(None, [f"{_counts(job)} cannot be read: {error}"], FailureClass.OUTPUT_MISSING, {})
+
+    def result(self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> CellResult | None:
+        content = files.get(_counts(job))
+        if content is None:
+            return None
+        answers = json.loads(content)
+        share = sum(answer["right"] for answer in answers) / len(answers)
+        return CellResult(
+            run=job.run,
+            task=str(job.task),
+            epoch=job.epoch,
+            log=_counts(job),
+            log_sha256=hashlib.sha256(content).hexdigest(),
+            seconds=0.0,
+            metrics=(Metric(scorer="exact", name="accuracy", value=share, samples=len(answers)),),
+            samples=tuple(
+                Sample(id=number, scores={"exact": float(answer["right"])}, answer=answer["answer"], target=answer["target"])
+                for number, answer in enumerate(answers, start=1)
+            ),
+        )
+
+    def progress(self, context: Context, job: Job, work: Path, log_tail: str) -> Progress | None:
+        return None
+
+    def explain(self, log_tail: str, exit_code: int | None) -> tuple[FailureClass, str]:
+        return FailureClass.ERROR, (log_tail.strip().splitlines() or [f"it ended with exit code {exit_code}"])[-1]
+
+
+def _counts(job: Job) -> str:
+    return f"{job.folder}/counts/{Path(job.script).stem}.json"
+
+
+def _settings(context: Context, cell: Cell) -> dict[str, str]:
+    run = context.plan.run(cell.run)
+    prompt, system_prompt = prompts(run, cell.task)
+    base = f"models/{run.model}"
+    return {
+        "model": base if cell.epoch is None else f"{context.run_folder(run.name)}/artifacts/epoch_{cell.epoch}",
+        "trained_from": base,
+        "data": context.summary.data[cell.task.data or run["data"]].path,
+        "split": cell.task.split,
+        "dataset_type": run["dataset_type"],
+        "prompt": prompt,
+        "system_prompt": system_prompt,
+        "template_date": str(run["template_date"]),
+    }
+
+
+worker = ExactCount()
