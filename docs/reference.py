@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any
@@ -55,7 +56,7 @@ def _command(command: click.Command, name: str, parent: click.Context) -> Iterat
     usage = " ".join(command.collect_usage_pieces(context))
     yield f"### {context.command_path}\n\n`{context.command_path} {usage}`\n"
     if command.help:
-        yield command.help.replace("\b\n", "").strip() + "\n"
+        yield inspect.cleandoc(command.help.replace("\b\n", "")) + "\n"
     options = [record for param in command.params if isinstance(param, click.Option) and (record := param.get_help_record(context))]
     if options:
         yield _table(["option", ""], [[f"`{flags}`", text] for flags, text in options])

@@ -175,6 +175,7 @@ def _make_model(guide: Guide, example: Example, folder: Path, cache: Path) -> No
 
 def _ending(guide: Guide, example: Example, folder: Path) -> None:
     guide.ckgit("-C", folder, "log", example.experiment)
+    guide.ckgit("-C", folder, "show", example.experiment)
     if guide.dry_run:
         return
     report = folder / ".ckgit" / "reports" / example.experiment / "report.md"
@@ -182,9 +183,9 @@ def _ending(guide: Guide, example: Example, folder: Path) -> None:
     ckgit = shlex.join([program(), "-C", str(folder)])
     guide.say(f"\nThe report: {report}")
     guide.say("\nTry next:")
-    guide.say(f"  {ckgit} show {example.experiment}")
     guide.say(f"  {ckgit} design mine --like {example.experiment} --set controls.lr=1e-3")
     guide.say(f"  {ckgit} advance mine --to analyzed")
+    guide.say(f"  {ckgit} show mine")
 
 
 def program() -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,10 +25,15 @@ class Step(NamedTuple):
     expected: tuple[str, ...]  # lines that the output must have, in this order
 
 
+def blocks(page: str) -> list[str]:
+    """The console blocks of a Markdown page, without their fences."""
+    return _BLOCK.findall(page)
+
+
 def steps(page: str) -> list[Step]:
     """The commands of a Markdown page in their order."""
     found: list[Step] = []
-    for block in _BLOCK.findall(page):
+    for block in blocks(page):
         for line in block.splitlines():
             if line.startswith("$ "):
                 found.append(Step(line[2:], ()))
@@ -39,17 +44,18 @@ def steps(page: str) -> list[Step]:
     return found
 
 
-def run(page_steps: Sequence[Step], folder: Path, *, limit: float) -> list[tuple[str, int]]:
+def run(page_steps: Sequence[Step], folder: Path, *, limit: float, environment: Mapping[str, str] | None = None) -> list[tuple[str, int]]:
     """Output (both streams) and exit code of each command, run in one bash that starts in `folder` and goes on after errors.
 
     Args:
         page_steps: the commands.
         folder: where the shell starts.
         limit: seconds for all of them.
+        environment: the shell's; this process's where absent.
     """
     script = "".join(f"{step.command}\n_code=$?; echo; echo '{_MARK}' $_code; (exit $_code)\n" for step in page_steps)
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    done = subprocess.run(["bash", "-c", script], cwd=folder, timeout=limit, check=False, **pipes)
+    done = subprocess.run(["bash", "-c", script], cwd=folder, env=environment, timeout=limit, check=False, **pipes)
     # a page that ends the shell early gives fewer results than steps, which `problems` refuses
     parts = re.split(rf"\n{_MARK} (\d+)\n", done.stdout.decode(errors="replace"))
     return [(parts[i], int(parts[i + 1])) for i in range(0, len(parts) - 1, 2)]
