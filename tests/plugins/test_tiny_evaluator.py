@@ -17,7 +17,7 @@ from ckgit.orchestrators.plugins import worker_for
 from tests.workers.inspect_ai.examples import make_context
 
 PACKAGE = Path(__file__).with_name("tiny_evaluator")
-TOKEN = "ck-1"
+NAME = "ck-1"
 ROOT = Path(__file__).parents[2]
 
 
@@ -94,11 +94,11 @@ def test_it_evaluates(worker: Worker, installed: Path, models: Path, tmp_path: P
     (tmp_path / "models/plain").symlink_to(models / "plain")
     assert worker.ready(made, job, tmp_path) == []
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": os.pathsep.join([str(installed), str(ROOT)]), "CKGIT_TOKEN": TOKEN}
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": os.pathsep.join([str(installed), str(ROOT)]), "CKGIT_TOKEN": NAME}
     done = subprocess.run(["bash", job.script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     attempt = Attempt(
-        job=job.name, stage=job.stage, number=1, token=TOKEN, script_sha256="0" * 64, phase=Phase.SUBMITTED, submitted="", exit_code=0
+        job=job.name, stage=job.stage, number=1, token=NAME, script_sha256="0" * 64, phase=Phase.SUBMITTED, submitted="", exit_code=0
     )
     evidence = worker.evidence(made, job, attempt, tmp_path)
     assert evidence.reasons == []
