@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.lab import checkout
-from ckgit.lab.checkout import Branch
+from ckgit.lab.checkout import promised, refuse_dirty
 from ckgit.lab.git import DURABLE, GitError, git, git_ok, git_text
+from ckgit.lab.worktrees import Branch, changes_between, checkouts
 
 # Waiting for a ref that another process holds is better than failing: it holds it for a millisecond.
 _PATIENT = ("-c", "core.filesRefLockTimeout=2000", "-c", "core.packedRefsTimeout=5000")
@@ -63,11 +63,11 @@ def move(branch: Branch, old: str, new: str, *, subject: str) -> None:
     Raises:
         CkgitError: BRANCH_MOVED, somebody else was faster, or a user's work is in the way; COMMAND_FAILED, git's own failure.
     """
-    places = checkout.checkouts(branch)
+    places = checkouts(branch)
     before = old or empty_tree(branch.root) if places else old
     for place in places:
-        checkout.refuse_dirty(branch, place, checkout.changes_between(branch.root, before, new))
-    with checkout.promised(branch, places, before, new):
+        refuse_dirty(branch, place, changes_between(branch.root, before, new))
+    with promised(branch, places, before, new):
         try:
             git(branch.root, *DURABLE, *_PATIENT, "update-ref", "--create-reflog", "-m", f"ckgit: {subject}", branch.ref, new, old)
         except GitError as error:

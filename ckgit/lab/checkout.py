@@ -12,72 +12,11 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.lab.git import GitError, git, git_lines, git_text
-from ckgit.lab.objects import read_objects
-
-_UNDER_WAY = {
-    "MERGE_HEAD": "a merge",
-    "CHERRY_PICK_HEAD": "a cherry-pick",
-    "REVERT_HEAD": "a revert",
-    "rebase-merge": "a rebase",
-    "rebase-apply": "a rebase",
-}
-
-
-class Branch(NamedTuple):
-    """A branch of a repository."""
-
-    root: Path  # any checkout of the repository
-    git_dir: Path  # the repository itself, shared by all its worktrees
-    name: str  # e.g. exp/cap_lora
-
-    @property
-    def ref(self) -> str:
-        """Full name, which git cannot take for anything else."""
-        return f"refs/heads/{self.name}"
-
-    def tip(self) -> str:
-        """The commit it points to now; empty when there is no such branch."""
-        return git_text(self.root, "for-each-ref", "--format=%(objectname)", self.ref)
-
-
-class Side(NamedTuple):
-    """A file in a tree."""
-
-    mode: str
-    oid: str
-
-
-class Change(NamedTuple):
-    """A file that differs between two commits; a side is None where there is no file."""
-
-    old: Side | None
-    new: Side | None
-
-
-def checkouts(branch: Branch) -> list[Path]:
-    """Worktrees that have a branch checked out."""
-    places: list[Path] = []
-    for record in git(branch.root, "worktree", "list", "--porcelain", "-z").decode(errors="surrogateescape").split("\0\0"):
-        lines = record.strip("\0").split("\0")
-        if f"branch {branch.ref}" in lines:
-            places.append(Path(lines[0].removeprefix("worktree ")))
-    return [place for place in places if place.is_dir()]
-
-
-def changes_between(root: Path, old: str, new: str) -> dict[str, Change]:
-    """Files that differ between two commits, by path."""
-    fields = git_lines(root, "diff-tree", "-r", "-z", "--no-renames", "--raw", old, new)
-    return {path: _change(raw) for raw, path in zip(fields[::2], fields[1::2], strict=True)}
-
-
-def _change(raw: str) -> Change:
-    old_mode, new_mode, old_oid, new_oid, _ = raw.removeprefix(":").split(" ")
-    old, new = Side(old_mode, old_oid), Side(new_mode, new_oid)
-    return Change(old if int(old_mode) else None, new if int(new_mode) else None)
+from ckgit.lab.git import GitError, git
+from ckgit.lab.worktrees import Branch, Change, Side, changes_between, checkouts, dirty, under_way
 
 
 def refuse_dirty(branch: Branch, place: Path, changes: Mapping[str, Change]) -> None:
@@ -86,7 +25,7 @@ def refuse_dirty(branch: Branch, place: Path, changes: Mapping[str, Change]) -> 
     Raises:
         CkgitError: BRANCH_MOVED, naming what is in the way.
     """
-    reasons = _under_way(place) or _dirty(place, changes, resuming=False)
+    reasons = under_way(place) or dirty(place, changes, resuming=False)
     if reasons:
         raise _in_the_way(branch, place, reasons)
 
@@ -104,7 +43,8 @@ def promised(branch: Branch, places: Sequence[Path], old: str, new: str) -> Iter
     journal = _journal(branch)
     with _locked(journal) as file:
         try:
-            _write(file, {"old": old, "new": new, "places": [str(place) for place in places]})
+            with _on_disk(journal):
+                _write(file, {"old": old, "new": new, "places": [str(place) for place in places]})
             yield
         except BaseException:
             if branch.tip() != new:
@@ -113,8 +53,8 @@ def promised(branch: Branch, places: Sequence[Path], old: str, new: str) -> Iter
         for place in places:
             try:
                 _follow(place, changes_between(place, old, new))
-            except GitError as error:
-                raise _lagging(branch, place, [str(error.what)]) from error
+            except (GitError, OSError) as error:
+                raise _lagging(branch, place, [error.what if isinstance(error, GitError) else str(error)]) from error
         journal.unlink(missing_ok=True)
 
 
@@ -154,13 +94,25 @@ def _journal(branch: Branch) -> Path:
 @contextlib.contextmanager
 def _locked(journal: Path) -> Iterator[IO[str]]:
     """The journal, opened for this process alone; whoever had it before has removed it."""
-    journal.parent.mkdir(exist_ok=True)
     while True:
-        with journal.open("a+") as file:
+        with _on_disk(journal):
+            journal.parent.mkdir(exist_ok=True)
+            opened = journal.open("a+")
+        with opened as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             if journal.exists() and os.path.samestat(journal.stat(), os.fstat(file.fileno())):
                 yield file
                 return
+
+
+@contextlib.contextmanager
+def _on_disk(journal: Path) -> Iterator[None]:
+    """A journal that cannot be written stops the command before the branch moves."""
+    try:
+        yield
+    except OSError as error:
+        state = "nothing was committed"
+        raise CkgitError(str(error), code=Exit.COMMAND_FAILED, where=str(journal), state=state, next="make room there") from error
 
 
 def _write(file: IO[str], document: Mapping[str, object]) -> None:
@@ -182,74 +134,15 @@ def _resume(branch: Branch, file: IO[str]) -> list[str]:
     reasons: list[str] = []
     for place in set(places) & set(checkouts(branch)):
         changes = changes_between(place, old, new)
-        found = _under_way(place) or _dirty(place, changes, resuming=True)
+        found = under_way(place) or dirty(place, changes, resuming=True)
         if not found:
             _follow(place, changes)
         reasons += found
     return reasons
 
 
-def _under_way(place: Path) -> list[str]:
-    git_dir = Path(git_text(place, "rev-parse", "--absolute-git-dir"))
-    found = [f"{what} is under way" for file, what in _UNDER_WAY.items() if (git_dir / file).exists()]
-    lock = git_dir / "index.lock"
-    return found + ([f"{lock} is held by another git process, or was left by a killed one"] if lock.exists() else [])
-
-
-def _dirty(place: Path, changes: Mapping[str, Change], *, resuming: bool) -> list[str]:
-    """Paths whose index entry or file is neither the old nor the new one, each with why."""
-    index = _index(place, changes)
-    files = _files(place, changes)
-    reasons = []
-    for path, change in changes.items():
-        allowed = {side.oid if side else None for side in change}
-        if index.get(path) not in allowed:
-            reasons.append(f"{path} is staged otherwise, or unmerged")
-        elif path in files and files[path] not in allowed and not (resuming and _half_written(place, path, change)):
-            reasons.append(f"{path} has changes of yours" if change.old else f"{path} is a file of yours that git does not track")
-    return reasons
-
-
-def _index(place: Path, changes: Mapping[str, Change]) -> dict[str, str]:
-    """Ids of the index's entries; an unmerged or hidden one (sparse checkout) has no id that matches."""
-    entries: dict[str, str] = {}
-    folders = sorted({path.split("/")[0] for path in changes})
-    for record in git_lines(place, "ls-files", "-t", "-s", "-z", "--", *folders):
-        head, path = record.split("\t", 1)
-        tag, _, oid, stage = head.split(" ")
-        entries[path] = oid if tag == "H" and stage == "0" else "not comparable"
-    return entries
-
-
-def _files(place: Path, changes: Mapping[str, Change]) -> dict[str, str | None]:
-    """Ids that the files would have in git, with the user's own filters; None where there is none."""
-    present = [path for path in changes if os.path.lexists(place / path) or _through_link(place, path)]
-    plain = [path for path in present if not _through_link(place, path) and (place / path).is_file() and not (place / path).is_symlink()]
-    hashes = git_lines(place, "hash-object", "--stdin-paths", stdin="".join(f"{path}\n" for path in plain).encode(errors="surrogateescape"))
-    found: dict[str, str | None] = dict(zip(plain, hashes, strict=True))
-    return {path: found.get(path, "not a plain file") if path in present else None for path in changes}
-
-
-def _through_link(place: Path, path: str) -> bool:
-    """Whether a folder on the way is a link or a file: writing there would reach elsewhere, or fail."""
-    parents = [place / parent for parent in Path(path).parents if str(parent) != "."]
-    return any(parent.is_symlink() or (parent.exists() and not parent.is_dir()) for parent in parents)
-
-
-def _half_written(place: Path, path: str, change: Change) -> bool:
-    file = place / path
-    if _through_link(place, path) or file.is_symlink():
-        return False
-    if not file.exists():
-        return True
-    new = next(read_objects(place, [change.new.oid])) if change.new else None
-    return new is not None and new.startswith(file.read_bytes())
-
-
 def _follow(place: Path, changes: Mapping[str, Change]) -> None:
     """Write index entries and files of the new commit; doing it twice changes nothing."""
-    if not changes:
-        return
     sides = {path: change.new or _nothing(change) for path, change in changes.items()}
     info = [f"{side.mode} {side.oid}\t{path}" for path, side in sides.items()]
     git(place, "update-index", "-z", "--index-info", stdin=_nul(info))

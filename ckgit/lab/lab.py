@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.state import State
-from ckgit.lab.checkout import Branch
 from ckgit.lab.git import GitError, git, git_lines, git_ok, git_text
 from ckgit.lab.objects import read_object, read_objects
 from ckgit.lab.states import state_in
 from ckgit.lab.trailers import REF_ATOM, parse_trailers
+from ckgit.lab.worktrees import Branch
 
 if TYPE_CHECKING:
     from ckgit.experiment.cluster import Cluster, LabConfig

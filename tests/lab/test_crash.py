@@ -39,6 +39,7 @@ def check(lab, run, before):
     assert len(ids(lab, run)) == len(after) + 1
     assert not list(lab.git_dir.rglob("*.lock"))
     assert list(lab.git_dir.glob("ckgit/*")) == []
+    assert run(lab.root, "status", "--porcelain").splitlines() == ["MM tasks/capitalization.py", "?? data/mine.txt"]
 
 
 @pytest.fixture
@@ -68,7 +69,6 @@ def test_ckgit_killed_at_each_call_of_git(checked_out, run, when):
     assert done.returncode in (-9, 128 + 9, 0)
     check(lab, run, before)
     assert mine(lab) == work
-    assert "MM tasks/capitalization.py" in run(lab.root, "status", "--porcelain").splitlines()
 
 
 FAULTS = [
