@@ -105,7 +105,8 @@ _SCORE_NOTES = """\
 - A standard error is the evaluator's own. One that is marked * was computed here: the metric is the mean of the samples' scores,
   and its standard error is s/√n (s the sample standard deviation with divisor n-1, n the number of sample ids; an id that was
   answered several times counts once, by its mean). A metric without one has no ±.
-- 95 % intervals: value ± 1.96 standard errors, by the central limit theorem; with few samples they are too narrow.
+- 95 % intervals: value ± 1.96 standard errors, by the central limit theorem; with few samples they are too narrow. Where all
+  samples score alike the standard error is 0, which is no measure of what further samples would show.
 - Claims: when both runs have the same sample ids and the metric is the mean of their scores, the difference is paired, and its
   standard error is that of the mean of the differences by id. Otherwise it is √(SE² + SE²) of the two. Supported: the whole
   interval lies beyond the claimed margin. Not supported: all of it falls short. Undecided: neither.

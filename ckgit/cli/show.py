@@ -11,7 +11,7 @@ import click
 from ckgit.analysis.markdown import duration, number, with_error
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, printable, table
 from ckgit.experiment.plan import Run
-from ckgit.experiment.results import RunRow
+from ckgit.experiment.results import RunRow, Verdict
 from ckgit.orchestrators.describe import Described, cells, describe, document, parameters
 from ckgit.orchestrators.standing import stand
 
@@ -44,11 +44,7 @@ def _experiment_sections(found: Described) -> Iterator[str]:
     varied = list(dict.fromkeys(name for run in found.runs for name in run.varied))
     yield table(["run", "type", *varied, "jobs done", "final loss", "scores"], (_run_row(found, run, varied) for run in found.runs))
     if found.results and found.results.claims:
-        rows = (
-            [v.judgement, f"{v.claim.metric} on {v.claim.task}: {v.claim.left} {v.claim.direction} than {v.claim.right}", v.reason]
-            for v in found.results.claims
-        )
-        yield table(["verdict", "claim", "why"], rows)
+        yield table(["verdict", "claim", "difference", "why"], map(_claim_row, found.results.claims))
     if found.results:
         yield f"report: git show exp/{about.name}:{standing.path('analysis/report.md')}"
 
@@ -59,6 +55,13 @@ def _run_row(found: Described, run: Run, varied: list[str]) -> list[str]:
     result = found.result(run.name)
     loss = number(result.training.final_loss) if result and result.training else ""
     return [run.name, run.type, *(run.varied.get(name, "") for name in varied), done, loss, ", ".join(_scores(result))]
+
+
+def _claim_row(verdict: Verdict) -> list[str]:
+    claim = verdict.claim
+    text = f"{claim.metric} on {claim.task}: {claim.left} {claim.direction} than {claim.right}" + (f" by {claim.by:g}" if claim.by else "")
+    difference = "" if verdict.difference is None else with_error(verdict.difference, verdict.stderr)
+    return [verdict.judgement, text, difference, verdict.reason]
 
 
 def _scores(result: RunRow | None) -> list[str]:

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -62,3 +63,12 @@ def test_damaged_results_are_not_taken_for_none(bench: Bench, words: tuple[str, 
     done = bench.ckgit("show", "demo", *words, check=False)
     assert done.returncode == Exit.EVIDENCE_MISSING
     assert "the results cannot be read" in done.stderr
+
+
+def test_claims_with_their_verdict(designed: Callable[..., Bench]) -> None:
+    claim = {"metric": "accuracy", "task": "capitalization", "left": "rank4", "right": "base", "direction": "greater", "by": 0.9}
+    bench = designed(experiment={"name": "demo", "question": "q", "date": "2026-11-23", "claims": [claim]})
+    bench.advance(State.ANALYZED)
+    [line] = [line for line in bench.ckgit("show", "demo").stdout.splitlines() if "greater than" in line]
+    assert line.startswith("not supported  accuracy on capitalization: rank4 greater than base by 0.9  0.40 ± 0.14  ")
+    assert shown(bench)["claims"][0]["judgement"] == "not supported"
