@@ -69,7 +69,11 @@ def test_what_needs_a_framework_says_which_extra_to_install(light: Path, lab: Pa
     assert 'pip install "ckgit[run]"' in ckgit(light, lab, "quickstart", "elsewhere", code=6)
     assert not (lab / "elsewhere").exists()
     ckgit(light, lab, "scaffold-experiment", "light")
-    assert 'pip install "ckgit[run]"' in ckgit(light, lab, "advance", "light", code=6)
+    (lab / "models" / MODEL).mkdir()
+    for file in bench_card().files:
+        (lab / "models" / MODEL / file).write_text("x")
+    assert "tune is not on PATH: install ckgit[run]" in ckgit(light, lab, "advance", "light", code=11)
+    assert "ckgit[run]" in ckgit(light, lab, "why", "light")
     assert json.loads(ckgit(light, lab, "status", "light", "--json"))["state"] == "scaffolded"
 
 
@@ -78,5 +82,5 @@ def test_status_imports_nothing_slow(lab: Path) -> None:
     command = [sys.executable, "-X", "importtime", "-m", "ckgit", "-C", str(lab), "status", "light"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
-    assert "ckgit.cli.status" in imported
+    assert "ckgit.lab.snapshot" in imported
     assert sorted(name for name in imported if name.startswith(tuple(f"{slow}." for slow in SLOW)) or name in SLOW) == []
