@@ -55,6 +55,7 @@ run() {{
 }}
 stop() {{
   trap '' HUP INT TERM
+  set +e
   kill -TERM "${{child:-}}" 2>/dev/null && wait "$child" 2>/dev/null
   echo "ckgit: stopped by a signal" >&2
   exit "$1"
@@ -73,6 +74,10 @@ for program in {programs}; do
   }}
 done
 
+{inputs}{commands}
+"""
+
+_INPUTS = """\
 # The files that this job depends on are those that were scaffolded.
 sha256sum --check --quiet --strict - <<'INPUTS' || changed=yes
 {inputs}
@@ -82,7 +87,6 @@ if [ -n "${{changed:-}}" ]; then
   exit {changed}
 fi
 
-{commands}
 """
 
 
@@ -121,10 +125,14 @@ def job_script(
         environment="\n".join(environment),
         programs=" ".join(map(shlex.quote, programs)),
         missing=PROGRAM_MISSING,
-        changed=INPUTS_CHANGED,
-        inputs="\n".join(f"{digest}  {path}" for path, digest in sorted(inputs.items())),
+        inputs=_check_of(inputs) if inputs else "",
         commands="\n".join(" \\\n  ".join(_words(["run", *command])) for command in commands),
     ).encode()
+
+
+def _check_of(inputs: Mapping[str, str]) -> str:
+    lines = [f"{digest}  {path}" for path, digest in sorted(inputs.items())]
+    return _INPUTS.format(inputs="\n".join(lines), changed=INPUTS_CHANGED)
 
 
 def directives(resources: Resources) -> list[str]:
