@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 TAIL_BYTES = 65_536
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
 def now() -> str:
@@ -42,7 +44,7 @@ def tail(path: Path, size: int = TAIL_BYTES) -> str:
 
 def readable(content: bytes) -> str:
     """Text of a tool: progress bars return the carriage and start anew, and nothing in it may move the terminal."""
-    text = content.decode("utf-8", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+    text = _ESCAPE.sub("", content.decode("utf-8", errors="replace").replace("\r\n", "\n").replace("\r", "\n"))
     return "".join(char for char in text if char in "\n\t" or char.isprintable())
 
 

@@ -38,8 +38,8 @@ def submission(standing: Standing, event: Event, worker: Worker, jobs: Sequence[
         )
     before = latest_attempts(ledger)
     attempts = [new_attempt(standing.name, job, scripts[job.script], before.get(job.name), time) for job in jobs]
-    again = "again, " if event is Event.RETRY else ""
-    text = f"{plural(len(jobs), f'{worker.stage} job')}, {again}on cluster {ledger.cluster}"
+    again = " again" if event is Event.RETRY else ""
+    text = f"{plural(len(jobs), f'{worker.stage} job')}{again} on cluster {ledger.cluster}"
     logs = {
         LOG: [(event.upper(), text)],
         worker_log(worker): [(event.upper(), f"{attempt.job} attempt {attempt.number} as {attempt.token}") for attempt in attempts],

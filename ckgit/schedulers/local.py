@@ -113,7 +113,7 @@ def _sight(folder: Path) -> Sighting:
             return Sighting(Seen.UNKNOWN, job_id, f"it runs on {process.host}; this is {os.uname().nodename}")
         if not is_alive(process):
             return Sighting(Seen.GONE, job_id)
-        return Sighting(Seen.RUNNING, job_id) if (folder / "claim").exists() else Sighting(Seen.QUEUED, job_id, "waits for a slot")
+        return Sighting(Seen.RUNNING, job_id) if (folder / "claim").exists() else Sighting(Seen.QUEUED, job_id, "no free slot")
     except (OSError, ValueError, TypeError) as error:
         return Sighting(Seen.UNKNOWN, detail=f"{folder.name}: {error}")
 

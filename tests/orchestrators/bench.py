@@ -135,7 +135,7 @@ class Bench(NamedTuple):
         assert found
         return found
 
-    def clone(self, name: str) -> Bench:
+    def clone(self, name: str, of: Path | None = None) -> Bench:
         """Another clone of the lab on the same machine, where `ckgit models add` has left its note on the model."""
         folder = self.folder.parent / name
         digest = hashlib.sha256((self.folder / "models/tiny.yaml").read_bytes()).hexdigest()
@@ -143,7 +143,7 @@ class Bench(NamedTuple):
         note.parent.mkdir(parents=True, exist_ok=True)
         if not note.exists():
             note.symlink_to(self.folder / "models/tiny")
-        subprocess.run(["git", "clone", "--quiet", str(self.folder), str(folder)], check=True)
+        subprocess.run(["git", "clone", "--quiet", str(of or self.folder), str(folder)], check=True)
         return self._replace(folder=folder, heard=Heard())
 
     def hold(self) -> None:

@@ -25,7 +25,7 @@ def test_whatever_a_tool_printed_becomes_text(content: bytes) -> None:
 
 
 def test_a_redrawn_line_is_each_of_its_lines() -> None:
-    assert last_lines(readable(b"1|1|Loss: 2\r1|2|Loss: 1\r\n\n"), 2) == ["1|1|Loss: 2", "1|2|Loss: 1"]
+    assert last_lines(readable(b"1|1|Loss: 2\r1|2|Loss: 1\x1b[A\r\n\n"), 2) == ["1|1|Loss: 2", "1|2|Loss: 1"]
 
 
 def test_tail_and_bounded(tmp_path: Path) -> None:
