@@ -1,4 +1,13 @@
-"""Helpers for task files: `from ckgit.workers.inspect_ai.tasks import rows_dataset, scorers_from`."""
+"""Helpers for task files: `from ckgit.workers.inspect_ai.tasks import ask, rows_dataset, scorers_from`.
+
+A @task function that takes `data` is given the design's rows: `data` (relative to the task file's folder, where inspect
+runs it), `split`, `prompt`, `system_prompt`, and, where it has these parameters, `scorers`, `input_column` and
+`output_column`. It must ask the model once for each row, with the row's input in the prompt: every message is compared with
+training's rendering of its row, and the first that differs ends the evaluation.
+
+A function without `data` brings data of its own, which training never saw, so nothing is compared. Where the design has a
+prompt or system prompt it must still take `prompt` or `system_prompt`, to use or to leave: leaving it is its author's choice.
+"""
 
 from __future__ import annotations
 
