@@ -40,13 +40,14 @@ class Terminal:
         self._clear()
         note(printable(text))
 
-    def progress(self, lines: Sequence[str]) -> None:
+    def progress(self, lines: Callable[[], Sequence[str]] | None) -> None:
         """Draw anew; without a terminal there is nothing to draw on."""
         if not self._live:
             return
+        drawn = lines() if lines else []
         self._clear()
         columns, rows = shutil.get_terminal_size()
-        shown = [printable(line)[: columns - 1] for line in lines[: max(1, rows - 2)]]
+        shown = [printable(line)[: columns - 1] for line in drawn[: max(1, rows - 2)]]
         for line in shown:
             note(line)
         self._drawn = len(shown)

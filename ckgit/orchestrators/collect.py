@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Phase, Status
 from ckgit.experiment.results import CellResult, TrainingResult
 from ckgit.experiment.worker import Context, Worker
@@ -62,7 +63,22 @@ def judge(worker: Worker, context: Context, job: Job, ended: Ended, work: Path, 
     Args:
         limit: bytes of its tool log that are committed.
         taken: paths of earlier attempts' logs: process ids are used again.
+
+    Raises:
+        CkgitError: UNKNOWN, what it left cannot be read now.
     """
+    try:
+        return _judge(worker, context, job, ended, work, limit=limit, taken=taken)
+    except OSError as error:
+        raise CkgitError(
+            f"what {job.name} left cannot be read: {error}",
+            code=Exit.UNKNOWN,
+            state="nothing was judged",
+            next="run the same command again",
+        ) from error
+
+
+def _judge(worker: Worker, context: Context, job: Job, ended: Ended, work: Path, *, limit: int, taken: frozenset[str]) -> Judged:
     output = job_files(work, ended.attempt.token) / "output"
     files: dict[str, bytes] = {}
     attempt = ended.attempt

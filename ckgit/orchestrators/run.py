@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ckgit.experiment.design import Stage, State
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.jobs import Job
+from ckgit.experiment.jobs import Job, Phase
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.worker import Seen, Worker
 from ckgit.lab import authority
@@ -113,7 +113,7 @@ def finish(standing: Standing, wish: Wish, talk: Talk, taken: Sequence[Taken]) -
         except KeyboardInterrupt:
             raise _detached(standing, watch) from None
         finally:
-            talk.progress([])
+            talk.progress(None)
         if watch.awaited:
             return _in_flight(standing, watch, taken)
         step, passage = conclude(standing, work, wish, judged_of(standing, work, watch))
@@ -212,7 +212,8 @@ def _passed(taken: Sequence[Taken]) -> Passage:
 
 
 def _failed(standing: Standing, count: Tally) -> Passage:
-    lines = [f"{len(count.failed)} of {count.total} jobs failed:", *(f"  {describe(attempt)}" for attempt in count.failed)]
+    failed = "were cancelled" if all(attempt.phase is Phase.CANCELLED for attempt in count.failed) else "failed"
+    lines = [f"{len(count.failed)} of {count.total} jobs {failed}:", *(f"  {describe(attempt)}" for attempt in count.failed)]
     name = standing.name
     return Passage(
         Exit.JOBS_FAILED, [], "\n".join(lines), f"ckgit why {name}, then ckgit retry {name} (or ckgit advance {name} --accept-missing)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 
@@ -12,8 +12,8 @@ class Talk(Protocol):
     def say(self, text: str) -> None:
         """A line to keep."""
 
-    def progress(self, lines: Sequence[str]) -> None:
-        """What the running jobs do now; takes the place of the lines before. Empty when nothing runs."""
+    def progress(self, lines: Callable[[], Sequence[str]] | None) -> None:
+        """What the running jobs do now, in place of the lines before; None when it is over. Only called where it is shown."""
 
 
 class Silent:
@@ -22,5 +22,5 @@ class Silent:
     def say(self, text: str) -> None:
         """Drop a line."""
 
-    def progress(self, lines: Sequence[str]) -> None:
+    def progress(self, lines: Callable[[], Sequence[str]] | None) -> None:
         """Drop progress."""

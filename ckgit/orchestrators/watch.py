@@ -65,7 +65,7 @@ class Watch:
         """Look until all that are wanted have ended; `moved` is called each time and may raise, when waiting has lost its point."""
         while True:
             self.look()
-            self.talk.progress(self.lines())
+            self.talk.progress(self.lines)
             if not self.awaited:
                 return
             moved()
@@ -106,6 +106,8 @@ class Watch:
             )
         except ValueError as error:
             status, why = None, str(error)
+        except OSError:
+            return  # it cannot be told now
         if status:
             self.ended[attempt.token] = Ended(attempt, status)
         elif time.monotonic() - since >= GRACE:

@@ -45,8 +45,8 @@ class Heard:
     def say(self, text: str) -> None:
         self.said.append(text)
 
-    def progress(self, lines: Sequence[str]) -> None:
-        self.drawn.append(lines)
+    def progress(self, lines: Callable[[], Sequence[str]] | None) -> None:
+        self.drawn.append(lines() if lines else [])
 
 
 class Bench(NamedTuple):
