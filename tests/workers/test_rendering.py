@@ -42,7 +42,9 @@ def test_the_prefix_is_what_transformers_makes_in_one_step(tmp_path):
     direct = byte_tokenizer()
     direct.chat_template = CHATML
     conversation = [{"role": "user", "content": "ünïcode\n?"}]
-    assert rendered.prefix("ünïcode\n") == list(direct.apply_chat_template(conversation, tokenize=True, add_generation_prompt=True)["input_ids"])
+    assert rendered.prefix("ünïcode\n") == list(
+        direct.apply_chat_template(conversation, tokenize=True, add_generation_prompt=True)["input_ids"]
+    )
 
 
 @pytest.mark.parametrize("start", ["", "\n", "  {% if true %}x{% endif %}\n", "{% set a = 1 %}\n\n"])
@@ -65,7 +67,10 @@ def test_a_template_without_a_date_is_not_touched():
 
 
 def test_a_template_that_writes_no_end_of_turn_gets_the_tokenizers_own(tmp_path):
-    rendered = renderer(tmp_path, "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}")
+    rendered = renderer(
+        tmp_path,
+        "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}",
+    )
     tokens = rendered.tokens(Row("a", "b")).tokens
     assert rendered.tokenizer.decode(tokens) == "user: a\nassistant: b\n<|end|>"
 
@@ -113,7 +118,9 @@ def test_text_completion_begins_with_the_bos_that_the_tokenizer_adds(tmp_path):
     from tokenizers.processors import TemplateProcessing
 
     tokenizer = byte_tokenizer()
-    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="<|user|> $A <|end|>", special_tokens=[("<|user|>", 2), ("<|end|>", 4)])
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<|user|> $A <|end|>", special_tokens=[("<|user|>", 2), ("<|end|>", 4)]
+    )
     tokenizer.save_pretrained(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     rendered = Renderer(tmp_path, dataset_type="text_completion", template_date=DAY)

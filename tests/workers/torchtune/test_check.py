@@ -1,0 +1,59 @@
+from ckgit.workers.torchtune import worker
+from tests.workers.torchtune.designs import DATA, WORDS, card, context
+
+
+def problems(**design):
+    return list(worker.check(context(**design)))
+
+
+def test_a_sound_design_passes():
+    assert problems() == []
+
+
+def test_chat_needs_a_template():
+    [problem] = problems(cards=(card(template=None),))
+    assert "has no chat template; a base model is trained with dataset_type: text_completion" in problem
+    assert problems(cards=(card(template=None),), controls={"dataset_type": "text_completion"}) == []
+
+
+def test_rows_that_make_no_step_are_refused():
+    [problem] = problems(controls={"batch_size": 5, "gradient_accumulation_steps": 2})
+    assert "9 rows make no optimizer step" in problem
+    assert "one step takes 10 rows" in problem
+    assert problems(controls={"batch_size": 9}) == []
+
+
+def test_a_split_that_is_not_there_is_named_with_those_that_are():
+    [problem] = problems(controls={"train_split": "training"})
+    assert "has no split 'training' (splits: train, test)" in problem
+
+
+def test_data_that_changed_after_the_design_is_refused():
+    ctx = context()
+    changed = ctx._replace(sources={DATA: ctx.sources[DATA] + b" "})
+    [problem] = worker.check(changed)
+    assert problem == "data/words.json has changed since the design was made; run: ckgit revise capital"
+
+
+def test_data_that_was_not_measured_is_refused():
+    assert any("data/words.json was not measured by design" in problem for problem in problems(recorded={}))
+
+
+def test_a_missing_card_is_refused_with_the_command_that_makes_it():
+    ctx = context()
+    [problem] = worker.check(ctx._replace(cards={}))
+    assert problem.endswith("make it with: ckgit models add tiny PATH")
+
+
+def test_text_that_torchtune_would_replace_is_refused():
+    [problem] = problems(controls={"prompt": "cost ${x} {input}"})
+    assert "prompt holds '${'" in problem
+
+
+def test_what_the_builder_cannot_represent_is_refused():
+    [problem] = problems(cards=(card(architecture={"attention_bias": True}),))
+    assert "has no attention bias" in problem
+
+
+def test_only_trained_runs_are_checked():
+    assert problems(cards=(card(template=None),), words=WORDS, runs=[{"name": "base", "type": "control"}]) == []
