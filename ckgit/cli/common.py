@@ -41,7 +41,10 @@ def lab_from(ctx: click.Context) -> Lab:
     """
     from ckgit.lab.lab import open_lab
 
-    return open_lab(ctx.obj if isinstance(ctx.obj, Path) else Path())
+    lab = open_lab(ctx.obj if isinstance(ctx.obj, Path) else Path())
+    if warning := lab.config_warning():
+        note(f"note: {warning}")
+    return lab
 
 
 def experiment_name(lab: Lab, name: str | None) -> str:

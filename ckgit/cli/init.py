@@ -12,9 +12,10 @@ from ckgit.cli.common import dry_run_option
 
 @click.command("init")
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
+@click.option("--slots", type=click.IntRange(min=1), default=1, show_default=True, help="Jobs that run here at the same time.")
 @dry_run_option
 @click.pass_context
-def command(ctx: click.Context, folder: Path, *, dry_run: bool) -> None:
+def command(ctx: click.Context, folder: Path, slots: int, *, dry_run: bool) -> None:
     """Make a lab in DIR, or make an existing repository one.
 
     A lab gets a configuration (ckgit.toml), a sample task and sample data, in one commit. In an existing repository only
@@ -23,7 +24,7 @@ def command(ctx: click.Context, folder: Path, *, dry_run: bool) -> None:
     from ckgit.lab.init import make_lab, plan_lab
 
     place = (ctx.obj if isinstance(ctx.obj, Path) else Path()) / folder
-    made = plan_lab(place) if dry_run else make_lab(place)
+    made = plan_lab(place, slots) if dry_run else make_lab(place, slots)
     if not made.files:
         click.echo(f"{made.folder} is a lab already (ckgit.toml is on branch {made.branch}); there is nothing to do")
         return

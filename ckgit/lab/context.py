@@ -41,6 +41,7 @@ def load_context(lab: Lab, snapshot: Snapshot, cluster_name: str | None = None) 
         cluster_name=name,
         version=ckgit.__version__,
         sources=_sources(snapshot, summary),
+        max_log_bytes=lab.config.max_log_bytes,
     )
 
 

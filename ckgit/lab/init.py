@@ -41,8 +41,11 @@ class NewLab(NamedTuple):
     adopted: bool  # whether there was a repository before
 
 
-def plan_lab(folder: Path) -> NewLab:
+def plan_lab(folder: Path, slots: int = 1) -> NewLab:
     """What making a lab in `folder` would add. Nothing is written.
+
+    Args:
+        slots: jobs that its local cluster runs at the same time.
 
     Raises:
         CkgitError: USAGE, it cannot become a lab.
@@ -53,19 +56,19 @@ def plan_lab(folder: Path) -> NewLab:
     _refuse_unknown_user(folder)
     top = _repository_of(folder)
     if top is None:
-        return NewLab(folder, "main", _missing(folder, set(), set(_present(folder))), adopted=False)
+        return NewLab(folder, "main", _missing(folder, _templates(folder, slots), set(), _present(folder)), adopted=False)
     if top != folder.resolve():
         if folder.is_dir() and any(folder.iterdir()):
             raise _refused(folder, f"is a folder of the repository {top}", f"ckgit init {top}")
-        return NewLab(folder, "main", _missing(folder, set(), set()), adopted=False)
+        return NewLab(folder, "main", _templates(folder, slots), adopted=False)
     branch, base = _base(top)
     tracked = set(git_lines(top, "ls-tree", "-r", "-z", "--name-only", base)) if base else set()
     if CONFIG in tracked:
         return NewLab(folder, branch, {}, adopted=True)
-    return NewLab(folder, branch, _missing(folder, tracked, set(_present(folder))), adopted=True)
+    return NewLab(folder, branch, _missing(folder, _templates(folder, slots), tracked, _present(folder)), adopted=True)
 
 
-def make_lab(folder: Path) -> NewLab:
+def make_lab(folder: Path, slots: int = 1) -> NewLab:
     """Make a lab in `folder`: a new repository, or one commit of new files on top of an existing one.
 
     Nothing that exists is changed, and nothing that is staged or edited is committed. Where the folder is a lab already,
@@ -74,7 +77,7 @@ def make_lab(folder: Path) -> NewLab:
     Raises:
         CkgitError: USAGE, it cannot become a lab; BRANCH_MOVED, the user's work is in the way.
     """
-    plan = plan_lab(folder)
+    plan = plan_lab(folder, slots)
     if not plan.files:
         return plan
     if plan.adopted:
@@ -146,22 +149,22 @@ def _base(top: Path) -> tuple[str, str]:
     return name, tip
 
 
-def _present(folder: Path) -> list[str]:
-    """Templates whose place in the folder is taken by something, tracked or not."""
-    return [path for path in _templates(folder) if (folder / path).exists() or (folder / path).is_symlink()]
+def _present(folder: Path) -> set[str]:
+    """Files of a lab whose place in the folder is taken by something, tracked or not."""
+    return {path for path in _FILES if (folder / path).exists() or (folder / path).is_symlink()}
 
 
-def _missing(folder: Path, tracked: set[str], present: set[str]) -> dict[str, bytes]:
+def _missing(folder: Path, templates: Mapping[str, bytes], tracked: set[str], present: set[str]) -> dict[str, bytes]:
     if CONFIG in present - tracked:
         raise _refused(folder, f"{CONFIG} is there, but not committed", f"commit {CONFIG} to the default branch, or move it away")
-    return {path: content for path, content in _templates(folder).items() if path not in tracked | present}
+    return {path: content for path, content in templates.items() if path not in tracked | present}
 
 
-def _templates(folder: Path) -> dict[str, bytes]:
+def _templates(folder: Path, slots: int) -> dict[str, bytes]:
     """Every file of a new lab."""
     top = resources.files("ckgit.lab") / "templates"
     files = {path: (top / source).read_bytes() for path, source in _FILES.items()}
-    config = Template(files[CONFIG].decode()).substitute(name=_lab_name(folder))
+    config = Template(files[CONFIG].decode()).substitute(name=_lab_name(folder), slots=slots)
     return {**files, CONFIG: config.encode()}
 
 

@@ -139,7 +139,7 @@ def _make_lab(guide: Guide, folder: Path) -> Lab | None:
             "the folder is neither empty nor a lab", where=str(folder), code=Exit.USAGE, next="name another one: ckgit quickstart FOLDER"
         )
     if _has_identity(folder):
-        guide.ckgit("init", folder)
+        guide.ckgit("init", folder, "--slots", "2")
     else:
         _init_without_identity(guide, folder)
     return None if guide.dry_run else open_lab(folder)
@@ -158,7 +158,7 @@ def _init_without_identity(guide: Guide, folder: Path) -> None:
     """A user who never told git a name gets one for this lab alone."""
     guide.say(f"git knows no user.name and user.email: in this lab alone, commits are by {IDENTITY['name']} <{IDENTITY['email']}>.")
     names = {f"GIT_{role}_{field.upper()}": value for role in ("AUTHOR", "COMMITTER") for field, value in IDENTITY.items()}
-    guide.ckgit("init", folder, environment=names)
+    guide.ckgit("init", folder, "--slots", "2", environment=names)
     if not guide.dry_run:
         for field, value in IDENTITY.items():
             git(folder, "config", "--local", f"user.{field}", value)
