@@ -16,7 +16,7 @@ class Used(NamedTuple):
     """What one process cost."""
 
     seconds: float
-    megabytes: float  # peak resident memory of it or of a process it started, whichever is larger
+    megabytes: float  # peak resident memory of it or of a process it started, at least that of the bench; 0 is unknown
 
 
 class Row(NamedTuple):
@@ -69,5 +69,6 @@ def table(rows: Sequence[Row]) -> str:
 def _text(row: Row) -> list[str]:
     seconds = [used.seconds for used in row.used]
     peak = max(used.megabytes for used in row.used)
-    figures = [f"{statistics.median(seconds):.3f} s", f"{min(seconds):.3f} s", f"{peak:.0f}", f"{statistics.median(row.floor):.3f} s"]
+    memory = f"{peak:.0f}" if peak else ""
+    figures = [f"{statistics.median(seconds):.3f} s", f"{min(seconds):.3f} s", memory, f"{statistics.median(row.floor):.3f} s"]
     return [row.operation, *figures, row.floor_is, row.bar, row.note]

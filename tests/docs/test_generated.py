@@ -12,4 +12,3 @@ def test_generated_files_are_current() -> None:
 def test_the_lifecycle_stands_in_the_readme_and_on_the_architecture_page() -> None:
     for page in ("README.md", "docs/architecture.md"):
         assert LIFECYCLE.search((ROOT / page).read_text()), f"{page} lost its lifecycle markers"
-
