@@ -27,14 +27,14 @@ def write_script(work, commands, *, inputs=None, setup=(), programs=("bash",)):
     (work / "job.slurm").write_bytes(content)
 
 
-def run(work, token="job-1"):
+def run(work, name="job-1"):
     return subprocess.run(
-        ["bash", "job.slurm"], cwd=work, env={"PATH": os.environ["PATH"], "CKGIT_TOKEN": token}, capture_output=True, text=True, check=False
+        ["bash", "job.slurm"], cwd=work, env={"PATH": os.environ["PATH"], "CKGIT_TOKEN": name}, capture_output=True, text=True, check=False
     )
 
 
-def status(work, token="job-1"):
-    return Status.model_validate_json((work / ".ckgit/jobs" / token / "status.json").read_bytes())
+def status(work, name="job-1"):
+    return Status.model_validate_json((work / ".ckgit/jobs" / name / "status.json").read_bytes())
 
 
 def test_it_runs_its_commands_and_says_how_it_ended(weird_tmp_path):

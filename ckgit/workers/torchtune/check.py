@@ -26,6 +26,8 @@ def _run_problems(context: Context, run: Run) -> Iterator[str]:
     else:
         yield from refusals(card, run)
         yield from _template_problems(card, run)
+    if processes(context, run) > 1 and run["device"] == "cpu":
+        yield f"run {run.name}: torchtune's distributed recipes need CUDA; with device: cpu, leave compute.training.gpus out"
     yield from _data_problems(context, run)
     yield from _text_problems(run)
 

@@ -57,3 +57,9 @@ def test_what_the_builder_cannot_represent_is_refused():
 
 def test_only_trained_runs_are_checked():
     assert problems(cards=(card(template=None),), words=WORDS, runs=[{"name": "base", "type": "control"}]) == []
+
+
+def test_distributed_training_needs_cuda():
+    gpus = {"training": {"gpus": 2}}
+    assert "needs CUDA" in problems(compute=gpus)[0]
+    assert problems(compute=gpus, controls={"device": "cuda"}) == []

@@ -9,7 +9,10 @@ from ckgit.workers.torchtune import worker
 from ckgit.workers.torchtune.logs import Progressed, last_progress, loss_points, read_bounded
 from tests.workers.torchtune.designs import context
 
-LOG = b"Step 1 | loss:1.6401251554489136 lr:3e-05 tokens_per_second_per_gpu:98.2 \nStep 2 | loss:6.05e-06 lr:0.0 tokens_per_second_per_gpu:1e3 \n"
+LOG = b"""\
+Step 1 | loss:1.6401251554489136 lr:3e-05 tokens_per_second_per_gpu:98.2 \n\
+Step 2 | loss:6.05e-06 lr:0.0 tokens_per_second_per_gpu:1e3 \n\
+"""
 
 
 def points(content):

@@ -81,8 +81,8 @@ def test_every_training_parameter_reaches_the_config():
         "num_warmup_steps": 5,
     }
     flat = (
-        "epochs", "batch_size", "gradient_accumulation_steps", "max_steps_per_epoch", "clip_grad_norm", "seed", "shuffle", "device", "dtype",
-        "compile", "enable_activation_checkpointing", "log_every_n_steps",
+        "epochs", "batch_size", "gradient_accumulation_steps", "max_steps_per_epoch", "clip_grad_norm", "seed", "shuffle", "device",
+        "dtype", "compile", "enable_activation_checkpointing", "log_every_n_steps",
     )  # fmt: skip
     assert {name: config[name] for name in flat} == {name: given[name] for name in flat}
 
