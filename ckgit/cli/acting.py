@@ -5,15 +5,17 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ckgit.cli.common import emit, note, printable
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.orchestrators.advance import Outcome
-from ckgit.orchestrators.preview import Preview
 from ckgit.orchestrators.standing import Taken
+
+if TYPE_CHECKING:
+    from ckgit.orchestrators.preview import Preview
 
 F = TypeVar("F", bound=Callable[..., Any])
 

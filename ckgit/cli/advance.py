@@ -8,7 +8,6 @@ from ckgit.cli.acting import Terminal, no_wait_option, report, show_preview
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
 from ckgit.experiment.state import State
 from ckgit.orchestrators.advance import advance
-from ckgit.orchestrators.preview import preview
 from ckgit.orchestrators.run import Wish
 from ckgit.orchestrators.standing import stand
 
@@ -36,5 +35,7 @@ def command(
     wish = Wish(wait=not no_wait, accept_missing=accept_missing)
     target = State(to) if to else None
     if dry_run:
+        from ckgit.orchestrators.preview import preview
+
         return show_preview(preview(stand(lab, experiment), wish, target), as_json=as_json)
     return report(advance(lab, experiment, to=target, wish=wish, talk=Terminal()), as_json=as_json)

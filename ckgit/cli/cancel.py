@@ -8,7 +8,6 @@ from ckgit.cli.acting import Terminal, report, run_option, show_preview
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
 from ckgit.orchestrators.advance import outcome_of
 from ckgit.orchestrators.again import Selection, cancel, plan_cancel
-from ckgit.orchestrators.preview import preview_cancel
 from ckgit.orchestrators.standing import begin, stand
 
 
@@ -28,6 +27,8 @@ def command(ctx: click.Context, *, name: str | None, run: str | None, job: str |
     experiment = experiment_name(lab, name)
     selection = Selection(run, job)
     if dry_run:
+        from ckgit.orchestrators.preview import preview_cancel
+
         standing = stand(lab, experiment)
         return show_preview(preview_cancel(standing, plan_cancel(standing, selection)), as_json=as_json)
     return report(outcome_of(lab, experiment, cancel(begin(lab, experiment), selection, Terminal())), as_json=as_json)

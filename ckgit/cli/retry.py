@@ -8,7 +8,6 @@ from ckgit.cli.acting import Terminal, no_wait_option, report, run_option, show_
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
 from ckgit.orchestrators.advance import outcome_of
 from ckgit.orchestrators.again import Selection, plan_retry, retry
-from ckgit.orchestrators.preview import preview_step
 from ckgit.orchestrators.run import Wish
 from ckgit.orchestrators.standing import begin, stand
 
@@ -30,6 +29,8 @@ def command(ctx: click.Context, *, name: str | None, run: str | None, job: str |
     experiment = experiment_name(lab, name)
     selection = Selection(run, job)
     if dry_run:
+        from ckgit.orchestrators.preview import preview_step
+
         standing = stand(lab, experiment)
         planned = plan_retry(standing, selection)
         return show_preview(preview_step(standing, planned.step, planned.jobs), as_json=as_json)

@@ -10,7 +10,6 @@ from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators import alone
 from ckgit.orchestrators.advance import outcome_of
-from ckgit.orchestrators.preview import preview
 from ckgit.orchestrators.run import Wish
 from ckgit.orchestrators.standing import begin, stand
 
@@ -43,6 +42,8 @@ def command(
         return _scaffold(lab, experiment, worker, run, dry_run=dry_run, as_json=as_json)
     wish = Wish(wait=not no_wait, run=run)
     if dry_run:
+        from ckgit.orchestrators.preview import preview
+
         standing = stand(lab, experiment)
         alone.find(standing, worker)
         return show_preview(preview(standing, wish, None), as_json=as_json)

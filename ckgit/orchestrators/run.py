@@ -26,6 +26,7 @@ from ckgit.orchestrators.talk import Talk
 from ckgit.orchestrators.watch import Watch
 from ckgit.orchestrators.worktree import find_work_tree, make_work_tree
 
+_LISTED = 20  # reasons in an error
 STAGES: Mapping[State, Stage] = {State.SCAFFOLDED: Stage.TRAINING, State.TRAINED: Stage.EVALUATION}
 
 
@@ -195,12 +196,13 @@ def check_ready(standing: Standing, worker: Worker, jobs: Sequence[Job], work: P
     """Raise when a job lacks what it needs.
 
     Raises:
-        CkgitError: EVIDENCE_MISSING, with every reason.
+        CkgitError: EVIDENCE_MISSING, with the reasons.
     """
     reasons = [f"{job.name}: {reason}" for job in jobs for reason in worker.ready(standing.context, job, work)]
+    more = [f"and {len(reasons) - _LISTED} more reasons"] if len(reasons) > _LISTED else []
     if reasons:
         raise CkgitError(
-            "\n".join(["these jobs cannot start:", *(f"  {reason}" for reason in reasons)]),
+            "\n  ".join(["these jobs cannot start:", *reasons[:_LISTED], *more]),
             code=Exit.EVIDENCE_MISSING,
             state="nothing was submitted",
             next="mend this, then run the same command again",
