@@ -129,7 +129,7 @@ def _family(config: Mapping[str, Any]) -> Family:
     family = next((family for family in FAMILIES if family == config.get("model_type")), None)
     if family is None:
         raise _Unfit(f"model_type {config.get('model_type')!r} is of no family that torchtune has builders for: {', '.join(FAMILIES)}")
-    if "quantization_config" in config:
+    if config.get("quantization_config"):
         raise _Unfit("the weights are quantized, which cannot be fine-tuned here; take the unquantized model")
     return family
 
