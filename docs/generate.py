@@ -11,15 +11,16 @@ from ckgit.experiment.schemas import MODELS, schema
 from docs.reference import reference
 
 ROOT = Path(__file__).resolve().parent.parent
-LIFECYCLE = re.compile(r"(?<=<!-- lifecycle -->\n).*?(?=<!-- /lifecycle -->)", re.DOTALL)
+TEMPLATES = ROOT / "ckgit" / "lab" / "templates"
+BLOCK = re.compile(r"(<!-- (lifecycle|smollm2) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 
 
 def generated() -> dict[Path, str]:
     """Every file that is made from code wholly or in part, with the text it must have."""
     pages = {ROOT / "docs" / "reference.md": reference()}
-    picture = f"```mermaid\n{diagram()}```\n"
+    parts = {"lifecycle": f"```mermaid\n{diagram()}```\n", "smollm2": f"```yaml\n{(TEMPLATES / 'smollm2.yaml').read_text()}```\n"}
     for page in (ROOT / "README.md", ROOT / "docs" / "architecture.md"):
-        pages[page] = LIFECYCLE.sub(lambda _: picture, page.read_text())
+        pages[page] = BLOCK.sub(lambda found: found[1] + parts[found[2]] + found[3], page.read_text())
     return pages | {ROOT / "schemas" / f"{name}.json": schema(name).decode() for name in MODELS}
 
 
