@@ -146,6 +146,17 @@ class Plan(Frozen):
     def _by_name(self) -> dict[str, Run]:
         return {run.name: run for run in self.runs}
 
+    def cells_of(self, run: str) -> tuple[Cell, ...]:
+        """A run's cells, in the design's order."""
+        return tuple(self._cells_by_run.get(run, ()))
+
+    @functools.cached_property
+    def _cells_by_run(self) -> dict[str, list[Cell]]:
+        found: dict[str, list[Cell]] = {}
+        for cell in self.cells:
+            found.setdefault(cell.run, []).append(cell)
+        return found
+
     @property
     def training(self) -> tuple[Run, ...]:
         """Runs with a training job."""
