@@ -10,7 +10,7 @@ from ckgit.experiment.plan import Run
 from ckgit.experiment.worker import Context
 from ckgit.workers.torchtune.families import builders, sizes
 from ckgit.workers.torchtune.steps import planned_steps, processes
-from ckgit.workers.torchtune.yaml_text import comment, scalar
+from ckgit.workers.yaml_text import comment, scalar
 
 COMPONENTS = "ckgit.workers.torchtune.components"
 LORA_ON_CPU = "ckgit/workers/torchtune/lora_on_cpu.py"  # `tune run` imports a path as a module, from anywhere

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ckgit.experiment.plan import Run, Source, prompts
 from ckgit.experiment.worker import Context
 from ckgit.workers.torchtune.steps import planned_steps, processes, train_rows
-from ckgit.workers.torchtune.yaml_text import comment, scalar
+from ckgit.workers.yaml_text import comment, scalar
 
 _SOURCES = {
     Source.RUN: "the run's own",
@@ -65,7 +65,7 @@ def _plain(value: Any) -> Any:
 
 def evaluated(context: Context, run: Run) -> list[Evaluated]:
     """One entry for each task that this run is evaluated on, in the design's order."""
-    tasks = {cell.task.name: cell.task for cell in context.plan.cells if cell.run == run.name}
+    tasks = {cell.task.name: cell.task for cell in context.plan.cells_of(run.name)}
     entries = []
     for task in tasks.values():
         data = context.summary.data.get(task.data or run["data"])
