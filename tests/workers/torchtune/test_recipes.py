@@ -2,6 +2,7 @@ import pytest
 
 from ckgit.experiment.design import Parameters
 from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.workers.torchtune import recipes
 from ckgit.workers.torchtune.recipes import RECIPES, recipe_values
 
 
@@ -17,6 +18,16 @@ def test_values_come_under_our_names():
 
 def test_a_recipe_without_lora_is_full_fine_tuning():
     assert recipe_values("qwen2/0.5B_full_single_device")["method"] == "full"
+
+
+def test_without_a_schedule_the_learning_rate_stays():
+    assert recipe_values("llama3_2/1B_full_single_device")["lr_scheduler"] == "constant"
+
+
+def test_an_optimizer_we_have_no_word_for_is_refused(monkeypatch):
+    monkeypatch.delitem(recipes._OPTIMIZERS, "bitsandbytes.optim.PagedAdamW")
+    with pytest.raises(CkgitError, match=r"its optimizer bitsandbytes\.optim\.PagedAdamW is not one of"):
+        recipe_values("llama2/7B_full_low_memory")
 
 
 def test_every_config_of_the_four_recipes_is_read_or_refused_with_a_reason():
