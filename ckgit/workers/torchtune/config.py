@@ -97,8 +97,9 @@ def _checkpointer(context: Context, card: ModelCard, run: Run) -> list[str]:
         "recipe_checkpoint": None,
     }
     lines = _block("checkpointer", "torchtune.training.FullModelHFCheckpointer", arguments)
-    # Checkpoints hold the merged model, which is what evaluation loads.
-    return [*lines, "resume_from_checkpoint: false", "save_adapter_weights_only: false"]
+    # Checkpoints of LoRA hold the merged model, which is what evaluation loads.
+    merged = ["save_adapter_weights_only: false"] if run["method"] == "lora" else []
+    return [*lines, "resume_from_checkpoint: false", *merged]
 
 
 def _tokenizer(card: ModelCard, run: Run) -> list[str]:

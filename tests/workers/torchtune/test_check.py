@@ -61,5 +61,5 @@ def test_only_trained_runs_are_checked():
 
 def test_distributed_training_needs_cuda():
     gpus = {"training": {"gpus": 2}}
-    assert "needs CUDA" in problems(compute=gpus)[0]
+    assert "need CUDA" in problems(compute=gpus)[0]
     assert problems(compute=gpus, controls={"device": "cuda"}) == []
