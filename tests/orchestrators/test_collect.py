@@ -1,0 +1,35 @@
+"""What is committed of a job that is over."""
+
+from __future__ import annotations
+
+from ckgit.experiment.design import Stage
+from ckgit.experiment.jobs import Attempt, FailureClass, Phase
+from ckgit.orchestrators.collect import Ended, job_files, judge
+from ckgit.orchestrators.run import stagework
+from ckgit.orchestrators.standing import stand
+from tests.orchestrators.bench import Bench
+
+
+def test_two_attempts_with_one_process_id_keep_a_log_each(bench: Bench) -> None:
+    bench.advance()
+    standing = stand(bench.lab, "demo")
+    work = stagework(standing)
+    assert work.worker
+    attempt = Attempt(
+        job="rank4/finetune",
+        stage=Stage.TRAINING,
+        number=2,
+        token="t",  # noqa: S106 - a name
+        script_sha256="",
+        phase=Phase.SUBMITTED,
+        submitted="",
+        job_id="77",
+    )
+    job_files(bench.folder, "t").mkdir(parents=True)
+    (job_files(bench.folder, "t") / "output").write_text("printed\n")
+    folder = "experiments/demo/rank4"
+    for taken, log in ((frozenset[str](), "slurm-77.out"), (frozenset({f"{folder}/slurm-77.out"}), "slurm-77.2.out")):
+        ended = Ended(attempt, None, "it is gone", FailureClass.LOST)
+        judged = judge(work.worker, standing.context, work.jobs[0], ended, bench.folder, limit=100, taken=taken)
+        assert judged.files == {f"{folder}/{log}": b"printed\n"}
+        assert (judged.attempt.phase, judged.attempt.failure, judged.attempt.log) == (Phase.FAILED, FailureClass.LOST, f"{folder}/{log}")
