@@ -46,7 +46,7 @@ def read_header(log: Path) -> dict[str, Any]:
         zipfile.BadZipFile: the file is cut short, or no log.
     """
     # Python's zipfile learns Zstandard in 3.14 only; inspect-ai requires this package, which teaches it.
-    import zipfile_zstd  # type: ignore[import-untyped]  # noqa: F401
+    import zipfile_zstd  # noqa: F401
 
     with zipfile.ZipFile(log) as archive:
         header: dict[str, Any] = json.loads(archive.read("header.json"))
