@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import io
 import os
 import re
@@ -87,13 +89,20 @@ def _parts(path: str, content: bytes) -> Iterator[tuple[str, bytes]]:
     yield path, content
     if not content.startswith(b"PK\x03\x04"):
         return
+    with contextlib.suppress(ImportError):  # inspect packs with Zstandard, and brings what teaches it to Pythons before 3.14
+        importlib.import_module("zipfile_zstd")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             for name in archive.namelist():
                 yield f"{path}!{name}", archive.read(name)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # each compression has an error of its own
         raise CkgitError(
-            f"the archive cannot be searched for secrets: {error}", code=Exit.USAGE, where=path, state="nothing was committed"
+            f"the archive cannot be searched for secrets: {error}",
+            code=Exit.USAGE,
+            where=path,
+            state="nothing was committed",
+            next="make it whole or delete it where it was made, then run the same command again; "
+            "one that is packed with Zstandard needs pip install 'ckgit[run]'",
         ) from error
 
 

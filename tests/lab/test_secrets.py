@@ -1,4 +1,6 @@
 import io
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -57,11 +59,26 @@ def test_an_eval_log_is_searched_inside():
     assert (finding.path, finding.line) == ("logs/a.eval!header.json", 2)
 
 
+def test_an_eval_log_packed_with_zstandard_is_searched_by_a_process_that_never_imported_inspect(tmp_path):
+    pytest.importorskip("zstandard")
+    log = tmp_path / "a.eval"
+    pack = "import sys, zipfile, zipfile_zstd; zipfile.ZipFile(sys.argv[1], 'w', 93).writestr('header.json', sys.argv[2])"
+    subprocess.run([sys.executable, "-c", pack, log, EXAMPLES["a Hugging Face token"]], check=True)
+    search = "import sys; from ckgit.lab.secrets import find_secrets; print(*find_secrets({'a': open(sys.argv[1], 'rb').read()}))"
+
+    found = subprocess.run([sys.executable, "-c", search, log], check=True, capture_output=True, text=True).stdout
+
+    assert found.startswith("a!header.json:1: a Hugging Face token")
+
+
 def test_an_archive_that_cannot_be_searched_is_refused():
     content = packed("x" * 1000)
+    damaged = content[:45] + bytes(4) + content[49:]
 
-    with pytest.raises(CkgitError, match="cannot be searched for secrets"):
-        find_secrets({"logs/a.eval": content[: len(content) // 2]})
+    for unfit in (content[: len(content) // 2], damaged):
+        with pytest.raises(CkgitError, match="cannot be searched for secrets") as caught:
+            find_secrets({"logs/a.eval": unfit})
+        assert "run the same command again" in caught.value.next
 
 
 def test_a_file_over_the_limit_is_refused_with_size_and_alternative():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +15,7 @@ from ckgit.experiment.results import CellResult
 from ckgit.experiment.worker import Context, Evidence
 from ckgit.workers.inspect_ai.cells import Planned
 from ckgit.workers.inspect_ai.codes import NOT_SUCCESS, TOKENS_DIFFER
-from ckgit.workers.inspect_ai.logs import RefusedLogError, read_cell
+from ckgit.workers.inspect_ai.logs import RefusedLogError, check_archive, read_cell
 from ckgit.workers.inspect_ai.output import explain
 from ckgit.workers.inspect_ai.ready import cell_of
 
@@ -26,16 +28,17 @@ def evidence(context: Context, job: Job, attempt: Attempt, work: Path) -> Eviden
     if attempt.exit_code != 0:
         failure, sentence = explain(_tail(work / ".ckgit" / "jobs" / attempt.token / "output"), attempt.exit_code)
         # these codes are the last step's, after which the log is this attempt's
-        files = _small(cell, work) if attempt.exit_code in (NOT_SUCCESS, TOKENS_DIFFER) else {}
+        files = _failed(cell, work) if attempt.exit_code in (NOT_SUCCESS, TOKENS_DIFFER) else {}
         return Evidence(None, [sentence], failure, files)
     path = work / cell.log
     if not path.is_file():
         return Evidence(None, [f"there is no log {cell.log}"], FailureClass.OUTPUT_MISSING, {})
     try:
         found = read_cell(cell, path)
+        log = _small(cell, work)
     except RefusedLogError as error:
-        return Evidence(None, [str(error)], error.failure, _small(cell, work))
-    return Evidence(found, [], None, _small(cell, work) or {_extract(cell): found.model_dump_json(indent=2).encode() + b"\n"})
+        return Evidence(None, [str(error)], error.failure, _failed(cell, work))
+    return Evidence(found, [], None, log or {_extract(cell): found.model_dump_json(indent=2).encode() + b"\n"})
 
 
 def result(context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> CellResult | None:
@@ -46,12 +49,14 @@ def result(context: Context, job: Job, attempt: Attempt, files: Mapping[str, byt
     """
     del attempt  # the log tells when it ran
     cell = cell_of(context, job)
-    if cell.log in files:
-        with tempfile.NamedTemporaryFile(suffix=".eval") as copy:
-            copy.write(files[cell.log])
-            copy.flush()
-            return read_cell(cell, Path(copy.name))
-    return _from_extract(cell, files[_extract(cell)]) if _extract(cell) in files else None
+    if _extract(cell) in files:  # a log beside it is of an attempt that failed
+        return _from_extract(cell, files[_extract(cell)])
+    if cell.log not in files:
+        return None
+    with tempfile.NamedTemporaryFile(suffix=".eval") as copy:
+        copy.write(files[cell.log])
+        copy.flush()
+        return read_cell(cell, Path(copy.name))
 
 
 def _from_extract(cell: Planned, content: bytes) -> CellResult:
@@ -69,9 +74,33 @@ def _extract(cell: Planned) -> str:
 
 
 def _small(cell: Planned, work: Path) -> dict[str, bytes]:
-    """The log, where it is not too large to be committed."""
+    """The log, where it is not too large to be committed.
+
+    Raises:
+        RefusedLogError: it cannot be unpacked, and so not be searched for secrets either.
+    """
     path = work / cell.log
-    return {cell.log: path.read_bytes()} if path.is_file() and path.stat().st_size <= cell.context.max_log_bytes else {}
+    if path.stat().st_size > cell.context.max_log_bytes:
+        return {}
+    check_archive(path)
+    return {cell.log: path.read_bytes()}
+
+
+def _failed(cell: Planned, work: Path) -> dict[str, bytes]:
+    """The log of a job that failed; or a note on it, where it has to stay in the work tree."""
+    path = work / cell.log
+    if not path.is_file():
+        return {}
+    try:
+        if log := _small(cell, work):
+            return log
+        reason = f"it is larger than max_log_bytes ({cell.context.max_log_bytes})"
+    except RefusedLogError as error:
+        reason = str(error)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    note = {"not_committed": cell.log, "reason": reason, "bytes": path.stat().st_size, "sha256": digest}
+    return {f"{cell.log}.json": json.dumps(note, indent=2).encode() + b"\n"}
 
 
 def _tail(output: Path) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,27 @@ def read_cell(cell: Planned, path: Path) -> CellResult:
         tokens=_tokens(cell, samples),
         versions=dict(header.eval.packages),
     )
+
+
+def check_archive(path: Path) -> None:
+    """Unpack all of a log, whatever it says. Does not import inspect.
+
+    Raises:
+        RefusedLogError: it is no archive, cut short or damaged.
+        OSError: the file cannot be read.
+    """
+    # Python's zipfile learns Zstandard in 3.14 only; inspect-ai requires this package, which teaches it.
+    with contextlib.suppress(ImportError):
+        import zipfile_zstd  # noqa: F401
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except OSError:
+        raise
+    except Exception as error:  # each compression has an error of its own
+        raise RefusedLogError(f"the log cannot be unpacked: {error}") from error
+    if damaged:
+        raise RefusedLogError(f"the log cannot be unpacked: {damaged} is damaged")
 
 
 def _read(cell: Planned, path: Path) -> tuple[Any, list[Any]]:
