@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.lab.branch import move
-from ckgit.lab.git import GitError, git, git_ok, git_text
+from ckgit.lab.git import GitError, git, git_lines, git_ok, git_text
 from ckgit.lab.lab import BRANCHES, Lab
 
 
@@ -24,6 +24,28 @@ def fetch(lab: Lab, name: str) -> None:
     if ours and not _is_ancestor(lab, ours, theirs):
         raise _diverged(remote, name, ours, theirs)
     move(lab.branch(name), ours, theirs, subject=f"fetched from {remote}")
+
+
+def refuse_stale(lab: Lab, name: str) -> None:
+    """Check that no remote's branch, as it was last fetched, holds commits that the local one lacks. Asks no remote.
+
+    Raises:
+        CkgitError: BRANCH_MOVED, one does; going on here would do the same work twice.
+    """
+    form = "--format=%(refname:lstrip=2) %(objectname)"  # a ref's name holds no space
+    tips = dict(line.split(" ") for line in git_lines(lab.root, "for-each-ref", form, BRANCHES + name, f"refs/remotes/*/exp/{name}"))
+    ours = tips.pop(f"exp/{name}", None)
+    for branch, theirs in tips.items():
+        if ours and theirs != ours and not _is_ancestor(lab, theirs, ours):
+            if not _is_ancestor(lab, ours, theirs):
+                raise _diverged(branch.split("/")[0], name, ours, theirs)
+            raise CkgitError(
+                f"{branch} is ahead of the local branch: somebody took {name} on from {ours[:12]} to {theirs[:12]}",
+                code=Exit.BRANCH_MOVED,
+                where=f"exp/{name}",
+                state="nothing was committed",
+                next=f"git fetch . {branch}:exp/{name} brings the local branch there; then try again",
+            )
 
 
 def refuse_behind(lab: Lab, name: str, parent: str | None) -> None:

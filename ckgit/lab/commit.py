@@ -58,9 +58,8 @@ def record(
     authority.refuse_behind(lab, name, parent.tip if parent else None)
     branch = lab.branch(name)
     refuse_lagging(branch)
-    old = parent.tip if parent else ""
-    new = _write_commit(lab, name, old or lab.base, files, message)
-    move(branch, old, new, subject=message.splitlines()[0])
+    new = _write_commit(lab, name, parent.tip if parent else lab.base, files, message)
+    move(branch, parent.tip if parent and parent.local else "", new, subject=message.splitlines()[0])
     authority.push(lab, name, new)
     return new
 

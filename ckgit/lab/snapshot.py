@@ -12,7 +12,7 @@ from ckgit.experiment.lifecycle import EDGES, Event, legal
 from ckgit.experiment.names import name_problem
 from ckgit.experiment.state import State
 from ckgit.lab.checkout import resume
-from ckgit.lab.git import DURABLE, GitError, git
+from ckgit.lab.git import git
 from ckgit.lab.lab import BRANCHES, Lab
 from ckgit.lab.objects import read_object, read_objects, tree_entries
 from ckgit.lab.states import state_in
@@ -32,6 +32,7 @@ class Snapshot:
     state: State
     event: str | None  # what the last commit of ckgit's recorded; None on a branch that was designed by hand
     design_digest: str | None  # design hash that this commit named
+    local: bool = True  # False in a clone that only has a remote's branch: the first commit made here makes the local one
 
     @property
     def folder(self) -> str:
@@ -68,7 +69,7 @@ class Snapshot:
 
 
 def take_snapshot(lab: Lab, name: str) -> Snapshot:
-    """An experiment at its branch's tip. In a clone that only has the remote's branch, the local one is made from it.
+    """An experiment at its branch's tip; in a clone that only has a remote's branch, at that one's. Reading makes no branch.
 
     Raises:
         CkgitError: USAGE, there is no such experiment; ILLEGAL_TRANSITION, its state was set by hand to one that no
@@ -77,20 +78,14 @@ def take_snapshot(lab: Lab, name: str) -> Snapshot:
     if problem := name_problem(name):
         raise CkgitError(f"{name!r} is not a name of an experiment: {problem}", code=Exit.USAGE)
     resume(lab.branch(name))
-    tip, last = _local_tip(lab, name)
+    tips = _tips(lab, name)
+    ref = f"{BRANCHES}{name}" if f"{BRANCHES}{name}" in tips else _remote_ref(lab, name, list(tips))
+    tip, last = tips[ref]
     state = state_in(_summary(lab.root, name, tip), f"exp/{name}:experiments/{name}/experiment_summary.md")
     recorded = last or _last_recorded(lab, name, tip)
     _check_history(name, state, recorded)
-    return Snapshot(lab.root, name, tip, state, recorded.event if recorded else None, recorded.design if recorded else None)
-
-
-def _local_tip(lab: Lab, name: str) -> tuple[str, Recorded | None]:
-    """Tip of the local branch, made if need be, and what its own trailers say."""
-    tips = _tips(lab, name)
-    if f"{BRANCHES}{name}" not in tips:
-        _take_from_remote(lab, name, [ref for ref in tips if ref.startswith("refs/remotes/")])
-        tips = _tips(lab, name)
-    return tips[f"{BRANCHES}{name}"]
+    event, design = (recorded.event, recorded.design) if recorded else (None, None)
+    return Snapshot(lab.root, name, tip, state, event, design, local=ref.startswith(BRANCHES))
 
 
 def _tips(lab: Lab, name: str) -> dict[str, tuple[str, Recorded | None]]:
@@ -101,7 +96,8 @@ def _tips(lab: Lab, name: str) -> dict[str, tuple[str, Recorded | None]]:
     return {ref.strip(): (tip, parse_trailers(trailers, name)) for ref, tip, trailers in records}
 
 
-def _take_from_remote(lab: Lab, name: str, refs: list[str]) -> None:
+def _remote_ref(lab: Lab, name: str, refs: list[str]) -> str:
+    """The remote's branch that stands for a local one that is not there."""
     if not refs:
         advice = f"ckgit list shows all; ckgit design {name} makes one"
         raise CkgitError(f"there is no experiment {name}", code=Exit.USAGE, where=str(lab.root), next=advice)
@@ -109,12 +105,7 @@ def _take_from_remote(lab: Lab, name: str, refs: list[str]) -> None:
     if len(refs) > 1 and not preferred:
         remotes = ", ".join(ref.split("/")[2] for ref in refs)
         raise CkgitError(f"{name} is on several remotes ({remotes})", code=Exit.USAGE, next=f"git branch exp/{name} REMOTE/exp/{name}")
-    source = (preferred or refs)[0]
-    try:
-        git(lab.root, *DURABLE, "update-ref", "-m", f"ckgit: taken from {source}", f"{BRANCHES}{name}", source, "")
-    except GitError:
-        if f"{BRANCHES}{name}" not in _tips(lab, name):  # otherwise another process was faster, and did the same
-            raise
+    return (preferred or refs)[0]
 
 
 def _last_recorded(lab: Lab, name: str, tip: str) -> Recorded | None:

@@ -116,7 +116,7 @@ def finish(standing: Standing, wish: Wish, talk: Talk, taken: Sequence[Taken]) -
         finally:
             talk.progress(None)
         if watch.awaited:
-            return _in_flight(standing, watch, taken)
+            return _in_flight(standing, watch, [*taken, *_failed_so_far(standing, work, wish, watch, talk)])
         step, passage = conclude(standing, work, wish, judged_of(standing, work, watch))
         return passage._replace(taken=[*taken, *([take(standing, step, talk)] if step else [])])
 
@@ -172,6 +172,16 @@ def judged_of(standing: Standing, work: Stagework, watch: Watch) -> list[Judged]
     taken = frozenset(attempt.log for attempt in standing.ledger.attempts if attempt.log)
     ended = [watch.ended[attempt.token] for attempt in watch.attempts if attempt.token in watch.ended]
     return [judge(work.worker, standing.context, watch.jobs[e.attempt.job], e, watch.work, limit=limit, taken=taken) for e in ended]
+
+
+def _failed_so_far(standing: Standing, work: Stagework, wish: Wish, watch: Watch, talk: Talk) -> list[Taken]:
+    """What failed is committed while other jobs still run, so that it can be retried at once."""
+    failed = [one for one in judged_of(standing, work, watch) if one.attempt.phase is Phase.FAILED]
+    if not failed or not standing.ledger or not work.worker:
+        return []
+    ledger = standing.ledger.with_attempts(*(one.attempt for one in failed))
+    count = tally(ledger, work.selected(wish.run))
+    return [take(standing, steps.failure(standing, work.stage, work.worker, failed, count, ledger, time=now()), talk)]
 
 
 def conclude(standing: Standing, work: Stagework, wish: Wish, judged: Sequence[Judged]) -> tuple[Step | None, Passage]:

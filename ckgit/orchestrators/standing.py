@@ -84,6 +84,7 @@ def begin(lab: Lab, name: str) -> Standing:
         CkgitError: as `stand`; the authority does not answer, or has other commits.
     """
     authority.fetch(lab, name)
+    authority.refuse_stale(lab, name)
     return stand(lab, name)
 
 

@@ -6,6 +6,7 @@ from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Ledger
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.state import State
+from ckgit.lab.authority import refuse_stale
 from ckgit.lab.commit import record
 from ckgit.lab.lab import open_lab
 from ckgit.lab.snapshot import take_snapshot
@@ -153,15 +154,34 @@ def test_a_summary_that_was_removed(lab, run):
 
 
 def test_another_clone_takes_the_branch_from_its_remote(lab, tmp_path, run):
-    tip = scaffold(lab, design(lab))
+    tip = design(lab).tip
     run(tmp_path, "clone", "--quiet", str(lab.root), "clone")
     clone = open_lab(tmp_path / "clone")
 
     snapshot = take_snapshot(clone, "cap")
 
-    assert (snapshot.tip, snapshot.state) == (tip, State.SCAFFOLDED)
-    assert run(clone.root, "rev-parse", "refs/heads/exp/cap") == tip
+    assert (snapshot.tip, snapshot.state) == (tip, State.DESIGNED)
+    assert run(clone.root, "for-each-ref", "refs/heads/exp") == ""  # reading makes no branch
+    new = scaffold(clone, snapshot)
+    assert run(clone.root, "rev-parse", "refs/heads/exp/cap", "refs/heads/exp/cap~").split() == [new, tip]
     assert run(clone.root, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize(("here", "words"), [(False, "origin/exp/cap is ahead"), (True, "does not contain")])
+def test_a_clone_that_was_left_behind_is_told_before_it_does_the_work_again(lab, tmp_path, run, here, words):
+    first = design(lab)
+    run(tmp_path, "clone", "--quiet", str(lab.root), "clone")
+    clone = open_lab(tmp_path / "clone")
+    run(clone.root, "branch", "exp/cap", "origin/exp/cap")
+    scaffold(lab, first)
+    if here:
+        scaffold(clone, take_snapshot(clone, "cap"), {"experiments/cap/experiment_summary.md": summary("cap", State.SCAFFOLDED, "here")})
+    refuse_stale(clone, "cap")
+    run(clone.root, "fetch", "--quiet")
+
+    with pytest.raises(CkgitError, match=words) as caught:
+        refuse_stale(clone, "cap")
+    assert caught.value.code is Exit.BRANCH_MOVED
 
 
 def test_a_branch_of_several_remotes_is_not_guessed(lab, tmp_path, run):

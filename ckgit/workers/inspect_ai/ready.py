@@ -46,7 +46,11 @@ def _checkpoint_problems(cell: Planned, work: Path) -> Iterator[str]:
     if not weights or not all(path.stat().st_size for path in weights):
         yield f"checkpoint {cell.model_folder} has no weights, or an empty file of them"
     if (folder / "adapter_config.json").exists():
-        yield f"checkpoint {cell.model_folder} holds an adapter beside the merged weights, and would be evaluated with it twice"
+        again = f"bash {cell.context.run_folder(cell.run.name)}/finetune.slurm"
+        yield (
+            f"checkpoint {cell.model_folder} holds an adapter beside the merged weights, and would be evaluated with it twice; "
+            f"a training by hand leaves it so, and `{again}` in the work tree trains it anew"
+        )
     yield from _config_problems(cell, folder)
     for name, file in card.files.items():
         if name in card.checkpoint_files or name.endswith(".index.json"):

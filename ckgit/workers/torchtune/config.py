@@ -63,8 +63,9 @@ def _heading(context: Context, run: Run) -> list[str]:
         f"# {comment(context.summary.experiment.question)}",
         "#",
         "# Written by ckgit scaffold-torchtune; where each value comes from is in setup_finetune.yaml.",
-        "# By hand, from the top of a work tree (or of the lab, with the model's folder in models/):",
+        "# By hand, from the top of a work tree (or of the lab, with the model's folder in models/); it writes over artifacts/:",
         f"#   {command} {recipe(run, nproc)} --config {path}",
+        "# finetune.slurm checks the tokens before, and makes the checkpoints fit for evaluation after it.",
     ]
 
 
