@@ -22,7 +22,8 @@ _RULES = (
     ("an AWS access key", rb"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
     ("an API key of the form sk-…", rb"\bsk-[A-Za-z0-9_-]{20,}"),
     ("a GitHub token", rb"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,})\b"),
-    ("a private key", rb"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
+    # to its end, or as far as it goes where a log was cut
+    ("a private key", rb"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:(?s:.){1,16384}?-----END [A-Z ]*PRIVATE KEY-----|[A-Za-z0-9+/=\s]*)"),
 )
 _PATTERNS = tuple((rule, re.compile(pattern)) for rule, pattern in _RULES)
 # One look decides for most files: a rule can only match where one of these stands.
@@ -60,7 +61,8 @@ def refuse_unfit(files: Mapping[str, bytes | None]) -> None:
             "\n".join(["a secret must not be committed:", *(f"  {finding}" for finding in findings)]),
             code=Exit.USAGE,
             state="nothing was committed",
-            next="remove it at its source (log, config or task), revoke it if others have seen it, and try again",
+            next="remove it from the file named above (an archive or a log can be deleted: its job then counts as failed, and "
+            "ckgit retry repeats it), revoke it if others have seen it, and run the same command again",
         )
 
 
@@ -74,6 +76,26 @@ def find_secrets(files: Mapping[str, bytes | None]) -> list[Finding]:
         for place, part in _parts(path, content)
         for finding in _scan(place, part, values)
     ]
+
+
+def without_secrets(path: str, content: bytes) -> tuple[bytes, list[Finding]]:
+    """A plain file with each secret masked, and what was masked: a tool's log is not worth losing an experiment.
+
+    Args:
+        path: how findings name the file.
+    """
+    values = _secret_values()
+    found = list(_scan(path, content, values))
+    for value in sorted(values, key=len, reverse=True):  # one may contain another
+        content = content.replace(value, mask(value).encode())
+    for _, pattern in _PATTERNS if _HINT.search(content) else ():
+        content = pattern.sub(_masked, content)
+    return content, found
+
+
+def _masked(match: re.Match[bytes]) -> bytes:
+    value = match[match.lastindex or 0]
+    return match[0].replace(value, mask(value).encode())
 
 
 def _secret_values() -> dict[bytes, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Phase, Status
 from ckgit.experiment.results import CellResult, TrainingResult
 from ckgit.experiment.worker import Context, Worker
+from ckgit.lab.secrets import refuse_unfit, without_secrets
 from ckgit.orchestrators.logs import bounded, tail
 
 
@@ -30,6 +31,7 @@ class Judged(NamedTuple):
     attempt: Attempt
     files: Mapping[str, bytes]
     text: str  # one line for people
+    masked: Sequence[str] = ()  # secrets of its tool log: place, rule and masked value
 
 
 def job_files(work: Path, token: str) -> Path:
@@ -65,10 +67,10 @@ def judge(worker: Worker, context: Context, job: Job, ended: Ended, work: Path, 
         taken: paths of earlier attempts' logs: process ids are used again.
 
     Raises:
-        CkgitError: UNKNOWN, what it left cannot be read now.
+        CkgitError: UNKNOWN, what it left cannot be read now; USAGE, a file of it must not be committed.
     """
     try:
-        return _judge(worker, context, job, ended, work, limit=limit, taken=taken)
+        return _fit(_judge(worker, context, job, ended, work, limit=limit, taken=taken), job, work)
     except OSError as error:
         raise CkgitError(
             f"what {job.name} left cannot be read: {error}",
@@ -99,6 +101,29 @@ def _judge(worker: Worker, context: Context, job: Job, ended: Ended, work: Path,
         guess, sentence = worker.explain(tail(output), attempt.exit_code)
         return _failed(attempt, files, evidence.failure or guess, "; ".join(evidence.reasons) or sentence)
     return Judged(attempt.model_copy(update={"phase": Phase.DONE}), files, f"{job.name}: {gist(evidence.result)}")
+
+
+def _fit(judged: Judged, job: Job, work: Path) -> Judged:
+    """Secrets are masked in what the tool printed; in any other file they are refused, where the file lies in the work tree."""
+    log, files = judged.attempt.log, dict(judged.files)
+    content, found = without_secrets(log, files.pop(log)) if log in files else (None, [])
+    refuse_unfit({_source(path, job, work): each for path, each in files.items()})
+    if content is not None and log:
+        files[log] = content
+    # the reason of a failure is taken from what the tool printed
+    reason = judged.attempt.reason and _plain(judged.attempt.reason)
+    attempt = judged.attempt.model_copy(update={"reason": reason})
+    return Judged(attempt, files, _plain(judged.text), [str(finding) for finding in found])
+
+
+def _plain(text: str) -> str:
+    return without_secrets("", text.encode())[0].decode()
+
+
+def _source(path: str, job: Job, work: Path) -> str:
+    """The file in the work tree that a committed file is a copy of; it may lie deeper."""
+    copies = [work / path, *sorted((work / job.folder).rglob(Path(path).name))]
+    return next((str(copy) for copy in copies if copy.is_file()), path)
 
 
 def _log_path(job: Job, attempt: Attempt, taken: frozenset[str]) -> str:

@@ -110,6 +110,7 @@ def _files(judged: Sequence[Judged]) -> dict[str, bytes | None]:
 
 def _logs(worker: Worker, event: str, text: str, judged: Sequence[Judged]) -> dict[str, list[tuple[str, str]]]:
     lines = [(one.attempt.phase.upper(), f"{one.text} (job {one.attempt.job_id or 'without id'})") for one in judged]
+    lines += [("MASKED", f"a secret in what {one.attempt.job} printed: {place}") for one in judged for place in one.masked]
     return {LOG: [(event, text)], **({worker_log(worker): lines} if lines else {})}
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckgit.experiment.errors import CkgitError
-from ckgit.lab.secrets import MAX_FILE_BYTES, find_secrets, mask, refuse_unfit
+from ckgit.lab.secrets import MAX_FILE_BYTES, find_secrets, mask, refuse_unfit, without_secrets
 
 HEX = "0123456789abcdef" * 3
 EXAMPLES = {
@@ -97,6 +97,36 @@ def test_all_findings_are_told_at_once():
         refuse_unfit(files)
 
     assert caught.value.state == "nothing was committed"
+
+
+KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIE+aB3/=\nMIIE\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        *((f"a\nWANDB_API_KEY={secret}\nb", f"a\nWANDB_API_KEY={mask(secret.encode())}\nb") for secret in EXAMPLES.values()),
+        (f"a\n{KEY}-----END RSA PRIVATE KEY-----\nb", "a\n----… (77 characters)\nb"),
+        (f"a\n{KEY}\n[cut]", "a\n----… (49 characters)[cut]"),
+        ("nothing here", "nothing here"),
+    ],
+)
+def test_secrets_of_a_log_are_masked_and_no_trace_is_left(text, masked):
+    content, found = without_secrets("log", text.encode())
+
+    assert content.decode() == masked
+    assert [(finding.path, finding.line) for finding in found] == [("log", 2)] * (text != masked)
+    refuse_unfit({"log": content})
+
+
+def test_a_value_that_contains_another_is_masked_as_a_whole(monkeypatch):
+    monkeypatch.setenv("A_TOKEN", "swordfish")
+    monkeypatch.setenv("B_TOKEN", "swordfish and chips")
+
+    content, found = without_secrets("log", b"swordfish and chips, swordfish")
+
+    assert content.decode() == "swor… (19 characters), swor… (9 characters)"
+    assert len(found) == 2
 
 
 @given(before=st.binary(max_size=50), after=st.binary(max_size=50))
