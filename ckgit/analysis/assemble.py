@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ckgit.analysis.claims import judge
 from ckgit.analysis.scores import with_stderr
+from ckgit.experiment.design import DataSet
 from ckgit.experiment.jobs import Job
 from ckgit.experiment.plan import Run
 from ckgit.experiment.results import CellResult, Results, RunRow, TrainingResult
@@ -37,8 +38,14 @@ def assemble(context: Context, jobs: Sequence[Job], left: Left, missing: Mapping
         design=context.summary.digest,
         hypothesis=about.hypothesis,
         runs=runs,
-        claims=tuple(judge(claim, runs) for claim in about.claims),
+        claims=tuple(judge(claim, runs, _evaluated_on(context, claim.task)) for claim in about.claims),
     )
+
+
+def _evaluated_on(context: Context, task: str) -> dict[str, DataSet]:
+    """By name of the run. A run without a data set is left out: what its task brings with it is not known."""
+    names = {cell.run: cell.task.data or context.plan.run(cell.run)["data"] for cell in context.plan.cells if cell.task.name == task}
+    return {run: context.summary.data[name] for run, name in names.items() if name is not None}
 
 
 def _row(run: Run, jobs: Sequence[Job], left: Left, missing: Mapping[str, str]) -> RunRow:

@@ -107,9 +107,10 @@ _SCORE_NOTES = """\
   answered several times counts once, by its mean). A metric without one has no ±.
 - 95 % intervals: value ± 1.96 standard errors, by the central limit theorem; with few samples they are too narrow. Where all
   samples score alike the standard error is 0, which is no measure of what further samples would show.
-- Claims: when both runs have the same sample ids and the metric is the mean of their scores, the difference is paired, and its
-  standard error is that of the mean of the differences by id. Otherwise it is √(SE² + SE²) of the two. Supported: the whole
-  interval lies beyond the claimed margin. Not supported: all of it falls short. Undecided: neither.
+- Claims: when both runs answered the same samples (of the same data, with the same ids and targets) and the metric is the mean of
+  their scores, the difference is paired, and its standard error is that of the mean of the differences by id. Otherwise it is
+  √(SE² + SE²) of the two. Supported: the whole interval lies beyond the claimed margin. Not supported: all of it falls short.
+  Undecided: neither.
 - Source: E. Miller, "Adding Error Bars to Evals", arXiv:2411.00640 (2024), sections 2 to 4."""
 
 
