@@ -17,6 +17,8 @@ from ckgit.experiment.plan import short_value
 from ckgit.lab.yaml_scalars import AmbiguousError, plain
 
 _NEVER_FOLDED = 2**31
+# A key, a value or an item of a list may begin with these, by rules that differ from reader to reader where no space follows.
+_INDICATORS = ("?", ":", "-")
 
 
 class Change(NamedTuple):
@@ -105,7 +107,8 @@ def _scalar(value: Any) -> str:
         is_text = plain(value) == value
     except AmbiguousError:
         is_text = False
-    return value if is_text and value.isprintable() else DoubleQuotedScalarString(value)
+    clear = is_text and value.isprintable() and not value.startswith(_INDICATORS)
+    return value if clear else DoubleQuotedScalarString(value)
 
 
 def _set(node: Any, rest: str, change: Change) -> None:

@@ -110,6 +110,7 @@ def test_what_is_accepted_is_the_same_for_a_reader_of_yaml_1_1(text):
 @given(st.dictionaries(texts, values, max_size=5))
 @example({"a": ["no", "12:30:00", "010", "~", ""], "no": {"y": None}, "s": "\u2028\x85\x07 \t"})
 @example({"k" * 200: 1})
+@example({"a": ["?0", "? x", ":x", "-x", "?"], "?b": "-y", ":": "?"})
 @example({"": "\n\n", "a: b": "- x", "#": "# y", "?": "? z", "---": "---"})
 def test_what_is_written_reads_back_the_same(value):
     document = read_yaml(write_yaml({"top": value}))
