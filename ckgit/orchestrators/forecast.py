@@ -51,11 +51,11 @@ def forecast(summary: Summary, plan: Plan, recorded: Recorded, cards: Mapping[st
 
 
 def data_problems(summary: Summary, plan: Plan, recorded: Recorded, cluster: Cluster) -> Iterator[Problem]:
-    """Splits that do not exist, and runs too short for one step."""
+    """Splits that do not exist, and runs too short for one step, or for one line of the training log."""
     concerned: dict[tuple[str, str], list[str]] = {}
     for run in plan.training:
-        for text in _training_problem(summary, run, recorded, cluster):
-            concerned.setdefault((f"data.{run['data']}", text), []).append(run.name)
+        for found in _training_problem(summary, run, recorded, cluster):
+            concerned.setdefault(found, []).append(run.name)
     yield from (_problem(path, f"{_named(names)}: {text}") for (path, text), names in concerned.items())
     positions = {task.name: position for position, task in enumerate(summary.evaluation.tasks)}
     for name, split, task in dict.fromkeys((c.task.data or plan.run(c.run)["data"], c.task.split, c.task.name) for c in plan.cells):
@@ -65,20 +65,24 @@ def data_problems(summary: Summary, plan: Plan, recorded: Recorded, cluster: Clu
             yield _problem(place, f"data {name} has no split {split} (splits: {', '.join(splits)})")
 
 
-def _training_problem(summary: Summary, run: Run, recorded: Recorded, cluster: Cluster) -> Iterator[str]:
+def _training_problem(summary: Summary, run: Run, recorded: Recorded, cluster: Cluster) -> Iterator[tuple[str, str]]:
+    """What makes a run's training impossible, as (place, text)."""
     splits, split = recorded.data[run["data"]].splits, run["train_split"]
+    place = f"data.{run['data']}"
     if split not in splits:
-        yield f"there is no split {split} to train on (splits: {', '.join(splits)})"
+        yield place, f"there is no split {split} to train on (splits: {', '.join(splits)})"
         return
     if run["base_recipe"] not in {None, *recorded.recipes}:
         return  # it was not looked up, so the batch size is not known
     wanted = resources(summary, run, Stage.TRAINING, cluster.training)
-    if not estimate.steps(run, splits[split], wanted).total:
+    total, interval = estimate.steps(run, splits[split], wanted).total, run["log_every_n_steps"]
+    if not total:
         needed = run["batch_size"] * run["gradient_accumulation_steps"] * estimate.processes(wanted)
-        yield (
-            f"{splits[split]} rows in split {split} make no step, which takes {needed} (batch_size x gradient_accumulation_steps x "
-            "processes); an incomplete batch is dropped"
-        )
+        text = f"{splits[split]} rows in split {split} make no step, which takes {needed} (batch_size x gradient_accumulation_steps x "
+        yield place, f"{text}processes); an incomplete batch is dropped"
+    elif interval > total:
+        place = "variables" if "log_every_n_steps" in run.varied else "controls"
+        yield f"{place}.log_every_n_steps", f"is {interval}, but training takes {total} steps: its log would hold no loss"
 
 
 def _named(runs: Sequence[str]) -> str:

@@ -146,6 +146,7 @@ def test_a_preview_shows_message_paths_and_summary_and_writes_nothing(lab):
         ("name: capitalization", "name: t\n      file: tasks/capitalization.py", "has no @task function t (it has capitalization)"),
         ("name: capitalization", "name: capitalization\n      split: dev", "data words has no split dev (splits: train, test)"),
         ("  epochs: 2", "  train_split: dev", "run rank4 and 1 other: there is no split dev to train on (splits: train, test)"),
+        ("epochs: 2\n", "epochs: 2\n  log_every_n_steps: 9\n", "run rank4 and 1 other: is 9, but training takes 8 steps"),
         ("batch_size: 2", "batch_size: 9", "run rank4 and 1 other: 8 rows in split train make no step, which takes 9"),
         ("path: data/words.json", "path: data/words.json, input_column: question", "no text in column 'question' (columns: input, output)"),
         ("path: data/words.json", f"path: data/words.json, sha256: {'a' * 64}", "data/words.json has changed: its SHA-256 is"),

@@ -10,7 +10,7 @@ from ckgit.experiment.plan import Run
 from ckgit.experiment.worker import Context
 from ckgit.workers.torchtune.families import refusals
 from ckgit.workers.torchtune.setup import evaluated
-from ckgit.workers.torchtune.steps import processes, steps_per_epoch, train_rows
+from ckgit.workers.torchtune.steps import planned_steps, processes, steps_per_epoch, train_rows
 
 
 def check(context: Context) -> list[str]:
@@ -29,7 +29,7 @@ def _run_problems(context: Context, run: Run) -> Iterator[str]:
     if processes(context, run) > 1 and run["device"] == "cpu":
         yield f"run {run.name}: torchtune's distributed recipes need CUDA; with device: cpu, leave compute.training.gpus out"
     yield from _data_problems(context, run)
-    yield from _text_problems(run)
+    yield from _text_problems(context, run)
 
 
 def _template_problems(card: ModelCard, run: Run) -> Iterator[str]:
@@ -52,11 +52,17 @@ def _data_problems(context: Context, run: Run) -> Iterator[str]:
             f"run {run.name}: {rows} rows make no optimizer step, because torchtune drops an incomplete batch; "
             f"one step takes {needed} rows (batch_size x gradient_accumulation_steps x processes)"
         )
+    elif run["log_every_n_steps"] > (total := planned_steps(context, run) or 0):
+        yield f"run {run.name}: log_every_n_steps is {run['log_every_n_steps']}, but there are {total} steps: the log would hold no loss"
 
 
-def _text_problems(run: Run) -> Iterator[str]:
-    for name in ("prompt", "system_prompt", "train_split"):
-        if "${" in str(run[name]):
+def _text_problems(context: Context, run: Run) -> Iterator[str]:
+    """What goes into torchtune's configuration as it is."""
+    texts = {name: run[name] for name in ("prompt", "system_prompt", "train_split")}
+    if data := context.summary.data.get(run["data"]):
+        texts |= {"input_column": data.input_column, "output_column": data.output_column}
+    for name, text in texts.items():
+        if "${" in str(text):
             yield f"run {run.name}: {name} holds '${{', which torchtune's configuration replaces and cannot hold; write it otherwise"
 
 

@@ -23,6 +23,12 @@ def test_rows_that_make_no_step_are_refused():
     assert problems(controls={"batch_size": 9}) == []
 
 
+def test_a_log_without_a_line_is_refused():
+    [problem] = problems(controls={"batch_size": 3, "epochs": 2, "log_every_n_steps": 7})
+    assert problem.endswith("log_every_n_steps is 7, but there are 6 steps: the log would hold no loss")
+    assert problems(controls={"batch_size": 3, "epochs": 2, "log_every_n_steps": 6}) == []
+
+
 def test_a_split_that_is_not_there_is_named_with_those_that_are():
     [problem] = problems(controls={"train_split": "training"})
     assert "has no split 'training' (splits: train, test)" in problem
@@ -48,6 +54,9 @@ def test_a_missing_card_is_refused_with_the_command_that_makes_it():
 def test_text_that_torchtune_would_replace_is_refused():
     [problem] = problems(controls={"prompt": "cost ${x} {input}"})
     assert "prompt holds '${'" in problem
+    for column in ("input_column", "output_column"):
+        [problem] = problems(data={"words": {"path": DATA, column: "${oc.env:HOME}"}})
+        assert f"{column} holds '${{'" in problem
 
 
 def test_what_the_builder_cannot_represent_is_refused():
