@@ -24,16 +24,18 @@ class DataError(ValueError):
     """The bytes are not a data file; the message says which row and why."""
 
 
-def parse_rows(
-    content: bytes, *, suffix: str, input_column: str = "input", output_column: str = "output"
-) -> dict[str, list[Row]]:
+class _TwiceError(ValueError):
+    """An object names a key twice, and readers disagree about which value counts; the message is the key."""
+
+
+def parse_rows(content: bytes, *, suffix: str, input_column: str = "input", output_column: str = "output") -> dict[str, list[Row]]:
     """Split name to rows, in file order.
 
     A `.json` file holds an object of splits (`{"train": [...], "test": [...]}`) or one list; a `.jsonl` file holds a row a line.
     A row of a list may name its `split`; otherwise it belongs to `train`.
 
     Raises:
-        DataError: not UTF-8, not JSON, no rows, or a row without text in one of the two columns.
+        DataError: not UTF-8, not JSON, a split or column that is there twice, no rows, or a row without text in one of the two columns.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -49,7 +51,7 @@ def parse_rows(
 
 def _records(text: str, suffix: str) -> list[tuple[str, str, Any]]:
     if suffix == ".jsonl":
-        lines = [(n, line) for n, line in enumerate(text.splitlines(), start=1) if line.strip()]
+        lines = [(n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]  # other breaks may stand in a row
         return [_listed(f"line {n}", _json(line, f"line {n}: ")) for n, line in lines]
     if suffix != ".json":
         raise DataError(f"{suffix or 'a file without suffix'} is not supported; use .json or .jsonl")
@@ -63,9 +65,19 @@ def _records(text: str, suffix: str) -> list[tuple[str, str, Any]]:
 
 def _json(text: str, where: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         raise DataError(f"{where}not JSON: {error}") from None
+    except _TwiceError as error:
+        raise DataError(f"{where}the key {error} is in one object twice") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _TwiceError(repr(next(key for key in made if keys.count(key) > 1)))
+    return made
 
 
 def _listed(where: str, raw: Any) -> tuple[str, str, Any]:
