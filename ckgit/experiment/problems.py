@@ -21,6 +21,7 @@ from ckgit.experiment.plan import EVALUATION_PARAMETERS, LORA_ONLY, Plan, build_
 MOST_RUNS = 10_000
 # An experiment's folder holds these beside its runs' folders.
 RESERVED = ("analysis", "eval", "jobs.json", "experiment_summary.md")
+TRAINED_ROWS = "train"  # the entry of a run's tokens.json beside those of its tasks
 # What the design says elsewhere of a task is not said again in its args.
 TASK_KEYS = ("data", "split", "prompt", "system_prompt", "scorers", "limit")
 
@@ -105,6 +106,8 @@ def _name_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
         if name.lower() in RESERVED or name.lower().endswith(".log"):
             yield _problem(path, f"a run cannot be called {name}: ckgit's own files have that name")
     for position, task in enumerate(summary.evaluation.tasks):
+        if task.name.lower() == TRAINED_ROWS:
+            yield _problem(f"evaluation.tasks.{position}.name", f"a task cannot be called {task.name}: tokens.json has training's rows there")
         if task.name.lower() in _repeated(task.name for task in summary.evaluation.tasks):
             yield _problem(f"evaluation.tasks.{position}.name", f"two tasks are called {task.name} (or differ only in case)")
     for position, model in enumerate(summary.models):

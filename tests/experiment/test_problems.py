@@ -55,6 +55,7 @@ def test_a_sound_design_has_none():
         ({"variables": {"lora_attn_modules": [["q_proj"] * 20]}}, "variables", "a name has at most 64 characters"),
         ({"models": ["tiny", "Tiny"]}, "models.0", "the model tiny is here twice"),
         ({"evaluation": {"tasks": [{"name": "t"}, {"name": "T"}]}}, "evaluation.tasks.0.name", "two tasks are called t"),
+        ({"evaluation": {"tasks": [{"name": "train"}]}}, "evaluation.tasks.0.name", "a task cannot be called train"),
         (
             {"runs": [{"name": "b", "type": "control", "parameters": {"lr": 1}}]},
             "runs.0.parameters.lr",
