@@ -202,13 +202,26 @@ class Renderer:
 
 
 def end_ids(folder: Path, tokenizer: Any) -> frozenset[int]:
-    """Ids at which generation ends: the tokenizer's and those of generation_config.json and config.json."""
+    """Ids at which generation ends: the tokenizer's and those of generation_config.json and config.json.
+
+    Raises:
+        RenderError: one of the two is there and is no JSON object.
+    """
     found = {tokenizer.eos_token_id}
     for name in ("generation_config.json", "config.json"):
-        path = folder / name
-        value = json.loads(path.read_text()).get("eos_token_id") if path.is_file() else None
+        value = _configured(folder / name).get("eos_token_id")
         found |= set(value) if isinstance(value, list) else {value}
     return frozenset(token for token in found if isinstance(token, int))
+
+
+def _configured(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise RenderError(f"{path}: not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise RenderError(f"{path}: expected an object, found {type(value).__name__}")
+    return value
 
 
 def short(text: str, length: int = 60) -> str:

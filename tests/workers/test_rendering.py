@@ -4,7 +4,7 @@ import json
 import pytest
 
 from ckgit.experiment.data import Row
-from ckgit.workers.rendering import IGNORED, Renderer, RenderError, pinned_template, prefixes_digest
+from ckgit.workers.rendering import IGNORED, Renderer, RenderError, end_ids, pinned_template, prefixes_digest
 from ckgit.workers.torchtune.tiny_model import byte_tokenizer
 
 DAY = datetime.date(2024, 2, 3)
@@ -52,6 +52,14 @@ def test_a_template_that_asks_for_the_time_sees_midnight_of_the_pinned_day_and_i
     asking = start + "{{ strftime_now('%d %b %Y %H:%M') }}|" + CHATML
     written = start + "{{ '03 Feb 2024 00:00' }}|" + CHATML
     assert renderer(tmp_path / "a", asking).prefix_text("x") == renderer(tmp_path / "b", written).prefix_text("x")
+
+
+@pytest.mark.parametrize(("text", "why"), [("{", "not JSON"), ("[2]", "expected an object, found list")])
+def test_a_broken_configuration_is_named(tmp_path, text, why):
+    folder = folder_with(tmp_path, CHATML)
+    (folder / "generation_config.json").write_text(text)
+    with pytest.raises(RenderError, match=f"generation_config.json: {why}"):
+        end_ids(folder, byte_tokenizer())
 
 
 def test_a_template_of_llama_3_2_sees_the_pinned_day(tmp_path):
