@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 
 from ckgit.experiment.design import State
@@ -11,7 +14,7 @@ from ckgit.experiment.worker import Seen
 from ckgit.orchestrators.again import Selection, cancel, plan_cancel, retry
 from ckgit.orchestrators.run import Wish
 from ckgit.orchestrators.standing import stand, take
-from ckgit.schedulers.local import scheduler
+from ckgit.schedulers.local import job_folder, read_process, scheduler
 from tests.orchestrators.bench import Bench
 
 
@@ -35,6 +38,22 @@ def test_retry_runs_only_what_failed(bench: Bench) -> None:
         ("rank8/finetune", 1, Phase.FAILED),
         ("rank8/finetune", 2, Phase.DONE),
     ]
+    assert len(bench.executions()) == 3
+
+
+def test_what_failed_is_retried_while_the_rest_still_runs(bench: Bench) -> None:
+    bench.hold()
+    bench.advance(State.TRAINED, wait=False)
+    bench.until(lambda: len(bench.executions()) == 2)
+    process = read_process(job_folder(bench.work, bench.latest("rank4/finetune").token) / "local.json")
+    assert process
+    os.killpg(process.pid, signal.SIGKILL)
+    assert bench.advance(wait=False).code is Exit.IN_FLIGHT
+    assert bench.story()[2:] == ["submit", "fail"]
+    assert bench.latest("rank8/finetune").phase is Phase.SUBMITTED
+    bench.go()
+    assert again(bench) is Exit.DONE
+    assert bench.story()[2:] == ["submit", "fail", "retry", "train"]
     assert len(bench.executions()) == 3
 
 
