@@ -37,6 +37,7 @@ class Watch:
     ended: dict[str, Ended] = field(default_factory=dict)  # by token
     seen: dict[str, Sighting] = field(default_factory=dict)  # by token
     gone_since: dict[str, float] = field(default_factory=dict)
+    unreadable_since: dict[str, float] = field(default_factory=dict)
     running_since: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -58,7 +59,7 @@ class Watch:
             if sighting.seen is Seen.UNSEEN:
                 sighting = self._hand_over(attempt)
             if sighting.seen is Seen.GONE:
-                self._settle(attempt)
+                sighting = self._settle(attempt, sighting)
             self._note(attempt, sighting)
 
     def wait(self, moved: Callable[[], None]) -> None:
@@ -79,13 +80,13 @@ class Watch:
             self.look()
 
     def _nap(self) -> float:
-        settling = any(attempt.token in self.gone_since for attempt in self.open)
+        settling = any(self.seen[attempt.token].seen is Seen.GONE for attempt in self.open)
         return min(self.context.cluster.poll_seconds, GRACE / 4) if settling else self.context.cluster.poll_seconds
 
     def _hand_over(self, attempt: Attempt) -> Sighting:
         job = self.jobs[attempt.job]
         try:
-            _check_script(self.work / job.script, attempt)
+            _check_script(self.work / job.script, job, attempt, self.context.summary.experiment.name)
             output = job_files(self.work, attempt.token).relative_to(self.work) / "output"
             return self.scheduler.submit(self.context.cluster, self.work, Submission(attempt.token, job.script, str(output), job.resources))
         except CkgitError as error:
@@ -94,24 +95,26 @@ class Watch:
             self.ended[attempt.token] = Ended(attempt, None, error.what, FailureClass.REFUSED)
             return Sighting(Seen.GONE)
 
-    def _settle(self, attempt: Attempt) -> None:
-        """A job that is gone has ended when its status says so, or when that has not come in time."""
-        if attempt.token in self.ended:
-            return
-        since = self.gone_since.setdefault(attempt.token, time.monotonic())
+    def _settle(self, attempt: Attempt, gone: Sighting) -> Sighting:
+        """A job that is gone has ended when its status says so, or when that has not come in time; one that cannot be read is unknown."""
+        token, now = attempt.token, time.monotonic()
+        if token in self.ended:
+            return gone
+        status, why = None, "its process is gone and left no status: it was killed, or the machine stopped"
         try:
-            status, why = (
-                read_status(self.work, attempt.token),
-                "its process is gone and left no status: it was killed, or the machine stopped",
-            )
+            status = read_status(self.work, token)
         except ValueError as error:
-            status, why = None, str(error)
-        except OSError:
-            return  # it cannot be told now
+            why = str(error)
+        except OSError as error:
+            self.gone_since.pop(token, None)  # what shows once it can be read again has its time to settle, too
+            late = now - self.unreadable_since.setdefault(token, now) >= GRACE
+            return Sighting(Seen.UNKNOWN, gone.job_id, f"{token}: its status cannot be read: {error.strerror}") if late else gone
+        self.unreadable_since.pop(token, None)
         if status:
-            self.ended[attempt.token] = Ended(attempt, status)
-        elif time.monotonic() - since >= GRACE:
-            self.ended[attempt.token] = Ended(attempt, None, why, FailureClass.LOST)
+            self.ended[token] = Ended(attempt, status)
+        elif now - self.gone_since.setdefault(token, now) >= GRACE:
+            self.ended[token] = Ended(attempt, None, why, FailureClass.LOST)
+        return gone
 
     def _note(self, attempt: Attempt, sighting: Sighting) -> None:
         """Say what is new of a job."""
@@ -148,14 +151,17 @@ class Watch:
         return "  ".join([*parts, *([found.note] if found.note else [])])
 
 
-def _check_script(path: Path, attempt: Attempt) -> None:
+def _check_script(path: Path, job: Job, attempt: Attempt, name: str) -> None:
     """The bytes that were committed as the intent are those that run."""
+    what = ""
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if hashlib.sha256(path.read_bytes()).hexdigest() != attempt.script_sha256:
+            what = "the job's script in the work tree is not the one that was scaffolded"
     except OSError as error:
-        raise CkgitError(f"the job's script cannot be read: {error.strerror}", code=Exit.COMMAND_FAILED, where=str(path)) from None
-    if digest != attempt.script_sha256:
-        raise CkgitError("the job's script in the work tree is not the one that was scaffolded", code=Exit.COMMAND_FAILED, where=str(path))
+        what = f"the job's script cannot be read: {error.strerror}"
+    if what:
+        onward = f"git show exp/{name}:{job.script} > {path}, then ckgit retry {name}"
+        raise CkgitError(what, code=Exit.COMMAND_FAILED, where=str(path), state="the job was not started", next=onward)
 
 
 def _claimed(work: Path, token: str) -> float:

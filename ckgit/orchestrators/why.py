@@ -81,6 +81,8 @@ def _sentence(standing: Standing, attempt: Attempt, sighting: Sighting, work: Pa
         status = read_status(work, attempt.token)
     except ValueError as error:
         return str(error)
+    except OSError as error:
+        return f"nothing can be said now: its status cannot be read: {error.strerror}"
     if status:
         return f"it ended with exit code {status.exit_code}; ckgit advance {standing.name} collects it"
     return sentences[sighting.seen]

@@ -1,0 +1,31 @@
+"""Watching jobs whose status cannot be read: it is waited for, said to be unknown, and never taken for an end."""
+
+from __future__ import annotations
+
+from ckgit.experiment.design import State
+from ckgit.experiment.errors import Exit
+from ckgit.schedulers.local import job_folder
+from tests.orchestrators.bench import Bench
+
+
+def test_a_status_that_cannot_be_read_is_unknown_until_it_can(bench: Bench) -> None:
+    bench.hold()
+    bench.advance(State.TRAINED, wait=False)
+    bench.until(lambda: len(bench.executions()) == 2)
+    bench.go()
+    bench.until(lambda: all((job_folder(bench.work, token) / "status.json").exists() for token in bench.executions()))
+    status = job_folder(bench.work, bench.latest("rank4/finetune").token) / "status.json"
+    status.rename(status.with_name("kept"))
+    status.mkdir()  # reading it is an OSError
+
+    process = bench.start("advance", "demo", "--no-wait")
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == Exit.UNKNOWN, said
+    assert "its status cannot be read: Is a directory" in said
+    assert bench.story()[-1] == "submit"
+    assert "its status cannot be read" in bench.ckgit("why", "demo").stdout
+
+    status.rmdir()
+    status.with_name("kept").rename(status)
+    assert bench.advance().state is State.TRAINED
+    assert len(bench.executions()) == 2
