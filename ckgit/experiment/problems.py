@@ -33,7 +33,7 @@ def problems(summary: Summary) -> list[Problem]:
         return found
     plan = build_plan(summary)
     checks = (_name_problems, _run_problems, _reference_problems, _cell_problems)
-    return [problem for check in checks for problem in check(summary, plan)]
+    return [*_listed_name_problems(summary), *(problem for check in checks for problem in check(summary, plan))]
 
 
 def unrecorded(summary: Summary) -> list[str]:
@@ -105,11 +105,16 @@ def _name_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
             yield _problem(path, f"two runs are called {name} (or differ only in case)")
         if name.lower() in RESERVED or name.lower().endswith(".log"):
             yield _problem(path, f"a run cannot be called {name}: ckgit's own files have that name")
+
+
+def _listed_name_problems(summary: Summary) -> Iterator[Problem]:
+    repeated = _repeated(task.name for task in summary.evaluation.tasks)
     for position, task in enumerate(summary.evaluation.tasks):
-        if task.name.lower() == TRAINED_ROWS:
-            yield _problem(f"evaluation.tasks.{position}.name", f"a task cannot be called {task.name}: tokens.json has training's rows there")
-        if task.name.lower() in _repeated(task.name for task in summary.evaluation.tasks):
-            yield _problem(f"evaluation.tasks.{position}.name", f"two tasks are called {task.name} (or differ only in case)")
+        place, name = f"evaluation.tasks.{position}.name", task.name
+        if name.lower() == TRAINED_ROWS:
+            yield _problem(place, f"a task cannot be called {name}: the rows that were trained have that name in tokens.json")
+        if name.lower() in repeated:
+            yield _problem(place, f"two tasks are called {name} (or differ only in case)")
     for position, model in enumerate(summary.models):
         if model.lower() in _repeated(summary.models):
             yield _problem(f"models.{position}", f"the model {model} is here twice (or they differ only in case)")
