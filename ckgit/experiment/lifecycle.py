@@ -1,6 +1,6 @@
 """The lifecycle of an experiment as one table, on the `transitions` library.
 
-`transitions` is imported only where a machine is built: reading a state needs the table alone.
+`transitions` is imported only where a machine is built, to move a state: reading one needs the table alone.
 """
 
 from __future__ import annotations
@@ -52,12 +52,7 @@ EDGES: tuple[Edge, ...] = (
     *(Edge(Event.REVISE, state, D) for state in (D, S, T, E, A)),
 )
 ORDER: tuple[State, ...] = (D, S, T, E, A)
-FORWARD: dict[State, Event] = {D: Event.SCAFFOLD, S: Event.TRAIN, T: Event.EVALUATE, E: Event.ANALYZE}
-
-
-def next_event(state: State) -> Event | None:
-    """The event that moves a state on, or None at the end."""
-    return FORWARD.get(state)
+_START = "none"  # before the first commit, as the trailers of that commit write it
 
 
 def legal(state: State | None) -> tuple[Event, ...]:
@@ -71,26 +66,27 @@ def check_edge(event: Event, source: State | None) -> State:
     Raises:
         CkgitError: the event is not legal in this state; lists the legal ones.
     """
-    for edge in EDGES:
-        if edge.event is event and edge.source is source:
-            return edge.target
-    raise CkgitError(
-        f"{event} is not a legal step from {source or 'nothing'}",
-        code=Exit.ILLEGAL_TRANSITION,
-        state="nothing was written",
-        next=f"legal from here: {', '.join(legal(source)) or 'none'}",
-    )
+    from transitions import MachineError
+
+    moved = machine(source)
+    try:
+        moved.trigger(str(event))
+    except MachineError:
+        raise CkgitError(
+            f"{event} is not a legal step from {source or 'nothing'}",
+            code=Exit.ILLEGAL_TRANSITION,
+            state="nothing was written",
+            next=f"legal from here: {', '.join(legal(source)) or 'none'}",
+        ) from None
+    return State(moved.state)
 
 
-def machine() -> Machine:
-    """The table as a `transitions` machine, for its checks of reachability and for drawing."""
+def machine(source: State | None) -> Machine:
+    """The table as a `transitions` machine in a state, or before the first commit."""
     from transitions import Machine
 
-    built = Machine(states=[str(s) for s in ORDER], initial=str(State.DESIGNED), auto_transitions=False)
-    for edge in EDGES:
-        if edge.source is not None:
-            built.add_transition(str(edge.event), str(edge.source), str(edge.target))
-    return built
+    edges = [[str(edge.event), str(edge.source or _START), str(edge.target)] for edge in EDGES]
+    return Machine(states=[_START, *map(str, ORDER)], initial=str(source or _START), transitions=edges, auto_transitions=False)
 
 
 def diagram() -> str:
