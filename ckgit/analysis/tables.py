@@ -68,7 +68,7 @@ def _block(heading: str, rows: Sequence[JobRow]) -> str:
     header = ["run", *(["evaluation"] if cells else []), "status", "attempt", "job", "ended", "log or reason"]
     lines = [f"## {heading}", counts(rows)]
     lines += [table(header, (_row(row, cells=cells) for row in shown))] if shown else []
-    lines += [f"{len(rows) - len(shown)} further jobs are in jobs.json."] if len(shown) < len(rows) else []
+    lines += [f"{len(rows) - len(shown)} further jobs are not listed here."] if len(shown) < len(rows) else []
     return "\n\n".join(lines)
 
 

@@ -43,7 +43,7 @@ def test_a_long_table_lists_what_is_not_done() -> None:
     training = [job for job in jobs(here) if job.stage is Stage.TRAINING]
     block = status_blocks(here, ledger(*map(attempt, training[1:])))["fine-tuning"]
     assert [line.split(" | ")[:2] for line in block.splitlines() if line.startswith("| seed")] == [["| seed0", "not submitted"]]
-    assert block.endswith(f"{MOST_ROWS + 49} further jobs are in jobs.json.")
+    assert block.endswith(f"{MOST_ROWS + 49} further jobs are not listed here.")
 
 
 def test_foreign_text_cannot_leave_its_cell() -> None:
