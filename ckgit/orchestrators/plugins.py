@@ -6,12 +6,11 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple, cast
 
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.design import Stage, Summary
+from ckgit.experiment.design import NONE, Stage, Summary
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.worker import Scheduler, Worker
 
 WORKERS, SCHEDULERS = "ckgit.workers", "ckgit.schedulers"
-NO_TOOL = "none"
 _WORKER_PARTS = (
     "tool",
     "label",
@@ -56,7 +55,7 @@ def worker_for(summary: Summary, stage: Stage) -> Worker | None:
         CkgitError: it is not installed, or cannot be loaded.
     """
     tool = summary.tools.preparation if stage is Stage.TRAINING else summary.tools.evaluation
-    if tool == NO_TOOL:
+    if tool == NONE:
         return None
     # ours are the ones most wanted; another package's broken worker is no matter for experiments that do not use it
     entries = sorted(entry_points(group=WORKERS), key=lambda entry: (not tool.startswith(entry.name), _package(entry) != "ckgit"))
