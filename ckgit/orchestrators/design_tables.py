@@ -34,6 +34,7 @@ def resources_block(summary: Summary, recorded: Recorded, cards: Mapping[str, Mo
         "## Resources",
         _data_table(summary, recorded),
         _models_table(summary, cards),
+        *_pinned_dates(cards, forecast),
         _tasks_table(summary),
         _tools_table(summary, forecast),
         _estimate_table(forecast),
@@ -58,6 +59,14 @@ def _data_table(summary: Summary, recorded: Recorded) -> str:
 def _models_table(summary: Summary, cards: Mapping[str, ModelCard]) -> str:
     rows = [[name, cards[name].family, f"{cards[name].parameters:,}", cards[name].dtype] for name in summary.models]
     return table(["model", "family", "weights", "stored as"], rows)
+
+
+def _pinned_dates(cards: Mapping[str, ModelCard], forecast: Forecast) -> Iterator[str]:
+    """A sentence for each model whose prompts would change from day to day, if the day were not fixed."""
+    for name, card in cards.items():
+        dates = {str(one.run["template_date"]) for one in forecast.runs if one.run.model == name and one.run["dataset_type"] == "chat"}
+        if card.template and card.template.uses_date and dates:
+            yield f"The chat template of {name} depends on the date; in training and evaluation it sees {' or '.join(sorted(dates))}."
 
 
 def _tasks_table(summary: Summary) -> str:
@@ -95,6 +104,7 @@ def log_lines(summary: Summary, measured: Measured, forecast: Forecast) -> Itera
         yield "tool", f"{tool} {found}"
     for name, digest in recorded.models.items():
         yield "model", f"{name} {cards[name].family} {cards[name].parameters} weights, card {digest}"
+    yield from (("template", sentence) for sentence in _pinned_dates(cards, forecast))
     for name, data in recorded.data.items():
         splits = ", ".join(f"{split} {rows} rows" for split, rows in data.splits.items())
         yield "data", f"{name} {summary.data[name].path}: {splits}, {data.bytes} bytes, sha256 {data.sha256}"

@@ -381,6 +381,17 @@ def test_a_check_needs_no_recipe(lab, monkeypatch):
     design.check(default_branch(lab), file)
 
 
+def test_the_day_that_a_template_sees_is_said_where_it_matters(lab, run):
+    card = (lab.root / "models/tiny.yaml").read_text()
+    dated = card.replace("name: tiny", "name: dated").replace("uses_date: false", "uses_date: true")
+    commit_on(run, lab.root, "main", {"models/dated.yaml": dated})
+    made = draft(open_lab(lab.root), changed("models: [tiny]", "models: [dated]"), sets=["controls.template_date=2026-02-03"])
+    sentence = "The chat template of dated depends on the date; in training and evaluation it sees 2026-02-03."
+    assert sentence in made.summary.text
+    assert sentence in made.files["experiments/cap/design-experiment.log"].decode()
+    assert "depends on the date" not in draft(lab).summary.text
+
+
 def test_what_a_lab_offers(lab):
     found = offers(lab)
     assert (found.models, found.data) == (["tiny"], ["data/words.json"])
