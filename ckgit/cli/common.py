@@ -58,7 +58,7 @@ def experiment_name(lab: Lab, name: str | None) -> str:
     if name is not None:
         plain = name.removeprefix("exp/")
         if problem := name_problem(plain):
-            raise CkgitError(f"{name!r} is not a name of an experiment: {problem}", code=Exit.USAGE)
+            raise CkgitError(f"{name!r} is not a name of an experiment: {problem}", code=Exit.USAGE, next="ckgit list shows them all")
         return plain
     if here := checked_out_experiment(lab):
         return here

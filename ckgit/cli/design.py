@@ -82,4 +82,10 @@ def read_file(source: str) -> tuple[bytes, str]:
     try:
         return path.read_bytes(), source
     except OSError as error:
-        raise CkgitError(f"cannot read the design: {error.strerror}", code=Exit.USAGE, where=source, state="nothing was written") from None
+        raise CkgitError(
+            f"cannot read the design: {error.strerror}",
+            code=Exit.USAGE,
+            where=source,
+            state="nothing was written",
+            next="run the same command again with a file that can be read, or with - for standard input",
+        ) from None

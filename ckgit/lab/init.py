@@ -93,7 +93,8 @@ def make_lab(folder: Path, slots: int = 1) -> NewLab:
         if made:
             shutil.rmtree(made[-1], ignore_errors=True)
         if isinstance(error, OSError):
-            raise CkgitError(str(error), code=Exit.COMMAND_FAILED, where=str(folder), state="nothing is left of it") from error
+            again = "mend this, or choose a folder that you can write: ckgit init DIR"
+            raise CkgitError(str(error), code=Exit.COMMAND_FAILED, where=str(folder), state="nothing is left of it", next=again) from error
         raise
     return plan
 

@@ -128,7 +128,8 @@ def _listed(lab: Lab, cluster: Cluster, path: Path) -> Listed:
     try:
         card = parse_card(content)
     except ValueError as error:
-        raise CkgitError(str(error), code=Exit.USAGE, where=f"models/{path.name}") from error
+        again = f"git checkout -- models/{path.name}, or delete it and make it anew: ckgit models add {path.stem} FOLDER"
+        raise CkgitError(str(error), code=Exit.USAGE, where=f"models/{path.name}", next=again) from error
     try:
         return Listed(card, find_model(lab, cluster, card, content), "")
     except CkgitError as error:

@@ -47,8 +47,7 @@ class Draft(NamedTuple):
     @property
     def body(self) -> str:
         """The commit's text for people."""
-        training = len(self.plan.training)
-        counts = f"{len(self.plan.runs)} runs, {training} of them trained; {len(self.plan.cells)} evaluations."
+        counts = f"{_runs(self.plan)}; {counted(len(self.plan.cells), 'evaluation')}."
         lines = [self.summary.summary.experiment.question, "", counts]
         return "\n".join([*lines, *(f"Warning: {text}" for text in self.forecast.warnings)])
 
@@ -66,18 +65,20 @@ def _change(text: str) -> Change:
     path, equals, value = text.partition("=")
     path = path.strip()
     if not equals or not path or "" in path.split("."):
-        raise CkgitError(f"--set {text}: expected PLACE=VALUE, e.g. controls.lr=1e-4", code=Exit.USAGE, state="nothing was written")
+        raise _refused(f"--set {text}: expected PLACE=VALUE", "write it as in --set controls.lr=1e-4; ckgit schema design shows all places")
     if path.split(".")[0] in _OWN_KEYS:
-        raise CkgitError(f"--set {path}: {path.split('.')[0]} is written by ckgit itself", code=Exit.USAGE, state="nothing was written")
+        raise _refused(f"--set {path}: {path.split('.')[0]} is written by ckgit itself", "leave it out: ckgit schema design shows the rest")
     document = read_yaml(value)
     if document.problems or not value.strip():
-        raise CkgitError(
+        raise _refused(
             f"--set {path}: {document.problems[0].message if document.problems else 'has no value'}",
-            code=Exit.USAGE,
-            state="nothing was written",
-            next=f"text with braces or a colon needs quotes of its own: --set '{path}=\"...\"'",
+            f"text with braces or a colon needs quotes of its own: --set '{path}=\"...\"'",
         )
     return Change(path, document.value)
+
+
+def _refused(what: str, onward: str) -> CkgitError:
+    return CkgitError(what, code=Exit.USAGE, state="nothing was written", next=onward)
 
 
 def draft_new(lab: Lab, name: str, content: bytes, file: str, changes: Sequence[Change] = ()) -> Draft:
@@ -171,7 +172,16 @@ def totals(draft: Draft) -> str:
     """A draft in one line."""
     guesses = [guess for one in draft.forecast.runs for guess in (one.training, one.evaluation) if guess]
     cost = f"about {duration(sum(guess.seconds for guess in guesses))}, {size(sum(guess.disk for guess in guesses))} of checkpoints"
-    return f"{len(draft.plan.runs)} runs, {len(draft.plan.training)} of them trained, {len(draft.plan.cells)} evaluations; {cost}"
+    return f"{_runs(draft.plan)}, {counted(len(draft.plan.cells), 'evaluation')}; {cost}"
+
+
+def _runs(plan: Plan) -> str:
+    return f"{counted(len(plan.runs), 'run')}, {len(plan.training)} of them trained"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: `1 run`, `2 runs`."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def check(place: Place, file: SummaryFile) -> None:
@@ -190,7 +200,7 @@ def refuse_existing(lab: Lab, name: str) -> None:
         CkgitError: USAGE.
     """
     if problem := name_problem(name):
-        raise CkgitError(f"{name!r} cannot be the name of an experiment: {problem}", code=Exit.USAGE, state="nothing was written")
+        raise _refused(f"{name!r} cannot be the name of an experiment: {problem}", "run the same command again with another name")
     taken = next((row.name for row in list_experiments(lab) if row.name.lower() == name.lower()), None)
     if taken is None:
         return

@@ -96,7 +96,13 @@ def _output(command: list[str], work: Path) -> str:
 
 
 def _refused(submission: Submission, words: str) -> CkgitError:
-    return CkgitError(f"the job could not be started: {words}", code=Exit.COMMAND_FAILED, where=submission.script)
+    return CkgitError(
+        f"the job could not be started: {words}",
+        code=Exit.COMMAND_FAILED,
+        where=submission.script,
+        state="it is not running",
+        next="mend this (disk, rights or Python of this machine), then ckgit retry",
+    )
 
 
 def _sight(folder: Path) -> Sighting:
@@ -177,7 +183,12 @@ def _signal(process: Process, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
     except PermissionError:
-        raise CkgitError(f"process {process.pid} belongs to another user", code=Exit.COMMAND_FAILED, state="it was not signalled") from None
+        raise CkgitError(
+            f"process {process.pid} belongs to another user",
+            code=Exit.COMMAND_FAILED,
+            state="it was not signalled",
+            next=f"run the same command as the user that `ps -o user= -p {process.pid}` names",
+        ) from None
 
 
 def _wait_for_end(processes: list[Process], seconds: float) -> list[Process]:

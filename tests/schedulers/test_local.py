@@ -210,6 +210,7 @@ def test_a_refusal_has_the_words_of_the_system(work: Path) -> None:
     (work / ".ckgit").write_text("a file in the way")
     with pytest.raises(CkgitError, match="could not be started") as caught:
         scheduler.submit(ONE, work, Submission("t", "s.slurm", "out", Resources()))
+    assert "ckgit retry" in caught.value.next
     assert caught.value.code is Exit.COMMAND_FAILED
     (work / ".ckgit").unlink()
 
