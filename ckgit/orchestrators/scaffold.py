@@ -14,6 +14,7 @@ from typing import NamedTuple
 from ckgit.experiment.design import Stage
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.problems import unrecorded
 from ckgit.experiment.worker import Context, Worker
 from ckgit.orchestrators.logs import now, untimed
 from ckgit.orchestrators.parallel import in_parallel
@@ -42,6 +43,7 @@ def scaffold(standing: Standing) -> Step:
         CkgitError: with every reason against it at once.
     """
     context = standing.context
+    refuse(standing, {"design": [f"{what} is in the design and was not measured" for what in unrecorded(context.summary)]})
     made = _made(context, [worker for stage in Stage if (worker := worker_for(context.summary, stage))])
     refuse(standing, {one.label: one.reasons for one in made})
     files: dict[str, bytes | None] = {}

@@ -169,7 +169,11 @@ def design_demo(lab: Lab, changes: dict[str, Any] | None = None) -> None:
     }
     recorded = summary.summary.recorded.model_validate_json(
         json.dumps(
-            {"models": {"tiny": digests["models/tiny.yaml"]}, "tasks": {"tasks/capitalization.py": digests["tasks/capitalization.py"]}}
+            {
+                "models": {"tiny": digests["models/tiny.yaml"]},
+                "tasks": {"tasks/capitalization.py": digests["tasks/capitalization.py"]},
+                "data": {"words": {"sha256": digests["data/words.json"], "bytes": 0, "splits": {"train": 8, "test": 2}}},
+            }
         )
     )
     content = summary.with_recorded(recorded).dump()

@@ -33,6 +33,17 @@ def test_logs_name_each_file_with_its_digest(bench: Bench) -> None:
     assert lines[-1] == "END 5 files"
 
 
+def test_a_design_that_was_changed_by_hand_and_not_measured_again_is_refused(bench: Bench, run: Callable[..., str]) -> None:
+    run(bench.folder, "switch", "--quiet", "exp/demo")
+    summary = bench.folder / "experiments/demo/experiment_summary.md"
+    summary.write_text(summary.read_text().replace("variables:\n", "controls:\n  base_recipe: some/recipe\nvariables:\n"))
+    run(bench.folder, "commit", "--quiet", "--all", "--message=By hand")
+    with pytest.raises(CkgitError, match="design: base recipe some/recipe is in the design and was not measured") as caught:
+        bench.advance()
+    assert (caught.value.code, "ckgit revise demo" in str(caught.value.next)) == (Exit.INVALID_DESIGN, True)
+    assert bench.snapshot.state is State.DESIGNED
+
+
 def test_every_problem_at_once(designed: Callable[..., Bench]) -> None:
     bench = designed(controls={"epochs": 10})
     with pytest.raises(CkgitError, match="run rank4: 10 epochs") as caught:
