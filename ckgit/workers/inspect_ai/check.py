@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ckgit.experiment.plan import scorers
 from ckgit.experiment.worker import Context
 from ckgit.workers.inspect_ai.cells import Planned, planned, refused_args, signature, task_args
+from ckgit.workers.inspect_ai.scorers import scorer_problems
 
 _WHY = {
     "split": "without it the task would choose the rows itself",
@@ -24,6 +26,7 @@ def check(context: Context) -> list[str]:
 
 def _task_problems(context: Context) -> Iterator[str]:
     for task in {cell.task.name: cell.task for cell in context.plan.cells}.values():
+        yield from (f"task {task.name}: {problem}" for problem in scorer_problems(scorers(context.summary, task)))
         try:
             signature(context, task)
         except ValueError as error:
@@ -43,7 +46,8 @@ def _argument_problems(cell: Planned) -> Iterator[str]:
     where = f"task {cell.task.name}: {cell.task.entry}({', '.join(cell.signature.parameters)}) in {cell.task.source}"
     for name in refused_args(cell):
         why = f": {_WHY[name]}" if name in _WHY else ""
-        yield f"{where} does not take {name!r}, which the design gives{why}"
+        whose = f"data set {cell.data_name!r}" if name in ("input_column", "output_column") else "the design"
+        yield f"{where} does not take {name!r}, which {whose} gives{why}"
     missing = [name for name in cell.signature.required if name not in task_args(cell)]
     if missing:
         yield f"{where} needs {_listed(missing)}, which the design does not give; write it under the task's args, or give the design data"

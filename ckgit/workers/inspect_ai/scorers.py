@@ -1,0 +1,91 @@
+"""The scorers of inspect_ai.scorer and their arguments, so that a design is checked before anything is trained. Imports no inspect.
+
+The table is that of inspect-ai 0.3.285; a test holds it equal to the signatures of the installed one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+from ckgit.experiment.design import Scorer
+from ckgit.experiment.messages import shown
+
+_WORDS = {str: "text", bool: "true or false", float: "a number"}
+
+
+class Argument(NamedTuple):
+    """What an argument may be, as far as a design can write it."""
+
+    kinds: tuple[type, ...] = ()  # a float may be written as a whole number
+    choices: tuple[str, ...] = ()
+    required: bool = False
+
+    def takes(self, value: Any) -> bool:
+        """Whether a value of a design is one for this argument. True is no number."""
+        number = float in self.kinds and type(value) in (int, float)
+        return value in self.choices if self.choices else number or type(value) in self.kinds
+
+    @property
+    def expected(self) -> str:
+        """What it may be, in words."""
+        return " or ".join(self.choices or (_WORDS[kind] for kind in self.kinds))
+
+
+_TEXT, _FLAG = Argument((str,)), Argument((bool,))
+_GRADED = {
+    **dict.fromkeys(("template", "instructions", "grade_pattern", "model_role", "reducer"), _TEXT),
+    **dict.fromkeys(("include_history", "partial_credit"), _FLAG),
+    "model": Argument((str,), required=True),  # by inspect's own default the evaluated model would grade itself
+}
+ARGUMENTS: Mapping[str, Mapping[str, Argument]] = {
+    "answer": {"pattern": Argument(choices=("letter", "word", "line"), required=True)},
+    "choice": {},
+    "exact": {},
+    "f1": {},
+    "includes": {"ignore_case": _FLAG},
+    "match": {"location": Argument(choices=("begin", "end", "any", "exact")), "ignore_case": _FLAG, "numeric": _FLAG},
+    "math": {"timeout": Argument((float,))},
+    "model_graded_fact": _GRADED,
+    "model_graded_qa": _GRADED,
+    "pattern": {"pattern": Argument((str,), required=True), "ignore_case": _FLAG, "match_all": _FLAG},
+}
+REFUSED = {
+    **dict.fromkeys(("cascade", "multi_scorer"), "it is made of other scorers; name these in scorers, each is reported"),
+    **dict.fromkeys(("perplexity", "target_perplexity"), "it needs log probabilities of the prompt, which are not computed"),
+    "precomputed_scores": "its scores come from a file that is no part of the design",
+}
+
+
+def scorer_problems(chosen: Iterable[Scorer]) -> Iterator[str]:
+    """One sentence for each thing that inspect would refuse, or that would not measure the model."""
+    for scorer in chosen:
+        if reason := REFUSED.get(scorer.name):
+            yield f"scorer {scorer.name} cannot be used: {reason}"
+        elif scorer.name in ARGUMENTS:
+            yield from _argument_problems(scorer, ARGUMENTS[scorer.name])
+        else:
+            yield f"inspect_ai.scorer has no scorer {scorer.name!r}{_instead(scorer.name, ARGUMENTS)}"
+
+
+def _argument_problems(scorer: Scorer, known: Mapping[str, Argument]) -> Iterator[str]:
+    for name, value in scorer.args.items():
+        if name not in known:
+            yield f"scorer {scorer.name} has no argument {name!r}{_instead(name, known)}"
+        elif not known[name].takes(value):
+            yield f"scorer {scorer.name}: {name} is {known[name].expected}, not {shown(value)}{_near(str(value), known[name].choices)}"
+    for name, argument in known.items():
+        if argument.required and name not in scorer.args:
+            why = "; without it the evaluated model would grade itself" if name == "model" else ""
+            yield f"scorer {scorer.name} needs {name} among its args: {argument.expected}{why}"
+
+
+def _instead(name: str, known: Iterable[str]) -> str:
+    names = list(known)
+    return _near(name, names) or f" (it has: {', '.join(names) or 'none'})"
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name.lower(), list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""

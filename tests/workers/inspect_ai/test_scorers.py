@@ -1,0 +1,80 @@
+"""Scorers are checked before anything is trained, against a table that must be inspect's own."""
+
+import inspect
+from typing import Any, Literal, Union, get_args, get_origin
+
+import pytest
+
+from ckgit.workers.inspect_ai import worker
+from ckgit.workers.inspect_ai.scorers import ARGUMENTS, REFUSED, Argument
+from tests.workers.inspect_ai.examples import make_context
+
+
+def installed() -> dict[str, dict[str, Argument]]:
+    """Every public scorer of inspect_ai with those of its arguments that a design can write."""
+    scorer = pytest.importorskip("inspect_ai.scorer")
+    from inspect_ai._util.registry import is_registry_object, registry_info
+
+    public = {name: getattr(scorer, name) for name in scorer.__all__}
+    makers = {name: make for name, make in public.items() if is_registry_object(make) and registry_info(make).type == "scorer"}
+    return {name: arguments(name, make) for name, make in makers.items() if name not in REFUSED}
+
+
+def arguments(name: str, make: Any) -> dict[str, Argument]:
+    found = {}
+    for parameter in inspect.signature(inspect.unwrap(make), eval_str=True).parameters.values():
+        kinds, choices = possible(parameter.annotation)
+        own_rule = name.startswith("model_graded") and parameter.name == "model"
+        if kinds or choices:
+            found[parameter.name] = Argument(kinds, choices, parameter.default is parameter.empty or own_rule)
+    return found
+
+
+def possible(annotation: Any) -> tuple[tuple[type, ...], tuple[str, ...]]:
+    if get_origin(annotation) is Literal:
+        return (), get_args(annotation)
+    parts = get_args(annotation) if get_origin(annotation) in (Union, type(int | str)) else (annotation,)
+    return tuple(part for part in parts if part in (str, bool, float)), ()
+
+
+def test_the_table_is_that_of_the_installed_inspect():
+    assert installed() == ARGUMENTS
+    import inspect_ai.scorer
+
+    assert set(REFUSED) <= set(inspect_ai.scorer.__all__)
+
+
+def problems(*scorers: dict, **paths: object) -> list[str]:
+    return worker.check(make_context(evaluation__scorers=list(scorers), **paths))
+
+
+@pytest.mark.parametrize(
+    ("scorer", "words"),
+    [
+        ({"name": "matches"}, "inspect_ai.scorer has no scorer 'matches'; did you mean match?"),
+        ({"name": "accuracy"}, "no scorer 'accuracy' (it has: answer, choice, exact,"),  # a metric
+        ({"name": "match", "args": {"locatoin": "exact"}}, "scorer match has no argument 'locatoin'; did you mean location?"),
+        ({"name": "exact", "args": {"ignore_case": True}}, "scorer exact has no argument 'ignore_case' (it has: none)"),
+        ({"name": "match", "args": {"location": "exakt"}}, "begin or end or any or exact, not 'exakt'; did you mean exact?"),
+        ({"name": "match", "args": {"numeric": 1}}, "scorer match: numeric is true or false, not 1"),
+        ({"name": "math", "args": {"timeout": True}}, "scorer math: timeout is a number, not true"),
+        ({"name": "pattern"}, "scorer pattern needs pattern among its args: text"),
+        ({"name": "model_graded_qa"}, "needs model among its args: text; without it the evaluated model would grade itself"),
+        ({"name": "multi_scorer"}, "scorer multi_scorer cannot be used: it is made of other scorers"),
+    ],
+)
+def test_what_inspect_would_refuse_in_the_job_is_a_problem_of_the_design(scorer: dict, words: str):
+    [problem] = problems(scorer)
+    assert problem.startswith("task capitalization: ")
+    assert words in problem
+
+
+def test_scorers_that_inspect_takes():
+    exact = {"name": "match", "args": {"location": "exact", "ignore_case": False}}
+    graded = {"name": "model_graded_qa", "args": {"model": "openai/some"}}
+    assert problems(exact, {"name": "includes"}, {"name": "math", "args": {"timeout": 3}}, graded) == []
+
+
+def test_a_task_has_its_scorers_checked_in_place_of_the_experiments():
+    assert problems({"name": "matches"}, evaluation__tasks__0__scorers=[{"name": "exact"}]) == []
+    assert "'exacts'" in problems({"name": "match"}, evaluation__tasks__0__scorers=[{"name": "exacts"}])[0]
