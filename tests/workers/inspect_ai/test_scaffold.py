@@ -39,7 +39,14 @@ def test_config_of_a_fine_tuned_run():
     document = config(TUNED)
     assert document["task"] == {
         "task": "tasks/capitalization.py@capitalization",
-        "args": {"data": "../data/words.json", "split": "test", "prompt": "Word: {input}", "system_prompt": "Use {capitals}."},
+        "args": {
+            "data": "../data/words.json",
+            "split": "test",
+            "input_column": "input",
+            "output_column": "output",
+            "prompt": "Word: {input}",
+            "system_prompt": "Use {capitals}.",
+        },
     }
     assert document["model"]["model"] == "ckgit/tuned_epoch0"
     args = document["model"]["args"]
@@ -157,7 +164,7 @@ def test_nothing_of_a_task_file_is_executed(tmp_path: Path):
     assert not mark.exists()
 
 
-SIGNATURE = b'\n    data: str, split: str = "test", prompt: str = "{input}", system_prompt: str = "", scorers: list[dict] | None = None\n'
+SIGNATURE = TASK[TASK.index(b"capitalization(") + len("capitalization(") : TASK.index(b") -> Task")]
 
 
 @pytest.mark.parametrize(
@@ -171,11 +178,11 @@ SIGNATURE = b'\n    data: str, split: str = "test", prompt: str = "{input}", sys
         ("data, split, prompt, system_prompt", {"evaluation__tasks__0__args": {"shots": 3}}, "does not take 'shots'"),
         ("prompt, system_prompt", {"evaluation__tasks__0__data": "words"}, "does not take 'data'"),
         ("data, split, prompt, system_prompt, shots", {}, "needs 'shots'"),
-        ("data, split, prompt, system_prompt", {"data__words__input_column": "text"}, "does not take 'input_column'"),
+        ("data, split, prompt, system_prompt", {"data__words__input_column": "text"}, "'input_column', which data set 'words' gives"),
     ],
 )
 def test_what_a_task_function_must_take(parameters: str, paths: dict, words: str):
-    assert SIGNATURE in TASK
+    assert b"data: str" in SIGNATURE
     assert words in refusal(task=TASK.replace(SIGNATURE, parameters.encode()), **paths)
 
 
@@ -184,6 +191,16 @@ def test_a_task_with_data_of_its_own_is_not_compared():
     document = config(TUNED, task=task)
     assert "rows" not in document["model"]["args"]
     assert document["task"]["args"] == {"prompt": "Word: {input}", "system_prompt": "Use {capitals}."}
+
+
+def test_the_sample_task_takes_data_with_columns_of_its_own(tmp_path: Path):
+    pytest.importorskip("inspect_ai")
+    args = config(TUNED, data__words__input_column="word", data__words__output_column="capitals")["task"]["args"]
+    (tmp_path / "words.json").write_text('{"test": [{"word": "apple", "capitals": "APPLE"}]}')
+    names: dict = {}
+    exec(compile(TASK, "capitalization.py", "exec"), names)  # noqa: S102 - the task file that ckgit init writes
+    [sample] = names["capitalization"](**args | {"data": str(tmp_path / "words.json")}).dataset
+    assert (sample.input, sample.target) == ("Word: apple", "APPLE")
 
 
 def test_a_task_with_keywords_takes_everything():
