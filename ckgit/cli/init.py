@@ -42,7 +42,7 @@ def _next(folder: Path) -> str:
         [
             "next:",
             *change,
-            "  ckgit models add NAME PATH    describe a folder with a model (Hugging Face layout); then commit the card",
+            "  ckgit models add NAME PATH    describe a folder with a model (Hugging Face layout), by a card that is committed",
             "  ckgit design NAME             design an experiment, on a branch of its own",
         ]
     )

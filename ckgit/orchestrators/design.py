@@ -27,6 +27,7 @@ from ckgit.orchestrators.design_tables import log_lines, resources_block, runs_b
 from ckgit.orchestrators.forecast import Forecast, data_problems, duration, forecast, size
 from ckgit.orchestrators.measure import Measured, Place, base_recipes, default_branch, look
 from ckgit.orchestrators.plugins import worker_for
+from ckgit.orchestrators.steps import plural
 
 LOG = "design-experiment.log"
 _OWN_KEYS = ("state", "recorded", "schema_version")
@@ -47,7 +48,7 @@ class Draft(NamedTuple):
     @property
     def body(self) -> str:
         """The commit's text for people."""
-        counts = f"{_runs(self.plan)}; {counted(len(self.plan.cells), 'evaluation')}."
+        counts = f"{_runs(self.plan)}; {plural(len(self.plan.cells), 'evaluation')}."
         lines = [self.summary.summary.experiment.question, "", counts]
         return "\n".join([*lines, *(f"Warning: {text}" for text in self.forecast.warnings)])
 
@@ -172,16 +173,11 @@ def totals(draft: Draft) -> str:
     """A draft in one line."""
     guesses = [guess for one in draft.forecast.runs for guess in (one.training, one.evaluation) if guess]
     cost = f"about {duration(sum(guess.seconds for guess in guesses))}, {size(sum(guess.disk for guess in guesses))} of checkpoints"
-    return f"{_runs(draft.plan)}, {counted(len(draft.plan.cells), 'evaluation')}; {cost}"
+    return f"{_runs(draft.plan)}, {plural(len(draft.plan.cells), 'evaluation')}; {cost}"
 
 
 def _runs(plan: Plan) -> str:
-    return f"{counted(len(plan.runs), 'run')}, {len(plan.training)} of them trained"
-
-
-def counted(number: int, noun: str) -> str:
-    """A number of things in words: `1 run`, `2 runs`."""
-    return f"{number} {noun}" + ("" if number == 1 else "s")
+    return f"{plural(len(plan.runs), 'run')}, {len(plan.training)} of them trained"
 
 
 def check(place: Place, file: SummaryFile) -> None:

@@ -151,6 +151,7 @@ def test_revise_changes_the_design_in_a_commit_of_its_own(lab_folder, design, ru
     run(lab_folder, "switch", "--quiet", "exp/cap")
     done = ckgit(lab_folder, "revise", "--set", "variables.lora_rank=[2]")
     assert done.returncode == 0, done.stderr
+    assert "1 run, 1 of them trained, 1 evaluation;" in done.stdout
     assert run(lab_folder, "log", "--format=%s", "-2").splitlines() == ["revise cap: designed -> designed", "design cap: none -> designed"]
     assert "rank2" in (lab_folder / "experiments/cap/experiment_summary.md").read_text()
 
@@ -183,7 +184,20 @@ def test_an_interview_with_every_default_makes_an_experiment(lab_folder, run):
     assert code == 0, shown
     assert "| rank4 | fine-tuned | 4 |" in shown
     assert "Commit this as exp/cap? [Y/n]" in shown
+    assert shown.count("warning: run rank4 and 1 other: trains for") == 1
+    assert shown.index("warning: ") < shown.index("Commit this")
     assert run(lab_folder, "log", "-1", "--format=%s", "exp/cap") == "design cap: none -> designed"
+
+
+def test_an_interview_about_a_model_without_a_template_makes_a_design_of_plain_text(lab_folder, run):
+    card = lab_folder / "models/tiny.yaml"
+    before, _, after = card.read_text().partition("template:\n")
+    card.write_text(before + after[after.index("end_of_turn") :])
+    run(lab_folder, "commit", "--quiet", "--all", "--message=A base model")
+    code, shown = converse(lab_folder, ["design", "cap"], [""] * 20)
+    assert code == 0, shown
+    assert "tiny has no chat template, so rows are plain text: dataset_type is text_completion." in shown
+    assert "dataset_type: text_completion" in run(lab_folder, "show", "exp/cap:experiments/cap/experiment_summary.md")
 
 
 def test_an_interview_asks_again_after_a_wrong_answer_and_writes_nothing_before_yes(lab_folder, run):

@@ -14,6 +14,7 @@ def test_it_says_what_it_made_and_what_comes_next(tmp_path):
     assert f"made {tmp_path / 'my lab'} a lab" in result.output
     assert "  ckgit.toml\n" in result.output
     assert "  cd 'my lab'\n  ckgit models add" in result.output
+    assert "then commit" not in result.output  # ckgit models add commits the card itself
     assert (tmp_path / "my lab/ckgit.toml").is_file()
 
 
