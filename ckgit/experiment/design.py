@@ -14,8 +14,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ckgit.experiment.fields import Duration, Memory, NonNegative, Positive, PositiveInt, Prompt, RelativePath
+from ckgit.experiment.compute import Compute as Compute  # noqa: PLC0414 - a part of the design, as these two
+from ckgit.experiment.compute import Resources as Resources  # noqa: PLC0414
+from ckgit.experiment.compute import RunCompute as RunCompute  # noqa: PLC0414
 from ckgit.experiment.fields import Frozen as Frozen  # noqa: PLC0414 - most models need it with something of the design
+from ckgit.experiment.fields import NonNegative, Positive, PositiveInt, Prompt, RelativePath
 from ckgit.experiment.fields import Sha256 as Sha256  # noqa: PLC0414 - likewise
 from ckgit.experiment.names import Name
 from ckgit.experiment.state import State as State  # noqa: PLC0414 - part of the summary, and so exported with it
@@ -126,30 +129,6 @@ class Parameters(Frozen):
     def given(self) -> dict[str, Any]:
         """The parameters that were written down, in declaration order."""
         return {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
-
-
-class Resources(Frozen):
-    """What one job asks of the scheduler."""
-
-    time: Duration | None = Field(default=None, description='Longest run time, "HH:MM:SS" in quotes.')
-    mem: Memory | None = Field(default=None, description="Memory, e.g. 16G.")
-    gpus: Annotated[int, Field(ge=0)] | None = Field(default=None, description="GPUs; more than one trains distributed.")
-    cpus_per_task: PositiveInt | None = Field(default=None, description="CPU cores.")
-
-
-class Compute(Frozen):
-    """Resources per stage."""
-
-    cluster: Name | None = Field(default=None, description="Cluster profile of ckgit.toml; its default when absent.")
-    training: Resources = Field(default_factory=Resources, description="Each training job.")
-    evaluation: Resources = Field(default_factory=Resources, description="Each evaluation job.")
-
-
-class RunCompute(Frozen):
-    """Resources of one run that differ from the experiment's."""
-
-    training: Resources = Field(default_factory=Resources)
-    evaluation: Resources = Field(default_factory=Resources)
 
 
 class RunSpec(Frozen):

@@ -1,0 +1,34 @@
+"""What jobs ask of the scheduler."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ckgit.experiment.fields import Duration, Frozen, Memory, PositiveInt
+from ckgit.experiment.names import Name
+
+
+class Resources(Frozen):
+    """What one job asks of the scheduler."""
+
+    time: Duration | None = Field(default=None, description='Longest run time, "HH:MM:SS" in quotes.')
+    mem: Memory | None = Field(default=None, description="Memory, e.g. 16G.")
+    gpus: Annotated[int, Field(ge=0)] | None = Field(default=None, description="GPUs; more than one trains distributed.")
+    cpus_per_task: PositiveInt | None = Field(default=None, description="CPU cores.")
+
+
+class Compute(Frozen):
+    """Resources per stage."""
+
+    cluster: Name | None = Field(default=None, description="Cluster profile of ckgit.toml; its default when absent.")
+    training: Resources = Field(default_factory=Resources, description="Each training job.")
+    evaluation: Resources = Field(default_factory=Resources, description="Each evaluation job.")
+
+
+class RunCompute(Frozen):
+    """Resources of one run that differ from the experiment's."""
+
+    training: Resources = Field(default_factory=Resources)
+    evaluation: Resources = Field(default_factory=Resources)
