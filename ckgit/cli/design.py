@@ -46,7 +46,8 @@ def command(ctx: click.Context, name: str, source: str | None, like: str | None,
     elif sys.stdin.isatty():
         from ckgit.cli.interview import interview
 
-        draft = interview(lab, name, wanted)
+        finish(interview(lab, name, wanted), dry_run=dry_run)
+        return
     else:
         raise CkgitError(
             "there is nothing to design from",
@@ -54,15 +55,20 @@ def command(ctx: click.Context, name: str, source: str | None, like: str | None,
             state="nothing was written",
             next=f"ckgit design {name} --from FILE, or --like OTHER; on a terminal, `ckgit design {name}` asks",
         )
+    warn(draft)
     finish(draft, dry_run=dry_run)
 
 
-def finish(draft: Draft, *, dry_run: bool) -> None:
-    """Commit a draft, or show what would be committed; say what to look at again."""
-    from ckgit.orchestrators import design
-
+def warn(draft: Draft) -> None:
+    """Say what to look at again."""
     for text in draft.forecast.warnings:
         note(f"warning: {text}")
+
+
+def finish(draft: Draft, *, dry_run: bool) -> None:
+    """Commit a draft, or show what would be committed."""
+    from ckgit.orchestrators import design
+
     if dry_run:
         click.echo(design.show(draft))
         return

@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from ckgit.cli.common import note
+from ckgit.cli.design import warn
+from ckgit.experiment.data import PLACEHOLDER
 from ckgit.experiment.design import Parameters, RunType, TaskSpec
 from ckgit.experiment.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.messages import unknown_key
@@ -48,6 +50,7 @@ def interview(lab: Lab, name: str, changes: Sequence[Change]) -> Draft:
             note("Let us go through it again.\n")
             continue
         click.echo(f"\n{runs_block(draft.forecast)}\n\n{totals(draft)}")
+        warn(draft)
         if click.confirm(f"Commit this as exp/{name}?", default=True):
             return draft
         note("Let us go through it again; Ctrl-C ends it.\n")
@@ -56,15 +59,19 @@ def interview(lab: Lab, name: str, changes: Sequence[Change]) -> Draft:
 def _answers(found: Offers, *, on_gpu: bool) -> dict[str, Any]:
     question = click.prompt("What is the question?", default="Does fine-tuning improve on the base model?")
     model = click.prompt("Which model?", type=click.Choice(found.models), default=found.models[0])
+    bare = {"dataset_type": "text_completion"} if model in found.bare else {}
+    if bare:
+        note(f"{model} has no chat template, so rows are plain text: dataset_type is text_completion.")
     path = click.prompt("Which data?", type=click.Choice(found.data), default=found.data[0])
-    prompt = click.prompt("What is the model asked? {input} is a row's input", default="{input}")
+    prompt = click.prompt("What is the model asked? {input} is a row's input", default=PLACEHOLDER, value_proc=_prompt)
     varied = click.prompt("Which parameter varies?", default="lora_rank", value_proc=_parameter)
     values = click.prompt("Over which values?", default=_DEFAULT_VALUES.get(varied, "1, 2"), value_proc=lambda text: _values(varied, text))
     epochs = 0 if varied == "epochs" else click.prompt("How many epochs?", type=click.IntRange(min=1), default=1)
     device = click.prompt("On which device?", type=click.Choice(["cpu", "cuda"]), default="cuda" if on_gpu else "cpu")
     tasks = _tasks(found.tasks)
     control = bool(tasks) and click.confirm("Evaluate the base model, too?", default=True)
-    controls = {"prompt": prompt, "device": device, "dtype": "fp32" if device == "cpu" else "bf16"} | ({"epochs": epochs} if epochs else {})
+    controls: dict[str, Any] = {"prompt": prompt, "device": device, "dtype": "fp32" if device == "cpu" else "bf16"}
+    controls |= bare | ({"epochs": epochs} if epochs else {})
     return {
         "experiment": {"question": question},
         "tools": {"evaluation": "inspect-ai" if tasks else "none"},
@@ -84,6 +91,12 @@ def _parameter(text: str) -> str:
     if text in Parameters.model_fields:
         return text
     raise click.UsageError(unknown_key(text, Parameters.model_fields))
+
+
+def _prompt(text: str) -> str:
+    if wrong := list(value_problems("prompt", [text])):
+        raise click.UsageError(wrong[0].message)
+    return text
 
 
 def _values(parameter: str, text: str) -> list[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from ckgit.cli.common import dry_run_option, experiment_name, lab_from, name_argument
-from ckgit.cli.design import finish, read_file, set_option
+from ckgit.cli.design import finish, read_file, set_option, warn
 
 
 @click.command("revise")
@@ -28,4 +28,6 @@ def command(ctx: click.Context, name: str | None, source: str | None, changes: S
     experiment = experiment_name(lab, name)
     wanted = design.changes_from(changes)
     content, file = read_file(source) if source else (None, f"exp/{experiment}:experiments/{experiment}/experiment_summary.md")
-    finish(design.draft_revision(lab, experiment, content, file, wanted), dry_run=dry_run)
+    draft = design.draft_revision(lab, experiment, content, file, wanted)
+    warn(draft)
+    finish(draft, dry_run=dry_run)

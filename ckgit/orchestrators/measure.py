@@ -147,7 +147,6 @@ class _Finder:
                 self.add(f"{path}.{key}", message)
         return found
 
-
     def recipes(self) -> dict[str, Parameters]:
         """Values of every base recipe that a run names.
 
@@ -265,6 +264,7 @@ class Offers(NamedTuple):
     """What a lab has to design with."""
 
     models: Sequence[str]
+    bare: Sequence[str]  # those models that have no chat template
     data: Sequence[str]  # paths
     tasks: Sequence[TaskSpec]
 
@@ -276,7 +276,17 @@ def offers(lab: Lab) -> Offers:
     data = [path for path in paths if path.startswith("data/") and path.endswith((".json", ".jsonl"))]
     files = [path for path in paths if path.startswith("tasks/") and path.endswith(".py")]
     tasks = [task for path, content in _read(lab, lab.base, files).items() for task in _offered(path, content)]
-    return Offers(models, data, tasks)
+    cards = _read(lab, lab.base, [card_path(name) for name in models])
+    return Offers(models, [name for name in models if _is_bare(cards[card_path(name)])], data, tasks)
+
+
+def _is_bare(card: bytes) -> bool:
+    from ckgit.lab.model_folder import parse_card
+
+    try:
+        return parse_card(card).template is None
+    except ValueError:
+        return False  # a broken card says so when it is used
 
 
 def _offered(path: str, content: bytes) -> list[TaskSpec]:
