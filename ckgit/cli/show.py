@@ -11,7 +11,7 @@ import click
 from ckgit.analysis.markdown import duration, number, with_error
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, printable, table
 from ckgit.experiment.plan import Run
-from ckgit.experiment.results import RunRow, Verdict
+from ckgit.experiment.results import CellResult, Metric, RunRow, Verdict
 from ckgit.orchestrators.describe import Described, cells, describe, document, parameters
 from ckgit.orchestrators.standing import stand
 
@@ -66,7 +66,16 @@ def _claim_row(verdict: Verdict) -> list[str]:
 
 def _scores(result: RunRow | None) -> list[str]:
     found = result.cells if result else ()
-    return [f"{_cell_name(cell.task, cell.epoch)} {m.name} {with_error(m.value, m.stderr)}" for cell in found for m in cell.metrics]
+    return [
+        f"{_cell_name(cell.task, cell.epoch)} {_metric_name(m, cell)} {with_error(m.value, m.stderr)}"
+        for cell in found
+        for m in cell.metrics
+    ]
+
+
+def _metric_name(metric: Metric, cell: CellResult) -> str:
+    """With its scorer where the task has several, which may give metrics of one name."""
+    return f"{metric.name} ({metric.scorer})" if len({each.scorer for each in cell.metrics}) > 1 else metric.name
 
 
 def _cell_name(task: str, epoch: int | None) -> str:

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-from ckgit.experiment.design import State
+from ckgit.cli.show import _scores
+from ckgit.experiment.design import RunType, State
 from ckgit.experiment.errors import Exit
+from ckgit.experiment.results import CellResult, Metric, RunRow
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench
 
@@ -72,3 +74,11 @@ def test_claims_with_their_verdict(designed: Callable[..., Bench]) -> None:
     [line] = [line for line in bench.ckgit("show", "demo").stdout.splitlines() if "greater than" in line]
     assert line.startswith("not supported  accuracy on capitalization: rank4 greater than base by 0.9  0.40 ± 0.14  ")
     assert shown(bench)["claims"][0]["judgement"] == "not supported"
+
+
+def test_metrics_of_one_name_are_told_apart_by_their_scorer() -> None:
+    metrics = tuple(Metric(scorer=scorer, name="accuracy", value=value, samples=2) for scorer, value in (("match", 0.5), ("includes", 1.0)))
+    shared: dict[str, Any] = {"run": "base", "log": "base.eval", "log_sha256": "0" * 64, "seconds": 1.0, "samples": ()}
+    cells = (CellResult(task="both", metrics=metrics, **shared), CellResult(task="one", metrics=metrics[:1], **shared))
+    row = RunRow(name="base", type=RunType.CONTROL, cells=cells)
+    assert _scores(row) == ["both accuracy (match) 0.5", "both accuracy (includes) 1", "one accuracy 0.5"]
