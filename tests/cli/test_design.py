@@ -201,10 +201,11 @@ def test_an_interview_about_a_model_without_a_template_makes_a_design_of_plain_t
 
 
 def test_an_interview_asks_again_after_a_wrong_answer_and_writes_nothing_before_yes(lab_folder, run):
-    answers = ["Q?", "nobody", "tiny", "", "Say: {input}", "learning_rate", "lr", "fast", "yes", "1e-4, 1e-3"]
+    answers = ["Q?", "nobody", "tiny", "", "Say it", "Say: {input}", "learning_rate", "lr", "fast", "yes", "1e-4, 1e-3"]
     code, shown = converse(lab_folder, ["design", "cap"], [*answers, "0", "2", "cpu", "nothing", "none", "n", "\x03"])
     assert code == 130, shown
     assert "did you mean lr?" in shown
     assert "there is no task nothing" in shown
+    assert shown.index("a prompt must contain {input}") < shown.index("Which parameter varies?")
     assert "| lr1e-4 | fine-tuned |" in shown
     assert run(lab_folder, "branch", "--list", "exp/*") == ""
