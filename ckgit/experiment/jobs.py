@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -77,6 +78,13 @@ class Attempt(Frozen):
     failure: FailureClass | None = Field(default=None)
     reason: str | None = Field(default=None, description="One sentence.")
     log: str | None = Field(default=None, description="Collected tool log, relative to the lab.")
+
+    @property
+    def seconds(self) -> float:
+        """From its start to its end; 0 when that is not known."""
+        if not self.started or not self.ended:
+            return 0.0
+        return (datetime.fromisoformat(self.ended) - datetime.fromisoformat(self.started)).total_seconds()
 
 
 class Ledger(Frozen):

@@ -83,7 +83,7 @@ class CellResult(Frozen):
     epoch: int | None = None
     log: str = Field(description="Path of the .eval log, relative to the lab.")
     log_sha256: Sha256
-    seconds: float
+    seconds: float = Field(description="From the job's start to its end.")
     metrics: tuple[Metric, ...]
     samples: tuple[Sample, ...]
     tokens: TokenCheck | None = None

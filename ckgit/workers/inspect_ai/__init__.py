@@ -48,13 +48,15 @@ class InspectAI:
         """See `Worker`."""
         from ckgit.workers.inspect_ai.evidence import evidence
 
-        return evidence(context, job, attempt, work)
+        found = evidence(context, job, attempt, work)
+        return found._replace(result=_of_the_job(found.result, attempt)) if isinstance(found.result, CellResult) else found
 
     def result(self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> TrainingResult | CellResult | None:
         """See `Worker`."""
         from ckgit.workers.inspect_ai.evidence import result
 
-        return result(context, job, attempt, files)
+        found = result(context, job, attempt, files)
+        return found and _of_the_job(found, attempt)
 
     def progress(self, context: Context, job: Job, work: Path, log_tail: str) -> Progress | None:
         """See `Worker`."""
@@ -68,6 +70,11 @@ class InspectAI:
         from ckgit.workers.inspect_ai.output import explain
 
         return explain(log_tail, exit_code)
+
+
+def _of_the_job(found: CellResult, attempt: Attempt) -> CellResult:
+    """With the job's duration, as training has it: the log's own leaves out the start of Python and the loading of the model."""
+    return found.model_copy(update={"seconds": attempt.seconds})
 
 
 worker: Worker = InspectAI()

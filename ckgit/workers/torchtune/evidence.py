@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -107,7 +106,7 @@ def result(context: Context, job: Job, attempt: Attempt, files: Mapping[str, byt
         run=run.name,
         steps=steps,
         final_loss=losses[-1].loss,
-        seconds=seconds(attempt),
+        seconds=attempt.seconds,
         losses=tuple(losses),
         checkpoints=_checkpoints(run, present["checkpoints.json"]),
         tokens=_tokens(context, run, present["tokens.json"]),
@@ -153,11 +152,3 @@ def _read(run: Run, name: str, adapter: TypeAdapter[T], content: bytes) -> T:
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"run {run.name}: {name} cannot be read: {first['msg']}") from None
-
-
-def seconds(attempt: Attempt) -> float:
-    """How long an attempt ran; 0 when that is not known."""
-    if not attempt.started or not attempt.ended:
-        return 0.0
-    start, end = (datetime.datetime.fromisoformat(text) for text in (attempt.started, attempt.ended))
-    return (end - start).total_seconds()

@@ -154,6 +154,8 @@ def run_job(context: Context, work: Path, name: str, number: int = 1) -> Attempt
         phase=Phase.SUBMITTED,
         submitted=status.started,
         job_id=status.job_id,
+        started=status.started,
+        ended=status.ended,
         exit_code=status.exit_code,
     )
 

@@ -48,6 +48,17 @@ def test_the_result_is_read_again_from_what_was_committed(tuned: Ended):
     assert worker.result(tuned.context, job_of(tuned.context, TUNED), tuned.attempt, {}) is None
 
 
+def test_its_duration_is_the_jobs_and_not_inspects_own(tuned: Ended):
+    later = tuned.attempt.model_copy(update={"started": "2026-11-23T10:00:00+00:00", "ended": "2026-11-23T10:00:42+00:00"})
+    job = job_of(tuned.context, TUNED)
+    judged = worker.evidence(tuned.context, job, later, tuned.work)
+    assert judged.result is not None
+    assert judged.result.seconds == 42
+    again = worker.result(tuned.context, job, later, judged.files)
+    assert again is not None
+    assert again.seconds == 42
+
+
 def test_of_a_log_over_the_limit_its_extract_is_committed(tuned: Ended):
     small = tuned.context._replace(max_log_bytes=1000)
     evidence = tuned.evidence(small)
