@@ -55,7 +55,7 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Every command, in the order of the help."""
-        return list(COMMANDS)
+        return [*COMMANDS]  # `list` names the module of `ckgit list` here, once that is imported
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         """Import the command of that name, or None when there is none."""
