@@ -3,10 +3,14 @@
 import hashlib
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
+
+# A suite that is started in the background inherits an ignored interrupt, and so would every ckgit that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CARD = """\
 schema_version: 1
