@@ -67,6 +67,7 @@ default_cluster = "local"
 scheduler = "local"
 slots = 2
 poll_seconds = 0.05
+grace_seconds = 0.3
 """
 
 

@@ -25,6 +25,12 @@ def no_wait_option(function: F) -> F:
     return click.option("--no-wait", is_flag=True, help="Return once jobs are submitted (exit code 10 while they are in flight).")(function)
 
 
+def detach_option(function: F) -> F:
+    """Add `--detach`, handed over as the keyword `detach`."""
+    text = "Leave the rest to the cluster: a small job goes on when these have ended, until the report is there (not on local)."
+    return click.option("--detach", is_flag=True, help=text)(function)
+
+
 def run_option(function: F) -> F:
     """Add `--run`, handed over as the keyword `run`."""
     return click.option("--run", metavar="RUN", help="Only the jobs of this run.")(function)

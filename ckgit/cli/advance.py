@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ckgit.cli.acting import Terminal, no_wait_option, report, show_preview
+from ckgit.cli.acting import Terminal, detach_option, no_wait_option, report, show_preview
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
 from ckgit.experiment.state import State
 from ckgit.orchestrators.advance import advance
@@ -18,22 +18,42 @@ from ckgit.orchestrators.standing import stand
     "--to", type=click.Choice([str(state) for state in State]), help="Go on until this state; it is no error to be there already."
 )
 @no_wait_option
+@detach_option
+@click.option("--as", "token", hidden=True, help="Token of the job that --detach left the experiment to, when it is the one that asks.")
+@click.option("--sequential", is_flag=True, help="Start no evaluation before all training is done.")
 @click.option("--accept-missing", is_flag=True, help="Pass a stage with failed jobs; the commit and every report after it name them.")
 @dry_run_option
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, *, name: str | None, to: str | None, no_wait: bool, accept_missing: bool, dry_run: bool, as_json: bool
+    ctx: click.Context,
+    *,
+    name: str | None,
+    to: str | None,
+    no_wait: bool,
+    detach: bool,
+    token: str | None,
+    sequential: bool,
+    accept_missing: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> int:
     """Take an experiment to its next state.
 
     One transition: scaffold, train, evaluate or analyze; where jobs run, submitting them and waiting for them is part of it.
     NAME may be left out where the experiment's branch is checked out. Ctrl-C detaches; the same command comes back to the jobs.
+    With --detach, to the report unless --to says otherwise, nobody needs to come back.
     """
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)
-    wish = Wish(wait=not no_wait, accept_missing=accept_missing)
-    target = State(to) if to else None
+    target = State(to) if to else State.ANALYZED if detach else None
+    wish = Wish(
+        wait=not (no_wait or detach),
+        accept_missing=accept_missing,
+        sequential=sequential,
+        detach=target if detach else None,
+        token=token,
+    )
     if dry_run:
         from ckgit.orchestrators.preview import preview
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import click
+from pydantic import ValidationError
 
-from ckgit.cli.acting import Terminal, no_wait_option, report, run_option, show_preview
+from ckgit.cli.acting import Terminal, detach_option, no_wait_option, report, run_option, show_preview
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
+from ckgit.experiment.compute import Resources
+from ckgit.experiment.state import State
 from ckgit.orchestrators.advance import outcome_of
 from ckgit.orchestrators.again import Selection, plan_retry, retry
+from ckgit.orchestrators.detach import check_detachable
 from ckgit.orchestrators.run import Wish
 from ckgit.orchestrators.standing import begin, stand
 
@@ -16,24 +20,53 @@ from ckgit.orchestrators.standing import begin, stand
 @name_argument
 @run_option
 @click.option("--job", metavar="JOB", help="Only this job, e.g. rank8/finetune.")
+@click.option("--time", metavar="HH:MM:SS", help="Time limit of the new attempts, instead of the design's.")
+@click.option("--mem", metavar="SIZE", help="Memory of the new attempts, e.g. 32G.")
+@click.option("--gpus", type=click.IntRange(min=0), help="GPUs of the new attempts.")
 @no_wait_option
+@detach_option
 @dry_run_option
 @json_option
 @click.pass_context
-def command(ctx: click.Context, *, name: str | None, run: str | None, job: str | None, no_wait: bool, dry_run: bool, as_json: bool) -> int:
+def command(
+    ctx: click.Context,
+    *,
+    name: str | None,
+    run: str | None,
+    job: str | None,
+    time: str | None,
+    mem: str | None,
+    gpus: int | None,
+    no_wait: bool,
+    detach: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
     """Run again what failed.
 
     Jobs that failed or were cancelled get a new attempt; those that are done are left alone. Then it waits, as advance does.
+    Other resources are recorded with the attempt; what is compared never changes.
     """
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)
     selection = Selection(run, job)
+    resources = _resources(time=time, mem=mem, gpus=gpus)
+    if detach:
+        check_detachable(lab.cluster())
+    wish = Wish(wait=not (no_wait or detach), detach=State.ANALYZED if detach else None)
     if dry_run:
         from ckgit.orchestrators.preview import preview_step
 
         standing = stand(lab, experiment)
-        planned = plan_retry(standing, selection)
+        planned = plan_retry(standing, selection, wish, resources)
         return show_preview(preview_step(standing, planned.step, planned.jobs), as_json=as_json)
-    return report(
-        outcome_of(lab, experiment, retry(begin(lab, experiment), selection, Wish(wait=not no_wait), Terminal())), as_json=as_json
-    )
+    return report(outcome_of(lab, experiment, retry(begin(lab, experiment), selection, wish, Terminal(), resources)), as_json=as_json)
+
+
+def _resources(**given: str | int | None) -> Resources:
+    """What was asked for on the command line."""
+    try:
+        return Resources.model_validate({name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise click.BadParameter(problem["msg"].removeprefix("Value error, "), param_hint=f"--{problem['loc'][0]}") from None

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 from pydantic import Field
 
 from ckgit.experiment.design import Frozen, Resources
 from ckgit.experiment.names import Name
 
 DEFAULT_WORK_ROOT = ".ckgit/work"
+
+# A value of an #SBATCH line: white space, a quote or a newline would end the comment and run as shell.
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:,@&|()\[\]*+/=-]*$", max_length=200)]
+Argument = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f]*$")]
 
 
 class Cluster(Frozen):
@@ -23,7 +29,43 @@ class Cluster(Frozen):
     setup: tuple[str, ...] = Field(default=(), description="Shell lines at the start of each job, e.g. module load.")
     training: Resources = Field(default_factory=Resources, description="Defaults of training jobs.")
     evaluation: Resources = Field(default_factory=Resources, description="Defaults of evaluation jobs.")
-    poll_seconds: float = Field(default=1.0, gt=0, description="Time between two looks at the jobs.")
+    container: tuple[Argument, ...] = Field(
+        default=(), description='Words before each command of a job, e.g. ["apptainer", "exec", "--nv", "train.sif"].'
+    )
+    poll_seconds: float | None = Field(
+        default=None, gt=0, description="Time between two looks at the jobs, longer while nothing changes; 1 on local, 60 on slurm."
+    )
+    grace_seconds: float | None = Field(
+        default=None, gt=0, description="Time that a file system may take to show what a job left; 2 on local, 60 on slurm."
+    )
+    account: Word | None = Field(default=None, description="slurm: account that is charged.")
+    partition: Word | None = Field(default=None, description="slurm: partition, or several with commas.")
+    qos: Word | None = Field(default=None, description="slurm: quality of service.")
+    constraint: Word | None = Field(default=None, description="slurm: features that a node must have.")
+    gpu_option: Literal["gpus", "gres"] = Field(default="gpus", description="slurm: how GPUs are asked for: --gpus=N or --gres=gpu:N.")
+    gpu_type: Word | None = Field(default=None, description="slurm: type of GPU, e.g. a100: --gpus=a100:N or --gres=gpu:a100:N.")
+    mail_user: Word | None = Field(default=None, description="slurm: who gets mail about jobs.")
+    mail_type: Word = Field(default="END,FAIL", description="slurm: which events are mailed, where mail_user is given.")
+    slurm_cluster: Word | None = Field(default=None, description="slurm: cluster of the same accounting that jobs go to (sbatch -M).")
+    command_prefix: tuple[Argument, ...] = Field(
+        default=(), description='slurm: words before each SLURM command, e.g. ["ssh", "login1"]; the work root must be reachable there.'
+    )
+    advance: Resources = Field(
+        default_factory=lambda: Resources(time="01:00:00", mem="2G", cpus_per_task=1),
+        description="slurm: the job of `ckgit advance --detach` that goes on when others have ended.",
+    )
+    max_submit: int | None = Field(
+        default=None, ge=1, description="slurm: most jobs in the queue at once, the user's others counted; none for no limit."
+    )
+    stagger_seconds: float = Field(default=0.0, ge=0, description="slurm: time between two submissions.")
+    arrays: bool = Field(default=False, description="slurm: jobs of equal resources are submitted as job arrays.")
+    max_array_size: int = Field(default=1000, ge=1, description="slurm: most tasks of one array; the site's MaxArraySize less one.")
+
+
+def gpu_request(gpus: int, cluster: Cluster) -> str:
+    """The option that asks SLURM for GPUs, in the cluster's syntax."""
+    kind = f"{cluster.gpu_type}:" if cluster.gpu_type else ""
+    return f"--gpus={kind}{gpus}" if cluster.gpu_option == "gpus" else f"--gres=gpu:{kind}{gpus}"
 
 
 class LabConfig(Frozen):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from ckgit.experiment.design import Frozen, Resources, Stage
+from ckgit.experiment.state import State
 
 
 class Phase(StrEnum):
@@ -30,10 +31,13 @@ class FailureClass(StrEnum):
     TOKENS_DIFFER = "tokens-differ"  # training and evaluation would see different tokens
     OUTPUT_MISSING = "output-missing"  # exit 0, and yet a checkpoint or log is missing, short or unreadable
     DIVERGED = "diverged"  # loss is not finite
-    LOST = "lost"  # the process is gone and left no status
+    OUT_OF_TIME = "out-of-time"  # the scheduler ended it at its time limit
+    NODE_FAILURE = "node-failure"  # its node went down
+    PREEMPTED = "preempted"  # it had to make way for another job and was not queued again
+    LOST = "lost"  # the job is gone and left no status
     REFUSED = "refused"  # the scheduler did not take it
     CANCELLED = "cancelled"
-    ENVIRONMENT = "environment"  # a module, program or setup line is missing
+    ENVIRONMENT = "environment"  # checked before anything is computed: a module, program, file or setup line is missing
 
 
 class Job(Frozen):
@@ -60,6 +64,29 @@ class Status(Frozen):
     host: str
 
 
+class Usage(Frozen):
+    """What an attempt took, as the scheduler's accounting or the job itself tells; a part that nobody knows is absent."""
+
+    queue_seconds: float | None = Field(default=None, ge=0, description="From submission to start.")
+    elapsed_seconds: float | None = Field(default=None, ge=0, description="From start to end.")
+    cpu_seconds: float | None = Field(default=None, ge=0, description="CPU time of all processes.")
+    gpus: int | None = Field(default=None, ge=0, description="GPUs that were held.")
+    gpu_utilization: float | None = Field(default=None, ge=0, le=100, description="Mean over time and GPUs, percent, by nvidia-smi.")
+    peak_memory_bytes: int | None = Field(default=None, ge=0)
+    node: str | None = None
+
+    @property
+    def gpu_hours(self) -> float | None:
+        """GPUs times hours; None when either is not known."""
+        if self.gpus is None or self.elapsed_seconds is None:
+            return None
+        return self.gpus * self.elapsed_seconds / 3600
+
+    def over(self, base: Usage | None) -> Usage:
+        """These values, with those of `base` where nothing is known."""
+        return Usage(**{**(base.model_dump(exclude_none=True) if base else {}), **self.model_dump(exclude_none=True)})
+
+
 class Attempt(Frozen):
     """One try at a job."""
 
@@ -78,6 +105,8 @@ class Attempt(Frozen):
     failure: FailureClass | None = Field(default=None)
     reason: str | None = Field(default=None, description="One sentence.")
     log: str | None = Field(default=None, description="Collected tool log, relative to the lab.")
+    resources: Resources | None = Field(default=None, description="What a retry asked for instead of the design's resources.")
+    usage: Usage | None = Field(default=None)
 
     @property
     def seconds(self) -> float:
@@ -85,6 +114,14 @@ class Attempt(Frozen):
         if not self.started or not self.ended:
             return 0.0
         return (datetime.fromisoformat(self.ended) - datetime.fromisoformat(self.started)).total_seconds()
+
+
+class Detached(Frozen):
+    """A job of ours that advances the experiment when the others have ended; see `ckgit advance --detach`."""
+
+    token: str
+    to: State = Field(description="The state that it is to reach.")
+    submitted: str = Field(description="ISO 8601, UTC: when the intent was committed.")
 
 
 class Ledger(Frozen):
@@ -97,6 +134,7 @@ class Ledger(Frozen):
     work_tree: str = Field(default="", description="Absolute path where jobs run; empty before the first submission.")
     host: str = Field(default="", description="Host that submitted.")
     accepted_missing: tuple[str, ...] = Field(default=(), description="Jobs that were passed over by --accept-missing.")
+    detached: Detached | None = Field(default=None, description="The job that goes on with the experiment; absent where its user does.")
     attempts: tuple[Attempt, ...] = Field(default=())
 
     def latest(self, job: str) -> Attempt | None:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design import Resources, Stage, Summary
-from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
+from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress, Usage
 from ckgit.experiment.plan import Plan
 from ckgit.experiment.results import CellResult, TrainingResult
 
@@ -85,12 +85,15 @@ class Worker(Protocol):
 
 
 class Submission(NamedTuple):
-    """What a scheduler is handed."""
+    """What a scheduler is handed: one job."""
 
     token: str
     script: str  # relative to the work tree, which is the job's working directory
     output: str  # file for what the job prints, relative to the work tree
     resources: Resources
+    changed: bool = False  # whether the resources are not those of the script's own #SBATCH lines
+    after: Sequence[str] = ()  # job ids: it starts when these have ended, however; at once where there are none
+    after_any: bool = False  # whether the end of one of them is enough
 
 
 class Seen(StrEnum):
@@ -99,8 +102,15 @@ class Seen(StrEnum):
     UNSEEN = "unseen"  # certainly never accepted: it may be handed over
     QUEUED = "queued"
     RUNNING = "running"
-    GONE = "gone"  # it was accepted and is no longer there; the status file tells how it ended, if there is one
+    GONE = "gone"  # it is no longer there; the status file tells how it ended, if there is one
     UNKNOWN = "unknown"  # nothing can be said now: wait
+
+
+class Ending(NamedTuple):
+    """How a job ended, by the scheduler's own account. It counts where the job could not tell itself, or was made to end."""
+
+    failure: FailureClass | None  # None: the scheduler knows of nothing wrong
+    sentence: str  # e.g. SLURM ended it at its time limit of 02:00:00
 
 
 class Sighting(NamedTuple):
@@ -109,22 +119,41 @@ class Sighting(NamedTuple):
     seen: Seen
     job_id: str | None = None
     detail: str = ""  # e.g. the scheduler's reason for waiting
+    ending: Ending | None = None  # of a job that is GONE, where the scheduler tells
+
+
+class Look(NamedTuple):
+    """What one poll saw."""
+
+    sightings: Mapping[str, Sighting]  # by token
+    in_queue: int = 0  # jobs of this user at the scheduler that have not ended, those of others programs counted
+    queries: Mapping[str, int] = {}  # how often each command was called, e.g. squeue 1, sacct 1
 
 
 class Scheduler(Protocol):
     """Runs scripts. Folders are work trees; `.ckgit/jobs/TOKEN/` in them holds a job's claim, status and output."""
 
     name: str
+    overlaps: bool  # whether evaluations of one run start while another still trains
+    detaches: bool  # whether it can start a job when others have ended (`Submission.after`)
+    poll_seconds: float  # between two polls, unless the profile says otherwise
+    grace_seconds: float  # for a file system to show what a job left, likewise
 
-    def submit(self, cluster: Cluster, work: Path, submission: Submission) -> Sighting:
-        """Hand one job over. The answer is QUEUED, or UNKNOWN when it cannot be told whether it was accepted.
+    def submit(self, cluster: Cluster, work: Path, submissions: Sequence[Submission]) -> Mapping[str, Sighting]:
+        """Hand jobs over; twice for one token is the same as once.
 
-        Raises:
-            CkgitError: refused, with the scheduler's words (exit code COMMAND_FAILED).
+        An answer is QUEUED; UNKNOWN when it cannot be told whether the job was accepted; or GONE when it was refused, with the
+        scheduler's words as its ending.
         """
 
-    def poll(self, cluster: Cluster, work: Path, tokens: Sequence[str]) -> Mapping[str, Sighting]:
-        """What is known of each token, in one query for all of them."""
+    def poll(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Look:
+        """What is known of each attempt, in one query for all of them."""
 
-    def cancel(self, cluster: Cluster, work: Path, tokens: Sequence[str]) -> None:
-        """Ask for the end of these jobs. A token that is unseen or gone is no error."""
+    def cancel(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:
+        """End these jobs. One that is unseen is kept from starting; one that is gone is no error."""
+
+    def usage(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Mapping[str, Usage]:
+        """What attempts that have ended took, by token; what is not known (yet) is left out. Never raises."""
+
+    def rehearse(self, cluster: Cluster, work: Path, submission: Submission) -> tuple[str, str]:
+        """The command that would hand a job over, for people; and what the scheduler says to it (empty when it is not asked)."""

@@ -10,6 +10,7 @@ from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import ORDER, Event
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import take_snapshot
+from ckgit.orchestrators.detach import check_detachable
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.run import STAGES, Passage, Wish, run_stage
 from ckgit.orchestrators.scaffold import scaffold
@@ -43,11 +44,16 @@ def advance(lab: Lab, name: str, *, to: State | None, wish: Wish, talk: Talk) ->
     if to is start and to is not None:
         return Outcome(name, start, Exit.DONE, [], f"nothing to do: {name} is {start}", _next(name, start))
     target = check_target(name, start, to)
+    if wish.detach:
+        check_detachable(standing.context.cluster)
     taken: list[Taken] = []
     while ORDER.index(standing.snapshot.state) < ORDER.index(target):
         passage = transition(standing, wish, talk)
         taken += passage.taken
         standing = stand(lab, name)
+        if passage.code is Exit.IN_FLIGHT and wish.detach:
+            left = f"{name} is left to its cluster, which takes it on to {wish.detach}: {passage.message}"
+            return Outcome(name, standing.snapshot.state, Exit.DONE, taken, left, f"ckgit status {name}; ckgit cancel {name} ends it")
         if passage.code is not Exit.DONE:
             return Outcome(name, standing.snapshot.state, passage.code, taken, passage.message, passage.next)
     state = standing.snapshot.state

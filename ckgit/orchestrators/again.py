@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ckgit.experiment.compute import Resources
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Attempt, Job, Phase
 from ckgit.experiment.lifecycle import Event
-from ckgit.experiment.worker import Seen, Worker
+from ckgit.experiment.worker import Seen
 from ckgit.orchestrators import steps
-from ckgit.orchestrators.attempts import tally
+from ckgit.orchestrators.attempts import Tries, latest_attempts, tally
+from ckgit.orchestrators.detach import detached_of, end_detached
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.plugins import scheduler_for
 from ckgit.orchestrators.run import Passage, Stagework, Wish, check_ready, finish, stagework
@@ -19,6 +21,7 @@ from ckgit.orchestrators.standing import Standing, Step, stand, take
 from ckgit.orchestrators.talk import Talk
 from ckgit.orchestrators.worktree import find_work_tree
 
+DESIGNED = Resources()  # nothing but what the design says
 _ALIVE = (Seen.QUEUED, Seen.RUNNING, Seen.UNKNOWN)
 
 
@@ -53,14 +56,17 @@ class Retry(NamedTuple):
     before: Sequence[Attempt]
 
 
-def plan_retry(standing: Standing, selection: Selection) -> Retry:
+def plan_retry(standing: Standing, selection: Selection, wish: Wish, resources: Resources = DESIGNED) -> Retry:
     """What retry would commit.
+
+    Args:
+        resources: what to ask for instead of what the job, or its last attempt, asked for.
 
     Raises:
         CkgitError: nothing failed, or what the jobs need is missing.
     """
-    work, worker = _stage(standing)
-    jobs = selection.of(work.jobs)
+    work = _stage(standing)
+    jobs = selection.of(work.all)
     count = tally(standing.ledger, jobs)
     if not count.failed or not standing.ledger:
         name = standing.name
@@ -73,19 +79,32 @@ def plan_retry(standing: Standing, selection: Selection) -> Retry:
         )
     failed = {attempt.job for attempt in count.failed}
     again = [job for job in jobs if job.name in failed]
-    check_ready(standing, worker, again, find_work_tree(standing.ledger))
-    return Retry(steps.submission(standing, Event.RETRY, worker, again, standing.ledger, time=now()), again, count.failed)
+    check_ready(standing, work, again, find_work_tree(standing.ledger))
+    before = latest_attempts(standing.ledger)
+    asked = {job.name: wanted for job in again if (wanted := _asked_for(before[job.name], job, resources))}
+    tries = Tries(now(), before, resources=asked)
+    step = steps.submission(
+        standing, Event.RETRY, work.workers, again, standing.ledger, tries, detached=detached_of(standing.name, wish.detach, tries.time)
+    )
+    return Retry(step, again, count.failed)
 
 
-def retry(standing: Standing, selection: Selection, wish: Wish, talk: Talk) -> Passage:
+def _asked_for(before: Attempt, job: Job, resources: Resources) -> Resources | None:
+    """The resources of a new try, where they are not those of the design."""
+    last = before.resources or job.resources
+    wanted = last.model_copy(update=resources.model_dump(exclude_none=True))
+    return None if wanted == job.resources else wanted
+
+
+def retry(standing: Standing, selection: Selection, wish: Wish, talk: Talk, resources: Resources = DESIGNED) -> Passage:
     """Submit again what failed, and see it to its end.
 
     Raises:
         CkgitError: nothing failed, or what the jobs need is missing.
     """
-    planned = plan_retry(standing, selection)
+    planned = plan_retry(standing, selection, wish, resources)
     if standing.ledger:  # a job that was cancelled, but not ended, writes to the same files as the new one
-        _end(standing, find_work_tree(standing.ledger), [attempt.token for attempt in planned.before])
+        _end(standing, find_work_tree(standing.ledger), planned.before)
     taken = take(standing, planned.step, talk)
     return finish(stand(standing.lab, standing.name), wish, talk, [taken])
 
@@ -103,15 +122,15 @@ def plan_cancel(standing: Standing, selection: Selection) -> Cancel:
     Raises:
         CkgitError: no job is open, and none that was cancelled still runs.
     """
-    work, worker = _stage(standing)
-    ledger, jobs = standing.ledger, selection.of(work.jobs)
+    work = _stage(standing)
+    ledger, jobs = standing.ledger, selection.of(work.all)
     if ledger:
         tree, count = find_work_tree(ledger), tally(ledger, jobs)
         # what has ended by itself keeps its own ending, which the next advance collects
         over = _seen(standing, tree, count.open, (Seen.GONE,))
         wanted = [attempt for attempt in count.open if attempt not in over]
         if wanted:
-            return Cancel(steps.cancellation(standing, worker, wanted, ledger, time=now()), wanted)
+            return Cancel(steps.cancellation(standing, work.workers, wanted, ledger, time=now()), wanted)
         lingering = _seen(standing, tree, [a for a in count.failed if a.phase is Phase.CANCELLED], _ALIVE)
         if lingering:
             return Cancel(None, lingering)
@@ -133,13 +152,15 @@ def cancel(standing: Standing, selection: Selection, talk: Talk) -> Passage:
     planned = plan_cancel(standing, selection)
     taken = [take(standing, planned.step, talk)] if planned.step else []
     if standing.ledger:
-        _end(standing, find_work_tree(standing.ledger), [attempt.token for attempt in planned.attempts])
+        tree = find_work_tree(standing.ledger)
+        end_detached(standing, standing.ledger)
+        _end(standing, tree, planned.attempts)
     jobs = steps.plural(len(planned.attempts), "job")
     message = f"{jobs} cancelled" if taken else f"{jobs} had been cancelled and still ran; ended now"
     return Passage(Exit.DONE, taken, message, f"ckgit retry {standing.name} runs them again")
 
 
-def _stage(standing: Standing) -> tuple[Stagework, Worker]:
+def _stage(standing: Standing) -> Stagework:
     work = stagework(standing)
     if not work.worker:
         raise CkgitError(
@@ -149,14 +170,14 @@ def _stage(standing: Standing) -> tuple[Stagework, Worker]:
             state="nothing was changed",
             next=f"ckgit advance {standing.name}",
         )
-    return work, work.worker
+    return work
 
 
 def _seen(standing: Standing, tree: Path, attempts: Sequence[Attempt], wanted: Sequence[Seen]) -> list[Attempt]:
     scheduler = scheduler_for(standing.context.cluster)
-    sightings = scheduler.poll(standing.context.cluster, tree, [attempt.token for attempt in attempts])
+    sightings = scheduler.poll(standing.context.cluster, tree, attempts).sightings
     return [attempt for attempt in attempts if sightings[attempt.token].seen in wanted]
 
 
-def _end(standing: Standing, tree: Path, tokens: Sequence[str]) -> None:
-    scheduler_for(standing.context.cluster).cancel(standing.context.cluster, tree, tokens)
+def _end(standing: Standing, tree: Path, attempts: Sequence[Attempt]) -> None:
+    scheduler_for(standing.context.cluster).cancel(standing.context.cluster, tree, attempts)

@@ -7,10 +7,11 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from ckgit.experiment.design import Stage
+from ckgit.experiment.design import Resources, Stage
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Ledger, Phase
 
 _TOKEN_HEAD = 80  # characters; the whole token stays under 100, which every scheduler takes as a job name
+_ARRAY_END = ".array"  # no other token ends so before its last underscore: there it has 8 hexadecimal digits
 
 
 def new_token(experiment: str, job: str, number: int) -> str:
@@ -19,18 +20,61 @@ def new_token(experiment: str, job: str, number: int) -> str:
     return f"{head}.{number}.{secrets.token_hex(4)}"
 
 
-def new_attempt(experiment: str, job: Job, script: bytes, before: Attempt | None, time: str) -> Attempt:
-    """The intent to run a job, to be committed before it is handed over."""
-    number = before.number + 1 if before else 1
-    return Attempt(
-        job=job.name,
-        stage=job.stage,
-        number=number,
-        token=new_token(experiment, job.name, number),
-        script_sha256=hashlib.sha256(script).hexdigest(),
-        phase=Phase.SUBMITTED,
-        submitted=time,
-    )
+def array_of(token: str) -> str | None:
+    """The array that a token is a task of: `ARRAY_INDEX`, as schedulers name tasks; None for a job of its own."""
+    head, _, index = token.rpartition("_")
+    return head if head.endswith(_ARRAY_END) and index.isdigit() else None
+
+
+def new_attempts(experiment: str, jobs: Sequence[Job], scripts: Mapping[str, bytes], wish: Tries) -> list[Attempt]:
+    """The intent to run jobs, to be committed before they are handed over.
+
+    Args:
+        scripts: bytes of each job's script, by path.
+        wish: what is common to them.
+    """
+    tokens = _array_tokens(experiment, jobs, wish) if wish.array_size > 1 else {}
+    return [
+        Attempt(
+            job=job.name,
+            stage=job.stage,
+            number=(number := _number(wish, job)),
+            token=tokens.get(job.name) or new_token(experiment, job.name, number),
+            script_sha256=hashlib.sha256(scripts[job.script]).hexdigest(),
+            phase=Phase.SUBMITTED,
+            submitted=wish.time,
+            resources=wish.resources.get(job.name),
+        )
+        for job in jobs
+    ]
+
+
+class Tries(NamedTuple):
+    """What the attempts of one submission have in common."""
+
+    time: str  # ISO 8601, UTC
+    before: Mapping[str, Attempt]  # the latest attempt of each job
+    array_size: int = 1  # most tasks of an array; 1 for none
+    resources: Mapping[str, Resources] = {}  # by job, where they are not the design's
+
+
+def _number(wish: Tries, job: Job) -> int:
+    return wish.before[job.name].number + 1 if job.name in wish.before else 1
+
+
+def _array_tokens(experiment: str, jobs: Sequence[Job], wish: Tries) -> dict[str, str]:
+    """Tokens of jobs that are submitted as arrays: first tries with equal resources, by job. One alone needs no array."""
+    alike: dict[tuple[Stage, Resources], list[Job]] = {}
+    for job in jobs:
+        if job.name not in wish.before:
+            alike.setdefault((job.stage, job.resources), []).append(job)
+    tokens: dict[str, str] = {}
+    for (stage, _), members in alike.items():
+        for start in range(0, len(members), wish.array_size):
+            part = members[start : start + wish.array_size]
+            array = f"ckgit.{experiment}.{stage}.{secrets.token_hex(4)}{_ARRAY_END}"
+            tokens |= {job.name: f"{array}_{index}" for index, job in enumerate(part)} if len(part) > 1 else {}
+    return tokens
 
 
 class Tally(NamedTuple):

@@ -9,10 +9,11 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.jobs import Attempt, FailureClass, Job, Phase, Status
+from ckgit.experiment.jobs import Attempt, FailureClass, Job, Phase, Status, Usage
 from ckgit.experiment.results import CellResult, TrainingResult
-from ckgit.experiment.worker import Context, Worker
+from ckgit.experiment.worker import Context, Ending, Evidence, Worker
 from ckgit.lab.secrets import refuse_unfit, without_secrets
+from ckgit.orchestrators.costs import used
 from ckgit.orchestrators.logs import bounded, tail
 
 
@@ -23,6 +24,9 @@ class Ended(NamedTuple):
     status: Status | None  # None: it was lost or refused
     reason: str = ""  # why there is no status
     failure: FailureClass | None = None
+    job_id: str | None = None
+    ending: Ending | None = None  # what the scheduler says of it
+    usage: Usage | None = None  # what the scheduler's accounting says it took
 
 
 class Judged(NamedTuple):
@@ -83,11 +87,7 @@ def judge(worker: Worker, context: Context, job: Job, ended: Ended, work: Path, 
 def _judge(worker: Worker, context: Context, job: Job, ended: Ended, work: Path, *, limit: int, taken: frozenset[str]) -> Judged:
     output = job_files(work, ended.attempt.token) / "output"
     files: dict[str, bytes] = {}
-    attempt = ended.attempt
-    if ended.status:
-        status = ended.status
-        times = {"started": status.started, "ended": status.ended}
-        attempt = attempt.model_copy(update={**times, "job_id": status.job_id, "exit_code": status.exit_code, "host": status.host})
+    attempt = _told(ended, job, work)
     log = bounded(output, limit)
     if log is not None:
         path = _log_path(job, attempt, taken)
@@ -98,9 +98,27 @@ def _judge(worker: Worker, context: Context, job: Job, ended: Ended, work: Path,
     evidence = worker.evidence(context, job, attempt, work)
     files |= evidence.files
     if evidence.result is None or evidence.reasons or attempt.exit_code:
-        guess, sentence = worker.explain(tail(output), attempt.exit_code)
-        return _failed(attempt, files, evidence.failure or guess, "; ".join(evidence.reasons) or sentence)
+        return _failed(attempt, files, *_cause(worker, evidence, ended, attempt, tail(output)))
     return Judged(attempt.model_copy(update={"phase": Phase.DONE}), files, f"{job.name}: {gist(evidence.result)}")
+
+
+def _told(ended: Ended, job: Job, work: Path) -> Attempt:
+    """The attempt with what status file and accounting say of its times and costs."""
+    attempt, status = ended.attempt, ended.status
+    update: dict[str, object] = {"job_id": ended.job_id or attempt.job_id}
+    if status:
+        update = {"started": status.started, "ended": status.ended, "exit_code": status.exit_code, "host": status.host}
+        update["job_id"] = status.job_id
+    attempt = attempt.model_copy(update=update)
+    return attempt.model_copy(update={"usage": used(attempt, job, ended.usage, job_files(work, attempt.token))})
+
+
+def _cause(worker: Worker, evidence: Evidence, ended: Ended, attempt: Attempt, log: str) -> tuple[FailureClass, str]:
+    """Why a job that ended does not count. Where the scheduler made it end, the tool's last words are not the reason."""
+    if ended.ending and ended.ending.failure and attempt.exit_code:
+        return ended.ending.failure, ended.ending.sentence
+    guess, sentence = worker.explain(log, attempt.exit_code)
+    return evidence.failure or guess, "; ".join(evidence.reasons) or sentence
 
 
 def _fit(judged: Judged, job: Job, work: Path) -> Judged:

@@ -117,6 +117,7 @@ def _look(lab: Lab, ledger: Mapping[str, Any], attempts: Sequence[Mapping[str, A
     """Ask the scheduler for jobs that are out; that nothing can be learned here and now is an answer, too."""
     if not attempts:
         return []
+    from ckgit.experiment.jobs import Attempt
     from ckgit.orchestrators.plugins import scheduler_for
 
     try:
@@ -124,7 +125,8 @@ def _look(lab: Lab, ledger: Mapping[str, Any], attempts: Sequence[Mapping[str, A
         work = Path(ledger["work_tree"])
         if not work.is_dir():
             return [OpenJob(each["job"], each["token"], "unknown", f"the work tree {work} is not on this machine") for each in attempts]
-        sightings = scheduler_for(cluster).poll(cluster, work, [each["token"] for each in attempts])
+        known = [Attempt.model_validate_json(json.dumps(each)) for each in attempts]
+        sightings = scheduler_for(cluster).poll(cluster, work, known).sightings
     except CkgitError as error:
         return [OpenJob(each["job"], each["token"], "unknown", error.what) for each in attempts]
     return [OpenJob(each["job"], each["token"], str(found.seen), found.detail) for each in attempts if (found := sightings[each["token"]])]

@@ -26,7 +26,7 @@ _WORKER_PARTS = (
     "progress",
     "explain",
 )
-_SCHEDULER_PARTS = ("name", "submit", "poll", "cancel")
+_SCHEDULER_PARTS = ("name", "overlaps", "detaches", "poll_seconds", "grace_seconds", "submit", "poll", "cancel", "usage", "rehearse")
 
 
 class Installed(NamedTuple):

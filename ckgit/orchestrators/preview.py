@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.experiment.design import State
-from ckgit.experiment.jobs import Job, Ledger
-from ckgit.experiment.lifecycle import Event
-from ckgit.experiment.worker import Seen
+from ckgit.experiment.jobs import Attempt, Job, Ledger
+from ckgit.experiment.worker import Seen, Submission
 from ckgit.orchestrators import steps
 from ckgit.orchestrators.advance import check_target, still_step
 from ckgit.orchestrators.again import Cancel
-from ckgit.orchestrators.attempts import tally
-from ckgit.orchestrators.collect import Ended, read_status
-from ckgit.orchestrators.logs import now
-from ckgit.orchestrators.run import STAGES, Stagework, Wish, check_ready, conclude, judged_of, stagework, start_watch
+from ckgit.orchestrators.collect import Ended, job_files, read_status
+from ckgit.orchestrators.plugins import scheduler_for
+from ckgit.orchestrators.run import STAGES, Follow, Stagework, Wish, check_ready, conclude, due_jobs, stagework, start_watch, submission
 from ckgit.orchestrators.standing import Standing, Step, show
 from ckgit.orchestrators.talk import Silent
 from ckgit.orchestrators.worktree import find_work_tree, planned_ledger
@@ -27,6 +25,7 @@ class WouldSubmit(NamedTuple):
 
     job: str
     command: str
+    answer: str = ""  # what the scheduler says to it, where it can be asked
 
 
 class Preview(NamedTuple):
@@ -54,19 +53,19 @@ def preview(standing: Standing, wish: Wish, to: State | None) -> Preview:
     work = stagework(standing)
     if not work.worker or not work.jobs:
         return preview_step(standing, steps.nothing_to_do(standing, work.stage, work.worker, work.over), [])
-    jobs = tally(standing.ledger, work.selected(wish.run)).unsubmitted
+    jobs = due_jobs(standing, work, wish)
     if not jobs:
         return _ending(standing, work, wish)
     ledger = planned_ledger(standing)
     if standing.ledger:
-        check_ready(standing, work.worker, jobs, find_work_tree(ledger))
-    return preview_step(standing, steps.submission(standing, Event.SUBMIT, work.worker, jobs, ledger, time=now()), jobs, ledger)
+        check_ready(standing, work, jobs, find_work_tree(ledger))
+    return preview_step(standing, submission(standing, work, wish, jobs, ledger), jobs, ledger)
 
 
 def preview_step(standing: Standing, step: Step, jobs: Sequence[Job], ledger: Ledger | None = None) -> Preview:
     """A commit, and the jobs that would be handed over after it."""
     ledger = ledger or standing.ledger
-    submit = [WouldSubmit(job.name, _command(ledger, job)) for job in jobs] if ledger else []
+    submit = [_would_submit(standing, ledger, job) for job in jobs] if ledger else []
     return Preview(standing.name, standing.snapshot.state, submit, show(standing, step), [])
 
 
@@ -78,25 +77,32 @@ def preview_cancel(standing: Standing, planned: Cancel) -> Preview:
     )
 
 
-def _command(ledger: Ledger, job: Job) -> str:
-    return f"cd {shlex.quote(ledger.work_tree)} && bash {shlex.quote(job.script)}"
+def _would_submit(standing: Standing, ledger: Ledger, job: Job, attempt: Attempt | None = None) -> WouldSubmit:
+    cluster, work = standing.context.cluster, Path(ledger.work_tree)
+    token = attempt.token if attempt else f"ckgit.{standing.name}.{job.name.replace('/', '.')}.TOKEN"
+    changed = attempt.resources if attempt else None
+    output = (job_files(work, token) / "output").relative_to(work)
+    submission = Submission(token, job.script, str(output), changed or job.resources, changed=changed is not None)
+    return WouldSubmit(job.name, *scheduler_for(cluster).rehearse(cluster, work, submission))
 
 
 def _ending(standing: Standing, work: Stagework, wish: Wish) -> Preview:
     """Jobs were submitted before: which are still out, or what would be committed of them."""
     remarks, submit = [], []
     watch = start_watch(standing, work, wish.run, Silent())
-    for token, sighting in watch.scheduler.poll(standing.context.cluster, watch.work, [a.token for a in watch.attempts]).items():
+    follow = Follow(standing, work, wish, watch)
+    for token, sighting in watch.scheduler.poll(watch.cluster, watch.work, watch.attempts).sightings.items():
         attempt = next(a for a in watch.attempts if a.token == token)
         status = read_status(watch.work, token)
         if status:
-            watch.ended[token] = Ended(attempt, status)
+            watch.ended[token] = Ended(attempt, status, ending=sighting.ending)
         elif sighting.seen is Seen.UNSEEN and standing.ledger:
-            submit.append(WouldSubmit(attempt.job, _command(standing.ledger, watch.jobs[attempt.job])))
+            submit.append(_would_submit(standing, standing.ledger, watch.jobs[attempt.job], attempt))
         else:
             remarks.append(f"would wait for {attempt.job}: {sighting.seen}")
     if watch.awaited:
-        return Preview(standing.name, standing.snapshot.state, submit, "", remarks)
-    step, passage = conclude(standing, work, wish, judged_of(standing, work, watch))
+        step = follow.meanwhile()
+        return Preview(standing.name, standing.snapshot.state, submit, show(standing, step) if step else "", remarks)
+    step, passage = conclude(standing, work, wish, follow.harvest())
     commit = show(standing, step) if step else ""
     return Preview(standing.name, standing.snapshot.state, [], commit, [passage.message] if passage.message else [])

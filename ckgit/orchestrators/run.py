@@ -6,22 +6,26 @@ the branch and the scheduler say, so it does not matter which process did the pa
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.experiment.design import Stage, State
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.jobs import Job, Phase
+from ckgit.experiment.jobs import Job, Ledger, Phase
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.worker import Seen, Worker
 from ckgit.lab import authority
+from ckgit.lab.lab import open_lab
 from ckgit.orchestrators import steps
-from ckgit.orchestrators.attempts import Tally, describe, passed_over, tally
+from ckgit.orchestrators.attempts import Tally, Tries, describe, latest_attempts, passed_over, tally
 from ckgit.orchestrators.collect import Judged, judge
+from ckgit.orchestrators.detach import detached_of, end_detached, hand_over, is_alive, see
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.plugins import scheduler_for, worker_for
 from ckgit.orchestrators.standing import Moved, Standing, Step, Taken, check_unmoved, stand, take
+from ckgit.orchestrators.steps import NOTHING, Harvest
 from ckgit.orchestrators.talk import Talk
 from ckgit.orchestrators.watch import Watch
 from ckgit.orchestrators.worktree import find_work_tree, make_work_tree
@@ -36,6 +40,9 @@ class Wish(NamedTuple):
     wait: bool = True
     accept_missing: bool = False
     run: str | None = None  # only the jobs of this run; the experiment moves on when they were the last ones
+    sequential: bool = False  # no evaluation before all training is done
+    detach: State | None = None  # leave the rest, up to this state, to a job of ours
+    token: str | None = None  # of that job, where it is the one that asks
 
 
 class Passage(NamedTuple):
@@ -54,6 +61,13 @@ class Stagework(NamedTuple):
     worker: Worker | None  # None when the design names no tool for it
     jobs: Sequence[Job]  # those that can be run
     over: Sequence[Job]  # those that cannot, as the training of their run was passed over
+    ahead: Sequence[Job] = ()  # evaluations, while the stage is training: each may start when its run is trained
+    workers: Mapping[Stage, Worker] = {}
+
+    @property
+    def all(self) -> Sequence[Job]:
+        """The jobs of the stage, and those that may be run ahead of theirs."""
+        return [*self.jobs, *self.ahead]
 
     def selected(self, run: str | None) -> Sequence[Job]:
         """The jobs of one run, or all."""
@@ -75,10 +89,12 @@ def stagework(standing: Standing) -> Stagework:
             next=f"ckgit status {standing.name}",
         )
     stage = STAGES[state]
-    worker = worker_for(standing.context.summary, stage)
-    jobs = worker.jobs(standing.context) if worker else []
-    over = passed_over(jobs, standing.ledger)
-    return Stagework(stage, worker, [job for job in jobs if job not in over], over)
+    workers = {each: worker for each in Stage if (worker := worker_for(standing.context.summary, each))}
+    jobs = {each: worker.jobs(standing.context) for each, worker in workers.items()}
+    mine = jobs.get(stage, [])
+    over = passed_over(mine, standing.ledger)
+    ahead = jobs.get(Stage.EVALUATION, []) if stage is Stage.TRAINING else []
+    return Stagework(stage, workers.get(stage), [job for job in mine if job not in over], over, ahead, workers)
 
 
 def run_stage(standing: Standing, wish: Wish, talk: Talk) -> Passage:
@@ -91,23 +107,49 @@ def run_stage(standing: Standing, wish: Wish, talk: Talk) -> Passage:
     if not work.worker or not work.jobs:
         return _passed([take(standing, steps.nothing_to_do(standing, work.stage, work.worker, work.over), talk)])
     taken: list[Taken] = []
-    unsubmitted = tally(standing.ledger, work.selected(wish.run)).unsubmitted
-    if unsubmitted:
+    if due := due_jobs(standing, work, wish):
         ledger = make_work_tree(standing)
-        check_ready(standing, work.worker, unsubmitted, Path(ledger.work_tree))
-        taken.append(take(standing, steps.submission(standing, Event.SUBMIT, work.worker, unsubmitted, ledger, time=now()), talk))
+        check_ready(standing, work, due, Path(ledger.work_tree))
+        taken.append(take(standing, submission(standing, work, wish, due, ledger), talk))
         standing = stand(standing.lab, standing.name)
     return finish(standing, wish, talk, taken)
+
+
+def due_jobs(standing: Standing, work: Stagework, wish: Wish, ledger: Ledger | None = None) -> list[Job]:
+    """Jobs that are to be submitted now: the stage's own, and evaluations whose run is trained, or needs no training.
+
+    Args:
+        ledger: instead of the branch's, with what is known since.
+    """
+    ledger = ledger or standing.ledger
+    own = list(tally(ledger, work.selected(wish.run)).unsubmitted)
+    if wish.sequential or not scheduler_for(standing.context.cluster).overlaps:
+        return own
+    waiting = {job.run for job in work.jobs} - {attempt.job.partition("/")[0] for attempt in tally(ledger, work.jobs).done}
+    ahead = [job for job in work.ahead if job.run not in waiting and wish.run in (None, job.run)]
+    return [*own, *tally(ledger, ahead).unsubmitted]
+
+
+def submission(standing: Standing, work: Stagework, wish: Wish, jobs: Sequence[Job], ledger: Ledger, harvest: Harvest = NOTHING) -> Step:
+    """The intent to run jobs, with what others left until now."""
+    cluster = standing.context.cluster
+    array = min(cluster.max_array_size, max((cluster.max_submit or cluster.max_array_size) // 2, 1)) if cluster.arrays else 1
+    tries = Tries(now(), latest_attempts(ledger), array)
+    detached = detached_of(standing.name, wish.detach, tries.time)
+    return steps.submission(standing, Event.SUBMIT, work.workers, jobs, ledger, tries, harvest=harvest, detached=detached)
 
 
 def finish(standing: Standing, wish: Wish, talk: Talk, taken: Sequence[Taken]) -> Passage:
     """See the open attempts to their end, whoever made them, and commit what they left."""
     authority.push(standing.lab, standing.name, standing.snapshot.tip)  # an intent is handed over once the authority has it
+    taken = list(taken)
+    _take_over(standing, wish)
     while True:
         work = stagework(standing)
         watch = start_watch(standing, work, wish.run, talk)
+        follow = Follow(standing, work, wish, watch)
         try:
-            _see_to_the_end(standing, watch, wish)
+            follow.see_to_the_end()
         except Moved:
             standing = _follow(standing, watch)
             continue
@@ -115,38 +157,138 @@ def finish(standing: Standing, wish: Wish, talk: Talk, taken: Sequence[Taken]) -
             raise _detached(standing, watch) from None
         finally:
             talk.progress(None)
-        if watch.awaited:
-            return _in_flight(standing, watch, [*taken, *_failed_so_far(standing, work, wish, watch, talk)])
-        step, passage = conclude(standing, work, wish, judged_of(standing, work, watch))
-        return passage._replace(taken=[*taken, *([take(standing, step, talk)] if step else [])])
+        if (step := follow.meanwhile()) or (watch.awaited and wish.detach and (step := leave(standing, work, wish, follow))):
+            taken.append(take(standing, step, talk))
+            standing = stand(standing.lab, standing.name)
+        elif watch.awaited:
+            return _in_flight(standing, watch, taken)
+        else:
+            step, passage = conclude(standing, work, wish, follow.harvest())
+            return passage._replace(taken=[*taken, *([take(standing, step, talk)] if step else [])])
 
 
 def start_watch(standing: Standing, work: Stagework, run: str | None, talk: Talk) -> Watch:
-    """The open attempts of a stage, in its work tree."""
+    """The open attempts of an experiment, in its work tree; those of the stage that comes next are waited for."""
     if not standing.ledger or not work.worker:
         raise CkgitError(
             f"no job of {standing.name} was ever submitted", code=Exit.ILLEGAL_TRANSITION, next=f"ckgit advance {standing.name}"
         )
     return Watch(
-        worker=work.worker,
+        workers=work.workers,
         context=standing.context,
+        cluster=standing.context.cluster,
+        refresh=lambda: open_lab(standing.lab.root).cluster(standing.context.cluster_name),
         scheduler=scheduler_for(standing.context.cluster),
         work=find_work_tree(standing.ledger),
-        jobs={job.name: job for job in work.jobs},
-        attempts=tally(standing.ledger, work.jobs).open,
+        jobs={job.name: job for job in work.all},
+        attempts=tally(standing.ledger, work.all).open,
         wanted=frozenset(attempt.token for attempt in tally(standing.ledger, work.selected(run)).open),
         talk=talk,
     )
 
 
-def _see_to_the_end(standing: Standing, watch: Watch, wish: Wish) -> None:
-    if not watch.attempts:
-        return
-    if wish.wait:
-        watch.wait(lambda: check_unmoved(standing))
-    else:
-        watch.look_thoroughly()
-    check_unmoved(standing)
+class Follow:
+    """One command's wait for the jobs of an experiment at one commit, and what is to be committed before they have all ended."""
+
+    def __init__(self, standing: Standing, work: Stagework, wish: Wish, watch: Watch) -> None:
+        self.standing, self.work, self.wish, self.watch = standing, work, wish, watch
+        self.judged: dict[str, Judged] = {}  # by token
+
+    def see_to_the_end(self) -> None:
+        """Wait for the wanted jobs, or until something is to be committed; only look once where waiting is not wanted.
+
+        Raises:
+            Moved: someone else moved the branch.
+        """
+        if not self.watch.attempts:
+            return
+        if self.wish.wait:
+            self.watch.wait(self._pause)
+        else:
+            self.watch.look_thoroughly()
+            while self.wish.token and self.watch.unknown:  # a job of ours has nobody to tell that it knows nothing
+                time.sleep(self.watch.poll_seconds)
+                self.watch.look_thoroughly()
+        check_unmoved(self.standing)
+
+    def _pause(self) -> bool:
+        check_unmoved(self.standing)
+        return self.meanwhile() is not None
+
+    def meanwhile(self) -> Step | None:
+        """A commit that does not wait for the other jobs: of what failed, so that it can be retried; of what can start now."""
+        standing, ledger, work = self.standing, self.standing.ledger, self.work
+        if not ledger or not work.worker or not self.watch.awaited:
+            return None
+        harvest = self.harvest()
+        ledger = harvest.enter(ledger)
+        if any(one.attempt.phase is Phase.FAILED for one in harvest.judged):
+            count = tally(ledger, [job for job in work.all if self.wish.run in (None, job.run)])
+            ledger = ledger.model_copy(update={"detached": detached_of(standing.name, self.wish.detach, now())})
+            return steps.failure(standing, work.stage, work.workers, harvest, count, ledger, time=now())
+        if due := due_jobs(standing, work, self.wish, ledger):
+            check_ready(standing, work, due, self.watch.work)
+            return submission(standing, work, self.wish, due, ledger, harvest)
+        return None
+
+    def harvest(self) -> Harvest:
+        """What the jobs that ended left, each judged once."""
+        watch, standing = self.watch, self.standing
+        new = [ended for token, ended in watch.ended.items() if token not in self.judged]
+        if new and standing.ledger:
+            usage = watch.scheduler.usage(watch.cluster, watch.work, [ended.attempt for ended in new])
+            limit = standing.lab.config.max_log_bytes
+            taken = frozenset(attempt.log for attempt in standing.ledger.attempts if attempt.log)
+            for ended in new:
+                job, token = watch.jobs[ended.attempt.job], ended.attempt.token
+                known = ended._replace(usage=usage.get(token))
+                self.judged[token] = judge(
+                    self.work.workers[job.stage], standing.context, job, known, watch.work, limit=limit, taken=taken
+                )
+        ids = {token: sighting.job_id for token, sighting in watch.seen.items() if sighting.job_id}
+        return Harvest(list(self.judged.values()), ids, dict(watch.queries))
+
+
+def _take_over(standing: Standing, wish: Wish) -> None:
+    """From now on this command goes on with the experiment, not the job that it was left to.
+
+    Raises:
+        CkgitError: this is such a job, and it has been replaced.
+    """
+    detached = standing.ledger.detached if standing.ledger else None
+    if wish.token and (detached is None or detached.token != wish.token):
+        raise CkgitError(
+            f"{standing.name} is not left to this job any more",
+            code=Exit.BRANCH_MOVED,
+            state="nothing was changed",
+            next=f"ckgit status {standing.name}",
+        )
+    if standing.ledger and not wish.detach:
+        end_detached(standing, standing.ledger)
+
+
+def leave(standing: Standing, work: Stagework, wish: Wish, follow: Follow) -> Step | None:
+    """See to it that a job goes on when others have ended; the commit that must name it first, if it is not named yet."""
+    ledger, watch = standing.ledger, follow.watch
+    if not ledger:
+        return None
+    sighting = see(standing, ledger) if ledger.detached and ledger.detached.token != wish.token else None
+    if sighting and sighting.seen is Seen.UNSEEN:
+        # where something else can start when one job has ended, that end is worth a look
+        any_of = bool(tally(ledger, work.ahead).unsubmitted) or any(watch.seen[a.token].seen is Seen.UNSEEN for a in watch.open)
+        ids = [job_id for a in watch.open if (job_id := watch.seen[a.token].job_id)]
+        sighting = hand_over(standing, ledger, ids, any_of=any_of)
+        if sighting.ending:
+            raise CkgitError(
+                f"the job that is to go on was refused: {sighting.ending.sentence}",
+                code=Exit.COMMAND_FAILED,
+                where=standing.name,
+                state="its other jobs are in flight",
+                next=f"mend `advance` in the cluster profile, or wait for the jobs: ckgit advance {standing.name}",
+            )
+    if sighting and is_alive(sighting):
+        return None
+    return steps.left(standing, work.workers, follow.harvest(), ledger, detached_of(standing.name, wish.detach, now()))
 
 
 def _follow(standing: Standing, watch: Watch) -> Standing:
@@ -164,51 +306,31 @@ def _follow(standing: Standing, watch: Watch) -> Standing:
     )
 
 
-def judged_of(standing: Standing, work: Stagework, watch: Watch) -> list[Judged]:
-    """What the jobs that ended left."""
-    if not work.worker or not standing.ledger:
-        return []
-    limit = standing.lab.config.max_log_bytes
-    taken = frozenset(attempt.log for attempt in standing.ledger.attempts if attempt.log)
-    ended = [watch.ended[attempt.token] for attempt in watch.attempts if attempt.token in watch.ended]
-    return [judge(work.worker, standing.context, watch.jobs[e.attempt.job], e, watch.work, limit=limit, taken=taken) for e in ended]
-
-
-def _failed_so_far(standing: Standing, work: Stagework, wish: Wish, watch: Watch, talk: Talk) -> list[Taken]:
-    """What failed is committed while other jobs still run, so that it can be retried at once."""
-    failed = [one for one in judged_of(standing, work, watch) if one.attempt.phase is Phase.FAILED]
-    if not failed or not standing.ledger or not work.worker:
-        return []
-    ledger = standing.ledger.with_attempts(*(one.attempt for one in failed))
-    count = tally(ledger, work.selected(wish.run))
-    return [take(standing, steps.failure(standing, work.stage, work.worker, failed, count, ledger, time=now()), talk)]
-
-
-def conclude(standing: Standing, work: Stagework, wish: Wish, judged: Sequence[Judged]) -> tuple[Step | None, Passage]:
+def conclude(standing: Standing, work: Stagework, wish: Wish, harvest: Harvest) -> tuple[Step | None, Passage]:
     """The commit that follows from what the jobs left, and what to tell."""
     ledger = standing.ledger
     if not ledger or not work.worker:
         return None, _passed([])
-    ledger = ledger.with_attempts(*(one.attempt for one in judged))
+    ledger = harvest.enter(ledger).model_copy(update={"detached": None})
     own, whole = tally(ledger, work.selected(wish.run)), tally(ledger, work.jobs)
     if own.failed and not wish.accept_missing:
-        step = steps.failure(standing, work.stage, work.worker, judged, own, ledger, time=now()) if judged else None
+        step = steps.failure(standing, work.stage, work.workers, harvest, own, ledger, time=now()) if harvest.judged else None
         return step, _failed(standing, own)
     if whole.open or whole.unsubmitted or (whole.failed and not wish.accept_missing):
         done = f"{len(own.done)} of {whole.total} {work.stage} jobs are done and wait for the others"
         return None, Passage(Exit.DONE, [], done, f"ckgit advance {standing.name}")
     accepted = dict.fromkeys([*ledger.accepted_missing, *(attempt.job for attempt in whole.failed), *(job.name for job in work.over)])
     ledger = ledger.model_copy(update={"accepted_missing": tuple(accepted)})
-    return steps.passing(standing, work.stage, work.worker, judged, whole, work.over, ledger, time=now()), _passed([])
+    return steps.passing(standing, work.stage, work.workers, harvest, whole, work.over, ledger, time=now()), _passed([])
 
 
-def check_ready(standing: Standing, worker: Worker, jobs: Sequence[Job], work: Path) -> None:
+def check_ready(standing: Standing, work: Stagework, jobs: Sequence[Job], tree: Path) -> None:
     """Raise when a job lacks what it needs.
 
     Raises:
         CkgitError: EVIDENCE_MISSING, with the reasons.
     """
-    reasons = [f"{job.name}: {reason}" for job in jobs for reason in worker.ready(standing.context, job, work)]
+    reasons = [f"{job.name}: {reason}" for job in jobs for reason in work.workers[job.stage].ready(standing.context, job, tree)]
     more = [f"and {len(reasons) - _LISTED} more reasons"] if len(reasons) > _LISTED else []
     if reasons:
         raise CkgitError(
@@ -233,12 +355,11 @@ def _failed(standing: Standing, count: Tally) -> Passage:
 
 
 def _in_flight(standing: Standing, watch: Watch, taken: Sequence[Taken]) -> Passage:
-    unknown = [watch.seen[attempt.token] for attempt in watch.open if watch.seen[attempt.token].seen is Seen.UNKNOWN]
-    if unknown:
+    if watch.unknown:
         return Passage(
             Exit.UNKNOWN,
             taken,
-            f"nothing can be said now of {len(unknown)} jobs ({unknown[0].detail}); unknown means wait",
+            f"nothing can be said now of {len(watch.unknown)} jobs ({watch.unknown[0].detail}); unknown means wait",
             f"ckgit advance {standing.name}",
         )
     return Passage(Exit.IN_FLIGHT, taken, f"jobs are in flight: {watch.count()}", f"ckgit advance {standing.name}")

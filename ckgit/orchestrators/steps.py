@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from ckgit.experiment.design import Stage
+from ckgit.experiment.design import Resources, Stage
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.jobs import Attempt, FailureClass, Job, Ledger, Phase
+from ckgit.experiment.jobs import Attempt, Detached, FailureClass, Job, Ledger, Phase
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.worker import Worker
-from ckgit.orchestrators.attempts import Tally, describe, latest_attempts, new_attempt
+from ckgit.orchestrators.attempts import Tally, Tries, describe, new_attempts
 from ckgit.orchestrators.collect import Judged
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.standing import Standing, Step, prepare
@@ -25,8 +26,35 @@ def worker_log(worker: Worker) -> str:
     return f"run-{worker.label}.log"
 
 
-def submission(standing: Standing, event: Event, worker: Worker, jobs: Sequence[Job], ledger: Ledger, *, time: str) -> Step:
-    """The intent to run jobs, each with a token of its own; for the first time, or again.
+class Harvest(NamedTuple):
+    """What is known of the jobs that were submitted, beyond what is committed."""
+
+    judged: Sequence[Judged] = ()  # those that ended
+    job_ids: Mapping[str, str] = {}  # by token
+    queries: Mapping[str, int] = {}  # calls of the scheduler's commands since the last commit
+
+    def enter(self, ledger: Ledger) -> Ledger:
+        """The ledger with all of it."""
+        new = [attempt for attempt in ledger.open() if attempt.job_id is None and attempt.token in self.job_ids]
+        ids = [attempt.model_copy(update={"job_id": self.job_ids[attempt.token]}) for attempt in new]
+        return ledger.with_attempts(*ids).with_attempts(*(one.attempt for one in self.judged))
+
+
+NOTHING = Harvest()
+
+
+def submission(
+    standing: Standing,
+    event: Event,
+    workers: Mapping[Stage, Worker],
+    jobs: Sequence[Job],
+    ledger: Ledger,
+    tries: Tries,
+    *,
+    harvest: Harvest = NOTHING,
+    detached: Detached | None = None,
+) -> Step:
+    """The intent to run jobs, each with a token of its own; for the first time, or again. What others left comes along.
 
     Raises:
         CkgitError: a job's script is not on the branch.
@@ -36,32 +64,55 @@ def submission(standing: Standing, event: Event, worker: Worker, jobs: Sequence[
         raise CkgitError(
             "the script of a job is not on the branch", code=Exit.EVIDENCE_MISSING, where=missing[0], next=f"ckgit revise {standing.name}"
         )
-    before = latest_attempts(ledger)
-    attempts = [new_attempt(standing.name, job, scripts[job.script], before.get(job.name), time) for job in jobs]
+    attempts = new_attempts(standing.name, jobs, scripts, tries)
     again = " again" if event is Event.RETRY else ""
-    text = f"{plural(len(jobs), f'{worker.stage} job')}{again} on cluster {ledger.cluster}"
-    logs = {
-        LOG: [(event.upper(), text)],
-        worker_log(worker): [(event.upper(), f"{attempt.job} attempt {attempt.number} as {attempt.token}") for attempt in attempts],
-    }
-    body = paragraphs(f"{text} (scheduler {ledger.scheduler}).", listed(job.name for job in jobs))
-    return prepare(standing, event, files={}, logs=logs, ledger=ledger.with_attempts(*attempts), body=body, time=time)
+    kinds = [plural(count, f"{stage} job") for stage in Stage if (count := sum(job.stage is stage for job in jobs))]
+    text = f"{' and '.join(kinds)}{again} on cluster {ledger.cluster}"
+    logs = _logs(workers, event.upper(), text, harvest)
+    for attempt in attempts:
+        asked = f", {asked_for(attempt.resources)}" if attempt.resources else ""
+        line = (event.upper(), f"{attempt.job} attempt {attempt.number} as {attempt.token}{asked}")
+        logs.setdefault(worker_log(workers[attempt.stage]), []).append(line)
+    later = f"When they have ended, job {detached.token} takes the experiment on to {detached.to}." if detached else ""
+    body = paragraphs(f"{text} (scheduler {ledger.scheduler}).", listed(map(_asked, attempts)), listed(_good(harvest), "Done:"), later)
+    ledger = ledger.with_attempts(*attempts).model_copy(update={"detached": detached})
+    return prepare(standing, event, files=_files(harvest), logs=logs, ledger=ledger, body=body, time=tries.time)
 
 
-def failure(standing: Standing, stage: Stage, worker: Worker, judged: Sequence[Judged], count: Tally, ledger: Ledger, *, time: str) -> Step:
-    """Jobs ended, and some that the stage needs have failed."""
-    text = f"{len(count.failed)} of {plural(count.total, f'{stage} job')} failed"
-    body = paragraphs(f"{text}.", [f"- {describe(attempt)}" for attempt in count.failed], listed(_good(judged), "Done:"))
-    return prepare(
-        standing, Event.FAIL, files=_files(judged), logs=_logs(worker, "FAILED", text, judged), ledger=ledger, body=body, time=time
-    )
+def left(standing: Standing, workers: Mapping[Stage, Worker], harvest: Harvest, ledger: Ledger, detached: Detached | None) -> Step:
+    """An experiment is left to a job of ours; what jobs left until now comes along."""
+    text = f"left to job {detached.token}, up to {detached.to}" if detached else "left to nobody"
+    body = paragraphs(f"{text}.", listed(_good(harvest), "Done:"))
+    ledger = harvest.enter(ledger).model_copy(update={"detached": detached})
+    logs = _logs(workers, "LEFT", text, harvest)
+    return prepare(standing, Event.SUBMIT, files=_files(harvest), logs=logs, ledger=ledger, body=body, time=now())
+
+
+def asked_for(resources: Resources) -> str:
+    """Resources in words, e.g. `time 02:00:00, mem 16G`."""
+    return ", ".join(f"{name} {value}" for name, value in resources.model_dump(exclude_none=True).items())
+
+
+def _asked(attempt: Attempt) -> str:
+    return attempt.job + (f" ({asked_for(attempt.resources)})" if attempt.resources else "")
+
+
+def failure(
+    standing: Standing, stage: Stage, workers: Mapping[Stage, Worker], harvest: Harvest, count: Tally, ledger: Ledger, *, time: str
+) -> Step:
+    """Jobs ended, and some that are needed have failed."""
+    kind = f"{stage} job" if all(attempt.stage is stage for attempt in count.failed) else "job"
+    text = f"{len(count.failed)} of {plural(count.total, kind)} failed"
+    body = paragraphs(f"{text}.", [f"- {describe(attempt)}" for attempt in count.failed], listed(_good(harvest), "Done:"))
+    logs = _logs(workers, "FAILED", text, harvest)
+    return prepare(standing, Event.FAIL, files=_files(harvest), logs=logs, ledger=ledger, body=body, time=time)
 
 
 def passing(
     standing: Standing,
     stage: Stage,
-    worker: Worker,
-    judged: Sequence[Judged],
+    workers: Mapping[Stage, Worker],
+    harvest: Harvest,
     count: Tally,
     over: Sequence[Job],
     ledger: Ledger,
@@ -72,10 +123,10 @@ def passing(
     missing = [f"- {describe(attempt)}" for attempt in count.failed] + [f"- {job.name}: its run was not trained" for job in over]
     text = f"{len(count.done)} of {plural(count.total + len(over), f'{stage} job')} done"
     accepted = paragraphs("Accepted as missing:", missing) if missing else ""
-    body = paragraphs(f"{text}.", listed(_good(judged)), accepted)
-    logs = _logs(worker, f"{VERBS[stage].upper().removesuffix('E')}ED", text, judged)
+    body = paragraphs(f"{text}.", listed(_good(harvest)), accepted)
+    logs = _logs(workers, f"{VERBS[stage].upper().removesuffix('E')}ED", text, harvest)
     logs[LOG] += [("ACCEPTED", line.removeprefix("- ")) for line in missing]
-    return prepare(standing, PASSES[stage], files=_files(judged), logs=logs, ledger=ledger, body=body, time=time)
+    return prepare(standing, PASSES[stage], files=_files(harvest), logs=logs, ledger=ledger, body=body, time=time)
 
 
 def nothing_to_do(standing: Standing, stage: Stage, worker: Worker | None, over: Sequence[Job]) -> Step:
@@ -94,28 +145,36 @@ def nothing_to_do(standing: Standing, stage: Stage, worker: Worker | None, over:
     return prepare(standing, PASSES[stage], files={}, logs={LOG: [("NOTHING", text)]}, ledger=ledger, body=f"{text}.", time=now())
 
 
-def cancellation(standing: Standing, worker: Worker, attempts: Sequence[Attempt], ledger: Ledger, *, time: str) -> Step:
+def cancellation(standing: Standing, workers: Mapping[Stage, Worker], attempts: Sequence[Attempt], ledger: Ledger, *, time: str) -> Step:
     """Jobs that are not wanted any more; committed before they are signalled."""
     update = {"phase": Phase.CANCELLED, "failure": FailureClass.CANCELLED, "reason": "cancelled by ckgit cancel", "ended": time}
     ended = [attempt.model_copy(update=update) for attempt in attempts]
-    text = f"{plural(len(ended), f'{worker.stage} job')} cancelled"
-    logs = {LOG: [("CANCEL", text)], worker_log(worker): [("CANCEL", f"{attempt.job} attempt {attempt.number}") for attempt in ended]}
+    text = f"{plural(len(ended), 'job')} cancelled" + ("; nothing goes on by itself any more" if ledger.detached else "")
+    logs = {LOG: [("CANCEL", text)]}
+    for attempt in ended:
+        logs.setdefault(worker_log(workers[attempt.stage]), []).append(("CANCEL", f"{attempt.job} attempt {attempt.number}"))
     body = paragraphs(f"{text}.", listed(attempt.job for attempt in ended))
-    return prepare(standing, Event.CANCEL, files={}, logs=logs, ledger=ledger.with_attempts(*ended), body=body, time=time)
+    ledger = ledger.with_attempts(*ended).model_copy(update={"detached": None})
+    return prepare(standing, Event.CANCEL, files={}, logs=logs, ledger=ledger, body=body, time=time)
 
 
-def _files(judged: Sequence[Judged]) -> dict[str, bytes | None]:
-    return {path: content for one in judged for path, content in one.files.items()}
+def _files(harvest: Harvest) -> dict[str, bytes | None]:
+    return {path: content for one in harvest.judged for path, content in one.files.items()}
 
 
-def _logs(worker: Worker, event: str, text: str, judged: Sequence[Judged]) -> dict[str, list[tuple[str, str]]]:
-    lines = [(one.attempt.phase.upper(), f"{one.text} (job {one.attempt.job_id or 'without id'})") for one in judged]
-    lines += [("MASKED", f"a secret in what {one.attempt.job} printed: {place}") for one in judged for place in one.masked]
-    return {LOG: [(event, text)], **({worker_log(worker): lines} if lines else {})}
+def _logs(workers: Mapping[Stage, Worker], event: str, text: str, harvest: Harvest) -> dict[str, list[tuple[str, str]]]:
+    logs = {LOG: [(event, text)]}
+    for one in harvest.judged:
+        lines = logs.setdefault(worker_log(workers[one.attempt.stage]), [])
+        lines.append((one.attempt.phase.upper(), f"{one.text} (job {one.attempt.job_id or 'without id'})"))
+        lines += [("MASKED", f"a secret in what {one.attempt.job} printed: {place}") for place in one.masked]
+    if harvest.queries:
+        logs[LOG].append(("QUERIES", ", ".join(f"{count} {command}" for command, count in sorted(harvest.queries.items()))))
+    return logs
 
 
-def _good(judged: Sequence[Judged]) -> list[str]:
-    return [one.text for one in judged if one.attempt.phase is Phase.DONE]
+def _good(harvest: Harvest) -> list[str]:
+    return [one.text for one in harvest.judged if one.attempt.phase is Phase.DONE]
 
 
 def plural(count: int, noun: str) -> str:

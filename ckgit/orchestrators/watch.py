@@ -12,22 +12,28 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.design import Stage
+from ckgit.experiment.errors import CkgitError
 from ckgit.experiment.jobs import Attempt, FailureClass, Job
-from ckgit.experiment.worker import Context, Scheduler, Seen, Sighting, Submission, Worker
+from ckgit.experiment.worker import Context, Ending, Look, Scheduler, Seen, Sighting, Submission, Worker
+from ckgit.orchestrators.attempts import array_of
 from ckgit.orchestrators.collect import Ended, job_files, read_status
 from ckgit.orchestrators.logs import tail
 from ckgit.orchestrators.talk import Talk
 
-GRACE = 2.0  # seconds that a file system may take to show the status of a job that is gone
+_SLOWER, _SLOWEST = 1.25, 5.0  # each nap in which nothing changed makes the next one longer, up to so many times the first
+_SETTLING = 4  # looks in the time that a file system may take
 
 
 @dataclass
 class Watch:
-    """The open attempts of a stage in one work tree, and what was last seen of them."""
+    """The open attempts of an experiment in one work tree, and what was last seen of them."""
 
-    worker: Worker
+    workers: Mapping[Stage, Worker]
     context: Context
+    cluster: Cluster
+    refresh: Callable[[], Cluster]  # the profile as it is now: its limits may change while jobs are waited for
     scheduler: Scheduler
     work: Path
     jobs: Mapping[str, Job]  # by name
@@ -36,9 +42,11 @@ class Watch:
     talk: Talk
     ended: dict[str, Ended] = field(default_factory=dict)  # by token
     seen: dict[str, Sighting] = field(default_factory=dict)  # by token
+    queries: Counter[str] = field(default_factory=Counter)  # calls of the scheduler's commands
     gone_since: dict[str, float] = field(default_factory=dict)
     unreadable_since: dict[str, float] = field(default_factory=dict)
     running_since: dict[str, float] = field(default_factory=dict)
+    changed: bool = False  # whether the last look saw anything new
 
     @property
     def open(self) -> list[Attempt]:
@@ -50,76 +58,122 @@ class Watch:
         """Open attempts whose end is waited for."""
         return [attempt for attempt in self.open if attempt.token in self.wanted]
 
+    @property
+    def grace(self) -> float:
+        """Seconds that the file system may take to show what a job left."""
+        return self.cluster.grace_seconds or self.scheduler.grace_seconds
+
+    @property
+    def unknown(self) -> list[Sighting]:
+        """What was last seen of open attempts that nothing can be said of."""
+        return [self.seen[attempt.token] for attempt in self.open if self.seen[attempt.token].seen is Seen.UNKNOWN]
+
+    @property
+    def poll_seconds(self) -> float:
+        """Seconds between two looks, while something changes."""
+        return self.cluster.poll_seconds or self.scheduler.poll_seconds
+
     def look(self) -> None:
         """One poll: hand over what is certainly not with the scheduler, and take note of what ended."""
-        tokens = [attempt.token for attempt in self.open]
-        sightings = self.scheduler.poll(self.context.cluster, self.work, tokens) if tokens else {}
+        self.changed = False
+        self._refresh()
+        look = self.scheduler.poll(self.cluster, self.work, self.open) if self.open else Look({})
+        self.queries.update(look.queries)
+        sightings = {attempt.token: look.sightings.get(attempt.token, _NO_ANSWER) for attempt in self.open}
+        sightings |= self._hand_over([attempt for attempt in self.open if sightings[attempt.token].seen is Seen.UNSEEN], look)
         for attempt in self.open:
-            sighting = sightings.get(attempt.token, Sighting(Seen.UNKNOWN, detail="the scheduler did not answer for it"))
-            if sighting.seen is Seen.UNSEEN:
-                sighting = self._hand_over(attempt)
-            if sighting.seen is Seen.GONE:
-                sighting = self._settle(attempt, sighting)
-            self._note(attempt, sighting)
+            sighting = sightings[attempt.token]
+            self._note(attempt, self._settle(attempt, sighting) if sighting.seen is Seen.GONE else sighting)
 
-    def wait(self, moved: Callable[[], None]) -> None:
-        """Look until all that are wanted have ended; `moved` is called each time and may raise, when waiting has lost its point."""
+    def _refresh(self) -> None:
+        try:
+            self.cluster = self.refresh()
+        except CkgitError as error:
+            self.talk.say(f"{error.where}: {error.what}; the cluster profile stays as it was")
+
+    def wait(self, pause: Callable[[], bool]) -> None:
+        """Look until all that are wanted have ended, or until `pause`, asked after each look, says that something is to be done."""
+        nap = self.poll_seconds
         while True:
             self.look()
             self.talk.progress(self.lines)
-            if not self.awaited:
+            if not self.awaited or pause():
                 return
-            moved()
-            time.sleep(self._nap())
+            nap = self.poll_seconds if self.changed else min(nap * _SLOWER, self.poll_seconds * _SLOWEST)
+            time.sleep(min(nap, self.grace / _SETTLING) if self._settling else nap)
 
     def look_thoroughly(self) -> None:
         """Look, and where a job has just gone, for as long as its status may take to show."""
         self.look()
-        while any(self.seen[attempt.token].seen is Seen.GONE for attempt in self.open):
-            time.sleep(self._nap())
+        while self._settling:
+            time.sleep(min(self.poll_seconds, self.grace / _SETTLING))
             self.look()
 
-    def _nap(self) -> float:
-        settling = any(self.seen[attempt.token].seen is Seen.GONE for attempt in self.open)
-        return min(self.context.cluster.poll_seconds, GRACE / 4) if settling else self.context.cluster.poll_seconds
+    @property
+    def _settling(self) -> bool:
+        return any(self.seen[attempt.token].seen is Seen.GONE for attempt in self.open)
 
-    def _hand_over(self, attempt: Attempt) -> Sighting:
+    def _hand_over(self, attempts: Sequence[Attempt], look: Look) -> dict[str, Sighting]:
+        """Submit as many as the cluster takes; the others wait for their turn."""
+        limit = self.cluster.max_submit
+        room = len(attempts) if limit is None else max(limit - look.in_queue, 0)
+        answers: dict[str, Sighting] = {}
+        submissions: list[Submission] = []
+        for group in groups(attempts):
+            broken = {attempt.token: why for attempt in group if (why := self._broken(attempt))}
+            if broken:
+                refused = next(iter(broken.values()))
+                answers |= {attempt.token: Sighting(Seen.GONE, ending=Ending(FailureClass.REFUSED, refused)) for attempt in group}
+            elif len(group) <= room:
+                room -= len(group)
+                submissions += [self._submission(attempt) for attempt in group]
+            else:
+                waits = Sighting(Seen.UNSEEN, detail=f"{look.in_queue} jobs are in the queue, and max_submit is {limit}")
+                answers |= {attempt.token: waits for attempt in group}
+        return {**answers, **(self.scheduler.submit(self.cluster, self.work, submissions) if submissions else {})}
+
+    def _submission(self, attempt: Attempt) -> Submission:
         job = self.jobs[attempt.job]
+        output = (job_files(self.work, attempt.token) / "output").relative_to(self.work)
+        return Submission(attempt.token, job.script, str(output), attempt.resources or job.resources, changed=attempt.resources is not None)
+
+    def _broken(self, attempt: Attempt) -> str:
+        """Why a job must not be handed over: the bytes that were committed as the intent are those that run."""
+        path = self.work / self.jobs[attempt.job].script
         try:
-            _check_script(self.work / job.script, job, attempt, self.context.summary.experiment.name)
-            output = job_files(self.work, attempt.token).relative_to(self.work) / "output"
-            return self.scheduler.submit(self.context.cluster, self.work, Submission(attempt.token, job.script, str(output), job.resources))
-        except CkgitError as error:
-            if error.code is not Exit.COMMAND_FAILED:
-                raise
-            self.ended[attempt.token] = Ended(attempt, None, error.what, FailureClass.REFUSED)
-            return Sighting(Seen.GONE)
+            same = hashlib.sha256(path.read_bytes()).hexdigest() == attempt.script_sha256
+        except OSError as error:
+            return f"the job's script cannot be read: {error.strerror}"
+        return "" if same else "the job's script in the work tree is not the one that was scaffolded"
 
     def _settle(self, attempt: Attempt, gone: Sighting) -> Sighting:
         """A job that is gone has ended when its status says so, or when that has not come in time; one that cannot be read is unknown."""
         token, now = attempt.token, time.monotonic()
-        if token in self.ended:
+        status, why = None, "it is gone and left no status: it was killed, or its machine stopped"
+        if gone.ending and gone.ending.failure is FailureClass.REFUSED:
+            self.ended[token] = Ended(attempt, None, gone.ending.sentence, FailureClass.REFUSED)
             return gone
-        status, why = None, "its process is gone and left no status: it was killed, or the machine stopped"
         try:
             status = read_status(self.work, token)
         except ValueError as error:
             why = str(error)
         except OSError as error:
             self.gone_since.pop(token, None)  # what shows once it can be read again has its time to settle, too
-            late = now - self.unreadable_since.setdefault(token, now) >= GRACE
+            late = now - self.unreadable_since.setdefault(token, now) >= self.grace
             return Sighting(Seen.UNKNOWN, gone.job_id, f"{token}: its status cannot be read: {error.strerror}") if late else gone
         self.unreadable_since.pop(token, None)
+        failure, reason = (gone.ending.failure, gone.ending.sentence) if gone.ending and gone.ending.failure else (FailureClass.LOST, why)
         if status:
-            self.ended[token] = Ended(attempt, status)
-        elif now - self.gone_since.setdefault(token, now) >= GRACE:
-            self.ended[token] = Ended(attempt, None, why, FailureClass.LOST)
+            self.ended[token] = Ended(attempt, status, job_id=gone.job_id, ending=gone.ending)
+        elif now - self.gone_since.setdefault(token, now) >= self.grace:
+            self.ended[token] = Ended(attempt, None, reason, failure, job_id=gone.job_id, ending=gone.ending)
         return gone
 
     def _note(self, attempt: Attempt, sighting: Sighting) -> None:
         """Say what is new of a job."""
         before = self.seen.get(attempt.token)
         self.seen[attempt.token] = sighting
+        self.changed |= before != sighting or attempt.token in self.ended
         if sighting.seen is Seen.RUNNING:
             self.running_since.setdefault(attempt.token, _claimed(self.work, attempt.token))
         if attempt.token in self.ended:
@@ -141,7 +195,8 @@ class Watch:
     def progress(self, attempt: Attempt) -> str:
         """How far a running job is, in words."""
         output = tail(job_files(self.work, attempt.token) / "output")
-        found = self.worker.progress(self.context, self.jobs[attempt.job], self.work, output)
+        job = self.jobs[attempt.job]
+        found = self.workers[job.stage].progress(self.context, job, self.work, output)
         elapsed = max(0.0, time.time() - self.running_since.get(attempt.token, time.time()))
         if found is None or not found.steps:
             return f"started {clock(elapsed)} ago"
@@ -151,17 +206,15 @@ class Watch:
         return "  ".join([*parts, *([found.note] if found.note else [])])
 
 
-def _check_script(path: Path, job: Job, attempt: Attempt, name: str) -> None:
-    """The bytes that were committed as the intent are those that run."""
-    what = ""
-    try:
-        if hashlib.sha256(path.read_bytes()).hexdigest() != attempt.script_sha256:
-            what = "the job's script in the work tree is not the one that was scaffolded"
-    except OSError as error:
-        what = f"the job's script cannot be read: {error.strerror}"
-    if what:
-        onward = f"git show exp/{name}:{job.script} > {path}, then ckgit retry {name}"
-        raise CkgitError(what, code=Exit.COMMAND_FAILED, where=str(path), state="the job was not started", next=onward)
+_NO_ANSWER = Sighting(Seen.UNKNOWN, detail="the scheduler did not answer for it")
+
+
+def groups(attempts: Sequence[Attempt]) -> list[list[Attempt]]:
+    """Attempts that are to be handed over together: the tasks of one array, or one alone."""
+    found: dict[str, list[Attempt]] = {}
+    for attempt in attempts:
+        found.setdefault(array_of(attempt.token) or attempt.token, []).append(attempt)
+    return list(found.values())
 
 
 def _claimed(work: Path, token: str) -> float:

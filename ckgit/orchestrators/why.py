@@ -61,7 +61,7 @@ def _live(standing: Standing, attempts: Sequence[Attempt]) -> list[Reason]:
         work = find_work_tree(standing.ledger)
     except CkgitError as error:
         return [_reason(attempt, f"nothing can be said: {error.what}", None, "") for attempt in attempts]
-    sightings = scheduler_for(cluster).poll(cluster, work, [attempt.token for attempt in attempts])
+    sightings = scheduler_for(cluster).poll(cluster, work, attempts).sightings
     return [
         _reason(attempt, _sentence(standing, attempt, sightings[attempt.token], work), *_work_tree_log(standing, attempt))
         for attempt in attempts

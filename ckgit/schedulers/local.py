@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from typing import NamedTuple
 
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.worker import Seen, Sighting, Submission
+from ckgit.experiment.jobs import Attempt, FailureClass, Usage
+from ckgit.experiment.worker import Ending, Look, Seen, Sighting, Submission
 from ckgit.schedulers import local_job
 
 GRACE = 10.0  # seconds between asking a job to end and ending it
@@ -49,31 +51,23 @@ class LocalScheduler(NamedTuple):
     """Runs jobs as detached processes of this machine (Linux)."""
 
     name: str = "local"
+    overlaps: bool = False  # a machine's few slots are as busy with one stage as with two, and the story is shorter
+    detaches: bool = False
+    poll_seconds: float = 1.0
+    grace_seconds: float = 2.0
 
-    def submit(self, cluster: Cluster, work: Path, submission: Submission) -> Sighting:
-        """Start the process that waits for a slot; see `Scheduler.submit`. Twice for one token is the same as once."""
-        command = [sys.executable, "-I", "-S", str(Path(local_job.__file__).resolve())]
-        command += [submission.token, submission.script, submission.output, str(slots_folder(work)), str(cluster.slots)]
-        try:
-            for folder in (job_folder(work, submission.token), slots_folder(work)):
-                folder.mkdir(parents=True, exist_ok=True)
-            answer = _output(command, work)
-        except OSError as error:
-            raise _refused(submission, str(error)) from None
-        words = answer.split()
-        if words[:1] == ["accepted"]:
-            return Sighting(Seen.QUEUED, words[1])
-        if words[:1] == ["present"]:  # another ckgit handed it over between our poll and now
-            return Sighting(Seen.QUEUED)
-        raise _refused(submission, answer.strip().rpartition("\n")[2] or "it ended without a word")
+    def submit(self, cluster: Cluster, work: Path, submissions: Sequence[Submission]) -> Mapping[str, Sighting]:
+        """Start the processes that wait for a slot; see `Scheduler.submit`."""
+        return {submission.token: _submit(cluster, work, submission) for submission in submissions}
 
-    def poll(self, cluster: Cluster, work: Path, tokens: Sequence[str]) -> Mapping[str, Sighting]:  # noqa: ARG002 - as all schedulers
+    def poll(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Look:  # noqa: ARG002 - as all schedulers
         """See `Scheduler.poll`. A work tree that is not there says nothing about its jobs."""
         if not work.is_dir():
-            return {token: Sighting(Seen.UNKNOWN, detail=f"there is no work tree {work}") for token in tokens}
-        return {token: _sight(job_folder(work, token)) for token in tokens}
+            return Look({attempt.token: Sighting(Seen.UNKNOWN, detail=f"there is no work tree {work}") for attempt in attempts})
+        sightings = {attempt.token: _sight(job_folder(work, attempt.token)) for attempt in attempts}
+        return Look(sightings, sum(sighting.seen in {Seen.QUEUED, Seen.RUNNING} for sighting in sightings.values()))
 
-    def cancel(self, cluster: Cluster, work: Path, tokens: Sequence[str]) -> None:  # noqa: ARG002 - as all schedulers
+    def cancel(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:  # noqa: ARG002 - as all schedulers
         """See `Scheduler.cancel`. Returns when the processes are gone.
 
         Raises:
@@ -81,11 +75,36 @@ class LocalScheduler(NamedTuple):
         """
         if not work.is_dir():
             return
-        alive = [process for token in tokens if (process := _mark_cancelled(job_folder(work, token)))]
+        alive = [process for attempt in attempts if (process := _mark_cancelled(job_folder(work, attempt.token)))]
         for signal_number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
             for process in alive:
                 _signal(process, signal_number)
             alive = _wait_for_end(alive, patience)
+
+    def usage(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Mapping[str, Usage]:  # noqa: ARG002 - as all schedulers
+        """There is no accounting: the jobs' own status files tell all that is known."""
+        return {}
+
+    def rehearse(self, cluster: Cluster, work: Path, submission: Submission) -> tuple[str, str]:  # noqa: ARG002 - as all schedulers
+        """See `Scheduler.rehearse`."""
+        return f"cd {shlex.quote(str(work))} && bash {shlex.quote(submission.script)}", ""
+
+
+def _submit(cluster: Cluster, work: Path, submission: Submission) -> Sighting:
+    command = [sys.executable, "-I", "-S", str(Path(local_job.__file__).resolve())]
+    command += [submission.token, submission.script, submission.output, str(slots_folder(work)), str(cluster.slots)]
+    try:
+        for folder in (job_folder(work, submission.token), slots_folder(work)):
+            folder.mkdir(parents=True, exist_ok=True)
+        answer = _output(command, work)
+    except OSError as error:
+        return _refused(str(error))
+    words = answer.split()
+    if words[:1] == ["accepted"]:
+        return Sighting(Seen.QUEUED, words[1])
+    if words[:1] == ["present"]:  # another ckgit handed it over between our poll and now
+        return Sighting(Seen.QUEUED)
+    return _refused(answer.strip().rpartition("\n")[2] or "it ended without a word")
 
 
 def _output(command: list[str], work: Path) -> str:
@@ -95,14 +114,8 @@ def _output(command: list[str], work: Path) -> str:
     return done.stdout.decode(errors="replace")
 
 
-def _refused(submission: Submission, words: str) -> CkgitError:
-    return CkgitError(
-        f"the job could not be started: {words}",
-        code=Exit.COMMAND_FAILED,
-        where=submission.script,
-        state="it is not running",
-        next="mend this (disk, rights or Python of this machine), then ckgit retry",
-    )
+def _refused(words: str) -> Sighting:
+    return Sighting(Seen.GONE, ending=Ending(FailureClass.REFUSED, f"the job could not be started: {words}"))
 
 
 def _sight(folder: Path) -> Sighting:

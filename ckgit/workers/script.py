@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 
-from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.cluster import Cluster, gpu_request
 from ckgit.experiment.design import Resources
 
 INPUTS_CHANGED = 65  # EX_DATAERR of sysexits.h
@@ -26,19 +26,31 @@ _SCRIPT = """\
 token=${{CKGIT_TOKEN:-${{SLURM_JOB_NAME:-by-hand-$$}}}}
 id=${{SLURM_JOB_ID:-$$}}
 job=.ckgit/jobs/$token
+start=${{SLURM_RESTART_COUNT:-0}}
 mkdir -p "$job" || exit 1
-if ! mkdir "$job/claim" 2>/dev/null; then
+if mkdir "$job/claim" 2>/dev/null; then
+  echo "$id" >"$job/claim/id"
+elif [ "$start" -gt 0 ] && [ "$(cat "$job/claim/id")" = "$id" ] && mkdir "$job/claim/start$start" 2>/dev/null; then
+  echo "ckgit: SLURM has started this job again (restart $start)"
+  rm -f "$job/status.json"
+else
   [ -d "$job/claim" ] || {{ echo "ckgit: the folder $job cannot be written"; exit 1; }}
   echo "ckgit: $token was started before; this copy does nothing"
   exit 0
 fi
-echo "$id" >"$job/claim/id"
+if [ -e "$job/cancelled" ]; then
+  echo "ckgit: $token was cancelled before it started"
+  exit 0
+fi
 
 # Whatever happens, the job says how it ended.
 started=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 finish() {{
   code=$?
   trap - EXIT
+  [ -z "${{sampler:-}}" ] || kill "$sampler" 2>/dev/null
+  # a restart of this job elsewhere has taken its place
+  [ ! -d "$job/claim/start$((start + 1))" ] || exit "$code"
   printf '{{"token": "%s", "job_id": "%s", "exit_code": %d, "started": "%s", "ended": "%s", "host": "%s"}}\\n' \\
     "$token" "$id" "$code" "$started" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$(uname -n)" >"$job/status.part" &&
     mv "$job/status.part" "$job/status.json"
@@ -74,7 +86,16 @@ for program in {programs}; do
   }}
 done
 
-{inputs}{commands}
+{inputs}{sampling}{commands}
+"""
+
+_SAMPLING = """\
+# How busy the GPUs are.
+if command -v nvidia-smi >/dev/null; then
+  nvidia-smi --query-gpu=utilization.gpu,memory.used --format=csv,noheader,nounits --loop=30 >"$job/gpu.csv" 2>/dev/null &
+  sampler=$!
+fi
+
 """
 
 _INPUTS = """\
@@ -119,14 +140,15 @@ def job_script(
         "export PYTHONUNBUFFERED=1 PYTHONHASHSEED=0",
     ]
     return _SCRIPT.format(
-        directives="\n".join(directives(resources)),
+        directives="\n".join(directives(resources, cluster)),
         title=title,
         script=shlex.quote(script),
         environment="\n".join(environment),
         programs=" ".join(map(shlex.quote, programs)),
         missing=PROGRAM_MISSING,
         inputs=_check_of(inputs) if inputs else "",
-        commands="\n".join(" \\\n  ".join(_words(["run", *command])) for command in commands),
+        sampling=_SAMPLING if resources.gpus else "",
+        commands="\n".join(" \\\n  ".join(_words(["run", *cluster.container, *command])) for command in commands),
     ).encode()
 
 
@@ -135,14 +157,17 @@ def _check_of(inputs: Mapping[str, str]) -> str:
     return _INPUTS.format(inputs="\n".join(lines), changed=INPUTS_CHANGED)
 
 
-def directives(resources: Resources) -> list[str]:
+def directives(resources: Resources, cluster: Cluster) -> list[str]:
     """#SBATCH lines; their values come from patterns that hold no white space and no quote."""
+    site = {"account": cluster.account, "partition": cluster.partition, "qos": cluster.qos, "constraint": cluster.constraint}
+    mail = {"mail-user": cluster.mail_user, "mail-type": cluster.mail_type} if cluster.mail_user else {}
+    named = [f"#SBATCH --{option}={value}" for option, value in {**site, **mail}.items() if value]
     lines = ["#SBATCH --nodes=1", "#SBATCH --ntasks=1"]
     lines += [f"#SBATCH --cpus-per-task={resources.cpus_per_task or 1}"]
     lines += [f"#SBATCH --time={resources.time}"] if resources.time else []
     lines += [f"#SBATCH --mem={resources.mem}"] if resources.mem else []
-    lines += [f"#SBATCH --gpus={resources.gpus}"] if resources.gpus else []
-    return lines
+    lines += [f"#SBATCH {gpu_request(resources.gpus, cluster)}"] if resources.gpus else []
+    return [*lines, *named]
 
 
 def _words(command: Sequence[str]) -> list[str]:

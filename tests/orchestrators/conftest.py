@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from ckgit.lab.lab import Lab
-from ckgit.orchestrators import watch
 from ckgit.schedulers.local import scheduler
+from tests.attempts import attempts
 from tests.orchestrators.bench import PACKAGE, Bench, Heard, design_demo
 
 
@@ -36,10 +36,10 @@ def bare_bench(lab: Lab, tmp_path: Path, tiny_package: Path, monkeypatch: pytest
     steer = tmp_path / "steer"
     steer.mkdir()
     monkeypatch.setenv("TINY", str(steer))
-    monkeypatch.setattr(watch, "GRACE", 0.3)
     yield Bench(lab.root, steer, Heard())
     for folder in tmp_path.glob("**/.ckgit/jobs"):
-        scheduler.cancel(lab.cluster(), folder.parents[1], [entry.name for entry in folder.iterdir() if (entry / "local.json").exists()])
+        tokens = [entry.name for entry in folder.iterdir() if (entry / "local.json").exists()]
+        scheduler.cancel(lab.cluster(), folder.parents[1], attempts(*tokens))
 
 
 @pytest.fixture

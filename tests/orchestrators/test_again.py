@@ -15,6 +15,7 @@ from ckgit.orchestrators.again import Selection, cancel, plan_cancel, retry
 from ckgit.orchestrators.run import Wish
 from ckgit.orchestrators.standing import stand, take
 from ckgit.schedulers.local import job_folder, read_process, scheduler
+from tests.attempts import attempts
 from tests.orchestrators.bench import Bench
 
 
@@ -23,7 +24,7 @@ def again(bench: Bench, selection: Selection = Selection(), *, wait: bool = True
 
 
 def seen(bench: Bench, token: str) -> Seen:
-    return scheduler.poll(bench.lab.cluster(), bench.work, [token])[token].seen
+    return scheduler.poll(bench.lab.cluster(), bench.work, attempts(token)).sightings[token].seen
 
 
 def test_retry_runs_only_what_failed(bench: Bench) -> None:

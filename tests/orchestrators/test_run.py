@@ -14,11 +14,8 @@ import pytest
 from ckgit.experiment.design import State
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import FailureClass, Phase
-from ckgit.experiment.lifecycle import Event
 from ckgit.lab.lab import open_lab
-from ckgit.orchestrators import steps
-from ckgit.orchestrators.logs import now
-from ckgit.orchestrators.run import stagework
+from ckgit.orchestrators.run import Wish, stagework, submission
 from ckgit.orchestrators.standing import stand, take
 from ckgit.orchestrators.worktree import make_work_tree
 from ckgit.schedulers.local import job_folder, read_process
@@ -129,7 +126,7 @@ def test_an_intent_that_was_not_handed_over_is_handed_over_by_whoever_comes(benc
     bench.advance(State.SCAFFOLDED)
     standing = stand(bench.lab, "demo")
     work = stagework(standing)
-    take(standing, steps.submission(standing, Event.SUBMIT, work.worker, work.jobs, make_work_tree(standing), time=now()), bench.heard)
+    take(standing, submission(standing, work, Wish(), work.jobs, make_work_tree(standing)), bench.heard)
     assert bench.executions() == []
     assert bench.advance().state is State.TRAINED
     assert set(bench.executions()) == {attempt.token for attempt in bench.ledger.attempts}
@@ -186,7 +183,7 @@ def test_a_script_that_was_changed_in_the_work_tree_is_not_run(bench: Bench) -> 
     standing = stand(bench.lab, "demo")
     work = stagework(standing)
     ledger = make_work_tree(standing)
-    take(standing, steps.submission(standing, Event.SUBMIT, work.worker, work.jobs, ledger, time=now()), bench.heard)
+    take(standing, submission(standing, work, Wish(), work.jobs, ledger), bench.heard)
     script = bench.work / "experiments/demo/rank4/finetune.slurm"
     script.write_text(script.read_text() + "echo more\n")
     assert bench.advance().code is Exit.JOBS_FAILED

@@ -17,11 +17,12 @@ import pytest
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design import Resources
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.jobs import Status
+from ckgit.experiment.jobs import FailureClass, Status
 from ckgit.experiment.worker import Seen, Submission
 from ckgit.schedulers import local, local_job
 from ckgit.schedulers.local import job_folder, read_process, scheduler
 from ckgit.workers.script import job_script
+from tests.attempts import attempts
 
 ONE, TWO = Cluster(slots=1), Cluster(slots=2)
 PATIENCE = 20.0
@@ -34,7 +35,7 @@ def work(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir(parents=True)
     yield folder
     tokens = [entry.parent.name for entry in folder.glob(".ckgit/jobs/*/output")]
-    scheduler.cancel(ONE, folder, tokens)
+    scheduler.cancel(ONE, folder, attempts(*tokens))
 
 
 def submission(work: Path, token: str, command: str) -> Submission:
@@ -48,11 +49,11 @@ def submission(work: Path, token: str, command: str) -> Submission:
 
 
 def start(work: Path, token: str, command: str, cluster: Cluster = ONE) -> None:
-    assert scheduler.submit(cluster, work, submission(work, token, command)).seen is Seen.QUEUED
+    assert scheduler.submit(cluster, work, [submission(work, token, command)])[token].seen is Seen.QUEUED
 
 
 def seen(work: Path, token: str) -> Seen:
-    return scheduler.poll(ONE, work, [token])[token].seen
+    return scheduler.poll(ONE, work, attempts(token)).sightings[token].seen
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -94,7 +95,7 @@ def test_a_token_is_executed_once_however_often_it_is_handed_over(work: Path) ->
     for copy in copies:
         copy.communicate(pickle.dumps((TWO, work, job)))
     until(lambda: seen(work, "once") is Seen.GONE)
-    scheduler.submit(TWO, work, job)
+    scheduler.submit(TWO, work, [job])
     time.sleep(0.2)
     assert (job_folder(work, "once") / "output").read_text() == "ran\n"
 
@@ -117,7 +118,7 @@ def test_no_more_jobs_run_than_there_are_slots_and_the_first_come_first(work: Pa
 def test_jobs_outlive_the_process_that_started_them(work: Path) -> None:
     job = submission(work, "long", "sleep 0.5; echo survived")
     code = SUBMIT + "os.killpg(0, signal.SIGKILL)"
-    handed = pickle.dumps((ONE, work, job))
+    handed = pickle.dumps((ONE, work, [job]))
     parent = subprocess.run([sys.executable, "-c", code], input=handed, start_new_session=True, check=False)
     assert parent.returncode == -signal.SIGKILL
     assert seen(work, "long") in (Seen.QUEUED, Seen.RUNNING)
@@ -129,27 +130,27 @@ def test_cancel_ends_a_running_job_with_its_children_and_one_that_waits(work: Pa
     start(work, "running", f"sleep 1000 & echo $! >'{work}/child'; wait")
     until((work / "child").exists)
     start(work, "waiting", "echo never")
-    scheduler.cancel(ONE, work, ["running", "waiting", "unknown"])
+    scheduler.cancel(ONE, work, attempts("running", "waiting", "unknown"))
     assert seen(work, "running") is Seen.GONE
     assert seen(work, "waiting") is Seen.GONE
     assert status(work, "running").exit_code == 143
     assert (local_job.stat_fields(int((work / "child").read_text())) or ["Z"])[0] == "Z"
     assert (job_folder(work, "waiting") / "output").read_text() == ""
-    scheduler.cancel(ONE, work, ["running", "waiting"])
+    scheduler.cancel(ONE, work, attempts("running", "waiting"))
 
 
 def test_a_job_that_ignores_the_signal_is_killed(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "GRACE", 0.2)
     start(work, "deaf", "trap '' TERM; echo deaf; sleep 1000 & wait; sleep 1000")
     until(lambda: (job_folder(work, "deaf") / "output").read_text() == "deaf\n")
-    scheduler.cancel(ONE, work, ["deaf"])
+    scheduler.cancel(ONE, work, attempts("deaf"))
     assert seen(work, "deaf") is Seen.GONE
 
 
 def test_a_job_that_is_cancelled_before_it_was_handed_over_never_runs(work: Path) -> None:
-    scheduler.cancel(ONE, work, ["early"])
+    scheduler.cancel(ONE, work, attempts("early"))
     assert seen(work, "early") is Seen.UNSEEN
-    scheduler.submit(ONE, work, submission(work, "early", "echo ran"))
+    scheduler.submit(ONE, work, [submission(work, "early", "echo ran")])
     until(lambda: seen(work, "early") is Seen.GONE)
     assert not (job_folder(work, "early") / "output").exists()
 
@@ -162,7 +163,7 @@ def test_children_of_a_killed_job_keep_it_running(work: Path) -> None:
     os.kill(process.pid, signal.SIGKILL)
     time.sleep(0.1)
     assert seen(work, "orphaned") is Seen.RUNNING
-    scheduler.cancel(ONE, work, ["orphaned"])
+    scheduler.cancel(ONE, work, attempts("orphaned"))
     assert seen(work, "orphaned") is Seen.GONE
 
 
@@ -189,7 +190,7 @@ def test_what_cannot_be_read_is_unknown(work: Path, tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "local.json").write_text('{"pid": 12')
     assert seen(work, "broken") is Seen.UNKNOWN
-    assert scheduler.poll(ONE, tmp_path / "gone", ["x"])["x"].seen is Seen.UNKNOWN
+    assert scheduler.poll(ONE, tmp_path / "gone", attempts("x")).sightings["x"].seen is Seen.UNKNOWN
 
 
 def test_a_claim_without_identity_was_started(work: Path) -> None:
@@ -202,23 +203,25 @@ def test_a_job_of_another_machine_is_not_signalled(work: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "local.json").write_text(json.dumps({**local_job.identity(), "host": "far-away"}))
     with pytest.raises(CkgitError, match="far-away") as caught:
-        scheduler.cancel(ONE, work, ["far"])
+        scheduler.cancel(ONE, work, attempts("far"))
     assert caught.value.code is Exit.UNKNOWN
 
 
 def test_a_refusal_has_the_words_of_the_system(work: Path) -> None:
     (work / ".ckgit").write_text("a file in the way")
-    with pytest.raises(CkgitError, match="could not be started") as caught:
-        scheduler.submit(ONE, work, Submission("t", "s.slurm", "out", Resources()))
-    assert "ckgit retry" in caught.value.next
-    assert caught.value.code is Exit.COMMAND_FAILED
+    refused = scheduler.submit(ONE, work, [Submission("t", "s.slurm", "out", Resources())])["t"]
+    assert refused.seen is Seen.GONE
+    assert refused.ending
+    assert refused.ending.failure is FailureClass.REFUSED
+    assert "could not be started" in refused.ending.sentence
     (work / ".ckgit").unlink()
 
 
 def test_a_process_that_cannot_write_its_output_is_refused(work: Path) -> None:
     job = submission(work, "nowhere", "true")._replace(output="missing/folder/output")
-    with pytest.raises(CkgitError, match="missing/folder/output"):
-        scheduler.submit(ONE, work, job)
+    refused = scheduler.submit(ONE, work, [job])["nowhere"]
+    assert refused.ending
+    assert "missing/folder/output" in refused.ending.sentence
 
 
 def test_the_environment_of_a_job(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
