@@ -21,6 +21,7 @@ from ckgit.orchestrators.standing import stand
 @detach_option
 @click.option("--as", "token", hidden=True, help="Token of the job that --detach left the experiment to, when it is the one that asks.")
 @click.option("--sequential", is_flag=True, help="Start no evaluation before all training is done.")
+@click.option("--cluster", metavar="NAME", help="Another cluster profile takes over first; no job may be in flight.")
 @click.option("--accept-missing", is_flag=True, help="Pass a stage with failed jobs; the commit and every report after it name them.")
 @dry_run_option
 @json_option
@@ -34,6 +35,7 @@ def command(
     detach: bool,
     token: str | None,
     sequential: bool,
+    cluster: str | None,
     accept_missing: bool,
     dry_run: bool,
     as_json: bool,
@@ -58,4 +60,4 @@ def command(
         from ckgit.orchestrators.preview import preview
 
         return show_preview(preview(stand(lab, experiment), wish, target), as_json=as_json)
-    return report(advance(lab, experiment, to=target, wish=wish, talk=Terminal()), as_json=as_json)
+    return report(advance(lab, experiment, to=target, wish=wish, talk=Terminal(), cluster=cluster), as_json=as_json)

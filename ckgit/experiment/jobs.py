@@ -133,6 +133,7 @@ class Ledger(Frozen):
     commit: str = Field(default="", description="Scaffold commit that was exported; empty before the first submission.")
     work_tree: str = Field(default="", description="Absolute path where jobs run; empty before the first submission.")
     host: str = Field(default="", description="Host that submitted.")
+    moved_from: str = Field(default="", description="Work tree of the cluster before, from which checkpoints were brought.")
     accepted_missing: tuple[str, ...] = Field(default=(), description="Jobs that were passed over by --accept-missing.")
     detached: Detached | None = Field(default=None, description="The job that goes on with the experiment; absent where its user does.")
     attempts: tuple[Attempt, ...] = Field(default=())

@@ -12,6 +12,7 @@ from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import take_snapshot
 from ckgit.orchestrators.detach import check_detachable
 from ckgit.orchestrators.logs import now
+from ckgit.orchestrators.move import move
 from ckgit.orchestrators.run import STAGES, Passage, Wish, run_stage
 from ckgit.orchestrators.scaffold import scaffold
 from ckgit.orchestrators.standing import Standing, Step, Taken, begin, prepare, stand, take
@@ -30,23 +31,27 @@ class Outcome(NamedTuple):
     next: str
 
 
-def advance(lab: Lab, name: str, *, to: State | None, wish: Wish, talk: Talk) -> Outcome:
+def advance(lab: Lab, name: str, *, to: State | None, wish: Wish, talk: Talk, cluster: str | None = None) -> Outcome:
     """Make the next transition, or all up to a state. Where jobs run, waiting for them is part of it.
 
     Args:
         to: the state to reach; None is one transition.
+        cluster: name of the profile that is to take over, where it is another one.
 
     Raises:
         CkgitError: there is nothing to do, someone else moved the branch, or a transition cannot be made.
     """
     standing = begin(lab, name)
+    taken: list[Taken] = []
+    if cluster and (step := move(standing, cluster)):
+        taken.append(take(standing, step, talk))
+        standing = stand(lab, name)
     start = standing.snapshot.state
     if to is start and to is not None:
-        return Outcome(name, start, Exit.DONE, [], f"nothing to do: {name} is {start}", _next(name, start))
+        return Outcome(name, start, Exit.DONE, taken, f"nothing to do: {name} is {start}", _next(name, start))
     target = check_target(name, start, to)
     if wish.detach:
         check_detachable(standing.context.cluster)
-    taken: list[Taken] = []
     while ORDER.index(standing.snapshot.state) < ORDER.index(target):
         passage = transition(standing, wish, talk)
         taken += passage.taken

@@ -44,19 +44,39 @@ def scaffold(standing: Standing) -> Step:
     """
     context = standing.context
     refuse(standing, {"design": [f"{what} is in the design and was not measured" for what in unrecorded(context.summary)]})
-    made = _made(context, [worker for stage in Stage if (worker := worker_for(context.summary, stage))])
-    refuse(standing, {one.label: one.reasons for one in made})
-    files: dict[str, bytes | None] = {}
-    for one in made:
-        if twice := sorted(files.keys() & one.files.keys()):
-            raise CkgitError(f"two workers write {twice[0]}", code=Exit.TOOL_MISSING, next="one of them is to be mended")
-        files |= one.files
+    made = _all_made(standing)
+    files = _together(made)
     for one in made:
         files[standing.path(f"scaffold-{one.label}.log")] = untimed(_worker_lines(context, one.files))
     files[standing.path(LOG)] = untimed(_lines(context, made))
     told = [f"- scaffold-{one.label}: {_count(one)}" for one in made]
     body = paragraphs(f"Scaffolded {plural(len(context.plan.runs), 'run')}.", told)
     return prepare(standing, Event.SCAFFOLD, files=files, logs={}, ledger=None, body=body, time=now())
+
+
+def rendered(standing: Standing) -> dict[str, bytes | None]:
+    """Every file of every worker, as scaffolding renders them for the cluster profile of `standing`.
+
+    Raises:
+        CkgitError: with every reason against it at once.
+    """
+    return _together(_all_made(standing))
+
+
+def _all_made(standing: Standing) -> list[Made]:
+    context = standing.context
+    made = _made(context, [worker for stage in Stage if (worker := worker_for(context.summary, stage))])
+    refuse(standing, {one.label: one.reasons for one in made})
+    return made
+
+
+def _together(made: Sequence[Made]) -> dict[str, bytes | None]:
+    files: dict[str, bytes | None] = {}
+    for one in made:
+        if twice := sorted(files.keys() & one.files.keys()):
+            raise CkgitError(f"two workers write {twice[0]}", code=Exit.TOOL_MISSING, next="one of them is to be mended")
+        files |= one.files
+    return files
 
 
 def _made(context: Context, workers: Sequence[Worker]) -> list[Made]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Ledger
 from ckgit.lab.export import export_work_tree, find_model
+from ckgit.orchestrators.move import bring_checkpoints
 from ckgit.orchestrators.standing import Standing
 
 
@@ -26,6 +27,8 @@ def make_work_tree(standing: Standing) -> Ledger:
         content = snapshot.read(f"models/{name}.yaml")
         folders[name] = find_model(lab, context.cluster, card, content or b"")
     work = export_work_tree(lab, snapshot, context, context.cluster_name, folders)
+    if standing.ledger:
+        bring_checkpoints(standing, standing.ledger, work)
     return _ledger(standing, work)
 
 
@@ -38,14 +41,8 @@ def planned_ledger(standing: Standing) -> Ledger:
 
 
 def _ledger(standing: Standing, work: Path) -> Ledger:
-    return Ledger(
-        cluster=standing.context.cluster_name,
-        scheduler=standing.context.cluster.scheduler,
-        commit=standing.snapshot.tip,
-        work_tree=str(work),
-        host=os.uname().nodename,
-        attempts=standing.ledger.attempts if standing.ledger else (),
-    )
+    ledger = standing.ledger or Ledger(cluster=standing.context.cluster_name, scheduler=standing.context.cluster.scheduler)
+    return ledger.model_copy(update={"commit": standing.snapshot.tip, "work_tree": str(work), "host": os.uname().nodename})
 
 
 def find_work_tree(ledger: Ledger) -> Path:

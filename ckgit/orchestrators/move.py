@@ -1,0 +1,95 @@
+"""Another cluster takes an experiment over: its files are rendered for the new profile, and its checkpoints are brought along."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from ckgit.experiment.design import Stage
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.jobs import Ledger, Phase
+from ckgit.experiment.lifecycle import Event
+from ckgit.lab.context import load_context
+from ckgit.orchestrators.logs import now
+from ckgit.orchestrators.plugins import scheduler_for
+from ckgit.orchestrators.scaffold import rendered
+from ckgit.orchestrators.standing import Standing, Step, prepare
+from ckgit.orchestrators.steps import LOG
+
+
+def move(standing: Standing, cluster_name: str) -> Step | None:
+    """The commit by which another cluster takes over; None when the experiment is there already.
+
+    Raises:
+        CkgitError: jobs are in flight, nothing was submitted yet, or the checkpoints cannot be reached from here.
+    """
+    ledger = standing.ledger
+    if ledger is None:
+        raise CkgitError(
+            f"{standing.name} has not run anywhere yet",
+            code=Exit.USAGE,
+            state="nothing was changed",
+            next="name the cluster in its design: compute.cluster, e.g. by `ckgit design --set` or `ckgit revise`",
+        )
+    if ledger.cluster == cluster_name:
+        return None
+    if ledger.open():
+        raise CkgitError(
+            f"{len(ledger.open())} jobs of {standing.name} are in flight on cluster {ledger.cluster}",
+            code=Exit.IN_FLIGHT,
+            state="nothing was changed",
+            next=f"wait for them (ckgit advance {standing.name}), or end them (ckgit cancel {standing.name})",
+        )
+    trained = _trained(ledger)
+    if trained and not Path(ledger.work_tree).is_dir():
+        raise CkgitError(
+            f"the checkpoints of {len(trained)} runs lie in {ledger.work_tree}, which this machine does not see",
+            code=Exit.EVIDENCE_MISSING,
+            state="nothing was changed",
+            next=f"run the same command on {ledger.host}, or train anew: ckgit revise {standing.name}",
+        )
+    context = load_context(standing.lab, standing.snapshot, cluster_name)
+    scheduler_for(context.cluster)
+    moved = standing._replace(context=context)
+    update = {"cluster": cluster_name, "scheduler": context.cluster.scheduler, "commit": "", "work_tree": "", "host": "", "detached": None}
+    before = {"moved_from": ledger.work_tree} if trained else {}
+    text = f"cluster {cluster_name} (scheduler {context.cluster.scheduler}) takes over from {ledger.cluster}"
+    return prepare(
+        moved,
+        Event.SUBMIT,
+        files=rendered(moved),
+        logs={LOG: [("MOVED", text)]},
+        ledger=ledger.model_copy(update={**update, **before}),
+        body=f"{text[:1].upper()}{text[1:]}.",
+        time=now(),
+    )
+
+
+def bring_checkpoints(standing: Standing, ledger: Ledger, work: Path) -> None:
+    """Copy the checkpoints of trained runs from the work tree of the cluster before; what is there already is left alone.
+
+    Raises:
+        CkgitError: they cannot be read or written.
+    """
+    for run in _trained(ledger) if ledger.moved_from else []:
+        source, target = (root / standing.context.run_folder(run) / "artifacts" for root in (Path(ledger.moved_from), work))
+        if target.exists():
+            continue
+        part = target.with_name("artifacts.part")
+        try:
+            shutil.copytree(source, part, symlinks=True, dirs_exist_ok=True)
+            part.rename(target)
+        except (OSError, shutil.Error) as error:
+            raise CkgitError(
+                f"the checkpoints of {run} cannot be copied: {error}",
+                code=Exit.COMMAND_FAILED,
+                where=str(source),
+                state="no job was submitted",
+                next="mend this, then run the same command again",
+            ) from error
+
+
+def _trained(ledger: Ledger) -> list[str]:
+    """Runs whose training is done."""
+    done = [attempt for attempt in ledger.attempts if attempt.stage is Stage.TRAINING and attempt.phase is Phase.DONE]
+    return list(dict.fromkeys(attempt.job.partition("/")[0] for attempt in done))

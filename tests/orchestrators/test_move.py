@@ -1,0 +1,84 @@
+"""Another cluster takes an experiment over."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ckgit.experiment.design import State
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.orchestrators.advance import advance
+from ckgit.orchestrators.run import Wish
+from tests.orchestrators.bench import Bench
+
+OTHER = """
+[clusters.other]
+scheduler = "local"
+work_root = "elsewhere"
+poll_seconds = 0.05
+grace_seconds = 0.3
+setup = ["export OF_THE_OTHER=1"]
+"""
+
+
+@pytest.fixture
+def two(bench: Bench) -> Bench:
+    with (bench.folder / "ckgit.toml").open("a") as file:
+        file.write(OTHER)
+    subprocess.run(["git", "commit", "-qam", "another cluster"], cwd=bench.folder, check=True)
+    return bench
+
+
+def move(bench: Bench, to: State | None, cluster: str = "other") -> Exit:
+    return advance(bench.lab, "demo", to=to, wish=Wish(), talk=bench.heard, cluster=cluster).code
+
+
+def test_evaluation_goes_on_elsewhere_with_the_checkpoints_of_the_first_cluster(two: Bench) -> None:
+    two.advance(State.TRAINED)
+    first, scripts = two.work, two.snapshot.tip
+    assert move(two, State.ANALYZED) is Exit.DONE
+    assert two.work != first
+    assert (two.work.parents[2] == two.folder / "elsewhere", two.ledger.cluster, two.ledger.moved_from) == (True, "other", str(first))
+    weights = "experiments/demo/rank4/artifacts/epoch_0/weights"
+    assert (two.work / weights).read_bytes() == (first / weights).read_bytes()
+    assert [token for token in two.executions() if "finetune" in token] == two.executions()[:2]  # nothing was trained again
+    assert two.story()[-4:] == ["submit", "submit", "evaluate", "analyze"]
+    script = two.snapshot.read("experiments/demo/rank4/eval/capitalization_epoch0.slurm")
+    assert b"OF_THE_OTHER" in (script or b"")
+    path = f"{scripts}:experiments/demo/rank4/finetune.slurm"
+    before = subprocess.run(["git", "show", path], cwd=two.folder, capture_output=True, check=True)
+    assert b"OF_THE_OTHER" not in before.stdout
+
+
+def test_it_is_refused_while_jobs_are_in_flight(two: Bench) -> None:
+    two.hold()
+    two.advance(State.SCAFFOLDED)
+    two.advance(wait=False)
+    tip = two.snapshot.tip
+    with pytest.raises(CkgitError, match="in flight on cluster local") as caught:
+        move(two, None)
+    assert (caught.value.code, two.snapshot.tip) == (Exit.IN_FLIGHT, tip)
+    two.go()
+
+
+def test_checkpoints_that_cannot_be_seen_from_here_are_not_left_behind(two: Bench) -> None:
+    two.advance(State.TRAINED)
+    work: Path = two.work
+    work.rename(work.with_name("hidden"))
+    with pytest.raises(CkgitError, match="checkpoints of 2 runs") as caught:
+        move(two, None)
+    assert caught.value.code is Exit.EVIDENCE_MISSING
+
+
+def test_a_cluster_is_taken_over_once_and_one_that_is_not_there_is_named(two: Bench) -> None:
+    with pytest.raises(CkgitError, match="has not run anywhere yet"):
+        move(two, None)
+    two.advance(State.TRAINED)
+    assert move(two, State.TRAINED) is Exit.DONE
+    tip = two.snapshot.tip
+    assert move(two, State.TRAINED) is Exit.DONE
+    assert two.snapshot.tip == tip
+    with pytest.raises(CkgitError, match="no cluster profile 'nowhere'"):
+        move(two, State.EVALUATED, "nowhere")
