@@ -218,10 +218,12 @@ class Follow:
     def meanwhile(self) -> Step | None:
         """A commit that does not wait for the other jobs: of what failed, so that it can be retried; of what can start now."""
         standing, ledger, work = self.standing, self.standing.ledger, self.work
-        if not ledger or not work.worker or not self.watch.awaited:
+        if not ledger or not work.worker:
             return None
         harvest = self.harvest()
         ledger = harvest.enter(ledger)
+        if not self.watch.awaited and (self.wish.accept_missing or not tally(ledger, work.jobs).failed):
+            return None  # the stage is passed at once
         if any(one.attempt.phase is Phase.FAILED for one in harvest.judged):
             count = tally(ledger, [job for job in work.all if self.wish.run in (None, job.run)])
             ledger = ledger.model_copy(update={"detached": detached_of(standing.name, self.wish.detach, now())})

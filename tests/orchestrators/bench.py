@@ -146,11 +146,11 @@ class Bench(NamedTuple):
         subprocess.run(["git", "clone", "--quiet", str(of or self.folder), str(folder)], check=True)
         return self._replace(folder=folder, heard=Heard())
 
-    def hold(self) -> None:
-        (self.steer / "hold").touch()
+    def hold(self, job: str = "") -> None:
+        (self.steer / "-".join(["hold", *job.split("/")]).removesuffix("-")).touch()
 
-    def go(self) -> None:
-        (self.steer / "hold").unlink()
+    def go(self, job: str = "") -> None:
+        (self.steer / "-".join(["hold", *job.split("/")]).removesuffix("-")).unlink()
 
     def fail(self, job: str) -> None:
         (self.steer / f"fail-{job.replace('/', '-')}").touch()

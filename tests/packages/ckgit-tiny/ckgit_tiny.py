@@ -1,6 +1,6 @@
 """A trainer and an evaluator that need bash alone, as a package of their own would bring them.
 
-Where the environment names a folder TINY, tests steer jobs by files in it: `hold` makes them wait, `fail-JOB` makes one fail;
+Where the environment names a folder TINY, tests steer jobs by files in it: `hold` makes them wait, `hold-JOB` one of them, `fail-JOB` makes one fail;
 each execution adds its token to `executions`.
 """
 
@@ -20,7 +20,7 @@ from ckgit.workers.script import job_script
 
 _STEER = """\
 echo "$CKGIT_TOKEN" >>"${TINY:-.}/executions"
-while test -e "${TINY:-.}/hold"; do sleep 0.02; done
+while test -e "${TINY:-.}/hold" -o -e "${TINY:-.}/hold-$1"; do sleep 0.02; done
 if test -e "${TINY:-.}/fail-$1"; then echo "the tool says no"; exit 1; fi
 """
 _TRAIN = f"""{_STEER}
