@@ -23,7 +23,8 @@ _SCRIPT = """\
 # By hand, from the top of the work tree: bash {script}
 
 # One name, one execution: a second copy of this job ends here.
-token=${{CKGIT_TOKEN:-${{SLURM_JOB_NAME:-by-hand-$$}}}}
+export CKGIT_TOKEN=${{CKGIT_TOKEN:-${{SLURM_JOB_NAME:-by-hand-$$}}}}
+token=$CKGIT_TOKEN
 id=${{SLURM_JOB_ID:-$$}}
 job=.ckgit/jobs/$token
 start=${{SLURM_RESTART_COUNT:-0}}
