@@ -13,7 +13,8 @@ LONGEST = 300
 KILLED = (137, 247)  # SIGKILL, as bash and as Python report it
 STOPPED = (129, 130, 143)
 # What CUDA and its libraries say; a GPU has its own memory, which no --mem adds to.
-_GPU_MEMORY = re.compile(r"out of memory|OutOfMemoryError|Cannot allocate memory|MemoryError|not enough memory", re.IGNORECASE)
+_GPU_MEMORY = re.compile(r"(CUDA|HIP) out of memory|CUDA error: out of memory|CU(BLAS|DNN|SPARSE)_STATUS_ALLOC_FAILED")
+_MEMORY = re.compile(r"out of memory|OutOfMemoryError|Cannot allocate memory|MemoryError|not enough memory", re.IGNORECASE)
 # bash, slurmstepd, torch's DataLoader, torchrun
 _KILLED = re.compile(r"^Killed$|line \d+: +\d+ Killed |oom[-_ ]kill|by signal: Killed|\(SIGKILL\)|exitcode *: -9", re.MULTILINE)
 _DISK = re.compile(r"No space left on device|Disk quota exceeded|I/O error: .*os error 28")
