@@ -1,0 +1,289 @@
+"""The slurm scheduler: jobs are handed to SLURM once, and followed with one squeue a poll.
+
+Nothing is remembered but in files of the work tree (slurm_records.py), so any process goes on where another stopped.
+Command lines, parsers and the meaning of what is seen are pure and stand in modules of their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pwd
+import shlex
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.jobs import Attempt, Usage
+from ckgit.experiment.worker import Look, Seen, Sighting, Submission
+from ckgit.schedulers import slurm_commands as commands
+from ckgit.schedulers import slurm_records as records
+from ckgit.schedulers.slurm_answers import (
+    AccountRow,
+    Answer,
+    Outcome,
+    ParseError,
+    QueueRow,
+    Verdict,
+    is_accounting_off,
+    parse_account,
+    parse_queue,
+)
+from ckgit.schedulers.slurm_call import call
+from ckgit.schedulers.slurm_sight import Account, Case, Insight, sight, sight_with_account, unanswered
+from ckgit.schedulers.slurm_states import is_over
+from ckgit.schedulers.slurm_submit import batch_of, hand_over, handle_of, units
+from ckgit.schedulers.slurm_usage import usage_of
+
+CANCEL_PATIENCE = 45.0  # seconds for jobs to leave the queue; SLURM's own KillWait is 30
+_NAMES_AT_ONCE = 1000  # an argument has at most 128 KiB
+_CLOCKS_DIFFER = 86_400  # seconds by which the clocks of hosts and accounting may be wrong, with ample room
+
+
+class _NoAnswer(Exception):  # noqa: N818 - it is not an error of ours
+    """SLURM cannot be asked now; the text says why."""
+
+
+class SlurmScheduler(NamedTuple):
+    """Runs jobs through sbatch, squeue, sacct and scancel."""
+
+    name: str = "slurm"
+    overlaps: bool = True
+    detaches: bool = True
+    poll_seconds: float = 60.0
+    grace_seconds: float = 60.0
+
+    def submit(self, cluster: Cluster, work: Path, submissions: Sequence[Submission]) -> Mapping[str, Sighting]:
+        """See `Scheduler.submit`. Tasks of one array go in one sbatch. At the first sign that SLURM takes no jobs now, the rest waits.
+
+        Raises:
+            CkgitError: TOOL_MISSING, there is no sbatch.
+        """
+        answers: dict[str, Sighting] = {}
+        wait, pause = "", 0.0
+        for unit in units(submissions):
+            if wait:
+                answers |= {submission.token: Sighting(Seen.UNSEEN, detail=wait) for submission in unit}
+                continue
+            time.sleep(pause)
+            handed = hand_over(cluster, work, unit)
+            answers |= handed.sightings
+            wait = handed.wait
+            pause = cluster.stagger_seconds if handed.called else 0.0
+        return answers
+
+    def poll(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Look:
+        """See `Scheduler.poll`: one squeue, and at most one sacct.
+
+        Raises:
+            CkgitError: TOOL_MISSING, there is no squeue.
+        """
+        if not work.is_dir():
+            return Look({attempt.token: Sighting(Seen.UNKNOWN, detail=f"there is no work tree {work}") for attempt in attempts})
+        # before the queue is asked: what was handed over by then is in its answer
+        traces, sightings = _read(work, attempts)
+        followed = [attempt for attempt in attempts if attempt.token in traces]
+        try:
+            queue = _queue(cluster)
+        except _NoAnswer as why:
+            return Look(sightings | _unanswered(work, followed, traces, str(why)), queries={"squeue": 1, "sacct": 0})
+        cases = _cases(followed, traces, queue, cluster.grace_seconds or self.grace_seconds)
+        insights = {token: sight(case) for token, case in cases.items()}
+        asked = [attempt for attempt in followed if insights[attempt.token].ask]
+        for token, account in (_account(cluster, asked, cases) if asked else {}).items():
+            insights[token] = sight_with_account(cases[token], account)
+        for token, insight in insights.items():
+            _note(work, token, cases[token], insight)
+        sightings |= {token: insight.sighting for token, insight in insights.items()}
+        in_queue = sum(not is_over(row.state) for row in queue)
+        return Look(sightings, in_queue, {"squeue": 1, "sacct": int(bool(asked))})
+
+    def cancel(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:
+        """See `Scheduler.cancel`. Returns when they have left the queue, or some time after SLURM was told.
+
+        Raises:
+            CkgitError: SLURM did not take the order, or cannot be asked.
+        """
+        if work.is_dir():
+            for attempt in attempts:
+                folder = records.job_folder(work, attempt.token)
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / "cancelled").touch()  # before the queue is asked: who hands it over now looks for the mark afterwards
+        tokens, told, words, nap = {attempt.token for attempt in attempts}, set[str](), "", 0.2
+        end = time.monotonic() + CANCEL_PATIENCE
+        while time.monotonic() < end:
+            alive = {row.handle: row.state for row in _queue_or_error(cluster) if row.token in tokens and not is_over(row.state)}
+            if not alive:
+                return
+            if words and any(state != "COMPLETING" for state in alive.values()):
+                raise _not_cancelled(words)
+            answer = call(cluster, commands.scancel(cluster, sorted(set(alive) - told))) if set(alive) - told else Answer(0, "", "")
+            words = "" if answer.code == 0 else answer.words
+            told |= set(alive)
+            time.sleep(nap)
+            nap = min(nap * 1.5, 3.0)
+
+    def usage(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Mapping[str, Usage]:  # noqa: ARG002 - as all schedulers
+        """See `Scheduler.usage`: one sacct, and a second where a field is not known here."""
+        if not attempts:
+            return {}
+        ids = {attempt.token: attempt.job_id for attempt in attempts}
+        try:
+            for fields in (commands.USAGE_FIELDS, commands.ACCOUNT_FIELDS):
+                answer = _sacct(cluster, fields, attempts, ids)
+                if answer.code == 0:
+                    rows = parse_account(answer.out, len(fields) - len(commands.ACCOUNT_FIELDS))
+                    return {token: usage for token in ids if (usage := usage_of(token, rows))}
+        except (ParseError, CkgitError, OSError):
+            pass
+        return {}
+
+    def rehearse(self, cluster: Cluster, work: Path, submission: Submission) -> tuple[str, str]:
+        """See `Scheduler.rehearse`. SLURM is asked where the script is there to be shown to it."""
+        command = commands.sbatch(cluster, work, batch_of([submission]))
+        shown = shlex.join(commands.prefixed(cluster, command))
+        if not (work / submission.script).is_file():
+            return shown, ""
+        try:
+            answer = call(cluster, commands.rehearsal(command))
+        except CkgitError as error:
+            return shown, error.what
+        return shown, answer.words
+
+
+def _read(work: Path, attempts: Sequence[Attempt]) -> tuple[dict[str, records.Traces], dict[str, Sighting]]:
+    """What lies in the work tree about each attempt; where that cannot be read, what to say instead."""
+    traces, unreadable = {}, {}
+    for attempt in attempts:
+        token = attempt.token
+        try:
+            record = records.read_record(records.record_folder(work, token))
+            traces[token] = records.read_traces(records.job_folder(work, token), record)
+        except OSError as error:
+            unreadable[token] = Sighting(Seen.UNKNOWN, attempt.job_id, f"its files cannot be read: {error.strerror}")
+    return traces, unreadable
+
+
+def _queue(cluster: Cluster) -> list[QueueRow]:
+    answer = call(cluster, commands.squeue(cluster))
+    if answer.code != 0:
+        raise _NoAnswer(answer.words)
+    try:
+        return parse_queue(answer.out, cluster.slurm_cluster)
+    except ParseError as error:
+        raise _NoAnswer(f"{error}; {answer.words}" if answer.err.strip() else str(error)) from error
+
+
+def _unanswered(work: Path, attempts: Sequence[Attempt], traces: Mapping[str, records.Traces], words: str) -> dict[str, Sighting]:
+    """The controller does not answer: for how long a job is missing counts anew when it does."""
+    for attempt in attempts:
+        if traces[attempt.token].absent is not None:
+            records.forget_absent(records.job_folder(work, attempt.token))
+    return {attempt.token: unanswered(traces[attempt.token], attempt.job_id, words) for attempt in attempts}
+
+
+def _cases(attempts: Sequence[Attempt], traces: Mapping[str, records.Traces], queue: Sequence[QueueRow], grace: float) -> dict[str, Case]:
+    """Files and queue of each attempt."""
+    by_token: dict[str, list[QueueRow]] = {}
+    for row in queue:
+        by_token.setdefault(row.token, []).append(row)
+    by_name = {row.name: row for row in queue}
+    cases = {}
+    for attempt in attempts:
+        token, known = attempt.token, traces[attempt.token]
+        array = commands.array_of(token)
+        accepted = _accepted(known, by_name.get(array[0] if array else token), attempt)
+        handle = handle_of(token, accepted) if accepted else known.claim_id
+        cases[token] = Case(known, by_token.get(token, ()), accepted, handle, grace, _user_name)
+    return cases
+
+
+def _accepted(traces: records.Traces, row: QueueRow | None, attempt: Attempt) -> str | None:
+    """Id under which SLURM took the job, or the array that it is a task of."""
+    verdict = traces.record.verdict if traces.record else None
+    if verdict and verdict.outcome is Outcome.ACCEPTED:
+        return verdict.job_id
+    return row.array if row else attempt.job_id.partition("_")[0] if attempt.job_id else None
+
+
+def _note(work: Path, token: str, case: Case, insight: Insight) -> None:
+    """Leave in the work tree what other processes, or this one later, must know."""
+    folder = records.job_folder(work, token)
+    with contextlib.suppress(OSError):  # what cannot be noted is found out again
+        if insight.missing:
+            records.note_absent(folder)
+        elif case.traces.absent is not None:
+            records.forget_absent(folder)
+        record = case.traces.record
+        if record and insight.settled:
+            records.settle(records.record_folder(work, token), record, insight.settled)
+        elif record and record.verdict.outcome is Outcome.AMBIGUOUS and case.accepted and not record.busy:
+            records.settle(records.record_folder(work, token), record, Verdict(Outcome.ACCEPTED, case.accepted))
+
+
+def _account(cluster: Cluster, asked: Sequence[Attempt], cases: Mapping[str, Case]) -> dict[str, Account]:
+    """What accounting says of each of these."""
+    ids = {attempt.token: cases[attempt.token].handle for attempt in asked}
+    try:
+        answer = _sacct(cluster, commands.ACCOUNT_FIELDS, asked, ids)
+        rows = [] if answer.code and is_accounting_off(answer) else parse_account(answer.out)
+        failed = f"sacct: {answer.words}" if answer.code != 0 and not is_accounting_off(answer) else ""
+    except ParseError as error:
+        rows, failed = [], f"sacct: {error}"
+    except CkgitError:
+        rows, failed = [], ""  # there is no sacct here, so there is no accounting for us
+    return {attempt.token: Account(_of(attempt, rows), failed) for attempt in asked}
+
+
+def _of(attempt: Attempt, rows: Iterable[AccountRow]) -> list[AccountRow]:
+    """Those of an attempt: ids are used again, so the name must be the token, and the job must not be older."""
+    earliest = datetime.fromisoformat(attempt.submitted).timestamp() - _CLOCKS_DIFFER
+    return [row for row in rows if row.token == attempt.token and (row.submitted is None or row.submitted >= earliest)]
+
+
+def _sacct(cluster: Cluster, fields: Sequence[str], attempts: Sequence[Attempt], ids: Mapping[str, str | None]) -> Answer:
+    """Ask by ids where all are known, as accounting lists the youngest jobs only so; else by names."""
+    first = min(datetime.fromisoformat(attempt.submitted) for attempt in attempts)
+    since = int((datetime.now(UTC) - first).total_seconds()) + _CLOCKS_DIFFER
+    known = [job_id.partition("_")[0] for attempt in attempts if (job_id := ids[attempt.token])]
+    if len(known) == len(attempts):
+        return call(cluster, commands.sacct(cluster, fields, since, ids=dict.fromkeys(known)))
+    names = (array[0] if (array := commands.array_of(attempt.token)) else attempt.token for attempt in attempts)
+    return call(cluster, commands.sacct(cluster, fields, since, names=list(dict.fromkeys(names))[:_NAMES_AT_ONCE]))
+
+
+def _user_name(user_id: int) -> str:
+    try:
+        return pwd.getpwuid(user_id).pw_name
+    except (KeyError, OverflowError):
+        return f"user {user_id}"
+
+
+def _queue_or_error(cluster: Cluster) -> list[QueueRow]:
+    try:
+        return _queue(cluster)
+    except _NoAnswer as why:
+        raise CkgitError(
+            f"squeue: {why}",
+            code=Exit.UNKNOWN,
+            state="jobs that were not handed over yet stay so; whether the others ended is not known",
+            next="run the same command again later",
+        ) from None
+
+
+def _not_cancelled(words: str) -> CkgitError:
+    return CkgitError(
+        f"scancel: {words}",
+        code=Exit.COMMAND_FAILED,
+        state="some of the jobs are still in the queue",
+        next="squeue --me shows them; run the same command again later, or as the user whose jobs they are",
+    )
+
+
+scheduler = SlurmScheduler()
+
+
+scheduler = SlurmScheduler()

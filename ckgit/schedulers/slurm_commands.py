@@ -1,0 +1,162 @@
+"""SLURM's command lines, and the environment they are called in. Pure.
+
+What the user's shell says to SLURM is not for ckgit: SQUEUE_PARTITION would hide jobs, SBATCH_ACCOUNT would charge another
+account, and inside an salloc SLURM_JOB_ID and its like would leak into each job.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import NamedTuple
+
+from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.compute import Resources
+
+# The name is last: the user's other jobs may have any name. Each is ended by a separator that no other field holds.
+QUEUE_FORMAT = "%A|%F|%K|%T|%V|%S|%l|%r|%j"
+ACCOUNT_FIELDS = ("JobIDRaw", "JobID", "State", "ExitCode", "Submit", "Start", "End", "Elapsed", "JobName")
+USAGE_FIELDS = (*ACCOUNT_FIELDS[:-1], "AllocTRES", "TotalCPU", "MaxRSS", "NodeList", ACCOUNT_FIELDS[-1])
+# No secret of the user's shell reaches the job or the accounting database.
+EXPORT = "PATH,HOME,USER,LC_ALL=C.UTF-8"
+ARRAY_END = ".array"
+
+_FOR_OTHERS = ("SBATCH_", "SQUEUE_", "SACCT_", "SCANCEL_", "SLURM_")
+_PINNED = {"LC_ALL": "C"}
+_PINNED_WHERE_READ = {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}  # times as seconds since 1970 depend on no time zone
+
+class Batch(NamedTuple):
+    """One sbatch: a job, or an array of them."""
+
+    name: str  # the job's token, or the array's name
+    script: str  # relative to the work tree
+    output: str  # likewise; SLURM's own patterns are allowed
+    indices: Sequence[int] = ()  # of the tasks; none for a job of its own
+    resources: Resources | None = None  # where they are not those of the script
+    after: Sequence[str] = ()
+
+
+def array_of(token: str) -> tuple[str, int] | None:
+    """Name of the array that a token is a task of, and the task's index; None for a job of its own."""
+    head, _, index = token.rpartition("_")
+    return (head, int(index)) if head.endswith(ARRAY_END) and index.isascii() and index.isdigit() else None
+
+
+def environment(cluster: Cluster, program: str, ours: Mapping[str, str], programs: str) -> dict[str, str]:
+    """What a SLURM command is given of our environment.
+
+    Args:
+        programs: folder of the Python that runs ckgit. A job finds ckgit there; not so where commands are called elsewhere.
+    """
+    kept = {name: value for name, value in ours.items() if name == "SLURM_CONF" or not name.startswith(_FOR_OTHERS)}
+    if not cluster.command_prefix:
+        kept["PATH"] = os.pathsep.join([programs, kept.get("PATH", os.defpath)])
+    return {**kept, **_pinned(program)}
+
+
+def whole(cluster: Cluster, words: Sequence[str]) -> list[str]:
+    """A SLURM command as it is called: with the profile's prefix, and pinned by a shell there, as our environment ends here."""
+    if not cluster.command_prefix:
+        return list(words)
+    others = " ".join(f"${{!{prefix}*}}" for prefix in _FOR_OTHERS)
+    pins = " ".join(f"{name}={value}" for name, value in _pinned(words[0]).items())
+    script = f'for name in {others}; do [ "$name" = SLURM_CONF ] || unset "$name"; done; export {pins}; exec "$@"'
+    return prefixed(cluster, ["bash", "-c", script, *words[:1], *words])
+
+
+def _pinned(program: str) -> Mapping[str, str]:
+    return _PINNED_WHERE_READ if program in {"squeue", "sacct"} else _PINNED
+
+
+def prefixed(cluster: Cluster, words: Sequence[str]) -> list[str]:
+    """A command behind the profile's prefix. ssh joins its words for a shell, which must not take them apart again."""
+    over_ssh = any(PurePath(word).name == "ssh" for word in cluster.command_prefix)
+    return [*cluster.command_prefix, *([shlex.join(words)] if over_ssh else words)]
+
+
+def sbatch(cluster: Cluster, work: Path, batch: Batch) -> list[str]:
+    """The command that hands a job or an array over."""
+    # `?` is SLURM's "or". It cannot be mixed with `,`, and singleton would hold at once: the unique token and the claim must do.
+    dependency = "?".join(f"afterany:{job_id}" for job_id in batch.after) or "singleton"
+    return [
+        *_program("sbatch", cluster),
+        "--parsable",
+        f"--job-name={batch.name}",
+        f"--dependency={dependency}",
+        f"--export={EXPORT}",
+        f"--chdir={work}",
+        f"--output={batch.output}",
+        "--open-mode=append",
+        "--requeue",
+        *(resource_options(batch.resources, cluster) if batch.resources else []),
+        *([f"--array={','.join(map(str, batch.indices))}"] if batch.indices else []),
+        str(work / batch.script),
+    ]
+
+
+def rehearsal(command: Sequence[str]) -> list[str]:
+    """The same sbatch, asked what it would do."""
+    return [*command[:-1], "--test-only", command[-1]]
+
+
+def resource_options(resources: Resources, cluster: Cluster) -> list[str]:
+    """Options that win over the script's own #SBATCH lines."""
+    gpu = f"{cluster.gpu_type}:{resources.gpus}" if cluster.gpu_type else f"{resources.gpus}"
+    asked = {
+        "time": resources.time,
+        "mem": resources.mem,
+        "cpus-per-task": resources.cpus_per_task,
+        cluster.gpu_option: None if resources.gpus is None else f"gpu:{gpu}" if cluster.gpu_option == "gres" else gpu,
+    }
+    return [f"--{name}={value}" for name, value in asked.items() if value is not None]
+
+
+def squeue(cluster: Cluster) -> list[str]:
+    """All of the user's jobs, in hidden partitions, too. The header stays: only with it is an empty queue an answer."""
+    return [*_program("squeue", cluster), "--me", "--all", "--states=all", "--array", f"--format={QUEUE_FORMAT}"]
+
+
+def sacct(cluster: Cluster, fields: Sequence[str], since: int, *, ids: Iterable[str] = (), names: Iterable[str] = ()) -> list[str]:
+    """What accounting knows of jobs.
+
+    Args:
+        since: how many seconds ago the first of them was submitted; without it sacct begins at midnight.
+        ids: of the jobs or arrays.
+        names: instead of `ids`, where one is not known.
+    """
+    chosen = [f"--jobs={','.join(ids)}"] if ids else [f"--name={','.join(names)}"]
+    # steps carry the memory, which only the usage asks for
+    steps = [] if "MaxRSS" in fields else ["--allocations"]
+    options = [*steps, "--noheader", "--parsable2", f"--starttime=now-{since}", f"--format={','.join(fields)}"]
+    return [*_program("sacct", cluster), *options, *chosen]
+
+
+def scancel(cluster: Cluster, ids: Sequence[str]) -> list[str]:
+    """End jobs."""
+    return [*_program("scancel", cluster), *ids]
+
+
+def array_script(first: str, scripts: Mapping[int, str]) -> str:
+    """The script of an array: each task becomes the job script of its index, under its own token.
+
+    Args:
+        first: text of the first task's script, whose #SBATCH lines hold for all.
+        scripts: path of each task's script, relative to the work tree, by index.
+    """
+    paths = [f"  [{index}]={shlex.quote(path)}" for index, path in scripts.items()]
+    lines = [
+        "#!/bin/bash",
+        *(line for line in first.splitlines() if line.startswith("#SBATCH ")),
+        "scripts=(",
+        *paths,
+        ")",
+        'export CKGIT_TOKEN="${SLURM_JOB_NAME}_$SLURM_ARRAY_TASK_ID"',
+        'exec bash "${scripts[SLURM_ARRAY_TASK_ID]}"',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _program(name: str, cluster: Cluster) -> list[str]:
+    return [name, *([f"--clusters={cluster.slurm_cluster}"] if cluster.slurm_cluster else [])]
