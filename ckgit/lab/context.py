@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 
 import ckgit
 from ckgit.experiment.card import ModelCard
@@ -14,7 +15,6 @@ from ckgit.experiment.worker import Context
 from ckgit.lab.lab import Lab
 from ckgit.lab.model_folder import parse_card
 from ckgit.lab.snapshot import Snapshot
-from ckgit.lab.summary_file import SummaryFile
 
 
 def load_context(lab: Lab, snapshot: Snapshot, cluster_name: str | None = None) -> Context:
@@ -27,20 +27,22 @@ def load_context(lab: Lab, snapshot: Snapshot, cluster_name: str | None = None) 
         CkgitError: the design was changed after it was scaffolded, a card or task file is missing or not as it was
             designed, or there is no such profile.
     """
-    path = f"{snapshot.folder}/experiment_summary.md"
-    summary = SummaryFile.parse(snapshot.summary_bytes(), f"exp/{snapshot.name}:{path}").summary
+    summary = snapshot.summary.summary
     _refuse_renamed(snapshot, summary)
     _refuse_changed_design(snapshot, summary)
     plan = build_plan(summary)
+    cards = {name: f"models/{name}.yaml" for name in model_names(summary, plan)}
+    tasks = sorted({task.source for task in summary.evaluation.tasks})
+    contents = snapshot.read_many([*cards.values(), *tasks, *(each.path for each in summary.data.values())])
     name = cluster_name or summary.compute.cluster or lab.config.default_cluster
     return Context(
         summary=summary,
         plan=plan,
-        cards=_cards(snapshot, summary, plan),
+        cards=_cards(snapshot, summary, cards, contents),
         cluster=lab.cluster(name),
         cluster_name=name,
         version=ckgit.__version__,
-        sources=_sources(snapshot, summary),
+        sources=_sources(snapshot, summary, tasks, contents),
         max_log_bytes=lab.config.max_log_bytes,
     )
 
@@ -73,9 +75,7 @@ def _refuse_changed_design(snapshot: Snapshot, summary: Summary) -> None:
     )
 
 
-def _cards(snapshot: Snapshot, summary: Summary, plan: Plan) -> dict[str, ModelCard]:
-    paths = {name: f"models/{name}.yaml" for name in model_names(summary, plan)}
-    contents = snapshot.read_many(paths.values())
+def _cards(snapshot: Snapshot, summary: Summary, paths: Mapping[str, str], contents: Mapping[str, bytes]) -> dict[str, ModelCard]:
     for name, path in paths.items():
         if path not in contents:
             raise _missing(snapshot, path, f"ckgit models add {name} PATH, and commit the card to the branch")
@@ -83,11 +83,9 @@ def _cards(snapshot: Snapshot, summary: Summary, plan: Plan) -> dict[str, ModelC
     return {name: parse_card(contents[path]) for name, path in paths.items()}
 
 
-def _sources(snapshot: Snapshot, summary: Summary) -> dict[str, bytes]:
-    tasks = {task.source for task in summary.evaluation.tasks}
+def _sources(snapshot: Snapshot, summary: Summary, tasks: Sequence[str], contents: Mapping[str, bytes]) -> dict[str, bytes]:
     data = {each.path: name for name, each in summary.data.items()}
-    contents = snapshot.read_many(sorted({*tasks, *data}))
-    for path in sorted(tasks):
+    for path in tasks:
         if path not in contents:
             raise _missing(snapshot, path, f"commit the task file to exp/{snapshot.name}")
         _refuse_changed(snapshot, path, contents[path], summary.recorded.tasks.get(path))
@@ -95,7 +93,7 @@ def _sources(snapshot: Snapshot, summary: Summary) -> dict[str, bytes]:
         recorded = summary.recorded.data.get(name)
         if path in contents:
             _refuse_changed(snapshot, path, contents[path], summary.data[name].sha256 or (recorded.sha256 if recorded else None))
-    return contents
+    return {path: contents[path] for path in sorted({*tasks, *data}) if path in contents}
 
 
 def _missing(snapshot: Snapshot, path: str, advice: str) -> CkgitError:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from ckgit.lab.trailers import LOG_ATOM, REF_ATOM, Recorded, parse_trailers
 
 if TYPE_CHECKING:
     from ckgit.experiment.jobs import Ledger
+    from ckgit.lab.summary_file import SummaryFile
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Snapshot:
     event: str | None  # what the last commit of ckgit's recorded; None on a branch that was designed by hand
     design_digest: str | None  # design hash that this commit named
     local: bool = True  # False in a clone that only has a remote's branch: the first commit made here makes the local one
+    known: Mapping[str, bytes | None] = field(default_factory=dict, repr=False)  # files that were read along with it
 
     @property
     def folder(self) -> str:
@@ -41,7 +44,7 @@ class Snapshot:
 
     def read(self, path: str) -> bytes | None:
         """Content of a file, by its path in the lab; None when the commit has no such file."""
-        return read_object(self.root, f"{self.tip}:{path}")
+        return self.known[path] if path in self.known else read_object(self.root, f"{self.tip}:{path}")
 
     def read_many(self, paths: Iterable[str]) -> dict[str, bytes]:
         """Contents of those files that the commit has, in one git call."""
@@ -55,7 +58,18 @@ class Snapshot:
 
     def summary_bytes(self) -> bytes:
         """The summary as committed."""
-        return _summary(self.root, self.name, self.tip)
+        return _there(self.read(f"{self.folder}/experiment_summary.md"), self.name, self.tip)
+
+    @cached_property
+    def summary(self) -> SummaryFile:
+        """The summary, parsed.
+
+        Raises:
+            DesignError: with every problem.
+        """
+        from ckgit.lab.summary_file import SummaryFile
+
+        return SummaryFile.parse(self.summary_bytes(), f"exp/{self.name}:{self.folder}/experiment_summary.md")
 
     def ledger(self) -> Ledger | None:
         """The ledger, or None before the first submission.
@@ -81,11 +95,13 @@ def take_snapshot(lab: Lab, name: str) -> Snapshot:
     tips = _tips(lab, name)
     ref = f"{BRANCHES}{name}" if f"{BRANCHES}{name}" in tips else _remote_ref(lab, name, list(tips))
     tip, last = tips[ref]
-    state = state_in(_summary(lab.root, name, tip), f"exp/{name}:experiments/{name}/experiment_summary.md")
+    paths = [f"experiments/{name}/{file}" for file in ("experiment_summary.md", "jobs.json")]
+    known = dict(zip(paths, read_objects(lab.root, [f"{tip}:{path}" for path in paths]), strict=True))
+    state = state_in(_there(known[paths[0]], name, tip), f"exp/{name}:{paths[0]}")
     recorded = last or _last_recorded(lab, name, tip)
     _check_history(name, state, recorded)
     event, design = (recorded.event, recorded.design) if recorded else (None, None)
-    return Snapshot(lab.root, name, tip, state, event, design, local=ref.startswith(BRANCHES))
+    return Snapshot(lab.root, name, tip, state, event, design, local=ref.startswith(BRANCHES), known=known)
 
 
 def _tips(lab: Lab, name: str) -> dict[str, tuple[str, Recorded | None]]:
@@ -141,16 +157,15 @@ def _illegal(name: str, reached: State | None, what: str) -> CkgitError:
     )
 
 
-def _summary(root: Path, name: str, tip: str) -> bytes:
-    content = read_object(root, f"{tip}:experiments/{name}/experiment_summary.md")
-    if content is None:
+def _there(summary: bytes | None, name: str, tip: str) -> bytes:
+    if summary is None:
         raise CkgitError(
             f"experiments/{name}/experiment_summary.md is not there, so the state cannot be told",
             code=Exit.EVIDENCE_MISSING,
             where=f"exp/{name} at {tip[:12]}",
             next=f"git log exp/{name} -- experiments/{name} shows which commit removed it; revert that one",
         )
-    return content
+    return summary
 
 
 def _ledger(content: bytes, where: str) -> Ledger:

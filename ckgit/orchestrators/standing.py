@@ -15,7 +15,6 @@ from ckgit.lab.commit import preview, record
 from ckgit.lab.context import load_context
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import Snapshot, take_snapshot
-from ckgit.lab.summary_file import SummaryFile
 from ckgit.orchestrators.logs import appended
 from ckgit.orchestrators.talk import Talk
 
@@ -120,7 +119,7 @@ def prepare(
 
 
 def _summary(standing: Standing, state: State, ledger: Ledger | None) -> bytes:
-    summary = SummaryFile.parse(standing.snapshot.summary_bytes(), standing.path("experiment_summary.md")).with_state(state)
+    summary = standing.snapshot.summary.with_state(state)
     for block, markdown in status_blocks(standing.context, ledger).items():
         summary = summary.with_block(block, markdown)
     return summary.dump()
