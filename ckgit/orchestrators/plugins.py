@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, distributions, entry_points
 from typing import Any, NamedTuple, cast
 
 from ckgit.experiment.cluster import Cluster
@@ -57,10 +58,8 @@ def worker_for(summary: Summary, stage: Stage) -> Worker | None:
     tool = summary.tools.preparation if stage is Stage.TRAINING else summary.tools.evaluation
     if tool == NONE:
         return None
-    # ours are the ones most wanted; another package's broken worker is no matter for experiments that do not use it
-    entries = sorted(entry_points(group=WORKERS), key=lambda entry: (not tool.startswith(entry.name), _package(entry) != "ckgit"))
     broken: list[CkgitError] = []
-    for entry in entries:
+    for entry in _likely(tool):
         try:
             worker = cast("Worker", _load(entry, _WORKER_PARTS))
         except CkgitError as error:
@@ -75,6 +74,16 @@ def worker_for(summary: Summary, stage: Stage) -> Worker | None:
         code=Exit.TOOL_MISSING,
         next="`ckgit worker` lists those that are installed; install the package that brings it, or change the design's tools",
     )
+
+
+def _likely(tool: str) -> Iterator[EntryPoint]:
+    """Workers for a tool, the likeliest first; another package's broken one is no matter for experiments that do not use it.
+
+    Ours are the ones most wanted, and looking into one package is quicker than into all that are installed.
+    """
+    for package in distributions(name="ckgit"):
+        yield from sorted(package.entry_points.select(group=WORKERS), key=lambda entry: not tool.startswith(entry.name))
+    yield from sorted(entry_points(group=WORKERS), key=lambda entry: not tool.startswith(entry.name))
 
 
 def scheduler_for(cluster: Cluster) -> Scheduler:
