@@ -7,14 +7,12 @@ import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
-
-from pydantic import Field
+from typing import Any, NamedTuple
 
 from ckgit.experiment.design import (
-    Frozen,
     Generation,
     MatrixRow,
     Parameters,
@@ -82,22 +80,23 @@ class Source(StrEnum):
     DEFAULT = "default"
 
 
-class Setting(Frozen):
+class Setting(NamedTuple):
     """A parameter's value and its source."""
 
     value: Any
     source: Source
 
 
-class Run(Frozen):
+@dataclass(frozen=True)
+class Run:
     """One row of the design, with every parameter resolved."""
 
     name: str
     type: RunType
     settings: dict[str, Setting]
-    varied: dict[str, str] = {}  # parameter to its value as text
-    checkpoint: str | None = None
-    compute: RunCompute = Field(default_factory=RunCompute)
+    varied: dict[str, str]  # parameter to its value as text
+    checkpoint: str | None
+    compute: RunCompute
 
     def __getitem__(self, parameter: str) -> Any:
         """The value of a parameter, or None when it has none."""
@@ -115,7 +114,8 @@ class Run(Frozen):
         return self.type is RunType.FINE_TUNED
 
 
-class Cell(Frozen):
+@dataclass(frozen=True)
+class Cell:
     """One evaluation: a run, a task, an epoch."""
 
     run: str
@@ -128,7 +128,8 @@ class Cell(Frozen):
         return f"{self.task.name}_base" if self.epoch is None else f"{self.task.name}_epoch{self.epoch}"
 
 
-class Plan(Frozen):
+@dataclass(frozen=True)
+class Plan:
     """All runs and cells of a design, in the design's order."""
 
     runs: tuple[Run, ...]
