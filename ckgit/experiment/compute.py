@@ -23,12 +23,12 @@ class Compute(Frozen):
     """Resources per stage."""
 
     cluster: Name | None = Field(default=None, description="Cluster profile of ckgit.toml; its default when absent.")
-    training: Resources = Field(default_factory=Resources, description="Each training job.")
-    evaluation: Resources = Field(default_factory=Resources, description="Each evaluation job.")
+    training: Resources = Field(default_factory=Resources.model_construct, description="Each training job.")
+    evaluation: Resources = Field(default_factory=Resources.model_construct, description="Each evaluation job.")
 
 
 class RunCompute(Frozen):
     """Resources of one run that differ from the experiment's."""
 
-    training: Resources = Field(default_factory=Resources)
-    evaluation: Resources = Field(default_factory=Resources)
+    training: Resources = Field(default_factory=Resources.model_construct)
+    evaluation: Resources = Field(default_factory=Resources.model_construct)

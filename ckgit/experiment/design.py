@@ -138,9 +138,9 @@ class RunSpec(Frozen):
     type: RunType = Field(
         default=RunType.FINE_TUNED, description="fine-tuned, control (base model) or eval-only (a checkpoint that exists)."
     )
-    parameters: Parameters = Field(default_factory=Parameters, description="What differs from the controls.")
+    parameters: Parameters = Field(default_factory=Parameters.model_construct, description="What differs from the controls.")
     checkpoint: str | None = Field(default=None, description="eval-only: model card of the checkpoint.")
-    compute: RunCompute = Field(default_factory=RunCompute, description="What differs from compute.")
+    compute: RunCompute = Field(default_factory=RunCompute.model_construct, description="What differs from compute.")
 
     @model_validator(mode="after")
     def _checkpoint_belongs_to_eval_only(self) -> Self:
@@ -188,7 +188,7 @@ class TaskSpec(Frozen):
     prompt: Prompt | None = Field(default=None, description="Prompt of this task instead of the run's.")
     system_prompt: str | None = Field(default=None, description="System prompt of this task instead of the run's.")
     scorers: tuple[Scorer, ...] = Field(default=(), description="Scorers of this task instead of evaluation.scorers.")
-    generation: Generation = Field(default_factory=Generation, description="What differs from evaluation.generation.")
+    generation: Generation = Field(default_factory=Generation.model_construct, description="What differs from evaluation.generation.")
     args: dict[str, str | bool | int | float] = Field(default={}, description="Further arguments of the task function.")
 
     @property
@@ -223,7 +223,7 @@ class Evaluation(Frozen):
         description="Which cells there are; every run on every task after the last epoch when absent.",
     )
     scorers: tuple[Scorer, ...] = Field(default=(), description="Scorers of every task; the task's own when absent.")
-    generation: Generation = Field(default_factory=Generation, description="Generation settings of every task.")
+    generation: Generation = Field(default_factory=Generation.model_construct, description="Generation settings of every task.")
 
 
 class RecordedData(Frozen):
@@ -250,16 +250,16 @@ class Design(Frozen):
 
     schema_version: int = Field(ge=1, description=f"Version of this format: {SCHEMA_VERSION}.")
     experiment: About
-    tools: Tools = Field(default_factory=Tools)
+    tools: Tools = Field(default_factory=Tools.model_construct)
     models: tuple[Name, ...] = Field(min_length=1, description="Model cards that are used.")
     data: dict[Name, DataSet] = Field(default={}, description="Data sets by name.")
-    controls: Parameters = Field(default_factory=Parameters, description="What all runs share.")
+    controls: Parameters = Field(default_factory=Parameters.model_construct, description="What all runs share.")
     variables: dict[str, tuple[Any, ...]] = Field(
         default={}, description="Parameter to the values that are compared; runs are their product."
     )
     runs: tuple[RunSpec, ...] = Field(default=(), description="Runs that are written out, beside those that variables make.")
-    evaluation: Evaluation = Field(default_factory=Evaluation)
-    compute: Compute = Field(default_factory=Compute)
+    evaluation: Evaluation = Field(default_factory=Evaluation.model_construct)
+    compute: Compute = Field(default_factory=Compute.model_construct)
 
     def canonical(self) -> bytes:
         """The design in its canonical form: sorted, compact JSON without what ckgit writes itself.
@@ -282,4 +282,4 @@ class Summary(Design):
     """The whole front matter: a design, its state, and what design recorded."""
 
     state: State = Field(description="Written by ckgit.")
-    recorded: Recorded = Field(default_factory=Recorded, description="Written by ckgit.")
+    recorded: Recorded = Field(default_factory=Recorded.model_construct, description="Written by ckgit.")

@@ -14,7 +14,8 @@ class Frozen(BaseModel):
     """Base of all models: unknown keys are errors, values cannot change, and text is never taken for a number.
 
     Documents are validated with `model_validate_json`, whose strict mode knows lists, enums and dates as JSON writes them.
-    Validators are built at first use: most commands need few of the models, and all of them cost 0.15 s.
+    Validators are built at first use: most commands need few of the models, and all of them cost 0.15 s. What is absent
+    is made by `model_construct`, which needs none: a model's own defaults need no check.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
