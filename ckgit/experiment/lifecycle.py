@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -60,6 +61,7 @@ def legal(state: State | None) -> tuple[Event, ...]:
     return tuple(edge.event for edge in EDGES if edge.source == state)
 
 
+@functools.cache
 def check_edge(event: Event, source: State | None) -> State:
     """The state after an event.
 
