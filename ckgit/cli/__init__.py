@@ -97,6 +97,8 @@ def main() -> None:
     """Run the command line and end the process with the exit code that DESIGN names."""
     from ckgit.cli.errors import guarded
 
+    # pydantic would look for plugins in every installed package, and no model of ours wants any.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     sys.exit(guarded(_invoke, sys.argv[1:]))
 
 
