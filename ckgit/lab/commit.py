@@ -112,7 +112,7 @@ def _message(name: str, event: Event, parent: Snapshot | None, target: State, de
 
 def _for_people(body: str) -> str:
     """The body without control characters, which a terminal would obey."""
-    return re.sub(r"[^\n\t\x20-\x7e\u00a0-\U0010ffff]", "\N{REPLACEMENT CHARACTER}", body).strip()
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\N{REPLACEMENT CHARACTER}", body).strip()
 
 
 def _refuse_clash(lab: Lab, name: str) -> None:
