@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.lab.branch import move
-from ckgit.lab.git import GitError, git, git_lines, git_ok, git_text
+from ckgit.lab.git import GitError, git, git_ok, git_text
 from ckgit.lab.lab import BRANCHES, Lab
+from ckgit.lab.snapshot import Snapshot
 
 
 def fetch(lab: Lab, name: str) -> None:
@@ -19,26 +22,25 @@ def fetch(lab: Lab, name: str) -> None:
         return
     theirs = _fetched(lab, remote, name)
     ours = lab.branch(name).tip()
-    if theirs is None or theirs == ours or (ours and _is_ancestor(lab, theirs, ours)):
+    if theirs is None or theirs == ours or (ours and _is_ancestor(lab.root, theirs, ours)):
         return
-    if ours and not _is_ancestor(lab, ours, theirs):
+    if ours and not _is_ancestor(lab.root, ours, theirs):
         raise _diverged(remote, name, ours, theirs)
     move(lab.branch(name), ours, theirs, subject=f"fetched from {remote}")
 
 
-def refuse_stale(lab: Lab, name: str) -> None:
+def refuse_stale(snapshot: Snapshot) -> None:
     """Check that no remote's branch, as it was last fetched, holds commits that the local one lacks. Asks no remote.
 
     Raises:
         CkgitError: BRANCH_MOVED, one does; going on here would do the same work twice.
     """
-    form = "--format=%(refname:lstrip=2) %(objectname)"  # a ref's name holds no space
-    tips = dict(line.split(" ") for line in git_lines(lab.root, "for-each-ref", form, BRANCHES + name, f"refs/remotes/*/exp/{name}"))
-    ours = tips.pop(f"exp/{name}", None)
-    for branch, theirs in tips.items():
-        if ours and theirs != ours and not _is_ancestor(lab, theirs, ours):
-            if not _is_ancestor(lab, ours, theirs):
-                raise _diverged(branch.split("/")[0], name, ours, theirs)
+    name, ours = snapshot.name, snapshot.tip
+    for remote, theirs in snapshot.remotes.items():
+        if snapshot.local and theirs != ours and not _is_ancestor(snapshot.root, theirs, ours):
+            if not _is_ancestor(snapshot.root, ours, theirs):
+                raise _diverged(remote, name, ours, theirs)
+            branch = f"{remote}/exp/{name}"
             raise CkgitError(
                 f"{branch} is ahead of the local branch: somebody took {name} on from {ours[:12]} to {theirs[:12]}",
                 code=Exit.BRANCH_MOVED,
@@ -56,7 +58,7 @@ def refuse_behind(lab: Lab, name: str, parent: str | None) -> None:
     """
     remote = lab.config.authority
     theirs = _fetched(lab, remote, name) if remote else None
-    if theirs and not (parent and _is_ancestor(lab, theirs, parent)):
+    if theirs and not (parent and _is_ancestor(lab.root, theirs, parent)):
         raise _diverged(remote, name, parent or "nothing", theirs)
 
 
@@ -101,8 +103,8 @@ def _fetched(lab: Lab, remote: str, name: str) -> str | None:
     return tip
 
 
-def _is_ancestor(lab: Lab, older: str, newer: str) -> bool:
-    return git_ok(lab.root, "merge-base", "--is-ancestor", older, newer)
+def _is_ancestor(root: Path, older: str, newer: str) -> bool:
+    return git_ok(root, "merge-base", "--is-ancestor", older, newer)
 
 
 def _compare(remote: str, name: str) -> str:

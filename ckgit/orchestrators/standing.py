@@ -71,7 +71,10 @@ def stand(lab: Lab, name: str) -> Standing:
     Raises:
         CkgitError: there is no such experiment, its files cannot be read, or what was designed has changed.
     """
-    snapshot = take_snapshot(lab, name)
+    return _standing(lab, take_snapshot(lab, name))
+
+
+def _standing(lab: Lab, snapshot: Snapshot) -> Standing:
     ledger = snapshot.ledger()
     return Standing(lab, snapshot, load_context(lab, snapshot, ledger.cluster if ledger else None), ledger)
 
@@ -83,8 +86,9 @@ def begin(lab: Lab, name: str) -> Standing:
         CkgitError: as `stand`; the authority does not answer, or has other commits.
     """
     authority.fetch(lab, name)
-    authority.refuse_stale(lab, name)
-    return stand(lab, name)
+    snapshot = take_snapshot(lab, name)
+    authority.refuse_stale(snapshot)
+    return _standing(lab, snapshot)
 
 
 def check_unmoved(standing: Standing) -> None:
