@@ -98,6 +98,7 @@ def main() -> None:
     """Run the command line and end the process with the exit code that DESIGN names."""
     from ckgit.cli.errors import guarded
 
+    gc.set_threshold(50_000)  # almost all that is made in a command's first second stays
     # pydantic would look for plugins in every installed package, and no model of ours wants any.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     code = guarded(_invoke, sys.argv[1:])
