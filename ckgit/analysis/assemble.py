@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ckgit.analysis.claims import judge
 from ckgit.analysis.scores import with_stderr
+from ckgit.experiment.accounting import Accounting
 from ckgit.experiment.design import DataSet
 from ckgit.experiment.jobs import Job
 from ckgit.experiment.plan import Run
@@ -16,13 +17,14 @@ from ckgit.experiment.worker import Context
 Left = Mapping[str, TrainingResult | CellResult]  # by name of the job
 
 
-def assemble(context: Context, jobs: Sequence[Job], left: Left, missing: Mapping[str, str]) -> Results:
+def assemble(context: Context, jobs: Sequence[Job], left: Left, missing: Mapping[str, str], accounting: Accounting) -> Results:
     """The results of an experiment.
 
     Args:
         jobs: all that the workers name, in the order in which the report lists them.
         left: what each finished job left.
         missing: why a job that was accepted as missing left nothing, by its name.
+        accounting: what all of them took.
 
     Raises:
         ValueError: two jobs of a run contradict each other.
@@ -39,6 +41,7 @@ def assemble(context: Context, jobs: Sequence[Job], left: Left, missing: Mapping
         hypothesis=about.hypothesis,
         runs=runs,
         claims=tuple(judge(claim, runs, _evaluated_on(context, claim.task)) for claim in about.claims),
+        accounting=accounting,
     )
 
 

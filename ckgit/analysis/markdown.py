@@ -9,6 +9,7 @@ NOTHING = "–"  # noqa: RUF001 - a dash, where a table has nothing to say
 _DIGITS_OF_ERROR = 2
 _MOST_DECIMALS = 6
 _MINUTE = 60
+_UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -47,3 +48,12 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), _MINUTE)
     hours, minutes = divmod(minutes, _MINUTE)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def size(count: float) -> str:
+    """Bytes as text: `513 MB`."""
+    unit = 0
+    while count >= 1000 and unit < len(_UNITS) - 1:  # noqa: PLR2004 - the step between units
+        count /= 1000
+        unit += 1
+    return f"{count:.0f} {_UNITS[unit]}" if count >= 10 or not unit else f"{count:.1f} {_UNITS[unit]}"  # noqa: PLR2004 - two digits say enough

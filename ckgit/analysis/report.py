@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ckgit.analysis.accounting import accounting_section
 from ckgit.analysis.markdown import NOTHING, duration, number, table, with_error
 from ckgit.analysis.provenance import failures_section, provenance_section, tokens_section
 from ckgit.experiment.jobs import Ledger
@@ -32,6 +33,7 @@ def render(context: Context, ledger: Ledger | None, results: Results, plots: Seq
         failures_section(results, ledger),
         tokens_section(results),
         provenance_section(context, ledger, results),
+        accounting_section(results.accounting),
         _method_section(results),
     ]
     return ("\n\n".join(section for section in sections if section) + "\n").encode()

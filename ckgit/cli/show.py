@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ckgit.analysis.accounting import ATTEMPTS_HEADER, TOTALS_HEADER, attempt_rows, totals_rows
 from ckgit.analysis.markdown import duration, number, with_error
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, printable, table
 from ckgit.experiment.plan import Run
@@ -45,6 +46,8 @@ def _experiment_sections(found: Described) -> Iterator[str]:
     yield table(["run", "type", *varied, "jobs done", "final loss", "scores"], (_run_row(found, run, varied) for run in found.runs))
     if found.results and found.results.claims:
         yield table(["verdict", "claim", "difference", "why"], map(_claim_row, found.results.claims))
+    if found.accounting.attempts:
+        yield table(TOTALS_HEADER, totals_rows(found.accounting))
     if found.results:
         yield f"report: git show exp/{about.name}:{standing.path('analysis/report.md')}"
 
@@ -91,6 +94,8 @@ def _run_sections(found: Described, run: Run) -> Iterator[str]:
     if found.attempts:
         rows = ([a.job, str(a.number), a.phase, a.started or "", a.ended or "", a.reason or a.log or ""] for a in found.attempts)
         yield table(["job", "attempt", "phase", "started", "ended", "log or reason"], rows)
+    if found.accounting.attempts:
+        yield table(ATTEMPTS_HEADER, attempt_rows(found.accounting))
     if result := found.result(run.name):
         yield "\n".join(_result_lines(result))
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from ckgit.experiment.accounting import Accounting
 from ckgit.experiment.design import Claim, Frozen, RunType, Sha256
 
 Score = float | int | str | bool | None
@@ -138,3 +139,4 @@ class Results(Frozen):
     hypothesis: str = ""
     runs: tuple[RunRow, ...]
     claims: tuple[Verdict, ...] = ()
+    accounting: Accounting = Field(default_factory=Accounting, description="What the jobs took.")

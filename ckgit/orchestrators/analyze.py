@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ckgit.analysis.accounting import account
 from ckgit.analysis.assemble import Left, assemble
 from ckgit.analysis.report import LOSS_PLOT, SCORES_PLOT, render
 from ckgit.experiment.design import Stage
@@ -45,7 +46,7 @@ def _analyze(context: Context, snapshot: Snapshot, ledger: Ledger | None) -> Map
     left, missing = _collect(context, snapshot, ledger, planned)
     jobs = [job for job, _ in planned]
     try:
-        results = assemble(context, jobs, left, missing)
+        results = assemble(context, jobs, left, missing, account(ledger.attempts if ledger else ()))
     except ValueError as error:
         raise _refused(snapshot, [str(error)]) from None
     folder = f"{context.folder}/analysis"

@@ -87,7 +87,7 @@ def judge(worker: Worker, context: Context, job: Job, ended: Ended, work: Path, 
 def _judge(worker: Worker, context: Context, job: Job, ended: Ended, work: Path, *, limit: int, taken: frozenset[str]) -> Judged:
     output = job_files(work, ended.attempt.token) / "output"
     files: dict[str, bytes] = {}
-    attempt = _told(ended, job, work)
+    attempt = _told(context, ended, job, work)
     log = bounded(output, limit)
     if log is not None:
         path = _log_path(job, attempt, taken)
@@ -102,7 +102,7 @@ def _judge(worker: Worker, context: Context, job: Job, ended: Ended, work: Path,
     return Judged(attempt.model_copy(update={"phase": Phase.DONE}), files, f"{job.name}: {gist(evidence.result)}")
 
 
-def _told(ended: Ended, job: Job, work: Path) -> Attempt:
+def _told(context: Context, ended: Ended, job: Job, work: Path) -> Attempt:
     """The attempt with what status file and accounting say of its times and costs."""
     attempt, status = ended.attempt, ended.status
     update: dict[str, object] = {"job_id": ended.job_id or attempt.job_id}
@@ -110,7 +110,8 @@ def _told(ended: Ended, job: Job, work: Path) -> Attempt:
         update = {"started": status.started, "ended": status.ended, "exit_code": status.exit_code, "host": status.host}
         update["job_id"] = status.job_id
     attempt = attempt.model_copy(update=update)
-    return attempt.model_copy(update={"usage": used(attempt, job, ended.usage, job_files(work, attempt.token))})
+    device = str(context.plan.run(job.run)["device"])
+    return attempt.model_copy(update={"usage": used(attempt, job, ended.usage, job_files(work, attempt.token), device=device)})
 
 
 def _cause(worker: Worker, evidence: Evidence, ended: Ended, attempt: Attempt, log: str) -> tuple[FailureClass, str]:

@@ -10,19 +10,20 @@ from ckgit.experiment.jobs import Attempt, Job, Usage
 GPU_LOG = "gpu.csv"  # what nvidia-smi said while the job ran; see workers/script.py
 
 
-def used(attempt: Attempt, job: Job, accounted: Usage | None, folder: Path) -> Usage:
+def used(attempt: Attempt, job: Job, accounted: Usage | None, folder: Path, *, device: str) -> Usage:
     """What an attempt that ended took.
 
     Args:
         accounted: what the scheduler says, which wins.
         folder: the job's own folder in the work tree.
+        device: where it computes. One on `cuda` that asked for no GPU took what was there, and nobody counted it.
     """
-    resources = attempt.resources or job.resources
+    asked = (attempt.resources or job.resources).gpus
     waited = _seconds(attempt.submitted, attempt.started) if attempt.started else None
     own = Usage(
         queue_seconds=max(waited, 0.0) if waited is not None else None,
         elapsed_seconds=max(_seconds(attempt.started, attempt.ended), 0.0) if attempt.started and attempt.ended else None,
-        gpus=resources.gpus or 0,
+        gpus=0 if asked is None and device == "cpu" else asked,
         gpu_utilization=_mean_utilization(folder / GPU_LOG),
         node=attempt.host,
     )

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from ckgit.analysis.accounting import account
 from ckgit.analysis.tables import JobRow, job_rows
+from ckgit.experiment.accounting import Accounting
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Attempt
 from ckgit.experiment.plan import Run, generation, prompts, scorers
@@ -24,12 +26,8 @@ class Described(NamedTuple):
     runs: Sequence[Run]  # all, or the one that was asked for
     jobs: Sequence[JobRow]
     results: Results | None  # None before analyze
-
-    @property
-    def attempts(self) -> list[Attempt]:
-        """Every attempt of these runs' jobs, in order."""
-        names = {job.job for job in self.jobs}
-        return [attempt for attempt in (self.standing.ledger.attempts if self.standing.ledger else ()) if attempt.job in names]
+    attempts: Sequence[Attempt]  # every one of these runs' jobs, in order
+    accounting: Accounting  # what those that ended took, analyzed or not
 
     def result(self, run: str) -> RunRow | None:
         """What was found of a run; None before analyze."""
@@ -48,7 +46,9 @@ def describe(standing: Standing, run: str | None) -> Described:
         names = ", ".join(each.name for each in plan.runs)
         raise CkgitError(f"{standing.name} has no run {run!r}", code=Exit.USAGE, next=f"name one of: {names}")
     jobs = [job for job in job_rows(standing.context, standing.ledger) if run in (None, job.run)]
-    return Described(standing, chosen, jobs, _results(standing))
+    listed = {job.job for job in jobs}
+    attempts = [attempt for attempt in (standing.ledger.attempts if standing.ledger else ()) if attempt.job in listed]
+    return Described(standing, chosen, jobs, _results(standing), attempts, account(attempts))
 
 
 def _results(standing: Standing) -> Results | None:
@@ -80,6 +80,7 @@ def document(found: Described, *, detailed: bool) -> dict[str, Any]:
         **({} if detailed else {"design": design}),
         "runs": [_run(found, run, detailed=detailed) for run in found.runs],
         "attempts": [attempt.model_dump(mode="json", exclude_none=True) for attempt in found.attempts],
+        "accounting": found.accounting.model_dump(mode="json"),
         "claims": [verdict.model_dump(mode="json") for verdict in found.results.claims] if found.results else [],
     }
 

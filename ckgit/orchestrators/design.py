@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ckgit import __version__
+from ckgit.analysis.markdown import size
 from ckgit.analysis.tables import status_blocks
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design import Stage, Summary
@@ -24,7 +25,7 @@ from ckgit.lab.yaml_document import read_yaml
 from ckgit.lab.yaml_writer import Change
 from ckgit.orchestrators import logs
 from ckgit.orchestrators.design_tables import log_lines, resources_block, runs_block
-from ckgit.orchestrators.forecast import Forecast, data_problems, duration, forecast, size
+from ckgit.orchestrators.forecast import Forecast, data_problems, duration, forecast
 from ckgit.orchestrators.measure import Measured, Place, base_recipes, default_branch, look
 from ckgit.orchestrators.plugins import worker_for
 from ckgit.orchestrators.steps import plural

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ckgit.analysis.markdown import NOTHING, table
+from ckgit.analysis.markdown import NOTHING, size, table
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.design import Recorded, Summary
-from ckgit.orchestrators.forecast import Forecast, RunForecast, duration, size
+from ckgit.orchestrators.forecast import Forecast, RunForecast, duration
 from ckgit.orchestrators.measure import Measured
 
 _LONGEST_VALUE = 40

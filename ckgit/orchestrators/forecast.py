@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
+from ckgit.analysis.markdown import size
 from ckgit.experiment import estimate
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
@@ -14,7 +15,6 @@ from ckgit.experiment.errors import Problem
 from ckgit.experiment.estimate import Guess, Steps
 from ckgit.experiment.plan import Cell, Plan, Run, generation, resources
 
-UNITS = ("B", "KB", "MB", "GB", "TB")
 _UNIT_BYTES = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -146,15 +146,6 @@ def _unused(summary: Summary, plan: Plan) -> Iterator[str]:
     yield from (f"model {name} is listed and no run uses it" for name in summary.models if name not in models)
     data = {run["data"] for run in plan.runs} | {task.data for task in summary.evaluation.tasks}
     yield from (f"data {name} is listed and nothing uses it" for name in summary.data if name not in data)
-
-
-def size(count: float) -> str:
-    """Bytes as text: `513 MB`."""
-    unit = 0
-    while count >= 1000 and unit < len(UNITS) - 1:  # noqa: PLR2004 - the step between units
-        count /= 1000
-        unit += 1
-    return f"{count:.0f} {UNITS[unit]}" if count >= 10 or not unit else f"{count:.1f} {UNITS[unit]}"  # noqa: PLR2004 - two digits say enough
 
 
 def duration(seconds: float) -> str:

@@ -11,6 +11,7 @@ import pytest
 from ckgit.analysis.assemble import assemble
 from ckgit.analysis.loss_plot import MOST_POINTS, loss_plot, smoothed, thinned
 from ckgit.analysis.scores_plot import scores_plot
+from ckgit.experiment.accounting import Accounting
 from ckgit.experiment.results import LossPoint, Metric, Results
 from tests.analysis.build import cell, context, jobs, left, training
 
@@ -26,14 +27,14 @@ for picture in both():
 
 def two_runs() -> Results:
     here = context()
-    return assemble(here, jobs(here), left(here, {"rank4": 30, "rank8": 36, "base": 2}), {})
+    return assemble(here, jobs(here), left(here, {"rank4": 30, "rank8": 36, "base": 2}), {}, Accounting())
 
 
 def many_runs(count: int) -> Results:
     here = context(variables={"seed": list(range(count))}, experiment=ABOUT, evaluation={"tasks": [{"name": "a"}, {"name": "b"}]})
     found = {f"{run.name}/finetune": training(run.name, steps=30) for run in here.plan.training}
     cells = {f"{c.run}/eval/{c.name}": cell(c.run, 7, epoch=c.epoch, task=c.task.name, tokens=None) for c in here.plan.cells}
-    return assemble(here, jobs(here), found | cells, {})
+    return assemble(here, jobs(here), found | cells, {}, Accounting())
 
 
 def both() -> list[bytes]:
@@ -77,14 +78,15 @@ def test_a_value_without_a_standard_error_has_no_bar() -> None:
     here = context(experiment=ABOUT, variables={})
     bare = cell("base", 20, metrics=(Metric(scorer="match", name="loss", value=0.7, samples=40),))
     with_bar = cell("base", 20)
-    drawn = [scores_plot(assemble(here, jobs(here), {"base/eval/capitalization_base": each}, {})) for each in (bare, with_bar)]
+    found = [assemble(here, jobs(here), {"base/eval/capitalization_base": each}, {}, Accounting()) for each in (bare, with_bar)]
+    drawn = list(map(scores_plot, found))
     bars = [re.findall(rb'<g id="LineCollection_1">\s*<path (d=)?', picture or b"") for picture in drawn]
     assert bars == [[b""], [b"d="]]
 
 
 def test_nothing_to_draw() -> None:
     here = context(experiment=ABOUT)
-    empty = assemble(here, jobs(here), {}, {})
+    empty = assemble(here, jobs(here), {}, {}, Accounting())
     assert (loss_plot(empty), scores_plot(empty)) == (None, None)
 
 

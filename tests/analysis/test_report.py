@@ -5,6 +5,7 @@ import pytest
 
 from ckgit.analysis.assemble import assemble
 from ckgit.analysis.report import render
+from ckgit.experiment.accounting import Accounting
 from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.experiment.results import Judgement, Metric, Results, TokenCheck
 from tests.analysis.build import attempt, cell, context, jobs, ledger, left
@@ -15,7 +16,7 @@ NO_CLAIMS = {"name": "cap_lora", "question": "q", "date": "2026-11-23"}
 
 def results(**changes: Any) -> Results:
     here = context(**changes)
-    return assemble(here, jobs(here), left(here, RIGHT), {})
+    return assemble(here, jobs(here), left(here, RIGHT), {}, Accounting())
 
 
 def report() -> str:
@@ -43,20 +44,21 @@ def test_evaluation_that_saw_other_tokens_is_refused() -> None:
     found = left(here, RIGHT)
     other = cell("rank4", 30, epoch=1, tokens=TokenCheck(rows=40, sha256="f" * 64))
     with pytest.raises(ValueError, match="evaluation saw other tokens than training"):
-        assemble(here, jobs(here), {**found, "rank4/eval/capitalization_epoch1": other}, {})
+        assemble(here, jobs(here), {**found, "rank4/eval/capitalization_epoch1": other}, {}, Accounting())
 
 
 def test_training_may_have_looked_at_fewer_rows() -> None:
     here = context()
     other = cell("rank4", 30, epoch=1, tokens=TokenCheck(rows=90, sha256="f" * 64))
-    found = assemble(here, jobs(here), {**left(here, RIGHT), "rank4/eval/capitalization_epoch1": other}, {})
+    found = assemble(here, jobs(here), {**left(here, RIGHT), "rank4/eval/capitalization_epoch1": other}, {}, Accounting())
     assert "| the same for the first 40 rows |" in render(here, None, found, []).decode()
 
 
 def test_a_metric_that_is_no_number_is_a_remark() -> None:
     here = context(experiment=NO_CLAIMS)
     metrics = (Metric(scorer="match", name="f1", value=float("nan"), samples=40),)
-    found = assemble(here, jobs(here), {**left(here, RIGHT), "base/eval/capitalization_base": cell("base", 2, metrics=metrics)}, {})
+    odd = cell("base", 2, metrics=metrics)
+    found = assemble(here, jobs(here), {**left(here, RIGHT), "base/eval/capitalization_base": odd}, {}, Accounting())
     assert found.runs[2].cells[0].metrics == ()
     assert "f1 of match is nan, which is no number" in render(here, None, found, []).decode()
 
@@ -86,7 +88,7 @@ def test_what_failed_and_what_is_missing_is_named() -> None:
     names = {job.name: job for job in jobs(here)}
     gone = "rank8/eval/capitalization_epoch1"
     kept = {name: result for name, result in left(here, RIGHT).items() if name != gone}
-    found = assemble(here, jobs(here), kept, {gone: "killed"})
+    found = assemble(here, jobs(here), kept, {gone: "killed"}, Accounting())
     tried = [
         attempt(names["rank4/finetune"], Phase.FAILED, failure=FailureClass.DIVERGED, reason="the loss is nan at step 3"),
         attempt(names["rank4/finetune"], number=2),
@@ -101,13 +103,13 @@ def test_what_failed_and_what_is_missing_is_named() -> None:
 def test_a_computed_standard_error_is_marked() -> None:
     here = context(experiment=NO_CLAIMS)
     bare = cell("base", 20, metrics=(Metric(scorer="match", name="accuracy", value=0.5, samples=40),))
-    found = assemble(here, jobs(here), {**left(here, RIGHT), "base/eval/capitalization_base": bare}, {})
+    found = assemble(here, jobs(here), {**left(here, RIGHT), "base/eval/capitalization_base": bare}, {}, Accounting())
     assert "| base | – | match | accuracy | 0.500 ± 0.080 * |" in render(here, None, found, []).decode()  # noqa: RUF001
 
 
 def test_nothing_is_claimed_where_nothing_was_evaluated() -> None:
     here = context(experiment=NO_CLAIMS, tools={"evaluation": "none"}, evaluation={}, runs=[])
-    found = assemble(here, jobs(here), left(here, RIGHT), {})
+    found = assemble(here, jobs(here), left(here, RIGHT), {}, Accounting())
     text = render(here, None, found, ["loss.svg"]).decode()
     assert "## Runs" in text
     for absent in ("## Scores", "## Claims", "## Same tokens", "standard error"):

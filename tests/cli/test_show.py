@@ -37,6 +37,25 @@ def test_results_once_it_is_analyzed(bench: Bench) -> None:
     assert [(sample["id"], sample["scores"]) for sample in samples] == [(0, {"match": "C"}), (1, {"match": "C"})]
 
 
+def test_what_it_took_is_shown_before_it_is_analyzed_too(bench: Bench) -> None:
+    assert "GPU-hours" not in bench.ckgit("show", "demo").stdout
+    bench.fail("rank4/finetune")
+    bench.advance(State.TRAINED)
+    lines = [line.split() for line in bench.ckgit("show", "demo").stdout.splitlines()]
+    assert ["stage", "attempts", "queue", "wait", "elapsed", "GPU-hours", "CPU", "time", "peak", "memory", "GPU", "use"] in lines
+    [training] = [line for line in lines if line[0:1] == ["training"]]
+    assert training[:4] == ["training", "2", "(1", "failed)"]
+    assert training[-4:] == ["–"] * 4  # noqa: RUF001 - no scheduler counted the GPUs, and locally nobody counts the rest
+    document = shown(bench)["accounting"]
+    [training, *_, everything] = document["costs"]
+    assert (training["stage"], training["attempts"], training["elapsed_seconds"]["known"]) == ("training", 2, 2)
+    assert training["cpu_seconds"] == {"value": None, "known": 0}
+    assert everything["attempts"] == len(document["attempts"])
+    of_run = shown(bench, "rank4")["accounting"]
+    assert [(each["job"], each["phase"]) for each in of_run["attempts"]] == [("rank4/finetune", "failed")]
+    assert "rank4/finetune  1        failed" in bench.ckgit("show", "demo", "rank4").stdout
+
+
 def test_a_run_with_every_parameter_and_its_source(bench: Bench) -> None:
     bench.advance(State.TRAINED)
     text = bench.ckgit("show", "demo", "rank8").stdout

@@ -57,6 +57,10 @@ def test_the_report_has_every_run_and_score(bench: Bench) -> None:
     assert "| base | – | match | accuracy | 0.50 ± 0.10 | 2 | 1 s |" in text  # noqa: RUF001
     found = Results.model_validate_json(bench.snapshot.read("experiments/demo/analysis/results.json") or b"")
     assert [len(run.cells) for run in found.runs] == [1, 1, 1]
+    assert "| training | 2 | " in text
+    assert "| rank8/eval/capitalization_epoch0 | 1 | done | " in text
+    assert [costs.attempts for costs in found.accounting.costs] == [2, 3, 5]
+    assert found.accounting.costs[2].elapsed_seconds.known == 5
 
 
 @pytest.mark.slow

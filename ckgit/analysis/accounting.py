@@ -1,0 +1,118 @@
+"""What an experiment took: sums over its attempts, and the tables that show them. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+from ckgit.analysis.markdown import NOTHING, duration, number, size, table
+from ckgit.experiment.accounting import Accounting, AttemptCosts, Costs, Total
+from ckgit.experiment.design import Stage
+from ckgit.experiment.jobs import Attempt, Phase, Usage
+
+COSTS_HEADER = ("queue wait", "elapsed", "GPU-hours", "CPU time", "peak memory", "GPU use")
+TOTALS_HEADER = ("stage", "attempts", *COSTS_HEADER)
+ATTEMPTS_HEADER = ("job", "attempt", "ended", *COSTS_HEADER, "node")
+
+
+def account(attempts: Iterable[Attempt]) -> Accounting:
+    """The accounting of those attempts that ended, in their order."""
+    listed = tuple(_costs_of(attempt) for attempt in attempts if attempt.phase is not Phase.SUBMITTED)
+    stages = [stage for stage in Stage if any(each.stage is stage for each in listed)]
+    costs = [_together(stage, [each for each in listed if each.stage is stage]) for stage in stages]
+    return Accounting(attempts=listed, costs=tuple([*costs, _together(None, listed)] if listed else ()))
+
+
+def _costs_of(attempt: Attempt) -> AttemptCosts:
+    usage = attempt.usage or Usage()
+    return AttemptCosts(
+        job=attempt.job, stage=attempt.stage, number=attempt.number, phase=attempt.phase, usage=usage, gpu_hours=usage.gpu_hours
+    )
+
+
+def _together(stage: Stage | None, listed: Sequence[AttemptCosts]) -> Costs:
+    usages = [each.usage for each in listed]
+    return Costs(
+        stage=stage,
+        attempts=len(listed),
+        failed=sum(each.phase is not Phase.DONE for each in listed),
+        queue_seconds=_total(math.fsum, (usage.queue_seconds for usage in usages)),
+        elapsed_seconds=_total(math.fsum, (usage.elapsed_seconds for usage in usages)),
+        gpu_hours=_total(math.fsum, (each.gpu_hours for each in listed)),
+        cpu_seconds=_total(math.fsum, (usage.cpu_seconds for usage in usages)),
+        peak_memory_bytes=_total(max, (usage.peak_memory_bytes for usage in usages)),
+        gpu_utilization=_mean_utilization(listed),
+    )
+
+
+def _total(together: Callable[[Sequence[float]], float], values: Iterable[float | None]) -> Total:
+    known = [value for value in values if value is not None]
+    return Total(value=float(together(known)), known=len(known)) if known else Total()
+
+
+def _mean_utilization(listed: Sequence[AttemptCosts]) -> Total:
+    known = [(each.usage.gpu_utilization, each.gpu_hours) for each in listed if each.usage.gpu_utilization is not None and each.gpu_hours]
+    if not known:
+        return Total()
+    return Total(value=math.fsum(percent * hours for percent, hours in known) / math.fsum(hours for _, hours in known), known=len(known))
+
+
+def accounting_section(accounting: Accounting) -> str:
+    """The report's section on what the jobs took; empty when none ended."""
+    if not accounting.attempts:
+        return ""
+    parts = ["## What it took", table(TOTALS_HEADER, totals_rows(accounting)), _NOTE, table(ATTEMPTS_HEADER, attempt_rows(accounting))]
+    return "\n\n".join(parts)
+
+
+_NOTE = (
+    "Attempts that failed count, too. What nobody recorded of an attempt is –, and not in a total: (2 of 3) says that it is the total of "  # noqa: RUF001 - the dash of the table
+    "two attempts out of three. Peak memory is the largest of all, GPU use the mean over GPU-hours."
+)
+
+
+def totals_rows(accounting: Accounting) -> list[list[str]]:
+    """A row for each stage and one for all, under TOTALS_HEADER."""
+    return [_totals_row(costs) for costs in accounting.costs]
+
+
+def _totals_row(costs: Costs) -> list[str]:
+    attempts = f"{costs.attempts:,}" + (f" ({costs.failed:,} failed)" if costs.failed else "")
+    shown = (
+        (costs.queue_seconds, duration),
+        (costs.elapsed_seconds, duration),
+        (costs.gpu_hours, number),
+        (costs.cpu_seconds, duration),
+        (costs.peak_memory_bytes, size),
+        (costs.gpu_utilization, _percent),
+    )
+    return [costs.stage or "all", attempts, *(_total_text(total, costs.attempts, text) for total, text in shown)]
+
+
+def _total_text(total: Total, attempts: int, text: Callable[[float], str]) -> str:
+    if total.value is None:
+        return NOTHING
+    return text(total.value) + (f" ({total.known:,} of {attempts:,})" if total.known < attempts else "")
+
+
+def attempt_rows(accounting: Accounting) -> list[list[str]]:
+    """A row for each attempt, under ATTEMPTS_HEADER."""
+    return [_attempt_row(each) for each in accounting.attempts]
+
+
+def _attempt_row(each: AttemptCosts) -> list[str]:
+    usage = each.usage
+    shown = (
+        (usage.queue_seconds, duration),
+        (usage.elapsed_seconds, duration),
+        (each.gpu_hours, number),
+        (usage.cpu_seconds, duration),
+        (usage.peak_memory_bytes, size),
+        (usage.gpu_utilization, _percent),
+    )
+    costs = [NOTHING if value is None else text(value) for value, text in shown]
+    return [each.job, str(each.number), each.phase, *costs, usage.node or NOTHING]
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0f} %"

@@ -1,0 +1,47 @@
+"""What an experiment's jobs took, attempt by attempt and in all. `analysis/results.json` and `ckgit show --json` hold these."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ckgit.experiment.design import Frozen, Stage
+from ckgit.experiment.jobs import Phase, Usage
+
+
+class AttemptCosts(Frozen):
+    """One attempt that ended, well or not."""
+
+    job: str
+    stage: Stage
+    number: int = Field(description="1 for the first try.")
+    phase: Phase
+    usage: Usage
+    gpu_hours: float | None = Field(default=None, description="GPUs that were held, times hours.")
+
+
+class Total(Frozen):
+    """One quantity over several attempts. What is not known of an attempt is not counted as 0: it is left out."""
+
+    value: float | None = Field(default=None, description="Absent when it is known of no attempt.")
+    known: int = Field(default=0, description="Attempts of which it is known.")
+
+
+class Costs(Frozen):
+    """What the attempts of a stage took together; those that failed count, too."""
+
+    stage: Stage | None = Field(default=None, description="Absent: all stages.")
+    attempts: int = Field(description="Attempts that ended.")
+    failed: int = Field(description="Of these, how many failed or were cancelled.")
+    queue_seconds: Total = Field(description="Sum.")
+    elapsed_seconds: Total = Field(description="Sum.")
+    gpu_hours: Total = Field(description="Sum.")
+    cpu_seconds: Total = Field(description="Sum.")
+    peak_memory_bytes: Total = Field(description="The largest.")
+    gpu_utilization: Total = Field(description="Percent: the mean, in which an attempt counts by its GPU-hours.")
+
+
+class Accounting(Frozen):
+    """Every attempt that ended, and totals."""
+
+    attempts: tuple[AttemptCosts, ...] = Field(default=(), description="In the order in which they were submitted.")
+    costs: tuple[Costs, ...] = Field(default=(), description="Per stage that has attempts, then of all stages.")

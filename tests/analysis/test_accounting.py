@@ -1,0 +1,82 @@
+"""What attempts took, in all: a part that nobody knows is neither 0 nor hidden."""
+
+from __future__ import annotations
+
+from ckgit.analysis.accounting import account, accounting_section, totals_rows
+from ckgit.analysis.markdown import size
+from ckgit.experiment.accounting import Accounting, Costs, Total
+from ckgit.experiment.design import Stage
+from ckgit.experiment.jobs import Attempt, Phase, Usage
+from tests.analysis.build import attempt, context, jobs
+
+HOUR = 3600.0
+WHOLE = Usage(
+    queue_seconds=60.0,
+    elapsed_seconds=2 * HOUR,
+    cpu_seconds=HOUR,
+    gpus=2,
+    gpu_utilization=90.0,
+    peak_memory_bytes=8 * 10**9,
+    node="gpu01",
+)
+
+
+def tries(*usages: Usage | None, job: str = "rank4/finetune", phase: Phase = Phase.DONE) -> list[Attempt]:
+    [one] = [each for each in jobs(context()) if each.name == job]
+    return [attempt(one, phase, number=number, usage=usage) for number, usage in enumerate(usages, start=1)]
+
+
+def of_all(accounting: Accounting) -> Costs:
+    return accounting.costs[-1]
+
+
+def test_sums_are_those_of_every_attempt_that_ended() -> None:
+    failed = tries(Usage(elapsed_seconds=HOUR, gpus=1, gpu_utilization=30.0, peak_memory_bytes=9 * 10**9), phase=Phase.FAILED)
+    flying = tries(WHOLE, job="rank8/finetune", phase=Phase.SUBMITTED)
+    evaluated = tries(Usage(elapsed_seconds=60.0, gpus=0), job="base/eval/capitalization_base")
+    found = account([*failed, *tries(WHOLE)[:1], *flying, *evaluated])
+    assert [(costs.stage, costs.attempts, costs.failed) for costs in found.costs] == [
+        (Stage.TRAINING, 2, 1),
+        (Stage.EVALUATION, 1, 0),
+        (None, 3, 1),
+    ]
+    costs = of_all(found)
+    assert costs.elapsed_seconds == Total(value=3 * HOUR + 60, known=3)
+    assert costs.gpu_hours == Total(value=5.0, known=3)
+    assert costs.peak_memory_bytes == Total(value=9e9, known=2)
+    assert costs.gpu_utilization == Total(value=(90 * 4 + 30 * 1) / 5, known=2)  # by GPU-hours, not by attempts
+
+
+def test_what_nobody_knows_is_not_counted_as_nothing() -> None:
+    found = account(tries(WHOLE, None, Usage(elapsed_seconds=HOUR)))
+    costs = of_all(found)
+    assert (costs.gpu_hours, costs.elapsed_seconds) == (Total(value=4.0, known=1), Total(value=3 * HOUR, known=2))
+    assert of_all(account(tries(None))).cpu_seconds == Total()
+    assert totals_rows(found)[0] == [
+        "training",
+        "3",
+        "1:00 (1 of 3)",
+        "3:00:00 (2 of 3)",
+        "4 (1 of 3)",
+        "1:00:00 (1 of 3)",
+        "8.0 GB (1 of 3)",
+        "90 % (1 of 3)",
+    ]
+
+
+def test_the_section_has_a_row_for_each_attempt() -> None:
+    text = accounting_section(account([*tries(None, phase=Phase.FAILED), *tries(WHOLE)]))
+    assert "| rank4/finetune | 1 | failed | – | – | – | – | – | – | – |" in text  # noqa: RUF001
+    assert "| rank4/finetune | 1 | done | 1:00 | 2:00:00 | 4 | 1:00:00 | 8.0 GB | 90 % | gpu01 |" in text
+    assert "| training | 2 (1 failed) | 1:00 (1 of 2) |" in text
+    assert accounting_section(account([])) == ""
+
+
+def test_an_accounting_survives_a_round_trip() -> None:
+    found = account(tries(WHOLE, None))
+    assert Accounting.model_validate_json(found.model_dump_json()) == found
+
+
+def test_bytes_have_two_digits_and_their_unit() -> None:
+    assert [size(count) for count in (0, 999, 1000, 9_949, 10_000)] == ["0 B", "999 B", "1.0 KB", "9.9 KB", "10 KB"]
+    assert [size(count) for count in (8.4e9, 3e15)] == ["8.4 GB", "3000 TB"]
