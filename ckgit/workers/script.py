@@ -6,15 +6,22 @@ job itself says how it ended) needs bash and coreutils only, so that it holds ev
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
+from ckgit.experiment.card import FileDigest
 from ckgit.experiment.cluster import Cluster, gpu_request
 from ckgit.experiment.design import Resources
 
 INPUTS_CHANGED = 65  # EX_DATAERR of sysexits.h
 PROGRAM_MISSING = 69  # EX_UNAVAILABLE
 LONGEST_COMMAND = 120
+# A job that is to fail must fail within seconds: as many of its files as this, the smallest first, are checked by digest. The
+# weights of a large model, which take minutes to read, are checked by their size; the model's card has their digests.
+MOST_HASHED = 1 << 30
+OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
 
 _SCRIPT = """\
 #!/bin/bash
@@ -50,6 +57,7 @@ finish() {{
   code=$?
   trap - EXIT
   [ -z "${{sampler:-}}" ] || kill "$sampler" 2>/dev/null
+  rm -rf "$job/datasets"
   # a restart of this job elsewhere has taken its place
   [ ! -d "$job/claim/start$((start + 1))" ] || exit "$code"
   printf '{{"token": "%s", "job_id": "%s", "exit_code": %d, "started": "%s", "ended": "%s", "host": "%s"}}\\n' \\
@@ -62,9 +70,10 @@ trap finish EXIT
 # A command runs beside the shell, which so hears a signal at once and passes it on.
 run() {{
   "$@" &
-  child=$!
-  wait "$child"
+  child=$! code=0
+  wait "$child" || code=$?
   child=
+  return "$code"
 }}
 stop() {{
   trap '' HUP INT TERM
@@ -87,7 +96,13 @@ for program in {programs}; do
   }}
 done
 
-{inputs}{sampling}{commands}
+{inputs}{needs}{sampling}{commands}
+"""
+
+_NEEDS = """\
+# What its tools need is there; no more than that is tried.
+{command} || exit {missing}
+
 """
 
 _SAMPLING = """\
@@ -101,15 +116,32 @@ fi
 
 _INPUTS = """\
 # The files that this job depends on are those that were scaffolded.
-sha256sum --check --quiet --strict - <<'INPUTS' || changed=yes
-{inputs}
-INPUTS
+{checks}
 if [ -n "${{changed:-}}" ]; then
   echo "ckgit: an input is missing or has changed since it was scaffolded"
   exit {changed}
 fi
 
 """
+_DIGESTS = """\
+sha256sum --check --quiet --strict - <<'INPUTS' || changed=yes
+{lines}
+INPUTS"""
+_SIZES = """\
+# So many bytes would take too long to read twice.
+while read -r bytes path; do
+  [ "$(wc -c <"$path")" = "$bytes" ] || {{ echo "$path: FAILED (it has not $bytes bytes)"; changed=yes; }}
+done <<'SIZES'
+{lines}
+SIZES"""
+
+
+class Needs(NamedTuple):
+    """What the tools of a job need, beyond files; see `ckgit.workers.environment`."""
+
+    modules: Sequence[str]  # of Python, as they are imported
+    gpus: int = 0  # as the tools see them
+    paths: Sequence[str] = ()  # what other jobs made, relative to the work tree
 
 
 def job_script(
@@ -118,9 +150,10 @@ def job_script(
     script: str,
     resources: Resources,
     cluster: Cluster,
-    inputs: Mapping[str, str],
+    inputs: Mapping[str, str | FileDigest],
     programs: Sequence[str],
     commands: Sequence[Sequence[str]],
+    needs: Needs | None = None,
 ) -> bytes:
     """The bytes of a job script.
 
@@ -129,33 +162,56 @@ def job_script(
         script: its own path, relative to the work tree.
         resources: becomes #SBATCH lines, which other schedulers read or ignore.
         cluster: its set-up lines run first.
-        inputs: SHA-256 in hexadecimal of every file the job depends on, by path relative to the work tree.
+        inputs: SHA-256 in hexadecimal of every file the job depends on, with its size where it may be large, by path relative to
+            the work tree.
         programs: must be on PATH.
         commands: argument lists, run one after the other until one fails.
+        needs: checked before the first command; None for a job of bash alone.
     """
     threads = resources.cpus_per_task or 1
     environment = [
         *cluster.setup,
         f"export OMP_NUM_THREADS={threads} TOKENIZERS_PARALLELISM=false",
-        "export HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_DATASETS_OFFLINE=1",
+        "export " + " ".join(f"{name}=1" for name in OFFLINE),
         "export PYTHONUNBUFFERED=1 PYTHONHASHSEED=0",
+        # jobs that start together and read the same data must not build one cache of `datasets` at once
+        'export HF_DATASETS_CACHE="${HF_DATASETS_CACHE:-$PWD/$job/datasets}"',
     ]
     return _SCRIPT.format(
         directives="\n".join(directives(resources, cluster)),
         title=title,
         script=shlex.quote(script),
         environment="\n".join(environment),
-        programs=" ".join(map(shlex.quote, programs)),
+        # what a container holds is not to be seen from outside
+        programs=" ".join(map(shlex.quote, cluster.container[:1] or programs)),
         missing=PROGRAM_MISSING,
         inputs=_check_of(inputs) if inputs else "",
+        needs=_NEEDS.format(command=_command(_check_command(needs, programs), cluster), missing=PROGRAM_MISSING) if needs else "",
         sampling=_SAMPLING if resources.gpus else "",
-        commands="\n".join(" \\\n  ".join(_words(["run", *cluster.container, *command])) for command in commands),
+        commands="\n".join(_command(command, cluster) for command in commands),
     ).encode()
 
 
-def _check_of(inputs: Mapping[str, str]) -> str:
-    lines = [f"{digest}  {path}" for path, digest in sorted(inputs.items())]
-    return _INPUTS.format(inputs="\n".join(lines), changed=INPUTS_CHANGED)
+def _check_of(inputs: Mapping[str, str | FileDigest]) -> str:
+    sizes = {path: 0 if isinstance(digest, str) else digest.bytes for path, digest in inputs.items()}
+    digests = {path: digest if isinstance(digest, str) else digest.sha256 for path, digest in inputs.items()}
+    smallest_first = sorted(inputs, key=lambda path: (sizes[path], path))
+    totals = itertools.accumulate(sizes[path] for path in smallest_first)
+    hashed = {path for path, total in zip(smallest_first, totals, strict=True) if total <= MOST_HASHED}
+    checks = _DIGESTS.format(lines="\n".join(f"{digests[path]}  {path}" for path in sorted(hashed)))
+    if measured := sorted(inputs.keys() - hashed):
+        checks += "\n" + _SIZES.format(lines="\n".join(f"{sizes[path]} {path}" for path in measured))
+    return _INPUTS.format(checks=checks, changed=INPUTS_CHANGED)
+
+
+def _check_command(needs: Needs, programs: Sequence[str]) -> list[str]:
+    options = [*(f"--program={program}" for program in programs), *([f"--gpus={needs.gpus}"] if needs.gpus else [])]
+    options += [f"--path={path}" for path in needs.paths]
+    return ["python", "-m", "ckgit.workers.environment", *options, *needs.modules]
+
+
+def _command(command: Sequence[str], cluster: Cluster) -> str:
+    return " \\\n  ".join(_words(["run", *cluster.container, *command]))
 
 
 def directives(resources: Resources, cluster: Cluster) -> list[str]:

@@ -3,34 +3,41 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
 
+from ckgit.experiment.card import FileDigest
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design import Resources
 from ckgit.experiment.jobs import Status
-from ckgit.workers.script import INPUTS_CHANGED, PROGRAM_MISSING, directives, job_script
+from ckgit.workers import script
+from ckgit.workers.script import INPUTS_CHANGED, PROGRAM_MISSING, Needs, directives, job_script
 
 
-def write_script(work, commands, *, inputs=None, setup=(), programs=("bash",)):
+def write_script(work, commands, *, inputs=None, setup=(), programs=("bash",), container=(), needs=None):
     content = job_script(
         title="A job.",
         script="job.slurm",
         resources=Resources(cpus_per_task=2),
-        cluster=Cluster(setup=tuple(setup)),
+        cluster=Cluster(setup=tuple(setup), container=tuple(container)),
         inputs=inputs or {},
         programs=programs,
         commands=commands,
+        needs=needs,
     )
     work.mkdir(exist_ok=True)
     (work / "job.slurm").write_bytes(content)
 
 
-def run(work, name="job-1"):
-    return subprocess.run(
-        ["bash", "job.slurm"], cwd=work, env={"PATH": os.environ["PATH"], "CKGIT_TOKEN": name}, capture_output=True, text=True, check=False
-    )
+def environment(name, **more):
+    path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"  # noqa: PTH120 - where this Python's programs are
+    return {"PATH": path, "CKGIT_TOKEN": name, **more}
+
+
+def run(work, name="job-1", **more):
+    return subprocess.run(["bash", "job.slurm"], cwd=work, env=environment(name, **more), capture_output=True, text=True, check=False)
 
 
 def status(work, name="job-1"):
@@ -123,6 +130,111 @@ def test_it_is_valid_bash_whatever_the_words(tmp_path):
 
 
 def test_resources_become_directives():
-    lines = directives(Resources(time="1-02:00:00", mem="16G", gpus=2, cpus_per_task=8))
+    lines = directives(Resources(time="1-02:00:00", mem="16G", gpus=2, cpus_per_task=8), Cluster())
     assert lines[2:] == ["#SBATCH --cpus-per-task=8", "#SBATCH --time=1-02:00:00", "#SBATCH --mem=16G", "#SBATCH --gpus=2"]
-    assert json.loads(json.dumps(directives(Resources())))[2:] == ["#SBATCH --cpus-per-task=1"]
+    assert json.loads(json.dumps(directives(Resources(), Cluster())))[2:] == ["#SBATCH --cpus-per-task=1"]
+
+
+def test_of_many_bytes_the_smallest_files_are_hashed_and_the_others_measured(weird_tmp_path, monkeypatch):
+    monkeypatch.setattr(script, "MOST_HASHED", 10)
+    contents = {"small": b"12345", "two words": b"67890", "large weights": b"x" * 11}
+    for name, content in contents.items():
+        (weird_tmp_path / name).write_bytes(content)
+    inputs = {name: FileDigest(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content)) for name, content in contents.items()}
+    write_script(weird_tmp_path, [("touch", "ran")], inputs=inputs)
+    assert run(weird_tmp_path, "one").returncode == 0
+    (weird_tmp_path / "ran").unlink()
+    for number, (name, damaged) in enumerate([("small", b"54321"), ("large weights", b"x" * 10), ("large weights", None)]):
+        (weird_tmp_path / name).unlink()
+        if damaged is not None:
+            (weird_tmp_path / name).write_bytes(damaged)
+        done = run(weird_tmp_path, f"damaged-{number}")
+        assert done.returncode == INPUTS_CHANGED
+        assert f"{name}: FAILED" in done.stdout
+        (weird_tmp_path / name).write_bytes(contents[name])
+    assert not (weird_tmp_path / "ran").exists()
+
+
+def unfit(work, name="job-1", **more):
+    """What a job says that ends before its first command."""
+    done = run(work, name, **more)
+    assert done.returncode == status(work, name).exit_code == PROGRAM_MISSING, done.stdout + done.stderr
+    assert not (work / "ran").exists()
+    return done.stderr + done.stdout
+
+
+def test_a_missing_module_is_named_with_the_version_that_is_wanted(tmp_path):
+    (tmp_path / "torchtune.py").write_text("import no_such_module\n")
+    write_script(tmp_path, [("touch", "ran")], needs=Needs(["json", "never_heard_of", "torchtune"]))
+    said = unfit(tmp_path, PYTHONPATH=str(tmp_path))
+    assert "never_heard_of is not installed; torchtune cannot be imported: No module named 'no_such_module'" in said
+    assert "ckgit[run] wants torchtune==0.6.1 (found: 0.6.1)" in said
+
+
+def test_where_all_is_there_the_versions_are_said_and_the_job_goes_on(tmp_path):
+    write_script(tmp_path, [("touch", "ran")], needs=Needs(["pydantic", "json"]))
+    done = run(tmp_path)
+    assert done.returncode == 0
+    assert f"ckgit: Python {sys.version.split()[0]}, pydantic " in done.stdout
+    assert (tmp_path / "ran").exists()
+
+
+def test_a_job_that_needs_a_gpu_and_sees_none_ends_before_its_first_command(tmp_path):
+    write_script(tmp_path, [("touch", "ran")], needs=Needs(["torch"], gpus=2))
+    said = unfit(tmp_path, CUDA_VISIBLE_DEVICES="")
+    assert "device: cuda needs 2 GPUs, and 0 can be seen (torch " in said
+
+
+def test_what_another_job_was_to_leave_is_looked_for(tmp_path):
+    write_script(tmp_path, [("touch", "ran")], needs=Needs(["json"], paths=["a run/epoch_0"]))
+    assert "a run/epoch_0 is not there" in unfit(tmp_path)
+    (tmp_path / "a run/epoch_0").mkdir(parents=True)
+    assert run(tmp_path, "job-2").returncode == 0
+
+
+def test_a_python_that_does_not_even_have_ckgit_is_an_unfit_environment(tmp_path):
+    (tmp_path / "python").write_text("#!/bin/bash\necho 'No module named ckgit' >&2\nexit 1\n")
+    (tmp_path / "python").chmod(0o755)
+    write_script(tmp_path, [("touch", "ran")], needs=Needs(["json"]), setup=[f"PATH={tmp_path}:$PATH"])
+    assert "No module named ckgit" in unfit(tmp_path)
+
+
+def test_a_container_is_looked_into_and_must_pass_the_environment_on(tmp_path):
+    inner = f"PATH={os.path.dirname(sys.executable)}"  # noqa: PTH120 - as above; there is no bash in it
+    write_script(tmp_path, [("touch", "ran")], needs=Needs(["json"]), programs=["bash", "python"], container=["env", "-i", inner])
+    said = unfit(tmp_path)
+    assert "bash is not on PATH" in said
+    assert "python is not" not in said
+    assert "HF_HUB_OFFLINE is not 1: a container, or a launcher, does not pass the job's environment on" in said
+    write_script(tmp_path, [("touch", "ran")], programs=["python"], container=["no-such-runtime", "exec"])
+    assert "no-such-runtime is not on PATH" in unfit(tmp_path, "job-2")
+
+
+CACHED = """
+import json, os, pathlib, sys, time, datasets
+pathlib.Path(sys.argv[1]).touch()
+while not all(map(os.path.exists, ("one", "two"))):
+    time.sleep(0.01)
+found = datasets.load_dataset("json", data_files="rows.json", split="train")
+assert len(found) == 500
+print(*{os.path.relpath(file["filename"]).split("/datasets/")[0] for file in found.cache_files})
+"""
+
+
+def test_jobs_that_start_together_build_no_cache_of_datasets_in_common(tmp_path):
+    (tmp_path / "rows.json").write_text("\n".join(json.dumps({"input": str(number)}) for number in range(500)))
+    write_script(tmp_path, [("bash", "-c", 'python -c "$0" "$CKGIT_TOKEN"', CACHED)])
+    (tmp_path / "home").mkdir()
+    jobs = [
+        subprocess.Popen(["bash", "job.slurm"], cwd=tmp_path, env=environment(name, HOME=str(tmp_path / "home")), stdout=subprocess.PIPE)
+        for name in ("one", "two")
+    ]
+    assert [job.communicate(timeout=60)[0].decode().strip() for job in jobs] == [".ckgit/jobs/one", ".ckgit/jobs/two"]
+    assert [job.returncode for job in jobs] == [0, 0]
+    assert not list((tmp_path / "home").rglob("*.arrow"))
+    assert not (tmp_path / ".ckgit/jobs/one/datasets").exists()
+
+
+def test_a_cache_that_the_set_up_lines_name_is_used(tmp_path):
+    write_script(tmp_path, [("bash", "-c", "echo $HF_DATASETS_CACHE")], setup=["export HF_DATASETS_CACHE=/shared/datasets"])
+    assert run(tmp_path).stdout == "/shared/datasets\n"

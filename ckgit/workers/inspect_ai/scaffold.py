@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
+from ckgit.experiment.card import FileDigest
 from ckgit.experiment.design import Stage
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Job
@@ -13,8 +14,10 @@ from ckgit.experiment.plan import resources
 from ckgit.experiment.worker import Context
 from ckgit.workers.inspect_ai.cells import Planned, planned, run_config
 from ckgit.workers.inspect_ai.check import check
-from ckgit.workers.script import job_script
+from ckgit.workers.script import Needs, job_script
 from ckgit.workers.yaml_text import comment, key_text, scalar
+
+MODULES = ("inspect_ai", "torch", "transformers", "accelerate")
 
 
 def scaffold(context: Context, run: str | None = None) -> dict[str, bytes]:
@@ -55,17 +58,17 @@ def jobs(context: Context) -> list[Job]:
     ]
 
 
-def inputs(cell: Planned) -> dict[str, str]:
+def inputs(cell: Planned) -> dict[str, str | FileDigest]:
     """Digest of every file that a cell depends on and that exists before training, by path relative to the work tree.
 
     Of a fine-tuned run's model these are the files beside the weights: training's tokens are made with them.
     """
-    digests = {cell.task.source: cell.called.sha256}
+    digests: dict[str, str | FileDigest] = {cell.task.source: cell.called.sha256}
     if cell.data and cell.recorded:
         digests[cell.data.path] = cell.recorded.sha256
     card = cell.context.cards[cell.run.model]
     weights = () if cell.cell.epoch is None else card.checkpoint_files
-    return digests | {f"{cell.base_folder}/{name}": file.sha256 for name, file in card.files.items() if name not in weights}
+    return digests | {f"{cell.base_folder}/{name}": file for name, file in card.files.items() if name not in weights}
 
 
 def _resources(cell: Planned) -> Any:
@@ -88,6 +91,7 @@ def _script(cell: Planned, config: bytes) -> bytes:
             # inspect's exit code is 0 even when its log says error
             ("python", "-m", "ckgit.workers.inspect_ai.finish", cell.attempts, cell.log),
         ),
+        needs=Needs(MODULES, 1 if cell.run["device"] == "cuda" else 0, () if cell.cell.epoch is None else (cell.model_folder,)),
     )
 
 

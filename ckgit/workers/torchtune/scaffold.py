@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
+from ckgit.experiment.card import FileDigest
 from ckgit.experiment.design import Stage
 from ckgit.experiment.jobs import Job
 from ckgit.experiment.plan import Run, resources
 from ckgit.experiment.worker import Context
-from ckgit.workers.script import job_script
+from ckgit.workers.script import Needs, job_script
 from ckgit.workers.torchtune.config import finetune_yaml, recipe
 from ckgit.workers.torchtune.setup import evaluated, setup_yaml
 from ckgit.workers.torchtune.steps import processes
+
+MODULES = ("torch", "torchao", "torchtune", "transformers", "safetensors")
 
 
 def scaffold(context: Context, run: str | None = None) -> dict[str, bytes]:
@@ -59,15 +62,16 @@ def _script(context: Context, run: Run, configs: Mapping[str, bytes]) -> bytes:
         inputs={**{path: hashlib.sha256(content).hexdigest() for path, content in configs.items()}, **inputs(context, run)},
         programs=("python", "tune"),
         commands=_commands(context, run),
+        needs=Needs(MODULES, processes(context, run) if run["device"] == "cuda" else 0),
     )
 
 
-def inputs(context: Context, run: Run) -> dict[str, str]:
+def inputs(context: Context, run: Run) -> dict[str, str | FileDigest]:
     """Digest of the data and model files that a run depends on, by path relative to the work tree."""
     paths = {context.summary.data[run["data"]].path, *(entry.path for entry in evaluated(context, run))}
     digests = {context.summary.data[name].path: recorded.sha256 for name, recorded in context.summary.recorded.data.items()}
     card = context.cards[run.model]
-    model = {f"models/{card.name}/{name}": digest.sha256 for name, digest in card.files.items()}
+    model = {f"models/{card.name}/{name}": digest for name, digest in card.files.items()}
     return {**{path: digests[path] for path in paths}, **model}
 
 

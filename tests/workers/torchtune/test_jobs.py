@@ -236,6 +236,14 @@ def test_the_status_file_decides(lora, tmp_path):
     refuse(copy, FailureClass.LOST, "left no status file")
 
 
+@pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there is a GPU")
+def test_a_job_that_sees_no_gpu_ends_before_it_reads_a_row(train):
+    found = train({"controls": {"device": "cuda", "batch_size": 3}, "compute": {"training": {"gpus": 1}}})
+    assert found.code == 69
+    refuse(found, FailureClass.ENVIRONMENT, "device: cuda needs 1 GPU, and 0 can be seen")
+    assert not (found.work / ARTIFACTS).exists()
+
+
 def test_a_row_that_is_too_long_ends_the_job_before_training_and_is_named(train):
     found = train(
         {"controls": {"max_seq_len": 12, "batch_size": 3}}, {**WORDS, "train": [*WORDS["train"], {"input": "longest", "output": "LONGEST"}]}

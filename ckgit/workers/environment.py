@@ -1,0 +1,117 @@
+"""First step of a job: are its tools there, and do they load?
+
+`python -m ckgit.workers.environment --program=tune --gpus=1 torch torchtune` imports what is named, which takes seconds, and sees
+to it that the network is not needed. It names all that is missing, with the versions that go together, and ends with exit code 69.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+import click
+
+from ckgit.workers.script import OFFLINE, PROGRAM_MISSING
+
+_WANTED = re.compile(r"^([A-Za-z0-9._-]+) *([^;]*?) *; *extra *== *['\"]run['\"]$")
+
+
+@click.command()
+@click.option("--program", "programs", multiple=True, help="It must be on PATH.")
+@click.option("--path", "paths", multiple=True, help="It must be there.")
+@click.option("--gpus", default=0, help="So many GPUs must be usable.")
+@click.argument("modules", nargs=-1)
+def main(*, programs: Sequence[str], paths: Sequence[str], gpus: int, modules: Sequence[str]) -> None:
+    """Check the environment of a job."""
+    problems = [f"{path} is not there" for path in paths if not Path(path).exists()]
+    problems += [*_programs(programs), *_modules(modules), *_network()]
+    problems += [] if problems else _gpus(gpus)  # torch has been imported by now
+    if problems:
+        click.echo(f"ckgit: this job's environment is not fit: {'; '.join(problems)}", err=True)
+        sys.exit(PROGRAM_MISSING)
+    found = [f"{module} {_version(module)}" for module in modules]
+    click.echo(f"ckgit: Python {sys.version.split()[0]}, {', '.join(found)}" + (f", GPUs: {gpus}" if gpus else ""))
+
+
+def _programs(programs: Sequence[str]) -> Iterator[str]:
+    yield from (f"{program} is not on PATH (install ckgit[run])" for program in programs if not shutil.which(program))
+
+
+def _modules(modules: Sequence[str]) -> Iterator[str]:
+    broken = [(module, why) for module in modules if (why := _import_problem(module))]
+    yield from (f"{module} {why}" for module, why in broken)
+    if broken:
+        # a module that is there often fails on another one's version
+        concerned = modules if any("import" in why for _, why in broken) else [module for module, _ in broken]
+        wanted = wanted_versions()
+        known = [module for module in concerned if _key(module) in wanted]
+        if known:
+            yield "ckgit[run] wants " + ", ".join(f"{name}{wanted[_key(name)]} (found: {_version(name) or 'none'})" for name in known)
+
+
+def _import_problem(module: str) -> str:
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        return "is not installed" if error.name == module else f"cannot be imported: {error}"
+    except Exception as error:  # noqa: BLE001 - a broken installation raises anything
+        return f"cannot be imported: {type(error).__name__}: {error}"
+    return ""
+
+
+def wanted_versions() -> dict[str, str]:
+    """Versions that ckgit's own package metadata ask for in jobs, e.g. `==0.6.1`, by name of the package."""
+    try:
+        found = [_WANTED.match(line) for line in requires("ckgit") or ()]
+    except PackageNotFoundError:  # it runs from a folder
+        return {}
+    return {_key(match[1]): match[2] for match in found if match}
+
+
+def _key(name: str) -> str:
+    return name.replace("_", "-").lower()
+
+
+def _version(module: str) -> str:
+    try:
+        return version(_key(module))
+    except PackageNotFoundError:
+        return ""
+
+
+def _network() -> Iterator[str]:
+    """Tools that look for a hub wait for it, or get something else than was scaffolded."""
+    yield from (
+        f"{name} is not 1: a container, or a launcher, does not pass the job's environment on"
+        for name in OFFLINE
+        if os.environ.get(name) != "1"
+    )
+
+
+def _gpus(wanted: int) -> Iterator[str]:
+    if not wanted:
+        return
+    import torch
+
+    seen = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if seen < wanted:
+        built = f"torch {torch.__version__}, " + (f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA")
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "not set")
+        needs = f"device: cuda needs {wanted} GPU{'s' if wanted > 1 else ''}"
+        yield f"{needs}, and {seen} can be seen ({built}; CUDA_VISIBLE_DEVICES is {visible})"
+        return
+    for number in range(wanted):
+        try:
+            torch.zeros(1, device=f"cuda:{number}")
+        except RuntimeError as error:  # in another's exclusive use, broken, or full
+            yield f"GPU {number} cannot be used: {str(error).splitlines()[0]}"
+
+
+if __name__ == "__main__":
+    main()
