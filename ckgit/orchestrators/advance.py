@@ -13,7 +13,7 @@ from ckgit.lab.snapshot import take_snapshot
 from ckgit.orchestrators.detach import check_detachable
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.move import move
-from ckgit.orchestrators.run import STAGES, Passage, Wish, run_stage
+from ckgit.orchestrators.run import STAGES, Passage, Wish, is_replaced, run_stage
 from ckgit.orchestrators.scaffold import scaffold
 from ckgit.orchestrators.standing import Standing, Step, Taken, begin, prepare, stand, take
 from ckgit.orchestrators.steps import plural
@@ -43,6 +43,9 @@ def advance(lab: Lab, name: str, *, to: State | None, wish: Wish, talk: Talk, cl
     """
     standing = begin(lab, name)
     taken: list[Taken] = []
+    if is_replaced(standing, wish):
+        state = standing.snapshot.state
+        return Outcome(name, state, Exit.DONE, [], f"nothing to do: {name} is not left to this job any more", _next(name, state))
     if cluster and (step := move(standing, cluster)):
         taken.append(take(standing, step, talk))
         standing = stand(lab, name)

@@ -143,7 +143,8 @@ def finish(standing: Standing, wish: Wish, talk: Talk, taken: Sequence[Taken]) -
     """See the open attempts to their end, whoever made them, and commit what they left."""
     authority.push(standing.lab, standing.name, standing.snapshot.tip)  # an intent is handed over once the authority has it
     taken = list(taken)
-    _take_over(standing, wish)
+    if standing.ledger and not wish.detach:
+        end_detached(standing, standing.ledger)  # from now on this command goes on
     while True:
         work = stagework(standing)
         watch = start_watch(standing, work, wish.run, talk)
@@ -251,22 +252,10 @@ class Follow:
         return Harvest(list(self.judged.values()), ids, dict(watch.queries))
 
 
-def _take_over(standing: Standing, wish: Wish) -> None:
-    """From now on this command goes on with the experiment, not the job that it was left to.
-
-    Raises:
-        CkgitError: this is such a job, and it has been replaced.
-    """
+def is_replaced(standing: Standing, wish: Wish) -> bool:
+    """Whether this is a job that the experiment was left to, and is not any more."""
     detached = standing.ledger.detached if standing.ledger else None
-    if wish.token and (detached is None or detached.token != wish.token):
-        raise CkgitError(
-            f"{standing.name} is not left to this job any more",
-            code=Exit.BRANCH_MOVED,
-            state="nothing was changed",
-            next=f"ckgit status {standing.name}",
-        )
-    if standing.ledger and not wish.detach:
-        end_detached(standing, standing.ledger)
+    return wish.token is not None and (detached is None or detached.token != wish.token)
 
 
 def leave(standing: Standing, work: Stagework, wish: Wish, follow: Follow) -> Step | None:

@@ -1,0 +1,165 @@
+"""An experiment of bash jobs on SLURM, from design to report."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ckgit.experiment.design import State
+from ckgit.experiment.errors import Exit
+from ckgit.experiment.jobs import FailureClass, Phase
+from ckgit.lab.lab import Lab
+from ckgit.orchestrators.again import Selection, cancel, retry
+from ckgit.orchestrators.run import Wish
+from ckgit.orchestrators.standing import stand
+from ckgit.orchestrators.why import why
+from ckgit.schedulers.slurm import scheduler
+from tests.orchestrators.bench import Bench, Heard, design_demo
+from tests.orchestrators.conftest import tiny_package  # noqa: F401 - a fixture
+
+CONFIG = """\
+schema_version = 1
+name = "test-lab"
+default_cluster = "site"
+
+[clusters.site]
+scheduler = "slurm"
+work_root = "{work}"
+models_root = "models"
+poll_seconds = 0.3
+grace_seconds = 6
+setup = ["export TINY='{steer}' PYTHONPATH='{path}'"]
+training = {{time = "00:05:00", mem = "200M", cpus_per_task = 1}}
+evaluation = {{time = "00:05:00", mem = "200M", cpus_per_task = 1}}
+advance = {{time = "00:05:00", mem = "400M", cpus_per_task = 1}}
+"""
+
+
+@pytest.fixture
+def bench(lab: Lab, tmp_path: Path, tiny_package: Path, monkeypatch: pytest.MonkeyPatch, slurm) -> Iterator[Bench]:  # noqa: F811 - the fixture
+    """A lab whose default cluster is SLURM, with experiment `demo` in state designed."""
+    for name, value in slurm.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.syspath_prepend(tiny_package)
+    path = os.pathsep.join([str(tiny_package), str(Path(__file__).parents[2])])
+    monkeypatch.setenv("PYTHONPATH", path)
+    steer = tmp_path / "steer"
+    steer.mkdir()
+    (lab.root / "ckgit.toml").write_text(CONFIG.format(work=tmp_path / "work", steer=steer, path=path))
+    for words in (["config", "user.name", "A Job"], ["config", "user.email", "job@example.org"], ["commit", "-qam", "a site"]):
+        subprocess.run(["git", *words], cwd=lab.root, check=True)
+    made = Bench(lab.root, steer, Heard())
+    design_demo(made.lab)
+    yield made
+    for file in steer.glob("hold*"):
+        file.unlink()
+    if (ledger := made.snapshot.ledger()) and ledger.work_tree:
+        scheduler.cancel(made.lab.cluster(), Path(ledger.work_tree), ledger.attempts)
+
+
+def once_each(bench: Bench) -> bool:
+    return len(set(bench.executions())) == len(bench.executions())
+
+
+def test_from_design_to_report_watched(bench: Bench) -> None:
+    assert bench.advance(State.ANALYZED).code is Exit.DONE
+    assert [event for event in bench.story() if event != "submit"] == ["design", "scaffold", "train", "evaluate", "analyze"]
+    assert len(bench.executions()) == 5
+    assert once_each(bench)
+    attempt = bench.latest("rank4/finetune")
+    assert attempt.job_id
+    assert attempt.usage
+    assert attempt.usage.queue_seconds is not None
+    log = (bench.snapshot.read("experiments/demo/run-experiment.log") or b"").decode()
+    assert "squeue" in log
+
+
+def test_from_design_to_report_while_nobody_watches(bench: Bench) -> None:
+    outcome = bench.advance(State.ANALYZED, wait=False, detach=State.ANALYZED)
+    assert (outcome.code, outcome.state) == (Exit.DONE, State.SCAFFOLDED)
+    assert "is left to its cluster" in outcome.message
+    bench.until(lambda: bench.snapshot.state is State.ANALYZED, seconds=120)
+    assert len([token for token in bench.executions() if "advance" not in token]) == 5
+    assert once_each(bench)
+    assert bench.ledger.detached is None
+
+
+def test_an_interactive_advance_takes_over_from_the_job(bench: Bench) -> None:
+    bench.hold()
+    bench.advance(State.ANALYZED, wait=False, detach=State.ANALYZED)
+    assert bench.ledger.detached
+    token = bench.ledger.detached.token
+    bench.until(lambda: len(bench.executions()) >= 2, seconds=60)
+    process = bench.start("advance", "demo", "--to", "analyzed")
+    time.sleep(2)
+    bench.go()
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert bench.ledger.detached is None
+    assert once_each(bench)
+    assert not (bench.work / ".ckgit/jobs" / token / "claim").exists()
+
+
+def test_cancel_ends_the_job_that_goes_on_too(bench: Bench) -> None:
+    bench.hold()
+    bench.advance(State.ANALYZED, wait=False, detach=State.ANALYZED)
+    assert bench.ledger.detached
+    token = bench.ledger.detached.token
+    cancel(stand(bench.lab, "demo"), Selection(), bench.heard)
+    assert bench.ledger.detached is None
+    assert {attempt.phase for attempt in bench.ledger.attempts} == {Phase.CANCELLED}
+    bench.go()
+    time.sleep(3)
+    assert bench.snapshot.state is State.SCAFFOLDED
+    assert not (bench.work / ".ckgit/jobs" / token / "claim").exists()
+
+
+def test_a_failed_run_is_explained_and_tried_again_alone_with_more_time(bench: Bench) -> None:
+    bench.fail("rank8/finetune")
+    assert bench.advance(State.TRAINED).code is Exit.JOBS_FAILED
+    [reason] = [each for each in why(stand(bench.lab, "demo")) if each.job == "rank8/finetune"]
+    assert "the tool says no" in reason.sentence
+    bench.mend("rank8/finetune")
+    from ckgit.experiment.compute import Resources
+
+    before = len(bench.executions())
+    code = retry(stand(bench.lab, "demo"), Selection(), Wish(), bench.heard, Resources(time="00:06:00")).code
+    assert code is Exit.DONE
+    again = bench.latest("rank8/finetune")
+    assert (again.number, again.resources and again.resources.time) == (2, "00:06:00")
+    assert len([token for token in bench.executions()[before:] if "finetune" in token]) == 1
+
+
+def test_a_job_that_someone_cancelled_is_cancelled_by_whom(bench: Bench) -> None:
+    bench.hold("rank8/finetune")
+    bench.advance(State.SCAFFOLDED)
+    process = bench.start("advance", "demo", "--to", "trained")
+    bench.until(lambda: any("rank8" in token for token in bench.executions()), seconds=60)
+    token = next(token for token in bench.executions() if "rank8" in token)
+    subprocess.run(["scancel", f"--name={token}"], check=True)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == Exit.JOBS_FAILED, said
+    attempt = bench.latest("rank8/finetune")
+    assert (attempt.phase, attempt.failure) == (Phase.CANCELLED, FailureClass.CANCELLED)
+    assert "cancelled by root" in (attempt.reason or "")
+
+
+def test_arrays_run_each_task_once_and_a_failed_task_is_tried_again_alone(bench: Bench) -> None:
+    with (bench.folder / "ckgit.toml").open("a") as file:
+        file.write("arrays = true\n")
+    subprocess.run(["git", "commit", "-qam", "arrays"], cwd=bench.folder, check=True)
+    bench.fail("rank8/finetune")
+    assert bench.advance(State.TRAINED).code is Exit.JOBS_FAILED
+    first = [attempt.token for attempt in bench.ledger.attempts if "finetune" in attempt.job]
+    assert [token.rpartition(".array_")[2] for token in first] == ["0", "1"]
+    bench.mend("rank8/finetune")
+    assert retry(stand(bench.lab, "demo"), Selection(), Wish(), bench.heard).code is Exit.DONE
+    assert ".array" not in bench.latest("rank8/finetune").token
+    assert once_each(bench)
+
+
