@@ -16,6 +16,7 @@ class File(NamedTuple):
 FILES = (
     File("experiment_summary.md", "design", "the design, the state, and tables that each commit renews"),
     File("design-experiment.log", "design", "what design checked, measured and estimated"),
+    File("estimate.json", "design", "how long each job was expected to take, and from what"),
     File("scaffold-experiment.log", "scaffold", "what scaffolding did"),
     File("scaffold-torchtune.log", "scaffold", "what its worker wrote"),
     File("scaffold-inspect.log", "scaffold", "what its worker wrote"),

@@ -46,12 +46,12 @@ def job_rows(context: Context, ledger: Ledger | None) -> list[JobRow]:
 
 def _training(context: Context) -> Iterator[tuple[str, Stage, str, str | None]]:
     for run in context.plan.training:
-        yield f"{run.name}/finetune", Stage.TRAINING, run.name, None
+        yield run.job, Stage.TRAINING, run.name, None
 
 
 def _evaluation(context: Context) -> Iterator[tuple[str, Stage, str, str | None]]:
     for each in context.plan.cells:
-        yield f"{each.run}/eval/{each.name}", Stage.EVALUATION, each.run, each.name
+        yield each.job, Stage.EVALUATION, each.run, each.name
 
 
 def status_blocks(context: Context, ledger: Ledger | None) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 The guesses follow published counts: 6 floating-point operations a weight and token for forward and backward (Kaplan et
 al. 2020, section 2.1), of which LoRA saves the third that makes the frozen weights' gradients; activations as in Korthikanti et
-al. 2022, section 4. Speeds are those of an ordinary machine, so a time may be wrong by a factor of three.
+al. 2022, section 4. Speeds are those of an ordinary machine, so a time may be wrong by a factor of three; where earlier
+jobs of the same kind ran on the same cluster, the median of what they took over these guesses corrects it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from ckgit.experiment.card import ModelCard
 from ckgit.experiment.design import Generation, RecordedData, Resources
 from ckgit.experiment.plan import Run
 
+FORMULA = 1  # another one where a change of what stands here makes guesses that cannot be compared with older ones
 BYTES = {"fp32": 4, "bf16": 2}
 # Operations a second. A CPU core: 300 rows of about 40 tokens in 139 s on two busy cores, LoRA on SmolLM2-135M (measured).
 CPU_CORE = 2.5e10

@@ -109,6 +109,11 @@ class Run:
         return self.checkpoint or str(self["model"])
 
     @property
+    def job(self) -> str:
+        """Name of its training job."""
+        return f"{self.name}/finetune"
+
+    @property
     def trains(self) -> bool:
         """Whether the run has a training job."""
         return self.type is RunType.FINE_TUNED
@@ -126,6 +131,11 @@ class Cell:
     def name(self) -> str:
         """File stem of its script: `capitalization_epoch0`, or `capitalization_base`."""
         return f"{self.task.name}_base" if self.epoch is None else f"{self.task.name}_epoch{self.epoch}"
+
+    @property
+    def job(self) -> str:
+        """Name of its job."""
+        return f"{self.run}/eval/{self.name}"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import LabConfig
 from ckgit.experiment.design import Design, Frozen, Summary
+from ckgit.experiment.estimate_file import Estimate
 from ckgit.experiment.jobs import Ledger, Status
 from ckgit.experiment.results import Results
 
@@ -19,6 +20,7 @@ MODELS: Mapping[str, tuple[type[Frozen], str]] = {
     "summary": (Summary, "front matter of experiment_summary.md"),
     "lab": (LabConfig, "ckgit.toml"),
     "model_card": (ModelCard, "models/NAME.yaml"),
+    "estimate": (Estimate, "estimate.json, which `ckgit design` writes"),
     "jobs": (Ledger, "jobs.json"),
     "status": (Status, "status.json, which a job writes as its last act"),
     "results": (Results, "analysis/results.json"),

@@ -179,6 +179,7 @@ class ExperimentRow(NamedTuple):
     state: State | None  # None when it cannot be told; `note` says why
     event: str | None  # what the last commit recorded; None when it is not ckgit's
     note: str
+    design: str | None = None  # design hash that the last commit recorded, if it is ckgit's
 
 
 def list_experiments(lab: Lab) -> list[ExperimentRow]:
@@ -188,6 +189,13 @@ def list_experiments(lab: Lab) -> list[ExperimentRow]:
     for row in _rows(lab, *remote) if remote else []:
         rows.setdefault(row.name, row)
     return _with_states(lab, sorted(rows.values()))
+
+
+def newest_experiments(lab: Lab, count: int) -> list[ExperimentRow]:
+    """The experiments with the newest commits, here or on a remote, newest first."""
+    options = ("--sort=-committerdate", f"--count={2 * count}")  # most are here and on a remote
+    rows = {row.name: row for row in reversed(_rows(lab, *options, BRANCHES, "refs/remotes/*/exp/*"))}
+    return sorted(rows.values(), key=lambda row: row.date, reverse=True)[:count]
 
 
 _ROW = f"%(refname)%00%(objectname)%00%(committerdate:iso-strict)%00{REF_ATOM}%00"
@@ -207,7 +215,8 @@ def _row(ref: str, tip: str, date: str, trailers: str) -> ExperimentRow:
     recorded = parse_trailers(trailers, name)
     state = State(recorded.target) if recorded and recorded.target in set(State) else None
     note = "" if ref.startswith(BRANCHES) else f"only on {ref.split('/')[2]}"
-    return ExperimentRow(name, tip, datetime.datetime.fromisoformat(date), state, recorded.event if recorded and state else None, note)
+    event, design = (recorded.event if state else None, recorded.design) if recorded else (None, None)
+    return ExperimentRow(name, tip, datetime.datetime.fromisoformat(date), state, event, note, design)
 
 
 def _with_states(lab: Lab, rows: list[ExperimentRow]) -> list[ExperimentRow]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import EDGES, Event, legal
@@ -20,8 +20,12 @@ from ckgit.lab.states import state_in
 from ckgit.lab.trailers import LOG_ATOM, REF_ATOM, Recorded, parse_trailers
 
 if TYPE_CHECKING:
+    from ckgit.experiment.estimate_file import Estimate
+    from ckgit.experiment.fields import Frozen
     from ckgit.experiment.jobs import Ledger
     from ckgit.lab.summary_file import SummaryFile
+
+M = TypeVar("M", bound="Frozen")
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,18 @@ class Snapshot:
         path = f"{self.folder}/jobs.json"
         content = self.read(path)
         return None if content is None else _ledger(content, f"exp/{self.name}:{path}")
+
+    def estimate(self) -> Estimate | None:
+        """What the experiment was expected to take when it was designed; None where ckgit did not design it.
+
+        Raises:
+            CkgitError: EVIDENCE_MISSING, when it is there and cannot be read.
+        """
+        from ckgit.experiment.estimate_file import FILE, Estimate
+
+        path = f"{self.folder}/{FILE}"
+        content = self.read(path)
+        return None if content is None else _parsed(Estimate, content, "the estimate", f"exp/{self.name}:{path}")
 
 
 def take_snapshot(lab: Lab, name: str) -> Snapshot:
@@ -171,19 +187,23 @@ def _there(summary: bytes | None, name: str, tip: str) -> bytes:
 
 
 def _ledger(content: bytes, where: str) -> Ledger:
-    from pydantic import ValidationError
-
     from ckgit.experiment.jobs import Ledger
 
+    return _parsed(Ledger, content, "the ledger", where)
+
+
+def _parsed(model: type[M], content: bytes, what: str, where: str) -> M:
+    from pydantic import ValidationError
+
     try:
-        return Ledger.model_validate_json(content)
+        return model.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise CkgitError(
-            f"the ledger cannot be read ({place}: {first['msg']})" if place else f"the ledger cannot be read ({first['msg']})",
+            f"{what} cannot be read ({place}: {first['msg']})" if place else f"{what} cannot be read ({first['msg']})",
             code=Exit.EVIDENCE_MISSING,
             where=where,
-            state="no job was submitted or judged",
+            state="nothing was done",
             next="git log -p on that file shows which commit broke it; revert that one",
         ) from None

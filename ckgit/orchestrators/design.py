@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ckgit import __version__
 from ckgit.analysis.markdown import size
 from ckgit.analysis.tables import status_blocks
+from ckgit.experiment import estimate_file
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design import Stage, Summary
 from ckgit.experiment.errors import CkgitError, DesignError, Exit, Problem
@@ -25,7 +26,8 @@ from ckgit.lab.yaml_document import read_yaml
 from ckgit.lab.yaml_writer import Change
 from ckgit.orchestrators import logs
 from ckgit.orchestrators.design_tables import log_lines, resources_block, runs_block
-from ckgit.orchestrators.forecast import Forecast, data_problems, duration, forecast
+from ckgit.orchestrators.earlier import look_back
+from ckgit.orchestrators.forecast import Forecast, data_problems, duration, forecast, kinds
 from ckgit.orchestrators.measure import Measured, Place, base_recipes, default_branch, look
 from ckgit.orchestrators.plugins import worker_for
 from ckgit.orchestrators.steps import plural
@@ -215,8 +217,8 @@ def _draft(place: Place, name: str, file: SummaryFile, parent: Snapshot | None) 
     measured, cluster = _measured(place, file, recipes=True)
     file = file.with_recorded(measured.recorded)
     summary, plan = file.summary, build_plan(file.summary)
-    cost = forecast(summary, plan, measured.recorded, measured.cards, cluster)
     context = _context(place.lab, summary, plan, measured, cluster)
+    cost = forecast(context, look_back(place.lab, context.cluster_name, kinds(context)))
     resources = resources_block(summary, measured.recorded, measured.cards, cost)
     for block, markdown in {"runs": runs_block(cost), "resources": resources, **status_blocks(context, None)}.items():
         file = file.with_block(block, markdown)
@@ -226,6 +228,7 @@ def _draft(place: Place, name: str, file: SummaryFile, parent: Snapshot | None) 
     files: dict[str, bytes | None] = {
         **(dict.fromkeys(_generated(parent)) if parent else {}),
         f"experiments/{name}/{FILE}": file.dump(),
+        f"experiments/{name}/{estimate_file.FILE}": cost.estimate.dump(),
         log: logs.appended(parent.read(log) if parent else None, lines, time=logs.now()),
     }
     return Draft(place.lab, name, event, parent, file, plan, cost, files)

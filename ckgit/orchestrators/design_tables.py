@@ -84,10 +84,12 @@ def _estimate_table(forecast: Forecast) -> str:
     seconds = sum(guess.seconds for one in forecast.runs for guess in (one.training, one.evaluation) if guess)
     disk = sum(one.training.disk for one in forecast.runs if one.training)
     text = (
-        f"An estimate, which may be wrong by a factor of three: {duration(seconds)} in all when jobs run one after the other, "
-        f"{size(disk)} of checkpoints. Evaluation is counted with every answer as long as it may be."
+        f"An estimate: {duration(seconds)} in all when jobs run one after the other, {size(disk)} of checkpoints. Where speeds are assumed "
+        "it may be wrong by a factor of three, and evaluation is counted with every answer as long as it may be."
     )
-    return f"{text}\n\n" + table(["run", "training", "memory", "checkpoints", "evaluation", "memory of evaluation"], rows)
+    sources = "\n".join(f"- {source}" for source in forecast.estimate.sources())
+    header = ["run", "training", "memory", "checkpoints", "evaluation", "memory of evaluation"]
+    return f"{text}\n\n{table(header, rows)}\n\n{sources}"
 
 
 def _estimate_row(one: RunForecast) -> list[str]:
@@ -116,6 +118,7 @@ def log_lines(summary: Summary, measured: Measured, forecast: Forecast) -> Itera
         yield "recipe", f"{recipe}: {given}"
     for one in forecast.runs:
         yield "run", f"{one.run.name} ({one.run.type}): {_training_text(one)}; evaluations: {len(one.cells)}"
+    yield from (("estimate", source) for source in forecast.estimate.sources())
     for text in forecast.warnings:
         yield "warning", text
 

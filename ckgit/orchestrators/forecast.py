@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from statistics import median
 from typing import NamedTuple
 
 from ckgit.analysis.markdown import size
@@ -12,8 +13,11 @@ from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design import NONE, Recorded, Stage, Summary
 from ckgit.experiment.errors import Problem
-from ckgit.experiment.estimate import Guess, Steps
+from ckgit.experiment.estimate import FORMULA, Guess, Steps
+from ckgit.experiment.estimate_file import Estimate, Group, Kind
 from ckgit.experiment.plan import Cell, Plan, Run, generation, resources
+from ckgit.experiment.worker import Context
+from ckgit.orchestrators.earlier import Earlier
 
 _UNIT_BYTES = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -34,20 +38,48 @@ class Forecast(NamedTuple):
     runs: Sequence[RunForecast]
     warnings: Sequence[str]
     tools: Mapping[str, str]  # version by tool, or that it is not installed here
+    estimate: Estimate  # of each job
 
 
-def forecast(summary: Summary, plan: Plan, recorded: Recorded, cards: Mapping[str, ModelCard], cluster: Cluster) -> Forecast:
-    """Estimate a plan whose data and models were measured."""
-    cells: dict[str, list[Cell]] = {}
-    for cell in plan.cells:
-        cells.setdefault(cell.run, []).append(cell)
-    runs = [_forecast_run(summary, run, cells.get(run.name, []), recorded, cards[run.model], cluster) for run in plan.runs]
+def kinds(context: Context) -> frozenset[Kind]:
+    """The kinds of the jobs that a design makes."""
+    plan = context.plan
+    trained = {_kind(context, run, Stage.TRAINING) for run in plan.training}
+    return frozenset(trained | {_kind(context, plan.run(cell.run), Stage.EVALUATION) for cell in plan.cells})
+
+
+def _kind(context: Context, run: Run, stage: Stage) -> Kind:
+    tools = context.summary.tools
+    return Kind(
+        stage=stage,
+        tool=tools.preparation if stage is Stage.TRAINING else tools.evaluation,
+        model=run.model,
+        card=context.summary.recorded.models[run.model],
+        device=run["device"],
+        dtype=run["dtype"],
+        method=run["method"] if run.trains else "none",
+    )
+
+
+def forecast(context: Context, earlier: Earlier) -> Forecast:
+    """Estimate a plan whose data and models were measured.
+
+    Args:
+        earlier: what earlier jobs of these kinds took; where there are some, their median corrects the assumed speeds.
+    """
+    summary, plan, cards, cluster = context.summary, context.plan, context.cards, context.cluster
+    recorded = summary.recorded
+    jobs = {run.name: list(_jobs(context, run)) for run in plan.runs}
+    groups = _groups([job for of_run in jobs.values() for job in of_run], earlier)
+    scales = {group.kind: group.scale for group in groups}
+    runs = [_forecast_run(context, run, jobs[run.name], scales) for run in plan.runs]
     concerned: dict[str, list[str]] = {}
     for one in runs:
         for text in _warnings(summary, one, recorded, cards, cluster):
             concerned.setdefault(text, []).append(one.run.name)
-    warnings = [*_unused(summary, plan), *(f"{_named(names)}: {text}" for text, names in concerned.items())]
-    return Forecast(runs, warnings, tool_versions(summary))
+    warnings = [*_unused(summary, plan), *(f"{_named(names)}: {text}" for text, names in concerned.items()), *earlier.warnings]
+    expected = Estimate(formula=FORMULA, design=summary.digest, cluster=context.cluster_name, groups=groups)
+    return Forecast(runs, warnings, tool_versions(summary), expected)
 
 
 def data_problems(summary: Summary, plan: Plan, recorded: Recorded, cluster: Cluster) -> Iterator[Problem]:
@@ -108,16 +140,50 @@ def _problem(path: str, message: str) -> Problem:
     return Problem(0, 0, message, path)
 
 
-def _forecast_run(summary: Summary, run: Run, cells: Sequence[Cell], recorded: Recorded, card: ModelCard, cluster: Cluster) -> RunForecast:
-    steps, trained = None, None
+class _Job(NamedTuple):
+    """One job and what it may need by assumed speeds."""
+
+    name: str
+    kind: Kind
+    guess: Guess
+    known: bool = True  # False where a task brings rows of its own: how many is not known
+
+
+def _jobs(context: Context, run: Run) -> Iterator[_Job]:
+    summary, recorded, card, cluster = context.summary, context.summary.recorded, context.cards[run.model], context.cluster
     if run.trains:
-        data, wanted = recorded.data[run["data"]], resources(summary, run, Stage.TRAINING, cluster.training)
-        steps = estimate.steps(run, data.splits[run["train_split"]], wanted)
-        trained = estimate.training(run, card, data, wanted)
+        wanted = resources(summary, run, Stage.TRAINING, cluster.training)
+        yield _Job(run.job, _kind(context, run, Stage.TRAINING), estimate.training(run, card, recorded.data[run["data"]], wanted))
     asked = resources(summary, run, Stage.EVALUATION, cluster.evaluation)
-    guesses = [estimate.evaluation(run, card, _rows(run, cell, recorded), generation(summary, cell.task), asked) for cell in cells]
-    total = Guess(sum(guess.seconds for guess in guesses), max(guess.memory for guess in guesses), 0.0) if guesses else None
-    return RunForecast(run, steps, trained, cells, total)
+    for cell in context.plan.cells_of(run.name):
+        rows = _rows(run, cell, recorded)
+        guess = estimate.evaluation(run, card, rows, generation(summary, cell.task), asked)
+        yield _Job(cell.job, _kind(context, run, Stage.EVALUATION), guess, known=rows > 0)
+
+
+def _groups(jobs: Sequence[_Job], earlier: Earlier) -> tuple[Group, ...]:
+    """Jobs by their kind, each with what earlier ones of it say."""
+    found: dict[Kind, dict[str, float]] = {}
+    for job in jobs:
+        found.setdefault(job.kind, {}).update({job.name: round(job.guess.seconds, 1)} if job.known else {})
+    return tuple(_group(kind, assumed, earlier.ratios.get(kind, ())) for kind, assumed in found.items())
+
+
+def _group(kind: Kind, assumed: Mapping[str, float], ratios: Sequence[float]) -> Group:
+    scale = float(f"{median(ratios):.4g}") if ratios else 1.0
+    return Group(kind=kind, scale=scale, earlier=len(ratios), assumed=dict(assumed))
+
+
+def _forecast_run(context: Context, run: Run, jobs: Sequence[_Job], scales: Mapping[Kind, float]) -> RunForecast:
+    guesses = {job.name: job.guess._replace(seconds=job.guess.seconds * scales[job.kind]) for job in jobs}
+    trained = guesses.pop(run.job, None)
+    steps = None
+    if trained:
+        wanted = resources(context.summary, run, Stage.TRAINING, context.cluster.training)
+        steps = estimate.steps(run, context.summary.recorded.data[run["data"]].splits[run["train_split"]], wanted)
+    evaluated = list(guesses.values())
+    total = Guess(sum(guess.seconds for guess in evaluated), max(guess.memory for guess in evaluated), 0.0) if evaluated else None
+    return RunForecast(run, steps, trained, context.plan.cells_of(run.name), total)
 
 
 def _rows(run: Run, cell: Cell, recorded: Recorded) -> int:

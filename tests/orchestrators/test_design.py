@@ -79,6 +79,7 @@ def test_one_commit_makes_the_experiment(lab, run):
     assert run(lab.root, "rev-parse", "exp/cap", "exp/cap~1", "main").splitlines() == [commit, lab.base, lab.base]
     assert run(lab.root, "diff", "--name-only", "main", "exp/cap").splitlines() == [
         "experiments/cap/design-experiment.log",
+        "experiments/cap/estimate.json",
         "experiments/cap/experiment_summary.md",
     ]
     assert run(lab.root, "log", "-1", "--format=%s", "exp/cap") == "design cap: none -> designed"
@@ -105,7 +106,7 @@ def test_runs_steps_tools_and_the_estimate_are_in_summary_and_log(lab):
     assert "| rank4 | fine-tuned | 4 | tiny | words | 4 | 8 | capitalization_epoch1 |" in text
     assert "| words | data/words.json | train | 8 | 10 | 10 |" in text
     assert "| preparation | torchtune |" in text
-    assert "An estimate, which may be wrong" in text
+    assert "- training of tiny (lora, cpu, fp32): assumed, as no such job of this lab has run on cluster local" in text
     assert "- run rank4 and 1 other: trains for 8 steps only" in text
     log = made.files["experiments/cap/design-experiment.log"].decode()
     for words in (" tool torchtune ", " data words data/words.json: train 8 rows", " 4 steps per epoch, 8 in all", " warning run rank4"):
@@ -300,6 +301,7 @@ def test_revise_goes_back_to_designed_and_removes_what_the_old_design_made(lab, 
     left = run(lab.root, "ls-tree", "-r", "--name-only", "exp/cap", "experiments/").splitlines()
     assert [path.removeprefix("experiments/cap/") for path in left] == [
         "design-experiment.log",
+        "estimate.json",
         "experiment_summary.md",
         "mine/x.txt",
         "notes.md",

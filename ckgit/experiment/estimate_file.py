@@ -1,0 +1,72 @@
+"""`estimate.json`: how long each job of a design was expected to take, written when it was designed.
+
+Later it is held against what the jobs took, and the estimates of later experiments learn from both.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+from pydantic import Field
+
+from ckgit.experiment.design import Frozen, Stage
+from ckgit.experiment.fields import Positive, Sha256
+from ckgit.experiment.names import Name
+
+FILE = "estimate.json"
+
+
+class Kind(Frozen):
+    """What jobs have in common that can tell of each other how long they take."""
+
+    stage: Stage
+    tool: Name
+    model: Name
+    card: Sha256 = Field(description="Digest of the model card.")
+    device: str
+    dtype: str
+    method: Literal["lora", "full", "none"] = Field(description="How the weights were trained; none: they are the model's own.")
+
+    def __str__(self) -> str:
+        """In words, e.g. `training of tiny (lora, cpu, fp32)`."""
+        how = [self.method] if self.method != "none" else []
+        return f"{self.stage} of {self.model} ({', '.join([*how, self.device, self.dtype])})"
+
+
+class Group(Frozen):
+    """The jobs of one kind."""
+
+    kind: Kind
+    scale: Positive = Field(description="Median of taken / assumed over earlier jobs of this kind on this cluster; 1 where there are none.")
+    earlier: int = Field(ge=0, description="How many earlier jobs that is the median of.")
+    assumed: dict[str, Positive] = Field(description="Seconds by the assumed speeds alone, by name of the job.")
+
+
+class Estimate(Frozen):
+    """What a design was expected to take."""
+
+    schema_version: int = 1
+    formula: int = Field(description="Version of the formulas and assumed speeds; only estimates of one version are compared.")
+    design: Sha256 = Field(description="Hash of the design that was estimated.")
+    cluster: Name
+    groups: tuple[Group, ...]
+
+    def seconds(self) -> dict[str, float]:
+        """What each job was expected to take, by its name. A job whose rows are not known is left out."""
+        return {job: seconds * group.scale for group in self.groups for job, seconds in group.assumed.items()}
+
+    def sources(self) -> list[str]:
+        """Where each kind's durations come from, one clause a kind."""
+        return [f"{group.kind}: {self._source(group)}" for group in self.groups]
+
+    def _source(self, group: Group) -> str:
+        if not group.earlier:
+            return f"assumed, as no such job of this lab has run on cluster {self.cluster}"
+        noun = "run" if group.kind.stage is Stage.TRAINING else "evaluation"
+        plural = "s" if group.earlier > 1 else ""
+        return f"from {group.earlier} earlier {noun}{plural} on cluster {self.cluster} ({group.scale:.3g} times what is assumed)"
+
+    def dump(self) -> bytes:
+        """The bytes of estimate.json."""
+        return (json.dumps(self.model_dump(mode="json"), indent=2) + "\n").encode()
