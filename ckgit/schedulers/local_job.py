@@ -60,7 +60,7 @@ def job_environment(environment: Mapping[str, str], token: str) -> dict[str, str
         if not name.upper().endswith(_SECRET_ENDINGS) and not name.startswith(_OTHERS) and name not in _SHELL
     }
     programs = os.pathsep.join([os.path.dirname(sys.executable), kept.get("PATH", os.defpath)])
-    return {**kept, "PATH": programs, "LC_ALL": "C.UTF-8", "CKGIT_TOKEN": token}
+    return {**kept, "PATH": programs, "LC_ALL": "C.UTF-8", "CKGIT_JOB": token}
 
 
 def lock(path: str, mode: int) -> int | None:

@@ -30,8 +30,8 @@ _SCRIPT = """\
 # By hand, from the top of the work tree: bash {script}
 
 # One name, one execution: a second copy of this job ends here.
-export CKGIT_TOKEN=${{CKGIT_TOKEN:-${{SLURM_JOB_NAME:-by-hand-$$}}}}
-token=$CKGIT_TOKEN
+export CKGIT_JOB=${{CKGIT_JOB:-${{SLURM_JOB_NAME:-by-hand-$$}}}}
+token=$CKGIT_JOB
 id=${{SLURM_JOB_ID:-$$}}
 job=.ckgit/jobs/$token
 start=${{SLURM_RESTART_COUNT:-0}}

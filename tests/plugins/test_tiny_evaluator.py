@@ -94,7 +94,7 @@ def test_it_evaluates(worker: Worker, installed: Path, models: Path, tmp_path: P
     (tmp_path / "models/plain").symlink_to(models / "plain")
     assert worker.ready(made, job, tmp_path) == []
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": os.pathsep.join([str(installed), str(ROOT)]), "CKGIT_TOKEN": NAME}
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": os.pathsep.join([str(installed), str(ROOT)]), "CKGIT_JOB": NAME}
     done = subprocess.run(["bash", job.script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     attempt = Attempt(

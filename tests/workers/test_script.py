@@ -33,7 +33,7 @@ def write_script(work, commands, *, inputs=None, setup=(), programs=("bash",), c
 
 def environment(name, **more):
     path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"  # noqa: PTH120 - where this Python's programs are
-    return {"PATH": path, "CKGIT_TOKEN": name, **more}
+    return {"PATH": path, "CKGIT_JOB": name, **more}
 
 
 def run(work, name="job-1", **more):
@@ -105,7 +105,7 @@ def test_setup_that_fails_ends_it(tmp_path):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_signal_reaches_the_command_and_is_recorded(tmp_path, number, code):
     write_script(tmp_path, [("bash", "-c", "trap 'echo heard >heard; exit 1' TERM; touch up; while :; do sleep 0.05; done")])
-    with subprocess.Popen(["bash", "job.slurm"], cwd=tmp_path, env={"PATH": os.environ["PATH"], "CKGIT_TOKEN": "job-1"}) as job:
+    with subprocess.Popen(["bash", "job.slurm"], cwd=tmp_path, env={"PATH": os.environ["PATH"], "CKGIT_JOB": "job-1"}) as job:
         while not (tmp_path / "up").exists():
             assert job.poll() is None
             time.sleep(0.01)
@@ -223,7 +223,7 @@ print(*{os.path.relpath(file["filename"]).split("/datasets/")[0] for file in fou
 
 def test_jobs_that_start_together_build_no_cache_of_datasets_in_common(tmp_path):
     (tmp_path / "rows.json").write_text("\n".join(json.dumps({"input": str(number)}) for number in range(500)))
-    write_script(tmp_path, [("bash", "-c", 'python -c "$0" "$CKGIT_TOKEN"', CACHED)])
+    write_script(tmp_path, [("bash", "-c", 'python -c "$0" "$CKGIT_JOB"', CACHED)])
     (tmp_path / "home").mkdir()
     jobs = [
         subprocess.Popen(["bash", "job.slurm"], cwd=tmp_path, env=environment(name, HOME=str(tmp_path / "home")), stdout=subprocess.PIPE)

@@ -19,7 +19,7 @@ from ckgit.experiment.worker import Context, Evidence
 from ckgit.workers.script import job_script
 
 _STEER = """\
-echo "$CKGIT_TOKEN" >>"${TINY:-.}/executions"
+echo "$CKGIT_JOB" >>"${TINY:-.}/executions"
 while test -e "${TINY:-.}/hold" -o -e "${TINY:-.}/hold-$1"; do sleep 0.02; done
 if test -e "${TINY:-.}/fail-$1"; then echo "the tool says no"; exit 1; fi
 """

@@ -140,7 +140,7 @@ def run_job(context: Context, work: Path, name: str, number: int = 1) -> Attempt
     output = work / ".ckgit/jobs" / token / "output"
     output.parent.mkdir(parents=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("INSPECT_")}
-    environment = {**kept, "PATH": f"{Path(sys.executable).parent}:{kept['PATH']}", "HOME": str(output.parent), "CKGIT_TOKEN": token}
+    environment = {**kept, "PATH": f"{Path(sys.executable).parent}:{kept['PATH']}", "HOME": str(output.parent), "CKGIT_JOB": token}
     with output.open("wb") as file:
         done = subprocess.run(["bash", job.script], cwd=work, stdout=file, stderr=file, check=False, env=environment)
     status = Status.model_validate_json((output.parent / "status.json").read_bytes())

@@ -26,7 +26,7 @@ def run_script():
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         with output.open("wb") as stream:
             done = subprocess.run(
-                ["bash", script], cwd=work, stdout=stream, stderr=subprocess.STDOUT, env={"PATH": path, "CKGIT_TOKEN": token}, check=False
+                ["bash", script], cwd=work, stdout=stream, stderr=subprocess.STDOUT, env={"PATH": path, "CKGIT_JOB": token}, check=False
             )
         return done.returncode
 
