@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ckgit.analysis.markdown import NOTHING, duration, number, size, table
-from ckgit.experiment.accounting import Accounting, AttemptCosts, Costs, Total
+from ckgit.experiment.accounting import Accounting, AttemptCosts, Comparison, Costs, Total
 from ckgit.experiment.design import Stage
+from ckgit.experiment.estimate_file import Estimate
 from ckgit.experiment.jobs import Attempt, Phase, Usage
 
 COSTS_HEADER = ("queue wait", "elapsed", "GPU-hours", "CPU time", "peak memory", "GPU use")
 TOTALS_HEADER = ("stage", "attempts", *COSTS_HEADER)
 ATTEMPTS_HEADER = ("job", "attempt", "ended", *COSTS_HEADER, "node")
+ESTIMATE_HEADER = ("stage", "jobs", "estimated", "taken", "taken / estimated")
 
 
-def account(attempts: Iterable[Attempt]) -> Accounting:
-    """The accounting of those attempts that ended, in their order."""
+def account(attempts: Iterable[Attempt], estimate: Estimate | None) -> Accounting:
+    """The accounting of those attempts that ended, in their order.
+
+    Args:
+        estimate: what their jobs were expected to take; None where that is not known.
+    """
     listed = tuple(_costs_of(attempt) for attempt in attempts if attempt.phase is not Phase.SUBMITTED)
     stages = [stage for stage in Stage if any(each.stage is stage for each in listed)]
     costs = [_together(stage, [each for each in listed if each.stage is stage]) for stage in stages]
-    return Accounting(attempts=listed, costs=tuple([*costs, _together(None, listed)] if listed else ()))
+    return Accounting(
+        attempts=listed,
+        costs=tuple([*costs, _together(None, listed)] if listed else ()),
+        estimate=tuple(_comparisons(estimate, listed)) if estimate else (),
+        sources=tuple(estimate.sources()) if estimate else (),
+    )
 
 
 def _costs_of(attempt: Attempt) -> AttemptCosts:
@@ -57,11 +68,49 @@ def _mean_utilization(listed: Sequence[AttemptCosts]) -> Total:
     return Total(value=math.fsum(percent * hours for percent, hours in known) / math.fsum(hours for _, hours in known), known=len(known))
 
 
+def _comparisons(estimate: Estimate, listed: Sequence[AttemptCosts]) -> Iterator[Comparison]:
+    taken = _taken(listed)
+    for stage in (*Stage, None):
+        if expected := estimate.seconds(stage):
+            yield _comparison(stage, expected, taken)
+
+
+def _comparison(stage: Stage | None, expected: Mapping[str, float], taken: Mapping[str, float]) -> Comparison:
+    compared = [job for job in expected if job in taken]
+    if not compared:
+        return Comparison(stage=stage, jobs=len(expected), compared=0)
+    estimated, real = (math.fsum(seconds[job] for job in compared) for seconds in (expected, taken))
+    return Comparison(
+        stage=stage,
+        jobs=len(expected),
+        compared=len(compared),
+        estimated_seconds=estimated,
+        taken_seconds=real,
+        ratio=real / estimated,
+    )
+
+
+def _taken(listed: Sequence[AttemptCosts]) -> dict[str, float]:
+    """Seconds of all attempts at each job that is done, as the last one may have gone on with what those before it left."""
+    tries: dict[str, list[AttemptCosts]] = {}
+    for each in listed:
+        tries.setdefault(each.job, []).append(each)
+    found = {}
+    for job, of_job in tries.items():
+        known = [each.usage.elapsed_seconds for each in of_job if each.usage.elapsed_seconds is not None]
+        if of_job[-1].phase is Phase.DONE and len(known) == len(of_job):
+            found[job] = math.fsum(known)
+    return found
+
+
 def accounting_section(accounting: Accounting) -> str:
     """The report's section on what the jobs took; empty when none ended."""
     if not accounting.attempts:
         return ""
     parts = ["## What it took", table(TOTALS_HEADER, totals_rows(accounting)), _NOTE, table(ATTEMPTS_HEADER, attempt_rows(accounting))]
+    if rows := estimate_rows(accounting):
+        sources = "The estimate was made when the experiment was designed:\n\n" + "\n".join(f"- {each}" for each in accounting.sources)
+        parts += ["### Estimated and taken", table(ESTIMATE_HEADER, rows), _ESTIMATE_NOTE, sources]
     return "\n\n".join(parts)
 
 
@@ -69,6 +118,23 @@ _NOTE = (
     "Attempts that failed count, too. What nobody recorded of an attempt is –, and not in a total: (2 of 3) says that it is the total of "  # noqa: RUF001 - the dash of the table
     "two attempts out of three. Peak memory is the largest of all, GPU use the mean over GPU-hours."
 )
+
+
+_ESTIMATE_NOTE = (
+    "Compared are jobs that are done and whose time is known: both times are of these alone. Attempts that failed before one was done are "
+    "in what was taken."
+)
+
+
+def estimate_rows(accounting: Accounting) -> list[list[str]]:
+    """A row for each stage and one for all, under ESTIMATE_HEADER; none before any job can be compared."""
+    return [_estimate_row(each) for each in accounting.estimate] if any(each.compared for each in accounting.estimate) else []
+
+
+def _estimate_row(each: Comparison) -> list[str]:
+    jobs = f"{each.jobs:,}" if each.compared == each.jobs else f"{each.compared:,} of {each.jobs:,}"
+    times = [NOTHING if value is None else duration(value) for value in (each.estimated_seconds, each.taken_seconds)]
+    return [each.stage or "all", jobs, *times, NOTHING if each.ratio is None else f"{each.ratio:.3g}"]
 
 
 def totals_rows(accounting: Accounting) -> list[list[str]]:

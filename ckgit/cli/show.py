@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ckgit.analysis.accounting import ATTEMPTS_HEADER, TOTALS_HEADER, attempt_rows, totals_rows
+from ckgit.analysis.accounting import ATTEMPTS_HEADER, ESTIMATE_HEADER, TOTALS_HEADER, attempt_rows, estimate_rows, totals_rows
 from ckgit.analysis.markdown import duration, number, with_error
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, printable, table
 from ckgit.experiment.plan import Run
@@ -48,6 +48,7 @@ def _experiment_sections(found: Described) -> Iterator[str]:
         yield table(["verdict", "claim", "difference", "why"], map(_claim_row, found.results.claims))
     if found.accounting.attempts:
         yield table(TOTALS_HEADER, totals_rows(found.accounting))
+    yield from _estimate(found)
     if found.results:
         yield f"report: git show exp/{about.name}:{standing.path('analysis/report.md')}"
 
@@ -96,8 +97,15 @@ def _run_sections(found: Described, run: Run) -> Iterator[str]:
         yield table(["job", "attempt", "phase", "started", "ended", "log or reason"], rows)
     if found.accounting.attempts:
         yield table(ATTEMPTS_HEADER, attempt_rows(found.accounting))
+    yield from _estimate(found)
     if result := found.result(run.name):
         yield "\n".join(_result_lines(result))
+
+
+def _estimate(found: Described) -> Iterator[str]:
+    """How far the estimate of the design was off, once a job is done."""
+    if rows := estimate_rows(found.accounting):
+        yield table(ESTIMATE_HEADER, rows)
 
 
 def _value(value: Any) -> str:

@@ -40,8 +40,21 @@ class Costs(Frozen):
     gpu_utilization: Total = Field(description="Percent: the mean, in which an attempt counts by its GPU-hours.")
 
 
+class Comparison(Frozen):
+    """What the jobs of a stage took, against what was expected when they were designed."""
+
+    stage: Stage | None = Field(default=None, description="Absent: all stages.")
+    jobs: int = Field(description="Jobs that were estimated.")
+    compared: int = Field(description="Of these, those that are done and whose time is known; the rest is about them alone.")
+    estimated_seconds: float | None = Field(default=None, description="Sum.")
+    taken_seconds: float | None = Field(default=None, description="Sum, with the attempts that failed before one was done.")
+    ratio: float | None = Field(default=None, description="Taken over estimated: 2 is twice as long.")
+
+
 class Accounting(Frozen):
-    """Every attempt that ended, and totals."""
+    """Every attempt that ended, totals, and how far the estimate was off."""
 
     attempts: tuple[AttemptCosts, ...] = Field(default=(), description="In the order in which they were submitted.")
     costs: tuple[Costs, ...] = Field(default=(), description="Per stage that has attempts, then of all stages.")
+    estimate: tuple[Comparison, ...] = Field(default=(), description="Likewise; empty where ckgit did not estimate this design.")
+    sources: tuple[str, ...] = Field(default=(), description="Where the estimate came from, one clause for each kind of job.")

@@ -6,6 +6,7 @@ Later it is held against what the jobs took, and the estimates of later experime
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Literal
 
 from pydantic import Field
@@ -52,9 +53,15 @@ class Estimate(Frozen):
     cluster: Name
     groups: tuple[Group, ...]
 
-    def seconds(self) -> dict[str, float]:
-        """What each job was expected to take, by its name. A job whose rows are not known is left out."""
-        return {job: seconds * group.scale for group in self.groups for job, seconds in group.assumed.items()}
+    def seconds(self, stage: Stage | None = None) -> dict[str, float]:
+        """What each job, or each of a stage, was expected to take, by its name. A job whose rows are not known is left out."""
+        groups = [group for group in self.groups if stage in (None, group.kind.stage)]
+        return {job: seconds * group.scale for group in groups for job, seconds in group.assumed.items()}
+
+    def of(self, jobs: Collection[str]) -> Estimate:
+        """The same estimate, of these jobs alone."""
+        groups = [group.model_copy(update={"assumed": {j: s for j, s in group.assumed.items() if j in jobs}}) for group in self.groups]
+        return self.model_copy(update={"groups": tuple(group for group in groups if group.assumed)})
 
     def sources(self) -> list[str]:
         """Where each kind's durations come from, one clause a kind."""

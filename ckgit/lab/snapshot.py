@@ -87,7 +87,7 @@ class Snapshot:
         return None if content is None else _ledger(content, f"exp/{self.name}:{path}")
 
     def estimate(self) -> Estimate | None:
-        """What the experiment was expected to take when it was designed; None where ckgit did not design it.
+        """What the experiment was expected to take; None where ckgit did not estimate this design.
 
         Raises:
             CkgitError: EVIDENCE_MISSING, when it is there and cannot be read.
@@ -96,7 +96,8 @@ class Snapshot:
 
         path = f"{self.folder}/{FILE}"
         content = self.read(path)
-        return None if content is None else _parsed(Estimate, content, "the estimate", f"exp/{self.name}:{path}")
+        found = None if content is None else _parsed(Estimate, content, "the estimate", f"exp/{self.name}:{path}")
+        return found if found and found.design == self.summary.summary.digest else None  # a change by hand was not estimated
 
 
 def take_snapshot(lab: Lab, name: str) -> Snapshot:

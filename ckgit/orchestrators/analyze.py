@@ -46,7 +46,7 @@ def _analyze(context: Context, snapshot: Snapshot, ledger: Ledger | None) -> Map
     left, missing = _collect(context, snapshot, ledger, planned)
     jobs = [job for job, _ in planned]
     try:
-        results = assemble(context, jobs, left, missing, account(ledger.attempts if ledger else ()))
+        results = assemble(context, jobs, left, missing, account(ledger.attempts if ledger else (), snapshot.estimate()))
     except ValueError as error:
         raise _refused(snapshot, [str(error)]) from None
     folder = f"{context.folder}/analysis"

@@ -48,7 +48,8 @@ def describe(standing: Standing, run: str | None) -> Described:
     jobs = [job for job in job_rows(standing.context, standing.ledger) if run in (None, job.run)]
     listed = {job.job for job in jobs}
     attempts = [attempt for attempt in (standing.ledger.attempts if standing.ledger else ()) if attempt.job in listed]
-    return Described(standing, chosen, jobs, _results(standing), attempts, account(attempts))
+    estimate = standing.snapshot.estimate()
+    return Described(standing, chosen, jobs, _results(standing), attempts, account(attempts, estimate and estimate.of(listed)))
 
 
 def _results(standing: Standing) -> Results | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ckgit.analysis.accounting import account, accounting_section, totals_rows
 from ckgit.analysis.markdown import size
 from ckgit.experiment.accounting import Accounting, Costs, Total
 from ckgit.experiment.design import Stage
+from ckgit.experiment.estimate_file import Estimate, Group, Kind
 from ckgit.experiment.jobs import Attempt, Phase, Usage
-from tests.analysis.build import attempt, context, jobs
+from tests.analysis.build import DIGEST, attempt, context, jobs
 
 HOUR = 3600.0
 WHOLE = Usage(
@@ -21,9 +24,26 @@ WHOLE = Usage(
 )
 
 
+TRAINING = Kind(stage=Stage.TRAINING, tool="torchtune", model="tiny", card=DIGEST, device="cpu", dtype="fp32", method="lora")
+EVALUATION = TRAINING.model_copy(update={"stage": Stage.EVALUATION, "tool": "inspect-ai", "method": "none"})
+ESTIMATE = Estimate(
+    formula=1,
+    design=DIGEST,
+    cluster="local",
+    groups=(
+        Group(kind=TRAINING, scale=1.5, earlier=3, assumed={"rank4/finetune": 40.0, "rank8/finetune": 40.0}),
+        Group(kind=EVALUATION, scale=1.0, earlier=0, assumed={"base/eval/capitalization_base": 10.0}),
+    ),
+)
+
+
 def tries(*usages: Usage | None, job: str = "rank4/finetune", phase: Phase = Phase.DONE) -> list[Attempt]:
     [one] = [each for each in jobs(context()) if each.name == job]
     return [attempt(one, phase, number=number, usage=usage) for number, usage in enumerate(usages, start=1)]
+
+
+def taken(*attempts: Attempt) -> Accounting:
+    return account(attempts, None)
 
 
 def of_all(accounting: Accounting) -> Costs:
@@ -34,7 +54,7 @@ def test_sums_are_those_of_every_attempt_that_ended() -> None:
     failed = tries(Usage(elapsed_seconds=HOUR, gpus=1, gpu_utilization=30.0, peak_memory_bytes=9 * 10**9), phase=Phase.FAILED)
     flying = tries(WHOLE, job="rank8/finetune", phase=Phase.SUBMITTED)
     evaluated = tries(Usage(elapsed_seconds=60.0, gpus=0), job="base/eval/capitalization_base")
-    found = account([*failed, *tries(WHOLE)[:1], *flying, *evaluated])
+    found = taken(*failed, *tries(WHOLE)[:1], *flying, *evaluated)
     assert [(costs.stage, costs.attempts, costs.failed) for costs in found.costs] == [
         (Stage.TRAINING, 2, 1),
         (Stage.EVALUATION, 1, 0),
@@ -48,10 +68,10 @@ def test_sums_are_those_of_every_attempt_that_ended() -> None:
 
 
 def test_what_nobody_knows_is_not_counted_as_nothing() -> None:
-    found = account(tries(WHOLE, None, Usage(elapsed_seconds=HOUR)))
+    found = taken(*tries(WHOLE, None, Usage(elapsed_seconds=HOUR)))
     costs = of_all(found)
     assert (costs.gpu_hours, costs.elapsed_seconds) == (Total(value=4.0, known=1), Total(value=3 * HOUR, known=2))
-    assert of_all(account(tries(None))).cpu_seconds == Total()
+    assert of_all(taken(*tries(None))).cpu_seconds == Total()
     assert totals_rows(found)[0] == [
         "training",
         "3",
@@ -65,15 +85,48 @@ def test_what_nobody_knows_is_not_counted_as_nothing() -> None:
 
 
 def test_the_section_has_a_row_for_each_attempt() -> None:
-    text = accounting_section(account([*tries(None, phase=Phase.FAILED), *tries(WHOLE)]))
+    text = accounting_section(taken(*tries(None, phase=Phase.FAILED), *tries(WHOLE)))
     assert "| rank4/finetune | 1 | failed | – | – | – | – | – | – | – |" in text  # noqa: RUF001
     assert "| rank4/finetune | 1 | done | 1:00 | 2:00:00 | 4 | 1:00:00 | 8.0 GB | 90 % | gpu01 |" in text
     assert "| training | 2 (1 failed) | 1:00 (1 of 2) |" in text
-    assert accounting_section(account([])) == ""
+    assert accounting_section(taken()) == ""
+
+
+def test_the_estimate_is_compared_with_what_done_jobs_took() -> None:
+    again = [*tries(Usage(elapsed_seconds=20.0), phase=Phase.FAILED), *tries(Usage(elapsed_seconds=100.0))]
+    flying = tries(WHOLE, job="rank8/finetune", phase=Phase.SUBMITTED)
+    evaluated = tries(Usage(elapsed_seconds=5.0), job="base/eval/capitalization_base")
+    found = account([*again, *flying, *evaluated], ESTIMATE)
+    assert [(each.stage, each.jobs, each.compared, each.estimated_seconds, each.taken_seconds, each.ratio) for each in found.estimate] == [
+        (Stage.TRAINING, 2, 1, 60.0, 120.0, 2.0),  # what failed first was waited for, too; rank8 is not done, so it is on neither side
+        (Stage.EVALUATION, 1, 1, 10.0, 5.0, 0.5),
+        (None, 3, 2, 70.0, 125.0, 125 / 70),
+    ]
+    text = accounting_section(found)
+    assert "| training | 1 of 2 | 1:00 | 2:00 | 2 |" in text
+    assert "| all | 2 of 3 | 1:10 | 2:05 | 1.79 |" in text
+    assert "- training of tiny (lora, cpu, fp32): from 3 earlier runs on cluster local (1.5 times what is assumed)" in text
+
+
+@pytest.mark.parametrize(
+    "tried",
+    [[], tries(None), tries(Usage(elapsed_seconds=9.0), phase=Phase.FAILED), [*tries(None, phase=Phase.FAILED), *tries(WHOLE)]],
+    ids=["none", "unknown", "failed", "partly-known"],
+)
+def test_a_time_that_is_not_known_is_compared_with_nothing(tried: list[Attempt]) -> None:
+    found = account(tried, ESTIMATE)
+    assert [(each.compared, each.taken_seconds, each.ratio) for each in found.estimate] == [(0, None, None)] * 3
+    assert "Estimated and taken" not in accounting_section(found)
+
+
+def test_an_estimate_of_one_run_is_that_of_its_jobs() -> None:
+    found = account([], ESTIMATE.of({"rank8/finetune"}))
+    assert [(each.stage, each.jobs) for each in found.estimate] == [(Stage.TRAINING, 1), (None, 1)]
+    assert len(found.sources) == 1
 
 
 def test_an_accounting_survives_a_round_trip() -> None:
-    found = account(tries(WHOLE, None))
+    found = account(tries(WHOLE, None), ESTIMATE)
     assert Accounting.model_validate_json(found.model_dump_json()) == found
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
 
 import pytest
 
+from ckgit.analysis.markdown import duration
 from ckgit.experiment.design import State
 from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.jobs import Ledger, Usage
 from ckgit.experiment.results import Results
+from ckgit.lab.yaml_writer import write_yaml
+from ckgit.orchestrators import design
 from ckgit.orchestrators.analyze import analyze
 from tests.by_hand import commit_by_hand
-from tests.orchestrators.bench import Bench
+from tests.orchestrators.bench import DESIGN, Bench
 
 FILES = ["analysis/loss.svg", "analysis/report.md", "analysis/results.json", "analysis/scores.svg", "analyze-experiment.log"]
 TWICE = """\
@@ -142,6 +147,53 @@ def test_what_draws_is_missing(bench: Bench, monkeypatch: pytest.MonkeyPatch) ->
         analyze(bench.lab, bench.snapshot)
     assert caught.value.code is Exit.TOOL_MISSING
     assert caught.value.next == 'pip install "ckgit[run]"'
+
+
+def lengthened(ledger: Ledger, seconds: float) -> Ledger:
+    """A ledger in which every attempt took that long: real ones here take no measurable time."""
+    attempts = [each.model_copy(update={"usage": Usage(elapsed_seconds=seconds, gpus=1)}) for each in ledger.attempts]
+    return ledger.with_attempts(*attempts)
+
+
+def test_the_report_says_how_far_the_estimate_was_off(bare_bench: Bench) -> None:
+    text = write_yaml({**DESIGN, "controls": {"batch_size": 2, "device": "cpu", "dtype": "fp32"}})
+    made = design.draft_new(bare_bench.lab, "demo", text.encode(), "d.yaml")
+    design.commit(made)
+    bench = evaluated(bare_bench)
+    commit_by_hand(bench.folder, "jobs.json", lengthened(bench.ledger, 100.0).dump().decode())
+    bench.advance(State.ANALYZED)
+    found = Results.model_validate_json(bench.snapshot.read("experiments/demo/analysis/results.json") or b"")
+    training, evaluation, everything = found.accounting.estimate
+    compared = [(each.jobs, each.compared, each.taken_seconds) for each in found.accounting.estimate]
+    assert compared == [(2, 2, 200.0), (3, 3, 300.0), (5, 5, 500.0)]
+    expected = made.forecast.estimate.seconds()
+    assert everything.estimated_seconds == pytest.approx(sum(expected.values()))
+    assert training.ratio == pytest.approx(200 / (expected["rank4/finetune"] + expected["rank8/finetune"]))
+    assert evaluation.ratio
+    report = (bench.snapshot.read("experiments/demo/analysis/report.md") or b"").decode()
+    assert f"| training | 2 | {duration(200 / training.ratio)} | 3:20 | {training.ratio:.3g} |" in report
+    assert "assumed, as no such job of this lab has run on cluster local" in report
+    shown = bench.ckgit("show", "demo").stdout
+    assert f"training    2     {duration(200 / training.ratio)}" in shown
+    of_run = json.loads(bench.ckgit("show", "demo", "base", "--json").stdout)["accounting"]
+    assert [(each["stage"], each["jobs"]) for each in of_run["estimate"]] == [("evaluation", 1), (None, 1)]
+    learned = design.draft_new(bench.lab, "next", text.encode(), "d.yaml").forecast.estimate
+    assert learned.seconds()["rank4/finetune"] == pytest.approx(100, rel=1e-3)
+
+
+def test_an_estimate_of_another_design_is_not_compared(bare_bench: Bench) -> None:
+    design.commit(design.draft_new(bare_bench.lab, "demo", write_yaml({**DESIGN, "controls": {"batch_size": 2}}).encode(), "d.yaml"))
+    summary = bare_bench.snapshot.summary_bytes().decode()
+    commit_by_hand(bare_bench.folder, "experiment_summary.md", summary.replace("batch_size: 2", "batch_size: 1"))
+    assert bare_bench.snapshot.estimate() is None
+
+
+def test_an_estimate_that_cannot_be_read_is_not_taken_for_none(bench: Bench) -> None:
+    commit_by_hand(evaluated(bench).folder, "estimate.json", "{}")
+    error = refusal(bench)
+    assert error.code is Exit.EVIDENCE_MISSING
+    assert "the estimate cannot be read" in error.what
+    assert "estimate.json" in error.where
 
 
 def test_analyze_experiment_is_the_transition_alone(bench: Bench) -> None:
