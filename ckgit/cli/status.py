@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, printable
-from ckgit.orchestrators.overview import SUBMITTED, Overview, overview
+from ckgit.orchestrators.overview import SUBMITTED, OpenJob, Overview, overview
 
 _MOST = 5  # jobs that are named
 
@@ -29,7 +29,11 @@ def command(ctx: click.Context, *, name: str | None, as_json: bool) -> None:
 
 
 def _document(found: Overview) -> dict[str, Any]:
-    lists = {"open": [each._asdict() for each in found.open], "failed": [each._asdict() for each in found.failed]}
+    lists = {
+        "open": [each._asdict() for each in found.open],
+        "left_to": found.left_to._asdict() if found.left_to else None,
+        "failed": [each._asdict() for each in found.failed],
+    }
     return found._asdict() | lists
 
 
@@ -37,7 +41,9 @@ def _lines(found: Overview) -> Iterator[str]:
     last = f", last event: {found.event}" if found.event else ""
     yield f"{found.experiment}: {found.state} (commit {found.commit[:12]}{last})"
     for stage, phases in found.stages.items():
-        yield f"  {stage:<12}{_counted(found, phases)}"
+        yield f"  {stage:<12}{_counted(found, stage, phases)}"
+    if found.left_to:
+        yield f"  {_left_to(found.left_to, found.work_tree or '')}"
     for failed in found.failed[:_MOST]:
         yield f"  {failed.phase}: {failed.job}: {printable(failed.reason or 'no reason is known')}"
     if len(found.failed) > _MOST:
@@ -53,11 +59,19 @@ def _lines(found: Overview) -> Iterator[str]:
     yield f"next: {found.next}"
 
 
-def _counted(found: Overview, phases: Mapping[str, int]) -> str:
-    """`3 of 8 done, 2 running, 3 queued`: what is out by what the scheduler says of it. Jobs of one stage at most are out."""
+def _left_to(job: OpenJob, work_tree: str) -> str:
+    """Who goes on, or that nobody does."""
+    if job.seen in {"unseen", "gone"}:
+        output = printable(f"{work_tree}/.ckgit/jobs/{job.token}/output")
+        return f"left to job {job.token}, which does not go on any more; what it said is in {output}"
+    return f"left to job {job.token} ({_words(job.seen)}), which goes on when the others have ended"
+
+
+def _counted(found: Overview, stage: str, phases: Mapping[str, int]) -> str:
+    """`3 of 8 done, 2 running, 3 queued`: what is out by what the scheduler says of it."""
     counts = Counter({phase: count for phase, count in phases.items() if phase not in ("done", SUBMITTED)})
     if phases.get(SUBMITTED):
-        counts.update(_words(each.seen) for each in found.open)
+        counts.update(_words(each.seen) for each in found.open if each.stage == stage)
     return ", ".join([f"{phases.get('done', 0)} of {sum(phases.values())} done", *(f"{count} {phase}" for phase, count in counts.items())])
 
 

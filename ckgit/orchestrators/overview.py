@@ -24,6 +24,7 @@ class OpenJob(NamedTuple):
     """A job that is out, and what its scheduler says of it now."""
 
     job: str
+    stage: str
     token: str
     seen: str
     detail: str
@@ -51,6 +52,7 @@ class Overview(NamedTuple):
     work_tree: str | None
     stages: Mapping[str, Mapping[str, int]]  # jobs that were submitted, by stage and by the phase of their newest attempt
     open: Sequence[OpenJob]
+    left_to: OpenJob | None  # the job of `advance --detach` that goes on
     failed: Sequence[FailedJob]
     accepted_missing: Sequence[str]
     next: str
@@ -71,7 +73,9 @@ def overview(lab: Lab, name: str) -> Overview:
         phase = "accepted as missing" if attempt["job"] in accepted and attempt["phase"] != "done" else attempt["phase"]
         stages.setdefault(attempt["stage"], Counter())[phase] += 1
     failed = [_failed(attempt) for attempt in newest if attempt["phase"] in _BAD and attempt["job"] not in accepted]
-    opened = _look(lab, ledger, [attempt for attempt in newest if attempt["phase"] == SUBMITTED])
+    detached = _going_on(ledger)
+    opened = _look(lab, ledger, [*(attempt for attempt in newest if attempt["phase"] == SUBMITTED), *detached])
+    left_to = opened.pop() if detached else None
     return Overview(
         experiment=name,
         state=snapshot.state,
@@ -82,10 +86,20 @@ def overview(lab: Lab, name: str) -> Overview:
         work_tree=ledger.get("work_tree") or None,
         stages=stages,
         open=opened,
+        left_to=left_to,
         failed=failed,
         accepted_missing=accepted,
         next=_next(name, snapshot.state, failed=bool(failed), out=bool(opened)),
     )
+
+
+def _going_on(ledger: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The job of `advance --detach`, as an attempt: at most one."""
+    detached = ledger.get("detached")
+    if not detached:
+        return []
+    known = {"token": detached["token"], "submitted": detached["submitted"], "phase": SUBMITTED}
+    return [{**known, "job": "advance", "stage": "evaluation", "number": 1, "script_sha256": ""}]
 
 
 def _read_ledger(snapshot: Snapshot) -> dict[str, Any]:
@@ -124,12 +138,16 @@ def _look(lab: Lab, ledger: Mapping[str, Any], attempts: Sequence[Mapping[str, A
         cluster = lab.cluster(ledger["cluster"])
         work = Path(ledger["work_tree"])
         if not work.is_dir():
-            return [OpenJob(each["job"], each["token"], "unknown", f"the work tree {work} is not on this machine") for each in attempts]
+            return [_open(each, "unknown", f"the work tree {work} is not on this machine") for each in attempts]
         known = [Attempt.model_validate_json(json.dumps(each)) for each in attempts]
         sightings = scheduler_for(cluster).poll(cluster, work, known).sightings
     except CkgitError as error:
-        return [OpenJob(each["job"], each["token"], "unknown", error.what) for each in attempts]
-    return [OpenJob(each["job"], each["token"], str(found.seen), found.detail) for each in attempts if (found := sightings[each["token"]])]
+        return [_open(each, "unknown", error.what) for each in attempts]
+    return [_open(each, str(found.seen), found.detail) for each in attempts if (found := sightings[each["token"]])]
+
+
+def _open(attempt: Mapping[str, Any], seen: str, detail: str) -> OpenJob:
+    return OpenJob(attempt["job"], attempt["stage"], attempt["token"], seen, detail)
 
 
 def _next(name: str, state: State, *, failed: bool, out: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -83,6 +84,7 @@ def test_from_design_to_report_while_nobody_watches(bench: Bench) -> None:
     outcome = bench.advance(State.ANALYZED, wait=False, detach=State.ANALYZED)
     assert (outcome.code, outcome.state) == (Exit.DONE, State.SCAFFOLDED)
     assert "is left to its cluster" in outcome.message
+    assert "left to job ckgit.demo.advance." in bench.ckgit("status", "demo").stdout
     bench.until(lambda: bench.snapshot.state is State.ANALYZED, seconds=120)
     assert len([token for token in bench.executions() if "advance" not in token]) == 5
     assert once_each(bench)
@@ -110,6 +112,7 @@ def test_cancel_ends_the_job_that_goes_on_too(bench: Bench) -> None:
     bench.advance(State.ANALYZED, wait=False, detach=State.ANALYZED)
     assert bench.ledger.detached
     token = bench.ledger.detached.token
+    assert json.loads(bench.ckgit("status", "demo", "--json").stdout)["left_to"]["seen"] == "queued"
     cancel(stand(bench.lab, "demo"), Selection(), bench.heard)
     assert bench.ledger.detached is None
     assert {attempt.phase for attempt in bench.ledger.attempts} == {Phase.CANCELLED}
