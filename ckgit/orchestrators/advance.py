@@ -55,16 +55,18 @@ def advance(lab: Lab, name: str, *, to: State | None, wish: Wish, talk: Talk, cl
     target = check_target(name, start, to)
     if wish.detach:
         check_detachable(standing.context.cluster)
-    while ORDER.index(standing.snapshot.state) < ORDER.index(target):
+    while True:
         passage = transition(standing, wish, talk)
         taken += passage.taken
-        standing = stand(lab, name)
+        state = take_snapshot(lab, name).state
         if passage.code is Exit.IN_FLIGHT and wish.detach:
             left = f"{name} is left to its cluster, which takes it on to {wish.detach}: {passage.message}"
-            return Outcome(name, standing.snapshot.state, Exit.DONE, taken, left, f"ckgit status {name}; ckgit cancel {name} ends it")
+            return Outcome(name, state, Exit.DONE, taken, left, f"ckgit status {name}; ckgit cancel {name} ends it")
         if passage.code is not Exit.DONE:
-            return Outcome(name, standing.snapshot.state, passage.code, taken, passage.message, passage.next)
-    state = standing.snapshot.state
+            return Outcome(name, state, passage.code, taken, passage.message, passage.next)
+        if ORDER.index(state) >= ORDER.index(target):
+            break
+        standing = stand(lab, name)
     return Outcome(name, state, Exit.DONE, taken, f"{name} is {state}", _next(name, state))
 
 

@@ -24,6 +24,7 @@ SHORTEST_NAP, LONGEST_NAP = 0.02, 0.5  # seconds between two looks for a free sl
 _SECRET_ENDINGS = ("TOKEN", "KEY", "SECRET", "PASSWORD", "PASSWD", "CREDENTIALS")
 _OTHERS = ("GIT_", "SLURM_", "SBATCH_", "BASH_FUNC_")  # of git, of a job that ckgit itself may run in, of the user's shell
 _SHELL = ("BASH_ENV", "ENV", "CDPATH", "SHELLOPTS", "BASHOPTS", "POSIXLY_CORRECT")  # they change what a script does
+_OURS = ("PYDANTIC_DISABLE_PLUGINS",)  # set by ckgit for itself
 
 
 def boot_id() -> str:
@@ -57,7 +58,7 @@ def job_environment(environment: Mapping[str, str], token: str) -> dict[str, str
     kept = {
         name: value
         for name, value in environment.items()
-        if not name.upper().endswith(_SECRET_ENDINGS) and not name.startswith(_OTHERS) and name not in _SHELL
+        if not name.upper().endswith(_SECRET_ENDINGS) and not name.startswith(_OTHERS) and name not in (*_SHELL, *_OURS)
     }
     programs = os.pathsep.join([os.path.dirname(sys.executable), kept.get("PATH", os.defpath)])
     return {**kept, "PATH": programs, "LC_ALL": "C.UTF-8", "CKGIT_JOB": token}

@@ -93,7 +93,7 @@ def test_a_token_is_executed_once_however_often_it_is_handed_over(work: Path) ->
     job = submission(work, "once", "echo ran; sleep 0.2")
     copies = [subprocess.Popen([sys.executable, "-c", SUBMIT], stdin=subprocess.PIPE) for _ in range(6)]
     for copy in copies:
-        copy.communicate(pickle.dumps((TWO, work, job)))
+        copy.communicate(pickle.dumps((TWO, work, [job])))
     until(lambda: seen(work, "once") is Seen.GONE)
     scheduler.submit(TWO, work, [job])
     time.sleep(0.2)
