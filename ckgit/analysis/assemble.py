@@ -64,7 +64,7 @@ def _row(run: Run, jobs: Sequence[Job], left: Left, missing: Mapping[str, str]) 
         training=trained,
         cells=tuple(_cell(cell) for cell in found),
         missing=tuple(f"{job}: {missing[job]}" for job in (each.name for each in jobs) if job in missing),
-        remarks=tuple(_remarks(found)),
+        remarks=(*_interruptions(trained), *_remarks(found)),
     )
 
 
@@ -72,6 +72,13 @@ def _cell(cell: CellResult) -> CellResult:
     """The cell with every standard error that can be known, without metrics that are no numbers."""
     metrics = tuple(with_stderr(cell, metric) for metric in cell.metrics if math.isfinite(metric.value))
     return cell.model_copy(update={"metrics": metrics})
+
+
+def _interruptions(training: TrainingResult | None) -> list[str]:
+    if not training or not training.resumed:
+        return []
+    places = ", then ".join(str(done) for done in training.resumed)
+    return [f"{training.run}: training was cut short and went on after {places} of its {len(training.checkpoints)} epochs"]
 
 
 def _remarks(cells: Sequence[CellResult]) -> list[str]:

@@ -51,6 +51,7 @@ class TrainingResult(Frozen):
     checkpoints: tuple[Checkpoint, ...]
     tokens: dict[str, TokenCheck] = Field(default={}, description="By `train`, and by task for rows of its split.")
     versions: dict[str, str] = Field(default={}, description="Versions of the tools in the job.")
+    resumed: tuple[int, ...] = Field(default=(), description="Whole epochs at each start after the first, where training was cut short.")
 
 
 class Metric(Frozen):

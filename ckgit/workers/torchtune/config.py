@@ -13,7 +13,7 @@ from ckgit.workers.torchtune.steps import planned_steps, processes
 from ckgit.workers.yaml_text import comment, scalar
 
 COMPONENTS = "ckgit.workers.torchtune.components"
-LORA_ON_CPU = "ckgit/workers/torchtune/lora_on_cpu.py"  # `tune run` imports a path as a module, from anywhere
+LORA = "ckgit/workers/torchtune/lora_single_device.py"  # `tune run` imports a path as a module, from anywhere
 LOG_NAME = "training.log"
 _OPTIMIZERS = {"adamw": "torch.optim.AdamW", "adam": "torch.optim.Adam", "sgd": "torch.optim.SGD"}
 _SCHEDULES = {
@@ -22,14 +22,10 @@ _SCHEDULES = {
 }
 
 
-# By its path, which `tune run` makes a module's name: torchtune's own recipe with a fault on CPUs mended.
-LORA_ON_CPU = "ckgit/workers/torchtune/lora_on_cpu.py"
-
-
 def recipe(run: Run, nproc: int) -> str:
-    """The recipe of a run, as `tune run` takes it: a stock one, e.g. `lora_finetune_single_device`, wherever that is sound."""
-    if run["method"] == "lora" and run["device"] == "cpu" and nproc == 1:
-        return LORA_ON_CPU
+    """The recipe of a run, as `tune run` takes it: a stock one, e.g. `full_finetune_single_device`, wherever that is sound."""
+    if run["method"] == "lora" and nproc == 1:
+        return LORA
     return f"{run['method']}_finetune_{'distributed' if nproc > 1 else 'single_device'}"
 
 

@@ -18,6 +18,7 @@ from ckgit.workers.torchtune.checkpoint import epoch_folder, problems
 from ckgit.workers.torchtune.config import LOG_NAME, artifacts
 from ckgit.workers.torchtune.explain import explain
 from ckgit.workers.torchtune.logs import loss_points, read_bounded
+from ckgit.workers.torchtune.resume import RESUMED
 from ckgit.workers.torchtune.steps import planned_steps, train_rows
 
 MOST_LOG = 50_000_000
@@ -74,7 +75,7 @@ def _files(context: Context, run: Run, attempt: Attempt, work: Path, output: byt
     folder, files = context.run_folder(run.name), {}
     if output is not None:
         files[f"{folder}/slurm-{attempt.job_id or attempt.token}.out"] = output
-    for name in COLLECTED:
+    for name in (*COLLECTED, RESUMED):
         content = read_bounded(work / artifacts(context, run) / name, MOST_LOG)
         if content is not None:
             files[f"{folder}/{name}"] = content
@@ -111,6 +112,7 @@ def result(context: Context, job: Job, attempt: Attempt, files: Mapping[str, byt
         checkpoints=_checkpoints(run, present["checkpoints.json"]),
         tokens=_tokens(context, run, present["tokens.json"]),
         versions=_read(run, "versions.json", TypeAdapter(dict[str, str]), present["versions.json"]),
+        resumed=_read(run, RESUMED, TypeAdapter(tuple[int, ...]), files.get(f"{folder}/{RESUMED}", b"[]")),
     )
 
 

@@ -16,12 +16,12 @@ import click
 from ckgit.experiment.card import is_model_file
 from ckgit.workers.torchtune.checkpoint import ADAPTER_FOLDER, describe, epoch_folder, problems, required
 from ckgit.workers.torchtune.codes import CHECKPOINTS_MISSING
+from ckgit.workers.torchtune.resume import STATE
 
 
 def main(run_folder: Path, epochs: int, model_folder: Path) -> int:
     """Run the step for one run; the exit code."""
     artifacts = run_folder / "artifacts"
-    shutil.rmtree(artifacts / "recipe_state", ignore_errors=True)  # only of use to a training that is cut short and resumed
     model_files = frozenset(file.name for file in model_folder.iterdir() if file.is_file() and is_model_file(file.name))
     missing: list[str] = []
     for epoch in range(epochs):
@@ -34,6 +34,7 @@ def main(run_folder: Path, epochs: int, model_folder: Path) -> int:
         return CHECKPOINTS_MISSING
     manifest = [describe(folder := epoch_folder(artifacts, epoch), epoch, folder.as_posix()) for epoch in range(epochs)]
     (artifacts / "checkpoints.json").write_text(json.dumps([item.model_dump(mode="json") for item in manifest], indent=2) + "\n")
+    shutil.rmtree((artifacts / STATE).parent, ignore_errors=True)  # only of use to a training that was cut short
     return 0
 
 

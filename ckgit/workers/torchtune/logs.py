@@ -35,6 +35,12 @@ def loss_points(stream: BinaryIO) -> list[LossPoint]:
     return [points[step] for step in sorted(points)]
 
 
+def step_of(line: bytes) -> int | None:
+    """The step that a whole line of a DiskLogger's file is about; None for anything else."""
+    match = _STEP.match(line)
+    return int(match[1]) if match and line.endswith(b"\n") and _point(int(match[1]), match[2]) else None
+
+
 def _lines(stream: BinaryIO) -> Iterator[bytes]:
     while line := stream.readline(LONGEST_LINE):
         yield line

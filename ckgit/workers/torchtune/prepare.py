@@ -1,7 +1,8 @@
-"""First step of a training job: clear what an earlier attempt left, and check that evaluation will see training's tokens.
+"""First step of a training job: clear what an earlier start left, but for whole epochs; check that evaluation will see training's tokens.
 
-`python -m ckgit.workers.torchtune.prepare experiments/NAME/RUN`, at the top of a work tree. Writes `artifacts/tokens.json`
-(a TokenCheck for `train` and for each task) and `artifacts/versions.json`. Ends with exit code 66 where tokens differ.
+`python -m ckgit.workers.torchtune.prepare experiments/NAME/RUN`, at the top of a work tree. Writes `artifacts/start.yaml`, the
+configuration that torchtune is started with (finetune.yaml itself, unless a training goes on), `artifacts/tokens.json` (a TokenCheck
+for `train` and for each task) and `artifacts/versions.json`. Ends with exit code 66 where tokens differ.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import datetime
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from itertools import takewhile
 from pathlib import Path
@@ -23,6 +24,7 @@ from torchtune import config
 from ckgit.experiment.data import messages, user_text
 from ckgit.experiment.results import TokenCheck
 from ckgit.workers.rendering import IGNORED, Renderer, load_tokenizer, pinned_template, prefixes_digest
+from ckgit.workers.torchtune import resume
 from ckgit.workers.torchtune.codes import TOKENS_DIFFER
 from ckgit.workers.torchtune.components import RowRenderer, Rows, read_split
 
@@ -45,17 +47,40 @@ class Prompted(NamedTuple):
 
 def main(run_folder: Path) -> None:
     """Run the step for one run."""
-    artifacts = run_folder / "artifacts"
-    if artifacts.exists():
-        shutil.rmtree(artifacts)
-    artifacts.mkdir(parents=True)
-    _write(artifacts / "versions.json", versions())
+    artifacts, content = run_folder / "artifacts", (run_folder / "finetune.yaml").read_bytes()
     finetune = OmegaConf.load(run_folder / "finetune.yaml")
     setup = OmegaConf.to_container(OmegaConf.load(run_folder / "setup_finetune.yaml"))
+    if not go_on(artifacts, content, setup):
+        begin(artifacts, content)
     checks = check_tokens(finetune, setup["evaluated_rows"])
     _write(artifacts / "tokens.json", {name: check.model_dump(mode="json") for name, check in checks.items()})
     for name, check in checks.items():
         click.echo(f"ckgit: {check.rows} rows of {name}: training and evaluation see the same tokens ({check.sha256[:12]})")
+
+
+def begin(artifacts: Path, content: bytes) -> None:
+    """A training that owes nothing to an earlier start."""
+    if artifacts.exists():
+        shutil.rmtree(artifacts)
+    artifacts.mkdir(parents=True)
+    _write(artifacts / "versions.json", versions())
+    (artifacts / resume.CONFIG).write_bytes(content)
+    (artifacts / resume.START).write_bytes(content)
+
+
+def go_on(artifacts: Path, content: bytes, setup: Mapping[str, Any]) -> bool:
+    """Have torchtune go on after the whole epochs of an earlier start; False where there are none, or where that is not sound."""
+    config: dict[str, Any] = OmegaConf.to_container(OmegaConf.create(content.decode()))
+    shape = resume.Shape.of(config, setup["train_rows"], setup["processes"])
+    done, why = resume.whole_epochs(artifacts, content, versions(), shape)
+    if why:
+        click.echo(f"ckgit: an earlier start of this training is not used: {why}")
+    if not done:
+        return False
+    resume.cut_back(artifacts, shape, done)
+    (artifacts / resume.START).write_text(OmegaConf.to_yaml(OmegaConf.create(resume.resuming(config, artifacts, done))))
+    click.echo(f"ckgit: training goes on after {done} of {shape.epochs} epochs, from step {done * shape.steps}")
+    return True
 
 
 def versions() -> dict[str, str]:

@@ -11,7 +11,8 @@ from ckgit.experiment.jobs import Job
 from ckgit.experiment.plan import Run, resources
 from ckgit.experiment.worker import Context
 from ckgit.workers.script import Needs, job_script
-from ckgit.workers.torchtune.config import finetune_yaml, recipe
+from ckgit.workers.torchtune.config import artifacts, finetune_yaml, recipe
+from ckgit.workers.torchtune.resume import START
 from ckgit.workers.torchtune.setup import evaluated, setup_yaml
 from ckgit.workers.torchtune.steps import processes
 
@@ -80,6 +81,6 @@ def _commands(context: Context, run: Run) -> Sequence[Sequence[str]]:
     parallel = ("--nproc_per_node", str(nproc)) if nproc > 1 else ()
     return (
         ("python", "-m", "ckgit.workers.torchtune.prepare", folder),
-        ("tune", "run", *parallel, recipe(run, nproc), "--config", f"{folder}/finetune.yaml"),
+        ("tune", "run", *parallel, recipe(run, nproc), "--config", f"{artifacts(context, run)}/{START}"),
         ("python", "-m", "ckgit.workers.torchtune.finish", folder, str(run["epochs"]), f"models/{run.model}"),
     )

@@ -90,8 +90,8 @@ def test_every_training_parameter_reaches_the_config():
 def test_the_script_names_recipe_and_digests():
     gpus = {"compute": {"training": {"gpus": 4}}, "controls": {"device": "cuda"}}
     for design, command in (
-        ({}, "tune run ckgit/workers/torchtune/lora_on_cpu.py --config"),
-        ({"controls": {"device": "cuda"}}, "tune run lora_finetune_single_device --config"),
+        ({}, "tune run ckgit/workers/torchtune/lora_single_device.py --config"),
+        ({"controls": {"device": "cuda"}}, "tune run ckgit/workers/torchtune/lora_single_device.py --config"),
         ({"controls": {"method": "full"}}, "tune run full_finetune_single_device --config"),
         (gpus, "tune run --nproc_per_node 4 lora_finetune_distributed --config"),
     ):
