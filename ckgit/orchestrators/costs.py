@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from ckgit.experiment.jobs import Attempt, Job, Usage
+from ckgit.experiment.jobs import Attempt, Job, Ledger, Phase, Usage
 
 GPU_LOG = "gpu.csv"  # what nvidia-smi said while the job ran; see workers/script.py
 
@@ -28,6 +29,23 @@ def used(attempt: Attempt, job: Job, accounted: Usage | None, folder: Path, *, d
         node=attempt.host,
     )
     return accounted.over(own) if accounted else own
+
+
+def lacking(ledger: Ledger) -> list[Attempt]:
+    """Attempts that ended before the scheduler's accounting knew of them: it can be late, and CPU time is what it alone knows."""
+    ended = [attempt for attempt in ledger.attempts if attempt.phase is not Phase.SUBMITTED and attempt.job_id]
+    return [attempt for attempt in ended if attempt.usage is None or attempt.usage.cpu_seconds is None]
+
+
+def fill(ledger: Ledger, accounted: Mapping[str, Usage]) -> Ledger:
+    """The ledger with what accounting has come to know of attempts that ended.
+
+    Args:
+        accounted: by token, as `Scheduler.usage` answers for those that are `lacking`.
+    """
+    known = [attempt for attempt in lacking(ledger) if attempt.token in accounted]
+    filled = [attempt.model_copy(update={"usage": accounted[attempt.token].over(attempt.usage)}) for attempt in known]
+    return ledger.with_attempts(*filled) if filled else ledger
 
 
 def _seconds(start: str, end: str) -> float:

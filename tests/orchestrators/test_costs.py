@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ckgit.experiment.design import Resources, Stage
-from ckgit.experiment.jobs import Attempt, Job, Phase, Usage
-from ckgit.orchestrators.costs import GPU_LOG, used
+from ckgit.experiment.jobs import Attempt, Job, Ledger, Phase, Usage
+from ckgit.orchestrators.costs import GPU_LOG, fill, lacking, used
 
 ATTEMPT = Attempt(
     job="rank4/finetune",
@@ -61,3 +61,36 @@ def test_utilization_is_the_mean_of_what_was_sampled(tmp_path: Path) -> None:
     assert used(ATTEMPT, job(), None, tmp_path, device="cuda").gpu_utilization == 60.0
     (tmp_path / GPU_LOG).write_text("No devices were found\n")
     assert used(ATTEMPT, job(), None, tmp_path, device="cuda").gpu_utilization is None
+
+
+OWN = Usage(queue_seconds=60.0, elapsed_seconds=150.0, gpus=1, node="node1")
+
+
+def ended(token: str, usage: Usage | None, phase: Phase = Phase.DONE, job_id: str | None = "7") -> Attempt:
+    return ATTEMPT.model_copy(update={"token": token, "phase": phase, "usage": usage, "job_id": job_id})
+
+
+def test_accounting_that_came_late_is_filled_in_where_it_lacks() -> None:
+    whole = OWN.model_copy(update={"cpu_seconds": 9.0})
+    attempts = (
+        ended("early", whole),
+        ended("late", OWN, Phase.FAILED),
+        ended("bare", None),
+        ended("flying", None, Phase.SUBMITTED),
+        ended("refused", None, Phase.FAILED, job_id=None),
+        ended("unknown", OWN),
+    )
+    ledger = Ledger(cluster="della", scheduler="slurm", attempts=attempts)
+    assert [attempt.token for attempt in lacking(ledger)] == ["late", "bare", "unknown"]
+    told = Usage(elapsed_seconds=149.0, cpu_seconds=33.0, peak_memory_bytes=7)
+    filled = fill(ledger, dict.fromkeys(("early", "late", "bare", "flying", "of another"), told))
+    assert [attempt.token for attempt in filled.attempts] == [attempt.token for attempt in attempts]  # in their order
+    by_token = {attempt.token: attempt.usage for attempt in filled.attempts}
+    late = OWN.model_copy(update={"elapsed_seconds": 149.0, "cpu_seconds": 33.0, "peak_memory_bytes": 7})
+    assert by_token == {"early": whole, "late": late, "bare": told, "flying": None, "refused": None, "unknown": OWN}
+    assert [attempt.token for attempt in lacking(filled)] == ["unknown"]
+
+
+def test_a_ledger_that_gains_nothing_is_the_same() -> None:
+    ledger = Ledger(cluster="della", scheduler="slurm", attempts=(ended("late", OWN),))
+    assert fill(ledger, {}) is ledger
