@@ -21,6 +21,10 @@ def failures_section(results: Results, ledger: Ledger | None) -> str:
         parts.append("Accepted as missing; no number below or above is from these:\n\n" + "\n".join(missing))
     if failed:
         parts.append("Attempts that failed:\n\n" + table(["job", "attempt", "kind", "reason"], map(_attempt_row, failed)))
+    changed = [attempt for attempt in (ledger.attempts if ledger else ()) if attempt.changed and attempt.phase is Phase.DONE]
+    if changed:
+        lines = "\n".join(f"- {attempt.job}, attempt {attempt.number}: {attempt.changed}" for attempt in changed)
+        parts.append(f"What `ckgit retry` changed of those that succeeded; each optimizer step saw the rows that were designed:\n\n{lines}")
     return "\n\n".join(["## What failed", *parts]) if parts else ""
 
 

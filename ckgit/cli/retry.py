@@ -46,6 +46,9 @@ def command(
 
     Jobs that failed or were cancelled get a new attempt; those that are done are left alone. Then it waits, as advance does.
     Other resources are recorded with the attempt; what is compared never changes.
+    A training that ran out of memory gets half the batch and twice the accumulation, where the design says
+    compute.on_out_of_memory: smaller_batch; more memory (--mem) is asked for instead. A distributed training gets other --gpus only
+    where each optimizer step can see the same rows.
     """
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)

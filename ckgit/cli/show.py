@@ -93,8 +93,8 @@ def _run_sections(found: Described, run: Run) -> Iterator[str]:
         header = ["evaluation", "split", "prompt", "system prompt", "generation", "scorers"]
         yield table(header, (_cell_row(cell) for cell in planned))
     if found.attempts:
-        rows = ([a.job, str(a.number), a.phase, a.started or "", a.ended or "", a.reason or a.log or ""] for a in found.attempts)
-        yield table(["job", "attempt", "phase", "started", "ended", "log or reason"], rows)
+        rows = ([a.job, str(a.number), a.phase, a.started or "", a.ended or "", a.changed, a.reason or a.log or ""] for a in found.attempts)
+        yield table(["job", "attempt", "phase", "started", "ended", "changed", "log or reason"], rows)
     if found.accounting.attempts:
         yield table(ATTEMPTS_HEADER, attempt_rows(found.accounting))
     yield from _estimate(found)

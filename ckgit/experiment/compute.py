@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,10 @@ class Compute(Frozen):
     cluster: Name | None = Field(default=None, description="Cluster profile of ckgit.toml; its default when absent.")
     training: Resources = Field(default_factory=Resources.model_construct, description="Each training job.")
     evaluation: Resources = Field(default_factory=Resources.model_construct, description="Each evaluation job.")
+    on_out_of_memory: Literal["fail", "smaller_batch"] = Field(
+        default="fail",
+        description="smaller_batch: where a training ran out of memory, `ckgit retry` halves its batch_size and accumulates twice as many.",
+    )
 
 
 class RunCompute(Frozen):

@@ -87,6 +87,15 @@ class Usage(Frozen):
         return Usage(**{**(base.model_dump(exclude_none=True) if base else {}), **self.model_dump(exclude_none=True)})
 
 
+class Batch(Frozen):
+    """How a retry divides the rows of a training, where it is not as designed; each optimizer step sees the same rows."""
+
+    batch_size: int = Field(ge=1, description="Rows at once, a process.")
+    gradient_accumulation_steps: int = Field(ge=1, description="Batches of an optimizer step.")
+    processes: int = Field(default=1, ge=1)
+    max_steps_per_epoch: int | None = Field(default=None, ge=1, description="Where an epoch ends, so that no rows are left over.")
+
+
 class Attempt(Frozen):
     """One try at a job."""
 
@@ -106,7 +115,15 @@ class Attempt(Frozen):
     reason: str | None = Field(default=None, description="One sentence.")
     log: str | None = Field(default=None, description="Collected tool log, relative to the lab.")
     resources: Resources | None = Field(default=None, description="What a retry asked for instead of the design's resources.")
+    batch: Batch | None = Field(default=None, description="How a retry divides the rows of a training instead of as designed.")
     usage: Usage | None = Field(default=None)
+
+    @property
+    def changed(self) -> str:
+        """What a retry changed, in words, e.g. `mem 64G, batch_size 2, gradient_accumulation_steps 8`; empty for as designed."""
+        changes = {**(self.resources.model_dump(exclude_none=True) if self.resources else {})}
+        changes |= self.batch.model_dump(exclude={"processes"}, exclude_none=True) if self.batch else {}
+        return ", ".join(f"{name} {value}" for name, value in changes.items())
 
     @property
     def seconds(self) -> float:

@@ -74,6 +74,7 @@ EVALUATION_PARAMETERS = ("model", "data", "dataset_type", "prompt", "system_prom
 class Source(StrEnum):
     """Where a parameter's value came from, strongest first."""
 
+    RETRY = "retry"
     RUN = "run"
     DESIGN = "design"
     RECIPE = "recipe"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.experiment.compute import Resources
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.jobs import Attempt, Job, Phase
+from ckgit.experiment.jobs import Attempt, Batch, Job, Phase
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.worker import Seen
 from ckgit.orchestrators import steps
@@ -16,6 +16,7 @@ from ckgit.orchestrators.attempts import Tries, latest_attempts, tally
 from ckgit.orchestrators.detach import detached_of, end_detached
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.plugins import scheduler_for
+from ckgit.orchestrators.rebatch import bring, rendered, wanted_batch
 from ckgit.orchestrators.run import Passage, Stagework, Wish, check_ready, finish, stagework
 from ckgit.orchestrators.standing import Standing, Step, stand, take
 from ckgit.orchestrators.talk import Talk
@@ -54,6 +55,7 @@ class Retry(NamedTuple):
     step: Step
     jobs: Sequence[Job]
     before: Sequence[Attempt]
+    files: Mapping[str, bytes] = {}  # of the step: what the jobs read that is not as it was
 
 
 def plan_retry(standing: Standing, selection: Selection, wish: Wish, resources: Resources = DESIGNED) -> Retry:
@@ -63,7 +65,7 @@ def plan_retry(standing: Standing, selection: Selection, wish: Wish, resources: 
         resources: what to ask for instead of what the job, or its last attempt, asked for.
 
     Raises:
-        CkgitError: nothing failed, or what the jobs need is missing.
+        CkgitError: nothing failed, what the jobs need is missing, or it would compare something else.
     """
     work = _stage(standing)
     jobs = selection.of(work.all)
@@ -82,11 +84,20 @@ def plan_retry(standing: Standing, selection: Selection, wish: Wish, resources: 
     check_ready(standing, work, again, find_work_tree(standing.ledger))
     before = latest_attempts(standing.ledger)
     asked = {job.name: wanted for job in again if (wanted := _asked_for(before[job.name], job, resources))}
-    tries = Tries(now(), before, resources=asked)
+    batches = {job.name: batch for job in again if (batch := wanted_batch(standing, job, before[job.name], resources))}
+    files = _rendered(standing, work, [job for job in again if job.name in batches or before[job.name].batch], batches)
+    tries = Tries(now(), before, resources=asked, batches=batches, files=files)
     step = steps.submission(
         standing, Event.RETRY, work.workers, again, standing.ledger, tries, detached=detached_of(standing.name, wish.detach, tries.time)
     )
-    return Retry(step, again, count.failed)
+    return Retry(step, again, count.failed, files)
+
+
+def _rendered(standing: Standing, work: Stagework, jobs: Sequence[Job], batches: Mapping[str, Batch]) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    for job in jobs:
+        files |= rendered(standing, work.workers[job.stage], job, batches.get(job.name))
+    return files
 
 
 def _asked_for(before: Attempt, job: Job, resources: Resources) -> Resources | None:
@@ -106,6 +117,8 @@ def retry(standing: Standing, selection: Selection, wish: Wish, talk: Talk, reso
     if standing.ledger:  # a job that was cancelled, but not ended, writes to the same files as the new one
         _end(standing, find_work_tree(standing.ledger), planned.before)
     taken = take(standing, planned.step, talk)
+    if standing.ledger:
+        bring(standing, find_work_tree(standing.ledger), planned.files)
     return finish(stand(standing.lab, standing.name), wish, talk, [taken])
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ckgit.experiment.design import Resources, Stage
-from ckgit.experiment.jobs import Attempt, FailureClass, Job, Ledger, Phase
+from ckgit.experiment.jobs import Attempt, Batch, FailureClass, Job, Ledger, Phase
 
 _TOKEN_HEAD = 80  # characters; the whole token stays under 100, which every scheduler takes as a job name
 _ARRAY_END = ".array"  # no other token ends so before its last underscore: there it has 8 hexadecimal digits
@@ -44,6 +44,7 @@ def new_attempts(experiment: str, jobs: Sequence[Job], scripts: Mapping[str, byt
             phase=Phase.SUBMITTED,
             submitted=wish.time,
             resources=wish.resources.get(job.name),
+            batch=wish.batches.get(job.name),
         )
         for job in jobs
     ]
@@ -56,6 +57,8 @@ class Tries(NamedTuple):
     before: Mapping[str, Attempt]  # the latest attempt of each job
     array_size: int = 1  # most tasks of an array; 1 for none
     resources: Mapping[str, Resources] = {}  # by job, where they are not the design's
+    batches: Mapping[str, Batch] = {}  # likewise
+    files: Mapping[str, bytes] = {}  # rendered anew for them, by path
 
 
 def _number(wish: Tries, job: Job) -> int:

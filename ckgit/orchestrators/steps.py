@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from ckgit.experiment.design import Resources, Stage
+from ckgit.experiment.design import Stage
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Attempt, Detached, FailureClass, Job, Ledger, Phase
 from ckgit.experiment.lifecycle import Event
@@ -64,19 +64,19 @@ def submission(
         raise CkgitError(
             "the script of a job is not on the branch", code=Exit.EVIDENCE_MISSING, where=missing[0], next=f"ckgit revise {standing.name}"
         )
-    attempts = new_attempts(standing.name, jobs, scripts, tries)
+    attempts = new_attempts(standing.name, jobs, {**scripts, **tries.files}, tries)
     again = " again" if event is Event.RETRY else ""
     kinds = [plural(count, f"{stage} job") for stage in Stage if (count := sum(job.stage is stage for job in jobs))]
     text = f"{' and '.join(kinds)}{again} on cluster {ledger.cluster}"
     logs = _logs(workers, event.upper(), text, harvest)
     for attempt in attempts:
-        asked = f", {asked_for(attempt.resources)}" if attempt.resources else ""
+        asked = f", {attempt.changed}" if attempt.changed else ""
         line = (event.upper(), f"{attempt.job} attempt {attempt.number} as {attempt.token}{asked}")
         logs.setdefault(worker_log(workers[attempt.stage]), []).append(line)
     later = f"When they have ended, job {detached.token} takes the experiment on to {detached.to}." if detached else ""
     body = paragraphs(f"{text} (scheduler {ledger.scheduler}).", listed(map(_asked, attempts)), listed(_good(harvest), "Done:"), later)
     ledger = ledger.with_attempts(*attempts).model_copy(update={"detached": detached})
-    return prepare(standing, event, files=_files(harvest), logs=logs, ledger=ledger, body=body, time=tries.time)
+    return prepare(standing, event, files={**_files(harvest), **tries.files}, logs=logs, ledger=ledger, body=body, time=tries.time)
 
 
 def left(standing: Standing, workers: Mapping[Stage, Worker], harvest: Harvest, ledger: Ledger, detached: Detached | None) -> Step:
@@ -88,13 +88,8 @@ def left(standing: Standing, workers: Mapping[Stage, Worker], harvest: Harvest, 
     return prepare(standing, Event.SUBMIT, files=_files(harvest), logs=logs, ledger=ledger, body=body, time=now())
 
 
-def asked_for(resources: Resources) -> str:
-    """Resources in words, e.g. `time 02:00:00, mem 16G`."""
-    return ", ".join(f"{name} {value}" for name, value in resources.model_dump(exclude_none=True).items())
-
-
 def _asked(attempt: Attempt) -> str:
-    return attempt.job + (f" ({asked_for(attempt.resources)})" if attempt.resources else "")
+    return attempt.job + (f" ({attempt.changed})" if attempt.changed else "")
 
 
 def failure(

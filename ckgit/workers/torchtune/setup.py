@@ -11,6 +11,7 @@ from ckgit.workers.torchtune.steps import planned_steps, processes, train_rows
 from ckgit.workers.yaml_text import comment, scalar
 
 _SOURCES = {
+    Source.RETRY: "ckgit retry, which keeps what an optimizer step sees",
     Source.RUN: "the run's own",
     Source.DESIGN: "controls of the design",
     Source.RECIPE: "base_recipe",
@@ -33,9 +34,10 @@ class Evaluated(NamedTuple):
 
 def setup_yaml(context: Context, run: Run) -> bytes:
     """The bytes of a run's setup file."""
+    used = {setting.source for setting in run.settings.values()}
     lines = [
         f"# The parameters of run {run.name} of experiment {context.summary.experiment.name}, each with where its value came from:",
-        *(f"#   {source}: {meaning}" for source, meaning in _SOURCES.items()),
+        *(f"#   {source}: {meaning}" for source, meaning in _SOURCES.items() if source in used or source is not Source.RETRY),
         f"# {comment(context.summary.experiment.question)}",
         f"run: {scalar(run.name)}",
         f"model: {scalar(run.model)}",
