@@ -220,7 +220,7 @@ def _note(work: Path, token: str, case: Case, insight: Insight) -> None:
         record = case.traces.record
         if record and insight.settled:
             records.settle(records.record_folder(work, token), record, insight.settled)
-        elif record and record.verdict.outcome is Outcome.AMBIGUOUS and case.accepted and not record.busy:
+        elif record and record.verdict.outcome is Outcome.AMBIGUOUS and case.accepted:
             records.settle(records.record_folder(work, token), record, Verdict(Outcome.ACCEPTED, case.accepted))
 
 

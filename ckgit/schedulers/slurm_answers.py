@@ -181,7 +181,7 @@ def _account_row(line: str, extras: int) -> AccountRow:
         _time(start),
         _time(end),
         seconds(elapsed),
-        fields[core - 1 : -1],
+        tuple(fields[core - 1 : -1]),
     )
 
 

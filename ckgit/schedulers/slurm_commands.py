@@ -27,6 +27,7 @@ _FOR_OTHERS = ("SBATCH_", "SQUEUE_", "SACCT_", "SCANCEL_", "SLURM_")
 _PINNED = {"LC_ALL": "C"}
 _PINNED_WHERE_READ = {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}  # times as seconds since 1970 depend on no time zone
 
+
 class Batch(NamedTuple):
     """One sbatch: a job, or an array of them."""
 
@@ -152,7 +153,7 @@ def array_script(first: str, scripts: Mapping[int, str]) -> str:
         "scripts=(",
         *paths,
         ")",
-        'export CKGIT_TOKEN="${SLURM_JOB_NAME}_$SLURM_ARRAY_TASK_ID"',
+        'export CKGIT_JOB="${SLURM_JOB_NAME}_$SLURM_ARRAY_TASK_ID"',
         'exec bash "${scripts[SLURM_ARRAY_TASK_ID]}"',
     ]
     return "\n".join(lines) + "\n"

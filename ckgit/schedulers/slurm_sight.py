@@ -64,7 +64,7 @@ def sight(case: Case) -> Insight:
     if traces.exit_code == 0:
         return Insight(Sighting(Seen.GONE, case.handle))
     if traces.claimed or traces.ended or case.accepted:
-        return Insight(_waits(case, "it is not in the queue"), ask=True, missing=True)
+        return Insight(_missed(case), ask=True, missing=True)
     return _never_seen(case)
 
 
@@ -81,7 +81,7 @@ def sight_with_account(case: Case, account: Account) -> Insight:
             return Insight(_waits(case, f"SLURM says {row.state}, and accounting not yet why"), missing=True)
         return Insight(_gone(case, row, None))
     if missed < case.grace:
-        return Insight(_waits(case, account.failed or "it is not in the queue"), missing=True, settled=booked and _found(case, booked))
+        return Insight(_missed(case, account.failed), missing=True, settled=booked and _found(case, booked))
     return _missed_long(case, account, booked)
 
 
@@ -91,7 +91,7 @@ def _missed_long(case: Case, account: Account, booked: AccountRow | None) -> Ins
     if traces.ended:
         return Insight(Sighting(Seen.GONE, case.handle))
     if account.failed:
-        return Insight(_waits(case, account.failed), missing=True)
+        return Insight(_missed(case, account.failed), missing=True)
     if booked:
         return Insight(_waits(case, f"accounting says {booked.state}, and the queue does not have it"), missing=True)
     if traces.claimed or case.accepted:
@@ -127,8 +127,7 @@ def _never_seen(case: Case) -> Insight:
         return Insight(refused(record.verdict))
     if outcome is Outcome.ABSENT:
         return Insight(never_started() if traces.cancelled else Sighting(Seen.UNSEEN))
-    words = record.verdict.words if record else ""
-    return Insight(_waits(case, f"it may have been accepted: {words}"), ask=True, missing=True)
+    return Insight(_missed(case), ask=True, missing=True)
 
 
 def never_started() -> Sighting:
@@ -143,6 +142,13 @@ def refused(verdict: Verdict) -> Sighting:
 
 def _waits(case: Case, words: str) -> Sighting:
     return Sighting(Seen.UNKNOWN, case.handle, words)
+
+
+def _missed(case: Case, trouble: str = "") -> Sighting:
+    record = case.traces.record
+    unclear = record and not (case.accepted or case.traces.claimed or case.traces.ended)
+    words = f"it may have been accepted: {record.verdict.words}" if record and unclear else "it is not in the queue"
+    return _waits(case, f"{words}; {trouble}" if trouble else words)
 
 
 def _gone(case: Case, row: QueueRow | None, booked: AccountRow | None) -> Sighting:

@@ -1,0 +1,783 @@
+"""The slurm scheduler on a fake and on a real SLURM: handed over once, followed, cancelled, and every ending told."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import pickle
+import secrets
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.compute import Resources
+from ckgit.experiment.design import Stage
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.jobs import Attempt, FailureClass, Phase
+from ckgit.experiment.worker import Look, Seen, Sighting, Submission
+from ckgit.schedulers import slurm_records
+from ckgit.schedulers.slurm import scheduler
+from ckgit.schedulers.slurm_records import job_folder
+from ckgit.workers.script import job_script
+from tests.slurm.clusters import eventually
+
+SMALL = Resources(time="00:05:00", mem="100M")
+PATIENCE = 40.0
+GRACE = 2.0
+SITE = Cluster(scheduler="slurm", grace_seconds=GRACE)
+
+
+class Bench(NamedTuple):
+    """A work tree, and a SLURM that the scheduler reaches through this process's environment."""
+
+    slurm: object
+    work: Path
+    cluster: Cluster = SITE
+
+    def job(self, token: str, command: str = "true", **more: object) -> Submission:
+        """A submission, with its script in the work tree."""
+        script = f"{token}.slurm"
+        content = job_script(
+            title="a test", script=script, resources=SMALL, cluster=self.cluster, inputs={}, programs=[], commands=[["bash", "-c", command]]
+        )
+        (self.work / script).write_bytes(content)
+        return Submission(token, script, f".ckgit/jobs/{token}/output", SMALL, **more)
+
+    def submit(self, *jobs: Submission) -> dict[str, Sighting]:
+        return dict(scheduler.submit(self.cluster, self.work, jobs))
+
+    def start(self, token: str, command: str = "true") -> str:
+        """The id of a job that was just handed over."""
+        answer = self.submit(self.job(token, command))[token]
+        assert answer.seen is Seen.QUEUED, answer
+        assert answer.job_id
+        return answer.job_id
+
+    def poll(self, *tokens: str) -> Look:
+        return scheduler.poll(self.cluster, self.work, [attempt(token) for token in tokens])
+
+    def sight(self, token: str) -> Sighting:
+        return self.poll(token).sightings[token]
+
+    def until(self, token: str, *seen: Seen, seconds: float = PATIENCE) -> Sighting:
+        found = eventually(lambda: self.sight(token), lambda sighting: sighting.seen in seen, seconds)
+        assert found.seen in seen, found
+        return found
+
+    def files(self, token: str) -> Path:
+        return job_folder(self.work, token)
+
+    def executions(self, token: str) -> int:
+        """How often the job's command ran; it writes a line each time."""
+        ran = self.work / f"{token}.ran"
+        return len(ran.read_text().splitlines()) if ran.exists() else 0
+
+    def ended(self, token: str) -> dict[str, object]:
+        path = self.files(token) / "status.json"
+        assert eventually(path.exists, bool), "it left no status"
+        return json.loads(path.read_text())
+
+
+def attempt(token: str, **more: object) -> Attempt:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    fields = {"job": token, "stage": Stage.TRAINING, "number": 1, "token": token, "script_sha256": "0" * 64, "phase": Phase.SUBMITTED}
+    return Attempt(**{**fields, "submitted": now, **more})
+
+
+@pytest.fixture
+def bench(slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    yield from prepare(slurm, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def fake_bench(fake_slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    yield from prepare(fake_slurm, tmp_path, monkeypatch)
+
+
+def prepare(slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    for name, value in slurm.environment.items():
+        monkeypatch.setenv(name, value)
+    work = slurm.folder / "a lab" / "experiment" / "0123456789ab"
+    work.mkdir(parents=True)
+    yield Bench(slurm, work)
+
+
+@pytest.fixture
+def token() -> str:
+    """A name that no other test, here or at the same time, has."""
+    return f"ckgit.test.{secrets.token_hex(4)}"
+
+
+def count(token: str, then: str = "true") -> str:
+    """A command that leaves a line each time it is executed."""
+    return f"echo ran >>{token}.ran; {then}"
+
+
+# ---- the ordinary course
+
+
+def test_a_job_runs_in_the_work_tree_and_no_secret_reaches_it(bench: Bench, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "canary")
+    monkeypatch.setenv("SLURM_JOB_ID", "999")
+    job_id = bench.start(token, "pwd; env; exit 3")
+    found = bench.until(token, Seen.GONE)
+    assert (found.job_id, found.ending and found.ending.failure) == (job_id, None)
+    status = bench.ended(token)
+    assert (status["token"], status["job_id"], status["exit_code"]) == (token, job_id, 3)
+    output = (bench.files(token) / "output").read_text()
+    assert output.startswith(f"{bench.work}\n")
+    assert "canary" not in output
+    assert "LC_ALL=C.UTF-8\n" in output
+    assert f"\nPATH={Path(sys.executable).parent}:" in output
+    assert f"HOME={os.environ['HOME']}\n" in output
+
+
+def test_the_stages_of_a_job_are_told_apart_with_one_squeue(bench: Bench, token: str) -> None:
+    assert bench.sight(token) == Sighting(Seen.UNSEEN)
+    job_id = bench.start(token, "until [ -e go ]; do sleep 0.1; done")
+    running = bench.until(token, Seen.RUNNING)
+    assert (running.job_id, running.detail) == (job_id, "")
+    look = bench.poll(token)
+    assert look.queries == {"squeue": 1, "sacct": 0}
+    assert look.in_queue >= 1
+    (bench.work / "go").touch()
+    assert bench.until(token, Seen.GONE).ending
+    assert bench.poll(token).queries == {"squeue": 1, "sacct": 0}
+
+
+def test_twice_is_the_same_as_once(bench: Bench, token: str) -> None:
+    job = bench.job(token, count(token, "sleep 1"))
+    first, second = bench.submit(job)[token], bench.submit(job)[token]
+    assert first == second
+    assert first.seen is Seen.QUEUED
+    bench.until(token, Seen.GONE)
+    assert bench.submit(job)[token] == first
+    assert bench.executions(token) == 1
+
+
+def test_an_array_is_one_sbatch_and_each_task_is_followed_alone(bench: Bench, token: str) -> None:
+    tokens = [f"{token}.array_{index}" for index in (0, 1, 3)]
+    answers = bench.submit(*(bench.job(each, f"pwd; echo {each}; {'exit 4' if each.endswith('3') else 'true'}") for each in tokens))
+    ids = [answers[each].job_id for each in tokens]
+    base = ids[0].partition("_")[0]
+    assert ids == [f"{base}_0", f"{base}_1", f"{base}_3"]
+    for each in tokens:
+        assert bench.until(each, Seen.GONE).job_id == answers[each].job_id
+        assert bench.ended(each)["exit_code"] == (4 if each.endswith("3") else 0)
+        assert (bench.files(each) / "output").read_text() == f"{bench.work}\n{each}\n"
+    assert not [path for path in bench.work.glob(".ckgit/jobs/*") if path.name not in tokens]
+
+
+def test_a_job_with_after_waits_for_any_of_the_others(bench: Bench, token: str) -> None:
+    first = bench.start(f"{token}.a", "sleep 300")
+    second = bench.start(f"{token}.b", "until [ -e go ]; do sleep 0.1; done")
+    answer = bench.submit(bench.job(f"{token}.c", after=(first, second)))[f"{token}.c"]
+    assert answer.seen is Seen.QUEUED
+    bench.until(f"{token}.b", Seen.RUNNING)
+    assert bench.sight(f"{token}.c").seen is Seen.QUEUED
+    (bench.work / "go").touch()
+    bench.until(f"{token}.c", Seen.GONE)
+    assert bench.sight(f"{token}.a").seen is Seen.RUNNING
+
+
+def test_a_retry_may_ask_for_other_resources_than_its_script(bench: Bench, token: str) -> None:
+    job = bench.job(token, "sleep 300")._replace(resources=Resources(time="00:07:00", mem="150M"), changed=True)
+    bench.submit(job)
+    assert bench.slurm.ask("squeue", "-h", "-n", token, "-o", "%l %m") == "7:00 150M"
+
+
+def test_a_rehearsal_shows_the_command_and_what_slurm_says(bench: Bench, token: str) -> None:
+    command, says = scheduler.rehearse(bench.cluster, bench.work, bench.job(token))
+    assert command.startswith(f"sbatch --parsable --job-name={token} --dependency=singleton --export=")
+    assert " to start at 2" in says
+    wrong = bench.cluster.model_copy(update={"account": "nosuch"})
+    job = bench._replace(cluster=wrong).job(token)
+    assert "Invalid account" in scheduler.rehearse(wrong, bench.work, job)[1]
+    assert scheduler.rehearse(bench.cluster, bench.work, job._replace(script="not/there"))[1] == ""
+    assert bench.sight(token).seen is Seen.UNSEEN
+
+
+def test_usage_is_what_accounting_says_of_jobs_that_have_ended(bench: Bench, token: str) -> None:
+    bench.start(token, "sleep 1")
+    job_id = bench.until(token, Seen.GONE).job_id
+    tries = [attempt(token, job_id=job_id), attempt(f"{token}.other")]
+    usage = eventually(lambda: scheduler.usage(bench.cluster, bench.work, tries[:1]), bool)[token]
+    assert usage.elapsed_seconds
+    assert usage.elapsed_seconds >= 1
+    assert usage.queue_seconds is not None
+    assert usage.node
+    assert list(scheduler.usage(bench.cluster, bench.work, tries)) == [token]
+
+
+# ---- exactly once
+
+
+DIES = """
+import os, signal, sys, pickle
+from ckgit.schedulers import {module}
+from ckgit.schedulers.slurm import scheduler
+{module}.{function} = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+scheduler.submit(*pickle.load(sys.stdin.buffer))
+"""
+
+
+def die_in(bench: Bench, job: Submission, module: str, function: str) -> None:
+    """Submit in a process that is killed where it would call `module.function`."""
+    source = DIES.format(module=module, function=function)
+    done = subprocess.run([sys.executable, "-c", source], input=pickle.dumps((bench.cluster, bench.work, [job])), check=False)
+    assert done.returncode == -signal.SIGKILL
+
+
+def test_killed_after_sbatch_it_is_found_by_its_name(bench: Bench, token: str) -> None:
+    job = bench.job(token, count(token))
+    die_in(bench, job, "slurm_records", "write_answer")
+    assert bench.submit(job)[token].seen is Seen.UNKNOWN
+    found = bench.until(token, Seen.GONE)
+    assert found.job_id == bench.ended(token)["job_id"]
+    assert bench.submit(job)[token] == Sighting(Seen.QUEUED, found.job_id)
+    assert bench.executions(token) == 1
+
+
+def test_killed_before_sbatch_it_is_handed_over_again_after_a_time(bench: Bench, token: str) -> None:
+    job = bench.job(token, count(token))
+    die_in(bench, job, "slurm_submit", "call")
+    assert bench.sight(token).seen is Seen.UNKNOWN
+    assert bench.submit(job)[token].seen is Seen.UNKNOWN
+    begin = time.monotonic()
+    bench.until(token, Seen.UNSEEN)
+    assert time.monotonic() - begin > GRACE - 0.5
+    assert bench.submit(job)[token].seen is Seen.QUEUED
+    bench.until(token, Seen.GONE)
+    assert bench.executions(token) == 1
+
+
+def test_a_frozen_controller_that_thaws_runs_the_job_once(bench: Bench, token: str) -> None:
+    job, other = bench.job(token, count(token)), bench.job(f"{token}.other")
+    with bench.slurm.controller("frozen"):
+        answers = bench.submit(job, other)
+        assert answers[token].seen is Seen.UNKNOWN
+        assert "timed out" in answers[token].detail
+        assert answers[other.token].seen is Seen.UNSEEN  # not asked again at once
+        look = bench.poll(token)
+        assert look.sightings[token].seen is Seen.UNKNOWN
+    bench.until(token, Seen.GONE)
+    assert bench.submit(job)[token].seen is Seen.QUEUED
+    assert bench.executions(token) == 1
+
+
+def test_a_controller_that_is_down_takes_nothing_and_leaves_no_record(bench: Bench, token: str) -> None:
+    done = bench.start(f"{token}.before", "exit 0")
+    bench.until(f"{token}.before", Seen.GONE)
+    job, other = bench.job(token, count(token)), bench.job(f"{token}.other")
+    with bench.slurm.controller("down"):
+        answers = bench.submit(job, other)
+        assert {answers[each.token].seen for each in (job, other)} == {Seen.UNSEEN}
+        assert "connect failure" in answers[token].detail
+        look = bench.poll(token, f"{token}.before")
+        assert look.sightings[token].seen is Seen.UNKNOWN
+        assert "connect failure" in look.sightings[token].detail
+        assert look.sightings[f"{token}.before"].seen is Seen.GONE  # its own status says that it did well
+    assert bench.sight(token).seen is Seen.UNSEEN
+    bench.start(token, count(token))
+    bench.until(token, Seen.GONE)
+    assert bench.executions(token) == 1
+    assert done
+
+
+def test_accepted_and_lost_in_transit_it_is_found(fake_bench: Bench, token: str) -> None:
+    fake_bench.slurm.knob(sbatch=["lost"])
+    job = fake_bench.job(token, count(token))
+    assert fake_bench.submit(job)[token].seen is Seen.UNKNOWN
+    fake_bench.until(token, Seen.GONE)
+    assert len(fake_bench.slurm.calls("sbatch")) == 1
+
+
+def test_a_copy_that_comes_late_does_nothing(fake_bench: Bench, token: str) -> None:
+    fake_bench.slurm.knob(sbatch=["late"], late_seconds=4 * GRACE)
+    job = fake_bench.job(token, count(token, "until [ -e go ]; do sleep 0.1; done"))
+    assert fake_bench.submit(job)[token].seen is Seen.UNKNOWN
+    fake_bench.until(token, Seen.UNSEEN)
+    second = fake_bench.submit(job)[token]
+    assert second.seen is Seen.QUEUED
+    fake_bench.until(token, Seen.RUNNING)
+    assert len(eventually(fake_bench.slurm.jobs, lambda jobs: len(jobs) == 2)) == 2
+    # of the two the one with the claim counts
+    assert fake_bench.sight(token) == Sighting(Seen.RUNNING, second.job_id)
+    (fake_bench.work / "go").touch()
+    assert fake_bench.until(token, Seen.GONE).job_id == second.job_id
+    assert all(found.end for found in eventually(fake_bench.slurm.jobs, lambda jobs: all(job.end for job in jobs)))
+    assert fake_bench.sight(token).job_id == second.job_id
+    assert fake_bench.executions(token) == 1
+
+
+def test_what_sbatch_never_says_clearly_ends_as_refused(fake_bench: Bench, token: str) -> None:
+    fake_bench.slurm.knob(sbatch=["timeout", "..."])
+    job = fake_bench.job(token, count(token))
+    for _ in range(3):
+        assert fake_bench.submit(job)[token].seen is Seen.UNKNOWN
+        found = fake_bench.until(token, Seen.UNSEEN, Seen.GONE)
+    assert found.ending
+    assert found.ending.failure is FailureClass.REFUSED
+    assert "3 times" in found.ending.sentence
+    assert fake_bench.sight(token) == found
+    assert fake_bench.submit(job)[token].seen is Seen.GONE
+    assert len(fake_bench.slurm.calls("sbatch")) == 3
+
+
+@pytest.mark.parametrize("many", [2, 8])
+def test_many_processes_hand_a_job_over_once(fake_bench: Bench, token: str, many: int) -> None:
+    job = fake_bench.job(token, count(token))
+    source = """
+import pathlib, pickle, sys, time
+from ckgit.schedulers.slurm import scheduler
+arguments = pickle.load(sys.stdin.buffer)
+print("ready", flush=True)
+while not pathlib.Path(sys.argv[1]).exists():
+    time.sleep(0.001)
+scheduler.submit(*arguments)
+"""
+    go = fake_bench.work / "go"
+    racers = [
+        subprocess.Popen([sys.executable, "-c", source, str(go)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=False)
+        for _ in range(many)
+    ]
+    for racer in racers:
+        racer.stdin.write(pickle.dumps((fake_bench.cluster, fake_bench.work, [job])))
+        racer.stdin.close()
+    for racer in racers:
+        assert racer.stdout.readline() == b"ready\n"
+        racer.stdout.close()
+    go.touch()
+    assert [racer.wait() for racer in racers] == [0] * many
+    assert len(fake_bench.slurm.calls("sbatch")) == 1
+    fake_bench.until(token, Seen.GONE)
+
+
+def test_while_sbatch_runs_the_job_is_nobody_elses(fake_bench: Bench, token: str) -> None:
+    job = fake_bench.job(token, count(token))
+    folder = fake_bench.files(token)
+    folder.mkdir(parents=True)
+    handing = slurm_records.take(folder, 1)
+    assert handing
+    time.sleep(GRACE + 0.5)
+    assert fake_bench.sight(token) == Sighting(Seen.UNKNOWN, detail="it is being handed over")
+    assert fake_bench.submit(job)[token].seen is Seen.UNKNOWN
+    slurm_records.release(handing)
+    assert "may have been accepted" in fake_bench.sight(token).detail
+    assert not fake_bench.slurm.calls("sbatch")
+
+
+# ---- refusals and limits
+
+
+@pytest.mark.parametrize(
+    ("profile", "words"),
+    [({"account": "nosuch"}, "Invalid account"), ({"partition": "nosuch"}, "artition"), ({"qos": "nosuch"}, "Invalid qos")],
+)
+def test_a_refusal_is_told_in_slurms_words_and_not_tried_again(bench: Bench, token: str, profile: dict[str, str], words: str) -> None:
+    wrong = bench._replace(cluster=bench.cluster.model_copy(update=profile))
+    job = wrong.job(token)
+    answer = wrong.submit(job)[token]
+    assert answer.ending
+    assert (answer.seen, answer.ending.failure) == (Seen.GONE, FailureClass.REFUSED)
+    assert words in answer.ending.sentence
+    assert bench.sight(token) == answer
+    assert bench.submit(bench.job(token))[token] == answer
+
+
+def test_a_limit_that_passes_is_no_refusal(bench: Bench, token: str) -> None:
+    tight = bench._replace(cluster=bench.cluster.model_copy(update={"qos": "tight"}))
+    tokens = [f"{token}.{letter}" for letter in "abcd"]
+    answers = tight.submit(*(tight.job(each, "until [ -e go ]; do sleep 0.1; done") for each in tokens))
+    assert [answers[each].seen for each in tokens] == [Seen.QUEUED, Seen.QUEUED, Seen.UNSEEN, Seen.UNSEEN]
+    assert "QOSMaxSubmitJobPerUserLimit" in answers[tokens[2]].detail
+    assert answers[tokens[3]].detail == answers[tokens[2]].detail  # sbatch was not asked again
+    (tight.work / "go").touch()
+    for each in tokens[:2]:
+        tight.until(each, Seen.GONE)
+    assert eventually(lambda: tight.submit(tight.job(tokens[2]))[tokens[2]].seen, lambda seen: seen is Seen.QUEUED) is Seen.QUEUED
+
+
+def test_there_is_time_between_two_submissions(fake_bench: Bench, token: str) -> None:
+    slow = fake_bench._replace(cluster=fake_bench.cluster.model_copy(update={"stagger_seconds": 0.4}))
+    begin = time.monotonic()
+    slow.submit(*(slow.job(f"{token}.{letter}") for letter in "abc"))
+    assert 0.8 <= time.monotonic() - begin < 4
+
+
+# ---- states
+
+
+def test_a_job_that_waits_says_why(bench: Bench, token: str) -> None:
+    first = bench.start(f"{token}.a", "sleep 300")
+    bench.submit(bench.job(token, after=(first,)))
+    bench.until(token, Seen.QUEUED)
+    assert eventually(lambda: bench.sight(token).detail, lambda text: "another job" in text) == "it waits for another job"
+    bench.slurm.ask("scontrol", "hold", bench.sight(token).job_id)
+    held = eventually(lambda: bench.sight(token), lambda sighting: "hold" in sighting.detail or "held" in sighting.detail)
+    by_root, by_user = "an administrator holds it", f"it is held: scontrol release {held.job_id} lets it go"
+    assert (held.seen, held.detail) == (Seen.QUEUED, by_root if os.getuid() == 0 else by_user)
+
+
+@pytest.mark.parametrize("word", ["REBOOTING", "", "PONDERING+"])
+def test_a_state_that_is_not_known_is_waited_for(fake_bench: Bench, token: str, word: str) -> None:
+    job_id = fake_bench.start(token, "exit 0")
+    fake_bench.until(token, Seen.GONE)
+    fake_bench.slurm.knob(words={job_id: word})
+    assert fake_bench.sight(token).seen is Seen.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "word", ["CONFIGURING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT"]
+)
+def test_alive_wins_over_a_status_that_lies_there(fake_bench: Bench, token: str, word: str) -> None:
+    job_id = fake_bench.start(token, "exit 0")
+    fake_bench.until(token, Seen.GONE)
+    fake_bench.slurm.knob(words={job_id: word})
+    assert fake_bench.sight(token).seen in {Seen.QUEUED, Seen.RUNNING}
+
+
+def test_a_requeued_job_is_the_same_attempt(bench: Bench, token: str) -> None:
+    job_id = bench.start(token, count(token, "[ -e go ] || sleep 300"))
+    bench.until(token, Seen.RUNNING)
+    eventually(lambda: bench.executions(token), lambda times: times == 1)
+    (bench.work / "go").touch()
+    bench.slurm.ask("scontrol", "requeue", job_id)
+    again = bench.until(token, Seen.QUEUED)
+    assert again.job_id == job_id
+    assert bench.submit(bench.job(token))[token].seen is Seen.QUEUED
+    bench.slurm.start_now(job_id)
+    assert bench.until(token, Seen.GONE).job_id == job_id
+    assert bench.ended(token)["exit_code"] == 0
+    assert bench.executions(token) == 2
+
+
+def test_a_lost_node_is_told_when_the_job_does_not_return(fake_bench: Bench, token: str) -> None:
+    job_id = fake_bench.start(token, "sleep 300")
+    fake_bench.until(token, Seen.RUNNING)
+    fake_bench.slurm.end(job_id, "NODE_FAIL")
+    assert fake_bench.sight(token).seen is Seen.UNKNOWN  # it may be queued again
+    found = fake_bench.until(token, Seen.GONE)
+    assert found.ending
+    assert found.ending.failure is FailureClass.NODE_FAILURE
+
+
+ENDINGS = {
+    "TIMEOUT": (FailureClass.OUT_OF_TIME, "SLURM ended it at its time limit of 5:00"),
+    "DEADLINE": (FailureClass.OUT_OF_TIME, "deadline"),
+    "OUT_OF_MEMORY": (FailureClass.OUT_OF_MEMORY, "more memory"),
+    "BOOT_FAIL": (FailureClass.NODE_FAILURE, "did not boot"),
+    "PREEMPTED": (FailureClass.PREEMPTED, "make way"),
+    "REVOKED": (FailureClass.LOST, "revoked"),
+}
+
+
+@pytest.mark.parametrize("state", ENDINGS)
+def test_every_bad_ending_has_its_class(fake_bench: Bench, token: str, state: str) -> None:
+    job_id = fake_bench.start(token, "sleep 300")
+    fake_bench.until(token, Seen.RUNNING)
+    fake_bench.slurm.end(job_id, state)
+    found = fake_bench.until(token, Seen.GONE)
+    assert found.ending
+    assert found.ending.failure is ENDINGS[state][0]
+    assert ENDINGS[state][1] in found.ending.sentence
+
+
+def test_the_time_limit(bench: Bench, token: str) -> None:
+    job_id = bench.start(token, "sleep 300")
+    bench.until(token, Seen.RUNNING)
+    if bench.slurm.is_real:
+        bench.slurm.ask("scontrol", "update", f"JobId={job_id}", "EndTime=now")
+    else:
+        bench.slurm.end(job_id, "TIMEOUT")
+    found = bench.until(token, Seen.GONE)
+    assert found.ending
+    assert found.ending.failure is FailureClass.OUT_OF_TIME
+    assert bench.ended(token)["exit_code"] == 143
+
+
+@pytest.mark.parametrize("before_it_starts", [True, False])
+def test_cancelled_by_hand_names_who(bench: Bench, token: str, *, before_it_starts: bool) -> None:
+    job = bench.job(token, "sleep 300")
+    if before_it_starts:
+        blocker = bench.start(f"{token}.a", "sleep 300")
+        job = job._replace(after=(blocker,))
+    job_id = bench.submit(job)[token].job_id
+    bench.until(token, Seen.QUEUED if before_it_starts else Seen.RUNNING)
+    bench.slurm.ask("scancel", job_id)
+    found = bench.until(token, Seen.GONE)
+    assert found.ending
+    assert found.ending.failure is FailureClass.CANCELLED
+    assert f"cancelled by {getpass.getuser()}" in found.ending.sentence
+
+
+def test_an_output_that_cannot_be_written(bench: Bench, token: str) -> None:
+    job = bench.job(token)
+    bench.submit(job._replace(output="no/such/folder/output"))
+    found = bench.until(token, Seen.GONE) if (bench.work / "no/such/folder").is_dir() else None
+    assert found  # the scheduler makes the folder, so that this does not happen
+    other = bench.job(f"{token}.b", after=(bench.start(f"{token}.a", "until [ -e go ]; do sleep 0.1; done"),))
+    bench.submit(other)
+    lost = bench.files(other.token)
+    lost.rename(lost.with_name("elsewhere"))
+    lost.write_text("")  # no folder can be here
+    (bench.work / "go").touch()
+    bench.until(f"{token}.a", Seen.GONE)
+    state = eventually(lambda: bench.slurm.ask("squeue", "-h", "-t", "all", "-n", other.token, "-o", "%T"), lambda text: text == "FAILED")
+    assert state == "FAILED"
+    lost.unlink()
+    lost.with_name("elsewhere").rename(lost)
+    found = bench.until(other.token, Seen.GONE)
+    assert found.ending
+    assert found.ending.failure is FailureClass.ERROR
+    assert "output" in found.ending.sentence
+
+
+# ---- what is not known
+
+
+def test_purged_everywhere_is_lost_only_after_a_time(fake_bench: Bench, token: str) -> None:
+    job_id = fake_bench.start(token, "sleep 300")
+    fake_bench.until(token, Seen.RUNNING)
+    fake_bench.slurm.end(job_id, "NODE_FAIL")
+    eventually(lambda: fake_bench.slurm.jobs()[0].end, bool)
+    (fake_bench.files(token) / "status.json").unlink(missing_ok=True)
+    fake_bench.slurm.forget(job_id)
+    first = fake_bench.poll(token)
+    assert first.sightings[token].seen is Seen.UNKNOWN
+    assert first.queries == {"squeue": 1, "sacct": 1}
+    found = fake_bench.until(token, Seen.GONE)
+    assert found.ending
+    assert found.ending.failure is FailureClass.LOST
+    assert job_id in found.ending.sentence
+
+
+def test_an_id_that_is_used_again_is_not_taken_for_the_job(fake_bench: Bench, token: str) -> None:
+    job_id = fake_bench.start(token, "exit 1")
+    fake_bench.until(token, Seen.GONE)
+    fake_bench.slurm.forget(job_id)
+    fake_bench.slurm.give_next(job_id)
+    assert fake_bench.slurm.submit("--job-name=another", commands="sleep 300") == job_id
+    assert fake_bench.until(token, Seen.GONE).ending is None  # its own status tells
+
+
+@pytest.mark.parametrize("sacct", ["down", "off"])
+def test_without_accounting_the_queue_is_enough(fake_bench: Bench, token: str, sacct: str) -> None:
+    fake_bench.slurm.knob(sacct=sacct)
+    job_id = fake_bench.start(token, "sleep 300")
+    fake_bench.until(token, Seen.RUNNING)
+    fake_bench.slurm.end(job_id, "CANCELLED")
+    found = fake_bench.until(token, Seen.GONE)
+    assert found.ending
+    assert found.ending.failure is FailureClass.CANCELLED
+
+
+def test_while_accounting_is_down_a_job_that_left_the_queue_is_unknown(fake_bench: Bench, token: str) -> None:
+    job_id = fake_bench.start(token, "sleep 300")
+    fake_bench.until(token, Seen.RUNNING)
+    fake_bench.slurm.end(job_id, "OUT_OF_MEMORY")
+    eventually(lambda: fake_bench.slurm.jobs()[0].end, bool)
+    (fake_bench.files(token) / "status.json").unlink(missing_ok=True)
+    fake_bench.slurm.knob(min_job_age=0.0)
+    with fake_bench.slurm.accounting_down():
+        end = time.monotonic() + 2 * GRACE
+        while time.monotonic() < end:
+            found = fake_bench.sight(token)
+            assert found.seen is Seen.UNKNOWN
+            time.sleep(0.2)
+        assert "sacct" in found.detail
+    found = fake_bench.until(token, Seen.GONE)
+    assert found.ending
+    assert found.ending.failure is FailureClass.OUT_OF_MEMORY
+
+
+def test_stopped_accounting_on_a_running_cluster(bench: Bench, token: str) -> None:
+    with bench.slurm.accounting_down():
+        bench.start(token, "exit 0")
+        assert bench.until(token, Seen.GONE).job_id
+
+
+def test_the_time_that_a_job_is_missing_counts_while_the_controller_answers(fake_bench: Bench, token: str) -> None:
+    job = fake_bench.job(token, count(token))
+    fake_bench.slurm.knob(sbatch=["timeout"])
+    fake_bench.submit(job)
+    assert fake_bench.sight(token).seen is Seen.UNKNOWN
+    with fake_bench.slurm.controller("down"):
+        time.sleep(GRACE + 0.5)
+        assert fake_bench.sight(token).seen is Seen.UNKNOWN
+    assert fake_bench.sight(token).seen is Seen.UNKNOWN
+    fake_bench.until(token, Seen.UNSEEN)
+
+
+def test_a_missing_work_tree_says_nothing(bench: Bench, token: str) -> None:
+    bench.work.rename(bench.work.with_name("unmounted"))
+    assert bench.sight(token).seen is Seen.UNKNOWN
+    scheduler.cancel(bench.cluster, bench.work, [attempt(token)])
+    assert not bench.work.exists()
+
+
+def test_a_status_that_shows_late_is_waited_for_by_who_asks(fake_bench: Bench, token: str) -> None:
+    fake_bench.slurm.knob(hide={"seconds": 2, "glob": "jobs/*/status.json"})
+    fake_bench.start(token, "exit 0")
+    found = fake_bench.until(token, Seen.GONE)
+    assert found.ending
+    assert found.ending.failure is None
+    assert fake_bench.ended(token)["exit_code"] == 0
+
+
+# ---- cancelling
+
+
+def test_cancel_ends_what_runs_and_what_waits(bench: Bench, token: str) -> None:
+    running, waiting = f"{token}.a", f"{token}.b"
+    array = [f"{token}.array_{index}" for index in (0, 1)]
+    first = bench.start(running, "sleep 300")
+    bench.submit(bench.job(waiting, after=(first,)), *(bench.job(each, "sleep 300") for each in array))
+    for each in (running, *array):
+        bench.until(each, Seen.RUNNING)
+    scheduler.cancel(bench.cluster, bench.work, [attempt(each) for each in (running, waiting, *array)])
+    assert not bench.slurm.ask("squeue", "-h", "-n", f"{running},{waiting},{token}.array")
+    for each in (running, waiting, *array):
+        found = bench.until(each, Seen.GONE)
+        assert found.ending
+        assert found.ending.failure is FailureClass.CANCELLED
+    scheduler.cancel(bench.cluster, bench.work, [attempt(each) for each in (running, waiting, *array)])
+
+
+def test_cancel_keeps_an_unseen_job_from_starting(bench: Bench, token: str) -> None:
+    job = bench.job(token, count(token))
+    scheduler.cancel(bench.cluster, bench.work, [attempt(token)])
+    assert bench.sight(token).ending
+    answer = bench.submit(job)[token]
+    assert answer.ending
+    assert (answer.seen, answer.ending.failure) == (Seen.GONE, FailureClass.CANCELLED)
+    assert not bench.slurm.ask("squeue", "-h", "-t", "all", "-n", token)
+
+
+def test_cancelled_while_sbatch_runs_it_is_ended_by_who_handed_it_over(
+    fake_bench: Bench, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ckgit.schedulers import slurm_submit
+
+    real_call = slurm_submit.call
+
+    def call(cluster, words, **more):
+        if words[0] == "sbatch":
+            scheduler.cancel(cluster, fake_bench.work, [attempt(token)])
+        return real_call(cluster, words, **more)
+
+    monkeypatch.setattr(slurm_submit, "call", call)
+    fake_bench.slurm.knob(manual=True)
+    fake_bench.submit(fake_bench.job(token, count(token)))
+    found = fake_bench.until(token, Seen.GONE)
+    assert found.ending
+    assert found.ending.failure is FailureClass.CANCELLED
+    assert fake_bench.slurm.calls("scancel")
+
+
+def test_cancel_says_so_when_slurm_cannot_be_asked(fake_bench: Bench, token: str) -> None:
+    fake_bench.start(token, "sleep 300")
+    with fake_bench.slurm.controller("down"), pytest.raises(CkgitError) as error:
+        scheduler.cancel(fake_bench.cluster, fake_bench.work, [attempt(token)])
+    assert error.value.code is Exit.UNKNOWN
+
+
+# ---- where commands run
+
+
+def test_what_the_users_shell_says_to_slurm_does_not_count(bench: Bench, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = {
+        "SQUEUE_FORMAT": "%i",
+        "SQUEUE_STATES": "PD",
+        "SQUEUE_USERS": "nobody",
+        "SQUEUE_PARTITION": "short",
+        "SACCT_FORMAT": "jobid",
+        "SBATCH_ACCOUNT": "nosuch",
+        "SBATCH_PARTITION": "nosuch",
+        "SLURM_CLUSTERS": "beta",
+        "SLURM_TIME_FORMAT": "%H",
+        "SLURM_JOB_NAME": "interactive",
+        "SLURM_RESTART_COUNT": "7",
+        "TZ": "Asia/Kathmandu",
+        "LC_ALL": "POSIX",
+    }
+    for name, value in bad.items():
+        monkeypatch.setenv(name, value)
+    bench.start(token, "sleep 1")
+    assert eventually(lambda: bench.sight(token).seen, lambda seen: seen is Seen.RUNNING) is Seen.RUNNING
+    bench.until(token, Seen.GONE)
+    assert bench.ended(token)["token"] == token
+
+
+def test_another_cluster_of_the_same_accounting(bench: Bench, token: str) -> None:
+    other = bench._replace(cluster=bench.cluster.model_copy(update={"slurm_cluster": "beta"}))
+    job_id = other.start(token, "echo $SLURM_CLUSTER_NAME")
+    assert other.until(token, Seen.GONE).job_id == job_id
+    assert (other.files(token) / "output").read_text() == "beta\n"
+    assert bench.slurm.ask("squeue", "-h", "-t", "all", "-n", token) == ""
+    usage = eventually(lambda: scheduler.usage(other.cluster, other.work, [attempt(token, job_id=job_id)]), bool)
+    assert usage[token].elapsed_seconds is not None
+
+
+def test_a_cluster_that_squeue_leaves_out_is_not_an_empty_queue(bench: Bench, token: str) -> None:
+    other = bench._replace(cluster=bench.cluster.model_copy(update={"slurm_cluster": "beta"}))
+    other.start(token, "sleep 300")
+    with bench.slurm.second_cluster_down():
+        assert other.sight(token).seen is Seen.UNKNOWN
+        assert other.submit(other.job(f"{token}.b"))[f"{token}.b"].seen is Seen.UNSEEN
+    other.until(token, Seen.RUNNING)
+    scheduler.cancel(other.cluster, other.work, [attempt(token)])
+
+
+def test_a_login_node_behind_ssh(bench: Bench, token: str, tmp_path: Path) -> None:
+    ssh = tmp_path / "bin" / "ssh"
+    ssh.parent.mkdir()
+    # as ssh does: the words are joined, and a shell there, which has settings of its own, takes them apart
+    ssh.write_text(
+        "#!/bin/sh\nshift\ncd /\n"
+        'export PATH="/there:$PATH" SQUEUE_PARTITION=short SBATCH_ACCOUNT=nosuch SLURM_TIME_FORMAT=%H\nexec sh -c "$*"\n'
+    )
+    ssh.chmod(ssh.stat().st_mode | stat.S_IXUSR)
+    away = bench._replace(cluster=bench.cluster.model_copy(update={"command_prefix": (str(ssh), "login1")}))
+    away.start(token, "pwd; echo $PATH; sleep 2")
+    away.until(token, Seen.RUNNING)
+    away.until(token, Seen.GONE)
+    here, path = (away.files(token) / "output").read_text().splitlines()
+    assert here == str(away.work)
+    assert path.startswith("/there:")
+    command, says = scheduler.rehearse(away.cluster, away.work, away.job(f"{token}.b"))
+    assert command.startswith(f"{ssh} login1 'sbatch --parsable")
+    assert "to start at" in says
+
+
+def test_a_login_node_that_does_not_answer_takes_nothing(fake_bench: Bench, token: str, tmp_path: Path) -> None:
+    ssh = tmp_path / "ssh"
+    ssh.write_text("#!/bin/sh\necho 'ssh: connect to host login1 port 22: Connection refused' >&2\nexit 255\n")
+    ssh.chmod(ssh.stat().st_mode | stat.S_IXUSR)
+    away = fake_bench._replace(cluster=fake_bench.cluster.model_copy(update={"command_prefix": (str(ssh), "login1")}))
+    assert away.submit(away.job(token))[token].seen is Seen.UNSEEN
+    assert away.sight(token).seen is Seen.UNKNOWN
+    assert fake_bench.sight(token).seen is Seen.UNSEEN
+
+
+def test_without_slurm_it_says_so(tmp_path: Path, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    bench = Bench(None, tmp_path)
+    with pytest.raises(CkgitError, match="sbatch") as error:
+        bench.submit(bench.job(token))
+    assert error.value.code is Exit.TOOL_MISSING
+    assert "command_prefix" in error.value.next
+    assert not list(bench.files(token).glob("handed.*"))
+    with pytest.raises(CkgitError, match="squeue"):
+        bench.poll(token)
+    assert scheduler.usage(bench.cluster, bench.work, [attempt(token, job_id="1")]) == {}
