@@ -10,14 +10,14 @@ import contextlib
 import pwd
 import shlex
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.jobs import Attempt, Usage
+from ckgit.experiment.jobs import Attempt, Usage, task_of
 from ckgit.experiment.worker import Look, Seen, Sighting, Submission
 from ckgit.schedulers import slurm_commands as commands
 from ckgit.schedulers import slurm_records as records
@@ -112,17 +112,21 @@ class SlurmScheduler(NamedTuple):
                 folder = records.job_folder(work, attempt.token)
                 folder.mkdir(parents=True, exist_ok=True)
                 (folder / "cancelled").touch()  # before the queue is asked: who hands it over now looks for the mark afterwards
-        tokens, told, words, nap = {attempt.token for attempt in attempts}, set[str](), "", 0.2
+        tokens, words, nap = {attempt.token for attempt in attempts}, "", 0.2
+        # squeue may leave out a job that sbatch has just handed over: those whose ids are known are ended whatever it says
+        untold = set(_may_run(work, attempts))
+        told: set[str] = set()
         end = time.monotonic() + CANCEL_PATIENCE
         while time.monotonic() < end:
             alive = {row.handle: row.state for row in _queue_or_error(cluster) if row.token in tokens and not is_over(row.state)}
-            if not alive:
+            untold = (untold | set(alive)) - told
+            if not alive and not untold:
                 return
             if words and any(state != "COMPLETING" for state in alive.values()):
                 raise _not_cancelled(words)
-            answer = call(cluster, commands.scancel(cluster, sorted(set(alive) - told))) if set(alive) - told else Answer(0, "", "")
+            answer = call(cluster, commands.scancel(cluster, sorted(untold))) if untold else Answer(0, "", "")
             words = "" if answer.code == 0 else answer.words
-            told |= set(alive)
+            told |= untold
             time.sleep(nap)
             nap = min(nap * 1.5, 3.0)
 
@@ -194,8 +198,8 @@ def _cases(attempts: Sequence[Attempt], traces: Mapping[str, records.Traces], qu
     cases = {}
     for attempt in attempts:
         token, known = attempt.token, traces[attempt.token]
-        array = commands.array_of(token)
-        accepted = _accepted(known, by_name.get(array[0] if array else token), attempt)
+        task = task_of(token)
+        accepted = _accepted(known, by_name.get(task.array if task else token), attempt)
         handle = handle_of(token, accepted) if accepted else known.claim_id
         cases[token] = Case(known, by_token.get(token, ()), accepted, handle, grace, _user_name)
     return cases
@@ -251,7 +255,7 @@ def _sacct(cluster: Cluster, fields: Sequence[str], attempts: Sequence[Attempt],
     known = [job_id.partition("_")[0] for attempt in attempts if (job_id := ids[attempt.token])]
     if len(known) == len(attempts):
         return call(cluster, commands.sacct(cluster, fields, since, ids=dict.fromkeys(known)))
-    names = (array[0] if (array := commands.array_of(attempt.token)) else attempt.token for attempt in attempts)
+    names = (task.array if (task := task_of(attempt.token)) else attempt.token for attempt in attempts)
     return call(cluster, commands.sacct(cluster, fields, since, names=list(dict.fromkeys(names))[:_NAMES_AT_ONCE]))
 
 
@@ -260,6 +264,15 @@ def _user_name(user_id: int) -> str:
         return pwd.getpwuid(user_id).pw_name
     except (KeyError, OverflowError):
         return f"user {user_id}"
+
+
+def _may_run(work: Path, attempts: Sequence[Attempt]) -> Iterator[str]:
+    """Ids of the jobs that have been accepted and have not said that they ended."""
+    for attempt in attempts:
+        record = records.read_record(records.record_folder(work, attempt.token))
+        ended = (records.job_folder(work, attempt.token) / "status.json").exists()
+        if record and record.verdict.outcome is Outcome.ACCEPTED and not ended:
+            yield handle_of(attempt.token, record.verdict.job_id)
 
 
 def _queue_or_error(cluster: Cluster) -> list[QueueRow]:
@@ -281,9 +294,6 @@ def _not_cancelled(words: str) -> CkgitError:
         state="some of the jobs are still in the queue",
         next="squeue --me shows them; run the same command again later, or as the user whose jobs they are",
     )
-
-
-scheduler = SlurmScheduler()
 
 
 scheduler = SlurmScheduler()

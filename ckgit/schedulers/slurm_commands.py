@@ -21,7 +21,6 @@ ACCOUNT_FIELDS = ("JobIDRaw", "JobID", "State", "ExitCode", "Submit", "Start", "
 USAGE_FIELDS = (*ACCOUNT_FIELDS[:-1], "AllocTRES", "TotalCPU", "MaxRSS", "NodeList", ACCOUNT_FIELDS[-1])
 # No secret of the user's shell reaches the job or the accounting database.
 EXPORT = "PATH,HOME,USER,LC_ALL=C.UTF-8"
-ARRAY_END = ".array"
 
 _FOR_OTHERS = ("SBATCH_", "SQUEUE_", "SACCT_", "SCANCEL_", "SLURM_")
 _PINNED = {"LC_ALL": "C"}
@@ -37,12 +36,7 @@ class Batch(NamedTuple):
     indices: Sequence[int] = ()  # of the tasks; none for a job of its own
     resources: Resources | None = None  # where they are not those of the script
     after: Sequence[str] = ()
-
-
-def array_of(token: str) -> tuple[str, int] | None:
-    """Name of the array that a token is a task of, and the task's index; None for a job of its own."""
-    head, _, index = token.rpartition("_")
-    return (head, int(index)) if head.endswith(ARRAY_END) and index.isascii() and index.isdigit() else None
+    after_any: bool = False
 
 
 def environment(cluster: Cluster, program: str, ours: Mapping[str, str], programs: str) -> dict[str, str]:
@@ -80,7 +74,8 @@ def prefixed(cluster: Cluster, words: Sequence[str]) -> list[str]:
 def sbatch(cluster: Cluster, work: Path, batch: Batch) -> list[str]:
     """The command that hands a job or an array over."""
     # `?` is SLURM's "or". It cannot be mixed with `,`, and singleton would hold at once: the unique token and the claim must do.
-    dependency = "?".join(f"afterany:{job_id}" for job_id in batch.after) or "singleton"
+    between = "?" if batch.after_any else ","
+    dependency = between.join(f"afterany:{job_id}" for job_id in batch.after) or "singleton"
     return [
         *_program("sbatch", cluster),
         "--parsable",

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.compute import Resources
+from ckgit.experiment.jobs import task_of
 from ckgit.schedulers import slurm_commands as commands
 
 HERE, THERE = Cluster(scheduler="slurm"), Cluster(scheduler="slurm", command_prefix=("ssh", "login1"))
@@ -38,7 +39,8 @@ def test_an_array_a_dependency_and_another_cluster() -> None:
     batch = commands.Batch("x.array", "s", "o", indices=(0, 2, 3), after=("12", "13_1"))
     words = commands.sbatch(Cluster(slurm_cluster="beta"), WORK, batch)
     assert words[1] == "--clusters=beta"
-    assert "--dependency=afterany:12?afterany:13_1" in words
+    assert "--dependency=afterany:12,afterany:13_1" in words
+    assert "--dependency=afterany:12?afterany:13_1" in commands.sbatch(Cluster(), WORK, batch._replace(after_any=True))
     assert "--array=0,2,3" in words
 
 
@@ -86,7 +88,7 @@ def test_queries() -> None:
     ],
 )
 def test_tasks_of_arrays_are_known_by_their_tokens(token: str, array: tuple[str, int] | None) -> None:
-    assert commands.array_of(token) == array
+    assert task_of(token) == array
 
 
 def test_an_array_script_runs_the_script_of_its_task(tmp_path: Path) -> None:
