@@ -44,8 +44,7 @@ REFUSALS = [  # options, exit code, words
     (
         "-M nosuch",
         1,
-        "sbatch: error: No cluster 'nosuch' known by database.\nsbatch: error: 'nosuch' can't be reached now, or it is an invalid entry for --cluster.  "
-        "Use 'sacctmgr list clusters' to see available clusters.",
+        "sbatch: error: No cluster 'nosuch' known by database.\nsbatch: error: 'nosuch' can't be reached now, or it is an invalid entry for --cluster.  Use 'sacctmgr list clusters' to see available clusters.",
     ),
 ]
 HOLDS = {  # accepted, and never started: options, and the reason that squeue gives

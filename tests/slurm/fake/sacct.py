@@ -25,6 +25,7 @@ FIELDS = (
     *("JobID", "JobIDRaw", "JobName", "MaxRSS", "NNodes", "NodeList", "Partition", "QOS", "Reason", "ReqMem", "ReqTRES", "Start", "State"),
     *("Submit", "Timelimit", "TimelimitRaw", "TotalCPU", "User", "WorkDir"),
 )
+NOT_OF_STEPS = ("Partition", "QOS", "User", "ReqMem", "ReqTRES", "Reason", "Timelimit", "TimelimitRaw", "WorkDir")
 DEFAULT = "JobID,JobName,Partition,Account,AllocCPUS,State,ExitCode"
 
 
@@ -117,57 +118,47 @@ def _is_in_time(job, request, site):
 def _values(job, cluster, site):
     lag = site.knobs["sacct_lag"]
     if lag and site.now() - job.submit < lag:  # wrong before it is right
-        job = SimpleNamespace(
-            **(vars(job) | {"name": "allocation", "workdir": "", "state": "PENDING", "start": None, "end": None, "exit": "0:0"})
-        )
+        unknown = {"name": "allocation", "workdir": "", "state": "PENDING", "start": None, "end": None, "exit": "0:0"}
+        job = SimpleNamespace(**(vars(job) | unknown))
     step = getattr(job, "step", None)
     ran = int(job.end or site.now()) - int(job.start) if job.start is not None else 0
-    resources = f"billing={job.cpus * job.node_count},cpu={job.cpus * job.node_count}" + (
-        f",gres/gpu={job.gpus * job.node_count}" if job.gpus else ""
-    )
-    resources += f",mem={job.memory * job.node_count}M,node={job.node_count}"
-    label = store.group_label(job, cluster)
+    cpus, gpus = job.cpus * job.node_count, f",gres/gpu={job.gpus * job.node_count}" if job.gpus else ""
+    resources = f"billing={cpus},cpu={cpus}{gpus},mem={job.memory * job.node_count}M,node={job.node_count}"
     form = site.environment.get("SLURM_TIME_FORMAT", "standard")
 
     def moment(seconds, none="N/A"):
         return times.show(seconds, none, form)
 
     values = {
-        **{
-            "Account": job.account,
-            "AllocCPUS": str(job.cpus * job.node_count),
-            "AllocTRES": resources if job.start is not None else "",
-            "ReqTRES": resources,
-        },
-        **{
-            "Cluster": cluster.name,
-            "CPUTimeRAW": str(ran * job.cpus * job.node_count),
-            "Elapsed": times.elapsed(ran),
-            "ElapsedRaw": str(ran),
-        },
-        **{
-            "Submit": moment(job.submit),
-            "Eligible": moment(job.eligible, "Unknown"),
-            "ExitCode": job.exit,
-            "JobID": label,
-            "JobIDRaw": str(store.raw_id(job)),
-        },
-        **{"Start": moment(job.start, "None" if store.is_over(job) else "Unknown"), "End": moment(job.end, "Unknown"), "JobName": job.name},
-        **{
-            "MaxRSS": "",
-            "NNodes": str(job.node_count),
-            "NodeList": ",".join(job.nodes) or "None assigned",
-            "Partition": job.partition,
-            "QOS": job.qos,
-        },
-        **{
-            "Reason": job.reason,
-            "ReqMem": f"{job.memory * job.node_count}M",
-            "State": _state(job, site),
-            "TotalCPU": "00:00:00",
-            "User": job.user,
-        },
-        **{"Timelimit": times.elapsed(job.limit * 60), "TimelimitRaw": str(job.limit), "WorkDir": job.workdir},
+        "Account": job.account,
+        "AllocCPUS": str(cpus),
+        "AllocTRES": resources if job.start is not None else "",
+        "Cluster": cluster.name,
+        "CPUTimeRAW": str(ran * cpus),
+        "Elapsed": times.elapsed(ran),
+        "ElapsedRaw": str(ran),
+        "Eligible": moment(job.eligible, "Unknown"),
+        "End": moment(job.end, "Unknown"),
+        "ExitCode": job.exit,
+        "JobID": store.group_label(job, cluster),
+        "JobIDRaw": str(store.raw_id(job)),
+        "JobName": job.name,
+        "MaxRSS": "",
+        "NNodes": str(job.node_count),
+        "NodeList": ",".join(job.nodes) or "None assigned",
+        "Partition": job.partition,
+        "QOS": job.qos,
+        "Reason": job.reason,
+        "ReqMem": f"{job.memory * job.node_count}M",
+        "ReqTRES": resources,
+        "Start": moment(job.start, "None" if store.is_over(job) else "Unknown"),
+        "State": _state(job, site),
+        "Submit": moment(job.submit),
+        "Timelimit": times.elapsed(job.limit * 60),
+        "TimelimitRaw": str(job.limit),
+        "TotalCPU": "00:00:00",
+        "User": job.user,
+        "WorkDir": job.workdir,
     }
     return values if step is None else values | _of_step(job, values)
 
@@ -182,23 +173,11 @@ def _state(job, site):
 def _of_step(job, values):
     """Its state is not the job's: the shell of a job that was ended is always CANCELLED."""
     same = job.state in {"COMPLETED", "FAILED", "OUT_OF_MEMORY", "RUNNING"} and not job.exit.startswith("0:9")
-    return {
-        **{
-            "JobID": f"{values['JobID']}.batch",
-            "JobIDRaw": f"{values['JobIDRaw']}.batch",
-            "JobName": "batch",
-            "State": job.state if same else "CANCELLED",
-        },
-        **{"ExitCode": job.exit if same or job.exit != "0:0" else "0:15", "MaxRSS": f"{job.maxrss}K" if job.end and job.maxrss else ""},
-        **{
-            "Partition": "",
-            "QOS": "",
-            "User": "",
-            "ReqMem": "",
-            "ReqTRES": "",
-            "Reason": "",
-            "Timelimit": "",
-            "TimelimitRaw": "",
-            "WorkDir": "",
-        },
+    return dict.fromkeys(NOT_OF_STEPS, "") | {
+        "JobID": f"{values['JobID']}.batch",
+        "JobIDRaw": f"{values['JobIDRaw']}.batch",
+        "JobName": "batch",
+        "State": job.state if same else "CANCELLED",
+        "ExitCode": job.exit if same or job.exit != "0:0" else "0:15",
+        "MaxRSS": f"{job.maxrss}K" if job.end and job.maxrss else "",
     }

@@ -174,14 +174,13 @@ def _update(words, request, cluster, site):
 
 
 VERBS = {
-    **{
-        "ping": _ping,
-        "show": _show,
-        "requeue": _requeue,
-        "requeuehold": _requeue_and_hold,
-        "hold": _hold,
-        "release": _release,
-        "update": _update,
-    },
-    **{"suspend": _pause(signal.SIGSTOP, "SUSPENDED"), "resume": _pause(signal.SIGCONT, "RUNNING")},
+    "ping": _ping,
+    "show": _show,
+    "requeue": _requeue,
+    "requeuehold": _requeue_and_hold,
+    "hold": _hold,
+    "release": _release,
+    "update": _update,
+    "suspend": _pause(signal.SIGSTOP, "SUSPENDED"),
+    "resume": _pause(signal.SIGCONT, "RUNNING"),
 }
