@@ -15,7 +15,7 @@ from ckgit.orchestrators.advance import Outcome
 from ckgit.orchestrators.standing import Taken
 
 if TYPE_CHECKING:
-    from ckgit.orchestrators.preview import Preview
+    from ckgit.orchestrators.preview import Preview, WouldSubmit
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -87,9 +87,15 @@ def show_preview(preview: Preview, *, as_json: bool) -> int:
         "commit": preview.commit,
         "remarks": list(preview.remarks),
     }
-    jobs = [f"would submit {job.job}: {job.command}" for job in preview.submit]
+    jobs = [line for job in preview.submit for line in _would_submit(job)]
     emit(document, as_json, "\n".join(filter(None, [*jobs, *preview.remarks, preview.commit.rstrip("\n")])))
     return int(Exit.DONE)
+
+
+def _would_submit(job: WouldSubmit) -> list[str]:
+    """The exact script and command, and what the scheduler says to it."""
+    script = "".join(f"  | {line}\n" for line in job.script.splitlines()).rstrip("\n")
+    return [f"would submit {job.job}: {job.command}", *([f"  {job.answer}"] if job.answer else []), script]
 
 
 def _document(outcome: Outcome) -> dict[str, Any]:

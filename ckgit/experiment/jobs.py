@@ -96,6 +96,22 @@ class Batch(Frozen):
     max_steps_per_epoch: int | None = Field(default=None, ge=1, description="Where an epoch ends, so that no rows are left over.")
 
 
+ARRAY_END = ".array"  # no other token ends so before its last underscore: there it has 8 hexadecimal digits
+
+
+class Task(NamedTuple):
+    """A task of a job array."""
+
+    array: str  # name of the array
+    number: int
+
+
+def task_of(token: str) -> Task | None:
+    """The task that a token names as `ARRAY_NUMBER`, as SLURM does; None for a job of its own."""
+    head, _, index = token.rpartition("_")
+    return Task(head, int(index)) if head.endswith(ARRAY_END) and index.isascii() and index.isdigit() else None
+
+
 class Attempt(Frozen):
     """One try at a job."""
 

@@ -8,22 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ckgit.experiment.design import Resources, Stage
-from ckgit.experiment.jobs import Attempt, Batch, FailureClass, Job, Ledger, Phase
+from ckgit.experiment.jobs import ARRAY_END, Attempt, Batch, FailureClass, Job, Ledger, Phase
 
 _TOKEN_HEAD = 80  # characters; the whole token stays under 100, which every scheduler takes as a job name
-_ARRAY_END = ".array"  # no other token ends so before its last underscore: there it has 8 hexadecimal digits
 
 
 def new_token(experiment: str, job: str, number: int) -> str:
     """A name that no other attempt of any experiment has."""
     head = f"ckgit.{experiment}.{job.replace('/', '.')}"[:_TOKEN_HEAD].rstrip(".")
     return f"{head}.{number}.{secrets.token_hex(4)}"
-
-
-def array_of(token: str) -> str | None:
-    """The array that a token is a task of: `ARRAY_INDEX`, as schedulers name tasks; None for a job of its own."""
-    head, _, index = token.rpartition("_")
-    return head if head.endswith(_ARRAY_END) and index.isdigit() else None
 
 
 def new_attempts(experiment: str, jobs: Sequence[Job], scripts: Mapping[str, bytes], wish: Tries) -> list[Attempt]:
@@ -75,7 +68,7 @@ def _array_tokens(experiment: str, jobs: Sequence[Job], wish: Tries) -> dict[str
     for (stage, _), members in alike.items():
         for start in range(0, len(members), wish.array_size):
             part = members[start : start + wish.array_size]
-            array = f"ckgit.{experiment}.{stage}.{secrets.token_hex(4)}{_ARRAY_END}"
+            array = f"ckgit.{experiment}.{stage}.{secrets.token_hex(4)}{ARRAY_END}"
             tokens |= {job.name: f"{array}_{index}" for index, job in enumerate(part)} if len(part) > 1 else {}
     return tokens
 

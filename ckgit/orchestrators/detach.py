@@ -94,12 +94,13 @@ def _attempt(detached: Detached | None) -> Attempt:
 
 
 def _script(standing: Standing, detached: Detached, path: str) -> bytes:
+    site = standing.context.cluster.model_copy(update={"container": ()})  # SLURM's commands are on its nodes, not in the image
     command = ("ckgit", "-C", str(standing.lab.root), "advance", standing.name, "--to", str(detached.to), "--detach")
     return job_script(
         title=f"Takes experiment {standing.name} on to {detached.to}.",
         script=path,
-        resources=standing.context.cluster.advance,
-        cluster=standing.context.cluster,
+        resources=site.advance,
+        cluster=site,
         inputs={},
         programs=("ckgit", "git"),
         commands=((*command, "--as", detached.token),),

@@ -25,7 +25,8 @@ class WouldSubmit(NamedTuple):
 
     job: str
     command: str
-    answer: str = ""  # what the scheduler says to it, where it can be asked
+    answer: str  # what the scheduler says to it; empty where it is not asked
+    script: str
 
 
 class Preview(NamedTuple):
@@ -83,7 +84,9 @@ def _would_submit(standing: Standing, ledger: Ledger, job: Job, attempt: Attempt
     changed = attempt.resources if attempt else None
     output = (job_files(work, token) / "output").relative_to(work)
     submission = Submission(token, job.script, str(output), changed or job.resources, changed=changed is not None)
-    return WouldSubmit(job.name, *scheduler_for(cluster).rehearse(cluster, work, submission))
+    script = standing.snapshot.read(job.script) or b""
+    command, answer = scheduler_for(cluster).rehearse(cluster, work, submission, script)
+    return WouldSubmit(job.name, command, answer, script.decode(errors="replace"))
 
 
 def _ending(standing: Standing, work: Stagework, wish: Wish) -> Preview:

@@ -15,9 +15,8 @@ from pathlib import Path
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design import Stage
 from ckgit.experiment.errors import CkgitError
-from ckgit.experiment.jobs import Attempt, FailureClass, Job
+from ckgit.experiment.jobs import Attempt, FailureClass, Job, task_of
 from ckgit.experiment.worker import Context, Ending, Look, Scheduler, Seen, Sighting, Submission, Worker
-from ckgit.orchestrators.attempts import array_of
 from ckgit.orchestrators.collect import Ended, job_files, read_status
 from ckgit.orchestrators.logs import tail
 from ckgit.orchestrators.talk import Talk
@@ -213,7 +212,7 @@ def groups(attempts: Sequence[Attempt]) -> list[list[Attempt]]:
     """Attempts that are to be handed over together: the tasks of one array, or one alone."""
     found: dict[str, list[Attempt]] = {}
     for attempt in attempts:
-        found.setdefault(array_of(attempt.token) or attempt.token, []).append(attempt)
+        found.setdefault(task.array if (task := task_of(attempt.token)) else attempt.token, []).append(attempt)
     return list(found.values())
 
 

@@ -85,7 +85,7 @@ class LocalScheduler(NamedTuple):
         """There is no accounting: the jobs' own status files tell all that is known."""
         return {}
 
-    def rehearse(self, cluster: Cluster, work: Path, submission: Submission) -> tuple[str, str]:  # noqa: ARG002 - as all schedulers
+    def rehearse(self, cluster: Cluster, work: Path, submission: Submission, script: bytes) -> tuple[str, str]:  # noqa: ARG002 - as all schedulers
         """See `Scheduler.rehearse`."""
         return f"cd {shlex.quote(str(work))} && bash {shlex.quote(submission.script)}", ""
 

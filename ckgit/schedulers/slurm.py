@@ -145,17 +145,14 @@ class SlurmScheduler(NamedTuple):
             pass
         return {}
 
-    def rehearse(self, cluster: Cluster, work: Path, submission: Submission) -> tuple[str, str]:
-        """See `Scheduler.rehearse`. SLURM is asked where the script is there to be shown to it."""
+    def rehearse(self, cluster: Cluster, work: Path, submission: Submission, script: bytes) -> tuple[str, str]:
+        """See `Scheduler.rehearse`."""
         command = commands.sbatch(cluster, work, batch_of([submission]))
         shown = shlex.join(commands.prefixed(cluster, command))
-        if not (work / submission.script).is_file():
-            return shown, ""
         try:
-            answer = call(cluster, commands.rehearsal(command))
+            return shown, call(cluster, commands.rehearsal(command), given=script).words
         except CkgitError as error:
             return shown, error.what
-        return shown, answer.words
 
 
 def _read(work: Path, attempts: Sequence[Attempt]) -> tuple[dict[str, records.Traces], dict[str, Sighting]]:

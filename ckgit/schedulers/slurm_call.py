@@ -18,8 +18,12 @@ from ckgit.schedulers.slurm_answers import Answer
 PATIENCE = 60.0  # seconds for one command; with a controller that is down it takes nine
 
 
-def call(cluster: Cluster, words: Sequence[str], *, cwd: Path | None = None, lock: int | None = None) -> Answer:
+def call(cluster: Cluster, words: Sequence[str], *, cwd: Path | None = None, lock: int | None = None, given: bytes = b"") -> Answer:
     """Call a command of SLURM, in a session of its own: an interrupt at the terminal must not reach an sbatch half-way.
+
+    Args:
+        lock: a descriptor that the command holds as long as it lives.
+        given: what it reads from standard input.
 
     Raises:
         CkgitError: TOOL_MISSING, there is no such program.
@@ -27,13 +31,15 @@ def call(cluster: Cluster, words: Sequence[str], *, cwd: Path | None = None, loc
     command = commands.whole(cluster, words)
     environment = commands.environment(cluster, words[0], os.environ, os.path.dirname(sys.executable))  # noqa: PTH120 - a folder's name
     # files, not pipes: a master process that ssh leaves behind would keep those open
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as source:
+        source.write(given)
+        source.seek(0)
         try:
             process = subprocess.Popen(
                 command,
                 cwd=cwd,
                 env=environment,
-                stdin=subprocess.DEVNULL,
+                stdin=source,
                 stdout=out,
                 stderr=err,
                 start_new_session=True,

@@ -93,8 +93,8 @@ def sbatch(cluster: Cluster, work: Path, batch: Batch) -> list[str]:
 
 
 def rehearsal(command: Sequence[str]) -> list[str]:
-    """The same sbatch, asked what it would do."""
-    return [*command[:-1], "--test-only", command[-1]]
+    """The same sbatch, asked what it would do; it reads the script from standard input, as there may be no file of it yet."""
+    return [*command[:-1], "--test-only"]
 
 
 def resource_options(resources: Resources, cluster: Cluster) -> list[str]:

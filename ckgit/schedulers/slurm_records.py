@@ -21,8 +21,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from ckgit.experiment.jobs import task_of
 from ckgit.schedulers.slurm_answers import Outcome, Verdict
-from ckgit.schedulers.slurm_commands import array_of
 
 _NO_LOCKS = 90.0  # seconds after which a hand-over is over, on a file system that knows no locks
 
@@ -63,8 +63,8 @@ def job_folder(work: Path, token: str) -> Path:
 
 def record_folder(work: Path, token: str) -> Path:
     """The folder of the record by which a job was handed over, alone or in its array."""
-    array = array_of(token)
-    return array_folder(work, array[0]) if array else job_folder(work, token)
+    task = task_of(token)
+    return array_folder(work, task.array) if task else job_folder(work, token)
 
 
 def array_folder(work: Path, array: str) -> Path:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.errors import CkgitError
+from ckgit.experiment.jobs import task_of
 from ckgit.experiment.worker import Seen, Sighting, Submission
 from ckgit.schedulers import slurm_commands as commands
 from ckgit.schedulers import slurm_records as records
@@ -33,8 +34,8 @@ def units(submissions: Sequence[Submission]) -> list[list[Submission]]:
     """What goes into one sbatch each."""
     found: dict[str, list[Submission]] = {}
     for submission in submissions:
-        array = commands.array_of(submission.token)
-        found.setdefault(array[0] if array else submission.token, []).append(submission)
+        task = task_of(submission.token)
+        found.setdefault(task.array if task else submission.token, []).append(submission)
     return list(found.values())
 
 
@@ -42,12 +43,12 @@ def batch_of(unit: Sequence[Submission]) -> commands.Batch:
     """The one sbatch of a unit."""
     first = unit[0]
     changed = first.resources if first.changed else None
-    array = commands.array_of(first.token)
-    if not array:
-        return commands.Batch(first.token, first.script, first.output, resources=changed, after=first.after)
-    indices = [task[1] for submission in unit if (task := commands.array_of(submission.token))]
-    script, output = f".ckgit/arrays/{array[0]}/script", first.output.replace(first.token, "%x_%a")
-    return commands.Batch(array[0], script, output, indices, changed, first.after)
+    task = task_of(first.token)
+    if not task:
+        return commands.Batch(first.token, first.script, first.output, (), changed, first.after, first.after_any)
+    indices = [each.number for submission in unit if (each := task_of(submission.token))]
+    script, output = f".ckgit/arrays/{task.array}/script", first.output.replace(first.token, "%x_%a")
+    return commands.Batch(task.array, script, output, indices, changed, first.after, first.after_any)
 
 
 def hand_over(cluster: Cluster, work: Path, unit: Sequence[Submission]) -> Handed:
@@ -144,8 +145,8 @@ def _write_array_script(work: Path, batch: commands.Batch, unit: Sequence[Submis
 
 def handle_of(token: str, job_id: str) -> str:
     """How SLURM's commands know a job: by the id that sbatch gave, and in an array by the task's index, too."""
-    array = commands.array_of(token)
-    return f"{job_id}_{array[1]}" if array else job_id
+    task = task_of(token)
+    return f"{job_id}_{task.number}" if task else job_id
 
 
 def _is_cancelled(work: Path, token: str) -> bool:

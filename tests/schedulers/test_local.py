@@ -233,7 +233,7 @@ def test_the_environment_of_a_job(work: Path, monkeypatch: pytest.MonkeyPatch) -
     printed = dict(line.split("=", 1) for line in (job_folder(work, "env") / "output").read_text().splitlines())
     assert "canary" not in printed.values()
     assert printed["KEPT"] == "yes"
-    assert printed["CKGIT_JOB"] == "env"  # noqa: S105 - a job's name
+    assert printed["CKGIT_JOB"] == "env"
     assert printed["PATH"].split(":")[0] == str(Path(sys.executable).parent)
 
 

@@ -178,16 +178,18 @@ def test_an_array_is_one_sbatch_and_each_task_is_followed_alone(bench: Bench, to
     assert not [path for path in bench.work.glob(".ckgit/jobs/*") if path.name not in tokens]
 
 
-def test_a_job_with_after_waits_for_any_of_the_others(bench: Bench, token: str) -> None:
+def test_a_job_waits_for_one_of_the_others_or_for_all(bench: Bench, token: str) -> None:
     first = bench.start(f"{token}.a", "sleep 300")
     second = bench.start(f"{token}.b", "until [ -e go ]; do sleep 0.1; done")
-    answer = bench.submit(bench.job(f"{token}.c", after=(first, second)))[f"{token}.c"]
+    answer = bench.submit(bench.job(f"{token}.c", after=(first, second), after_any=True))[f"{token}.c"]
     assert answer.seen is Seen.QUEUED
+    bench.submit(bench.job(f"{token}.d", after=(first, second)))
     bench.until(f"{token}.b", Seen.RUNNING)
     assert bench.sight(f"{token}.c").seen is Seen.QUEUED
     (bench.work / "go").touch()
     bench.until(f"{token}.c", Seen.GONE)
     assert bench.sight(f"{token}.a").seen is Seen.RUNNING
+    assert bench.sight(f"{token}.d").seen is Seen.QUEUED
 
 
 def test_a_retry_may_ask_for_other_resources_than_its_script(bench: Bench, token: str) -> None:
@@ -197,13 +199,15 @@ def test_a_retry_may_ask_for_other_resources_than_its_script(bench: Bench, token
 
 
 def test_a_rehearsal_shows_the_command_and_what_slurm_says(bench: Bench, token: str) -> None:
-    command, says = scheduler.rehearse(bench.cluster, bench.work, bench.job(token))
+    job = bench.job(token)
+    script = (bench.work / job.script).read_bytes()
+    command, says = scheduler.rehearse(bench.cluster, bench.work, job, script)
     assert command.startswith(f"sbatch --parsable --job-name={token} --dependency=singleton --export=")
     assert " to start at 2" in says
     wrong = bench.cluster.model_copy(update={"account": "nosuch"})
-    job = bench._replace(cluster=wrong).job(token)
-    assert "Invalid account" in scheduler.rehearse(wrong, bench.work, job)[1]
-    assert scheduler.rehearse(bench.cluster, bench.work, job._replace(script="not/there"))[1] == ""
+    refused = bench._replace(cluster=wrong).job(f"{token}.refused")
+    assert "Invalid account" in scheduler.rehearse(wrong, bench.work, refused, (bench.work / refused.script).read_bytes())[1]
+    assert " to start at 2" in scheduler.rehearse(bench.cluster, bench.work / "not there yet", job, script)[1]
     assert bench.sight(token).seen is Seen.UNSEEN
 
 
@@ -755,7 +759,7 @@ def test_a_login_node_behind_ssh(bench: Bench, token: str, tmp_path: Path) -> No
     here, path = (away.files(token) / "output").read_text().splitlines()
     assert here == str(away.work)
     assert path.startswith("/there:")
-    command, says = scheduler.rehearse(away.cluster, away.work, away.job(f"{token}.b"))
+    command, says = scheduler.rehearse(away.cluster, away.work, away.job(f"{token}.b"), b"#!/bin/bash\n")
     assert command.startswith(f"{ssh} login1 'sbatch --parsable")
     assert "to start at" in says
 
