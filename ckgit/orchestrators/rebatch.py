@@ -72,8 +72,9 @@ def bring(standing: Standing, work: Path, files: Mapping[str, bytes]) -> None:
         file = work / path
         part = file.with_name(f"{file.name}.part")
         try:
-            part.write_bytes(content)
-            part.replace(file)
+            if not file.exists() or file.read_bytes() != content:
+                part.write_bytes(content)
+                part.replace(file)
         except OSError as error:
             raise CkgitError(
                 f"the work tree cannot be brought to what the retry committed: {error.strerror}",

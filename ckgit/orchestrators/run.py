@@ -24,6 +24,7 @@ from ckgit.orchestrators.collect import Judged, judge
 from ckgit.orchestrators.detach import detached_of, end_detached, hand_over, is_alive, see
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.plugins import scheduler_for, worker_for
+from ckgit.orchestrators.rebatch import bring, rendered
 from ckgit.orchestrators.standing import Moved, Standing, Step, Taken, check_unmoved, stand, take
 from ckgit.orchestrators.steps import NOTHING, Harvest
 from ckgit.orchestrators.talk import Talk
@@ -148,6 +149,7 @@ def finish(standing: Standing, wish: Wish, talk: Talk, taken: Sequence[Taken]) -
     while True:
         work = stagework(standing)
         watch = start_watch(standing, work, wish.run, talk)
+        _bring_retried(standing, watch)
         follow = Follow(standing, work, wish, watch)
         try:
             follow.see_to_the_end()
@@ -166,6 +168,14 @@ def finish(standing: Standing, wish: Wish, talk: Talk, taken: Sequence[Taken]) -
         else:
             step, passage = conclude(standing, work, wish, follow.harvest())
             return passage._replace(taken=[*taken, *([take(standing, step, talk)] if step else [])])
+
+
+def _bring_retried(standing: Standing, watch: Watch) -> None:
+    """Have the work tree hold what retries have committed; who committed it may have died before that."""
+    for attempt in watch.attempts:
+        if attempt.number > 1:
+            job = watch.jobs[attempt.job]
+            bring(standing, watch.work, rendered(standing, watch.workers[job.stage], job, attempt.batch))
 
 
 def start_watch(standing: Standing, work: Stagework, run: str | None, talk: Talk) -> Watch:

@@ -11,7 +11,7 @@ from ckgit.experiment.design import State
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.experiment.worker import Seen
-from ckgit.orchestrators.again import Selection, cancel, plan_cancel, retry
+from ckgit.orchestrators.again import Selection, cancel, plan_cancel, plan_retry, retry
 from ckgit.orchestrators.run import Wish
 from ckgit.orchestrators.standing import stand, take
 from ckgit.schedulers.local import job_folder, read_process, scheduler
@@ -162,3 +162,15 @@ def test_cancel_of_one_job(bench: Bench) -> None:
     bench.go()
     assert bench.advance().code is Exit.JOBS_FAILED
     assert bench.latest("rank4/finetune").phase is Phase.DONE
+
+
+def test_what_a_retry_committed_reaches_the_work_tree_whoever_hands_it_over(bench: Bench) -> None:
+    bench.fail("rank8/finetune")
+    bench.advance(State.TRAINED)
+    bench.mend("rank8/finetune")
+    script = bench.work / "experiments/demo/rank8/finetune.slurm"
+    standing = stand(bench.lab, "demo")
+    take(standing, plan_retry(standing, Selection(), Wish()).step, bench.heard)
+    script.write_text("of another retry")  # the one that committed died before it wrote its files
+    assert bench.advance(State.TRAINED).code is Exit.DONE
+    assert script.read_bytes() == bench.snapshot.read("experiments/demo/rank8/finetune.slurm")
