@@ -1,5 +1,6 @@
 # make quickstart   see the whole of ckgit work on a tiny model (three minutes after installation)
 # make test         unit, property and integration tests
+# make test-slurm   tests on a real SLURM, which it installs (apt) and starts on this machine; long forms of tests on a fake one
 # make check        lint, types, layers, schemas and docs
 # make smollm2      the experiment of README.md on SmolLM2-135M-Instruct
 # make bench        what each operation costs, beside its floor
@@ -11,7 +12,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: quickstart smollm2 test check docs bench clean
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: quickstart smollm2 test test-slurm check docs bench clean
 
 quickstart: $(VENV)/.run
 	$(BIN)/ckgit quickstart --cache .cache quickstart-lab
@@ -23,7 +26,15 @@ smollm2: $(VENV)/.smollm2
 SHM_FREE := $(shell df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)
 test: export TMPDIR := $(shell [ "$(SHM_FREE)" -gt 6000000 ] 2>/dev/null && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
 test: $(VENV)/.run $(VENV)/.dev
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -m 'not slurm'
+
+# The cluster's folder must be short and is its own business; the tests' files are those of `make test`.
+test-slurm: export TMPDIR := $(shell [ "$(SHM_FREE)" -gt 6000000 ] 2>/dev/null && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
+test-slurm: $(VENV)/.run $(VENV)/.dev
+	$(SUDO) tests/slurm/cluster install
+	$(SUDO) tests/slurm/cluster up
+	CKGIT_REQUIRE_SLURM=1 CKGIT_LONG_TESTS=1 $(BIN)/python -m pytest -q -m 'slurm or long'; \
+		code=$$?; $(SUDO) tests/slurm/cluster down; exit $$code
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
