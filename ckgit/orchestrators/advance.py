@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.experiment.design import State
 from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.jobs import Ledger
 from ckgit.experiment.lifecycle import ORDER, Event
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import take_snapshot
+from ckgit.orchestrators.costs import fill, lacking
 from ckgit.orchestrators.detach import check_detachable
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.move import move
+from ckgit.orchestrators.plugins import scheduler_for
 from ckgit.orchestrators.run import STAGES, Passage, Wish, is_replaced, run_stage
 from ckgit.orchestrators.scaffold import scaffold
 from ckgit.orchestrators.standing import Standing, Step, Taken, begin, prepare, stand, take
@@ -124,9 +128,19 @@ def still_step(standing: Standing) -> Step:
         return scaffold(standing)
     from ckgit.orchestrators.analyze import analyze
 
-    files = analyze(standing.lab, standing.snapshot)
+    ledger = _accounted(standing)
+    files = analyze(standing.lab, standing.snapshot, ledger)
     text = f"Wrote {plural(len(files), 'file')}; the report is {standing.path('analysis/report.md')}."
-    return prepare(standing, Event.ANALYZE, files=files, logs={}, ledger=standing.ledger, body=text, time=now())
+    return prepare(standing, Event.ANALYZE, files=files, logs={}, ledger=ledger, body=text, time=now())
+
+
+def _accounted(standing: Standing) -> Ledger | None:
+    """The ledger with what accounting has come to know since the last jobs ended; as it is where that cannot be asked from here."""
+    ledger = standing.ledger
+    if not ledger or not (late := lacking(ledger)) or not Path(ledger.work_tree).is_dir():
+        return ledger
+    cluster = standing.context.cluster
+    return fill(ledger, scheduler_for(cluster).usage(cluster, Path(ledger.work_tree), late))
 
 
 def _next(name: str, state: State) -> str:

@@ -24,14 +24,16 @@ INSTALL = 'pip install "ckgit[run]"'
 _LISTED = 10  # problems that an error names
 
 
-def analyze(lab: Lab, snapshot: Snapshot) -> Mapping[str, bytes]:
-    """The report, the results, the pictures and the log, by path of the lab. The same commit gives the same bytes.
+def analyze(lab: Lab, snapshot: Snapshot, ledger: Ledger | None) -> Mapping[str, bytes]:
+    """The report, the results, the pictures and the log, by path of the lab. The same commit and ledger give the same bytes.
+
+    Args:
+        ledger: that of the commit, or what it will be.
 
     Raises:
         CkgitError: EVIDENCE_MISSING, naming every job whose logs are missing, cannot be read, or contradict each other;
             TOOL_MISSING, when what reads logs or draws is not installed.
     """
-    ledger = snapshot.ledger()
     context = load_context(lab, snapshot, ledger.cluster if ledger else None)
     try:
         return _analyze(context, snapshot, ledger)

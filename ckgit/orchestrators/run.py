@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ckgit.experiment.design import Stage, State
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.jobs import Job, Ledger, Phase
+from ckgit.experiment.jobs import Job, Ledger, Phase, Usage
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.worker import Seen, Worker
 from ckgit.lab import authority
@@ -21,6 +21,7 @@ from ckgit.lab.lab import open_lab
 from ckgit.orchestrators import steps
 from ckgit.orchestrators.attempts import Tally, Tries, describe, latest_attempts, passed_over, tally
 from ckgit.orchestrators.collect import Judged, judge
+from ckgit.orchestrators.costs import lacking
 from ckgit.orchestrators.detach import detached_of, end_detached, hand_over, is_alive, see
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.plugins import scheduler_for, worker_for
@@ -204,6 +205,7 @@ class Follow:
     def __init__(self, standing: Standing, work: Stagework, wish: Wish, watch: Watch) -> None:
         self.standing, self.work, self.wish, self.watch = standing, work, wish, watch
         self.judged: dict[str, Judged] = {}  # by token
+        self.usage: dict[str, Usage] = {}  # by token
 
     def see_to_the_end(self) -> None:
         """Wait for the wanted jobs, or until something is to be committed; only look once where waiting is not wanted.
@@ -249,17 +251,18 @@ class Follow:
         watch, standing = self.watch, self.standing
         new = [ended for token, ended in watch.ended.items() if token not in self.judged]
         if new and standing.ledger:
-            usage = watch.scheduler.usage(watch.cluster, watch.work, [ended.attempt for ended in new])
+            late = lacking(standing.ledger)  # accounting comes some seconds after the end
+            self.usage |= watch.scheduler.usage(watch.cluster, watch.work, [*(ended.attempt for ended in new), *late])
             limit = standing.lab.config.max_log_bytes
             taken = frozenset(attempt.log for attempt in standing.ledger.attempts if attempt.log)
             for ended in new:
                 job, token = watch.jobs[ended.attempt.job], ended.attempt.token
-                known = ended._replace(usage=usage.get(token))
+                known = ended._replace(usage=self.usage.get(token))
                 self.judged[token] = judge(
                     self.work.workers[job.stage], standing.context, job, known, watch.work, limit=limit, taken=taken
                 )
         ids = {token: sighting.job_id for token, sighting in watch.seen.items() if sighting.job_id}
-        return Harvest(list(self.judged.values()), ids, dict(watch.queries))
+        return Harvest(list(self.judged.values()), ids, dict(watch.queries), self.usage)
 
 
 def is_replaced(standing: Standing, wish: Wish) -> bool:

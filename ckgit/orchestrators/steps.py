@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 from ckgit.experiment.design import Stage
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.jobs import Attempt, Detached, FailureClass, Job, Ledger, Phase
+from ckgit.experiment.jobs import Attempt, Detached, FailureClass, Job, Ledger, Phase, Usage
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.worker import Worker
 from ckgit.orchestrators.attempts import Tally, Tries, describe, new_attempts
 from ckgit.orchestrators.collect import Judged
+from ckgit.orchestrators.costs import fill
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.standing import Standing, Step, prepare
 
@@ -32,12 +33,13 @@ class Harvest(NamedTuple):
     judged: Sequence[Judged] = ()  # those that ended
     job_ids: Mapping[str, str] = {}  # by token
     queries: Mapping[str, int] = {}  # calls of the scheduler's commands since the last commit
+    usage: Mapping[str, Usage] = {}  # by token, of attempts that ended now or before
 
     def enter(self, ledger: Ledger) -> Ledger:
         """The ledger with all of it."""
         new = [attempt for attempt in ledger.open() if attempt.job_id is None and attempt.token in self.job_ids]
         ids = [attempt.model_copy(update={"job_id": self.job_ids[attempt.token]}) for attempt in new]
-        return ledger.with_attempts(*ids).with_attempts(*(one.attempt for one in self.judged))
+        return fill(ledger.with_attempts(*ids).with_attempts(*(one.attempt for one in self.judged)), self.usage)
 
 
 NOTHING = Harvest()

@@ -28,7 +28,8 @@ from ckgit.lab.lab import open_lab
 from ckgit.lab.snapshot import take_snapshot
 from ckgit.orchestrators.analyze import analyze
 lab = open_lab(Path(sys.argv[1]))
-files = analyze(lab, take_snapshot(lab, "demo"))
+snapshot = take_snapshot(lab, "demo")
+files = analyze(lab, snapshot, snapshot.ledger())
 print(hashlib.sha256(b"".join(path.encode() + files[path] for path in sorted(files))).hexdigest())
 """
 
@@ -144,7 +145,7 @@ def test_what_draws_is_missing(bench: Bench, monkeypatch: pytest.MonkeyPatch) ->
     evaluated(bench)
     monkeypatch.setitem(sys.modules, "matplotlib", None)  # as if it were not installed
     with pytest.raises(CkgitError) as caught:
-        analyze(bench.lab, bench.snapshot)
+        analyze(bench.lab, bench.snapshot, bench.ledger)
     assert caught.value.code is Exit.TOOL_MISSING
     assert caught.value.next == 'pip install "ckgit[run]"'
 

@@ -68,14 +68,18 @@ def once_each(bench: Bench) -> bool:
 
 
 def test_from_design_to_report_watched(bench: Bench) -> None:
+    assert bench.advance(State.EVALUATED).code is Exit.DONE
+    cluster, attempts = bench.lab.cluster(), bench.ledger.attempts
+    bench.until(lambda: len(scheduler.usage(cluster, bench.work, attempts)) == len(attempts), seconds=60)  # accounting comes late
     assert bench.advance(State.ANALYZED).code is Exit.DONE
     assert [event for event in bench.story() if event != "submit"] == ["design", "scaffold", "train", "evaluate", "analyze"]
     assert len(bench.executions()) == 5
     assert once_each(bench)
-    attempt = bench.latest("rank4/finetune")
-    assert attempt.job_id
-    assert attempt.usage
-    assert attempt.usage.queue_seconds is not None
+    for attempt in bench.ledger.attempts:
+        assert attempt.job_id
+        assert attempt.usage
+        assert attempt.usage.queue_seconds is not None
+        assert attempt.usage.cpu_seconds is not None
     log = (bench.snapshot.read("experiments/demo/run-experiment.log") or b"").decode()
     assert "squeue" in log
 
