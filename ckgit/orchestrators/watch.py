@@ -21,7 +21,7 @@ from ckgit.orchestrators.collect import Ended, job_files, read_status
 from ckgit.orchestrators.logs import tail
 from ckgit.orchestrators.talk import Talk
 
-_SLOWER, _SLOWEST = 1.25, 5.0  # each nap in which nothing changed makes the next one longer, up to so many times the first
+_SLOWER, _SLOWEST = 1.25, 3.0  # each nap in which nothing changed makes the next one longer, up to so many times the first
 _SETTLING = 4  # looks in the time that a file system may take
 
 
