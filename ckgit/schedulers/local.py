@@ -14,7 +14,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,6 +81,9 @@ class LocalScheduler(NamedTuple):
             for process in alive:
                 _signal(process, signal_number)
             alive = _wait_for_end(alive, patience)
+        for pid in _left_behind({attempt.token for attempt in attempts}):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
 
     def usage(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Mapping[str, Usage]:  # noqa: ARG002 - as all schedulers
         """There is no accounting: the jobs' own status files tell all that is known."""
@@ -172,6 +176,16 @@ def _group_is_alive(group: int) -> bool:
         if fields and int(fields[2]) == group and fields[0] not in _ZOMBIE:
             return True
     return False
+
+
+def _left_behind(tokens: AbstractSet[str]) -> Iterator[int]:
+    """Processes that jobs have put into sessions of their own, as torchrun does: the name of their job is in their environment."""
+    names = {f"CKGIT_JOB={token}".encode() for token in tokens}
+    others = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and int(entry.name) != os.getpid()]
+    for pid in others:
+        with contextlib.suppress(OSError):  # it has just ended, or belongs to another user
+            if not names.isdisjoint(Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")):
+                yield pid
 
 
 def _mark_cancelled(folder: Path) -> Process | None:

@@ -139,6 +139,14 @@ def test_cancel_ends_a_running_job_with_its_children_and_one_that_waits(work: Pa
     scheduler.cancel(ONE, work, attempts("running", "waiting"))
 
 
+def test_cancel_reaches_what_a_job_has_put_into_another_session(work: Path) -> None:
+    start(work, "torchrun", f"setsid bash -c 'echo $$ >{work.name}.pid; sleep 1000' & wait")
+    pid = work / f"{work.name}.pid"
+    until(lambda: pid.exists() and pid.read_text().strip() != "")
+    scheduler.cancel(ONE, work, attempts("torchrun"))
+    until(lambda: (local_job.stat_fields(int(pid.read_text())) or ["Z"])[0] == "Z")
+
+
 def test_a_job_that_ignores_the_signal_is_killed(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "GRACE", 0.2)
     start(work, "deaf", "trap '' TERM; echo deaf; sleep 1000 & wait; sleep 1000")
