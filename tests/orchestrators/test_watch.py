@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ckgit.experiment.design import State
-from ckgit.experiment.errors import Exit
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.orchestrators import watch
 from ckgit.schedulers.local import job_folder
 from tests.orchestrators.bench import Bench
 
@@ -29,3 +32,32 @@ def test_a_status_that_cannot_be_read_is_unknown_until_it_can(bench: Bench) -> N
     status.with_name("kept").rename(status)
     assert bench.advance().state is State.TRAINED
     assert len(bench.executions()) == 2
+
+
+def test_looks_get_rarer_while_nothing_changes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.hold()
+    bench.advance(State.SCAFFOLDED)
+    bench.advance(wait=False)
+    bench.until(lambda: len(bench.executions()) == 2)
+    naps: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 10:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(watch.time, "sleep", sleep)
+    with pytest.raises(CkgitError) as caught:
+        bench.advance()
+    monkeypatch.undo()
+    assert caught.value.code is Exit.INTERRUPTED
+    assert naps[0] == pytest.approx(0.05)  # the first look is news; poll_seconds of the tests' profile
+    assert naps == sorted(naps)
+    assert naps[-1] == pytest.approx(0.15)
+
+
+def test_an_experiment_cannot_be_left_to_a_scheduler_that_starts_nothing_by_itself(bench: Bench) -> None:
+    with pytest.raises(CkgitError, match="cannot go on by itself") as caught:
+        bench.advance(State.ANALYZED, wait=False, detach=State.ANALYZED)
+    assert caught.value.code is Exit.USAGE
+    assert bench.story() == ["design"]
