@@ -12,8 +12,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
-
 .PHONY: quickstart smollm2 test test-slurm check docs bench clean
 
 quickstart: $(VENV)/.run
@@ -31,10 +29,10 @@ test: $(VENV)/.run $(VENV)/.dev
 # The cluster's folder must be short and is its own business; the tests' files are those of `make test`.
 test-slurm: export TMPDIR := $(shell [ "$(SHM_FREE)" -gt 6000000 ] 2>/dev/null && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
 test-slurm: $(VENV)/.run $(VENV)/.dev
-	$(SUDO) tests/slurm/cluster install
-	$(SUDO) tests/slurm/cluster up
+	tests/slurm/cluster install
+	tests/slurm/cluster up
 	CKGIT_REQUIRE_SLURM=1 CKGIT_LONG_TESTS=1 $(BIN)/python -m pytest -q -m 'slurm or long'; \
-		code=$$?; $(SUDO) tests/slurm/cluster down; exit $$code
+		code=$$?; tests/slurm/cluster down; exit $$code
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -161,7 +161,7 @@ class FakeSlurm(Slurm):
     def close(self):
         """End all that its jobs left running: each has FAKE_SLURM in its environment."""
         mark = f"FAKE_SLURM={self.root}\0".encode()
-        while alive := [pid for pid in _processes() if _has(pid, mark)]:
+        while alive := [pid for pid in processes() if has(pid, mark)]:
             for pid in alive:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -171,14 +171,19 @@ class FakeSlurm(Slurm):
         return store.Site(str(self.root), self.environment)
 
 
-def _processes():
+def processes():
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and int(entry.name) != os.getpid()]
 
 
-def _has(pid, mark):
+def has(pid, mark):
     with contextlib.suppress(OSError):
-        is_zombie = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-        return not is_zombie and mark in Path(f"/proc/{pid}/environ").read_bytes() + b"\0"
+        return is_alive(pid) and mark in Path(f"/proc/{pid}/environ").read_bytes() + b"\0"
+    return False
+
+
+def is_alive(pid):
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     return False
 
 
