@@ -10,7 +10,7 @@ import contextlib
 import pwd
 import shlex
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -35,10 +35,11 @@ from ckgit.schedulers.slurm_answers import (
 from ckgit.schedulers.slurm_call import call
 from ckgit.schedulers.slurm_sight import Account, Case, Insight, sight, sight_with_account, unanswered
 from ckgit.schedulers.slurm_states import is_over
-from ckgit.schedulers.slurm_submit import batch_of, hand_over, handle_of, units
+from ckgit.schedulers.slurm_submit import Handed, batch_of, hand_over, handle_of, units
 from ckgit.schedulers.slurm_usage import usage_of
 
 CANCEL_PATIENCE = 45.0  # seconds for jobs to leave the queue; SLURM's own KillWait is 30
+_AT_ONCE = 2  # calls of sbatch
 _NAMES_AT_ONCE = 1000  # an argument has at most 128 KiB
 _CLOCKS_DIFFER = 86_400  # seconds by which the clocks of hosts and accounting may be wrong, with ample room
 
@@ -62,17 +63,24 @@ class SlurmScheduler(NamedTuple):
         Raises:
             CkgitError: TOOL_MISSING, there is no sbatch.
         """
-        answers: dict[str, Sighting] = {}
-        wait, pause = "", 0.0
-        for unit in units(submissions):
-            if wait:
-                answers |= {submission.token: Sighting(Seen.UNSEEN, detail=wait) for submission in unit}
-                continue
-            time.sleep(pause)
+        todo, answers, waits = units(submissions), dict[str, Sighting](), list[str]()
+
+        def hand(unit: Sequence[Submission]) -> Handed:
+            if waits:
+                return Handed({submission.token: Sighting(Seen.UNSEEN, detail=waits[0]) for submission in unit})
             handed = hand_over(cluster, work, unit)
+            waits.extend([handed.wait] if handed.wait else [])
+            return handed
+
+        alone = todo if cluster.stagger_seconds else todo[:1]  # the first one shows whether SLURM takes jobs now
+        pause = 0.0
+        for unit in alone:
+            time.sleep(0.0 if waits else pause)
+            handed = hand(unit)
             answers |= handed.sightings
-            wait = handed.wait
             pause = cluster.stagger_seconds if handed.called else 0.0
+        for handed in _in_threads(hand, todo[len(alone) :]):
+            answers |= handed.sightings
         return answers
 
     def poll(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Look:
@@ -155,6 +163,17 @@ class SlurmScheduler(NamedTuple):
             return shown, error.what
 
 
+def _in_threads(hand: Callable[[Sequence[Submission]], Handed], todo: Sequence[Sequence[Submission]]) -> list[Handed]:
+    """Hand over a few at once: while one sbatch waits for the controller, the record of another is written."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
+        return list(pool.map(hand, todo))
+    finally:
+        pool.shutdown(cancel_futures=True)  # on an interrupt, those that have begun end well
+
+
 def _read(work: Path, attempts: Sequence[Attempt]) -> tuple[dict[str, records.Traces], dict[str, Sighting]]:
     """What lies in the work tree about each attempt; where that cannot be read, what to say instead."""
     traces, unreadable = {}, {}
@@ -230,13 +249,14 @@ def _account(cluster: Cluster, asked: Sequence[Attempt], cases: Mapping[str, Cas
     ids = {attempt.token: cases[attempt.token].handle for attempt in asked}
     try:
         answer = _sacct(cluster, commands.ACCOUNT_FIELDS, asked, ids)
-        rows = [] if answer.code and is_accounting_off(answer) else parse_account(answer.out)
-        failed = f"sacct: {answer.words}" if answer.code != 0 and not is_accounting_off(answer) else ""
+        off = is_accounting_off(answer)
+        rows = [] if off else parse_account(answer.out)
+        failed = "" if off or answer.code == 0 else f"sacct: {answer.words}"
     except ParseError as error:
-        rows, failed = [], f"sacct: {error}"
-    except CkgitError:
-        rows, failed = [], ""  # there is no sacct here, so there is no accounting for us
-    return {attempt.token: Account(_of(attempt, rows), failed) for attempt in asked}
+        rows, failed, off = [], f"sacct: {error}", False
+    except CkgitError:  # there is no sacct
+        rows, failed, off = [], "", True
+    return {attempt.token: Account(_of(attempt, rows), failed, off) for attempt in asked}
 
 
 def _of(attempt: Attempt, rows: Iterable[AccountRow]) -> list[AccountRow]:

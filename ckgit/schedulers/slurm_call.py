@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,14 +59,25 @@ def call(cluster: Cluster, words: Sequence[str], *, cwd: Path | None = None, loc
 
 def _wait(process: subprocess.Popen[bytes]) -> int | None:
     """Its exit code; None when it took too long and was ended."""
+    # a wait with a time-out would look for the end in ever longer naps, which double the time of a hundred short commands
+    late = threading.Event()
+    timer = threading.Timer(PATIENCE, _kill, (process, late))
+    timer.start()
     try:
-        return process.wait(PATIENCE)
-    except subprocess.TimeoutExpired:
-        return None
+        code = process.wait()
+    except BaseException:
+        _kill(process, late)
+        process.wait()
+        raise
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        timer.cancel()
+    return None if late.is_set() else code
+
+
+def _kill(process: subprocess.Popen[bytes], late: threading.Event) -> None:
+    late.set()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _missing(program: str) -> CkgitError:

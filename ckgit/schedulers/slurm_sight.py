@@ -22,7 +22,8 @@ class Account(NamedTuple):
     """What accounting says of one attempt."""
 
     rows: Sequence[AccountRow] = ()
-    failed: str = ""  # why it cannot be asked now; empty where it answered, or where there is none
+    failed: str = ""  # why it cannot be asked now
+    off: bool = False  # whether there is none here
 
 
 class Insight(NamedTuple):
@@ -77,7 +78,7 @@ def sight_with_account(case: Case, account: Account) -> Insight:
             return Insight(_waits(case, f"SLURM says {booked.state}: it may be queued again"), missing=True)
         return Insight(_gone(case, row, booked), settled=_found(case, booked))
     if row:  # squeue forgets nothing within minutes: what it says is known, and accounting comes later
-        if missed < ACCOUNTING_LAGS:
+        if missed < ACCOUNTING_LAGS and not account.off:
             return Insight(_waits(case, f"SLURM says {row.state}, and accounting not yet why"), missing=True)
         return Insight(_gone(case, row, None))
     if missed < case.grace:
