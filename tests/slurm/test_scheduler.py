@@ -587,6 +587,9 @@ def test_an_id_that_is_used_again_is_not_taken_for_the_job(fake_bench: Bench, to
     fake_bench.slurm.forget(job_id)
     fake_bench.slurm.give_next(job_id)
     assert fake_bench.slurm.submit("--job-name=another", commands="sleep 300") == job_id
+    fake_bench.slurm.wait(job_id, "RUNNING")
+    fake_bench.slurm.end(job_id, "OUT_OF_MEMORY")
+    fake_bench.slurm.wait(job_id, "OUT_OF_MEMORY")
     assert fake_bench.until(token, Seen.GONE).ending is None  # its own status tells
 
 
