@@ -1,6 +1,6 @@
 # make quickstart   see the whole of ckgit work on a tiny model (three minutes after installation)
 # make test         unit, property and integration tests
-# make test-slurm   tests on a real SLURM, which it installs (apt) and starts on this machine; long forms of tests on a fake one
+# make test-slurm   tests on a fake SLURM and on a real one, which it installs (apt) and starts on this machine
 # make check        lint, types, layers, schemas and docs
 # make smollm2      the experiment of README.md on SmolLM2-135M-Instruct
 # make bench        what each operation costs, beside its floor
@@ -24,14 +24,14 @@ smollm2: $(VENV)/.smollm2
 SHM_FREE := $(shell df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)
 test: export TMPDIR := $(shell [ "$(SHM_FREE)" -gt 6000000 ] 2>/dev/null && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
 test: $(VENV)/.run $(VENV)/.dev
-	$(BIN)/python -m pytest -q -m 'not slurm'
+	$(BIN)/python -m pytest -q --ignore=tests/slurm
 
 # The cluster's folder must be short and is its own business; the tests' files are those of `make test`.
 test-slurm: export TMPDIR := $(shell [ "$(SHM_FREE)" -gt 6000000 ] 2>/dev/null && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
 test-slurm: $(VENV)/.run $(VENV)/.dev
 	tests/slurm/cluster install
 	tests/slurm/cluster up
-	CKGIT_REQUIRE_SLURM=1 CKGIT_LONG_TESTS=1 $(BIN)/python -m pytest -q -m 'slurm or long'; \
+	CKGIT_REQUIRE_SLURM=1 CKGIT_LONG_TESTS=1 $(BIN)/python -m pytest -q tests/slurm; \
 		code=$$?; tests/slurm/cluster down; exit $$code
 
 check: $(VENV)/.dev
