@@ -83,7 +83,7 @@ def _sentence(standing: Standing, attempt: Attempt, sighting: Sighting, work: Pa
         return str(error)
     except OSError as error:
         return f"nothing can be said now: its status cannot be read: {error.strerror}"
-    if status:
+    if status and sighting.seen not in (Seen.QUEUED, Seen.RUNNING):  # one that was queued again left a status before
         return f"it ended with exit code {status.exit_code}; ckgit advance {standing.name} collects it"
     return sentences[sighting.seen]
 

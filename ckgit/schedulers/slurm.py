@@ -235,7 +235,7 @@ def _note(work: Path, token: str, case: Case, insight: Insight) -> None:
     with contextlib.suppress(OSError):  # what cannot be noted is found out again
         if insight.missing:
             records.note_absent(folder)
-        elif case.traces.absent is not None:
+        elif case.traces.absent is not None and insight.sighting.seen is not Seen.GONE:  # what is gone stays so at the next poll
             records.forget_absent(folder)
         record = case.traces.record
         if record and insight.settled:

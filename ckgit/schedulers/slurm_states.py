@@ -37,6 +37,7 @@ SIGNAL_OF_NO_FILE = "0:53"  # so slurmd says that it could not enter the working
 _HELD = {
     "JobHeldUser": "it is held: scontrol release {id} lets it go",
     "JobHeldAdmin": "an administrator holds it",
+    "job requeued in held state": "it was queued again and is held: scontrol release {id} lets it go",
     "JobHoldMaxRequeue": "it was queued again too often and is held: scontrol release {id} lets it go",
 }
 _HELD_STATES = {

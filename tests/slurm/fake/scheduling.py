@@ -19,6 +19,7 @@ NOTICES = {
     "REQUEUED": " DUE TO JOB REQUEUE",
     "NODE_FAIL": " DUE TO NODE FAILURE, SEE SLURMCTLD LOG FOR DETAILS",
 }
+HELD = {"admin": "JobHeldAdmin", "user": "JobHeldUser", "requeue": "job requeued in held state"}
 REASONS = {"TIMEOUT": "TimeLimit", "OUT_OF_MEMORY": "OutOfMemory", "NODE_FAIL": "NodeDown"}
 
 
@@ -51,7 +52,7 @@ def accept_late(cluster, site):
 def why_waiting(job, cluster, site):
     """The reason that keeps a job from starting, or "None"."""
     if job.held:
-        return "JobHeldAdmin" if job.held == "admin" else "JobHeldUser"
+        return HELD[job.held]
     dependency = dependency_state(job, cluster)
     if dependency == "failed":
         return "DependencyNeverSatisfied"
@@ -184,7 +185,7 @@ def requeue(job, cluster, site, *, hold=False):
     job.restarts += 1
     job.submit, job.eligible = now, None
     job.begin = now + site.knobs["requeue_delay"]
-    job.held = "user" if hold else None
+    job.held = "requeue" if hold else None
     wake_at(site, cluster, job.begin)
 
 
