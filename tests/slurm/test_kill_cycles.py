@@ -1,0 +1,107 @@
+"""Killed again and again on SLURM, and started again: each job is executed once, the repository is whole, nobody's work is touched.
+
+CKGIT_LONG_TESTS in the environment makes 200 kills of it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ckgit.experiment.design import State
+from ckgit.experiment.jobs import Phase
+from ckgit.lab.lab import open_lab
+from tests.conftest import make_test_lab, run_git
+from tests.orchestrators.bench import Bench, Heard, design_demo
+from tests.orchestrators.conftest import tiny_package  # noqa: F401 - a fixture
+from tests.slurm.test_engine import CONFIG
+
+KILLS = 200 if "CKGIT_LONG_TESTS" in os.environ else 10
+MOST = 25  # kills of one experiment
+# `ckgit`, killed before it changes a file or starts a program for the so manieth time. Git and sbatch go on without it.
+KILLED = """
+import os, signal, sys
+left = int(sys.argv.pop(1))
+def count(event, arguments):
+    global left
+    if event in {"os.link", "os.mkdir", "os.rename", "os.remove", "subprocess.Popen", "os.posix_spawn"}:
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(count)
+from ckgit.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.fixture
+def benches(fake_slurm, tmp_path: Path, tiny_package: Path, monkeypatch: pytest.MonkeyPatch):  # noqa: F811 - the fixture
+    """New labs on SLURM, as many as are wanted, whose user is in the middle of something."""
+    for name, value in fake_slurm.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.syspath_prepend(tiny_package)
+    path = os.pathsep.join([str(tiny_package), str(Path(__file__).parents[2])])
+    monkeypatch.setenv("PYTHONPATH", path)
+
+    def make(number: int) -> Bench:
+        folder, steer = make_test_lab(tmp_path / f"lab{number}"), tmp_path / f"steer{number}"
+        steer.mkdir()
+        config = CONFIG.format(work=tmp_path / f"work{number}", steer=steer, path=path)
+        (folder / "ckgit.toml").write_text(config.replace("poll_seconds = 0.3", "poll_seconds = 0.1").replace("grace_seconds = 6", "grace_seconds = 2"))
+        (folder / "notes").write_text("one\n")
+        run_git(folder, "add", "notes", "ckgit.toml")
+        run_git(folder, "commit", "--quiet", "--message=a site")
+        (folder / "notes").write_text("kept for later\n")
+        run_git(folder, "stash", "--quiet")
+        (folder / "notes").write_text("two\n")
+        run_git(folder, "add", "notes")
+        (folder / "notes").write_text("three\n")
+        (folder / "new").write_text("new\n")
+        design_demo(open_lab(folder))
+        return Bench(folder, steer, Heard())
+
+    return make
+
+
+def state_of_user(bench: Bench) -> list[str]:
+    commands = (["status", "--porcelain=v2", "--branch"], ["diff"], ["diff", "--cached"], ["stash", "list"], ["symbolic-ref", "HEAD"], ["config", "--local", "--list"])
+    return [run_git(bench.folder, *words) for words in commands]
+
+
+def kill(bench: Bench, act: int) -> bool:
+    """`ckgit advance`, killed at an act; whether it came so far."""
+    command = [sys.executable, "-c", KILLED, str(act), "-C", str(bench.folder), "advance", "demo", "--to", "analyzed"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode in {0, -signal.SIGKILL}, done.stdout + done.stderr
+    return done.returncode != 0
+
+
+def check_end(bench: Bench, user: list[str]) -> None:
+    assert bench.snapshot.state is State.ANALYZED
+    assert len(bench.executions()) == len(set(bench.executions())) == 5, bench.executions()
+    assert {(attempt.phase, attempt.number) for attempt in bench.ledger.attempts} == {(Phase.DONE, 1)}
+    assert [event for event in bench.story() if event != "submit"] == ["design", "scaffold", "train", "evaluate", "analyze"]
+    assert run_git(bench.folder, "fsck", "--strict", "--no-dangling") == ""
+    assert list((bench.folder / ".git").rglob("*.lock")) == []
+    assert state_of_user(bench) == user
+
+
+@pytest.mark.long
+@pytest.mark.slow
+def test_killed_again_and_again(benches, fake_slurm):
+    chance, kills, number = random.Random(3), 0, 0  # noqa: S311 - the same moments each time
+    while kills < KILLS:
+        bench, number = benches(number), number + 1
+        user, most = state_of_user(bench), kills + MOST
+        while kills < min(KILLS, most) and kill(bench, int(10 ** chance.uniform(0.3, 2.2))):
+            kills += 1
+        bench.advance(State.ANALYZED)
+        check_end(bench, user)
+    jobs = [job.name for job in fake_slurm.jobs()]
+    assert len(jobs) == len(set(jobs)) == 5 * number
