@@ -16,17 +16,18 @@ def names(slurm):
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "words"), [("lost", TIME_OUT), ("late", TIME_OUT), ("timeout", TIME_OUT), ("connect", sbatch.NO_ANSWER)]
+    ("behaviour", "words"),
+    [("lost", TIME_OUT), ("garbled", sbatch.GARBLED), ("late", TIME_OUT), ("timeout", TIME_OUT), ("connect", sbatch.NO_ANSWER)],
 )
 def test_the_next_submission_meets_what_was_asked_for_and_the_one_after_it_does_not(fake_slurm, behaviour, words):
     fake_slurm.knob(sbatch=[behaviour], late_seconds=0.3)
     done = fake_slurm.run("sbatch", "--parsable", "-J", "first", "--wrap", "touch ran")
     assert (done.returncode, done.stdout, done.stderr) == (1, "", words)
-    assert names(fake_slurm) == (["first"] if behaviour == "lost" else [])
-    if behaviour in {"lost", "late"}:  # nobody asks meanwhile
+    assert names(fake_slurm) == (["first"] if behaviour in {"lost", "garbled"} else [])
+    if behaviour in {"lost", "garbled", "late"}:  # nobody asks meanwhile
         assert eventually((fake_slurm.folder / "ran").exists, bool)
     fake_slurm.submit("-J", "second")
-    assert names(fake_slurm) == (["first", "second"] if behaviour in {"lost", "late"} else ["second"])
+    assert names(fake_slurm) == (["first", "second"] if behaviour in {"lost", "garbled", "late"} else ["second"])
 
 
 def test_a_behaviour_can_last(fake_slurm):
@@ -113,6 +114,16 @@ def test_ids_come_again(fake_slurm):
     fake_slurm.give_next(first)
     assert fake_slurm.submit("-J", "new") == first
     assert names(fake_slurm) == ["old", "new"]
+
+
+def test_a_site_can_refuse_to_wait_for_a_job_that_it_forgot(fake_slurm):
+    fake_slurm.knob(unknown_parent="refused")
+    parent = fake_slurm.submit()
+    fake_slurm.wait(parent, "COMPLETED")
+    fake_slurm.submit("-d", f"afterok:{parent}")
+    fake_slurm.knob(clock=301.0)
+    done = fake_slurm.run("sbatch", "-d", f"afterok:{parent}", "--wrap", "true")
+    assert (done.returncode, done.stderr) == (1, "sbatch: error: Batch job submission failed: Job dependency problem\n")
 
 
 def test_what_a_job_wrote_can_show_late(fake_slurm):

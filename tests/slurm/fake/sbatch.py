@@ -69,6 +69,7 @@ REFUSALS = {
 }
 LEAVES_A_ROW = {"nodes", "memory"}  # of a failed job that never was
 TIME_OUT = "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation\n"
+GARBLED = "sbatch: error: Batch job submission failed: Unexpected message received\n"
 NO_ANSWER = "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)\n"
 NO_SHEBANG = (
     "This does not look like a batch script.  The first",
@@ -218,8 +219,8 @@ def answer(request, site, clusters):
     with site.cluster(name) as cluster:
         number = enter(request, cluster, site)
         scheduling.tick(cluster, site)
-    if behaviour == "lost":
-        return Answer(1, "", TIME_OUT)
+    if behaviour in {"lost", "garbled"}:
+        return Answer(1, "", TIME_OUT if behaviour == "lost" else GARBLED)
     if request["parsable"]:
         return Answer(0, f"{number};{name}\n" if request["clusters"] else f"{number}\n")
     return Answer(0, f"Submitted batch job {number}" + (f" on cluster {name}" if request["clusters"] else "") + "\n")
@@ -231,7 +232,7 @@ def _next_behaviour(site):
         return "ok"
     if behaviours[1:] != ["..."]:
         site.set_knobs(sbatch=behaviours[1:])
-    if behaviours[0] not in {"ok", "lost", "late", "timeout", "connect", *REFUSALS}:
+    if behaviours[0] not in {"ok", "lost", "garbled", "late", "timeout", "connect", *REFUSALS}:
         raise NotTriedError(f"behaviour {behaviours[0]}")
     return behaviours[0]
 
@@ -299,7 +300,7 @@ def _problem(request, cluster, site):
         "qos": qos not in knobs["qos"],
         "constraint": request["constraint"] is not None,
         "nodelist": bool(request["nodelist"]) and not set(request["nodelist"].split(",")) <= set(knobs["nodes"][cluster.name]),
-        "dependency": read_dependency(request["dependency"]) is None,
+        "dependency": not _can_wait(request["dependency"], cluster, site),
     }
     for problem, applies in checks.items():
         if applies:
@@ -316,6 +317,14 @@ def _problem(request, cluster, site):
     limit = knobs["qos"][qos]
     here = sum(not store.is_over(job) and job.qos == qos for job in cluster.jobs)
     return "QOSMaxSubmitJobPerUserLimit" if limit is not None and here + submitted > limit else None
+
+
+def _can_wait(text, cluster, site):
+    dependency = read_dependency(text)
+    if dependency is None or site.knobs["unknown_parent"] == "done":
+        return dependency is not None
+    known = [job for job in cluster.jobs if not store.is_over(job) or site.now() - job.end < site.knobs["min_job_age"]]
+    return all(any(job in known for job in store.find(cluster, number)) for _, ids in dependency["parts"] for number in ids)
 
 
 def _tasks(request, site):

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 KNOBS = {
     # ---- what the next submissions meet, in this order; the last one stays if it ends with "...":
-    #   "ok"; "lost": accepted, and the answer is a time-out; "late": likewise, and accepted late_seconds after it;
+    #   "ok"; "lost": accepted, and the answer is a time-out; "garbled": accepted, and the answer is not understood; "late": likewise, and accepted late_seconds after it;
     #   "timeout": a time-out, and never accepted; "connect": no controller; or a key of sbatch.REFUSALS: refused with its words
     "sbatch": [],
     "late_seconds": 1.0,
@@ -37,6 +37,7 @@ KNOBS = {
     "gpus": 2,
     "accounts": ["lab", "other", "root"],
     "partitions": {"main": 120, "short": 1, "scavenge": 120},  # the longest time limit of each, in minutes
+    "unknown_parent": "done",  # what a dependency on a job that nobody knows is: "done" as in 22.05, or "refused" as in 23.11
     "qos": {"normal": None, "tight": 2},  # how many jobs of a user each takes
     "max_array": 1001,
 }
