@@ -33,7 +33,7 @@ from ckgit.schedulers.slurm_answers import (
     parse_queue,
 )
 from ckgit.schedulers.slurm_call import call
-from ckgit.schedulers.slurm_sight import Account, Case, Insight, sight, sight_with_account, unanswered
+from ckgit.schedulers.slurm_sight import Account, Case, Insight, sight, sight_with_account, together, unanswered
 from ckgit.schedulers.slurm_states import is_over
 from ckgit.schedulers.slurm_submit import Handed, batch_of, hand_over, handle_of, units
 from ckgit.schedulers.slurm_usage import usage_of
@@ -103,6 +103,7 @@ class SlurmScheduler(NamedTuple):
         asked = [attempt for attempt in followed if insights[attempt.token].ask]
         for token, account in (_account(cluster, asked, cases) if asked else {}).items():
             insights[token] = sight_with_account(cases[token], account)
+        insights = together(insights)
         for token, insight in insights.items():
             _note(work, token, cases[token], insight)
         sightings |= {token: insight.sighting for token, insight in insights.items()}
@@ -176,12 +177,15 @@ def _in_threads(hand: Callable[[Sequence[Submission]], Handed], todo: Sequence[S
 
 def _read(work: Path, attempts: Sequence[Attempt]) -> tuple[dict[str, records.Traces], dict[str, Sighting]]:
     """What lies in the work tree about each attempt; where that cannot be read, what to say instead."""
+    known: dict[Path, records.Record | None] = {}  # read once, so that the tasks of an array are seen at one moment
     traces, unreadable = {}, {}
     for attempt in attempts:
         token = attempt.token
+        folder = records.record_folder(work, token)
         try:
-            record = records.read_record(records.record_folder(work, token))
-            traces[token] = records.read_traces(records.job_folder(work, token), record)
+            if folder not in known:
+                known[folder] = records.read_record(folder)
+            traces[token] = records.read_traces(records.job_folder(work, token), known[folder])
         except OSError as error:
             unreadable[token] = Sighting(Seen.UNKNOWN, attempt.job_id, f"its files cannot be read: {error.strerror}")
     return traces, unreadable
@@ -233,15 +237,15 @@ def _note(work: Path, token: str, case: Case, insight: Insight) -> None:
     """Leave in the work tree what other processes, or this one later, must know."""
     folder = records.job_folder(work, token)
     with contextlib.suppress(OSError):  # what cannot be noted is found out again
-        if insight.missing:
-            records.note_absent(folder)
-        elif case.traces.absent is not None and insight.sighting.seen is not Seen.GONE:  # what is gone stays so at the next poll
-            records.forget_absent(folder)
         record = case.traces.record
         if record and insight.settled:
             records.settle(records.record_folder(work, token), record, insight.settled)
         elif record and record.verdict.outcome is Outcome.AMBIGUOUS and case.accepted:
             records.settle(records.record_folder(work, token), record, Verdict(Outcome.ACCEPTED, case.accepted))
+        if insight.missing:
+            records.note_absent(folder)
+        elif case.traces.absent is not None and insight.sighting.seen is not Seen.GONE:  # what is gone stays so at the next poll
+            records.forget_absent(folder)  # last: what it led to is known to all by now
 
 
 def _account(cluster: Cluster, asked: Sequence[Attempt], cases: Mapping[str, Case]) -> dict[str, Account]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from ckgit.experiment.jobs import FailureClass
+from ckgit.experiment.jobs import FailureClass, task_of
 from ckgit.experiment.worker import Ending, Seen, Sighting
 from ckgit.schedulers.slurm_answers import AccountRow, Outcome, QueueRow, Verdict
 from ckgit.schedulers.slurm_records import Traces
@@ -84,6 +84,20 @@ def sight_with_account(case: Case, account: Account) -> Insight:
     if missed < case.grace:
         return Insight(_missed(case, account.failed), missing=True, settled=booked and _found(case, booked))
     return _missed_long(case, account, booked)
+
+
+def together(insights: Mapping[str, Insight]) -> dict[str, Insight]:
+    """The tasks of an array are handed over by one sbatch: none is unseen as long as nothing can be said of another one."""
+    unclear = {task.array for token, insight in insights.items() if insight.sighting.seen is Seen.UNKNOWN and (task := task_of(token))}
+
+    def of(token: str, insight: Insight) -> Insight:
+        task = task_of(token)
+        if insight.sighting.seen is not Seen.UNSEEN or not task or task.array not in unclear:
+            return insight
+        waits = Sighting(Seen.UNKNOWN, detail="nothing can be said yet of another task of its array")
+        return Insight(waits, missing=insight.settled is not None)
+
+    return {token: of(token, insight) for token, insight in insights.items()}
 
 
 def _missed_long(case: Case, account: Account, booked: AccountRow | None) -> Insight:

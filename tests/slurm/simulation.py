@@ -21,7 +21,6 @@ import pytest
 
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.errors import CkgitError
-from ckgit.experiment.jobs import task_of
 from ckgit.schedulers import slurm as slurm_module
 from ckgit.schedulers import slurm_commands, slurm_records, slurm_submit
 from ckgit.schedulers.slurm_answers import Answer, Outcome, judge_sbatch
@@ -358,9 +357,3 @@ def has_locks(folder: Path) -> bool:
         except BlockingIOError:
             return True
     return False
-
-
-def unit_of(token: str) -> str:
-    """The name of the sbatch that hands a token over."""
-    task = task_of(token)
-    return task.array if task else token
