@@ -579,6 +579,7 @@ def test_purged_everywhere_is_lost_only_after_a_time(fake_bench: Bench, token: s
     assert found.ending
     assert found.ending.failure is FailureClass.LOST
     assert job_id in found.ending.sentence
+    assert fake_bench.sight(token) == found
 
 
 def test_an_id_that_is_used_again_is_not_taken_for_the_job(fake_bench: Bench, token: str) -> None:
