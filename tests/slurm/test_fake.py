@@ -1,6 +1,7 @@
 """What the fake SLURM does on demand and a real one will not. What both do is in test_contract.py."""
 
 import json
+import os
 import time
 
 import pytest
@@ -114,6 +115,23 @@ def test_ids_come_again(fake_slurm):
     fake_slurm.give_next(first)
     assert fake_slurm.submit("-J", "new") == first
     assert names(fake_slurm) == ["old", "new"]
+
+
+def test_a_job_that_gets_nothing_has_no_home_either(fake_slurm):
+    number = fake_slurm.submit("--export=NIL", "-o", "env.txt", commands="env")
+    fake_slurm.wait(number, "COMPLETED")
+    found = dict(line.split("=", 1) for line in (fake_slurm.folder / "env.txt").read_text().splitlines())
+    assert not {"HOME", "USER", "LANG"} & set(found)  # as in 23.11; 22.05 gives those of a login
+
+
+def test_the_last_task_of_an_array_can_lose_its_number(fake_slurm):
+    fake_slurm.knob(manual=True)
+    array = fake_slurm.submit("--array=0-2%2")
+    fake_slurm.ask("scancel", f"{array}_2")
+    assert (
+        fake_slurm.ask("sacct", "-X", "-n", "-P", "-j", array, "-o", "JobID,State").splitlines()[-1]
+        == f"{array}|CANCELLED by {os.getuid()}"
+    )
 
 
 def test_a_site_can_refuse_to_wait_for_a_job_that_it_forgot(fake_slurm):
