@@ -46,7 +46,8 @@ def evaluated(designed: Callable[..., Bench], bare_bench: Bench, run: Callable[.
     toml = bare_bench.folder / "ckgit.toml"
     toml.write_text(f"{toml.read_text()}setup = ['export PATH={program.parent}:$PATH']\n")
     run(bare_bench.folder, "commit", "--quiet", "--all", "--message=Setup")
-    bench = designed(variables={}, data={}, tools={"preparation": "tiny-trainer", "evaluation": "inspect-ai"})
+    tools = {"preparation": "tiny-trainer", "evaluation": "inspect-ai"}
+    bench = designed(variables={}, data={}, tools=tools, controls={"device": "cpu", "dtype": "fp32"})
     bench.ckgit("advance", "demo", "--to", "trained")
     return bench
 

@@ -66,5 +66,5 @@ def test_a_tool_that_is_not_installed(designed: Callable[..., Bench]) -> None:
 
 
 def test_a_scheduler_that_is_not_installed() -> None:
-    with pytest.raises(CkgitError, match=r"no scheduler 'moon' \(installed: local\)"):
+    with pytest.raises(CkgitError, match=r"no scheduler 'moon' \(installed: local, slurm\)"):
         scheduler_for(Cluster(scheduler="moon"))
