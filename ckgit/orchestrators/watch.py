@@ -172,7 +172,8 @@ class Watch:
         """Say what is new of a job."""
         before = self.seen.get(attempt.token)
         self.seen[attempt.token] = sighting
-        self.changed |= before != sighting or attempt.token in self.ended
+        # that SLURM expects a later start is no news
+        self.changed |= before is None or before.seen is not sighting.seen or attempt.token in self.ended
         if sighting.seen is Seen.RUNNING:
             self.running_since.setdefault(attempt.token, _claimed(self.work, attempt.token))
         if attempt.token in self.ended:
