@@ -1,6 +1,7 @@
 # make quickstart   see the whole of ckgit work on a tiny model (three minutes after installation)
 # make test         unit, property and integration tests
-# make test-slurm   tests on a fake SLURM and on a real one, which it installs (apt) and starts on this machine
+# make test-slurm   tests on a fake SLURM and on a real one, which it installs (apt) and starts on this machine; with LONG=1
+#                   2,000 examples of the model of submission and 200 kills, instead of 200 and 10
 # make check        lint, types, layers, schemas and docs
 # make smollm2      the experiment of README.md on SmolLM2-135M-Instruct
 # make bench        what each operation costs, beside its floor
@@ -31,7 +32,7 @@ test-slurm: export TMPDIR := $(shell [ "$(SHM_FREE)" -gt 6000000 ] 2>/dev/null &
 test-slurm: $(VENV)/.run $(VENV)/.dev
 	tests/slurm/cluster install
 	tests/slurm/cluster up
-	CKGIT_REQUIRE_SLURM=1 CKGIT_LONG_TESTS=1 $(BIN)/python -m pytest -q tests/slurm; \
+	CKGIT_REQUIRE_SLURM=1 $(if $(LONG),CKGIT_LONG_TESTS=1) $(BIN)/python -m pytest -q tests/slurm; \
 		code=$$?; tests/slurm/cluster down; exit $$code
 
 check: $(VENV)/.dev
