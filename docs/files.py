@@ -24,7 +24,7 @@ FILES = (
     File("RUN/finetune.yaml", "scaffold", "torchtune's config, whole"),
     File("RUN/finetune.slurm", "scaffold", "the training job"),
     File("RUN/eval/CELL.yaml", "scaffold", "arguments of the task"),
-    File("RUN/eval/CELL.slurm", "scaffold", "the evaluation job"),
+    File("RUN/eval/CELL.slurm", "scaffold", "the evaluation job (`epochN.slurm` or `base.slurm` where cells share one)"),
     File("jobs.json", "submit", "the ledger: every attempt of every job"),
     File("run-experiment.log", "submit", "what was submitted, and how it ended"),
     File("run-torchtune.log", "train", "what its worker saw"),

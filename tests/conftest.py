@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-# A suite that is started in the background inherits an ignored interrupt, and so would every ckgit that a test interrupts.
+# A suite that is started in the background, or by nohup, inherits ignored signals, and so would every program that a test signals.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 CARD = """\
 schema_version: 1

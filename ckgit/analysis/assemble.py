@@ -14,7 +14,7 @@ from ckgit.experiment.plan import Run
 from ckgit.experiment.results import CellResult, Results, RunRow, TrainingResult
 from ckgit.experiment.worker import Context
 
-Left = Mapping[str, TrainingResult | CellResult]  # by name of the job
+Left = Mapping[str, Sequence[TrainingResult | CellResult]]  # by name of the job
 
 
 def assemble(context: Context, jobs: Sequence[Job], left: Left, missing: Mapping[str, str], accounting: Accounting) -> Results:
@@ -52,7 +52,7 @@ def _evaluated_on(context: Context, task: str) -> dict[str, DataSet]:
 
 
 def _row(run: Run, jobs: Sequence[Job], left: Left, missing: Mapping[str, str]) -> RunRow:
-    results = [left[job.name] for job in jobs if job.name in left]
+    results = [result for job in jobs for result in left.get(job.name, ())]
     trained = next((result for result in results if isinstance(result, TrainingResult)), None)
     found = [result for result in results if isinstance(result, CellResult)]
     for cell in found:

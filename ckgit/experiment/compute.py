@@ -25,6 +25,10 @@ class Compute(Frozen):
     cluster: Name | None = Field(default=None, description="Cluster profile of ckgit.toml; its default when absent.")
     training: Resources = Field(default_factory=Resources.model_construct, description="Each training job.")
     evaluation: Resources = Field(default_factory=Resources.model_construct, description="Each evaluation job.")
+    evaluation_jobs: Literal["cell", "checkpoint"] = Field(
+        default="cell",
+        description="checkpoint: all cells of one checkpoint share a job, which loads the model once; its time limit holds for them all.",
+    )
     on_out_of_memory: Literal["fail", "smaller_batch"] = Field(
         default="fail",
         description="smaller_batch: where a training ran out of memory, `ckgit retry` halves its batch_size and accumulates twice as many.",

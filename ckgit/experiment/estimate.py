@@ -9,6 +9,7 @@ jobs of the same kind ran on the same cluster, the median of what they took over
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ckgit.experiment.card import ModelCard
@@ -120,6 +121,12 @@ def evaluation(run: Run, card: ModelCard, rows: int, settings: Generation, resou
     seconds = EVALUATION_START + batches * (settings.max_tokens or 1) * max(TOKEN_SECONDS, weights / speed)
     seconds += rows * 2 * card.parameters * TEMPLATE_TOKENS / _speed(run, resources)
     return Guess(seconds, PROCESS_BYTES + _context(run) + 1.2 * weights, 0.0)
+
+
+def in_one_job(evaluations: Sequence[Guess]) -> Guess:
+    """What evaluations may need that one job makes after each other: it starts once."""
+    seconds = sum(guess.seconds for guess in evaluations) - (len(evaluations) - 1) * EVALUATION_START
+    return Guess(seconds, max(guess.memory for guess in evaluations), 0.0)
 
 
 def warnings(run: Run, card: ModelCard, data: RecordedData, resources: Resources) -> list[str]:

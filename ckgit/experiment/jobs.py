@@ -41,13 +41,13 @@ class FailureClass(StrEnum):
 
 
 class Job(Frozen):
-    """One script for one run or cell, named by a worker."""
+    """One script for one run, one cell, or all cells of one checkpoint, named by a worker."""
 
     name: str = Field(description="e.g. rank4/finetune or rank4/eval/capitalization_epoch0; unique in the experiment.")
     stage: Stage
     run: str
-    task: str | None = None
-    epoch: int | None = None
+    tasks: tuple[str, ...] = Field(default=(), description="What it evaluates.")
+    epoch: int | None = Field(default=None, description="The checkpoint that it evaluates.")
     script: str = Field(description="Path of the script, relative to the work tree.")
     folder: str = Field(description="Folder its tool log is collected into, relative to the work tree.")
     resources: Resources

@@ -127,6 +127,7 @@ class Cell:
     run: str
     task: TaskSpec
     epoch: int | None
+    shares_job: bool = False  # with the other cells of its checkpoint
 
     @property
     def name(self) -> str:
@@ -136,7 +137,8 @@ class Cell:
     @property
     def job(self) -> str:
         """Name of its job."""
-        return f"{self.run}/eval/{self.name}"
+        shared = "base" if self.epoch is None else f"epoch{self.epoch}"
+        return f"{self.run}/eval/{shared if self.shares_job else self.name}"
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,14 @@ class Plan:
         found: dict[str, list[Cell]] = {}
         for cell in self.cells:
             found.setdefault(cell.run, []).append(cell)
+        return found
+
+    @functools.cached_property
+    def evaluation_jobs(self) -> dict[str, list[Cell]]:
+        """Cells by name of the job that makes them, in the design's order."""
+        found: dict[str, list[Cell]] = {}
+        for cell in self.cells:
+            found.setdefault(cell.job, []).append(cell)
         return found
 
     @property
@@ -257,6 +267,7 @@ def _resolve(spec: RunSpec, varied: dict[str, str], summary: Summary) -> Run:
 
 def _cells(summary: Summary, runs: tuple[Run, ...]) -> Iterator[Cell]:
     seen = set()
+    shared = summary.compute.evaluation_jobs == "checkpoint"
     for row in summary.evaluation.matrix:
         chosen = runs if row.runs == "all" else [run for run in runs if run.name in set(row.runs)]
         tasks = [task for task in summary.evaluation.tasks if row.tasks == "all" or task.name in row.tasks]
@@ -264,7 +275,7 @@ def _cells(summary: Summary, runs: tuple[Run, ...]) -> Iterator[Cell]:
             for epoch in _epochs(row, run):
                 if (run.name, task.name, epoch) not in seen:
                     seen.add((run.name, task.name, epoch))
-                    yield Cell(run=run.name, task=task, epoch=epoch)
+                    yield Cell(run=run.name, task=task, epoch=epoch, shares_job=shared)
 
 
 def _epochs(row: MatrixRow, run: Run) -> list[int | None]:

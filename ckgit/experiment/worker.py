@@ -38,9 +38,9 @@ class Context(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What a finished job left. `result` is None exactly when there are reasons against it."""
+    """What a finished job left. There are no `results` exactly when there are reasons against them."""
 
-    result: TrainingResult | CellResult | None
+    results: Sequence[TrainingResult | CellResult]  # of one training, or of each cell
     reasons: Sequence[str]  # why it does not count; empty when it does
     failure: FailureClass | None
     files: Mapping[str, bytes]  # to be committed, by path relative to the lab
@@ -62,7 +62,7 @@ class Worker(Protocol):
         """Every file for the jobs, by path relative to the lab; of one run where it is given. Pure."""
 
     def jobs(self, context: Context) -> Sequence[Job]:
-        """The jobs, in the order in which they should start."""
+        """The jobs, in the order in which they should start: one for each run that trains, or for each of `Plan.evaluation_jobs`."""
 
     def ready(self, context: Context, job: Job, work: Path) -> Sequence[str]:
         """Why a job cannot start yet in work tree `work`; empty when it can."""
@@ -70,8 +70,10 @@ class Worker(Protocol):
     def evidence(self, context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:
         """Judge a job whose status file says that it ended, whatever its exit code. Reads the work tree only."""
 
-    def result(self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> TrainingResult | CellResult | None:
-        """Read a result again from the committed `files` of its evidence; None when they are not there.
+    def results(
+        self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]
+    ) -> Sequence[TrainingResult | CellResult]:
+        """Read results again from the committed `files` of their evidence; none when those are not there.
 
         Raises:
             ValueError: they are there and cannot be read, or contradict each other.

@@ -76,7 +76,7 @@ def _collect(
     Raises:
         CkgitError: EVIDENCE_MISSING, with every problem.
     """
-    left: dict[str, TrainingResult | CellResult] = {}
+    left: dict[str, Sequence[TrainingResult | CellResult]] = {}
     missing: dict[str, str] = {}
     problems: list[str] = []
     attempts = {attempt.job: attempt for attempt in (ledger.attempts if ledger else ())}
@@ -85,7 +85,7 @@ def _collect(
         attempt = attempts.get(job.name)
         if attempt and attempt.phase is Phase.DONE:
             try:
-                left[job.name] = _checked(job, worker.result(context, job, attempt, files.of(context.run_folder(job.run))))
+                left[job.name] = _checked(job, worker.results(context, job, attempt, files.of(context.run_folder(job.run))))
             except ValueError as error:
                 problems.append(f"{job.name}: {error}")
         elif ledger and job.name in ledger.accepted_missing:
@@ -113,11 +113,13 @@ class _RunFiles:
         return self._files
 
 
-def _checked(job: Job, found: TrainingResult | CellResult | None) -> TrainingResult | CellResult:
-    if found is None:
+def _checked(job: Job, found: Sequence[TrainingResult | CellResult]) -> Sequence[TrainingResult | CellResult]:
+    if not found:
         raise ValueError("its logs are not on the branch")
-    if found.run != job.run or (isinstance(found, CellResult) and (found.task, found.epoch) != (job.task, job.epoch)):
-        raise ValueError(f"its log is of another job (run {found.run})")
+    cells = [result for result in found if isinstance(result, CellResult)]
+    others = [result.run for result in found if result.run != job.run] + [cell.run for cell in cells if cell.epoch != job.epoch]
+    if others or [cell.task for cell in cells] != list(job.tasks):
+        raise ValueError(f"its log is of another job (run {(others or [job.run])[0]})")
     return found
 
 

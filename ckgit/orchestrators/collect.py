@@ -97,9 +97,9 @@ def _judge(worker: Worker, context: Context, job: Job, ended: Ended, work: Path,
         return _failed(attempt, files, ended.failure or FailureClass.LOST, ended.reason)
     evidence = worker.evidence(context, job, attempt, work)
     files |= evidence.files
-    if evidence.result is None or evidence.reasons or attempt.exit_code:
+    if not evidence.results or evidence.reasons or attempt.exit_code:
         return _failed(attempt, files, *_cause(worker, evidence, ended, attempt, tail(output)))
-    return Judged(attempt.model_copy(update={"phase": Phase.DONE}), files, f"{job.name}: {gist(evidence.result)}")
+    return Judged(attempt.model_copy(update={"phase": Phase.DONE}), files, f"{job.name}: {gist(evidence.results)}")
 
 
 def _told(context: Context, ended: Ended, job: Job, work: Path) -> Attempt:
@@ -157,8 +157,14 @@ def _failed(attempt: Attempt, files: Mapping[str, bytes], failure: FailureClass,
     return Judged(failed, files, f"{attempt.job}: {failure}: {reason}")
 
 
-def gist(result: TrainingResult | CellResult) -> str:
-    """A result in a few words."""
+def gist(results: Sequence[TrainingResult | CellResult]) -> str:
+    """What one job left, in a few words."""
+    if len(results) == 1:
+        return _gist(results[0])
+    return "; ".join(f"{result.task}: {_gist(result)}" for result in results if isinstance(result, CellResult))
+
+
+def _gist(result: TrainingResult | CellResult) -> str:
     if isinstance(result, TrainingResult):
         return f"{result.steps} steps, final loss {result.final_loss:.4g}, {result.seconds:.0f} s"
     metrics = ", ".join(_metric(m.name, m.value, m.stderr) for m in result.metrics)

@@ -155,10 +155,15 @@ def _jobs(context: Context, run: Run) -> Iterator[_Job]:
         wanted = resources(summary, run, Stage.TRAINING, cluster.training)
         yield _Job(run.job, _kind(context, run, Stage.TRAINING), estimate.training(run, card, recorded.data[run["data"]], wanted))
     asked = resources(summary, run, Stage.EVALUATION, cluster.evaluation)
+    shared: dict[str, list[Cell]] = {}
     for cell in context.plan.cells_of(run.name):
-        rows = _rows(run, cell, recorded)
-        guess = estimate.evaluation(run, card, rows, generation(summary, cell.task), asked)
-        yield _Job(cell.job, _kind(context, run, Stage.EVALUATION), guess, known=rows > 0)
+        shared.setdefault(cell.job, []).append(cell)
+    for name, cells in shared.items():
+        rows = [_rows(run, cell, recorded) for cell in cells]
+        guesses = [
+            estimate.evaluation(run, card, count, generation(summary, cell.task), asked) for cell, count in zip(cells, rows, strict=True)
+        ]
+        yield _Job(name, _kind(context, run, Stage.EVALUATION), estimate.in_one_job(guesses), known=all(rows))
 
 
 def _groups(jobs: Sequence[_Job], earlier: Earlier) -> tuple[Group, ...]:

@@ -23,7 +23,7 @@ _WORKER_PARTS = (
     "jobs",
     "ready",
     "evidence",
-    "result",
+    "results",
     "progress",
     "explain",
 )

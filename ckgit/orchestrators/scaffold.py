@@ -88,8 +88,18 @@ def _made(context: Context, workers: Sequence[Worker]) -> list[Made]:
 
 def _make(context: Context, worker: Worker) -> Made:
     reasons = worker.check(context)
-    files = {} if reasons else worker.scaffold(context)
-    return Made(worker.label, worker.stage, reasons, files, len(worker.jobs(context)))
+    if reasons:
+        return Made(worker.label, worker.stage, reasons, {}, 0)
+    names = [job.name for job in worker.jobs(context)]
+    if names != _planned(context, worker.stage):
+        return Made(worker.label, worker.stage, ["it makes other jobs than the design has; can it do compute.evaluation_jobs?"], {}, 0)
+    return Made(worker.label, worker.stage, [], worker.scaffold(context), len(names))
+
+
+def _planned(context: Context, stage: Stage) -> list[str]:
+    """Names of the jobs that a design has."""
+    plan = context.plan
+    return [run.job for run in plan.training] if stage is Stage.TRAINING else list(plan.evaluation_jobs)
 
 
 def refuse(standing: Standing, reasons: Mapping[str, Sequence[str]]) -> None:

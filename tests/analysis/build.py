@@ -124,7 +124,7 @@ def cell_job(planned: Cell) -> Job:
         name=name,
         stage=Stage.EVALUATION,
         run=planned.run,
-        task=planned.task.name,
+        tasks=(planned.task.name,),
         epoch=planned.epoch,
         script=f"{folder}/{planned.name}.slurm",
         folder=folder,
@@ -147,13 +147,13 @@ def ledger(*attempts: Attempt, missing: tuple[str, ...] = ()) -> Ledger:
     return Ledger(cluster="local", scheduler="local", commit="c" * 40, attempts=attempts, accepted_missing=missing)
 
 
-def left(of: Context, right: Mapping[str, int]) -> dict[str, TrainingResult | CellResult]:
+def left(of: Context, right: Mapping[str, int]) -> dict[str, list[TrainingResult | CellResult]]:
     """What every job leaves; `right` says how many samples a run has correct after its last epoch."""
-    found: dict[str, TrainingResult | CellResult] = {}
+    found: dict[str, list[TrainingResult | CellResult]] = {}
     for run in of.plan.training:
-        found[f"{run.name}/finetune"] = training(run.name, level=0.1 + 0.2 / run["lora_rank"])
+        found[f"{run.name}/finetune"] = [training(run.name, level=0.1 + 0.2 / run["lora_rank"])]
     for planned in of.plan.cells:
         earlier = planned.epoch is not None and planned.epoch < of.plan.run(planned.run)["epochs"] - 1
         count = right[planned.run] // (2 if earlier else 1)
-        found[f"{planned.run}/eval/{planned.name}"] = cell(planned.run, count, epoch=planned.epoch)
+        found[f"{planned.run}/eval/{planned.name}"] = [cell(planned.run, count, epoch=planned.epoch)]
     return found

@@ -32,8 +32,8 @@ def two_runs() -> Results:
 
 def many_runs(count: int) -> Results:
     here = context(variables={"seed": list(range(count))}, experiment=ABOUT, evaluation={"tasks": [{"name": "a"}, {"name": "b"}]})
-    found = {f"{run.name}/finetune": training(run.name, steps=30) for run in here.plan.training}
-    cells = {f"{c.run}/eval/{c.name}": cell(c.run, 7, epoch=c.epoch, task=c.task.name, tokens=None) for c in here.plan.cells}
+    found = {f"{run.name}/finetune": [training(run.name, steps=30)] for run in here.plan.training}
+    cells = {f"{c.run}/eval/{c.name}": [cell(c.run, 7, epoch=c.epoch, task=c.task.name, tokens=None)] for c in here.plan.cells}
     return assemble(here, jobs(here), found | cells, {}, Accounting())
 
 
@@ -78,7 +78,7 @@ def test_a_value_without_a_standard_error_has_no_bar() -> None:
     here = context(experiment=ABOUT, variables={})
     bare = cell("base", 20, metrics=(Metric(scorer="match", name="loss", value=0.7, samples=40),))
     with_bar = cell("base", 20)
-    found = [assemble(here, jobs(here), {"base/eval/capitalization_base": each}, {}, Accounting()) for each in (bare, with_bar)]
+    found = [assemble(here, jobs(here), {"base/eval/capitalization_base": [each]}, {}, Accounting()) for each in (bare, with_bar)]
     drawn = list(map(scores_plot, found))
     bars = [re.findall(rb'<g id="LineCollection_1">\s*<path (d=)?', picture or b"") for picture in drawn]
     assert bars == [[b""], [b"d="]]

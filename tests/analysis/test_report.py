@@ -44,13 +44,13 @@ def test_evaluation_that_saw_other_tokens_is_refused() -> None:
     found = left(here, RIGHT)
     other = cell("rank4", 30, epoch=1, tokens=TokenCheck(rows=40, sha256="f" * 64))
     with pytest.raises(ValueError, match="evaluation saw other tokens than training"):
-        assemble(here, jobs(here), {**found, "rank4/eval/capitalization_epoch1": other}, {}, Accounting())
+        assemble(here, jobs(here), {**found, "rank4/eval/capitalization_epoch1": [other]}, {}, Accounting())
 
 
 def test_training_may_have_looked_at_fewer_rows() -> None:
     here = context()
     other = cell("rank4", 30, epoch=1, tokens=TokenCheck(rows=90, sha256="f" * 64))
-    found = assemble(here, jobs(here), {**left(here, RIGHT), "rank4/eval/capitalization_epoch1": other}, {}, Accounting())
+    found = assemble(here, jobs(here), {**left(here, RIGHT), "rank4/eval/capitalization_epoch1": [other]}, {}, Accounting())
     assert "| the same for the first 40 rows |" in render(here, None, found, []).decode()
 
 
@@ -58,7 +58,7 @@ def test_a_metric_that_is_no_number_is_a_remark() -> None:
     here = context(experiment=NO_CLAIMS)
     metrics = (Metric(scorer="match", name="f1", value=float("nan"), samples=40),)
     odd = cell("base", 2, metrics=metrics)
-    found = assemble(here, jobs(here), {**left(here, RIGHT), "base/eval/capitalization_base": odd}, {}, Accounting())
+    found = assemble(here, jobs(here), {**left(here, RIGHT), "base/eval/capitalization_base": [odd]}, {}, Accounting())
     assert found.runs[2].cells[0].metrics == ()
     assert "f1 of match is nan, which is no number" in render(here, None, found, []).decode()
 
@@ -103,7 +103,7 @@ def test_what_failed_and_what_is_missing_is_named() -> None:
 def test_a_computed_standard_error_is_marked() -> None:
     here = context(experiment=NO_CLAIMS)
     bare = cell("base", 20, metrics=(Metric(scorer="match", name="accuracy", value=0.5, samples=40),))
-    found = assemble(here, jobs(here), {**left(here, RIGHT), "base/eval/capitalization_base": bare}, {}, Accounting())
+    found = assemble(here, jobs(here), {**left(here, RIGHT), "base/eval/capitalization_base": [bare]}, {}, Accounting())
     assert "| base | – | match | accuracy | 0.500 ± 0.080 * |" in render(here, None, found, []).decode()  # noqa: RUF001
 
 

@@ -120,3 +120,9 @@ def test_an_evaluation_costs_by_its_rows_and_answers():
 def test_what_is_probably_not_meant_is_said(parameters, warning):
     assert [text for text in estimate.warnings(make(**parameters), CARD, DATA, CPU) if warning in text]
     assert estimate.warnings(make(), CARD, DATA, CPU) == []
+
+
+def test_evaluations_that_share_a_job_start_once():
+    cells = [estimate.Guess(seconds, memory, 0.0) for seconds, memory in ((20.0, 3e9), (30.0, 2e9))]
+    assert estimate.in_one_job(cells) == estimate.Guess(50.0 - estimate.EVALUATION_START, 3e9, 0.0)
+    assert estimate.in_one_job(cells[:1]) == cells[0]

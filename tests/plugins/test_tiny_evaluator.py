@@ -102,7 +102,8 @@ def test_it_evaluates(worker: Worker, installed: Path, models: Path, tmp_path: P
     )
     evidence = worker.evidence(made, job, attempt, tmp_path)
     assert evidence.reasons == []
-    assert isinstance(evidence.result, CellResult)
-    assert [(sample.id, sample.target) for sample in evidence.result.samples] == [(1, "APPLE"), (2, "GRAPE"), (3, "LEMON"), (4, "APPLE")]
-    assert evidence.result.metrics[0].samples == 4
-    assert worker.result(made, job, attempt, evidence.files) == evidence.result
+    (result,) = evidence.results
+    assert isinstance(result, CellResult)
+    assert [(sample.id, sample.target) for sample in result.samples] == [(1, "APPLE"), (2, "GRAPE"), (3, "LEMON"), (4, "APPLE")]
+    assert result.metrics[0].samples == 4
+    assert worker.results(made, job, attempt, evidence.files) == evidence.results

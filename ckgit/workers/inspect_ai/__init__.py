@@ -49,21 +49,23 @@ class InspectAI:
         from ckgit.workers.inspect_ai.evidence import evidence
 
         found = evidence(context, job, attempt, work)
-        return found._replace(result=_of_the_job(found.result, attempt)) if isinstance(found.result, CellResult) else found
+        return found._replace(results=_of_the_job(found.results, attempt))
 
-    def result(self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> TrainingResult | CellResult | None:
+    def results(
+        self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]
+    ) -> Sequence[TrainingResult | CellResult]:
         """See `Worker`."""
-        from ckgit.workers.inspect_ai.evidence import result
+        from ckgit.workers.inspect_ai.evidence import results
 
-        found = result(context, job, attempt, files)
-        return found and _of_the_job(found, attempt)
+        return _of_the_job(results(context, job, attempt, files), attempt)
 
     def progress(self, context: Context, job: Job, work: Path, log_tail: str) -> Progress | None:
         """See `Worker`."""
         from ckgit.workers.inspect_ai.output import progress
+        from ckgit.workers.inspect_ai.ready import cells_of
 
-        del context, job, work  # the log tells
-        return progress(log_tail)
+        del work  # the log tells
+        return progress(log_tail, [cell.expected_samples or 0 for cell in cells_of(context, job)])
 
     def explain(self, log_tail: str, exit_code: int | None) -> tuple[FailureClass, str]:
         """See `Worker`."""
@@ -72,9 +74,9 @@ class InspectAI:
         return explain(log_tail, exit_code)
 
 
-def _of_the_job(found: CellResult, attempt: Attempt) -> CellResult:
-    """With the job's duration, as training has it: the log's own leaves out the start of Python and the loading of the model."""
-    return found.model_copy(update={"seconds": attempt.seconds})
+def _of_the_job(found: Sequence[TrainingResult | CellResult], attempt: Attempt) -> Sequence[TrainingResult | CellResult]:
+    """A cell of its own job with that job's duration, as training has it: the log's leaves out the start of Python and the loading."""
+    return [each.model_copy(update={"seconds": attempt.seconds}) for each in found] if len(found) == 1 else found
 
 
 worker: Worker = InspectAI()

@@ -47,7 +47,7 @@ class Planned(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Name of its job."""
+        """What it is called in what people read."""
         return f"{self.run.name}/eval/{self.cell.name}"
 
     @property
@@ -57,8 +57,8 @@ class Planned(NamedTuple):
 
     @property
     def script(self) -> str:
-        """Its job script, relative to the lab."""
-        return f"{self.folder}/{self.cell.name}.slurm"
+        """The script of its job, relative to the lab."""
+        return f"{self.folder}/{posixpath.basename(self.cell.job)}.slurm"
 
     @property
     def config(self) -> str:
@@ -68,12 +68,7 @@ class Planned(NamedTuple):
     @property
     def log(self) -> str:
         """Log of inspect once it is complete, relative to the lab."""
-        return f"{self.folder}/logs/{self.cell.name}.eval"
-
-    @property
-    def attempts(self) -> str:
-        """Folder that inspect writes its logs to; it names them by time."""
-        return f"{self.folder}/logs/{self.cell.name}.attempts"
+        return log_of(self.config)
 
     @property
     def base_folder(self) -> str:
@@ -113,6 +108,28 @@ class Planned(NamedTuple):
         """How many samples there must be; None where only the task itself can tell."""
         rows = self.recorded.splits.get(self.task.split) if self.recorded else None
         return rows if rows is None or self.task.limit is None else min(rows, self.task.limit)
+
+
+def log_of(config: str) -> str:
+    """Where the log of a cell is once it is complete, beside the cell's run config."""
+    return f"{posixpath.dirname(config)}/logs/{posixpath.basename(config).removesuffix('.yaml')}.eval"
+
+
+def attempts_of(config: str) -> str:
+    """Folder that inspect writes a cell's logs to; it names them by time."""
+    return f"{log_of(config).removesuffix('.eval')}.attempts"
+
+
+def by_job(context: Context, run: str | None = None) -> dict[str, list[Planned]]:
+    """Every cell, or those of one run, by the job that makes it, in the plan's order.
+
+    Raises:
+        ValueError: see `planned`.
+    """
+    found: dict[str, list[Planned]] = {}
+    for cell in planned(context, run):
+        found.setdefault(cell.cell.job, []).append(cell)
+    return found
 
 
 def planned(context: Context, run: str | None = None) -> Iterator[Planned]:

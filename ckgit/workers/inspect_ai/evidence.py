@@ -15,40 +15,55 @@ from ckgit.experiment.results import CellResult
 from ckgit.experiment.worker import Context, Evidence
 from ckgit.workers.inspect_ai.cells import Planned
 from ckgit.workers.inspect_ai.codes import NOT_SUCCESS, TOKENS_DIFFER
+from ckgit.workers.inspect_ai.evaluate import is_complete
 from ckgit.workers.inspect_ai.logs import RefusedLogError, check_archive, read_cell
 from ckgit.workers.inspect_ai.output import explain
-from ckgit.workers.inspect_ai.ready import cell_of
+from ckgit.workers.inspect_ai.ready import cells_of
 
 TAIL = 20_000  # bytes of output in which the reason of a failure is looked for
 
 
 def evidence(context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:
     """Judge a job whose status file is there; its exit code is in `attempt`. Its output is committed by whoever asks."""
-    cell = cell_of(context, job)
+    cells = cells_of(context, job)
     if attempt.exit_code != 0:
         failure, sentence = explain(_tail(work / ".ckgit" / "jobs" / attempt.token / "output"), attempt.exit_code)
-        # these codes are the last step's, after which the log is this attempt's
-        files = _failed(cell, work) if attempt.exit_code in (NOT_SUCCESS, TOKENS_DIFFER) else {}
-        return Evidence(None, [sentence], failure, files)
+        # these codes are given when all cells were tried: a log that does not say success is this attempt's
+        unsuccessful = (NOT_SUCCESS, TOKENS_DIFFER)
+        bad = [cell for cell in cells if not is_complete(work / cell.log)] if attempt.exit_code in unsuccessful else []
+        return Evidence((), [sentence], failure, {path: log for cell in bad for path, log in _failed(cell, work).items()})
+    judged = [_judge(cell, work) for cell in cells]
+    if bad_ones := [each for each in judged if each.reasons]:
+        reasons = [reason for each in bad_ones for reason in each.reasons]
+        return Evidence((), reasons, bad_ones[0].failure, {path: log for each in bad_ones for path, log in each.files.items()})
+    results = [result for each in judged for result in each.results]
+    return Evidence(results, [], None, {path: log for each in judged for path, log in each.files.items()})
+
+
+def _judge(cell: Planned, work: Path) -> Evidence:
+    """Judge one cell of a job that ended well."""
     path = work / cell.log
     if not path.is_file():
-        return Evidence(None, [f"there is no log {cell.log}"], FailureClass.OUTPUT_MISSING, {})
+        return Evidence((), [f"there is no log {cell.log}"], FailureClass.OUTPUT_MISSING, {})
     try:
         found = read_cell(cell, path)
         log = _small(cell, work)
     except RefusedLogError as error:
-        return Evidence(None, [str(error)], error.failure, _failed(cell, work))
-    return Evidence(found, [], None, log or {_extract(cell): found.model_dump_json(indent=2).encode() + b"\n"})
+        return Evidence((), [str(error)], error.failure, _failed(cell, work))
+    return Evidence([found], [], None, log or {_extract(cell): found.model_dump_json(indent=2).encode() + b"\n"})
 
 
-def result(context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> CellResult | None:
-    """The result, from the committed log, or from its extract where the log was too large; None when neither is there.
+def results(context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> list[CellResult]:
+    """The result of each cell, from the committed log, or from its extract where the log was too large; none when neither is there.
 
     Raises:
-        ValueError: it cannot be read, or is not of this cell.
+        ValueError: it cannot be read, or is not of its cell.
     """
-    del attempt  # the log tells when it ran
-    cell = cell_of(context, job)
+    del attempt  # the logs tell when they were made
+    return [found for cell in cells_of(context, job) if (found := _result(cell, files))]
+
+
+def _result(cell: Planned, files: Mapping[str, bytes]) -> CellResult | None:
     if _extract(cell) in files:  # a log beside it is of an attempt that failed
         return _from_extract(cell, files[_extract(cell)])
     if cell.log not in files:

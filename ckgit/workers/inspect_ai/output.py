@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from ckgit.experiment.jobs import FailureClass, Progress
 from ckgit.workers import explain as common
@@ -10,12 +11,21 @@ from ckgit.workers.inspect_ai.codes import MARK, NO_LOG, NOT_SUCCESS, TOKENS_DIF
 
 TOOL = common.Tool(codes={NO_LOG: FailureClass.ERROR, NOT_SUCCESS: FailureClass.ERROR}, less_memory="try a smaller max_connections")
 _SAMPLES = re.compile(r"Samples: +(\d+)/ *(\d+)")
+_CELL = re.compile(r"^== evaluation (\d+) of \d+: ", re.MULTILINE)  # evaluate.py says it before each cell of several
 
 
-def progress(log_tail: str) -> Progress | None:
-    """Samples that are done, from inspect's plain display; None when it shows none yet."""
-    seen = _SAMPLES.findall(log_tail)
-    return Progress(step=int(seen[-1][0]), steps=int(seen[-1][1]), note="samples") if seen else None
+def progress(log_tail: str, samples: Sequence[int]) -> Progress | None:
+    """Samples that are done, from inspect's plain display; None when it shows none yet.
+
+    Args:
+        samples: how many each cell of the job has, as far as that is known.
+    """
+    begun = list(_CELL.finditer(log_tail))
+    seen = _SAMPLES.findall(log_tail[begun[-1].end() :] if begun else log_tail)
+    if not begun:
+        return Progress(step=int(seen[-1][0]), steps=int(seen[-1][1]), note="samples") if seen else None
+    done = sum(samples[: int(begun[-1][1]) - 1]) + (int(seen[-1][0]) if seen else 0)
+    return Progress(step=done, steps=sum(samples), note="samples")
 
 
 def explain(log_tail: str, exit_code: int | None) -> tuple[FailureClass, str]:

@@ -1,27 +1,29 @@
 """Model API `ckgit/NAME`: inspect's Hugging Face provider, held to what training saw.
 
-It differs from its base class in four things. The chat template sees the design's date. Special tokens come from the
+It differs from its base class in five things. The chat template sees the design's date. Special tokens come from the
 template alone (the base class lets the tokenizer add a second BOS). Generation follows the design and not the model
-folder's generation_config.json, apart from the tokens that end an answer. And before anything is generated, the tokens
-of each sample are compared with training's own rendering of its row.
+folder's generation_config.json, apart from the tokens that end an answer. Evaluations of one folder in one process share
+its weights. And before anything is generated, the tokens of each sample are compared with training's own rendering of its row.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from inspect_ai.model import ChatMessage, GenerateConfig, ModelOutput
-from inspect_ai.model._providers.hf import HuggingFaceAPI
+from inspect_ai.model._providers import hf
 from inspect_ai.tool import ToolChoice, ToolInfo
+from transformers import AutoModelForCausalLM
 
 from ckgit.workers.inspect_ai.parity import METADATA_KEY, Parity
 from ckgit.workers.rendering import end_ids, pinned_template
 
 
-class CkgitAPI(HuggingFaceAPI):
+class CkgitAPI(hf.HuggingFaceAPI):
     """A model folder as one cell of a design evaluates it.
 
     Args:
@@ -61,7 +63,8 @@ class CkgitAPI(HuggingFaceAPI):
         date = datetime.date.fromisoformat(template_date)
         # Before the weights are loaded: a wrong row costs a second, not minutes.
         self.parity = Parity(rows, dataset_type=dataset_type, template_date=date) if rows else None
-        super().__init__(model_name, base_url, api_key, config, model_path=model_path, device=device, dtype=dtype, do_sample=do_sample)
+        with _weights_loaded_once():
+            super().__init__(model_name, base_url, api_key, config, model_path=model_path, device=device, dtype=dtype, do_sample=do_sample)
         self.dataset_type = dataset_type
         if dataset_type == "chat":
             self.tokenizer.chat_template = pinned_template(str(self.tokenizer.get_chat_template()), date)
@@ -92,6 +95,30 @@ class CkgitAPI(HuggingFaceAPI):
         if record:
             output.metadata = {**(output.metadata or {}), METADATA_KEY: record}
         return output
+
+
+_loaded: dict[str, Any] = {}  # the weights of the folder that was loaded last
+
+
+class _Loader:
+    """Stands for transformers' class in our base class, which loads the weights anew for each evaluation."""
+
+    @staticmethod
+    def from_pretrained(path: str, **options: Any) -> Any:
+        key = repr((path, sorted(options.items())))
+        if key not in _loaded:
+            _loaded.clear()  # before the next ones are loaded: memory may not hold both
+            _loaded[key] = AutoModelForCausalLM.from_pretrained(path, **options)
+        return _loaded[key]
+
+
+@contextlib.contextmanager
+def _weights_loaded_once() -> Iterator[None]:
+    hf.AutoModelForCausalLM = _Loader
+    try:
+        yield
+    finally:
+        hf.AutoModelForCausalLM = AutoModelForCausalLM
 
 
 def _last_user_text(messages: list[ChatMessage]) -> str:

@@ -9,32 +9,32 @@ from pathlib import Path
 
 from ckgit.experiment.jobs import Job
 from ckgit.experiment.worker import Context
-from ckgit.workers.inspect_ai.cells import Planned, planned
+from ckgit.workers.inspect_ai.cells import Planned, by_job
 from ckgit.workers.inspect_ai.scaffold import inputs
 
 WEIGHTS = ("*.safetensors", "*.bin")
 
 
-def cell_of(context: Context, job: Job) -> Planned:
-    """The cell of a job.
+def cells_of(context: Context, job: Job) -> list[Planned]:
+    """The cells of a job.
 
     Raises:
-        ValueError: the plan has none, or its task file is not what it was.
+        ValueError: the plan has none, or a task file is not what it was.
     """
-    for cell in planned(context, job.run):
-        if cell.name == job.name:
-            return cell
-    raise ValueError(f"the plan has no cell {job.name}")
+    if found := by_job(context, job.run).get(job.name):
+        return found
+    raise ValueError(f"the plan has no evaluation job {job.name}")
 
 
 def ready(context: Context, job: Job, work: Path) -> list[str]:
     """Why a job cannot start yet in work tree `work`; empty when it can."""
     try:
-        cell = cell_of(context, job)
+        cells = cells_of(context, job)
     except ValueError as error:
         return [str(error)]
-    missing = [f"{path} is not in the work tree" for path in (job.script, cell.config, *inputs(cell)) if not (work / path).is_file()]
-    return missing if cell.cell.epoch is None else [*missing, *_checkpoint_problems(cell, work)]
+    needed = dict.fromkeys([job.script, *(path for cell in cells for path in (cell.config, *inputs(cell)))])
+    missing = [f"{path} is not in the work tree" for path in needed if not (work / path).is_file()]
+    return missing if job.epoch is None else [*missing, *_checkpoint_problems(cells[0], work)]
 
 
 def _checkpoint_problems(cell: Planned, work: Path) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ckgit.experiment.card import FileDigest
@@ -12,7 +12,7 @@ from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Job
 from ckgit.experiment.plan import resources
 from ckgit.experiment.worker import Context
-from ckgit.workers.inspect_ai.cells import Planned, planned, run_config
+from ckgit.workers.inspect_ai.cells import Planned, by_job, run_config
 from ckgit.workers.inspect_ai.check import check
 from ckgit.workers.script import Needs, job_script
 from ckgit.workers.yaml_text import comment, key_text, scalar
@@ -35,26 +35,26 @@ def scaffold(context: Context, run: str | None = None) -> dict[str, bytes]:
             next=f"mend the task file, or change the design: ckgit revise {context.summary.experiment.name}",
         )
     files: dict[str, bytes] = {}
-    for cell in planned(context, run):
-        config = _config(cell)
-        files |= {cell.config: config, cell.script: _script(cell, config)}
+    for cells in by_job(context, run).values():
+        configs = {cell.config: _config(cell) for cell in cells}
+        files |= {**configs, cells[0].script: _script(cells, configs)}
     return files
 
 
 def jobs(context: Context) -> list[Job]:
-    """One job for each cell."""
+    """One job for each cell, or each checkpoint."""
     return [
         Job(
-            name=cell.name,
+            name=name,
             stage=Stage.EVALUATION,
-            run=cell.run.name,
-            task=cell.task.name,
-            epoch=cell.cell.epoch,
-            script=cell.script,
-            folder=cell.folder,
-            resources=_resources(cell),
+            run=cells[0].run.name,
+            tasks=tuple(cell.task.name for cell in cells),
+            epoch=cells[0].cell.epoch,
+            script=cells[0].script,
+            folder=cells[0].folder,
+            resources=_resources(cells[0]),
         )
-        for cell in planned(context)
+        for name, cells in by_job(context).items()
     ]
 
 
@@ -75,22 +75,17 @@ def _resources(cell: Planned) -> Any:
     return resources(cell.context.summary, cell.run, Stage.EVALUATION, cell.context.cluster.evaluation)
 
 
-def _script(cell: Planned, config: bytes) -> bytes:
+def _script(cells: Sequence[Planned], configs: Mapping[str, bytes]) -> bytes:
+    cell, tasks = cells[0], ", ".join(cell.task.name for cell in cells)
+    digests: dict[str, str | FileDigest] = {path: hashlib.sha256(config).hexdigest() for path, config in configs.items()}
     return job_script(
-        title=f"Evaluates {cell.model_name} on {cell.task.name}, of experiment {cell.context.summary.experiment.name}, with inspect-ai.",
+        title=f"Evaluates {cell.model_name} on {tasks}, of experiment {cell.context.summary.experiment.name}, with inspect-ai.",
         script=cell.script,
         resources=_resources(cell),
         cluster=cell.context.cluster,
-        inputs={cell.config: hashlib.sha256(config).hexdigest(), **inputs(cell)},
-        programs=("inspect", "python"),
-        commands=(
-            (
-                *("inspect", "eval", "--run-config", cell.config),
-                *("--log-dir", cell.attempts, "--log-format", "eval", "--display", "plain", "--ctl-server", "false"),
-            ),
-            # inspect's exit code is 0 even when its log says error
-            ("python", "-m", "ckgit.workers.inspect_ai.finish", cell.attempts, cell.log),
-        ),
+        inputs={**digests, **{path: digest for each in cells for path, digest in inputs(each).items()}},
+        programs=("python",),
+        commands=(("python", "-m", "ckgit.workers.inspect_ai.evaluate", *configs),),
         needs=Needs(MODULES, 1 if cell.run["device"] == "cuda" else 0, () if cell.cell.epoch is None else (cell.model_folder,)),
     )
 

@@ -51,11 +51,14 @@ class Torchtune:
 
         return evidence(context, job, attempt, work)
 
-    def result(self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> TrainingResult | CellResult | None:
+    def results(
+        self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]
+    ) -> Sequence[TrainingResult | CellResult]:
         """See `Worker`."""
         from ckgit.workers.torchtune.evidence import result
 
-        return result(context, job, attempt, files)
+        found = result(context, job, attempt, files)
+        return [found] if found else []
 
     def progress(self, context: Context, job: Job, work: Path, log_tail: str) -> Progress | None:  # noqa: ARG002 the log says it all
         """See `Worker`."""

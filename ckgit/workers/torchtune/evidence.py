@@ -34,10 +34,10 @@ def evidence(context: Context, job: Job, attempt: Attempt, work: Path) -> Eviden
     files = _files(context, run, attempt, work, output)
     status = read_status(work, attempt.token)
     if isinstance(status, str):
-        return Evidence(None, [status], FailureClass.LOST, files)
+        return Evidence((), [status], FailureClass.LOST, files)
     if status.exit_code != 0:
         failure, sentence = explain((output or b"")[-TAIL:].decode(errors="replace"), status.exit_code)
-        return Evidence(None, [sentence], failure, files)
+        return Evidence((), [sentence], failure, files)
     judged = attempt.model_copy(update={"started": status.started, "ended": status.ended, "exit_code": 0, "job_id": status.job_id})
     return _judge(context, job, judged, work, files)
 
@@ -46,16 +46,16 @@ def _judge(context: Context, job: Job, attempt: Attempt, work: Path, files: Mapp
     run = context.plan.run(job.run)
     missing = list(_missing(context, run, work))
     if missing:
-        return Evidence(None, missing, FailureClass.OUTPUT_MISSING, files)
+        return Evidence((), missing, FailureClass.OUTPUT_MISSING, files)
     try:
         found = result(context, job, attempt, files)
     except ValueError as error:
-        return Evidence(None, [str(error)], FailureClass.OUTPUT_MISSING, files)
+        return Evidence((), [str(error)], FailureClass.OUTPUT_MISSING, files)
     if found is None:
-        return Evidence(None, ["a record of the job is missing"], FailureClass.OUTPUT_MISSING, files)
+        return Evidence((), ["a record of the job is missing"], FailureClass.OUTPUT_MISSING, files)
     if diverged := next((point for point in found.losses if not math.isfinite(point.loss)), None):
-        return Evidence(None, [f"the loss is {diverged.loss} at step {diverged.step}; try a lower lr"], FailureClass.DIVERGED, files)
-    return Evidence(found, [], None, files)
+        return Evidence((), [f"the loss is {diverged.loss} at step {diverged.step}; try a lower lr"], FailureClass.DIVERGED, files)
+    return Evidence([found], [], None, files)
 
 
 def read_status(work: Path, token: str) -> Status | str:

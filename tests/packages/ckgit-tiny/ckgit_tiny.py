@@ -31,7 +31,7 @@ for epoch in $(seq 0 "$3"); do mkdir "$2/artifacts/epoch_$epoch"; echo "weights 
 """
 _EVALUATE = f"""{_STEER}
 mkdir -p "$2/eval/logs"
-printf '{{"accuracy": %s}}\\n' "$4" >"$2/eval/logs/$3.json"
+for cell in "${{@:4}}"; do printf '{{"accuracy": %s}}\\n' "$3" >"$2/eval/logs/$cell.json"; done
 """
 
 
@@ -94,21 +94,22 @@ class Trainer:
     def evidence(self, context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:
         log = work / context.run_folder(job.run) / "artifacts" / "training.log"
         if attempt.exit_code:
-            return Evidence(None, [], None, {})
+            return Evidence((), [], None, {})
         if not log.exists():
-            return Evidence(None, ["it ended well and left no training log"], FailureClass.OUTPUT_MISSING, {})
+            return Evidence((), ["it ended well and left no training log"], FailureClass.OUTPUT_MISSING, {})
         files = {f"{context.run_folder(job.run)}/training.log": log.read_bytes()}
-        return Evidence(self.result(context, job, attempt, files), [], None, files)
+        return Evidence(self.results(context, job, attempt, files), [], None, files)
 
-    def result(self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> TrainingResult | None:
+    def results(self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> Sequence[TrainingResult]:
         content = files.get(f"{context.run_folder(job.run)}/training.log")
         if content is None:
-            return None
+            return []
         losses = tuple(
             LossPoint(step=n, loss=float(line.split("loss:")[1])) for n, line in enumerate(content.decode().splitlines(), start=1)
         )
         saved = tuple(self._checkpoint(context, job, epoch) for epoch in range(context.plan.run(job.run)["epochs"]))
-        return TrainingResult(run=job.run, steps=len(losses), final_loss=losses[-1].loss, seconds=1.0, losses=losses, checkpoints=saved)
+        final = losses[-1].loss
+        return [TrainingResult(run=job.run, steps=len(losses), final_loss=final, seconds=1.0, losses=losses, checkpoints=saved)]
 
     def _checkpoint(self, context: Context, job: Job, epoch: int) -> Checkpoint:
         content = f"weights of {job.run}-finetune\n".encode()
@@ -132,26 +133,29 @@ class Evaluator:
         return []
 
     def scaffold(self, context: Context, run: str | None = None) -> Mapping[str, bytes]:
-        cells = zip(self.jobs(context), context.plan.cells, strict=True)
-        return {job.script: _script(context, job, _EVALUATE, cell.name, self._score(cell)) for job, cell in cells if run in (None, job.run)}
+        return {
+            job.script: _script(context, job, _EVALUATE, self._score(cells[0]), *(cell.name for cell in cells))
+            for job, cells in zip(self.jobs(context), context.plan.evaluation_jobs.values(), strict=True)
+            if run in (None, job.run)
+        }
 
     def _score(self, cell: Cell) -> str:
         return "0.5" if cell.epoch is None else "0.9"
 
     def jobs(self, context: Context) -> Sequence[Job]:
-        return [self._job(context, cell) for cell in context.plan.cells]
+        return [self._job(context, name, cells) for name, cells in context.plan.evaluation_jobs.items()]
 
-    def _job(self, context: Context, cell: Cell) -> Job:
+    def _job(self, context: Context, name: str, cells: Sequence[Cell]) -> Job:
+        cell = cells[0]
         folder = f"{context.run_folder(cell.run)}/eval"
         asked = resources(context.summary, context.plan.run(cell.run), Stage.EVALUATION, context.cluster.evaluation)
-        name, script = f"{cell.run}/eval/{cell.name}", f"{folder}/{cell.name}.slurm"
         return Job(
             name=name,
             stage=Stage.EVALUATION,
             run=cell.run,
-            task=cell.task.name,
+            tasks=tuple(cell.task.name for cell in cells),
             epoch=cell.epoch,
-            script=script,
+            script=f"{folder}/{Path(name).name}.slurm",
             folder=folder,
             resources=asked,
         )
@@ -161,27 +165,26 @@ class Evaluator:
         return [f"epoch {job.epoch} has no weights"] if job.epoch is not None and not weights.exists() else []
 
     def evidence(self, context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:
-        path = self._log(context, job)
         if attempt.exit_code:
-            return Evidence(None, [], None, {})
+            return Evidence((), [], None, {})
         try:
-            files = {path: (work / path).read_bytes()}
-            return Evidence(self.result(context, job, attempt, files), [], None, files)
+            files = {path: (work / path).read_bytes() for path in self._logs(context, job)}
+            return Evidence(self.results(context, job, attempt, files), [], None, files)
         except (OSError, ValueError) as error:
-            return Evidence(None, [f"its log cannot be read: {error}"], FailureClass.OUTPUT_MISSING, {})
+            return Evidence((), [f"its log cannot be read: {error}"], FailureClass.OUTPUT_MISSING, {})
 
-    def _log(self, context: Context, job: Job) -> str:
-        return f"{job.folder}/logs/{Path(job.script).stem}.json"
+    def _logs(self, context: Context, job: Job) -> Sequence[str]:
+        return [f"{job.folder}/logs/{cell.name}.json" for cell in context.plan.evaluation_jobs[job.name]]
 
-    def result(self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> CellResult | None:
-        path = self._log(context, job)
-        content = files.get(path)
-        if content is None:
-            return None
+    def results(self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> Sequence[CellResult]:
+        logs = zip(job.tasks, self._logs(context, job), strict=True)
+        return [self._result(job, task, path, files[path]) for task, path in logs if path in files]
+
+    def _result(self, job: Job, task: str, path: str, content: bytes) -> CellResult:
         value = float(json.loads(content)["accuracy"])
         return CellResult(
             run=job.run,
-            task=job.task or "",
+            task=task,
             epoch=job.epoch,
             log=path,
             log_sha256=hashlib.sha256(content).hexdigest(),

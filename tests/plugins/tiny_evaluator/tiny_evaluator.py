@@ -51,7 +51,7 @@ class ExactCount:
                 name=f"{cell.run}/eval/{cell.name}",
                 stage=Stage.EVALUATION,
                 run=cell.run,
-                task=cell.task.name,
+                tasks=(cell.task.name,),
                 epoch=cell.epoch,
                 script=f"{context.run_folder(cell.run)}/eval/{cell.name}.slurm",
                 folder=f"{context.run_folder(cell.run)}/eval",
@@ -66,22 +66,22 @@ class ExactCount:
 
     def evidence(self, context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:
         if attempt.exit_code != 0:
-            return Evidence(None, [f"it ended with exit code {attempt.exit_code}"], FailureClass.ERROR, {})
+            return Evidence((), [f"it ended with exit code {attempt.exit_code}"], FailureClass.ERROR, {})
         try:
             files = {_counts(job): (work / _counts(job)).read_bytes()}
-            return Evidence(self.result(context, job, attempt, files), [], None, files)
+            return Evidence(self.results(context, job, attempt, files), [], None, files)
         except (OSError, ValueError) as error:
-            return Evidence(None, [f"{_counts(job)} cannot be read: {error}"], FailureClass.OUTPUT_MISSING, {})
+            return Evidence((), [f"{_counts(job)} cannot be read: {error}"], FailureClass.OUTPUT_MISSING, {})
 
-    def result(self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> CellResult | None:
+    def results(self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> Sequence[CellResult]:
         content = files.get(_counts(job))
         if content is None:
-            return None
+            return []
         answers = json.loads(content)
         share = sum(answer["right"] for answer in answers) / len(answers)
-        return CellResult(
+        found = CellResult(
             run=job.run,
-            task=str(job.task),
+            task=job.tasks[0],
             epoch=job.epoch,
             log=_counts(job),
             log_sha256=hashlib.sha256(content).hexdigest(),
@@ -92,6 +92,7 @@ class ExactCount:
                 for number, answer in enumerate(answers, start=1)
             ),
         )
+        return [found]
 
     def progress(self, context: Context, job: Job, work: Path, log_tail: str) -> Progress | None:
         return None

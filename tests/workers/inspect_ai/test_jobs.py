@@ -28,7 +28,7 @@ def broken():
 def test_a_job_leaves_evidence(tuned: Ended):
     evidence = tuned.evidence()
     assert (evidence.reasons, evidence.failure, sorted(evidence.files)) == ([], None, [LOG])
-    result = evidence.result
+    (result,) = evidence.results
     assert isinstance(result, CellResult)
     assert (result.run, result.task, result.epoch, result.log) == ("tuned", "capitalization", 0, LOG)
     assert [(metric.scorer, metric.name, metric.samples) for metric in result.metrics] == [("match", "accuracy", 4)]
@@ -44,19 +44,16 @@ def test_a_job_leaves_evidence(tuned: Ended):
 
 def test_the_result_is_read_again_from_what_was_committed(tuned: Ended):
     evidence = tuned.evidence()
-    assert worker.result(tuned.context, job_of(tuned.context, TUNED), tuned.attempt, evidence.files) == evidence.result
-    assert worker.result(tuned.context, job_of(tuned.context, TUNED), tuned.attempt, {}) is None
+    assert worker.results(tuned.context, job_of(tuned.context, TUNED), tuned.attempt, evidence.files) == evidence.results
+    assert worker.results(tuned.context, job_of(tuned.context, TUNED), tuned.attempt, {}) == []
 
 
 def test_its_duration_is_the_jobs_and_not_inspects_own(tuned: Ended):
     later = tuned.attempt.model_copy(update={"started": "2026-11-23T10:00:00+00:00", "ended": "2026-11-23T10:00:42+00:00"})
     job = job_of(tuned.context, TUNED)
     judged = worker.evidence(tuned.context, job, later, tuned.work)
-    assert judged.result is not None
-    assert judged.result.seconds == 42
-    again = worker.result(tuned.context, job, later, judged.files)
-    assert again is not None
-    assert again.seconds == 42
+    assert [result.seconds for result in judged.results] == [42]
+    assert [result.seconds for result in worker.results(tuned.context, job, later, judged.files)] == [42]
 
 
 def test_of_a_log_over_the_limit_its_extract_is_committed(tuned: Ended):
@@ -64,10 +61,10 @@ def test_of_a_log_over_the_limit_its_extract_is_committed(tuned: Ended):
     evidence = tuned.evidence(small)
     extract = LOG.replace(".eval", ".json")
     assert sorted(evidence.files) == [extract]
-    assert worker.result(small, job_of(small, TUNED), tuned.attempt, evidence.files) == evidence.result
+    assert worker.results(small, job_of(small, TUNED), tuned.attempt, evidence.files) == evidence.results
     for damaged in (b"{}", evidence.files[extract].replace(b'"tuned"', b'"other"'), b""):
         with pytest.raises(ValueError, match=r"capitalization_epoch0\.json"):
-            worker.result(small, job_of(small, TUNED), tuned.attempt, {extract: damaged})
+            worker.results(small, job_of(small, TUNED), tuned.attempt, {extract: damaged})
 
 
 def test_progress_is_read_from_what_inspect_prints(tuned: Ended):
@@ -88,7 +85,7 @@ def test_generation_follows_the_design_and_not_the_model_folder(tuned: Ended):
 def test_a_task_that_drops_the_system_prompt_is_stopped(models: Path, tmp_path: Path):
     ended = run_cell(models, tmp_path, TUNED, task=TASK.replace(b"ask(system_prompt)", b"ask()"))
     evidence = ended.evidence()
-    assert (evidence.result, evidence.failure) == (None, FailureClass.TOKENS_DIFFER)
+    assert (evidence.results, evidence.failure) == ((), FailureClass.TOKENS_DIFFER)
     assert "tokens" in evidence.reasons[0]
     assert "[system]Use {capitals}.<eot>[user]Word: " in ended.output
     assert "evaluation: '<bos>[user]Word: " in ended.output
@@ -101,6 +98,6 @@ def test_an_error_is_no_success_although_inspect_exits_with_0(models: Path, tmp_
     evidence = ended.evidence()
     assert "Log:" in ended.output  # inspect came to its end
     assert ended.attempt.exit_code == 68
-    assert (evidence.result, evidence.failure) == (None, FailureClass.ERROR)
+    assert (evidence.results, evidence.failure) == ((), FailureClass.ERROR)
     assert "no score today" in evidence.reasons[0]
     assert list(evidence.files) == [LOG.replace("tuned", "base").replace("epoch0", "base")]

@@ -23,7 +23,7 @@ def place(tmp_path: Path) -> Path:
 
 def refused(tuned: Ended, tmp_path: Path) -> tuple[str, FailureClass | None]:
     evidence = tuned._replace(work=tmp_path).evidence()
-    assert evidence.result is None
+    assert evidence.results == ()
     return "; ".join(evidence.reasons), evidence.failure
 
 
@@ -92,7 +92,7 @@ def test_a_log_that_was_cut_short(tuned: Ended, place: Path, tmp_path: Path, sha
     assert failure is FailureClass.OUTPUT_MISSING
     job = job_of(tuned.context, TUNED)
     with pytest.raises(ValueError, match="cannot be read"):
-        worker.result(tuned.context, job, tuned.attempt, {LOG: place.read_bytes()})
+        worker.results(tuned.context, job, tuned.attempt, {LOG: place.read_bytes()})
 
 
 def test_a_damaged_sample(tuned: Ended, place: Path, tmp_path: Path):
@@ -110,4 +110,4 @@ def test_no_log(tuned: Ended, tmp_path: Path):
 def test_the_log_of_an_earlier_attempt_is_no_evidence_for_one_that_failed(tuned: Ended):
     later = tuned._replace(attempt=tuned.attempt.model_copy(update={"token": "later", "exit_code": 1}))
     evidence = later.evidence()
-    assert (evidence.result, dict(evidence.files)) == (None, {})
+    assert (evidence.results, dict(evidence.files)) == ((), {})

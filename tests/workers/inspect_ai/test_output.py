@@ -10,9 +10,9 @@ PLAIN = "ask          | Steps:  12/40 30% | Samples:  12/ 40 | accuracy: 0.00 | 
 
 
 def test_progress_is_the_last_count_of_samples():
-    seen = progress("Loading weights\n" + PLAIN + PLAIN.replace("12/", "40/"))
+    seen = progress("Loading weights\n" + PLAIN + PLAIN.replace("12/", "40/"), [100])
     assert (seen.step, seen.steps, seen.note) == (40, 40, "samples")
-    assert progress("Loading weights: 100%") is None
+    assert progress("Loading weights: 100%", [100]) is None
 
 
 @pytest.mark.parametrize(

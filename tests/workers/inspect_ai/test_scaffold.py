@@ -119,11 +119,11 @@ def test_the_script_is_bash_and_holds_the_digests():
 
 def test_jobs():
     tuned, base = worker.jobs(make_context())
-    assert (tuned.name, tuned.stage, tuned.run, tuned.task, tuned.epoch) == (
+    assert (tuned.name, tuned.stage, tuned.run, tuned.tasks, tuned.epoch) == (
         "tuned/eval/capitalization_epoch0",
         Stage.EVALUATION,
         "tuned",
-        "capitalization",
+        ("capitalization",),
         0,
     )
     assert (base.name, base.epoch, base.folder) == ("base/eval/capitalization_base", None, "experiments/cap/base/eval")

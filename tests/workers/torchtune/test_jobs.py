@@ -84,16 +84,16 @@ def test_a_job_leaves_evidence_from_which_its_result_is_read_again(trained):
     assert sorted(evidence.files) == [
         f"{folder}/{name}" for name in ("checkpoints.json", "slurm-4711.out", "tokens.json", "training.log", "versions.json")
     ]
-    assert worker.result(trained.context, trained.job, trained.attempt, evidence.files).model_copy(
-        update={"seconds": 0}
-    ) == evidence.result.model_copy(update={"seconds": 0})
+    (result,) = evidence.results
+    (again,) = worker.results(trained.context, trained.job, trained.attempt, evidence.files)
+    assert again.model_copy(update={"seconds": 0}) == result.model_copy(update={"seconds": 0})
     parameters = trained.context.plan.run("run")
-    assert [point.epoch for point in evidence.result.checkpoints] == list(range(parameters["epochs"]))
-    assert evidence.result.tokens["train"].rows == 9
-    assert evidence.result.tokens["capitalization"].rows == 3
-    assert evidence.result.versions["torchtune"] == "0.6.1"
+    assert [point.epoch for point in result.checkpoints] == list(range(parameters["epochs"]))
+    assert result.tokens["train"].rows == 9
+    assert result.tokens["capitalization"].rows == 3
+    assert result.versions["torchtune"] == "0.6.1"
     progress = worker.progress(trained.context, trained.job, trained.work, trained.output())
-    assert progress.step == progress.steps == evidence.result.steps
+    assert progress.step == progress.steps == result.steps
 
 
 def test_transformers_loads_each_epoch_and_finds_no_adapter_beside_it(trained):
@@ -144,7 +144,7 @@ def test_the_config_of_a_distributed_run_trains(tmp_path, random_model, method):
 def test_saving_an_epoch_on_a_cpu_does_not_change_what_goes_on_training(train):
     """torchtune's own recipe merges the adapter into the model that trains on; with a large lr that shows at once."""
     found = train({"controls": {"batch_size": 9, "epochs": 6, "lr": 0.05, "lora_rank": 16, "lr_scheduler": "constant", "shuffle": False}})
-    losses = [point.loss for point in found.evidence().result.losses]
+    losses = [point.loss for point in found.evidence().results[0].losses]
     assert losses[-1] < losses[0]
 
     import torch
@@ -173,7 +173,7 @@ def broken(lora, tmp_path):
 
 def refuse(copy, failure, words):
     evidence = copy.evidence()
-    assert evidence.result is None
+    assert evidence.results == ()
     assert evidence.failure is failure
     assert words in " ".join(evidence.reasons)
 

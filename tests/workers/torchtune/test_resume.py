@@ -106,7 +106,7 @@ def test_a_training_that_was_killed_goes_on_after_its_last_whole_epoch_and_ends_
     ctx = make(tmp_path / "whole", random_model, DESIGNS[kind])
     finish(tmp_path / "whole", "whole")
     uninterrupted = evidence(ctx, tmp_path / "whole", "whole")
-    assert uninterrupted.result.resumed == ()
+    assert uninterrupted.results[0].resumed == ()
     work = tmp_path / "work"
     make(work, random_model, DESIGNS[kind])
 
@@ -123,10 +123,10 @@ def test_a_training_that_was_killed_goes_on_after_its_last_whole_epoch_and_ends_
     same_as(tmp_path / "whole", work)
     found = evidence(ctx, work, "job-2")
     assert found.reasons == []
-    assert found.result.resumed == (1, 2)
+    assert found.results[0].resumed == (1, 2)
     kept = ("steps", "losses", "tokens", "versions", "final_loss")
-    assert {name: getattr(found.result, name) for name in kept} == {name: getattr(uninterrupted.result, name) for name in kept}
-    assert [c.sha256 for c in found.result.checkpoints] == [c.sha256 for c in uninterrupted.result.checkpoints]
+    assert {name: getattr(found.results[0], name) for name in kept} == {name: getattr(uninterrupted.results[0], name) for name in kept}
+    assert [c.sha256 for c in found.results[0].checkpoints] == [c.sha256 for c in uninterrupted.results[0].checkpoints]
     assert not (work / ARTIFACTS / "recipe_state").exists()
 
 

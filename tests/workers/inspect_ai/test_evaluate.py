@@ -1,20 +1,12 @@
-"""The last step of a job: a log under its final name, and an exit code that tells the truth."""
+"""What an evaluation leaves: a log under its final name, and an exit code that tells the truth."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from ckgit.workers.inspect_ai.codes import NO_LOG, NOT_SUCCESS
+from ckgit.workers.inspect_ai.evaluate import finish
 from tests.workers.inspect_ai.examples import LOG, Ended
-
-
-def finish(folder: Path, log: Path) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "ckgit.workers.inspect_ai.finish", folder, log], capture_output=True, text=True, check=False
-    )
-    return done.returncode, done.stderr
 
 
 def test_no_log(tmp_path: Path):
