@@ -199,7 +199,7 @@ def test_held_it_says_so_and_goes_on_when_it_is_let_go(bench: Bench, slurm) -> N
     submitted(bench)
     number = job_id(bench, slurm)
     slurm.ask("scontrol", "requeuehold", number)
-    eventually(lambda: slurm.ask("squeue", "-h", "-j", number, "-o", "%T %r"), lambda text: "held" in text)
+    eventually(lambda: slurm.ask("squeue", "-h", "-j", number, "-o", "%T %r"), lambda text: "held" in text and "COMPLETING" not in text)
     done = bench.ckgit("why", "demo")
     assert f"it was queued again and is held: scontrol release {number} lets it go" in done.stdout
     assert look(bench).returncode == Exit.IN_FLIGHT
