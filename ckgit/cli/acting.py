@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ckgit.cli.common import emit, note, printable
+from ckgit.cli.errors import as_document
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.orchestrators.advance import Outcome
 from ckgit.orchestrators.standing import Taken
@@ -70,12 +71,32 @@ def report(outcome: Outcome, *, as_json: bool) -> int:
     """Print what a command came to; returns its exit code."""
     if as_json:
         emit(_document(outcome), as_json=True, text="")
-    elif outcome.code is Exit.DONE:
+    else:
+        _tell(outcome)
+    return int(outcome.code)
+
+
+def report_all(ended: Mapping[str, Outcome | CkgitError], *, as_json: bool) -> int:
+    """Print what each of several experiments came to; returns the first exit code that is not 0."""
+    if as_json:
+        errors = {name: {"experiment": name, "error": as_document(each)} for name, each in ended.items() if isinstance(each, CkgitError)}
+        documents = {name: _document(each) for name, each in ended.items() if isinstance(each, Outcome)}
+        emit([errors.get(name) or documents[name] for name in ended], as_json=True, text="")
+    else:
+        for name, each in ended.items():
+            if isinstance(each, Outcome):
+                _tell(each)
+            else:
+                note(f"ckgit: {name}: {each}")
+    return next((int(each.code) for each in ended.values() if each.code is not Exit.DONE), int(Exit.DONE))
+
+
+def _tell(outcome: Outcome) -> None:
+    if outcome.code is Exit.DONE:
         emit(None, as_json=False, text="\n".join([outcome.message, *([f"next: {outcome.next}"] if outcome.next else [])]))
     else:
         ended = CkgitError(outcome.message, code=outcome.code, where=outcome.experiment, state=f"it is {outcome.state}", next=outcome.next)
         note(f"ckgit: {ended}")
-    return int(outcome.code)
 
 
 def show_preview(preview: Preview, *, as_json: bool) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from ckgit.cli.acting import Terminal, detach_option, no_wait_option, report, show_preview
-from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
+from ckgit.cli.acting import Terminal, detach_option, no_wait_option, report, report_all, show_preview
+from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from
+from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.state import State
 from ckgit.orchestrators.advance import advance
 from ckgit.orchestrators.run import Wish
@@ -13,7 +14,7 @@ from ckgit.orchestrators.standing import stand
 
 
 @click.command("advance")
-@name_argument
+@click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option(
     "--to", type=click.Choice([str(state) for state in State]), help="Go on until this state; it is no error to be there already."
 )
@@ -29,7 +30,7 @@ from ckgit.orchestrators.standing import stand
 def command(
     ctx: click.Context,
     *,
-    name: str | None,
+    names: tuple[str, ...],
     to: str | None,
     no_wait: bool,
     detach: bool,
@@ -44,10 +45,11 @@ def command(
 
     One transition: scaffold, train, evaluate or analyze; where jobs run, submitting them and waiting for them is part of it.
     NAME may be left out where the experiment's branch is checked out. Ctrl-C detaches; the same command comes back to the jobs.
-    With --detach, to the report unless --to says otherwise, nobody needs to come back.
+    With --detach, to the report unless --to says otherwise, nobody needs to come back. Several experiments are followed together,
+    and SLURM is asked once for all of them.
     """
     lab = lab_from(ctx)
-    experiment = experiment_name(lab, name)
+    experiments = list(dict.fromkeys(experiment_name(lab, name) for name in names or [None]))
     target = State(to) if to else State.ANALYZED if detach else None
     wish = Wish(
         wait=not (no_wait or detach),
@@ -56,8 +58,14 @@ def command(
         detach=target if detach else None,
         token=token,
     )
+    if dry_run and len(experiments) > 1:
+        raise CkgitError("--dry-run shows one experiment at a time", code=Exit.USAGE, next=f"ckgit advance {experiments[0]} --dry-run")
     if dry_run:
         from ckgit.orchestrators.preview import preview
 
-        return show_preview(preview(stand(lab, experiment), wish, target), as_json=as_json)
-    return report(advance(lab, experiment, to=target, wish=wish, talk=Terminal(), cluster=cluster), as_json=as_json)
+        return show_preview(preview(stand(lab, experiments[0]), wish, target), as_json=as_json)
+    if len(experiments) == 1:
+        return report(advance(lab, experiments[0], to=target, wish=wish, talk=Terminal(), cluster=cluster), as_json=as_json)
+    from ckgit.orchestrators.together import advance_together
+
+    return report_all(advance_together(lab, experiments, to=target, wish=wish, talk=Terminal(), cluster=cluster), as_json=as_json)

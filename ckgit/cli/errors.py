@@ -58,7 +58,7 @@ def _report(error: Exception, argv: Sequence[str]) -> int:
     if isinstance(error, OSError) and error.errno in _FULL:
         _forget_output()  # it may be what is full
     if "--json" in argv:
-        _say(json.dumps({"error": _as_document(known)}, ensure_ascii=False))
+        _say(json.dumps({"error": as_document(known)}, ensure_ascii=False))
     elif type(error).__name__ == "NoArgsIsHelpError":  # newer than the oldest click that we run on
         _say(known.what)
     else:
@@ -85,7 +85,8 @@ def _as_known(error: Exception, argv: Sequence[str]) -> CkgitError:
     return _bug(error, argv)
 
 
-def _as_document(error: CkgitError) -> dict[str, Any]:
+def as_document(error: CkgitError) -> dict[str, Any]:
+    """An error for `--json`."""
     document: dict[str, Any] = {"what": error.what, "code": int(error.code), "name": error.code.name.lower()}
     document |= {"where": error.where, "state": error.state, "next": error.next}
     if isinstance(error, DesignError):

@@ -8,6 +8,7 @@ from ckgit.cli.acting import Terminal, report, show_preview
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
 from ckgit.experiment.design import State
 from ckgit.orchestrators.advance import outcome_of, require, transition
+from ckgit.orchestrators.going import complete
 from ckgit.orchestrators.run import Wish
 from ckgit.orchestrators.standing import begin, stand
 
@@ -30,4 +31,4 @@ def command(ctx: click.Context, *, name: str | None, dry_run: bool, as_json: boo
         from ckgit.orchestrators.preview import preview
 
         return show_preview(preview(standing, Wish(), None), as_json=as_json)
-    return report(outcome_of(lab, experiment, transition(standing, Wish(), Terminal())), as_json=as_json)
+    return report(outcome_of(lab, experiment, complete(transition(standing, Wish(), Terminal()))), as_json=as_json)

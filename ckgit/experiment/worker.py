@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -150,6 +151,9 @@ class Scheduler(Protocol):
 
     def poll(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Look:
         """What is known of each attempt, in one query for all of them."""
+
+    def one_look(self) -> AbstractContextManager[None]:
+        """While it lasts, which is no longer than a moment, polls of several work trees share what they ask."""
 
     def cancel(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:
         """End these jobs. One that is unseen is kept from starting; one that is gone is no error."""

@@ -14,6 +14,7 @@ from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import take_snapshot
 from ckgit.orchestrators.costs import fill, lacking
 from ckgit.orchestrators.detach import check_detachable
+from ckgit.orchestrators.going import Going, complete
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.move import move
 from ckgit.orchestrators.plugins import scheduler_for
@@ -36,6 +37,11 @@ class Outcome(NamedTuple):
 
 
 def advance(lab: Lab, name: str, *, to: State | None, wish: Wish, talk: Talk, cluster: str | None = None) -> Outcome:
+    """Go through `advancing` to its end."""
+    return complete(advancing(lab, name, to=to, wish=wish, talk=talk, cluster=cluster))
+
+
+def advancing(lab: Lab, name: str, *, to: State | None, wish: Wish, talk: Talk, cluster: str | None = None) -> Going[Outcome]:
     """Make the next transition, or all up to a state. Where jobs run, waiting for them is part of it.
 
     Args:
@@ -60,7 +66,7 @@ def advance(lab: Lab, name: str, *, to: State | None, wish: Wish, talk: Talk, cl
     if wish.detach:
         check_detachable(standing.context.cluster)
     while True:
-        passage = transition(standing, wish, talk)
+        passage = yield from transition(standing, wish, talk)
         taken += passage.taken
         state = take_snapshot(lab, name).state
         if passage.code is Exit.IN_FLIGHT and wish.detach:
@@ -115,10 +121,10 @@ def check_target(name: str, state: State, to: State | None) -> State:
     return to or ORDER[position + 1]
 
 
-def transition(standing: Standing, wish: Wish, talk: Talk) -> Passage:
+def transition(standing: Standing, wish: Wish, talk: Talk) -> Going[Passage]:
     """One transition, or as much of it as can be made now."""
     if standing.snapshot.state in STAGES:
-        return run_stage(standing, wish, talk)
+        return (yield from run_stage(standing, wish, talk))
     return Passage(Exit.DONE, [take(standing, still_step(standing), talk)], "")
 
 

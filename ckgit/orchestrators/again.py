@@ -14,6 +14,7 @@ from ckgit.experiment.worker import Seen
 from ckgit.orchestrators import steps
 from ckgit.orchestrators.attempts import Tries, latest_attempts, tally
 from ckgit.orchestrators.detach import detached_of, end_detached
+from ckgit.orchestrators.going import complete
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.plugins import scheduler_for
 from ckgit.orchestrators.rebatch import bring, rendered, wanted_batch
@@ -119,7 +120,7 @@ def retry(standing: Standing, selection: Selection, wish: Wish, talk: Talk, reso
     taken = take(standing, planned.step, talk)
     if standing.ledger:
         bring(standing, find_work_tree(standing.ledger), planned.files)
-    return finish(stand(standing.lab, standing.name), wish, talk, [taken])
+    return complete(finish(stand(standing.lab, standing.name), wish, talk, [taken]))
 
 
 class Cancel(NamedTuple):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ckgit.experiment.design import Stage
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.worker import Worker
+from ckgit.orchestrators.going import complete
 from ckgit.orchestrators.plugins import installed_workers, worker_for
 from ckgit.orchestrators.run import Passage, Wish, run_stage, stagework
 from ckgit.orchestrators.scaffold import refuse
@@ -125,4 +126,4 @@ def run_alone(standing: Standing, name: str, wish: Wish, talk: Talk) -> Passage:
             state="nothing was changed",
             next=f"ckgit show {standing.name}",
         )
-    return run_stage(standing, wish, talk)
+    return complete(run_stage(standing, wish, talk))

@@ -27,7 +27,10 @@ _WORKER_PARTS = (
     "progress",
     "explain",
 )
-_SCHEDULER_PARTS = ("name", "overlaps", "detaches", "poll_seconds", "grace_seconds", "submit", "poll", "cancel", "usage", "rehearse")
+_SCHEDULER_PARTS = (
+    *("name", "overlaps", "detaches", "poll_seconds", "grace_seconds"),
+    *("submit", "poll", "one_look", "cancel", "usage", "rehearse"),
+)
 
 
 class Installed(NamedTuple):

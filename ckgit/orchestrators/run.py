@@ -6,7 +6,6 @@ the branch and the scheduler say, so it does not matter which process did the pa
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +22,7 @@ from ckgit.orchestrators.attempts import Tally, Tries, describe, latest_attempts
 from ckgit.orchestrators.collect import Judged, judge
 from ckgit.orchestrators.costs import lacking
 from ckgit.orchestrators.detach import detached_of, end_detached, hand_over, is_alive, see
+from ckgit.orchestrators.going import Going
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.plugins import scheduler_for, worker_for
 from ckgit.orchestrators.rebatch import bring, rendered
@@ -99,7 +99,7 @@ def stagework(standing: Standing) -> Stagework:
     return Stagework(stage, workers.get(stage), [job for job in mine if job not in over], over, ahead, workers)
 
 
-def run_stage(standing: Standing, wish: Wish, talk: Talk) -> Passage:
+def run_stage(standing: Standing, wish: Wish, talk: Talk) -> Going[Passage]:
     """Submit what was not, wait, judge, and pass the stage or say why not.
 
     Raises:
@@ -114,7 +114,7 @@ def run_stage(standing: Standing, wish: Wish, talk: Talk) -> Passage:
         check_ready(standing, work, due, Path(ledger.work_tree))
         taken.append(take(standing, submission(standing, work, wish, due, ledger), talk))
         standing = stand(standing.lab, standing.name)
-    return finish(standing, wish, talk, taken)
+    return (yield from finish(standing, wish, talk, taken))
 
 
 def due_jobs(standing: Standing, work: Stagework, wish: Wish, ledger: Ledger | None = None) -> list[Job]:
@@ -141,7 +141,7 @@ def submission(standing: Standing, work: Stagework, wish: Wish, jobs: Sequence[J
     return steps.submission(standing, Event.SUBMIT, work.workers, jobs, ledger, tries, harvest=harvest, detached=detached)
 
 
-def finish(standing: Standing, wish: Wish, talk: Talk, taken: Sequence[Taken]) -> Passage:
+def finish(standing: Standing, wish: Wish, talk: Talk, taken: Sequence[Taken]) -> Going[Passage]:
     """See the open attempts to their end, whoever made them, and commit what they left."""
     authority.push(standing.lab, standing.name, standing.snapshot.tip)  # an intent is handed over once the authority has it
     taken = list(taken)
@@ -153,7 +153,7 @@ def finish(standing: Standing, wish: Wish, talk: Talk, taken: Sequence[Taken]) -
         _bring_retried(standing, watch)
         follow = Follow(standing, work, wish, watch)
         try:
-            follow.see_to_the_end()
+            yield from follow.see_to_the_end()
         except Moved:
             standing = _follow(standing, watch)
             continue
@@ -207,7 +207,7 @@ class Follow:
         self.judged: dict[str, Judged] = {}  # by token
         self.usage: dict[str, Usage] = {}  # by token
 
-    def see_to_the_end(self) -> None:
+    def see_to_the_end(self) -> Going[None]:
         """Wait for the wanted jobs, or until something is to be committed; only look once where waiting is not wanted.
 
         Raises:
@@ -216,12 +216,12 @@ class Follow:
         if not self.watch.attempts:
             return
         if self.wish.wait:
-            self.watch.wait(self._pause)
+            yield from self.watch.wait(self._pause)
         else:
-            self.watch.look_thoroughly()
+            yield from self.watch.look_thoroughly()
             while self.wish.token and self.watch.unknown:  # a job of ours has nobody to tell that it knows nothing
-                time.sleep(self.watch.poll_seconds)
-                self.watch.look_thoroughly()
+                yield self.watch.poll_seconds
+                yield from self.watch.look_thoroughly()
         check_unmoved(self.standing)
 
     def _pause(self) -> bool:

@@ -18,6 +18,7 @@ from ckgit.experiment.errors import CkgitError
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, task_of
 from ckgit.experiment.worker import Context, Ending, Look, Scheduler, Seen, Sighting, Submission, Worker
 from ckgit.orchestrators.collect import Ended, job_files, read_status
+from ckgit.orchestrators.going import Going
 from ckgit.orchestrators.logs import tail
 from ckgit.orchestrators.talk import Talk
 
@@ -90,7 +91,7 @@ class Watch:
         except CkgitError as error:
             self.talk.say(f"{error.where}: {error.what}; the cluster profile stays as it was")
 
-    def wait(self, pause: Callable[[], bool]) -> None:
+    def wait(self, pause: Callable[[], bool]) -> Going[None]:
         """Look until all that are wanted have ended, or until `pause`, asked after each look, says that something is to be done."""
         nap = self.poll_seconds
         while True:
@@ -99,13 +100,13 @@ class Watch:
             if not self.awaited or pause():
                 return
             nap = self.poll_seconds if self.changed else min(nap * _SLOWER, self.poll_seconds * _SLOWEST)
-            time.sleep(min(nap, self.grace / _SETTLING) if self._settling else nap)
+            yield min(nap, self.grace / _SETTLING) if self._settling else nap
 
-    def look_thoroughly(self) -> None:
+    def look_thoroughly(self) -> Going[None]:
         """Look, and where a job has just gone, for as long as its status may take to show."""
         self.look()
         while self._settling:
-            time.sleep(min(self.poll_seconds, self.grace / _SETTLING))
+            yield min(self.poll_seconds, self.grace / _SETTLING)
             self.look()
 
     @property

@@ -68,6 +68,10 @@ class LocalScheduler(NamedTuple):
         sightings = {attempt.token: _sight(job_folder(work, attempt.token)) for attempt in attempts}
         return Look(sightings, sum(sighting.seen in {Seen.QUEUED, Seen.RUNNING} for sighting in sightings.values()))
 
+    def one_look(self) -> contextlib.AbstractContextManager[None]:
+        """See `Scheduler.one_look`: there is nothing to share."""
+        return contextlib.nullcontext()
+
     def cancel(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:  # noqa: ARG002 - as all schedulers
         """See `Scheduler.cancel`. Returns when the processes are gone.
 

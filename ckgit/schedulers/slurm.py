@@ -11,6 +11,7 @@ import pwd
 import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -81,6 +82,8 @@ class SlurmScheduler(NamedTuple):
             pause = cluster.stagger_seconds if handed.called else 0.0
         for handed in _in_threads(hand, todo[len(alone) :]):
             answers |= handed.sightings
+        if shared := _SHARED.get():
+            shared.handed_over += sum(sighting.seen is Seen.QUEUED for sighting in answers.values())
         return answers
 
     def poll(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Look:
@@ -94,10 +97,13 @@ class SlurmScheduler(NamedTuple):
         # before the queue is asked: what was handed over by then is in its answer
         traces, sightings = _read(work, attempts)
         followed = [attempt for attempt in attempts if attempt.token in traces]
+        shared = _SHARED.get() or _Shared()
+        asked_before = shared.asked
         try:
-            queue = _queue(cluster)
+            queue = shared.queue(cluster)
         except _NoAnswer as why:
-            return Look(sightings | _unanswered(work, followed, traces, str(why)), queries={"squeue": 1, "sacct": 0})
+            sightings |= _unanswered(work, followed, traces, str(why))
+            return Look(sightings, queries={"squeue": shared.asked - asked_before, "sacct": 0})
         cases = _cases(followed, traces, queue, cluster.grace_seconds or self.grace_seconds)
         insights = {token: sight(case) for token, case in cases.items()}
         asked = [attempt for attempt in followed if insights[attempt.token].ask]
@@ -107,8 +113,21 @@ class SlurmScheduler(NamedTuple):
         for token, insight in insights.items():
             _note(work, token, cases[token], insight)
         sightings |= {token: insight.sighting for token, insight in insights.items()}
-        in_queue = sum(not is_over(row.state) for row in queue)
-        return Look(sightings, in_queue, {"squeue": 1, "sacct": int(bool(asked))})
+        in_queue = sum(not is_over(row.state) for row in queue) + shared.handed_over
+        return Look(sightings, in_queue, {"squeue": shared.asked - asked_before, "sacct": int(bool(asked))})
+
+    @contextlib.contextmanager
+    def one_look(self) -> Iterator[None]:
+        """See `Scheduler.one_look`: one squeue for each way of asking.
+
+        A job that another process hands over after it and before its work tree is read is missed once, which begins its time
+        of grace, and is seen by the next look.
+        """
+        before = _SHARED.set(_Shared())
+        try:
+            yield
+        finally:
+            _SHARED.reset(before)
 
     def cancel(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:
         """See `Scheduler.cancel`. Returns when they have left the queue, or some time after SLURM was told.
@@ -162,6 +181,36 @@ class SlurmScheduler(NamedTuple):
             return shown, call(cluster, commands.rehearsal(command), given=script).words
         except CkgitError as error:
             return shown, error.what
+
+
+class _Shared:
+    """What polls at the same moment share."""
+
+    def __init__(self) -> None:
+        self.asked = 0  # calls of squeue
+        self.handed_over = 0  # jobs that are not in the queue as it was seen
+        self._seen: dict[tuple[str, ...], list[QueueRow] | _NoAnswer] = {}
+
+    def queue(self, cluster: Cluster) -> list[QueueRow]:
+        """The rows of squeue.
+
+        Raises:
+            _NoAnswer: there is none.
+        """
+        key = tuple(commands.whole(cluster, commands.squeue(cluster)))
+        if key not in self._seen:
+            self.asked += 1
+            try:
+                self._seen[key] = _queue(cluster)
+            except _NoAnswer as why:
+                self._seen[key] = why
+        found = self._seen[key]
+        if isinstance(found, _NoAnswer):
+            raise found
+        return found
+
+
+_SHARED: ContextVar[_Shared | None] = ContextVar("_SHARED", default=None)
 
 
 def _in_threads(hand: Callable[[Sequence[Submission]], Handed], todo: Sequence[Sequence[Submission]]) -> list[Handed]:

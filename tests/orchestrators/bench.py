@@ -159,7 +159,7 @@ class Bench(NamedTuple):
         (self.steer / f"fail-{job.replace('/', '-')}").unlink()
 
 
-def design_demo(lab: Lab, changes: dict[str, Any] | None = None) -> None:
+def design_demo(lab: Lab, changes: dict[str, Any] | None = None, name: str = "demo") -> None:
     """Put a design on its branch, with the digests that design records."""
     document = {**DESIGN, **(changes or {})}
     summary = SummaryFile.new(document)
@@ -177,5 +177,5 @@ def design_demo(lab: Lab, changes: dict[str, Any] | None = None) -> None:
         )
     )
     content = summary.with_recorded(recorded).dump()
-    files = {"experiments/demo/experiment_summary.md": content}
-    record(lab, name="demo", event=Event.DESIGN, parent=None, files=files, design_digest=summary.summary.digest, body="")
+    files = {f"experiments/{name}/experiment_summary.md": content}
+    record(lab, name=name, event=Event.DESIGN, parent=None, files=files, design_digest=summary.summary.digest, body="")

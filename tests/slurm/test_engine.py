@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +16,7 @@ from ckgit.experiment.design import State
 from ckgit.experiment.errors import Exit
 from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.lab.lab import Lab
+from ckgit.orchestrators import together
 from ckgit.orchestrators.again import Selection, cancel, retry
 from ckgit.orchestrators.run import Wish
 from ckgit.orchestrators.standing import stand
@@ -170,3 +172,44 @@ def test_arrays_run_each_task_once_and_a_failed_task_is_tried_again_alone(bench:
     assert once_each(bench)
 
 
+
+
+def test_two_experiments_are_followed_with_one_squeue_a_round(bench: Bench, slurm, monkeypatch: pytest.MonkeyPatch) -> None:
+    if slurm.is_real:
+        pytest.skip("only the fake counts its calls")
+    experiment = {"name": "other", "question": "Again?", "date": "2026-11-23"}
+    design_demo(bench.lab, {"experiment": experiment, "variables": {"lora_rank": [2]}}, name="other")
+    naps: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 8:
+            bench.go()
+        time_sleep(seconds)
+
+    time_sleep = time.sleep
+    monkeypatch.setattr(together, "time", SimpleNamespace(sleep=sleep))
+    bench.hold()
+    ended = together.advance_together(bench.lab, ["demo", "other"], to=State.TRAINED, wish=Wish(), talk=bench.heard)
+    assert [each.code for each in ended.values()] == [Exit.DONE, Exit.DONE]
+    assert len(slurm.calls("squeue")) <= len(naps)
+    assert once_each(bench)
+
+
+def test_the_limit_of_jobs_holds_for_experiments_together(bench: Bench, slurm) -> None:
+    if slurm.is_real:
+        pytest.skip("it takes a minute on a real one and shows no more")
+    config = bench.folder / "ckgit.toml"
+    config.write_text(config.read_text() + "max_submit = 2\n")
+    subprocess.run(["git", "commit", "-qam", "a limit"], cwd=bench.folder, check=True)
+    experiment = {"name": "other", "question": "Again?", "date": "2026-11-23"}
+    design_demo(bench.lab, {"experiment": experiment, "variables": {"lora_rank": [2]}}, name="other")
+    bench.hold()
+    process = bench.start("advance", "demo", "other", "--to", "trained")
+    bench.until(lambda: len(bench.executions()) == 2, seconds=60)
+    time.sleep(2)
+    assert len(slurm.calls("sbatch")) == 2
+    bench.go()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == Exit.DONE, said
+    assert once_each(bench)

@@ -1,0 +1,68 @@
+"""Several experiments followed by one process."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from ckgit.experiment.errors import Exit
+from ckgit.experiment.state import State
+from ckgit.lab.lab import Lab
+from ckgit.lab.snapshot import take_snapshot
+from ckgit.orchestrators.advance import Outcome
+from ckgit.orchestrators.run import Wish
+from ckgit.orchestrators.together import advance_together
+from tests.orchestrators.bench import Bench, design_demo
+
+NAMES = ["demo", "other"]
+
+
+@pytest.fixture
+def two(designed: Callable[..., Bench]) -> Bench:
+    bench = designed()
+    experiment = {"name": "other", "question": "Does it help again?", "date": "2026-11-23"}
+    design_demo(bench.lab, {"experiment": experiment, "variables": {"lora_rank": [2]}}, name="other")
+    return bench
+
+
+def states(lab: Lab) -> list[State]:
+    return [take_snapshot(lab, name).state for name in NAMES]
+
+
+def test_both_come_to_their_reports_and_each_line_names_its_experiment(two: Bench) -> None:
+    ended = advance_together(two.lab, NAMES, to=State.ANALYZED, wish=Wish(), talk=two.heard)
+    assert [(name, type(each), each.code) for name, each in ended.items()] == [(name, Outcome, Exit.DONE) for name in NAMES]
+    assert states(two.lab) == [State.ANALYZED, State.ANALYZED]
+    assert len(two.executions()) == 5 + 3
+    assert all(line.startswith(("demo: ", "other: ")) for line in two.heard.said)
+    # by turns: neither waits for the other's end
+    first = {name: next(n for n, line in enumerate(two.heard.said) if line.startswith(f"{name}: scaffold")) for name in NAMES}
+    last = {name: max(n for n, line in enumerate(two.heard.said) if line.startswith(f"{name}: ")) for name in NAMES}
+    assert max(first.values()) < min(last.values())
+
+
+def test_what_stops_one_stops_no_other(two: Bench) -> None:
+    two.fail("rank4/finetune")  # of both: the second experiment has no such run
+    done = two.ckgit("advance", "demo", "missing", "other", "--to", "trained", "--json", check=False)
+    assert done.returncode == Exit.JOBS_FAILED
+    demo, missing, other = json.loads(done.stdout)
+    assert (demo["experiment"], demo["name"]) == ("demo", "jobs_failed")
+    assert (missing["experiment"], missing["error"]["code"]) == ("missing", Exit.USAGE)
+    assert (other["experiment"], other["state"]) == ("other", "trained")
+
+
+def test_an_interrupt_detaches_from_all(two: Bench) -> None:
+    two.hold()
+    process = two.start("advance", *NAMES, "--to", "trained")
+    two.until(lambda: len(two.executions()) == 2)  # as many as there are slots
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    two.go()
+    assert process.returncode == Exit.INTERRUPTED, said
+    # one is interrupted in its own turn, where it does not wait
+    assert all(f"detached from {name}; its jobs go on" in said or f"{name}: interrupted" in said for name in NAMES), said
+    assert advance_together(two.lab, NAMES, to=State.TRAINED, wish=Wish(), talk=two.heard)["other"].code is Exit.DONE
+    assert len(two.executions()) == 3
