@@ -1,4 +1,4 @@
-"""Logs of evaluations that failed, committed by processes that never imported inspect; a script stands for `inspect` and leaves the log."""
+"""Logs of evaluations that failed, committed by processes that never imported inspect; a stand-in for its command leaves the log."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from tests.orchestrators.bench import Bench
 
 CELL, LOG = "base/eval/capitalization_base", "experiments/demo/base/eval/logs/capitalization_base.eval"
 INSPECT = """\
-#!/bin/bash
-while [ "$1" != --log-dir ]; do shift; done
-mkdir -p "$2" && cp {log} "$2/made.eval"
+import os, shutil, sys
+def main():
+    folder = sys.argv[sys.argv.index("--log-dir") + 1]
+    os.makedirs(folder, exist_ok=True)
+    shutil.copy({log!r}, folder + "/made.eval")
 """
 _PACK = """\
 import sys, zipfile, zipfile_zstd
@@ -39,12 +41,14 @@ def pack(log: Path, sample: str = "{}") -> bytes:
 def evaluated(designed: Callable[..., Bench], bare_bench: Bench, run: Callable[..., str]) -> Bench:
     """The experiment in state trained, with one evaluation to come; its log will be a copy of steer/log.eval."""
     pytest.importorskip("zstandard")
-    program = bare_bench.steer / "bin" / "inspect"
-    program.parent.mkdir()
-    program.write_text(INSPECT.format(log=bare_bench.steer / "log.eval"))
-    program.chmod(0o755)
+    site = bare_bench.steer / "site"
+    info = site / "inspect_ai-0.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: inspect-ai\nVersion: 0.0\n")
+    (info / "entry_points.txt").write_text("[console_scripts]\ninspect = stand_in:main\n")
+    (site / "stand_in.py").write_text(INSPECT.format(log=str(bare_bench.steer / "log.eval")))
     toml = bare_bench.folder / "ckgit.toml"
-    toml.write_text(f"{toml.read_text()}setup = ['export PATH={program.parent}:$PATH']\n")
+    toml.write_text(f"{toml.read_text()}setup = ['export PYTHONPATH={site}:$PYTHONPATH']\n")
     run(bare_bench.folder, "commit", "--quiet", "--all", "--message=Setup")
     tools = {"preparation": "tiny-trainer", "evaluation": "inspect-ai"}
     bench = designed(variables={}, data={}, tools=tools, controls={"device": "cpu", "dtype": "fp32"})
