@@ -84,7 +84,7 @@ class Problem:
 class DesignError(CkgitError):
     """Every problem of one design at once."""
 
-    def __init__(self, problems: list[Problem], *, file: str, next: str = "") -> None:
+    def __init__(self, problems: list[Problem], *, file: str, state: str = "nothing was written", next: str = "") -> None:
         self.problems = problems
         self.file = file
         text = "\n".join(p.at(file) for p in problems)
@@ -92,6 +92,6 @@ class DesignError(CkgitError):
         super().__init__(
             f"{text}\n{count} in the design",
             code=Exit.INVALID_DESIGN,
-            state="nothing was written",
+            state=state,
             next=next or "mend the lines above, then run the command again",
         )

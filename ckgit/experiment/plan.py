@@ -104,6 +104,11 @@ class Run:
         setting = self.settings.get(parameter)
         return setting.value if setting else None
 
+    def origin(self, parameter: str) -> str:
+        """For a message on a parameter that nobody wrote down: the base recipe that gave it; empty for any other."""
+        setting = self.settings.get(parameter)
+        return f", which base_recipe {self['base_recipe']} gives" if setting and setting.source is Source.RECIPE else ""
+
     @property
     def model(self) -> str:
         """Name of the model card whose weights the run starts from (or, eval-only, evaluates)."""

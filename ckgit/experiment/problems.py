@@ -16,7 +16,7 @@ from ckgit.experiment.design import NONE, Parameters, RunSpec, RunType, Stage, S
 from ckgit.experiment.errors import Problem
 from ckgit.experiment.messages import findings
 from ckgit.experiment.names import name_problem
-from ckgit.experiment.plan import EVALUATION_PARAMETERS, LORA_ONLY, Plan, build_plan, label, scorers, size, typed
+from ckgit.experiment.plan import EVALUATION_PARAMETERS, LORA_ONLY, Plan, Run, build_plan, label, scorers, size, typed
 
 MOST_RUNS = 10_000
 # An experiment's folder holds these beside its runs' folders.
@@ -124,13 +124,13 @@ def _run_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
     for position, spec in enumerate(summary.runs):
         path = f"runs.{position}"
         yield from _written_run_problems(path, spec)
-        yield from _method_problems(path, plan.runs[position - len(summary.runs)]["method"], spec.parameters)
+        yield from _method_problems(f"{path}.parameters", plan.runs[position - len(summary.runs)], spec.parameters)
     products = plan.runs[: len(plan.runs) - len(summary.runs)]
-    unused = sorted({name for run in products if run["method"] == "full" for name in set(run.varied) & set(LORA_ONLY)})
-    for name in unused:
-        yield _problem(f"variables.{name}", f"{name} means nothing in a run with method: full")
+    unused = {name: run for run in products if run["method"] == "full" for name in run.varied if name in LORA_ONLY}
+    for name, run in sorted(unused.items()):
+        yield _problem(f"variables.{name}", f"{name} means nothing in a run with method: full{run.origin('method')}")
     if plan.training and all(run["method"] == "full" for run in plan.training):
-        yield from _method_problems("controls", "full", summary.controls)
+        yield from _method_problems("controls", plan.training[0], summary.controls)
     if summary.tools.preparation == NONE and plan.training:
         yield _problem("tools.preparation", f"is none, but {plan.training[0].name} is a fine-tuned run")
     yield from _gpu_problems(summary, plan)
@@ -147,11 +147,10 @@ def _written_run_problems(path: str, spec: RunSpec) -> Iterator[Problem]:
         yield _problem(f"{path}.parameters.model", "an eval-only run evaluates its checkpoint; remove the model")
 
 
-def _method_problems(path: str, method: str, parameters: Parameters) -> Iterator[Problem]:
-    place = f"{path}.parameters" if path.startswith("runs.") else path
-    for name in parameters.given() if method == "full" else ():
+def _method_problems(place: str, run: Run, parameters: Parameters) -> Iterator[Problem]:
+    for name in parameters.given() if run["method"] == "full" else ():
         if name in LORA_ONLY:
-            yield _problem(f"{place}.{name}", f"{name} means nothing with method: full")
+            yield _problem(f"{place}.{name}", f"{name} means nothing with method: full{run.origin('method')}")
 
 
 def _gpu_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.lifecycle import EDGES, Event, legal
 from ckgit.experiment.names import name_problem
 from ckgit.experiment.state import State
@@ -74,7 +74,12 @@ class Snapshot:
         """
         from ckgit.lab.summary_file import SummaryFile
 
-        return SummaryFile.parse(self.summary_bytes(), f"exp/{self.name}:{self.folder}/experiment_summary.md")
+        try:
+            return SummaryFile.parse(self.summary_bytes(), f"exp/{self.name}:{self.folder}/experiment_summary.md")
+        except DesignError as error:
+            place = next((problem.path for problem in error.problems if problem.path), "PLACE")
+            mend = f"ckgit revise {self.name} --set {place}=VALUE (null takes a value away), or ckgit revise {self.name} --from FILE"
+            raise DesignError(error.problems, file=error.file, state="nothing was done", next=mend) from None
 
     def ledger(self) -> Ledger | None:
         """The ledger, or None before the first submission.
@@ -115,12 +120,21 @@ def take_snapshot(lab: Lab, name: str) -> Snapshot:
     tip, last = tips[ref]
     paths = [f"experiments/{name}/{file}" for file in ("experiment_summary.md", "jobs.json")]
     known = dict(zip(paths, read_objects(lab.root, [f"{tip}:{path}" for path in paths]), strict=True))
-    state = state_in(_there(known[paths[0]], name, tip), f"exp/{name}:{paths[0]}")
+    state = _state(_there(known[paths[0]], name, tip), f"exp/{name}:{paths[0]}")
     recorded = last or _last_recorded(lab, name, tip)
     _check_history(name, state, recorded)
     event, design = (recorded.event, recorded.design) if recorded else (None, None)
     remotes = {ref.split("/")[2]: theirs for ref, (theirs, _) in tips.items() if not ref.startswith(BRANCHES)}
     return Snapshot(lab.root, name, tip, state, event, design, local=ref.startswith(BRANCHES), remotes=remotes, known=known)
+
+
+def _state(summary: bytes, file: str) -> State:
+    try:
+        return state_in(summary, file)
+    except DesignError as error:
+        branch = file.partition(":")[0]
+        mend = f"git log -p {branch} shows which commit broke the lines above; revert that one"
+        raise DesignError(error.problems, file=file, state="nothing was done", next=mend) from None
 
 
 def _tips(lab: Lab, name: str) -> dict[str, tuple[str, Recorded | None]]:

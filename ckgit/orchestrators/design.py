@@ -17,6 +17,7 @@ from ckgit.experiment.errors import CkgitError, DesignError, Exit, Problem
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.names import name_problem
 from ckgit.experiment.plan import Plan, build_plan
+from ckgit.experiment.problems import problems
 from ckgit.experiment.worker import Context
 from ckgit.lab.commit import preview, record
 from ckgit.lab.lab import Lab, list_experiments
@@ -247,8 +248,10 @@ def _measured(place: Place, file: SummaryFile, *, recipes: bool) -> tuple[Measur
         raise DesignError([file.problem("compute.cluster", f"{error.what} ({error.next})")], file=file.file) from None
     measured = look(place, file, cluster, recipes=recipes)
     found = list(measured.problems)
+    known = summary.model_copy(update={"recorded": measured.recorded})
+    found += [file.problem(p.path, p.message) for p in problems(known)]  # a base recipe's values are known only now
     if not found:
-        plan = build_plan(summary.model_copy(update={"recorded": measured.recorded}))
+        plan = build_plan(known)
         found = [file.problem(p.path, p.message) for p in data_problems(summary, plan, measured.recorded, cluster)]
         if not found and (recipes or not base_recipes(summary)):
             found = _worker_problems(place.lab, file, plan, measured, cluster)

@@ -362,6 +362,35 @@ def test_a_base_recipe_is_looked_up_and_its_values_recorded(lab):
     assert made.plan.runs[0]["batch_size"] == 4
 
 
+FULL_RUN = """\
+  - name: fullr
+    parameters: {base_recipe: llama3_2/1B_full_single_device, lora_rank: 9}
+"""
+
+
+def test_what_a_base_recipe_contradicts_is_refused_before_it_is_committed(lab):
+    pytest.importorskip("torchtune")
+    text = changed("runs:\n", f"runs:\n{FULL_RUN}")
+    because = "lora_rank means nothing with method: full, which base_recipe llama3_2/1B_full_single_device gives"
+    assert problems(lab, text) == [f"d.yaml:16:63: {because}"]
+    design.commit(draft(lab))
+    with pytest.raises(DesignError, match=because):
+        design.draft_revision(lab, "cap", text.encode(), "d.yaml")
+
+
+def test_a_committed_design_with_problems_says_how_to_mend_it(lab, run):
+    design.commit(draft(lab, changed("runs:\n", "runs:\n  - name: mine\n    parameters: {lora_alpha: 9}\n")))
+    path = "experiments/cap/experiment_summary.md"
+    broken = run(lab.root, "show", f"exp/cap:{path}").replace("lora_alpha: 9", "lora_alpha: 9, method: full") + "\n"
+    commit_on(run, lab.root, "exp/cap", {path: broken})
+    with pytest.raises(DesignError) as caught:
+        take_snapshot(lab, "cap").summary.dump()
+    assert caught.value.state == "nothing was done"
+    assert "ckgit revise cap --set runs.0.parameters.lora_alpha=VALUE (null takes a value away)" in caught.value.next
+    mended = design.draft_revision(lab, "cap", None, "s", design.changes_from(["runs.0.parameters.lora_alpha=null"]))
+    assert mended.plan.run("mine")["method"] == "full"
+
+
 def test_a_base_recipe_that_torchtune_does_not_have_is_refused_at_its_place(lab):
     pytest.importorskip("ckgit.workers.torchtune.recipes")
     pytest.importorskip("torchtune")
