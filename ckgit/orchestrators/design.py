@@ -73,6 +73,8 @@ def _change(text: str) -> Change:
         raise _refused(f"--set {text}: expected PLACE=VALUE", "write it as in --set controls.lr=1e-4; ckgit schema design shows all places")
     if path.split(".")[0] in _OWN_KEYS:
         raise _refused(f"--set {path}: {path.split('.')[0]} is written by ckgit itself", "leave it out: ckgit schema design shows the rest")
+    if path == "experiment.name":
+        raise _refused(f"--set {path}: an experiment's name is that of its branch", "leave it out: the command's NAME is the name")
     document = read_yaml(value)
     if document.problems or not value.strip():
         raise _refused(
@@ -99,7 +101,7 @@ def draft_new(lab: Lab, name: str, content: bytes, file: str, changes: Sequence[
     """
     refuse_existing(lab, name)
     named = Change("experiment.name", name, first=True)
-    summary = SummaryFile.from_design(content, file, changes=[named, *changes], defaults=[_dated()])
+    summary = SummaryFile.from_design(content, file, changes=[*changes, named], defaults=[_dated()])
     return _draft(default_branch(lab), name, summary, None)
 
 
@@ -139,7 +141,7 @@ def draft_revision(lab: Lab, name: str, content: bytes | None, file: str, change
         )
     source = snapshot.summary_bytes() if content is None else content
     named = Change("experiment.name", name, first=True)
-    summary = SummaryFile.from_design(source, file, changes=[named, *changes], defaults=[_dated()])
+    summary = SummaryFile.from_design(source, file, changes=[*changes, named], defaults=[_dated()])
     return _draft(Place(lab, snapshot.tip, f"exp/{name}"), name, summary, snapshot)
 
 

@@ -240,6 +240,7 @@ def test_sets_replace_add_and_reach_into_lists(lab):
         ("controls.lr=", "has no value"),
         ("state=analyzed", "state is written by ckgit itself"),
         ("recorded.models={}", "recorded is written by ckgit itself"),
+        ("experiment.name=other", "an experiment's name is that of its branch"),
     ],
 )
 def test_a_set_that_cannot_be_read_is_explained(text, words):
@@ -360,6 +361,13 @@ def test_a_base_recipe_is_looked_up_and_its_values_recorded(lab):
     values = made.summary.summary.recorded.recipes["llama3_2/1B_lora_single_device"].given()
     assert values["batch_size"] == 4
     assert made.plan.runs[0]["batch_size"] == 4
+
+
+def test_no_change_gives_an_experiment_another_name(lab):
+    sets = ['experiment={name: other, question: "Why?", date: "2026-11-23"}']
+    design.commit(draft(lab, sets=sets))
+    assert take_snapshot(lab, "cap").summary.summary.experiment.name == "cap"
+    assert design.draft_revision(lab, "cap", None, "s", design.changes_from(sets)).summary.summary.experiment.name == "cap"
 
 
 FULL_RUN = """\
