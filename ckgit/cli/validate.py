@@ -50,16 +50,17 @@ def command(ctx: click.Context, target: str | None, *, as_json: bool) -> None:
 def _subject(lab: Lab | None, target: str | None) -> Subject:
     """What is to be checked: a file goes before an experiment of that name."""
     from ckgit.lab.summary_file import FILE
-    from ckgit.orchestrators.validate import Subject, committed
+    from ckgit.orchestrators.validate import Subject, committed, tip_of
 
     if target is None:
         if lab is None:
             raise click.UsageError("name a file, or - for standard input")
         name = experiment_name(lab, None)
         path = lab.root / "experiments" / name / FILE
-        return Subject(read_file(str(path))[0], f"experiments/{name}/{FILE}", name)
+        return Subject(read_file(str(path))[0], f"experiments/{name}/{FILE}", name, tip_of(lab, name))
     path = Path(target) / FILE if (Path(target) / FILE).is_file() else Path(target)
     if target == "-" or path.is_file() or lab is None:
         content, file = read_file(target if target == "-" else str(path))
-        return Subject(content, file, path.resolve().parent.name if path.name == FILE else None)
+        experiment = path.resolve().parent.name if path.name == FILE else None
+        return Subject(content, file, experiment, tip_of(lab, experiment) if lab and experiment else None)
     return committed(lab, target.removeprefix("exp/"))

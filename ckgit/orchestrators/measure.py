@@ -147,6 +147,19 @@ class _Finder:
                 self.add(f"{path}.{key}", message)
         return found
 
+    def compare(self, found: Recorded) -> None:
+        """Files that are not those the summary says it was designed with; a later step refuses them, too."""
+        was, data = self.summary.recorded, self.summary.data
+        cards = [(f"models.{i}", card_path(name), was.models.get(name), found.models.get(name)) for i, name in enumerate(self.summary.models)]
+        tasks = enumerate(task.source for task in self.summary.evaluation.tasks)
+        files = [*cards, *((f"evaluation.tasks.{i}", path, was.tasks.get(path), found.tasks.get(path)) for i, path in tasks)]
+        for name in was.data.keys() & found.data.keys() & data.keys():
+            files.append((f"data.{name}", data[name].path, was.data[name].sha256, found.data[name].sha256))
+        onward = f"restore the file, or design with the new one: ckgit revise {self.summary.experiment.name}"
+        for place, path, old, new in files:
+            if old and new and old != new:
+                self.add(place, f"{path} is not the file that was designed with (SHA-256 {new[:12]}, designed with {old[:12]}); {onward}")
+
     def recipes(self) -> dict[str, Parameters]:
         """Values of every base recipe that a run names.
 
@@ -194,6 +207,7 @@ def look(place: Place, file: SummaryFile, cluster: Cluster, *, recipes: bool = T
         tasks={task.source: _digest(sources[task.source]) for task in file.summary.evaluation.tasks if task.source in sources},
         recipes=finder.recipes() if recipes else {},
     )
+    finder.compare(recorded)
     return Measured(recorded, cards, tasks, sources, finder.problems)
 
 

@@ -22,7 +22,7 @@ class Subject(NamedTuple):
     content: bytes
     file: str  # how problems name it
     experiment: str | None = None  # whose summary it claims to be
-    commit: str | None = None  # where it is committed
+    commit: str | None = None  # the experiment's tip, where its files are looked for; the default branch's when it has none
 
 
 class Valid(NamedTuple):
@@ -40,16 +40,21 @@ def committed(lab: Lab, name: str) -> Subject:
     Raises:
         CkgitError: there is no such experiment, or it has no summary.
     """
-    row = next((row for row in list_experiments(lab) if row.name == name), None)
-    if row is None:
+    tip = tip_of(lab, name)
+    if tip is None:
         raise CkgitError(
             f"{name} is neither a file nor an experiment", code=Exit.USAGE, next="ckgit list shows the experiments; - reads standard input"
         )
     path = f"experiments/{name}/{FILE}"
-    content = read_object(lab.root, f"{row.tip}:{path}")
+    content = read_object(lab.root, f"{tip}:{path}")
     if content is None:
         raise CkgitError(f"{path} is not there", code=Exit.EVIDENCE_MISSING, where=f"exp/{name}", next=f"git log exp/{name} -- {path}")
-    return Subject(content, f"exp/{name}:{path}", name, row.tip)
+    return Subject(content, f"exp/{name}:{path}", name, tip)
+
+
+def tip_of(lab: Lab, name: str) -> str | None:
+    """The commit that an experiment's branch is at, here or on a remote; None when there is none."""
+    return next((row.tip for row in list_experiments(lab) if row.name == name), None)
 
 
 def validate(lab: Lab | None, subject: Subject) -> Valid:

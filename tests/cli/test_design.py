@@ -133,6 +133,23 @@ def test_validate_without_a_target_reads_the_checked_out_summary_with_its_edits(
     assert "expected a whole number; found 'four'" in ckgit(lab_folder, "validate").stdout
 
 
+def test_validate_of_a_checked_out_experiment_looks_at_its_own_branch(lab_folder, design, run):
+    assert ckgit(lab_folder, "design", "cap", "--from", str(design)).returncode == 0
+    run(lab_folder, "switch", "--quiet", "exp/cap")
+    task = (lab_folder / "tasks/capitalization.py").read_text()
+    (lab_folder / "tasks/later.py").write_text(task.replace("def capitalization", "def later"))
+    (lab_folder / "tasks/capitalization.py").write_text(f"{task}# edited\n")
+    summary = lab_folder / "experiments/cap/experiment_summary.md"
+    summary.write_text(summary.read_text().replace("    - name: capitalization\n", "    - name: capitalization\n    - name: later\n"))
+    run(lab_folder, "add", "tasks")
+    run(lab_folder, "commit", "--quiet", "--message=By hand")
+    for arguments in ([], [str(summary)]):
+        done = ckgit(lab_folder, "validate", *arguments)
+        assert "tasks/capitalization.py is not the file that was designed with" in done.stdout
+        assert "ckgit revise cap" in done.stdout
+        assert done.stderr == "1 problem in the design\n"  # and tasks/later.py, which the default branch lacks, is there
+
+
 def test_validate_executes_nothing(lab_folder, design, run, tmp_path):
     planted = tmp_path / "executed"
     (lab_folder / "tasks/evil.py").write_text(f"open({str(planted)!r}, 'w')\nfrom inspect_ai import task\n@task\ndef evil(): ...\n")
