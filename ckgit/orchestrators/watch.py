@@ -15,7 +15,7 @@ from pathlib import Path
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design import Stage
 from ckgit.experiment.errors import CkgitError
-from ckgit.experiment.jobs import Attempt, FailureClass, Job, task_of
+from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress, task_of
 from ckgit.experiment.worker import Context, Ending, Look, Scheduler, Seen, Sighting, Submission, Worker
 from ckgit.orchestrators.collect import Ended, job_files, read_status
 from ckgit.orchestrators.going import Going
@@ -24,6 +24,25 @@ from ckgit.orchestrators.talk import Talk
 
 _SLOWER, _SLOWEST = 1.25, 3.0  # each nap in which nothing changed makes the next one longer, up to so many times the first
 _SETTLING = 4  # looks in the time that a file system may take
+
+
+@dataclass
+class Pace:
+    """How fast one job goes, by the steps that were seen: the time before its first step is start-up, which says nothing of the others."""
+
+    first: tuple[float, int] | None = None  # when a step was first seen, and which
+    last: int = 0  # the step that was seen last
+
+    def left(self, found: Progress, now: float) -> float | None:
+        """Seconds that the remaining steps take; None before two different steps were seen."""
+        begins = self.first is None or found.step < self.last  # a job that was started again counts anew
+        self.last = found.step
+        if begins:
+            self.first = (now, found.step) if found.step else None
+        if self.first is None:
+            return None
+        since, step = self.first
+        return (now - since) / (found.step - step) * (found.steps - found.step) if found.step > step else None
 
 
 @dataclass
@@ -46,6 +65,7 @@ class Watch:
     gone_since: dict[str, float] = field(default_factory=dict)
     unreadable_since: dict[str, float] = field(default_factory=dict)
     running_since: dict[str, float] = field(default_factory=dict)
+    paces: dict[str, Pace] = field(default_factory=dict)  # by token
     changed: bool = False  # whether the last look saw anything new
 
     @property
@@ -203,7 +223,8 @@ class Watch:
             return f"started {clock(elapsed)} ago"
         parts = [f"{found.step}/{found.steps}"]
         parts += [f"loss {found.loss:.4g}"] if found.loss is not None else []
-        parts += [f"{clock(elapsed / found.step * (found.steps - found.step))} left"] if found.step else []
+        left = self.paces.setdefault(attempt.token, Pace()).left(found, time.monotonic())
+        parts += [f"{clock(left)} left"] if left is not None else []
         return "  ".join([*parts, *([found.note] if found.note else [])])
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from types import SimpleNamespace
+
 import pytest
 
 from ckgit.experiment.design import State
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.orchestrators import watch
+from ckgit.experiment.jobs import Progress
+from ckgit.orchestrators import going, watch
 from ckgit.schedulers.local import job_folder
 from tests.orchestrators.bench import Bench
 
@@ -54,6 +58,30 @@ def test_looks_get_rarer_while_nothing_changes(bench: Bench, monkeypatch: pytest
     assert naps[0] == pytest.approx(0.05)  # the first look is news; poll_seconds of the tests' profile
     assert naps == sorted(naps)
     assert naps[-1] == pytest.approx(0.15)
+
+
+def test_time_left_is_reckoned_from_the_first_step_that_was_seen() -> None:
+    pace = watch.Pace()
+    seen = [(0, 300.0), (1, 400.0), (1, 402.0), (3, 404.0), (101, 502.0), (2, 700.0), (4, 701.0)]
+    left = [pace.left(Progress(step=step, steps=101), now) for step, now in seen]
+    assert left == [None, None, None, pytest.approx(2.0 * 98), 0.0, None, pytest.approx(0.5 * 97)]
+
+
+def test_a_running_job_shows_no_time_left_before_two_steps_were_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.hold()
+    naps: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 10:
+            bench.go()
+        time.sleep(seconds)
+
+    monkeypatch.setattr(going, "time", SimpleNamespace(sleep=sleep))
+    bench.advance(State.TRAINED)
+    lines = [line for lines in bench.heard.drawn for line in lines]
+    assert "rank4/finetune  1/3  loss 0.4" in lines  # the tool of this bench always says so
+    assert not [line for line in lines if "left" in line]
 
 
 def test_an_experiment_cannot_be_left_to_a_scheduler_that_starts_nothing_by_itself(bench: Bench) -> None:
