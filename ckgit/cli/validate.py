@@ -41,9 +41,9 @@ def command(ctx: click.Context, target: str | None, *, as_json: bool) -> None:
         emit(document, as_json, "\n".join([problem.at(error.file) for problem in error.problems]))
         note(f"{len(error.problems)} problem{'s' if len(error.problems) > 1 else ''} in the design")
         ctx.exit(Exit.INVALID_DESIGN)
-    if lab is None:
-        note("not inside a lab: models, data and tasks were not looked for")
-    document = {"valid": True, "file": found.file, "problems": [], "design": found.design, "runs": found.runs, "cells": found.cells}
+    for text in found.unchecked:
+        note(text)
+    document = {"valid": True, "problems": [], **found._asdict()}
     emit(document, as_json, f"{found.file} is valid: {found.runs} run{'s' if found.runs > 1 else ''}, {found.cells} evaluations")
 
 

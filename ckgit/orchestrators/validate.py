@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ class Valid(NamedTuple):
     design: str  # its hash
     runs: int
     cells: int
+    unchecked: Sequence[str]  # what could not be checked here, one sentence each
 
 
 def committed(lab: Lab, name: str) -> Subject:
@@ -68,10 +70,11 @@ def validate(lab: Lab | None, subject: Subject) -> Valid:
     if subject.experiment not in (None, name):
         wrong = file.problem("experiment.name", f"the summary of experiment {subject.experiment} is called {name}")
         raise DesignError([wrong], file=subject.file)
+    unchecked = ["not inside a lab: models, data and tasks were not looked for"]
     if lab:
-        check(Place(lab, subject.commit, f"exp/{name}") if subject.commit else default_branch(lab), file)
+        unchecked = check(Place(lab, subject.commit, f"exp/{name}") if subject.commit else default_branch(lab), file)
     plan = build_plan(file.summary)
-    return Valid(subject.file, file.summary.digest, len(plan.runs), len(plan.cells))
+    return Valid(subject.file, file.summary.digest, len(plan.runs), len(plan.cells), unchecked)
 
 
 def _read(subject: Subject) -> SummaryFile:

@@ -414,11 +414,22 @@ def test_a_base_recipe_without_torchtune_names_the_extra(lab, monkeypatch):
     assert take_all(lab) == []
 
 
-def test_a_check_needs_no_recipe(lab, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ckgit.workers.torchtune.recipes", None)
-    text = changed("  epochs: 2", "  base_recipe: llama3_2/1B_lora_single_device")
+def checked(lab, recipe):
+    text = changed("  epochs: 2", f"  gradient_accumulation_steps: 1\n  base_recipe: {recipe}")
     file = SummaryFile.from_design(text.encode(), "d", defaults=[design.Change("experiment.name", "a"), design._dated()])
-    design.check(default_branch(lab), file)
+    return design.check(default_branch(lab), file)
+
+
+def test_a_check_looks_recipes_up_where_torchtune_is(lab):
+    pytest.importorskip("torchtune")
+    assert checked(lab, "llama3_2/1B_lora_single_device") == []
+    with pytest.raises(DesignError, match="torchtune has no config 'llama3_2/1B_lora_single_devise'"):
+        checked(lab, "llama3_2/1B_lora_single_devise")
+
+
+def test_a_check_without_torchtune_says_that_recipes_were_not_looked_up(lab, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchtune", None)
+    assert checked(lab, "anything") == ["base recipes were not looked up: torchtune is not installed here"]
 
 
 def test_the_day_that_a_template_sees_is_said_where_it_matters(lab, run):
