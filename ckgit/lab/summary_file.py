@@ -5,6 +5,7 @@ ckgit changes the values of `state` and `recorded` and the blocks between its ma
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,14 +36,17 @@ class SummaryFile:
     state_value: Span  # of the state's value in `text`; empty where the key is missing, at the place for it
     recorded_block: Span  # of the key `recorded` and its value, or empty at the place for it
     document: Document = field(compare=False, repr=False)  # as it was parsed
+    changes: Sequence[Change] = field(default=(), compare=False)  # what replaced values of the file
+    problems: Sequence[Problem] = ()  # of a file that is read in order to say all that is wrong with it: then it is good for nothing else
 
     @classmethod
-    def parse(cls, content: bytes, file: str) -> SummaryFile:
+    def parse(cls, content: bytes, file: str, *, strict: bool = True) -> SummaryFile:
         """Read a summary. One without a state counts as designed.
 
         Args:
             content: the whole file.
             file: how problems name it.
+            strict: raise what is wrong with values, too; otherwise that becomes its `problems`, and the summary has what can be read.
 
         Raises:
             DesignError: with every problem, each with its line and column.
@@ -54,11 +58,17 @@ class SummaryFile:
         _raise(found, file)
         document = read_yaml(parts.front, parts.first_line)
         body_line = parts.first_line + parts.front.count("\n") + 1
-        _raise([*document_problems(document), *_flow_problems(document, parts), *summary_text.block_problems(parts.body, body_line)], file)
-        return cls(file, text, _summary(document.value), *_spans(document, parts.front), document)
+        found = document_problems(document)
+        around = [*_flow_problems(document, parts), *summary_text.block_problems(parts.body, body_line)]
+        if strict or around or not _is_readable(document):
+            _raise([*found, *around], file)
+        summary = _readable(document.value) if found else _summary(document.value)
+        return cls(file, text, summary, *_spans(document, parts.front), document, problems=sorted(found, key=_order))
 
     @classmethod
-    def from_design(cls, content: bytes, file: str, *, changes: Sequence[Change] = (), defaults: Sequence[Change] = ()) -> SummaryFile:
+    def from_design(
+        cls, content: bytes, file: str, *, changes: Sequence[Change] = (), defaults: Sequence[Change] = (), strict: bool = True
+    ) -> SummaryFile:
         """A new summary in state designed from a summary, or from the design alone as YAML. Comments are kept.
 
         Args:
@@ -66,6 +76,7 @@ class SummaryFile:
             file: how problems name it; their places are those in this file.
             changes: values that replace those of the file.
             defaults: values for what neither has.
+            strict: see `parse`.
 
         Raises:
             DesignError: with every problem.
@@ -86,11 +97,12 @@ class SummaryFile:
             raise DesignError([Problem(1, 1, f"--set {error}")], file=file) from None
         body = summary_text.without_blocks(parts.body) if parts.body else NEW_BODY
         try:
-            made = cls.parse(summary_text.join(f"{front}state: {State.DESIGNED}\n", body).encode(), FILE)
+            made = cls.parse(summary_text.join(f"{front}state: {State.DESIGNED}\n", body).encode(), FILE, strict=strict)
         except DesignError as error:
-            placed = [_placed(original, locate(original.value, p.path), _named(p, changes)) for p in error.problems]
+            placed = [_in(original, changes, p.path, p.message) for p in error.problems]
             raise DesignError(sorted(placed, key=_order), file=file) from None
-        return replace(made, file=file, document=original)
+        placed = sorted([_in(original, changes, p.path, p.message) for p in made.problems], key=_order)
+        return replace(made, file=file, document=original, changes=changes, problems=placed)
 
     @classmethod
     def new(cls, design: Mapping[str, Any]) -> SummaryFile:
@@ -134,7 +146,7 @@ class SummaryFile:
 
     def problem(self, path: str, message: str) -> Problem:
         """A problem at its place in the file that was read, whatever was changed since."""
-        return _placed(self.document, locate(self.document.value, path), message)
+        return _in(self.document, self.changes, path, message)
 
     def _spliced(
         self, span: Span, new: str, summary: Summary, *, state_value: Span | None = None, recorded_block: Span | None = None
@@ -162,9 +174,8 @@ def document_problems(document: Document) -> list[Problem]:
     value = document.value
     if not isinstance(value, dict):
         return found or [_placed(document, (), f"expected a mapping (key: value); found {messages.shown(value)}")]
-    version = value.get("schema_version")
-    if isinstance(version, int) and not isinstance(version, bool) and version > SCHEMA_VERSION:
-        newer = f"format {version} is newer than this ckgit, which knows {SCHEMA_VERSION}: upgrade ckgit"
+    if _is_newer(value):
+        newer = f"format {value['schema_version']} is newer than this ckgit, which knows {SCHEMA_VERSION}: upgrade ckgit"
         return [_placed(document, ("schema_version",), newer)]
     try:
         summary = _summary(value)
@@ -206,6 +217,28 @@ def _with_state(value: Mapping[str, Any]) -> dict[str, Any]:
     return {"state": str(State.DESIGNED), **value}
 
 
+def _is_readable(document: Document) -> bool:
+    """Whether it has values to look at."""
+    return document.complete and not document.problems and isinstance(document.value, dict) and not _is_newer(document.value)
+
+
+def _is_newer(value: Mapping[str, Any]) -> bool:
+    version = value.get("schema_version")
+    return isinstance(version, int) and not isinstance(version, bool) and version > SCHEMA_VERSION
+
+
+def _readable(value: Mapping[str, Any]) -> Summary:
+    """The sections that can be read by themselves, whatever is wrong with the others: what they name can still be looked for."""
+    with contextlib.suppress(ValidationError):
+        return _summary(value)
+    least = {"schema_version": SCHEMA_VERSION, "experiment": {"name": "unnamed", "question": "?", "date": "2000-01-01"}, "models": ["none"]}
+    summary = _summary(least).model_copy(update={"models": ()})
+    for key in ("experiment", "models", "data", "evaluation", "compute"):
+        with contextlib.suppress(ValidationError, KeyError):
+            summary = summary.model_copy(update={key: getattr(_summary({**least, key: value[key]}), key)})
+    return summary
+
+
 def _summary(value: Mapping[str, Any]) -> Summary:
     return Summary.model_validate_json(json.dumps(_with_state(value)))
 
@@ -221,13 +254,13 @@ def _placed(document: Document, path: Sequence[str | int], message: str) -> Prob
     return Problem(1, 1, message, dotted)
 
 
-def _named(problem: Problem, changes: Sequence[Change]) -> str:
-    """The message, with the change that it is about."""
-    cause = next((change.path for change in changes if f"{problem.path}.".startswith(f"{change.path}.")), None)
-    if cause is None:
-        return problem.message
-    quote = "; text needs quotes of its own, as in 'KEY=\"text: {input}\"'" if "expected text" in problem.message else ""
-    return f"--set {cause}: {problem.message}{quote}"
+def _in(document: Document, changes: Sequence[Change], path: str, message: str) -> Problem:
+    """A problem at its place in the document, with the change that it is about."""
+    cause = next((change.path for change in changes if f"{path}.".startswith(f"{change.path}.")), None)
+    if cause is not None:
+        quote = "; text needs quotes of its own, as in 'KEY=\"text: {input}\"'" if "expected text" in message else ""
+        message = f"--set {cause}: {message}{quote}"
+    return replace(_placed(document, locate(document.value, path), message), path=path)
 
 
 def _flow_problems(document: Document, parts: summary_text.Parts) -> Iterator[Problem]:

@@ -102,7 +102,7 @@ def draft_new(lab: Lab, name: str, content: bytes, file: str, changes: Sequence[
     """
     refuse_existing(lab, name)
     named = Change("experiment.name", name, first=True)
-    summary = SummaryFile.from_design(content, file, changes=[*changes, named], defaults=[_dated()])
+    summary = SummaryFile.from_design(content, file, changes=[*changes, named], defaults=[_dated()], strict=False)
     return _draft(default_branch(lab), name, summary, None)
 
 
@@ -142,7 +142,7 @@ def draft_revision(lab: Lab, name: str, content: bytes | None, file: str, change
         )
     source = snapshot.summary_bytes() if content is None else content
     named = Change("experiment.name", name, first=True)
-    summary = SummaryFile.from_design(source, file, changes=[*changes, named], defaults=[_dated()])
+    summary = SummaryFile.from_design(source, file, changes=[*changes, named], defaults=[_dated()], strict=False)
     return _draft(Place(lab, snapshot.tip, f"exp/{name}"), name, summary, snapshot)
 
 
@@ -246,20 +246,20 @@ def _measured(place: Place, file: SummaryFile, *, recipes: bool) -> tuple[Measur
     Raises:
         DesignError: with every problem.
     """
-    summary = file.summary
+    summary, found = file.summary, list(file.problems)
     try:
         cluster = place.lab.cluster(summary.compute.cluster)
     except CkgitError as error:
-        raise DesignError([file.problem("compute.cluster", f"{error.what} ({error.next})")], file=file.file) from None
+        found.append(file.problem("compute.cluster", f"{error.what} ({error.next})"))
+        raise DesignError(found, file=file.file) from None  # its profile says where data lies
     measured = look(place, file, cluster, recipes=recipes)
-    found = list(measured.problems)
-    known = summary.model_copy(update={"recorded": measured.recorded})
-    found += [file.problem(p.path, p.message) for p in problems(known)]  # a base recipe's values are known only now
-    if not found:
-        plan = build_plan(known)
-        found = [file.problem(p.path, p.message) for p in data_problems(summary, plan, measured.recorded, cluster)]
-        if not found and (recipes or not base_recipes(summary)):
-            found = _worker_problems(place.lab, file, plan, measured, cluster)
+    found += measured.problems
+    if not file.problems:
+        known = summary.model_copy(update={"recorded": measured.recorded})
+        wrong = problems(known)  # a base recipe's values are known only now
+        found += [file.problem(p.path, p.message) for p in wrong or data_problems(summary, build_plan(known), measured.recorded, cluster)]
+    if not found and (recipes or not base_recipes(summary)):
+        found = _worker_problems(place.lab, file, build_plan(known), measured, cluster)
     if found:
         raise DesignError(sorted(set(found), key=lambda p: (p.line, p.column)), file=file.file)
     return measured, cluster

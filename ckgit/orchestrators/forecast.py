@@ -99,6 +99,8 @@ def data_problems(summary: Summary, plan: Plan, recorded: Recorded, cluster: Clu
 
 def _training_problem(summary: Summary, run: Run, recorded: Recorded, cluster: Cluster) -> Iterator[tuple[str, str]]:
     """What makes a run's training impossible, as (place, text)."""
+    if run["data"] not in recorded.data:
+        return  # there is no such file, which is a problem of its own
     splits, split = recorded.data[run["data"]].splits, run["train_split"]
     place = f"data.{run['data']}"
     if split not in splits:

@@ -149,14 +149,14 @@ class _Finder:
 
     def compare(self, found: Recorded) -> None:
         """Files that are not those the summary says it was designed with; a later step refuses them, too."""
-        was, data = self.summary.recorded, self.summary.data
-        cards = [(f"models.{i}", card_path(name), was.models.get(name), found.models.get(name)) for i, name in enumerate(self.summary.models)]
-        tasks = enumerate(task.source for task in self.summary.evaluation.tasks)
-        files = [*cards, *((f"evaluation.tasks.{i}", path, was.tasks.get(path), found.tasks.get(path)) for i, path in tasks)]
-        for name in was.data.keys() & found.data.keys() & data.keys():
-            files.append((f"data.{name}", data[name].path, was.data[name].sha256, found.data[name].sha256))
-        onward = f"restore the file, or design with the new one: ckgit revise {self.summary.experiment.name}"
-        for place, path, old, new in files:
+        summary, was = self.summary, self.summary.recorded
+        cards = [(f"models.{i}", card_path(name), was.models.get(name), found.models.get(name)) for i, name in enumerate(summary.models)]
+        sources = [task.source for task in summary.evaluation.tasks]
+        tasks = [(f"evaluation.tasks.{i}", path, was.tasks.get(path), found.tasks.get(path)) for i, path in enumerate(sources)]
+        measured = [name for name in found.data if name in was.data]
+        data = [(f"data.{name}", summary.data[name].path, was.data[name].sha256, found.data[name].sha256) for name in measured]
+        onward = f"restore the file, or design with the new one: ckgit revise {summary.experiment.name}"
+        for place, path, old, new in [*cards, *tasks, *data]:
             if old and new and old != new:
                 self.add(place, f"{path} is not the file that was designed with (SHA-256 {new[:12]}, designed with {old[:12]}); {onward}")
 
@@ -173,6 +173,8 @@ class _Finder:
 
                 found[name] = typed(recipe_values(name))
             except ImportError as error:
+                if self.problems or self.file.problems:
+                    return found  # these are to be mended first, and need no torchtune
                 raise CkgitError(
                     f"base_recipe {name} is looked up in torchtune, which is not installed here ({error})",
                     code=Exit.TOOL_MISSING,
@@ -191,7 +193,7 @@ def look(place: Place, file: SummaryFile, cluster: Cluster, *, recipes: bool = T
 
     Args:
         place: the commit that holds the files.
-        file: a summary without problems of its own.
+        file: a summary; of one with problems of its own, what can be read of it is looked for.
         cluster: its data_root is where data outside the lab lies.
         recipes: whether base recipes are looked up, which needs torchtune.
 
@@ -245,7 +247,7 @@ def base_recipes(summary: Summary) -> dict[str, str]:
     named = [("controls.base_recipe", summary.controls.base_recipe)]
     named += [(f"variables.base_recipe.{position}", name) for position, name in enumerate(summary.variables.get("base_recipe", ()))]
     named += [(f"runs.{position}.parameters.base_recipe", run.parameters.base_recipe) for position, run in enumerate(summary.runs)]
-    return {name: path for path, name in reversed(named) if name}
+    return {name: path for path, name in reversed(named) if name and isinstance(name, str)}
 
 
 def _read(lab: Lab, commit: str, paths: Sequence[str]) -> dict[str, bytes]:

@@ -363,6 +363,33 @@ def test_a_base_recipe_is_looked_up_and_its_values_recorded(lab):
     assert made.plan.runs[0]["batch_size"] == 4
 
 
+def test_what_contradicts_itself_and_what_is_not_in_the_lab_is_said_at_once(lab):
+    text = changed("- name: capitalization", "- {name: capitalization, split: late}\n    - {name: nothing}")
+    text = text.replace("  - name: base\n    type: control", "  - {name: base, type: control, parameters: {lr: 1}}")
+    text = text.replace("[tiny]", "[tiny, none]")
+    assert problems(lab, text) == [
+        "d.yaml:4:16: there is no model card models/none.yaml on branch main; make it with: ckgit models add none FOLDER",
+        "d.yaml:15:46: lr means nothing in a run of type control, which is not trained",
+        "d.yaml:19:8: there is no task file tasks/nothing.py on branch main",
+    ]
+
+
+def test_what_can_be_read_is_looked_for_although_other_values_are_wrong(lab):
+    text = changed("epochs: 2", "epochs: two").replace("[tiny]", "[none]").replace("data/words", "data/others")
+    assert [problem.split(": ", 1)[1].split(";")[0] for problem in problems(lab, text)] == [
+        "there is no model card models/none.yaml on branch main",
+        "there is no file data/others.json on branch main",
+        "expected a whole number",
+    ]
+
+
+def test_a_wrong_split_is_said_beside_a_missing_card(lab):
+    text = changed("- name: capitalization", "- {name: capitalization, split: late}").replace("[tiny]", "[tiny, none]")
+    assert [problem.split(": ", 1)[1] for problem in problems(lab, text)][1:] == [
+        "data words has no split late (splits: train, test)",
+    ]
+
+
 def test_no_change_gives_an_experiment_another_name(lab):
     sets = ['experiment={name: other, question: "Why?", date: "2026-11-23"}']
     design.commit(draft(lab, sets=sets))
