@@ -152,10 +152,10 @@ def _message(detail: ErrorDetails, path: Path, model: type[BaseModel]) -> str:
         return _missing(path, model)
     if detail["type"] == "extra_forbidden":
         return unknown_key(str(path[-1]), _allowed(model, path[:-1]))
-    return _value_message(detail)
+    return _value_message(detail, next((part for part in reversed(path) if isinstance(part, str)), "it"))
 
 
-def _value_message(detail: ErrorDetails) -> str:
+def _value_message(detail: ErrorDetails, name: str) -> str:
     kind, context, value = detail["type"], detail.get("ctx", {}), detail.get("input")
     if kind == "value_error":
         return str(context["error"])
@@ -163,13 +163,14 @@ def _value_message(detail: ErrorDetails) -> str:
         return _choice(str(context["expected"]), value)
     if kind in _BOUNDS:
         bound, words = _BOUNDS[kind]
-        return f"{words} {context[bound]:g}; found {shown(value)}"
+        limit = context[bound]
+        return f"{name} {words} {limit if isinstance(limit, int) else format(limit, 'g')}; found {shown(value)}"
     if kind in _EXPECTED:
         return f"expected {_EXPECTED[kind]}; found {shown(value)}" + _hint(kind, value)
     if kind.startswith("date"):
         return f"expected a date, YYYY-MM-DD; found {shown(value)}"
     if kind in ("too_short", "string_too_short"):
-        return "must not be empty"
+        return f"{name} must not be empty"
     if kind == "string_pattern_mismatch":
         return f"{shown(value)} does not have the form {context['pattern']}"
     return detail["msg"]

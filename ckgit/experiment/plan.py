@@ -104,10 +104,10 @@ class Run:
         setting = self.settings.get(parameter)
         return setting.value if setting else None
 
-    def origin(self, parameter: str) -> str:
-        """For a message on a parameter that nobody wrote down: the base recipe that gave it; empty for any other."""
-        setting = self.settings.get(parameter)
-        return f", which base_recipe {self['base_recipe']} gives" if setting and setting.source is Source.RECIPE else ""
+    def from_recipe(self, *parameters: str) -> str:
+        """The end of a message on parameters that nobody wrote down: which of them the base recipe gives; empty for none."""
+        given = [name for name in parameters if name in self.settings and self.settings[name].source is Source.RECIPE]
+        return f"; base_recipe {self['base_recipe']} gives {' and '.join(given)}, and a value in controls goes before it" if given else ""
 
     @property
     def model(self) -> str:

@@ -16,7 +16,7 @@ from ckgit.experiment.design import NONE, Parameters, RunSpec, RunType, Stage, S
 from ckgit.experiment.errors import Problem
 from ckgit.experiment.messages import findings
 from ckgit.experiment.names import name_problem
-from ckgit.experiment.plan import EVALUATION_PARAMETERS, LORA_ONLY, Plan, Run, build_plan, label, scorers, size, typed
+from ckgit.experiment.plan import EVALUATION_PARAMETERS, LORA_ONLY, Plan, Run, build_plan, label, scorers, short_value, size, typed
 
 MOST_RUNS = 10_000
 # An experiment's folder holds these beside its runs' folders.
@@ -64,14 +64,14 @@ def _variable_problems(summary: Summary) -> Iterator[Problem]:
     for name, values in summary.variables.items():
         path = f"variables.{name}"
         if not values:
-            yield _problem(path, "has no values, so the design makes no runs")
+            yield _problem(path, f"{name} has no values, so the design makes no runs")
         yield from value_problems(name, values)
         if name in summary.controls.given():
             yield _problem(path, f"{name} is in controls, too; a parameter is either held or varied")
         for repeated in sorted(_repeated(label(name, value, position) for position, value in enumerate(values, start=1))):
             yield _problem(path, f"two values give the same part of a run's name, {repeated}")
     if size(summary.variables) > MOST_RUNS:
-        yield _problem("variables", f"make {size(summary.variables):,} runs; an experiment has at most {MOST_RUNS:,}")
+        yield _problem("variables", f"the variables make {size(summary.variables):,} runs; an experiment has at most {MOST_RUNS:,}")
 
 
 def value_problems(name: str, values: Iterable[Any]) -> Iterator[Problem]:
@@ -128,11 +128,11 @@ def _run_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
     products = plan.runs[: len(plan.runs) - len(summary.runs)]
     unused = {name: run for run in products if run["method"] == "full" for name in run.varied if name in LORA_ONLY}
     for name, run in sorted(unused.items()):
-        yield _problem(f"variables.{name}", f"{name} means nothing in a run with method: full{run.origin('method')}")
+        yield _problem(f"variables.{name}", f"{name} means nothing in a run with method: full{run.from_recipe('method')}")
     if plan.training and all(run["method"] == "full" for run in plan.training):
         yield from _method_problems("controls", plan.training[0], summary.controls)
     if summary.tools.preparation == NONE and plan.training:
-        yield _problem("tools.preparation", f"is none, but {plan.training[0].name} is a fine-tuned run")
+        yield _problem("tools.preparation", f"tools.preparation is none, but {plan.training[0].name} is a fine-tuned run")
     yield from _gpu_problems(summary, plan)
 
 
@@ -150,7 +150,7 @@ def _written_run_problems(path: str, spec: RunSpec) -> Iterator[Problem]:
 def _method_problems(place: str, run: Run, parameters: Parameters) -> Iterator[Problem]:
     for name in parameters.given() if run["method"] == "full" else ():
         if name in LORA_ONLY:
-            yield _problem(f"{place}.{name}", f"{name} means nothing with method: full{run.origin('method')}")
+            yield _problem(f"{place}.{name}", f"{name} means nothing with method: full{run.from_recipe('method')}")
 
 
 def _gpu_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
@@ -168,7 +168,6 @@ def _gpu_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
 
 def _reference_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
     found: dict[tuple[str, str], None] = {}
-    places = {spec.name: position for position, spec in enumerate(summary.runs)}
     for run in plan.runs:
         for parameter, used, known in (
             ("checkpoint" if run.checkpoint else "model", run.model, summary.models),
@@ -178,8 +177,7 @@ def _reference_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
                 found["data", f"run {run.name} has no data to train on"] = None
             elif used is not None and used not in known:
                 where = "models" if parameter != "data" else "data"
-                path = _parameter_path(summary, places.get(run.name), parameter)
-                found[path, f"{used} is not under {where}{_instead(used, known)}"] = None
+                found[place_of(summary, run, parameter), f"{used} is not under {where}{_instead(used, known)}"] = None
     for position, task in enumerate(summary.evaluation.tasks):
         path = f"evaluation.tasks.{position}"
         if task.data and task.data not in summary.data:
@@ -189,13 +187,18 @@ def _reference_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
     yield from (_problem(*item) for item in found)
 
 
-def _parameter_path(summary: Summary, position: int | None, parameter: str) -> str:
-    """Where a run's value of a parameter was written."""
+def place_of(summary: Summary, run: Run, parameter: str) -> str:
+    """Where a run's value of a parameter was written; of one that a base recipe gives, where the recipe is named."""
+    parameter = "base_recipe" if run.from_recipe(parameter) else parameter
+    position = next((position for position, spec in enumerate(summary.runs) if spec.name == run.name), None)
+    if position is None and parameter in summary.variables:
+        values = [short_value(value) for value in summary.variables[parameter]]
+        return f"variables.{parameter}.{values.index(run.varied[parameter])}"
     if parameter == "checkpoint":
         return f"runs.{position}.checkpoint"
     if position is not None and parameter in summary.runs[position].parameters.given():
         return f"runs.{position}.parameters.{parameter}"
-    return f"variables.{parameter}" if parameter in summary.variables else f"controls.{parameter}"
+    return f"controls.{parameter}"
 
 
 def _instead(name: str, known: Iterable[str]) -> str:
@@ -209,11 +212,11 @@ def _instead(name: str, known: Iterable[str]) -> str:
 def _cell_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
     if summary.tools.evaluation == NONE:
         if summary.evaluation.tasks:
-            yield _problem("tools.evaluation", "is none, but evaluation has tasks")
+            yield _problem("tools.evaluation", "tools.evaluation is none, but evaluation has tasks")
         elif summary.experiment.claims:
             yield _problem("experiment.claims", "nothing is evaluated (tools.evaluation is none), so no claim can be judged")
         if not plan.training and plan.runs:
-            yield _problem("tools.evaluation", "is none, and no run is trained: there is nothing to do")
+            yield _problem("tools.evaluation", "tools.evaluation is none, and no run is trained: there is nothing to do")
         return
     if not summary.evaluation.tasks:
         yield _problem("evaluation", "no run is evaluated: give tasks, or set tools.evaluation: none")
@@ -258,7 +261,7 @@ def _claim_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
             yield _problem(f"{path}.task", f"the claim is about task {claim.task}, which is not evaluated{_instead(claim.task, tasks)}")
             continue
         if claim.left == claim.right:
-            yield _problem(f"{path}.right", f"compares {claim.left} with itself")
+            yield _problem(f"{path}.right", f"the claim compares {claim.left} with itself")
         for side, name in (("left", claim.left), ("right", claim.right)):
             if name not in runs:
                 yield _problem(f"{path}.{side}", f"there is no run {name}{_instead(name, runs)}")

@@ -38,6 +38,13 @@ class Context(NamedTuple):
         return f"{self.folder}/{run}"
 
 
+class Obstacle(NamedTuple):
+    """What stands against scaffolding."""
+
+    sentence: str
+    place: str = ""  # dotted place in the design that it is about, e.g. controls.lr; empty for none
+
+
 class Evidence(NamedTuple):
     """What a finished job left. There are no `results` exactly when there are reasons against them."""
 
@@ -56,8 +63,12 @@ class Worker(Protocol):
     reads: str  # for `ckgit worker`: what it reads, in a few words
     writes: str  # and what it writes
 
-    def check(self, context: Context) -> Sequence[str]:
-        """What makes scaffolding impossible, one sentence each; empty when nothing does. Pure; executes nothing."""
+    def check(self, context: Context) -> Sequence[Obstacle]:
+        """What makes scaffolding impossible; empty when nothing does. Pure; executes nothing.
+
+        `ckgit.experiment.problems.place_of` tells where a run's value was written. What stands in a place for which the lab lacks
+        something is not said twice.
+        """
 
     def scaffold(self, context: Context, run: str | None = None) -> Mapping[str, bytes]:
         """Every file for the jobs, by path relative to the lab; of one run where it is given. Pure."""

@@ -84,7 +84,7 @@ def render(standing: Standing, name: str, run: str | None) -> Mapping[str, bytes
     """
     worker = find(standing, name)
     check_run(standing, run)
-    refuse(standing, {worker.label: worker.check(standing.context)})
+    refuse(standing, {worker.label: [obstacle.sentence for obstacle in worker.check(standing.context)]})
     return worker.scaffold(standing.context, run)
 
 

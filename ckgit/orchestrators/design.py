@@ -258,19 +258,23 @@ def _measured(place: Place, file: SummaryFile, *, recipes: bool) -> tuple[Measur
         known = summary.model_copy(update={"recorded": measured.recorded})
         wrong = problems(known)  # a base recipe's values are known only now
         found += [file.problem(p.path, p.message) for p in wrong or data_problems(summary, build_plan(known), measured.recorded, cluster)]
-    if not found and (recipes or not base_recipes(summary)):
-        found = _worker_problems(place.lab, file, build_plan(known), measured, cluster)
+        if not wrong and (recipes or not base_recipes(summary)):
+            found += _worker_problems(place.lab, file, build_plan(known), measured, cluster, found)
     if found:
         raise DesignError(sorted(set(found), key=lambda p: (p.line, p.column)), file=file.file)
     return measured, cluster
 
 
-def _worker_problems(lab: Lab, file: SummaryFile, plan: Plan, measured: Measured, cluster: Cluster) -> list[Problem]:
-    """What the tools' workers have against it: better now than when it is scaffolded."""
+def _worker_problems(
+    lab: Lab, file: SummaryFile, plan: Plan, measured: Measured, cluster: Cluster, known: Sequence[Problem]
+) -> list[Problem]:
+    """What the tools' workers have against it: better now than when it is scaffolded. What is known of a place is not said again."""
     summary = file.summary.model_copy(update={"recorded": measured.recorded})
     context = _context(lab, summary, plan, measured, cluster)
     workers = [worker for stage in Stage if (worker := worker_for(summary, stage))]
-    return [file.problem("", sentence) for worker in workers for sentence in worker.check(context)]
+    obstacles = [obstacle for worker in workers for obstacle in worker.check(context)]
+    new = [o for o in obstacles if not o.place or not any(f"{problem.path}.".startswith(f"{o.place}.") for problem in known)]
+    return [file.problem(obstacle.place, obstacle.sentence) for obstacle in new]
 
 
 def _context(lab: Lab, summary: Summary, plan: Plan, measured: Measured, cluster: Cluster) -> Context:

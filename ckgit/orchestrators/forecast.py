@@ -16,6 +16,7 @@ from ckgit.experiment.errors import Problem
 from ckgit.experiment.estimate import FORMULA, Guess, Steps
 from ckgit.experiment.estimate_file import Estimate, Group, Kind
 from ckgit.experiment.plan import Cell, Plan, Run, generation, resources
+from ckgit.experiment.problems import place_of
 from ckgit.experiment.worker import Context
 from ckgit.orchestrators.earlier import Earlier
 
@@ -113,10 +114,11 @@ def _training_problem(summary: Summary, run: Run, recorded: Recorded, cluster: C
     if not total:
         needed = run["batch_size"] * run["gradient_accumulation_steps"] * estimate.processes(wanted)
         text = f"{splits[split]} rows in split {split} make no step, which takes {needed} (batch_size x gradient_accumulation_steps x "
-        yield place, f"{text}processes); an incomplete batch is dropped"
+        recipe = run.from_recipe("batch_size", "gradient_accumulation_steps")
+        yield place, f"{text}processes); an incomplete batch is dropped{recipe}"
     elif interval > total:
-        place = "variables" if "log_every_n_steps" in run.varied else "controls"
-        yield f"{place}.log_every_n_steps", f"is {interval}, but training takes {total} steps: its log would hold no loss"
+        text = f"log_every_n_steps is {interval}, but training takes {total} steps: its log would hold no loss"
+        yield place_of(summary, run, "log_every_n_steps"), f"{text}{run.from_recipe('log_every_n_steps')}"
 
 
 def _named(runs: Sequence[str]) -> str:

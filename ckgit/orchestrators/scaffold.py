@@ -87,7 +87,7 @@ def _made(context: Context, workers: Sequence[Worker]) -> list[Made]:
 
 
 def _make(context: Context, worker: Worker) -> Made:
-    reasons = worker.check(context)
+    reasons = [obstacle.sentence for obstacle in worker.check(context)]
     if reasons:
         return Made(worker.label, worker.stage, reasons, {}, 0)
     names = [job.name for job in worker.jobs(context)]

@@ -38,7 +38,7 @@ def test_a_sound_design_has_none():
     ("parts", "path", "message"),
     [
         ({"runs": []}, "", "the design makes no runs: give variables, or write runs out"),
-        ({"variables": {"lr": []}}, "variables.lr", "has no values, so the design makes no runs"),
+        ({"variables": {"lr": []}}, "variables.lr", "lr has no values, so the design makes no runs"),
         ({"variables": {"learning_rate": [1, 2]}}, "variables.learning_rate", "unknown key learning_rate: did you mean lr?"),
         ({"variables": {"lr": [0.1, "x"]}}, "variables.lr.1", "expected a number; found 'x'; a number is written without quotes"),
         ({"variables": {"lora_attn_modules": [["q_proj", "z"]]}}, "variables.lora_attn_modules.0.1", "expected q_proj or"),
@@ -82,7 +82,7 @@ def test_a_sound_design_has_none():
             "variables.lora_rank",
             "means nothing in a run with method: full",
         ),
-        ({"tools": {"preparation": "none"}}, "tools.preparation", "is none, but a is a fine-tuned run"),
+        ({"tools": {"preparation": "none"}}, "tools.preparation", "tools.preparation is none, but a is a fine-tuned run"),
         (
             {"controls": {"device": "cpu"}, "compute": {"training": {"gpus": 2}}},
             "compute.training.gpus",
@@ -94,7 +94,7 @@ def test_a_sound_design_has_none():
             "4 GPUs, but run a trains on device: cpu",
         ),
         ({"controls": {"model": "tinny"}}, "controls.model", "tinny is not under models; did you mean tiny?"),
-        ({"variables": {"model": ["huge"]}}, "variables.model", "huge is not under models (tiny)"),
+        ({"variables": {"model": ["huge"]}}, "variables.model.0", "huge is not under models (tiny)"),
         ({"runs": [{"name": "o", "type": "eval-only", "checkpoint": "old"}]}, "runs.0.checkpoint", "old is not under models"),
         ({"runs": [{"name": "a", "parameters": {"data": "others"}}]}, "runs.0.parameters.data", "others is not under data (words)"),
         ({"data": {}}, "data", "run a has no data to train on"),
@@ -109,7 +109,7 @@ def test_a_sound_design_has_none():
             "split is a key of the task itself",
         ),
         ({"evaluation": {}}, "evaluation", "no run is evaluated: give tasks, or set tools.evaluation: none"),
-        ({"tools": {"evaluation": "none"}}, "tools.evaluation", "is none, but evaluation has tasks"),
+        ({"tools": {"evaluation": "none"}}, "tools.evaluation", "tools.evaluation is none, but evaluation has tasks"),
         ({"tools": {"evaluation": "none"}, "evaluation": {}, "experiment": claims({})}, "experiment.claims", "no claim can be judged"),
         ({"tools": {"preparation": "none", "evaluation": "none"}, "evaluation": {}, "runs": TWO[1:]}, "tools.evaluation", "nothing to do"),
         (
@@ -134,7 +134,7 @@ def test_a_sound_design_has_none():
             "experiment.claims.1.right",
             "there is no run bass; did you mean base?",
         ),
-        ({"runs": TWO, "experiment": claims({"right": "a"})}, "experiment.claims.0.right", "compares a with itself"),
+        ({"runs": TWO, "experiment": claims({"right": "a"})}, "experiment.claims.0.right", "the claim compares a with itself"),
         (
             {
                 "runs": [*TWO, {"name": "b"}],

@@ -149,19 +149,20 @@ def test_text_of_a_block_cannot_end_it():
         (changed("epochs: 2", "epochs: 2, epochs: 3"), "f.md:11:25: the key epochs is here twice (first on line 11)"),
         (changed("epochs: 2", 'epochs: "2"'), "expected a whole number; found '2'; a number is written without quotes"),
         (changed("epochs: 2", "epochs: 2.5"), "expected a whole number; found 2.5"),
-        (changed("epochs: 2", "epochs: 0"), "must be at least 1; found 0"),
-        (changed("epochs: 2", "lr: 0"), "must be greater than 0; found 0"),
+        (changed("epochs: 2", "epochs: 0"), "f.md:11:14: epochs must be at least 1; found 0"),
+        (changed("epochs: 2", "seed: 99999999999"), "seed must be less than 4294967296; found 99999999999"),
+        (changed("epochs: 2", "lr: 0"), "lr must be greater than 0; found 0"),
         (changed("epochs: 2", "shuffle: 1"), "expected true or false; found 1"),
         (changed("epochs: 2", "dtype: fp16"), "expected fp32 or bf16; found 'fp16'; did you mean bf16?"),
         (changed("epochs: 2", "template_date: soon"), "expected a date, YYYY-MM-DD; found 'soon'"),
         (changed("epochs: 2", "system_prompt: 5"), 'expected text; found 5; quote it if it is text: "5"'),
         (changed("epochs: 2", "lora_attn_modules: q_proj"), "expected a list; found 'q_proj'; write ['q_proj']"),
-        (changed("epochs: 2", "lora_attn_modules: []"), "must not be empty"),
+        (changed("epochs: 2", "lora_attn_modules: []"), "lora_attn_modules must not be empty"),
         (changed('Say "{input}"', "Say it"), "f.md:12:14: a prompt must contain {input}"),
         (changed("lora_rank:", "rank:"), "f.md:14:5: unknown key rank: did you mean lora_rank?"),
         (changed("[4,   8]", "[4, four]"), "f.md:14:20: expected a whole number; found 'four'"),
         (changed("[4,   8]", "[4, 4]"), "two values give the same part of a run's name, rank4"),
-        (changed("[4,   8]", "[]"), "has no values, so the design makes no runs"),
+        (changed("[4,   8]", "[]"), "lora_rank has no values, so the design makes no runs"),
         (changed("name: cap_lora", "name: $(touch x)"), "f.md:5:3: '$' at position 1 is not allowed in a name"),
         (changed("name: cap_lora", "name: 12"), 'expected text; found 12; quote it if it is text: "12"'),
         (changed("models: [tiny]", "models: tiny"), "expected a list; found 'tiny'; write ['tiny']"),
@@ -213,7 +214,7 @@ def test_unions_have_one_message_each():
     )
     assert [one.partition(": ")[2] for one in problems(text)] == [
         "expected last, all, or a list of epochs counted from 0, e.g. [0, 2]; found 'first'",
-        "must be at least 0; found -1",
+        "epochs must be at least 0; found -1",
         "expected all, or a list of run names; found 3",
         'expected text; found 5; quote it if it is text: "5"',
     ]
@@ -284,7 +285,7 @@ def test_problems_of_a_changed_design_have_their_place_in_the_file_that_was_give
         )
     assert [problem.at("d") for problem in caught.value.problems] == [
         "d:12:1: --set controls.lr: expected a number; found 'x'; a number is written without quotes",
-        "d:12:14: must be at least 1; found 0",
+        "d:12:14: epochs must be at least 1; found 0",
     ]
 
 

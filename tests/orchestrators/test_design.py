@@ -147,7 +147,7 @@ def test_a_preview_shows_message_paths_and_summary_and_writes_nothing(lab):
         ("name: capitalization", "name: t\n      file: tasks/capitalization.py", "has no @task function t (it has capitalization)"),
         ("name: capitalization", "name: capitalization\n      split: dev", "data words has no split dev (splits: train, test)"),
         ("  epochs: 2", "  train_split: dev", "run rank4 and 1 other: there is no split dev to train on (splits: train, test)"),
-        ("epochs: 2\n", "epochs: 2\n  log_every_n_steps: 9\n", "run rank4 and 1 other: is 9, but training takes 8 steps"),
+        ("epochs: 2\n", "epochs: 2\n  log_every_n_steps: 9\n", "run rank4 and 1 other: log_every_n_steps is 9, but training takes 8 steps"),
         ("batch_size: 2", "batch_size: 9", "run rank4 and 1 other: 8 rows in split train make no step, which takes 9"),
         ("path: data/words.json", "path: data/words.json, input_column: question", "no text in column 'question' (columns: input, output)"),
         ("path: data/words.json", f"path: data/words.json, sha256: {'a' * 64}", "data/words.json has changed: its SHA-256 is"),
@@ -390,6 +390,14 @@ def test_a_wrong_split_is_said_beside_a_missing_card(lab):
     ]
 
 
+def test_a_worker_s_objection_has_its_place_and_is_said_beside_what_the_lab_lacks(lab):
+    text = changed("tasks:\n", "scorers: [{name: matches}]\n  tasks:\n").replace("[tiny]", "[tiny, none]")
+    assert problems(lab, text) == [
+        "d.yaml:4:16: there is no model card models/none.yaml on branch main; make it with: ckgit models add none FOLDER",
+        "d.yaml:18:14: task capitalization: inspect_ai.scorer has no scorer 'matches'; did you mean match?",
+    ]
+
+
 def test_no_change_gives_an_experiment_another_name(lab):
     sets = ['experiment={name: other, question: "Why?", date: "2026-11-23"}']
     design.commit(draft(lab, sets=sets))
@@ -406,8 +414,8 @@ FULL_RUN = """\
 def test_what_a_base_recipe_contradicts_is_refused_before_it_is_committed(lab):
     pytest.importorskip("torchtune")
     text = changed("runs:\n", f"runs:\n{FULL_RUN}")
-    because = "lora_rank means nothing with method: full, which base_recipe llama3_2/1B_full_single_device gives"
-    assert problems(lab, text) == [f"d.yaml:16:63: {because}"]
+    because = "lora_rank means nothing with method: full; base_recipe llama3_2/1B_full_single_device gives method, and a value in controls"
+    assert problems(lab, text) == [f"d.yaml:16:63: {because} goes before it"]
     design.commit(draft(lab))
     with pytest.raises(DesignError, match=because):
         design.draft_revision(lab, "cap", text.encode(), "d.yaml")

@@ -8,7 +8,7 @@ from pathlib import Path
 from ckgit.experiment.design import Stage
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
 from ckgit.experiment.results import CellResult, TrainingResult
-from ckgit.experiment.worker import Context, Evidence, Worker
+from ckgit.experiment.worker import Context, Evidence, Obstacle, Worker
 
 
 class InspectAI:
@@ -20,7 +20,7 @@ class InspectAI:
     reads = "the design, task files, model cards, checkpoints"
     writes = "eval/CELL.slurm and eval/CELL.yaml of each cell; eval/logs/CELL.eval"
 
-    def check(self, context: Context) -> Sequence[str]:
+    def check(self, context: Context) -> Sequence[Obstacle]:
         """See `Worker`."""
         from ckgit.workers.inspect_ai.check import check
 

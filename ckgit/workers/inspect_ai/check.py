@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ckgit.experiment.design import TaskSpec
 from ckgit.experiment.plan import scorers
-from ckgit.experiment.worker import Context
+from ckgit.experiment.problems import place_of
+from ckgit.experiment.worker import Context, Obstacle
 from ckgit.workers.inspect_ai.cells import Planned, planned, refused_args, signature, task_args
 from ckgit.workers.inspect_ai.scorers import scorer_problems
 
@@ -16,58 +18,74 @@ _WHY = {
 }
 
 
-def check(context: Context) -> list[str]:
-    """One sentence for each obstacle; empty when there is none. Task files are read as text."""
+def check(context: Context) -> list[Obstacle]:
+    """Every obstacle; empty when there is none. Task files are read as text."""
     found = list(_task_problems(context))
     if not found:  # cells can only be looked at with their tasks' signatures
         found = [problem for cell in planned(context) for problem in _cell_problems(cell)]
     return list(dict.fromkeys(found))
 
 
-def _task_problems(context: Context) -> Iterator[str]:
+def _place(context: Context, task: TaskSpec) -> str:
+    return f"evaluation.tasks.{context.summary.evaluation.tasks.index(task)}"
+
+
+def _task_problems(context: Context) -> Iterator[Obstacle]:
     for task in {cell.task.name: cell.task for cell in context.plan.cells}.values():
-        yield from (f"task {task.name}: {problem}" for problem in scorer_problems(scorers(context.summary, task)))
+        owner = _place(context, task) if task.scorers else "evaluation"
+        for place, problem in scorer_problems(scorers(context.summary, task)):
+            yield Obstacle(f"task {task.name}: {problem}", f"{owner}.scorers.{place}")
         try:
             signature(context, task)
         except ValueError as error:
-            yield str(error)
+            yield Obstacle(str(error), _place(context, task))
 
 
-def _cell_problems(cell: Planned) -> Iterator[str]:
+def _cell_problems(cell: Planned) -> Iterator[Obstacle]:
     yield from _argument_problems(cell)
     yield from _model_problems(cell)
     yield from _data_problems(cell)
     settings = cell.called.generation
     if not settings.temperature and (settings.top_p or settings.top_k):
-        yield f"task {cell.task.name}: top_p and top_k mean nothing at temperature 0, which decodes greedily"
+        own = cell.task.generation
+        name = "top_p" if settings.top_p else "top_k"
+        owner = _place(cell.context, cell.task) if getattr(own, name) else "evaluation"
+        sentence = f"task {cell.task.name}: top_p and top_k mean nothing at temperature 0, which decodes greedily"
+        yield Obstacle(sentence, f"{owner}.generation.{name}")
 
 
-def _argument_problems(cell: Planned) -> Iterator[str]:
+def _argument_problems(cell: Planned) -> Iterator[Obstacle]:
+    place = _place(cell.context, cell.task)
     where = f"task {cell.task.name}: {cell.task.entry}({', '.join(cell.signature.parameters)}) in {cell.task.source}"
     for name in refused_args(cell):
         why = f": {_WHY[name]}" if name in _WHY else ""
         whose = f"data set {cell.data_name!r}" if name in ("input_column", "output_column") else "the design"
-        yield f"{where} does not take {name!r}, which {whose} gives{why}"
+        at = f"{place}.args.{name}" if name in cell.task.args else place
+        yield Obstacle(f"{where} does not take {name!r}, which {whose} gives{why}", at)
     missing = [name for name in cell.signature.required if name not in task_args(cell)]
     if missing:
-        yield f"{where} needs {_listed(missing)}, which the design does not give; write it under the task's args, or give the design data"
+        given = f"{where} needs {_listed(missing)}, which the design does not give"
+        yield Obstacle(f"{given}; write it under the task's args, or give the design data", place)
 
 
-def _model_problems(cell: Planned) -> Iterator[str]:
+def _model_problems(cell: Planned) -> Iterator[Obstacle]:
     card = cell.context.cards.get(cell.run.model)
     if card is None:
         model = cell.run.model
-        yield f"run {cell.run.name}: there is no model card models/{model}.yaml; make it with: ckgit models add {model} PATH"
+        sentence = f"run {cell.run.name}: there is no model card models/{model}.yaml; make it with: ckgit models add {model} PATH"
+        yield Obstacle(sentence, "models")
     elif cell.run["dataset_type"] == "chat" and card.template is None:
-        yield f"run {cell.run.name}: model {card.name} has no chat template; a base model is evaluated with dataset_type: text_completion"
+        why = f"model {card.name} has no chat template; a base model is evaluated with dataset_type: text_completion"
+        yield Obstacle(f"run {cell.run.name}: {why}", place_of(cell.context.summary, cell.run, "dataset_type"))
 
 
-def _data_problems(cell: Planned) -> Iterator[str]:
+def _data_problems(cell: Planned) -> Iterator[Obstacle]:
     if cell.data_name and cell.recorded is None:
-        yield f"task {cell.task.name}: data {cell.data_name!r} was not measured by design"
+        yield Obstacle(f"task {cell.task.name}: data {cell.data_name!r} was not measured by design", f"data.{cell.data_name}")
     elif cell.recorded and cell.task.split not in cell.recorded.splits:
         splits = ", ".join(cell.recorded.splits)
-        yield f"task {cell.task.name}: data {cell.data_name!r} has no split {cell.task.split!r} (splits: {splits})"
+        sentence = f"task {cell.task.name}: data {cell.data_name!r} has no split {cell.task.split!r} (splits: {splits})"
+        yield Obstacle(sentence, f"{_place(cell.context, cell.task)}.split")
 
 
 def _listed(names: Sequence[str]) -> str:

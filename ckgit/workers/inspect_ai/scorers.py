@@ -58,27 +58,28 @@ REFUSED = {
 }
 
 
-def scorer_problems(chosen: Iterable[Scorer]) -> Iterator[str]:
-    """One sentence for each thing that inspect would refuse, or that would not measure the model."""
-    for scorer in chosen:
+def scorer_problems(chosen: Iterable[Scorer]) -> Iterator[tuple[str, str]]:
+    """What inspect would refuse, or what would not measure the model: its place in the list of scorers, and a sentence."""
+    for position, scorer in enumerate(chosen):
         if reason := REFUSED.get(scorer.name):
-            yield f"scorer {scorer.name} cannot be used: {reason}"
+            yield f"{position}.name", f"scorer {scorer.name} cannot be used: {reason}"
         elif scorer.name in ARGUMENTS:
-            yield from _argument_problems(scorer, ARGUMENTS[scorer.name])
+            yield from ((f"{position}.{place}", text) for place, text in _argument_problems(scorer, ARGUMENTS[scorer.name]))
         else:
-            yield f"inspect_ai.scorer has no scorer {scorer.name!r}{_instead(scorer.name, ARGUMENTS)}"
+            yield f"{position}.name", f"inspect_ai.scorer has no scorer {scorer.name!r}{_instead(scorer.name, ARGUMENTS)}"
 
 
-def _argument_problems(scorer: Scorer, known: Mapping[str, Argument]) -> Iterator[str]:
+def _argument_problems(scorer: Scorer, known: Mapping[str, Argument]) -> Iterator[tuple[str, str]]:
     for name, value in scorer.args.items():
         if name not in known:
-            yield f"scorer {scorer.name} has no argument {name!r}{_instead(name, known)}"
+            yield f"args.{name}", f"scorer {scorer.name} has no argument {name!r}{_instead(name, known)}"
         elif not known[name].takes(value):
-            yield f"scorer {scorer.name}: {name} is {known[name].expected}, not {shown(value)}{_near(str(value), known[name].choices)}"
+            text = f"scorer {scorer.name}: {name} is {known[name].expected}, not {shown(value)}{_near(str(value), known[name].choices)}"
+            yield f"args.{name}", text
     for name, argument in known.items():
         if argument.required and name not in scorer.args:
             why = "; without it the evaluated model would grade itself" if name == "model" else ""
-            yield f"scorer {scorer.name} needs {name} among its args: {argument.expected}{why}"
+            yield "args", f"scorer {scorer.name} needs {name} among its args: {argument.expected}{why}"
 
 
 def _instead(name: str, known: Iterable[str]) -> str:

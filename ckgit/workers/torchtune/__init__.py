@@ -8,7 +8,7 @@ from pathlib import Path
 from ckgit.experiment.design import Stage
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
 from ckgit.experiment.results import CellResult, TrainingResult
-from ckgit.experiment.worker import Context, Evidence, Worker
+from ckgit.experiment.worker import Context, Evidence, Obstacle, Worker
 
 
 class Torchtune:
@@ -20,7 +20,7 @@ class Torchtune:
     reads = "the design, model cards"
     writes = "setup_finetune.yaml, finetune.yaml and finetune.slurm of each fine-tuned run; checkpoints, training.log"
 
-    def check(self, context: Context) -> Sequence[str]:
+    def check(self, context: Context) -> Sequence[Obstacle]:
         """See `Worker`."""
         from ckgit.workers.torchtune.check import check
 

@@ -78,22 +78,23 @@ def sizes(card: ModelCard) -> dict[str, Any]:
     return arguments
 
 
-def refusals(card: ModelCard, run: Run) -> Iterator[str]:
-    """What torchtune cannot do with this model and this run, one sentence each."""
+def refusals(card: ModelCard, run: Run) -> Iterator[tuple[str, str]]:
+    """What torchtune cannot do with this model and this run: the parameter that it is about, and a sentence."""
     if card.family not in _BUILDERS:
-        yield f"model {card.name}: torchtune has no builder for {card.model_type}; it has them for {', '.join(FAMILIES)}"
+        yield "model", f"model {card.name}: torchtune has no builder for {card.model_type}; it has them for {', '.join(FAMILIES)}"
         return
     builder = builders(card)
     for problem in _shape_refusals(card.architecture, card.family, builder):
-        yield f"model {card.name}: torchtune's {card.family} builder {problem}"
+        yield "model", f"model {card.name}: torchtune's {card.family} builder {problem}"
     window, longest = card.architecture.sliding_window, run["max_seq_len"]
     if window and (longest is None or longest > window):
-        yield (
-            f"run {run.name}: model {card.name} looks back {window} tokens, torchtune's builder looks back without limit; "
-            f"set max_seq_len to at most {window}, where both are the same"
-        )
+        looks = f"model {card.name} looks back {window} tokens, torchtune's builder looks back without limit"
+        yield "max_seq_len", f"run {run.name}: {looks}; set max_seq_len to at most {window}, where both are the same"
     if run["apply_lora_to_output"] and (card.architecture.tie_word_embeddings or not builder.lora_output):
-        yield f"run {run.name}: apply_lora_to_output cannot be used, because the output projection of {card.name} is its embedding"
+        yield (
+            "apply_lora_to_output",
+            f"run {run.name}: apply_lora_to_output cannot be used, because the output projection of {card.name} is its embedding",
+        )
 
 
 def _shape_refusals(shape: Architecture, family: str, builder: Builders) -> Iterator[str]:

@@ -14,8 +14,9 @@ from pathlib import Path
 from ckgit.experiment.design import Stage
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
 from ckgit.experiment.plan import Cell, Run, resources
+from ckgit.experiment.problems import place_of
 from ckgit.experiment.results import CellResult, Checkpoint, LossPoint, Metric, Sample, TrainingResult
-from ckgit.experiment.worker import Context, Evidence
+from ckgit.experiment.worker import Context, Evidence, Obstacle
 from ckgit.workers.script import job_script
 
 _STEER = """\
@@ -63,8 +64,9 @@ class Trainer:
     tool, label, stage = "tiny-trainer", "tiny-trainer", Stage.TRAINING
     reads, writes = "the design", "setup.txt and finetune.slurm for each run"
 
-    def check(self, context: Context) -> Sequence[str]:
-        return [f"run {run.name}: {run['epochs']} epochs are too many" for run in context.plan.training if run["epochs"] > 9]
+    def check(self, context: Context) -> Sequence[Obstacle]:
+        many = [run for run in context.plan.training if run["epochs"] > 9]
+        return [Obstacle(f"run {run.name}: {run['epochs']} epochs are too many", place_of(context.summary, run, "epochs")) for run in many]
 
     def scaffold(self, context: Context, run: str | None = None) -> Mapping[str, bytes]:
         files = {f"{context.run_folder(r.name)}/setup.txt": _setup(context, r.name) for r in context.plan.runs if run in (None, r.name)}
@@ -129,7 +131,7 @@ class Evaluator:
     tool, label, stage = "tiny-evaluator", "tiny-evaluator", Stage.EVALUATION
     reads, writes = "the design and setup.txt", "eval/TASK_epochN.slurm for each cell"
 
-    def check(self, context: Context) -> Sequence[str]:
+    def check(self, context: Context) -> Sequence[Obstacle]:
         return []
 
     def scaffold(self, context: Context, run: str | None = None) -> Mapping[str, bytes]:

@@ -9,7 +9,7 @@ from ckgit.experiment.design import Stage
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
 from ckgit.experiment.plan import Cell, prompts, resources
 from ckgit.experiment.results import CellResult, Metric, Sample
-from ckgit.experiment.worker import Context, Evidence
+from ckgit.experiment.worker import Context, Evidence, Obstacle
 from ckgit.workers.script import job_script
 
 
@@ -22,8 +22,9 @@ class ExactCount:
     reads = "the design, data, checkpoints"
     writes = "eval/CELL.slurm and eval/CELL.json of each cell; eval/counts/CELL.json"
 
-    def check(self, context: Context) -> Sequence[str]:
-        return [f"task {cell.task.name}: exact-count has no scorers but its own" for cell in context.plan.cells if cell.task.scorers]
+    def check(self, context: Context) -> Sequence[Obstacle]:
+        scored = [(position, task) for position, task in enumerate(context.summary.evaluation.tasks) if task.scorers]
+        return [Obstacle(f"task {task.name}: exact-count has its own scorer", f"evaluation.tasks.{at}.scorers") for at, task in scored]
 
     def scaffold(self, context: Context, run: str | None = None) -> Mapping[str, bytes]:
         files: dict[str, bytes] = {}

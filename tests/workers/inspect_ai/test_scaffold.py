@@ -138,7 +138,7 @@ def test_eval_only_is_evaluated_from_its_own_card():
 
 def refusal(task: bytes = TASK, **paths: object) -> str:
     context = make_context(task=task, **paths)
-    problems = "\n".join(worker.check(context))
+    problems = "\n".join(obstacle.sentence for obstacle in worker.check(context))
     with pytest.raises(CkgitError) as caught:
         worker.scaffold(context)
     assert caught.value.code is Exit.INVALID_DESIGN

@@ -45,7 +45,7 @@ def test_the_table_is_that_of_the_installed_inspect():
 
 
 def problems(*scorers: dict, **paths: object) -> list[str]:
-    return worker.check(make_context(evaluation__scorers=list(scorers), **paths))
+    return [obstacle.sentence for obstacle in worker.check(make_context(evaluation__scorers=list(scorers), **paths))]
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,17 @@ def test_scorers_that_inspect_takes():
 def test_a_task_has_its_scorers_checked_in_place_of_the_experiments():
     assert problems({"name": "matches"}, evaluation__tasks__0__scorers=[{"name": "exact"}]) == []
     assert "'exacts'" in problems({"name": "match"}, evaluation__tasks__0__scorers=[{"name": "exacts"}])[0]
+
+
+def test_a_problem_of_a_scorer_has_its_place_in_the_design():
+    wrong = [{"name": "exact"}, {"name": "match", "args": {"numeric": 1}}, {"name": "matches"}]
+    shared = worker.check(make_context(evaluation__scorers=wrong))
+    assert [obstacle.place for obstacle in shared] == ["evaluation.scorers.1.args.numeric", "evaluation.scorers.2.name"]
+    [own] = worker.check(make_context(evaluation__tasks__0__scorers=[{"name": "pattern"}]))
+    assert own.place == "evaluation.tasks.0.scorers.0.args"
+
+
+def test_a_problem_of_generation_has_its_place_in_the_design():
+    shared, own = make_context(evaluation__generation={"top_p": 0.5}), make_context(evaluation__tasks__0__generation={"top_k": 5})
+    assert [obstacle.place for obstacle in worker.check(shared)] == ["evaluation.generation.top_p"]
+    assert [obstacle.place for obstacle in worker.check(own)] == ["evaluation.tasks.0.generation.top_k"]

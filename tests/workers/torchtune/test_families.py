@@ -122,7 +122,7 @@ def test_transformers_loads_what_torchtune_saves(tmp_path, kind):
 def refused(**changes):
     controls = changes.pop("controls", {})
     made = card(**changes)
-    return list(refusals(made, context(cards=(made,), controls=controls).plan.run("run")))
+    return [sentence for _, sentence in refusals(made, context(cards=(made,), controls=controls).plan.run("run"))]
 
 
 def test_what_a_builder_leaves_out_is_refused():
