@@ -51,7 +51,7 @@ class Evidence(NamedTuple):
     results: Sequence[TrainingResult | CellResult]  # of one training, or of each cell
     reasons: Sequence[str]  # why it does not count; empty when it does
     failure: FailureClass | None
-    files: Mapping[str, bytes]  # to be committed, by path relative to the lab
+    files: Mapping[str, bytes]  # to be committed, by path relative to the lab; what the job printed is committed without it
 
 
 class Worker(Protocol):

@@ -31,7 +31,7 @@ def evidence(context: Context, job: Job, attempt: Attempt, work: Path) -> Eviden
     """Judge a job whose status file is there."""
     run = context.plan.run(job.run)
     output = read_bounded(work / ".ckgit" / "jobs" / attempt.token / "output")
-    files = _files(context, run, attempt, work, output)
+    files = _files(context, run, work)
     status = read_status(work, attempt.token)
     if isinstance(status, str):
         return Evidence((), [status], FailureClass.LOST, files)
@@ -70,11 +70,9 @@ def read_status(work: Path, token: str) -> Status | str:
     return status if status.token == token else f"the job's status file belongs to {status.token}"
 
 
-def _files(context: Context, run: Run, attempt: Attempt, work: Path, output: bytes | None) -> dict[str, bytes]:
-    """What is committed: the tool's output and the records, as far as they are there."""
+def _files(context: Context, run: Run, work: Path) -> dict[str, bytes]:
+    """What is committed: the records, as far as they are there. What the job printed is the orchestrator's to commit."""
     folder, files = context.run_folder(run.name), {}
-    if output is not None:
-        files[f"{folder}/slurm-{attempt.job_id or attempt.token}.out"] = output
     for name in (*COLLECTED, RESUMED):
         content = read_bounded(work / artifacts(context, run) / name, MOST_LOG)
         if content is not None:
