@@ -161,8 +161,11 @@ def _workers() -> Iterator[str]:
     yield "## Workers\n\n`ckgit worker NAME EXPERIMENT` runs one alone.\n"
     workers = [point.load() for point in sorted(entry_points(group="ckgit.workers"), key=lambda point: point.name)]
     in_tree = sorted((worker for worker in workers if type(worker).__module__.startswith("ckgit.")), key=lambda worker: worker.label)
-    rows = [[f"`scaffold-{worker.label}`, `run-{worker.label}`", f"`{worker.tool}`", worker.reads, worker.writes] for worker in in_tree]
-    yield _table(["workers", "tool in the design", "reads", "writes"], rows)
+    rows = []
+    for worker in in_tree:
+        rows.append([f"`scaffold-{worker.label}`", f"`{worker.tool}`", worker.reads, worker.writes])
+        rows.append([f"`run-{worker.label}`", f"`{worker.tool}`", f"what `scaffold-{worker.label}` wrote", worker.leaves])
+    yield _table(["worker", "tool in the design", "reads", "writes"], rows)
 
 
 def _files() -> Iterator[str]:

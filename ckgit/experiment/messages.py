@@ -57,7 +57,7 @@ NOT_SUPPORTED = {
     "packed": "packing joins rows into one, so rows could not be compared with what evaluation sends",
     "train_on_input": "the loss is taken on the answer alone, as evaluation measures it",
     "fsdp_cpu_offload": "it is not supported",
-    "resume_from_checkpoint": "a run begins with its model card; a training that was cut short goes on after its last whole epoch by itself",
+    "resume_from_checkpoint": "a run begins with its model card; a training that was cut short goes on after its last whole epoch",
     "save_adapter_weights_only": "evaluation needs the merged weights of each epoch",
     "output_dir": "ckgit decides it: experiments/NAME/RUN/artifacts",
     "checkpointer": "ckgit renders it from the model card",

@@ -60,8 +60,9 @@ class Worker(Protocol):
     tool: str  # as the design's `tools` names it, e.g. inspect-ai
     label: str  # in worker names and log files: scaffold-LABEL, run-LABEL
     stage: Stage
-    reads: str  # for `ckgit worker`: what it reads, in a few words
-    writes: str  # and what it writes
+    reads: str  # for `ckgit worker`: what scaffolding reads, in a few words
+    writes: str  # what scaffolding writes
+    leaves: str  # what its jobs leave
 
     def check(self, context: Context) -> Sequence[Obstacle]:
         """What makes scaffolding impossible; empty when nothing does. Pure; executes nothing.

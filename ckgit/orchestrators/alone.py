@@ -41,7 +41,7 @@ def rows() -> list[WorkerRow]:
 
 
 def _rows(worker: Worker, package: str) -> list[WorkerRow]:
-    runs = f"scripts of {SCAFFOLD}-{worker.label}, in the work tree", f"status, tool log and evidence of each job; {RUN}-{worker.label}.log"
+    runs = f"scripts of {SCAFFOLD}-{worker.label}, in the work tree", f"{worker.leaves}; slurm-N.out of each job, {RUN}-{worker.label}.log"
     return [
         WorkerRow(f"{SCAFFOLD}-{worker.label}", worker.tool, worker.stage, package, worker.reads, worker.writes),
         WorkerRow(f"{RUN}-{worker.label}", worker.tool, worker.stage, package, *runs),

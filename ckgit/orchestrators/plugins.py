@@ -18,6 +18,7 @@ _WORKER_PARTS = (
     "stage",
     "reads",
     "writes",
+    "leaves",
     "check",
     "scaffold",
     "jobs",

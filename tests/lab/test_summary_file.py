@@ -145,7 +145,7 @@ def test_text_of_a_block_cannot_end_it():
         (changed("epochs: 2", "frobnicate: 2"), "unknown key frobnicate (known here: model, data,"),
         (changed("epochs: 2", "dataset_val: x"), "dataset_val is not supported: torchtune 0.6.1's recipes have no validation"),
         (changed("epochs: 2", "run_val_every_n_steps: 2"), "run_val_every_n_steps is not supported"),
-        (changed("epochs: 2", "resume_from_checkpoint: true"), "a training that was cut short goes on after its last whole epoch by itself"),
+        (changed("epochs: 2", "resume_from_checkpoint: true"), "a training that was cut short goes on after its last whole epoch"),
         (changed("epochs: 2", "packed: true"), "packed is not supported: packing joins rows"),
         (changed("epochs: 2", "epochs: 2, epochs: 3"), "f.md:11:25: the key epochs is here twice (first on line 11)"),
         (changed("epochs: 2", 'epochs: "2"'), "expected a whole number; found '2'; a number is written without quotes"),

@@ -48,6 +48,8 @@ def test_an_installer_can_install_the_package_and_ckgit_lists_its_workers(tmp_pa
         "reads": "the design and setup.txt",
         "writes": "eval/TASK_epochN.slurm for each cell",
     }
+    assert rows["run-tiny-evaluator"]["reads"] == "scripts of scaffold-tiny-evaluator, in the work tree"
+    assert rows["run-tiny-evaluator"]["writes"] == "eval/logs/CELL.json; slurm-N.out of each job, run-tiny-evaluator.log"
 
 
 @pytest.mark.usefixtures("broken_package")

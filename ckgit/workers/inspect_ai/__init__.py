@@ -17,8 +17,9 @@ class InspectAI:
     tool = "inspect-ai"
     label = "inspect"
     stage = Stage.EVALUATION
-    reads = "the design, task files, model cards, checkpoints"
-    writes = "eval/CELL.slurm and eval/CELL.yaml of each cell; eval/logs/CELL.eval"
+    reads = "the design, task files, model cards"
+    writes = "eval/CELL.slurm and eval/CELL.yaml of each cell"
+    leaves = "eval/logs/CELL.eval of each cell"
 
     def check(self, context: Context) -> Sequence[Obstacle]:
         """See `Worker`."""

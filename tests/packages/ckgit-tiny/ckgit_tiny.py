@@ -63,6 +63,7 @@ class Trainer:
 
     tool, label, stage = "tiny-trainer", "tiny-trainer", Stage.TRAINING
     reads, writes = "the design", "setup.txt and finetune.slurm for each run"
+    leaves = "training.log and checkpoints"
 
     def check(self, context: Context) -> Sequence[Obstacle]:
         many = [run for run in context.plan.training if run["epochs"] > 9]
@@ -130,6 +131,7 @@ class Evaluator:
 
     tool, label, stage = "tiny-evaluator", "tiny-evaluator", Stage.EVALUATION
     reads, writes = "the design and setup.txt", "eval/TASK_epochN.slurm for each cell"
+    leaves = "eval/logs/CELL.json"
 
     def check(self, context: Context) -> Sequence[Obstacle]:
         return []

@@ -20,7 +20,8 @@ class ExactCount:
     label = "exact-count"
     stage = Stage.EVALUATION
     reads = "the design, data, checkpoints"
-    writes = "eval/CELL.slurm and eval/CELL.json of each cell; eval/counts/CELL.json"
+    writes = "eval/CELL.slurm and eval/CELL.json of each cell"
+    leaves = "eval/counts/CELL.json"
 
     def check(self, context: Context) -> Sequence[Obstacle]:
         scored = [(position, task) for position, task in enumerate(context.summary.evaluation.tasks) if task.scorers]
