@@ -230,7 +230,9 @@ def _with_states(lab: Lab, rows: list[ExperimentRow]) -> list[ExperimentRow]:
 def _from_summary(row: ExperimentRow, content: bytes | None) -> ExperimentRow:
     if content is None:
         return row._replace(note="no experiment_summary.md")
+    by_hand = f"changed by hand: ckgit status {row.name}"  # whether that state is one that a step led to takes more than the tip
     try:
-        return row._replace(state=state_in(content, "experiment_summary.md"))
+        state = state_in(content, "experiment_summary.md")
+        return row._replace(state=state, note="; ".join(filter(None, (row.note, by_hand))))
     except CkgitError:
         return row._replace(note="the state in experiment_summary.md cannot be read; ckgit validate says why")

@@ -38,6 +38,7 @@ class Snapshot:
     state: State
     event: str | None  # what the last commit of ckgit's recorded; None on a branch that was designed by hand
     design_digest: str | None  # design hash that this commit named
+    by_hand: bool = False  # whether the tip is a commit of the user's own
     local: bool = True  # False in a clone that only has a remote's branch: the first commit made here makes the local one
     remotes: Mapping[str, str] = field(default_factory=dict)  # tips of the remotes' branches as they were last fetched, by remote
     known: Mapping[str, bytes | None] = field(default_factory=dict, repr=False)  # files that were read along with it
@@ -125,7 +126,8 @@ def take_snapshot(lab: Lab, name: str) -> Snapshot:
     _check_history(name, state, recorded)
     event, design = (recorded.event, recorded.design) if recorded else (None, None)
     remotes = {ref.split("/")[2]: theirs for ref, (theirs, _) in tips.items() if not ref.startswith(BRANCHES)}
-    return Snapshot(lab.root, name, tip, state, event, design, local=ref.startswith(BRANCHES), remotes=remotes, known=known)
+    local = ref.startswith(BRANCHES)
+    return Snapshot(lab.root, name, tip, state, event, design, by_hand=last is None, local=local, remotes=remotes, known=known)
 
 
 def _state(summary: bytes, file: str) -> State:

@@ -89,7 +89,7 @@ def overview(lab: Lab, name: str) -> Overview:
         left_to=left_to,
         failed=failed,
         accepted_missing=accepted,
-        next=_next(name, snapshot.state, failed=bool(failed), out=bool(opened)),
+        next=_after_a_hand(lab, snapshot) or _next(name, snapshot.state, failed=bool(failed), out=bool(opened)),
     )
 
 
@@ -148,6 +148,20 @@ def _look(lab: Lab, ledger: Mapping[str, Any], attempts: Sequence[Mapping[str, A
 
 def _open(attempt: Mapping[str, Any], seen: str, detail: str) -> OpenJob:
     return OpenJob(attempt["job"], attempt["stage"], attempt["token"], seen, detail)
+
+
+def _after_a_hand(lab: Lab, snapshot: Snapshot) -> str | None:
+    """What mends a branch whose last commit is the user's own, where ckgit would not go on from it."""
+    if not snapshot.by_hand:
+        return None
+    from ckgit.experiment.problems import unrecorded
+    from ckgit.lab.context import load_context
+
+    try:
+        summary = load_context(lab, snapshot).summary
+    except CkgitError as error:
+        return error.next
+    return f"ckgit revise {snapshot.name}" if unrecorded(summary) else None
 
 
 def _next(name: str, state: State, *, failed: bool, out: bool) -> str:

@@ -45,3 +45,31 @@ def test_an_experiment_whose_state_cannot_be_told_is_listed_with_the_reason(lab:
     lines = listed(lab).splitlines()
     assert [line.split()[:2] for line in lines[1:]] == [["demo", "designed"], ["empty", "unknown"]]
     assert lines[2].endswith("no experiment_summary.md")
+
+
+def by_hand(bench: Bench, old: str, new: str) -> None:
+    """A commit of the user's own, which changes the summary."""
+    lab = bench.lab
+    summary = lab.root / "experiments/demo/experiment_summary.md"
+    git(lab, "switch", "exp/demo")
+    text = summary.read_text()
+    assert old in text
+    summary.write_text(text.replace(old, new, 1))
+    git(lab, "commit", "--all", "--message=By hand")
+    git(lab, "switch", "main")
+
+
+def test_a_state_that_was_written_by_hand_is_said_to_be(bench: Bench) -> None:
+    by_hand(bench, "state: designed", "state: analyzed")
+    [row] = json.loads(listed(bench.lab, "--json"))["experiments"]
+    assert (row["state"], row["event"], row["note"]) == ("analyzed", None, "changed by hand: ckgit status demo")
+
+
+def test_status_recommends_what_works_on_a_design_that_was_changed_by_hand(bench: Bench) -> None:
+    bench.advance()
+    by_hand(bench, "[4, 8]", "[4, 16]")
+    advice = json.loads(bench.ckgit("status", "demo", "--json").stdout)["next"]
+    assert advice == "revert the change, or go back to designed with it: ckgit revise demo"
+    assert bench.ckgit("revise", "demo").returncode == 0
+    by_hand(bench, "## Notes", "## My notes")
+    assert json.loads(bench.ckgit("status", "demo", "--json").stdout)["next"] == "ckgit advance demo"
