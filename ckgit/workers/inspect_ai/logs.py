@@ -50,7 +50,7 @@ def read_cell(cell: Planned, path: Path) -> CellResult:
         metrics=tuple(_metrics(header, len(samples))),
         samples=tuple(map(_sample, samples)),
         tokens=_tokens(cell, samples),
-        versions=dict(header.eval.packages),
+        versions={**header.eval.packages, **_record(samples[0]).get("versions", {})},
     )
 
 
@@ -140,18 +140,22 @@ def _tokens(cell: Planned, samples: list[Any]) -> TokenCheck | None:
     """What the provider found; None for a task with data of its own, which training never saw."""
     if cell.data is None:
         return None
-    records = [(sample.output.metadata or {}).get("ckgit") for sample in samples]
-    if any(record is None for record in records):
-        lacking = [sample.id for sample, record in zip(samples, records, strict=True) if record is None]
+    records = [_record(sample) for sample in samples]
+    if lacking := [sample.id for sample, record in zip(samples, records, strict=True) if "check" not in record]:
         raise RefusedLogError(f"the tokens of sample {lacking[0]} were not compared with training's", FailureClass.TOKENS_DIFFER)
-    checks = {json.dumps(record["check"], sort_keys=True) for record in records if record}
+    checks = {json.dumps(record["check"], sort_keys=True) for record in records}
     if len(checks) != 1:
         raise RefusedLogError("samples were compared with different renderings", FailureClass.TOKENS_DIFFER)
     check = TokenCheck.model_validate_json(checks.pop())
-    rows = {record["row"] for record in records if record}
+    rows = {record["row"] for record in records}
     if rows != set(range(check.rows)) or check.rows != cell.expected_samples:
         raise RefusedLogError(f"{len(rows)} of {check.rows} rows were sent", FailureClass.TOKENS_DIFFER)
     return check
+
+
+def _record(sample: Any) -> dict[str, Any]:
+    """What the provider wrote of the answer to a sample; empty where another one answered."""
+    return dict((sample.output.metadata or {}).get("ckgit") or {})
 
 
 def _metrics(header: Any, samples: int) -> Iterator[Metric]:

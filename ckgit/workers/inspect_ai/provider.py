@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
+import sys
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -83,18 +86,23 @@ class CkgitAPI(hf.HuggingFaceAPI):
     async def generate(
         self, input: list[ChatMessage], tools: list[ToolInfo], tool_choice: ToolChoice, config: GenerateConfig
     ) -> ModelOutput:
-        """Check the tokens, then answer. The output's metadata tells which row and which tokens it was.
+        """Check the tokens, then answer. The output's metadata tells which row and which tokens it was, and with which versions.
 
         Raises:
             TokensDifferError: training saw other tokens for this row, or the message belongs to no row.
         """
         text = self.hf_chat(input, tools)
         ids = list(self.tokenizer(text, **self.tokenizer_call_args)["input_ids"])
-        record = self.parity.record(_last_user_text(input), text, ids) if self.parity else None
+        record = self.parity.record(_last_user_text(input), text, ids) if self.parity else {}
         output = await super().generate(input, tools, tool_choice, config)
-        if record:
-            output.metadata = {**(output.metadata or {}), METADATA_KEY: record}
+        output.metadata = {**(output.metadata or {}), METADATA_KEY: {**record, "versions": _versions()}}
         return output
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    """Versions of what computes answers; inspect's log has its own only."""
+    return {"python": sys.version.split()[0], **{name: version(name) for name in ("torch", "transformers", "tokenizers", "safetensors")}}
 
 
 _loaded: dict[str, Any] = {}  # the weights of the folder that was loaded last

@@ -39,7 +39,7 @@ def test_a_job_leaves_evidence(tuned: Ended):
     ]
     assert result.tokens is not None
     assert (result.tokens.rows, result.tokens.end_of_turn) == (4, 257)
-    assert "inspect_ai" in result.versions
+    assert {"inspect_ai", "python", "torch", "transformers", "tokenizers", "safetensors"} <= set(result.versions)
 
 
 def test_the_result_is_read_again_from_what_was_committed(tuned: Ended):
