@@ -72,8 +72,8 @@ def test_what_needs_a_framework_says_which_extra_to_install(light: Path, lab: Pa
     (lab / "models" / MODEL).mkdir()
     for file in bench_card().files:
         (lab / "models" / MODEL / file).write_text("x")
-    assert "tune is not on PATH: install ckgit[run]" in ckgit(light, lab, "advance", "light", code=11)
-    assert "ckgit[run]" in ckgit(light, lab, "why", "light")
+    assert 'pip install "ckgit[run]"' in ckgit(light, lab, "advance", "light", code=6)
+    assert "submit" not in ckgit(light, lab, "log", "light")
     assert json.loads(ckgit(light, lab, "status", "light", "--json"))["state"] == "scaffolded"
 
 

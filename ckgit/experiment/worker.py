@@ -78,7 +78,11 @@ class Worker(Protocol):
         """The jobs, in the order in which they should start: one for each run that trains, or for each of `Plan.evaluation_jobs`."""
 
     def ready(self, context: Context, job: Job, work: Path) -> Sequence[str]:
-        """Why a job cannot start yet in work tree `work`; empty when it can."""
+        """Why a job cannot start yet in work tree `work`; empty when it can.
+
+        Raises:
+            CkgitError: TOOL_MISSING, no job of this tool could start here.
+        """
 
     def evidence(self, context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:
         """Judge a job whose status file says that it ended, whatever its exit code. Reads the work tree only."""

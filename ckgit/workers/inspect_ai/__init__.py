@@ -42,7 +42,10 @@ class InspectAI:
     def ready(self, context: Context, job: Job, work: Path) -> Sequence[str]:
         """A job waits for its inputs and, of a fine-tuned run, for a checkpoint that is whole."""
         from ckgit.workers.inspect_ai.ready import ready
+        from ckgit.workers.inspect_ai.scaffold import MODULES
+        from ckgit.workers.installed import check_installed
 
+        check_installed(context.cluster, MODULES)
         return ready(context, job, work)
 
     def evidence(self, context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:

@@ -40,9 +40,11 @@ class Torchtune:
         return jobs(context)
 
     def ready(self, context: Context, job: Job, work: Path) -> Sequence[str]:
-        """Training waits for nothing but its inputs."""
-        from ckgit.workers.torchtune.scaffold import inputs
+        """Training waits for nothing but its inputs and its tools."""
+        from ckgit.workers.installed import check_installed
+        from ckgit.workers.torchtune.scaffold import MODULES, inputs
 
+        check_installed(context.cluster, MODULES)
         paths = [job.script, *inputs(context, context.plan.run(job.run))]
         return [f"{path} is not in the work tree" for path in paths if not (work / path).is_file()]
 

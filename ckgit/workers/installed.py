@@ -1,0 +1,32 @@
+"""Whether jobs of this machine can find their tools, asked before they are submitted."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.errors import CkgitError, Exit
+
+
+def check_installed(cluster: Cluster, modules: Sequence[str]) -> None:
+    """Raise where jobs run with the Python that runs ckgit, and it lacks what they import. Set-up lines or a container may bring that.
+
+    Raises:
+        CkgitError: TOOL_MISSING.
+    """
+    if cluster.scheduler != "local" or cluster.setup or cluster.container:
+        return
+    if lacking := [module for module in modules if not _is_there(module)]:
+        raise CkgitError(
+            f"jobs on this machine need {', '.join(lacking)}, which this installation of ckgit does not have",
+            code=Exit.TOOL_MISSING,
+            state="nothing was submitted",
+            next='pip install "ckgit[run]", or name another environment in setup of the cluster profile in ckgit.toml',
+        )
+
+
+@functools.cache  # asked for each job
+def _is_there(module: str) -> bool:
+    return find_spec(module) is not None
