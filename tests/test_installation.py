@@ -66,7 +66,9 @@ def test_design_scaffold_and_review_need_no_framework(light: Path, lab: Path) ->
 
 @pytest.mark.slow
 def test_what_needs_a_framework_says_which_extra_to_install(light: Path, lab: Path) -> None:
-    assert 'pip install "ckgit[run]"' in ckgit(light, lab, "quickstart", "elsewhere", code=6)
+    refused = ckgit(light, lab, "quickstart", "elsewhere", code=6)
+    assert "torch and torchtune and inspect_ai are not installed" in refused
+    assert 'pip install "ckgit[run]"' in refused
     assert not (lab / "elsewhere").exists()
     ckgit(light, lab, "scaffold-experiment", "light")
     (lab / "models" / MODEL).mkdir()

@@ -60,6 +60,8 @@ def plan_lab(folder: Path, slots: int = 1) -> NewLab:
     if top != folder.resolve():
         if folder.is_dir() and any(folder.iterdir()):
             raise _refused(folder, f"is a folder of the repository {top}", f"ckgit init {top}")
+        if (top / CONFIG).is_file():
+            raise _refused(folder, f"lies in the lab {top}, and a lab in a lab is none of its experiments", "ckgit init DIR, outside of it")
         return NewLab(folder, "main", _templates(folder, slots), adopted=False)
     branch, base = _base(top)
     tracked = set(git_lines(top, "ls-tree", "-r", "-z", "--name-only", base)) if base else set()
@@ -94,7 +96,8 @@ def make_lab(folder: Path, slots: int = 1) -> NewLab:
             shutil.rmtree(made[-1], ignore_errors=True)
         if isinstance(error, OSError):
             again = "mend this, or choose a folder that you can write: ckgit init DIR"
-            raise CkgitError(str(error), code=Exit.COMMAND_FAILED, where=str(folder), state="nothing is left of it", next=again) from error
+            why = f"the lab cannot be made here: {error.strerror or error}"
+            raise CkgitError(why, code=Exit.COMMAND_FAILED, where=str(folder), state="nothing is left of it", next=again) from error
         raise
     return plan
 

@@ -19,7 +19,7 @@ from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.names import name_problem
 from ckgit.experiment.plan import Plan, build_plan
 from ckgit.experiment.problems import problems
-from ckgit.experiment.worker import Context
+from ckgit.experiment.worker import Context, Obstacle
 from ckgit.lab.commit import preview, record
 from ckgit.lab.lab import Lab, list_experiments
 from ckgit.lab.snapshot import Snapshot, take_snapshot
@@ -31,7 +31,7 @@ from ckgit.orchestrators.design_tables import log_lines, resources_block, runs_b
 from ckgit.orchestrators.earlier import look_back
 from ckgit.orchestrators.forecast import Forecast, data_problems, duration, forecast, kinds
 from ckgit.orchestrators.measure import Measured, Place, base_recipes, default_branch, look
-from ckgit.orchestrators.plugins import worker_for
+from ckgit.orchestrators.plugins import nearest_tool, worker_for
 from ckgit.orchestrators.steps import plural
 
 LOG = "design-experiment.log"
@@ -271,10 +271,26 @@ def _worker_problems(
     """What the tools' workers have against it: better now than when it is scaffolded. What is known of a place is not said again."""
     summary = file.summary.model_copy(update={"recorded": measured.recorded})
     context = _context(lab, summary, plan, measured, cluster)
-    workers = [worker for stage in Stage if (worker := worker_for(summary, stage))]
-    obstacles = [obstacle for worker in workers for obstacle in worker.check(context)]
+    obstacles = [obstacle for stage in Stage for obstacle in _obstacles(context, stage)]
     new = [o for o in obstacles if not o.place or not any(f"{problem.path}.".startswith(f"{o.place}.") for problem in known)]
     return [file.problem(obstacle.place, obstacle.sentence) for obstacle in new]
+
+
+def _obstacles(context: Context, stage: Stage) -> Sequence[Obstacle]:
+    """What the tool of a stage has against the design, or that there is no such tool.
+
+    Raises:
+        CkgitError: TOOL_MISSING, it is not installed, and no other one has a name like it.
+    """
+    try:
+        worker = worker_for(context.summary, stage)
+    except CkgitError as error:
+        place = "preparation" if stage is Stage.TRAINING else "evaluation"
+        near = nearest_tool(getattr(context.summary.tools, place), stage)
+        if near is None:
+            raise
+        return [Obstacle(f"{error.what}; did you mean {near}?", f"tools.{place}")]
+    return worker.check(context) if worker else []
 
 
 def _context(lab: Lab, summary: Summary, plan: Plan, measured: Measured, cluster: Cluster) -> Context:

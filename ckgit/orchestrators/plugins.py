@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from importlib.metadata import EntryPoint, distributions, entry_points
 from typing import Any, NamedTuple, cast
 
@@ -78,6 +79,12 @@ def worker_for(summary: Summary, stage: Stage) -> Worker | None:
         code=Exit.TOOL_MISSING,
         next="`ckgit worker` lists those that are installed; install the package that brings it, or change the design's tools",
     )
+
+
+def nearest_tool(tool: str, stage: Stage) -> str | None:
+    """The tool that is meant where one is misspelt."""
+    known = [installed.worker.tool for installed in installed_workers() if installed.worker.stage is stage]
+    return next(iter(get_close_matches(tool, [*known, NONE], n=1)), None)
 
 
 def _likely(tool: str) -> Iterator[EntryPoint]:

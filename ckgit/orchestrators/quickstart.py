@@ -122,7 +122,7 @@ def quickstart(example: Example, folder: Path, cache: Path, *, dry_run: bool, sa
 def _need_tools() -> None:
     if missing := [name for name in ("torch", "torchtune", "inspect_ai") if importlib.util.find_spec(name) is None]:
         raise CkgitError(
-            f"the quickstart trains and evaluates, and {', '.join(missing)} is not installed",
+            f"the quickstart trains and evaluates, and {' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not installed",
             code=Exit.TOOL_MISSING,
             state="nothing was written",
             next='pip install "ckgit[run]"',

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from ckgit.experiment.errors import CkgitError, Exit
@@ -135,6 +137,20 @@ def test_a_repository_without_a_commit_and_a_folder_with_files(tmp_path, run):
     assert run(tmp_path / "empty", "status", "--porcelain") == ""
     assert run(tmp_path / "files", "status", "--porcelain") == "?? mine.txt"
     assert open_lab(tmp_path / "files").default_branch == "main"
+
+
+def test_a_lab_inside_of_a_lab_is_refused(weird_tmp_path):
+    made = make_lab(weird_tmp_path / "outer")
+    with pytest.raises(CkgitError, match="lies in the lab") as caught:
+        make_lab(made.folder / "inner")
+    assert caught.value.code is Exit.USAGE
+    assert not (made.folder / "inner").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_said_in_words():
+    with pytest.raises(CkgitError, match="the lab cannot be made here: ") as caught:
+        make_lab(Path("/proc/none"))
+    assert "Errno" not in str(caught.value)
 
 
 def test_a_lab_inside_of_another_repository(repository, run):

@@ -398,6 +398,20 @@ def test_a_worker_s_objection_has_its_place_and_is_said_beside_what_the_lab_lack
     ]
 
 
+def test_a_misspelt_tool_has_its_place_and_the_one_that_is_meant(lab):
+    sentence = "no installed worker does evaluation with inspectai; did you mean inspect-ai?"
+    assert problems(lab, changed("models:", "tools: {evaluation: inspectai}\nmodels:")) == [f"d.yaml:4:9: {sentence}"]
+
+
+def test_a_change_of_another_s_design_is_named_where_the_lab_lacks_what_it_says(lab):
+    design.commit(draft(lab, name="first"))
+    with pytest.raises(DesignError) as caught:
+        design.draft_like(lab, "second", "first", design.changes_from(["models=[nope]"]))
+    assert [problem.message.partition(";")[0] for problem in caught.value.problems] == [
+        "--set models: there is no model card models/nope.yaml on branch main"
+    ]
+
+
 def test_no_change_gives_an_experiment_another_name(lab):
     sets = ['experiment={name: other, question: "Why?", date: "2026-11-23"}']
     design.commit(draft(lab, sets=sets))
