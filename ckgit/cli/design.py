@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ckgit.cli.common import dry_run_option, lab_from, note
+from ckgit.cli.common import dry_run_option, emit, json_option, lab_from, note
 from ckgit.experiment.errors import CkgitError, Exit
 
 if TYPE_CHECKING:
@@ -26,8 +26,11 @@ set_option = click.option(
 @click.option("--like", metavar="OTHER", help="Begin with the design of experiment OTHER.")
 @set_option
 @dry_run_option
+@json_option
 @click.pass_context
-def command(ctx: click.Context, name: str, source: str | None, like: str | None, changes: Sequence[str], *, dry_run: bool) -> None:
+def command(
+    ctx: click.Context, name: str, source: str | None, like: str | None, changes: Sequence[str], *, dry_run: bool, as_json: bool
+) -> None:
     """Design experiment NAME on a branch of its own.
 
     Checks that models, data and tasks exist, measures the data, estimates what the runs cost, and commits all of it.
@@ -43,10 +46,10 @@ def command(ctx: click.Context, name: str, source: str | None, like: str | None,
         draft = design.draft_new(lab, name, *read_file(source), wanted)
     elif like:
         draft = design.draft_like(lab, name, like.removeprefix("exp/"), wanted)
-    elif sys.stdin.isatty():
+    elif sys.stdin.isatty() and not as_json:
         from ckgit.cli.interview import interview
 
-        finish(interview(lab, name, wanted), dry_run=dry_run)
+        finish(interview(lab, name, wanted), dry_run=dry_run, as_json=as_json)
         return
     else:
         raise CkgitError(
@@ -56,7 +59,7 @@ def command(ctx: click.Context, name: str, source: str | None, like: str | None,
             next=f"ckgit design {name} --from FILE, or --like OTHER; on a terminal, `ckgit design {name}` asks",
         )
     warn(draft)
-    finish(draft, dry_run=dry_run)
+    finish(draft, dry_run=dry_run, as_json=as_json)
 
 
 def warn(draft: Draft) -> None:
@@ -65,15 +68,27 @@ def warn(draft: Draft) -> None:
         note(f"warning: {text}")
 
 
-def finish(draft: Draft, *, dry_run: bool) -> None:
+def finish(draft: Draft, *, dry_run: bool, as_json: bool) -> None:
     """Commit a draft, or show what would be committed."""
     from ckgit.orchestrators import design
 
+    document: dict[str, Any] = {
+        "experiment": draft.name,
+        "state": "designed",
+        "event": draft.event,
+        "design": draft.summary.summary.digest,
+        "runs": len(draft.plan.runs),
+        "cells": len(draft.plan.cells),
+        "warnings": list(draft.forecast.warnings),
+    }
+    onward = f"ckgit advance {draft.name}"
     if dry_run:
-        click.echo(design.show(draft))
+        shown = design.show(draft)
+        emit({**document, "commit": None, "would_commit": shown}, as_json, shown)
         return
     commit = design.commit(draft)
-    click.echo(f"{draft.name} is designed: {design.totals(draft)}\nexp/{draft.name} is at {commit[:12]}; next: ckgit advance {draft.name}")
+    text = f"{draft.name} is designed: {design.totals(draft)}\nexp/{draft.name} is at {commit[:12]}; next: {onward}"
+    emit({**document, "commit": commit, "next": onward}, as_json, text)
 
 
 def read_file(source: str) -> tuple[bytes, str]:

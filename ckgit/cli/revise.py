@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from ckgit.cli.common import dry_run_option, experiment_name, lab_from, name_argument
+from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
 from ckgit.cli.design import finish, read_file, set_option, warn
 
 
@@ -15,8 +15,9 @@ from ckgit.cli.design import finish, read_file, set_option, warn
 @click.option("--from", "source", metavar="FILE", help="The new summary, or the design alone as YAML; - is standard input.")
 @set_option
 @dry_run_option
+@json_option
 @click.pass_context
-def command(ctx: click.Context, name: str | None, source: str | None, changes: Sequence[str], *, dry_run: bool) -> None:
+def command(ctx: click.Context, name: str | None, source: str | None, changes: Sequence[str], *, dry_run: bool, as_json: bool) -> None:
     """Take experiment NAME back to designed, to change its design.
 
     One commit removes what was scaffolded, run and analyzed from the old design; the branch's history keeps it.
@@ -30,4 +31,4 @@ def command(ctx: click.Context, name: str | None, source: str | None, changes: S
     content, file = read_file(source) if source else (None, f"exp/{experiment}:experiments/{experiment}/experiment_summary.md")
     draft = design.draft_revision(lab, experiment, content, file, wanted)
     warn(draft)
-    finish(draft, dry_run=dry_run)
+    finish(draft, dry_run=dry_run, as_json=as_json)

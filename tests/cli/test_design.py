@@ -85,6 +85,18 @@ def test_a_bad_design_ends_with_3_and_every_place(lab_folder, design):
     assert f"{design}:6:38: unknown key bach_size: did you mean batch_size?" in done.stderr
 
 
+def test_design_and_revise_as_one_document(lab_folder, design, run):
+    shown = json.loads(ckgit(lab_folder, "design", "cap", "--from", str(design), "--dry-run", "--json").stdout)
+    assert (shown["commit"], shown["runs"], shown["cells"]) == (None, 2, 2)
+    assert "design cap: none -> designed" in shown["would_commit"]
+    made = json.loads(ckgit(lab_folder, "design", "cap", "--from", str(design), "--json").stdout)
+    assert (made["event"], made["commit"], made["next"]) == ("design", run(lab_folder, "rev-parse", "exp/cap"), "ckgit advance cap")
+    assert "trains for 4 steps only" in made["warnings"][0]
+    again = json.loads(ckgit(lab_folder, "revise", "cap", "--set", "controls.lr=1e-4", "--json").stdout)
+    assert (again["event"], again["commit"]) == ("revise", run(lab_folder, "rev-parse", "exp/cap"))
+    assert again["design"] != made["design"]
+
+
 def test_validate_takes_a_file_a_name_or_standard_input(lab_folder, design):
     assert ckgit(lab_folder, "design", "cap", "--from", str(design)).returncode == 0
     for target in (str(design), "cap", "exp/cap", "-"):

@@ -1,3 +1,5 @@
+import json
+
 from click.testing import CliRunner
 
 from ckgit.cli.init import command
@@ -27,3 +29,11 @@ def test_a_dry_run_writes_nothing(tmp_path):
 
 def test_a_second_time_there_is_nothing_to_do(lab_folder):
     assert "there is nothing to do" in invoke(obj=lab_folder).output
+
+
+def test_as_one_document(tmp_path):
+    shown = json.loads(invoke("--dry-run", "--json", tmp_path / "lab").stdout)
+    assert (shown["dry_run"], "ckgit.toml" in shown["files"], (tmp_path / "lab").exists()) == (True, True, False)
+    made = json.loads(invoke("--json", tmp_path / "lab").stdout)
+    assert made == {**shown, "dry_run": False}
+    assert json.loads(invoke("--json", tmp_path / "lab").stdout)["files"] == []
