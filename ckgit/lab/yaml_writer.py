@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
@@ -14,6 +15,7 @@ from ruamel.yaml.resolver import VersionedResolver
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from ckgit.experiment.plan import short_value
+from ckgit.lab.yaml_document import read_yaml
 from ckgit.lab.yaml_scalars import AmbiguousError, plain
 
 _NEVER_FOLDED = 2**31
@@ -49,6 +51,7 @@ def _round_trip() -> YAML:
     yaml.preserve_quotes = True
     yaml.width = _NEVER_FOLDED
     yaml.allow_unicode = True
+    yaml.brace_single_entry_mapping_in_flow_sequence = True  # [{name: includes}], which YAML may write as [name: includes]
     return yaml
 
 
@@ -58,7 +61,7 @@ def write_yaml(value: Mapping[str, Any]) -> str:
 
 
 def edit_yaml(text: str, changes: Iterable[Change]) -> str:
-    """A mapping's text with values replaced or added; comments, order and quoting of everything else stay.
+    """A mapping's text with values replaced or added; lines that no change touches stay as they are, wherever YAML allows it.
 
     Args:
         text: front matter that `read_yaml` accepts.
@@ -69,9 +72,22 @@ def edit_yaml(text: str, changes: Iterable[Change]) -> str:
     """
     root = _round_trip().load(text) or CommentedMap()
     root.fa.set_block_style()  # a design in JSON has its keys between braces
+    before = _dump(root)
     for change in changes:
         _set(root, change.path, change)
-    return _dump(root)
+    after = _dump(root)
+    kept = _with_lines_of(text, before, after)
+    return kept if kept == after or read_yaml(kept)[:2] == read_yaml(after)[:2] else after
+
+
+def _with_lines_of(text: str, before: str, after: str) -> str:
+    """`after`, with the lines of `text` in place of those that `before` has, too: the writer has its own way with spaces and braces."""
+    own, written, changed = (each.split("\n") for each in (text, before, after))
+    if own == written or len(own) != len(written):
+        return after
+    blocks = SequenceMatcher(None, written, changed).get_opcodes()
+    lines = [own[start:end] if kind == "equal" else changed[first:last] for kind, start, end, first, last in blocks]
+    return "\n".join(line for block in lines for line in block)
 
 
 def float_text(value: float) -> str:

@@ -134,6 +134,17 @@ def test_an_edit_keeps_comments_order_and_the_form_of_numbers():
     assert edit_yaml(text, [Change("list.x.v", 2), Change("new.deep", "yes")]) == text.replace("v: 1.50", "v: 2") + 'new:\n  deep: "yes"\n'
 
 
+def test_an_edit_leaves_lines_that_it_does_not_touch_as_they_are():
+    text = "a:   {b: 1,  c: [{name: x}]}   # kept\nd:\n- {name: cap}\n-   [1,   2]\ne: 1\n"
+    assert edit_yaml(text, [Change("first", 0, first=True), Change("e", 2)]) == f"first: 0\n{text.replace('e: 1', 'e: 2')}"
+    assert "[{name: x}]" in edit_yaml(text, [Change("a.b", 3)])
+
+
+def test_an_edit_whose_lines_do_not_go_with_the_others_is_written_whole():
+    edited = edit_yaml("d:\n- name: cap\n- name: z\n", [Change("d.2", {"name": "w"})])
+    assert read_yaml(edited).value == {"d": [{"name": "cap"}, {"name": "z"}, {"name": "w"}]}
+
+
 def test_lists_are_edited_by_index_by_name_and_at_their_end():
     text = "runs:\n  - name: a.b\n  - name: c\n"
     edited = read_yaml(edit_yaml(text, [Change("runs.a.b.type", "control"), Change("runs.1.x", 1), Change("runs.2", {"name": "d"})]))
