@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ckgit.experiment.compute import Resources
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.jobs import Attempt, Batch, Job, Phase
+from ckgit.experiment.jobs import Attempt, Job, Phase
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.worker import Seen
 from ckgit.orchestrators import steps
@@ -17,7 +17,7 @@ from ckgit.orchestrators.detach import detached_of, end_detached
 from ckgit.orchestrators.going import complete
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.plugins import scheduler_for
-from ckgit.orchestrators.rebatch import bring, rendered, wanted_batch
+from ckgit.orchestrators.rebatch import rendered_anew, wanted_batch
 from ckgit.orchestrators.run import Passage, Stagework, Wish, check_ready, finish, stagework
 from ckgit.orchestrators.standing import Standing, Step, stand, take
 from ckgit.orchestrators.talk import Talk
@@ -86,19 +86,12 @@ def plan_retry(standing: Standing, selection: Selection, wish: Wish, resources: 
     before = latest_attempts(standing.ledger)
     asked = {job.name: wanted for job in again if (wanted := _asked_for(before[job.name], job, resources))}
     batches = {job.name: batch for job in again if (batch := wanted_batch(standing, job, before[job.name], resources))}
-    files = _rendered(standing, work, [job for job in again if job.name in batches or before[job.name].batch], batches)
-    tries = Tries(now(), before, resources=asked, batches=batches, files=files)
+    anew = rendered_anew(standing, work.workers, again, before, batches)
+    tries = Tries(now(), before, resources=asked, batches=batches, files=anew.files, notes=anew.notes)
     step = steps.submission(
         standing, Event.RETRY, work.workers, again, standing.ledger, tries, detached=detached_of(standing.name, wish.detach, tries.time)
     )
-    return Retry(step, again, count.failed, files)
-
-
-def _rendered(standing: Standing, work: Stagework, jobs: Sequence[Job], batches: Mapping[str, Batch]) -> dict[str, bytes]:
-    files: dict[str, bytes] = {}
-    for job in jobs:
-        files |= rendered(standing, work.workers[job.stage], job, batches.get(job.name))
-    return files
+    return Retry(step, again, count.failed, anew.files)
 
 
 def _asked_for(before: Attempt, job: Job, resources: Resources) -> Resources | None:
@@ -118,8 +111,6 @@ def retry(standing: Standing, selection: Selection, wish: Wish, talk: Talk, reso
     if standing.ledger:  # a job that was cancelled, but not ended, writes to the same files as the new one
         _end(standing, find_work_tree(standing.ledger), planned.before)
     taken = take(standing, planned.step, talk)
-    if standing.ledger:
-        bring(standing, find_work_tree(standing.ledger), planned.files)
     return complete(finish(stand(standing.lab, standing.name), wish, talk, [taken]))
 
 

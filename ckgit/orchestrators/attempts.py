@@ -52,6 +52,7 @@ class Tries(NamedTuple):
     resources: Mapping[str, Resources] = {}  # by job, where they are not the design's
     batches: Mapping[str, Batch] = {}  # likewise
     files: Mapping[str, bytes] = {}  # rendered anew for them, by path
+    notes: Sequence[str] = ()  # what is to be said of that
 
 
 def _number(wish: Tries, job: Job) -> int:

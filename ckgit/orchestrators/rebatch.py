@@ -1,9 +1,10 @@
-"""What a retry changes of a training's batches: less memory or other GPUs, and the same optimizer steps."""
+"""What a retry changes of its jobs' files: other batches with the same optimizer steps, and what the cluster profile has come to say."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ckgit.experiment.batches import Division, halved, over, with_batch
 from ckgit.experiment.compute import Resources
@@ -55,20 +56,72 @@ def _division(standing: Standing, job: Job) -> Division | None:
     return Division.of(run, rows, processes(job.resources)) if rows else None
 
 
-def rendered(standing: Standing, worker: Worker, job: Job, batch: Batch | None) -> Mapping[str, bytes]:
+def _rendered(standing: Standing, worker: Worker, job: Job, batch: Batch | None = None) -> Mapping[str, bytes]:
     """The files of a job's run, divided so (None: as designed), by path."""
     context = standing.context
     plan = with_batch(context.plan, job.run, batch) if batch else context.plan
     return worker.scaffold(context._replace(plan=plan), job.run)
 
 
-def bring(standing: Standing, work: Path, files: Mapping[str, bytes]) -> None:
-    """Have the work tree hold files that a retry has committed.
+class Anew(NamedTuple):
+    """What is rendered anew for jobs that are tried again."""
+
+    files: Mapping[str, bytes] = {}  # by path; only those that are not as on the branch
+    notes: Sequence[str] = ()  # what is to be said of the jobs, one sentence each
+
+
+def rendered_anew(
+    standing: Standing, workers: Mapping[Stage, Worker], jobs: Sequence[Job], before: Mapping[str, Attempt], batches: Mapping[str, Batch]
+) -> Anew:
+    """The files of jobs that are tried again: with their new batches, and their scripts as the cluster profile is now.
+
+    What a script reads is what is compared. Where that would be written otherwise, too, the job stays as it was scaffolded.
+
+    Args:
+        batches: of the new attempts, by job, where they are not as designed.
+    """
+    files, notes = dict[str, bytes](), list[str]()
+    for group in _by_run(jobs):
+        first, worker = group[0], workers[group[0].stage]
+        made = _rendered(standing, worker, first, batches.get(first.name))
+        there = standing.snapshot.read_many(made)
+        changed = {path: content for path, content in made.items() if content != there.get(path)}
+        if first.name in batches or before[first.name].batch:  # a training: it is the only job of its run
+            files |= changed
+            continue
+        scripts = {job.script for job in worker.jobs(standing.context)}
+        settings = sorted(Path(path).name for path in changed.keys() - scripts)
+        for job in group:
+            if job.script in changed and settings:
+                notes.append(
+                    f"{job.name} stays as it was scaffolded: now {' and '.join(settings)} would be written otherwise, too, "
+                    "because of other GPUs in the cluster profile, or another version of ckgit"
+                )
+            elif job.script in changed:
+                files[job.script] = changed[job.script]
+                notes.append(f"{job.name}: its script is rendered anew, for the cluster profile as it is now")
+    return Anew(files, notes)
+
+
+def _by_run(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Jobs whose files are rendered together."""
+    found: dict[tuple[Stage, str], list[Job]] = {}
+    for job in jobs:
+        found.setdefault((job.stage, job.run), []).append(job)
+    return list(found.values())
+
+
+def bring(standing: Standing, workers: Mapping[Stage, Worker], jobs: Sequence[Job], work: Path) -> None:
+    """Have the work tree hold what retries have committed of these jobs; who committed it may have died before that.
+
+    The bytes are the branch's: what would be rendered now may be something else, and is nobody's intent.
 
     Raises:
         CkgitError: they cannot be written.
     """
-    for path, content in files.items():
+    trainings = [job for job in jobs if job.stage is Stage.TRAINING]
+    batched = [path for job in trainings for path in _rendered(standing, workers[job.stage], job)]
+    for path, content in standing.snapshot.read_many(dict.fromkeys([*(job.script for job in jobs), *batched])).items():
         file = work / path
         part = file.with_name(f"{file.name}.part")
         try:

@@ -25,7 +25,7 @@ from ckgit.orchestrators.detach import detached_of, end_detached, hand_over, is_
 from ckgit.orchestrators.going import Going
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.plugins import scheduler_for, worker_for
-from ckgit.orchestrators.rebatch import bring, rendered
+from ckgit.orchestrators.rebatch import bring
 from ckgit.orchestrators.standing import Moved, Standing, Step, Taken, check_unmoved, stand, take
 from ckgit.orchestrators.steps import NOTHING, Harvest
 from ckgit.orchestrators.talk import Talk
@@ -172,11 +172,9 @@ def finish(standing: Standing, wish: Wish, talk: Talk, taken: Sequence[Taken]) -
 
 
 def _bring_retried(standing: Standing, watch: Watch) -> None:
-    """Have the work tree hold what retries have committed; who committed it may have died before that."""
-    for attempt in watch.attempts:
-        if attempt.number > 1:
-            job = watch.jobs[attempt.job]
-            bring(standing, watch.work, rendered(standing, watch.workers[job.stage], job, attempt.batch))
+    retried = [watch.jobs[attempt.job] for attempt in watch.attempts if attempt.number > 1]
+    if retried:
+        bring(standing, watch.workers, retried, watch.work)
 
 
 def start_watch(standing: Standing, work: Stagework, run: str | None, talk: Talk) -> Watch:

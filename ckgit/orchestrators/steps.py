@@ -75,8 +75,10 @@ def submission(
         asked = f", {attempt.changed}" if attempt.changed else ""
         line = (event.upper(), f"{attempt.job} attempt {attempt.number} as {attempt.token}{asked}")
         logs.setdefault(worker_log(workers[attempt.stage]), []).append(line)
+    logs[LOG] += [("RENDER", note) for note in tries.notes]
     later = f"When they have ended, job {detached.token} takes the experiment on to {detached.to}." if detached else ""
-    body = paragraphs(f"{text} (scheduler {ledger.scheduler}).", listed(map(_asked, attempts)), listed(_good(harvest), "Done:"), later)
+    what = [listed(map(_asked, attempts)), listed(tries.notes)]
+    body = paragraphs(f"{text} (scheduler {ledger.scheduler}).", *what, listed(_good(harvest), "Done:"), later)
     ledger = ledger.with_attempts(*attempts).model_copy(update={"detached": detached})
     return prepare(standing, event, files={**_files(harvest), **tries.files}, logs=logs, ledger=ledger, body=body, time=tries.time)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+from collections.abc import Callable
 
 import pytest
 
@@ -174,3 +176,70 @@ def test_what_a_retry_committed_reaches_the_work_tree_whoever_hands_it_over(benc
     script.write_text("of another retry")  # the one that committed died before it wrote its files
     assert bench.advance(State.TRAINED).code is Exit.DONE
     assert script.read_bytes() == bench.snapshot.read("experiments/demo/rank8/finetune.slurm")
+
+
+def profile(bench: Bench, line: str) -> None:
+    """Set a line of the cluster profile, its last one."""
+    config = bench.folder / "ckgit.toml"
+    kept = [each for each in config.read_text().splitlines() if not each.startswith(line.partition(" ")[0])]
+    config.write_text("\n".join([*kept, line, ""]))
+    subprocess.run(["git", "commit", "-qam", "the profile"], cwd=bench.folder, check=True)
+
+
+def test_a_mended_profile_takes_effect_at_retry_and_the_commit_has_the_script_and_says_so(bench: Bench) -> None:
+    profile(bench, 'setup = ["test ! -e broken-$token"]')
+    bench.fail("rank8/finetune")
+    bench.advance(State.TRAINED)
+    bench.mend("rank8/finetune")
+    profile(bench, 'setup = ["export MENDED=1"]')
+    assert again(bench) is Exit.DONE
+    path = "experiments/demo/rank8/finetune.slurm"
+    committed = bench.snapshot.read(path)
+    assert b"export MENDED=1" in (committed or b"")
+    assert (bench.work / path).read_bytes() == committed
+    assert b"MENDED" not in (bench.snapshot.read("experiments/demo/rank4/finetune.slurm") or b"")
+    note = "rank8/finetune: its script is rendered anew, for the cluster profile as it is now"
+    assert f"- {note}" in bench.message("exp/demo~1")
+    assert note in (bench.snapshot.read("experiments/demo/run-experiment.log") or b"").decode()
+
+
+def test_a_retry_with_the_profile_as_it_was_renders_nothing(bench: Bench) -> None:
+    bench.fail("rank8/finetune")
+    bench.advance(State.TRAINED)
+    planned = plan_retry(stand(bench.lab, "demo"), Selection(), Wish())
+    assert planned.files == {}
+    assert "rendered" not in planned.step.body
+
+
+def test_where_what_is_compared_would_change_too_the_job_stays_as_it_was_scaffolded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ckgit_tiny
+
+    bench.fail("rank8/finetune")
+    bench.advance(State.TRAINED)
+    bench.mend("rank8/finetune")
+    scaffolded = bench.snapshot.read("experiments/demo/rank8/finetune.slurm")
+    monkeypatch.setattr(ckgit_tiny, "_setup", lambda *_: b"lr 1\n")
+    assert again(bench) is Exit.DONE
+    assert bench.snapshot.read("experiments/demo/rank8/finetune.slurm") == scaffolded
+    assert "rank8/finetune stays as it was scaffolded: now setup.txt would be written otherwise, too" in bench.message("exp/demo~1")
+
+
+def test_a_retry_leaves_the_scripts_of_jobs_alone_that_wait(designed: Callable[..., Bench]) -> None:
+    tasks = [{"name": "capitalization"}, {"name": "again", "file": "tasks/capitalization.py", "function": "capitalization"}]
+    bench = designed(variables={"lora_rank": [4]}, runs=[], evaluation={"tasks": tasks})
+    bench.advance(State.TRAINED)
+    bench.fail("rank4/eval/capitalization_epoch0")
+    bench.hold("rank4/eval/again_epoch0")
+    bench.advance(wait=False)
+    bench.until(lambda: len(bench.executions()) == 3)
+    bench.until(lambda: seen(bench, bench.latest("rank4/eval/capitalization_epoch0").token) is Seen.GONE)
+    bench.advance(wait=False)
+    bench.mend("rank4/eval/capitalization_epoch0")
+    profile(bench, 'setup = ["export MENDED=1"]')
+    waiting = bench.work / "experiments/demo/rank4/eval/again_epoch0.slurm"
+    before = waiting.read_bytes()
+    assert again(bench, wait=False) is Exit.IN_FLIGHT
+    assert waiting.read_bytes() == before == bench.snapshot.read(str(waiting.relative_to(bench.work)))
+    bench.go("rank4/eval/again_epoch0")
+    assert bench.advance().state is State.EVALUATED
+    assert bench.latest("rank4/eval/capitalization_epoch0").number == 2
