@@ -13,7 +13,7 @@ from ckgit.experiment.lifecycle import ORDER, Event
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import take_snapshot
 from ckgit.orchestrators.costs import fill, lacking
-from ckgit.orchestrators.detach import check_detachable
+from ckgit.orchestrators.detach import check_detachable, end_detached
 from ckgit.orchestrators.going import Going, complete
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.move import move
@@ -58,6 +58,8 @@ def advancing(lab: Lab, name: str, *, to: State | None, wish: Wish, talk: Talk, 
         return Outcome(name, state, Exit.DONE, [], f"nothing to do: {name} is not left to this job any more", _next(name, state))
     if cluster and (step := move(standing, cluster)):
         taken.append(take(standing, step, talk))
+        if standing.ledger:
+            end_detached(standing, standing.ledger)  # on the cluster before
         standing = stand(lab, name)
     start = standing.snapshot.state
     if to is start and to is not None:

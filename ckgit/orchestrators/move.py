@@ -41,25 +41,27 @@ def move(standing: Standing, cluster_name: str) -> Step | None:
             next=f"wait for them (ckgit advance {standing.name}), or end them (ckgit cancel {standing.name})",
         )
     trained = _trained(ledger)
-    if trained and not Path(ledger.work_tree).is_dir():
+    before = ledger.work_tree or ledger.moved_from  # moved on before anything was submitted there: they were not brought
+    if trained and not Path(before).is_dir():
         raise CkgitError(
-            f"the checkpoints of {len(trained)} runs lie in {ledger.work_tree}, which this machine does not see",
+            f"the checkpoints of {len(trained)} runs lie in {before}, which this machine does not see",
             code=Exit.EVIDENCE_MISSING,
             state="nothing was changed",
-            next=f"run the same command on {ledger.host}, or train anew: ckgit revise {standing.name}",
+            next=f"run the same command on {ledger.host or 'a machine that sees it'}, or train anew: ckgit revise {standing.name}",
         )
     context = load_context(standing.lab, standing.snapshot, cluster_name)
     scheduler_for(context.cluster)
     moved = standing._replace(context=context)
     update = {"cluster": cluster_name, "scheduler": context.cluster.scheduler, "commit": "", "work_tree": "", "host": "", "detached": None}
-    before = {"moved_from": ledger.work_tree} if trained else {}
+    update |= {"moved_from": before} if trained else {}
     text = f"cluster {cluster_name} (scheduler {context.cluster.scheduler}) takes over from {ledger.cluster}"
+    text += "; nothing goes on by itself any more" if ledger.detached else ""
     return prepare(
         moved,
         Event.SUBMIT,
         files=rendered(moved),
         logs={LOG: [("MOVED", text)]},
-        ledger=ledger.model_copy(update={**update, **before}),
+        ledger=ledger.model_copy(update=update),
         body=f"{text[:1].upper()}{text[1:]}.",
         time=now(),
     )

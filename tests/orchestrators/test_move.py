@@ -82,3 +82,17 @@ def test_a_cluster_is_taken_over_once_and_one_that_is_not_there_is_named(two: Be
     assert two.snapshot.tip == tip
     with pytest.raises(CkgitError, match="no cluster profile 'nowhere'"):
         move(two, State.EVALUATED, "nowhere")
+
+
+def test_checkpoints_follow_a_second_move_though_nothing_ran_where_the_first_one_led(two: Bench) -> None:
+    two.advance(State.TRAINED)
+    first = two.work
+    assert move(two, State.TRAINED) is Exit.DONE
+    assert (two.ledger.work_tree, two.ledger.moved_from) == ("", str(first))
+    first.rename(first.with_name("hidden"))
+    with pytest.raises(CkgitError, match=f"lie in {first}, which this machine does not see"):
+        move(two, State.EVALUATED, "local")
+    first.with_name("hidden").rename(first)
+    assert move(two, State.EVALUATED, "local") is Exit.DONE
+    assert two.ledger.moved_from == str(first) != two.ledger.work_tree
+    assert len([token for token in two.executions() if "finetune" in token]) == 2
