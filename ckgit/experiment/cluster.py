@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -60,6 +61,30 @@ class Cluster(Frozen):
     stagger_seconds: float = Field(default=0.0, ge=0, description="slurm: time between two submissions.")
     arrays: bool = Field(default=False, description="slurm: jobs of equal resources are submitted as job arrays.")
     max_array_size: int = Field(default=1000, ge=1, description="slurm: most tasks of one array; the site's MaxArraySize less one.")
+
+
+# What may change while jobs are followed.
+_LIMITS = ("slots", "poll_seconds", "grace_seconds", "max_submit", "stagger_seconds", "arrays", "max_array_size")
+
+
+def with_limits(cluster: Cluster, now: Cluster) -> Cluster:
+    """A profile with the limits of a later one."""
+    return cluster.model_copy(update={name: getattr(now, name) for name in _LIMITS})
+
+
+def place(cluster: Cluster) -> dict[str, Any]:
+    """Where a profile hands jobs over, as the ledger keeps it: looked for elsewhere, they would be lost."""
+    return {name: getattr(cluster, name) for name in ("scheduler", "slurm_cluster", "command_prefix")}
+
+
+def elsewhere(cluster: Cluster, ledger: Mapping[str, Any]) -> str:
+    """How a profile points elsewhere than to where the jobs of a ledger (as a document) were handed over; empty where it does not."""
+    both = [(name, _words(value), _words(ledger.get(name))) for name, value in place(cluster).items()]
+    return ", ".join(f"{name} is {now} and was {before}" for name, now, before in both if now != before)
+
+
+def _words(value: Any) -> str:
+    return (value if isinstance(value, str) else " ".join(value or ())) or "not set"
 
 
 def gpu_request(gpus: int, cluster: Cluster) -> str:

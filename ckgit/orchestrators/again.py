@@ -16,6 +16,7 @@ from ckgit.orchestrators.attempts import Tries, latest_attempts, tally
 from ckgit.orchestrators.detach import detached_of, end_detached
 from ckgit.orchestrators.going import complete
 from ckgit.orchestrators.logs import now
+from ckgit.orchestrators.place import refuse_misled
 from ckgit.orchestrators.plugins import scheduler_for
 from ckgit.orchestrators.rebatch import rendered_anew, wanted_batch
 from ckgit.orchestrators.run import Passage, Stagework, Wish, check_ready, finish, stagework
@@ -166,6 +167,7 @@ def cancel(standing: Standing, selection: Selection, talk: Talk) -> Passage:
 
 
 def _stage(standing: Standing) -> Stagework:
+    refuse_misled(standing)
     work = stagework(standing)
     if not work.worker:
         raise CkgitError(

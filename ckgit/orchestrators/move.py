@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from ckgit.experiment.cluster import place
 from ckgit.experiment.design import Stage
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Ledger, Phase
@@ -52,7 +53,7 @@ def move(standing: Standing, cluster_name: str) -> Step | None:
     context = load_context(standing.lab, standing.snapshot, cluster_name)
     scheduler_for(context.cluster)
     moved = standing._replace(context=context)
-    update = {"cluster": cluster_name, "scheduler": context.cluster.scheduler, "commit": "", "work_tree": "", "host": "", "detached": None}
+    update = {"cluster": cluster_name, **place(context.cluster), "commit": "", "work_tree": "", "host": "", "detached": None}
     update |= {"moved_from": before} if trained else {}
     text = f"cluster {cluster_name} (scheduler {context.cluster.scheduler}) takes over from {ledger.cluster}"
     text += "; nothing goes on by itself any more" if ledger.detached else ""

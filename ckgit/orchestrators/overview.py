@@ -131,6 +131,7 @@ def _look(lab: Lab, ledger: Mapping[str, Any], attempts: Sequence[Mapping[str, A
     """Ask the scheduler for jobs that are out; that nothing can be learned here and now is an answer, too."""
     if not attempts:
         return []
+    from ckgit.experiment.cluster import elsewhere
     from ckgit.experiment.jobs import Attempt
     from ckgit.orchestrators.plugins import scheduler_for
 
@@ -139,6 +140,8 @@ def _look(lab: Lab, ledger: Mapping[str, Any], attempts: Sequence[Mapping[str, A
         work = Path(ledger["work_tree"])
         if not work.is_dir():
             return [_open(each, "unknown", f"the work tree {work} is not on this machine") for each in attempts]
+        if what := elsewhere(cluster, ledger):
+            return [_open(each, "unknown", f"the cluster profile points elsewhere: {what}") for each in attempts]
         known = [Attempt.model_validate_json(json.dumps(each)) for each in attempts]
         sightings = scheduler_for(cluster).poll(cluster, work, known).sightings
     except CkgitError as error:

@@ -13,6 +13,7 @@ from ckgit.orchestrators import steps
 from ckgit.orchestrators.advance import check_target, still_step
 from ckgit.orchestrators.again import Cancel
 from ckgit.orchestrators.collect import Ended, job_files, read_status
+from ckgit.orchestrators.place import refuse_misled
 from ckgit.orchestrators.plugins import scheduler_for
 from ckgit.orchestrators.run import STAGES, Follow, Stagework, Wish, check_ready, conclude, due_jobs, stagework, start_watch, submission
 from ckgit.orchestrators.standing import Standing, Step, show
@@ -51,6 +52,7 @@ def preview(standing: Standing, wish: Wish, to: State | None) -> Preview:
     check_target(standing.name, state, to)
     if state not in STAGES:
         return preview_step(standing, still_step(standing), [])
+    refuse_misled(standing)
     work = stagework(standing)
     if not work.worker or not work.jobs:
         return preview_step(standing, steps.nothing_to_do(standing, work.stage, work.worker, work.over), [])

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ckgit.experiment.cluster import with_limits
 from ckgit.experiment.design import Stage, State
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Job, Ledger, Phase, Usage
@@ -24,6 +25,7 @@ from ckgit.orchestrators.costs import lacking
 from ckgit.orchestrators.detach import detached_of, end_detached, hand_over, is_alive, see
 from ckgit.orchestrators.going import Going
 from ckgit.orchestrators.logs import now
+from ckgit.orchestrators.place import refuse_misled
 from ckgit.orchestrators.plugins import scheduler_for, worker_for
 from ckgit.orchestrators.rebatch import bring
 from ckgit.orchestrators.standing import Moved, Standing, Step, Taken, check_unmoved, stand, take
@@ -105,6 +107,7 @@ def run_stage(standing: Standing, wish: Wish, talk: Talk) -> Going[Passage]:
     Raises:
         CkgitError: someone else moved the branch, evidence of the stage before is missing, or a command failed.
     """
+    refuse_misled(standing)
     work = stagework(standing)
     if not work.worker or not work.jobs:
         return _passed([take(standing, steps.nothing_to_do(standing, work.stage, work.worker, work.over), talk)])
@@ -183,12 +186,14 @@ def start_watch(standing: Standing, work: Stagework, run: str | None, talk: Talk
         raise CkgitError(
             f"no job of {standing.name} was ever submitted", code=Exit.ILLEGAL_TRANSITION, next=f"ckgit advance {standing.name}"
         )
+    refuse_misled(standing)
+    cluster = standing.context.cluster
     return Watch(
         workers=work.workers,
         context=standing.context,
-        cluster=standing.context.cluster,
-        refresh=lambda: open_lab(standing.lab.root).cluster(standing.context.cluster_name),
-        scheduler=scheduler_for(standing.context.cluster),
+        cluster=cluster,
+        refresh=lambda: with_limits(cluster, open_lab(standing.lab.root).cluster(standing.context.cluster_name)),
+        scheduler=scheduler_for(cluster),
         work=find_work_tree(standing.ledger),
         jobs={job.name: job for job in work.all},
         attempts=tally(standing.ledger, work.all).open,

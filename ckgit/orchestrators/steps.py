@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from ckgit.experiment.cluster import place
 from ckgit.experiment.design import Stage
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Attempt, Detached, FailureClass, Job, Ledger, Phase, Usage
@@ -79,7 +80,7 @@ def submission(
     later = f"When they have ended, job {detached.token} takes the experiment on to {detached.to}." if detached else ""
     what = [listed(map(_asked, attempts)), listed(tries.notes)]
     body = paragraphs(f"{text} (scheduler {ledger.scheduler}).", *what, listed(_good(harvest), "Done:"), later)
-    ledger = ledger.with_attempts(*attempts).model_copy(update={"detached": detached})
+    ledger = ledger.with_attempts(*attempts).model_copy(update={"detached": detached, **place(standing.context.cluster)})
     return prepare(standing, event, files={**_files(harvest), **tries.files}, logs=logs, ledger=ledger, body=body, time=tries.time)
 
 

@@ -52,7 +52,7 @@ class Watch:
     workers: Mapping[Stage, Worker]
     context: Context
     cluster: Cluster
-    refresh: Callable[[], Cluster]  # the profile as it is now: its limits may change while jobs are waited for
+    refresh: Callable[[], Cluster]  # with the limits as they are now: they may change while jobs are waited for
     scheduler: Scheduler
     work: Path
     jobs: Mapping[str, Job]  # by name

@@ -13,6 +13,7 @@ from ckgit.experiment.worker import Seen, Sighting
 from ckgit.orchestrators.attempts import latest_attempts
 from ckgit.orchestrators.collect import job_files, read_status
 from ckgit.orchestrators.logs import last_lines, readable, tail
+from ckgit.orchestrators.place import misled
 from ckgit.orchestrators.plugins import scheduler_for
 from ckgit.orchestrators.run import STAGES, stagework
 from ckgit.orchestrators.standing import Standing
@@ -61,6 +62,8 @@ def _live(standing: Standing, attempts: Sequence[Attempt]) -> list[Reason]:
         work = find_work_tree(standing.ledger)
     except CkgitError as error:
         return [_reason(attempt, f"nothing can be said: {error.what}", None, "") for attempt in attempts]
+    if what := misled(standing):
+        return [_reason(attempt, f"nothing can be said: the cluster profile points elsewhere: {what}", None, "") for attempt in attempts]
     sightings = scheduler_for(cluster).poll(cluster, work, attempts).sightings
     return [
         _reason(attempt, _sentence(standing, attempt, sightings[attempt.token], work), *_work_tree_log(standing, attempt))

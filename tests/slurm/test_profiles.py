@@ -17,7 +17,7 @@ from ckgit.orchestrators.run import Wish, stagework
 from ckgit.orchestrators.standing import stand, take
 from tests.orchestrators.bench import Bench
 from tests.orchestrators.conftest import tiny_package  # noqa: F401 - a fixture
-from tests.slurm.test_engine import bench  # noqa: F401 - a fixture
+from tests.slurm.test_engine import bench, once_each  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.parametrize("slurm", ["fake"], indirect=True)
 
@@ -44,3 +44,50 @@ def test_the_job_that_was_to_go_on_ends_when_the_experiment_moves_away(bench: Be
     assert bench.ledger.detached is None
     assert "nothing goes on by itself any more" in bench.message()
     assert slurm.state(number) == "CANCELLED"
+
+
+def test_a_profile_that_points_elsewhere_is_refused_while_jobs_are_out_and_loses_none(bench: Bench, slurm) -> None:  # noqa: F811
+    bench.hold()
+    bench.advance(State.TRAINED, wait=False)
+    bench.until(lambda: len(bench.executions()) == 3, seconds=60)
+    config, tip = (bench.folder / "ckgit.toml").read_text(), bench.snapshot.tip
+    profile(bench, 'slurm_cluster = "beta"')
+    for words in (["advance", "demo"], ["advance", "demo", "--dry-run"], ["cancel", "demo"], ["retry", "demo"]):
+        done = bench.ckgit(*words, check=False)
+        assert done.returncode == Exit.USAGE
+        assert "cluster profile site points elsewhere than to where jobs are out (slurm_cluster is beta and was not set)" in done.stderr
+        assert "rank4/finetune, rank8/finetune, base/eval/capitalization_base" in done.stderr
+    assert "the cluster profile points elsewhere" in bench.ckgit("why", "demo").stdout
+    assert "the cluster profile points elsewhere" in bench.ckgit("status", "demo").stdout
+    assert bench.snapshot.tip == tip
+    (bench.folder / "ckgit.toml").write_text(config)
+    subprocess.run(["git", "commit", "-qam", "put back"], cwd=bench.folder, check=True)
+    bench.go()
+    assert bench.advance(State.TRAINED, sequential=True).code is Exit.DONE
+    assert once_each(bench)
+
+
+def test_another_place_is_taken_when_no_job_is_out(bench: Bench) -> None:  # noqa: F811
+    bench.advance(State.SCAFFOLDED)
+    bench.fail("rank8/finetune")
+    assert bench.advance(State.TRAINED, sequential=True).code is Exit.JOBS_FAILED
+    assert bench.ledger.command_prefix == ()
+    bench.mend("rank8/finetune")
+    profile(bench, 'command_prefix = ["env"]')
+    assert bench.ckgit("retry", "demo").returncode == 0
+    assert bench.ledger.command_prefix == ("env",)
+
+
+def test_jobs_are_followed_where_they_are_whatever_becomes_of_the_profile_but_its_limits_hold(bench: Bench, slurm) -> None:  # noqa: F811
+    profile(bench, "max_submit = 1")
+    bench.hold()
+    process = bench.start("advance", "demo", "--to", "trained", "--sequential")
+    bench.until(lambda: len(bench.executions()) == 1, seconds=60)
+    profile(bench, 'slurm_cluster = "beta"', "max_submit = 2", "grace_seconds = 1")
+    bench.until(lambda: len(bench.executions()) == 2, seconds=60)
+    calls = len(slurm.calls("squeue"))
+    bench.until(lambda: len(slurm.calls("squeue")) > calls + 5, seconds=60)
+    bench.go()
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, bench.snapshot.state) == (0, State.TRAINED), said
+    assert once_each(bench)

@@ -1,0 +1,41 @@
+"""Where the jobs of an experiment are: a profile that points elsewhere would find none of them, and call them lost."""
+
+from __future__ import annotations
+
+from ckgit.experiment.cluster import elsewhere
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.jobs import Ledger
+from ckgit.orchestrators.standing import Standing
+
+_LISTED = 5  # jobs in the error
+
+
+def misled(standing: Standing) -> str:
+    """How the profile points elsewhere than to where jobs are that may still run; empty where it does not, or there are none."""
+    ledger = standing.ledger
+    return elsewhere(standing.context.cluster, ledger.model_dump()) if ledger and _out(ledger) else ""
+
+
+def refuse_misled(standing: Standing) -> None:
+    """Raise where the profile points elsewhere than to where jobs are that may still run.
+
+    Raises:
+        CkgitError: USAGE, with what has changed and the jobs.
+    """
+    ledger, what = standing.ledger, misled(standing)
+    if not ledger or not what:
+        return
+    jobs, name = _out(ledger), standing.name
+    more = f" and {len(jobs) - _LISTED} more" if len(jobs) > _LISTED else ""
+    raise CkgitError(
+        f"cluster profile {ledger.cluster} points elsewhere than to where jobs are out ({what}): {', '.join(jobs[:_LISTED])}{more}",
+        code=Exit.USAGE,
+        where=name,
+        state="nothing was changed, and the jobs go on",
+        next=f"put the profile back until they have ended, or until they are cancelled: ckgit cancel {name}, and ckgit retry {name} then",
+    )
+
+
+def _out(ledger: Ledger) -> list[str]:
+    """Names of the jobs that may still run."""
+    return [*(attempt.job for attempt in ledger.open()), *(["advance"] if ledger.detached else [])]
