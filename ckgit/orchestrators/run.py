@@ -199,6 +199,7 @@ def start_watch(standing: Standing, work: Stagework, run: str | None, talk: Talk
         attempts=tally(standing.ledger, work.all).open,
         wanted=frozenset(attempt.token for attempt in tally(standing.ledger, work.selected(run)).open),
         talk=talk,
+        detached=int(standing.ledger.detached is not None),
     )
 
 

@@ -59,6 +59,7 @@ class Watch:
     attempts: Sequence[Attempt]
     wanted: frozenset[str]  # tokens of those whose end is waited for
     talk: Talk
+    detached: int = 0  # 1 where a job of ours may be in the queue that goes on with the experiment
     ended: dict[str, Ended] = field(default_factory=dict)  # by token
     seen: dict[str, Sighting] = field(default_factory=dict)  # by token
     queries: Counter[str] = field(default_factory=Counter)  # calls of the scheduler's commands
@@ -134,23 +135,49 @@ class Watch:
         return any(self.seen[attempt.token].seen is Seen.GONE for attempt in self.open)
 
     def _hand_over(self, attempts: Sequence[Attempt], look: Look) -> dict[str, Sighting]:
-        """Submit as many as the cluster takes; the others wait for their turn."""
+        """Submit as many as the cluster takes; the others wait for their turn. An array goes whole, as one sbatch is one record.
+
+        One that is larger than the limit, which was lowered since, goes when there is nothing else to wait for.
+        """
         limit = self.cluster.max_submit
         room = len(attempts) if limit is None else max(limit - look.in_queue, 0)
         answers: dict[str, Sighting] = {}
         submissions: list[Submission] = []
+        large: list[str] = []
         for group in groups(attempts):
             broken = {attempt.token: why for attempt in group if (why := self._broken(attempt))}
+            too_large = limit is not None and limit < len(group)
             if broken:
                 refused = next(iter(broken.values()))
                 answers |= {attempt.token: Sighting(Seen.GONE, ending=Ending(FailureClass.REFUSED, refused)) for attempt in group}
-            elif len(group) <= room:
+            elif len(group) <= room or (too_large and look.in_queue <= self.detached and not submissions):
                 room -= len(group)
                 submissions += [self._submission(attempt) for attempt in group]
+                large += [attempt.token for attempt in group if too_large]
             else:
-                waits = Sighting(Seen.UNSEEN, detail=f"{look.in_queue} jobs are in the queue, and max_submit is {limit}")
+                waits = Sighting(Seen.UNSEEN, detail=self._waits_for(len(group), look))
                 answers |= {attempt.token: waits for attempt in group}
-        return {**answers, **(self.scheduler.submit(self.cluster, self.work, submissions) if submissions else {})}
+        answers |= self.scheduler.submit(self.cluster, self.work, submissions) if submissions else {}
+        for token in large:
+            if answers[token].seen is Seen.QUEUED:
+                answers[token] = answers[token]._replace(detail=f"its array is one submission, of more jobs than max_submit, {limit}")
+        return answers
+
+    def _waits_for(self, tasks: int, look: Look) -> str:
+        """Why a job, or an array of so many, is not handed over now."""
+        limit = self.cluster.max_submit or 0
+        full = f"{look.in_queue} jobs are in the queue, and max_submit is {limit}"
+        if tasks == 1:
+            return full
+        mine = sum(sighting.seen in {Seen.QUEUED, Seen.RUNNING} for sighting in look.sightings.values())
+        others = look.in_queue - mine
+        until = "until no other job is there" if limit < tasks else f"until there is room for {tasks}"
+        text = f"its array of {tasks} waits {until}: {full}"
+        if limit - others >= tasks or not others:
+            return text
+        name = self.context.summary.experiment.name
+        way_out = f"if they stay, ckgit cancel {name} and ckgit retry {name} make its tasks jobs of their own"
+        return f"{text}; {others} of them are not jobs of {name}: {way_out}"
 
     def _submission(self, attempt: Attempt) -> Submission:
         job = self.jobs[attempt.job]

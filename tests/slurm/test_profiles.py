@@ -9,11 +9,12 @@ import pytest
 from ckgit.experiment.design import State
 from ckgit.experiment.errors import Exit
 from ckgit.experiment.jobs import Detached
+from ckgit.experiment.worker import Seen
 from ckgit.orchestrators import steps
 from ckgit.orchestrators.advance import advance
 from ckgit.orchestrators.attempts import new_token
 from ckgit.orchestrators.logs import now
-from ckgit.orchestrators.run import Wish, stagework
+from ckgit.orchestrators.run import Wish, stagework, start_watch
 from ckgit.orchestrators.standing import stand, take
 from tests.orchestrators.bench import Bench
 from tests.orchestrators.conftest import tiny_package  # noqa: F401 - a fixture
@@ -33,13 +34,18 @@ def profile(bench: Bench, *lines: str, name: str = "site") -> None:  # noqa: F81
     subprocess.run(["git", "commit", "-qam", "a profile"], cwd=bench.folder, check=True)
 
 
-def test_the_job_that_was_to_go_on_ends_when_the_experiment_moves_away(bench: Bench, slurm) -> None:  # noqa: F811
-    profile(bench, 'partition = "main"', name="other")
-    assert bench.advance(State.TRAINED, sequential=True).code is Exit.DONE
+def leave_to_a_job(bench: Bench, slurm) -> str:  # noqa: F811
+    """Have the ledger name a job that is to go on, and have it in the queue; its number."""
     standing = stand(bench.lab, "demo")
     left = Detached(token=new_token("demo", "advance", 1), to=State.ANALYZED, submitted=now())
     take(standing, steps.left(standing, stagework(standing).workers, steps.NOTHING, bench.ledger, left), bench.heard)
-    number = slurm.submit(f"--job-name={left.token}", commands="sleep 300")
+    return slurm.submit(f"--job-name={left.token}", commands="sleep 300")
+
+
+def test_the_job_that_was_to_go_on_ends_when_the_experiment_moves_away(bench: Bench, slurm) -> None:  # noqa: F811
+    profile(bench, 'partition = "main"', name="other")
+    assert bench.advance(State.TRAINED, sequential=True).code is Exit.DONE
+    number = leave_to_a_job(bench, slurm)
     advance(bench.lab, "demo", to=State.TRAINED, wish=Wish(), talk=bench.heard, cluster="other")
     assert bench.ledger.detached is None
     assert "nothing goes on by itself any more" in bench.message()
@@ -91,3 +97,49 @@ def test_jobs_are_followed_where_they_are_whatever_becomes_of_the_profile_but_it
     _, said = process.communicate(timeout=60)
     assert (process.returncode, bench.snapshot.state) == (0, State.TRAINED), said
     assert once_each(bench)
+
+
+def test_an_array_that_a_lowered_limit_made_too_large_goes_when_nothing_else_is_in_the_queue(bench: Bench, slurm) -> None:  # noqa: F811
+    profile(bench, "arrays = true", "max_submit = 4")
+    bench.advance(State.SCAFFOLDED)
+    others = [slurm.submit("--job-name=other", commands="sleep 300") for _ in range(4)]
+    assert bench.advance(wait=False, sequential=True).code is Exit.IN_FLIGHT
+    waits = "its array of 2 waits until there is room for 2: 4 jobs are in the queue, and max_submit is 4; 4 of them are not jobs of demo: "
+    way_out = "if they stay, ckgit cancel demo and ckgit retry demo make its tasks jobs of their own"
+    assert f"rank4/finetune: unseen ({waits}{way_out})" in bench.heard.said
+    profile(bench, "max_submit = 1")
+    slurm.ask("scancel", *others[1:])
+    bench.heard.said.clear()
+    assert bench.advance(wait=False, sequential=True).code is Exit.IN_FLIGHT
+    assert "its array of 2 waits until no other job is there: 1 jobs are in the queue, and max_submit is 1; " in bench.heard.said[0]
+    slurm.ask("scancel", others[0])
+    assert bench.advance(State.TRAINED, sequential=True).code is Exit.DONE
+    assert "rank4/finetune: queued (its array is one submission, of more jobs than max_submit, 1)" in bench.heard.said
+    assert once_each(bench)
+
+
+def test_tasks_of_an_array_that_finds_no_room_become_jobs_of_their_own_by_cancel_and_retry(bench: Bench, slurm) -> None:  # noqa: F811
+    profile(bench, "arrays = true", "max_submit = 4")
+    bench.advance(State.SCAFFOLDED)
+    for _ in range(3):
+        slurm.submit("--job-name=other", commands="sleep 300")
+    assert bench.advance(wait=False, sequential=True).code is Exit.IN_FLIGHT
+    bench.ckgit("cancel", "demo")
+    bench.ckgit("retry", "demo")
+    assert bench.snapshot.state is State.TRAINED
+    assert once_each(bench)
+    assert not any(".array" in token for token in bench.executions())
+
+
+def test_an_array_does_not_wait_for_the_end_of_the_very_job_that_hands_it_over(bench: Bench, slurm) -> None:  # noqa: F811
+    profile(bench, "arrays = true", "max_submit = 4")
+    bench.advance(State.SCAFFOLDED)
+    others = [slurm.submit("--job-name=other", commands="sleep 300") for _ in range(4)]
+    bench.advance(wait=False, sequential=True)
+    leave_to_a_job(bench, slurm)
+    slurm.ask("scancel", *others)
+    profile(bench, "max_submit = 1")
+    standing = stand(bench.lab, "demo")
+    watch = start_watch(standing, stagework(standing), None, bench.heard)
+    watch.look()
+    assert {sighting.seen for sighting in watch.seen.values()} == {Seen.QUEUED}
