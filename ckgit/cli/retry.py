@@ -54,16 +54,16 @@ def command(
     experiment = experiment_name(lab, name)
     selection = Selection(run, job)
     resources = _resources(time=time, mem=mem, gpus=gpus)
+    standing = stand(lab, experiment) if dry_run else begin(lab, experiment)
     if detach:
-        check_detachable(lab.cluster())
+        check_detachable(standing.context.cluster)
     wish = Wish(wait=not (no_wait or detach), detach=State.ANALYZED if detach else None)
     if dry_run:
         from ckgit.orchestrators.preview import preview_step
 
-        standing = stand(lab, experiment)
         planned = plan_retry(standing, selection, wish, resources)
         return show_preview(preview_step(standing, planned.step, planned.jobs), as_json=as_json)
-    return report(outcome_of(lab, experiment, retry(begin(lab, experiment), selection, wish, Terminal(), resources)), as_json=as_json)
+    return report(outcome_of(lab, experiment, retry(standing, selection, wish, Terminal(), resources)), as_json=as_json)
 
 
 def _resources(**given: str | int | None) -> Resources:

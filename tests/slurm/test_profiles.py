@@ -143,3 +143,16 @@ def test_an_array_does_not_wait_for_the_end_of_the_very_job_that_hands_it_over(b
     watch = start_watch(standing, stagework(standing), None, bench.heard)
     watch.look()
     assert {sighting.seen for sighting in watch.seen.values()} == {Seen.QUEUED}
+
+
+def test_what_is_left_to_a_cluster_by_a_retry_is_asked_of_that_of_the_experiment(bench: Bench) -> None:  # noqa: F811
+    bench.fail("rank8/finetune")
+    bench.advance(State.TRAINED, sequential=True)
+    bench.mend("rank8/finetune")
+    config = bench.folder / "ckgit.toml"
+    config.write_text(config.read_text().replace('"site"', '"here"', 1) + '\n[clusters.here]\nscheduler = "local"\n')
+    subprocess.run(["git", "commit", "-qam", "another default"], cwd=bench.folder, check=True)
+    bench.hold()
+    assert bench.ckgit("retry", "demo", "--detach", check=False).returncode == Exit.IN_FLIGHT
+    assert bench.ledger.detached
+    bench.ckgit("cancel", "demo")
