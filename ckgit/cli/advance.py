@@ -63,7 +63,7 @@ def command(
     if dry_run:
         from ckgit.orchestrators.preview import preview
 
-        return show_preview(preview(stand(lab, experiments[0]), wish, target), as_json=as_json)
+        return show_preview(preview(stand(lab, experiments[0]), wish, target, cluster), as_json=as_json)
     if len(experiments) == 1:
         return report(advance(lab, experiments[0], to=target, wish=wish, talk=Terminal(), cluster=cluster), as_json=as_json)
     from ckgit.orchestrators.together import advance_together

@@ -177,9 +177,10 @@ class Scheduler(Protocol):
     def usage(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Mapping[str, Usage]:
         """What attempts that have ended took, by token; what is not known (yet) is left out. Never raises."""
 
-    def rehearse(self, cluster: Cluster, work: Path, submission: Submission, script: bytes) -> tuple[str, str]:
+    def rehearse(self, cluster: Cluster, work: Path, submissions: Sequence[Submission], script: bytes) -> tuple[str, str]:
         """The command that would hand a job over, for people; and what the scheduler says to it (empty when it is not asked).
 
         Args:
-            script: its bytes; the work tree may not be there yet.
+            submissions: one, or the tasks of one array.
+            script: bytes of the first one's; the work tree may not be there yet.
         """

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ckgit.experiment.design import Resources, Stage
-from ckgit.experiment.jobs import ARRAY_END, Attempt, Batch, FailureClass, Job, Ledger, Phase
+from ckgit.experiment.jobs import ARRAY_END, Attempt, Batch, FailureClass, Job, Ledger, Phase, task_of
 
 _TOKEN_HEAD = 80  # characters; the whole token stays under 100, which every scheduler takes as a job name
 
@@ -17,6 +17,12 @@ def new_token(experiment: str, job: str, number: int) -> str:
     """A name that no other attempt of any experiment has."""
     head = f"ckgit.{experiment}.{job.replace('/', '.')}"[:_TOKEN_HEAD].rstrip(".")
     return f"{head}.{number}.{secrets.token_hex(4)}"
+
+
+def chance(token: str) -> str:
+    """What of a token is drawn anew each time."""
+    task = task_of(token)
+    return (task.array.removesuffix(ARRAY_END) if task else token).rpartition(".")[2]
 
 
 def new_attempts(experiment: str, jobs: Sequence[Job], scripts: Mapping[str, bytes], wish: Tries) -> list[Attempt]:

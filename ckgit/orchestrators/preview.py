@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.experiment.design import State
 from ckgit.experiment.jobs import Attempt, Job, Ledger
-from ckgit.experiment.worker import Seen, Submission
+from ckgit.experiment.worker import Seen
+from ckgit.lab.context import load_context
 from ckgit.orchestrators import steps
 from ckgit.orchestrators.advance import check_target, still_step
 from ckgit.orchestrators.again import Cancel
-from ckgit.orchestrators.collect import Ended, job_files, read_status
+from ckgit.orchestrators.attempts import chance
+from ckgit.orchestrators.collect import Ended, read_status
+from ckgit.orchestrators.detach import check_detachable
+from ckgit.orchestrators.move import move
 from ckgit.orchestrators.place import refuse_misled
 from ckgit.orchestrators.plugins import scheduler_for
 from ckgit.orchestrators.run import STAGES, Follow, Stagework, Wish, check_ready, conclude, due_jobs, stagework, start_watch, submission
 from ckgit.orchestrators.standing import Standing, Step, show
 from ckgit.orchestrators.talk import Silent
+from ckgit.orchestrators.watch import groups, submission_of
 from ckgit.orchestrators.worktree import find_work_tree, planned_ledger
 
 
 class WouldSubmit(NamedTuple):
-    """A job that would be handed over."""
+    """A job that would be handed over, or an array of them."""
 
-    job: str
+    job: str  # or names of several, with commas
     command: str
     answer: str  # what the scheduler says to it; empty where it is not asked
-    script: str
+    script: str  # of all
 
 
 class Preview(NamedTuple):
@@ -40,36 +46,75 @@ class Preview(NamedTuple):
     remarks: Sequence[str]
 
 
-def preview(standing: Standing, wish: Wish, to: State | None) -> Preview:
+def preview(standing: Standing, wish: Wish, to: State | None, cluster: str | None = None) -> Preview:
     """What `advance` would do next. What comes after it depends on what the jobs leave.
+
+    Args:
+        cluster: name of the profile that is to take over, where it is another one.
 
     Raises:
         CkgitError: as `advance` itself.
     """
+    if cluster and (step := move(standing, cluster)):
+        return _after_move(standing, step, preview(_moved(standing, step, cluster), wish, to))
     state = standing.snapshot.state
     if to is state:
         return Preview(standing.name, state, [], "", [f"nothing to do: {standing.name} is {state}"])
     check_target(standing.name, state, to)
+    if wish.detach:
+        check_detachable(standing.context.cluster)
     if state not in STAGES:
-        return preview_step(standing, still_step(standing), [])
+        return preview_step(standing, still_step(standing))
     refuse_misled(standing)
     work = stagework(standing)
     if not work.worker or not work.jobs:
-        return preview_step(standing, steps.nothing_to_do(standing, work.stage, work.worker, work.over), [])
+        return preview_step(standing, steps.nothing_to_do(standing, work.stage, work.worker, work.over))
     jobs = due_jobs(standing, work, wish)
     if not jobs:
         return _ending(standing, work, wish)
     ledger = planned_ledger(standing)
-    if standing.ledger:
+    if standing.ledger and standing.ledger.work_tree:
         check_ready(standing, work, jobs, find_work_tree(ledger))
-    return preview_step(standing, submission(standing, work, wish, jobs, ledger), jobs, ledger)
+    return preview_step(standing, submission(standing, work, wish, jobs, ledger), jobs)
 
 
-def preview_step(standing: Standing, step: Step, jobs: Sequence[Job], ledger: Ledger | None = None) -> Preview:
+def _moved(standing: Standing, step: Step, cluster: str) -> Standing:
+    """An experiment as it would stand after a move to another cluster."""
+    snapshot = replace(standing.snapshot, known={**standing.snapshot.known, **step.files})
+    return Standing(standing.lab, snapshot, load_context(standing.lab, snapshot, cluster), snapshot.ledger())
+
+
+def _after_move(standing: Standing, step: Step, then: Preview) -> Preview:
+    """Both commits, and the jobs; the new work tree is called by the first of these commits, which is not there yet."""
+    submit = [each._replace(command=each.command.replace(standing.snapshot.tip[:12], "COMMIT")) for each in then.submit]
+    return then._replace(submit=submit, commit="\n".join(filter(None, [show(standing, step), then.commit])))
+
+
+def preview_step(standing: Standing, step: Step, jobs: Sequence[Job] = ()) -> Preview:
     """A commit, and the jobs that would be handed over after it."""
-    ledger = ledger or standing.ledger
-    submit = [_would_submit(standing, ledger, job) for job in jobs] if ledger else []
-    return Preview(standing.name, standing.snapshot.state, submit, show(standing, step), [])
+    content = step.files.get(standing.path("jobs.json")) if jobs else None
+    if not content:
+        return Preview(standing.name, standing.snapshot.state, [], show(standing, step), [])
+    ledger = Ledger.model_validate_json(content)
+    before = {attempt.token for attempt in standing.ledger.attempts} if standing.ledger else set()
+    new = [attempt for attempt in ledger.attempts if attempt.token not in before]
+    drawn = {chance(token) for token in (*(attempt.token for attempt in new), *([ledger.detached.token] if ledger.detached else []))}
+    submit = [each._replace(command=_without(each.command, drawn)) for each in _would_submit(standing, ledger, new, jobs, step.files)]
+    remarks = [_going_on(standing, ledger.detached.to)] if ledger.detached else []
+    return Preview(standing.name, standing.snapshot.state, submit, _without(show(standing, step), drawn), remarks)
+
+
+def _without(text: str, drawn: Iterable[str]) -> str:
+    """What is known beforehand of a text: the parts of tokens that are drawn anew each time are not."""
+    for each in drawn:
+        text = text.replace(each, "TOKEN")
+    return text
+
+
+def _going_on(standing: Standing, to: State) -> str:
+    """The job of ours that would be left behind."""
+    asked = ", ".join(f"{name} {value}" for name, value in standing.context.cluster.advance.model_dump(exclude_none=True).items())
+    return f"then would submit a job of ckgit's own ({asked}) that waits for these, and takes {standing.name} on to {to}"
 
 
 def preview_cancel(standing: Standing, planned: Cancel) -> Preview:
@@ -80,20 +125,30 @@ def preview_cancel(standing: Standing, planned: Cancel) -> Preview:
     )
 
 
-def _would_submit(standing: Standing, ledger: Ledger, job: Job, attempt: Attempt | None = None) -> WouldSubmit:
+def _would_submit(
+    standing: Standing, ledger: Ledger, attempts: Sequence[Attempt], jobs: Iterable[Job], files: Mapping[str, bytes | None]
+) -> list[WouldSubmit]:
+    """The hand-overs of attempts, in as many as they take.
+
+    Args:
+        files: what the commit before it writes.
+    """
     cluster, work = standing.context.cluster, Path(ledger.work_tree)
-    token = attempt.token if attempt else f"ckgit.{standing.name}.{job.name.replace('/', '.')}.TOKEN"
-    changed = attempt.resources if attempt else None
-    output = (job_files(work, token) / "output").relative_to(work)
-    submission = Submission(token, job.script, str(output), changed or job.resources, changed=changed is not None)
-    script = standing.snapshot.read(job.script) or b""
-    command, answer = scheduler_for(cluster).rehearse(cluster, work, submission, script)
-    return WouldSubmit(job.name, command, answer, script.decode(errors="replace"))
+    named = {job.name: job for job in jobs}
+    found = []
+    for group in groups(attempts):
+        paths = [named[attempt.job].script for attempt in group]
+        scripts = [files.get(path) or standing.snapshot.read(path) or b"" for path in paths]
+        submissions = [submission_of(work, named[attempt.job], attempt) for attempt in group]
+        command, answer = scheduler_for(cluster).rehearse(cluster, work, submissions, scripts[0])
+        text = b"\n".join(scripts).decode(errors="replace")
+        found.append(WouldSubmit(", ".join(attempt.job for attempt in group), command, answer, text))
+    return found
 
 
 def _ending(standing: Standing, work: Stagework, wish: Wish) -> Preview:
     """Jobs were submitted before: which are still out, or what would be committed of them."""
-    remarks, submit = [], []
+    remarks, unseen = [], []
     watch = start_watch(standing, work, wish.run, Silent())
     follow = Follow(standing, work, wish, watch)
     for token, sighting in watch.scheduler.poll(watch.cluster, watch.work, watch.attempts).sightings.items():
@@ -101,11 +156,14 @@ def _ending(standing: Standing, work: Stagework, wish: Wish) -> Preview:
         status = read_status(watch.work, token)
         if status:
             watch.ended[token] = Ended(attempt, status, ending=sighting.ending)
-        elif sighting.seen is Seen.UNSEEN and standing.ledger:
-            submit.append(_would_submit(standing, standing.ledger, watch.jobs[attempt.job], attempt))
+        elif sighting.seen is Seen.UNSEEN:
+            unseen.append(attempt)
         else:
             remarks.append(f"would wait for {attempt.job}: {sighting.seen}")
     if watch.awaited:
+        submit = _would_submit(standing, standing.ledger, unseen, watch.jobs.values(), {}) if standing.ledger else []
+        if wish.detach and standing.ledger and not standing.ledger.detached:
+            remarks.append(_going_on(standing, wish.detach))
         step = follow.meanwhile()
         return Preview(standing.name, standing.snapshot.state, submit, show(standing, step) if step else "", remarks)
     step, passage = conclude(standing, work, wish, follow.harvest())

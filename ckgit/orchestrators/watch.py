@@ -152,7 +152,7 @@ class Watch:
                 answers |= {attempt.token: Sighting(Seen.GONE, ending=Ending(FailureClass.REFUSED, refused)) for attempt in group}
             elif len(group) <= room or (too_large and look.in_queue <= self.detached and not submissions):
                 room -= len(group)
-                submissions += [self._submission(attempt) for attempt in group]
+                submissions += [submission_of(self.work, self.jobs[attempt.job], attempt) for attempt in group]
                 large += [attempt.token for attempt in group if too_large]
             else:
                 waits = Sighting(Seen.UNSEEN, detail=self._waits_for(len(group), look))
@@ -178,11 +178,6 @@ class Watch:
         name = self.context.summary.experiment.name
         way_out = f"if they stay, ckgit cancel {name} and ckgit retry {name} make its tasks jobs of their own"
         return f"{text}; {others} of them are not jobs of {name}: {way_out}"
-
-    def _submission(self, attempt: Attempt) -> Submission:
-        job = self.jobs[attempt.job]
-        output = (job_files(self.work, attempt.token) / "output").relative_to(self.work)
-        return Submission(attempt.token, job.script, str(output), attempt.resources or job.resources, changed=attempt.resources is not None)
 
     def _broken(self, attempt: Attempt) -> str:
         """Why a job must not be handed over: the bytes that were committed as the intent are those that run."""
@@ -264,6 +259,12 @@ def groups(attempts: Sequence[Attempt]) -> list[list[Attempt]]:
     for attempt in attempts:
         found.setdefault(task.array if (task := task_of(attempt.token)) else attempt.token, []).append(attempt)
     return list(found.values())
+
+
+def submission_of(work: Path, job: Job, attempt: Attempt) -> Submission:
+    """How a scheduler is to be given an attempt."""
+    output = (job_files(work, attempt.token) / "output").relative_to(work)
+    return Submission(attempt.token, job.script, str(output), attempt.resources or job.resources, changed=attempt.resources is not None)
 
 
 def _claimed(work: Path, token: str) -> float:

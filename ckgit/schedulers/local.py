@@ -93,9 +93,9 @@ class LocalScheduler(NamedTuple):
         """There is no accounting: the jobs' own status files tell all that is known."""
         return {}
 
-    def rehearse(self, cluster: Cluster, work: Path, submission: Submission, script: bytes) -> tuple[str, str]:  # noqa: ARG002 - as all schedulers
+    def rehearse(self, cluster: Cluster, work: Path, submissions: Sequence[Submission], script: bytes) -> tuple[str, str]:  # noqa: ARG002 - as all schedulers
         """See `Scheduler.rehearse`."""
-        return f"cd {shlex.quote(str(work))} && bash {shlex.quote(submission.script)}", ""
+        return f"cd {shlex.quote(str(work))} && bash {shlex.quote(submissions[0].script)}", ""
 
 
 def _submit(cluster: Cluster, work: Path, submission: Submission) -> Sighting:

@@ -173,9 +173,9 @@ class SlurmScheduler(NamedTuple):
             pass
         return {}
 
-    def rehearse(self, cluster: Cluster, work: Path, submission: Submission, script: bytes) -> tuple[str, str]:
+    def rehearse(self, cluster: Cluster, work: Path, submissions: Sequence[Submission], script: bytes) -> tuple[str, str]:
         """See `Scheduler.rehearse`."""
-        command = commands.sbatch(cluster, work, batch_of([submission]))
+        command = commands.sbatch(cluster, work, batch_of(submissions))
         shown = shlex.join(commands.prefixed(cluster, command))
         try:
             return shown, call(cluster, commands.rehearsal(command), given=script).words

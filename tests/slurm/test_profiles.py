@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 import subprocess
 
 import pytest
@@ -12,7 +15,7 @@ from ckgit.experiment.jobs import Detached
 from ckgit.experiment.worker import Seen
 from ckgit.orchestrators import steps
 from ckgit.orchestrators.advance import advance
-from ckgit.orchestrators.attempts import new_token
+from ckgit.orchestrators.attempts import chance, new_token
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.run import Wish, stagework, start_watch
 from ckgit.orchestrators.standing import stand, take
@@ -143,6 +146,60 @@ def test_an_array_does_not_wait_for_the_end_of_the_very_job_that_hands_it_over(b
     watch = start_watch(standing, stagework(standing), None, bench.heard)
     watch.look()
     assert {sighting.seen for sighting in watch.seen.values()} == {Seen.QUEUED}
+
+
+def would_submit(bench: Bench, *words: str) -> list[dict[str, str]]:  # noqa: F811
+    """What a dry run says."""
+    found: list[dict[str, str]] = json.loads(bench.ckgit(*words, "--dry-run", "--json").stdout)["submit"]
+    return found
+
+
+def test_a_dry_run_of_a_retry_shows_the_options_and_the_script_that_it_would_hand_over(bench: Bench, slurm) -> None:  # noqa: F811
+    bench.advance(State.SCAFFOLDED)
+    bench.fail("rank8/finetune")
+    bench.advance(State.TRAINED, sequential=True)
+    bench.mend("rank8/finetune")
+    profile(bench, 'partition = "short"')
+    [shown] = would_submit(bench, "retry", "demo", "--mem", "300M", "--time", "00:01:00")
+    assert "--test-only" in slurm.calls("sbatch")[-1]
+    assert "#SBATCH --partition=short" in shown["script"]
+    bench.ckgit("retry", "demo", "--mem", "300M", "--time", "00:01:00")
+    assert "--mem=300M" in shown["command"]
+    token = bench.latest("rank8/finetune").token
+    [handed] = [shlex.join(["sbatch", *words]) for words in slurm.calls("sbatch") if f"--job-name={token}" in words]
+    assert handed.replace(chance(token), "TOKEN") == shown["command"]
+
+
+def test_a_dry_run_shows_one_sbatch_for_an_array_and_the_job_that_would_go_on(bench: Bench, slurm) -> None:  # noqa: F811
+    profile(bench, "arrays = true")
+    bench.advance(State.SCAFFOLDED)
+    shown = json.loads(bench.ckgit("advance", "demo", "--detach", "--dry-run", "--json").stdout)
+    assert [each["job"] for each in shown["submit"]] == ["rank4/finetune, rank8/finetune", "base/eval/capitalization_base"]
+    assert "--array=0,1 " in shown["submit"][0]["command"]
+    assert shown["submit"][0]["script"].count("# By hand, from the top of the work tree: bash ") == 2
+    [remark] = shown["remarks"]
+    assert remark == (
+        "then would submit a job of ckgit's own (time 00:05:00, mem 400M, cpus_per_task 1) that waits for these, and takes demo on to analyzed"
+    )
+    assert "job ckgit.demo.advance.1.TOKEN takes the experiment on to analyzed" in shown["commit"]
+    bench.hold()
+    bench.advance(wait=False)
+    assert remark in json.loads(bench.ckgit("advance", "demo", "--detach", "--dry-run", "--json").stdout)["remarks"]
+    tokens = {chance(attempt.token) for attempt in bench.ledger.attempts}
+    handed = [shlex.join(["sbatch", *call]) for call in slurm.calls("sbatch")[-2:]]
+    assert {re.sub("|".join(tokens), "TOKEN", command) for command in handed} == {each["command"] for each in shown["submit"]}
+
+
+def test_a_dry_run_of_a_move_shows_both_commits_and_the_jobs_for_the_other_cluster(bench: Bench, slurm) -> None:  # noqa: F811
+    bench.advance(State.TRAINED, sequential=True)
+    profile(bench, 'partition = "short"', name="other")
+    shown = json.loads(bench.ckgit("advance", "demo", "--cluster", "other", "--sequential", "--dry-run", "--json").stdout)
+    assert "Cluster other (scheduler slurm) takes over from site." in shown["commit"]
+    assert "3 evaluation jobs on cluster other (scheduler slurm)." in shown["commit"]
+    assert len(shown["submit"]) == 3
+    assert all("#SBATCH --partition=short" in each["script"] for each in shown["submit"])
+    assert bench.ledger.cluster == "site"
+    assert "/COMMIT/" in shown["submit"][0]["command"]
 
 
 def test_what_is_left_to_a_cluster_by_a_retry_is_asked_of_that_of_the_experiment(bench: Bench) -> None:  # noqa: F811

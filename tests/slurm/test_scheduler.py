@@ -201,13 +201,13 @@ def test_a_retry_may_ask_for_other_resources_than_its_script(bench: Bench, token
 def test_a_rehearsal_shows_the_command_and_what_slurm_says(bench: Bench, token: str) -> None:
     job = bench.job(token)
     script = (bench.work / job.script).read_bytes()
-    command, says = scheduler.rehearse(bench.cluster, bench.work, job, script)
+    command, says = scheduler.rehearse(bench.cluster, bench.work, [job], script)
     assert command.startswith(f"sbatch --parsable --job-name={token} --dependency=singleton --export=")
     assert " to start at 2" in says
     wrong = bench.cluster.model_copy(update={"account": "nosuch"})
     refused = bench._replace(cluster=wrong).job(f"{token}.refused")
-    assert "Invalid account" in scheduler.rehearse(wrong, bench.work, refused, (bench.work / refused.script).read_bytes())[1]
-    assert " to start at 2" in scheduler.rehearse(bench.cluster, bench.work / "not there yet", job, script)[1]
+    assert "Invalid account" in scheduler.rehearse(wrong, bench.work, [refused], (bench.work / refused.script).read_bytes())[1]
+    assert " to start at 2" in scheduler.rehearse(bench.cluster, bench.work / "not there yet", [job], script)[1]
     assert bench.sight(token).seen is Seen.UNSEEN
 
 
@@ -778,7 +778,7 @@ def test_a_login_node_behind_ssh(bench: Bench, token: str, tmp_path: Path) -> No
     here, path = (away.files(token) / "output").read_text().splitlines()
     assert here == str(away.work)
     assert path.startswith("/there:")
-    command, says = scheduler.rehearse(away.cluster, away.work, away.job(f"{token}.b"), b"#!/bin/bash\n")
+    command, says = scheduler.rehearse(away.cluster, away.work, [away.job(f"{token}.b")], b"#!/bin/bash\n")
     assert command.startswith(f"{ssh} login1 'sbatch --parsable")
     assert "to start at" in says
 
