@@ -56,6 +56,10 @@ started=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 finish() {{
   code=$?
   trap - EXIT
+  if [ "$code" != 0 ] && [ -n "${{setup_line:-}}" ]; then
+    echo "ckgit: a set-up line of the cluster profile failed (exit code $code): ${{setup_line//$'\n'/ }}"
+    code={missing}
+  fi
   [ -z "${{sampler:-}}" ] || kill "$sampler" 2>/dev/null
   rm -rf "$job/datasets"
   # a restart of this job elsewhere has taken its place
@@ -77,6 +81,7 @@ run() {{
 }}
 stop() {{
   trap '' HUP INT TERM
+  setup_line=
   set +e
   kill -TERM "${{child:-}}" 2>/dev/null && wait "$child" 2>/dev/null
   echo "ckgit: stopped by a signal" >&2
@@ -87,7 +92,7 @@ trap 'stop 130' INT
 trap 'stop 143' TERM
 
 set -eo pipefail
-{environment}
+{setup}{environment}
 set -u
 for program in {programs}; do
   command -v "$program" >/dev/null || {{
@@ -97,6 +102,15 @@ for program in {programs}; do
 done
 
 {inputs}{needs}{sampling}{commands}
+"""
+
+_SETUP = """\
+# The cluster profile's set-up lines; bash notes where it is, and not in what a line calls.
+trap 'setup_line=$BASH_COMMAND' DEBUG
+{lines}
+trap - DEBUG
+setup_line=
+
 """
 
 _NEEDS = """\
@@ -161,7 +175,7 @@ def job_script(
         title: one line on what the job is.
         script: its own path, relative to the work tree.
         resources: becomes #SBATCH lines, which other schedulers read or ignore.
-        cluster: its set-up lines run first.
+        cluster: its set-up lines run first; one that fails is an unfit environment.
         inputs: SHA-256 in hexadecimal of every file the job depends on, with its size where it may be large, by path relative to
             the work tree.
         programs: must be on PATH.
@@ -170,7 +184,6 @@ def job_script(
     """
     threads = resources.cpus_per_task or 1
     environment = [
-        *cluster.setup,
         f"export OMP_NUM_THREADS={threads} TOKENIZERS_PARALLELISM=false",
         "export " + " ".join(f"{name}=1" for name in OFFLINE),
         "export PYTHONUNBUFFERED=1 PYTHONHASHSEED=0",
@@ -181,6 +194,7 @@ def job_script(
         directives="\n".join(directives(resources, cluster)),
         title=title,
         script=shlex.quote(script),
+        setup=_SETUP.format(lines="\n".join(cluster.setup)) if cluster.setup else "",
         environment="\n".join(environment),
         # what a container holds is not to be seen from outside
         programs=" ".join(map(shlex.quote, cluster.container[:1] or programs)),

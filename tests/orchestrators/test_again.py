@@ -187,7 +187,7 @@ def profile(bench: Bench, line: str) -> None:
 
 
 def test_a_mended_profile_takes_effect_at_retry_and_the_commit_has_the_script_and_says_so(bench: Bench) -> None:
-    profile(bench, 'setup = ["test ! -e broken-$token"]')
+    profile(bench, 'setup = ["true"]')
     bench.fail("rank8/finetune")
     bench.advance(State.TRAINED)
     bench.mend("rank8/finetune")

@@ -28,8 +28,8 @@ data:
 controls: {epochs: 2, lr: 0.003, device: cpu, dtype: fp32, batch_size: 4}
 runs: [{name: one}]
 """
-# What a job prints that runs out of memory, where the file is there.
-STARVED = "[ ! -e %s ] || { echo 'torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB.'; exit 1; }"
+# A training that runs out of memory, where the file is there.
+STARVED = "[ ! -e %s ] || tune() { echo 'torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB.'; exit 1; }"
 
 
 class Started:

@@ -54,3 +54,9 @@ def test_a_library_that_cannot_be_loaded_is_no_lack_of_memory(worker):
 def test_killing_another_process_or_a_word_in_passing_is_no_lack_of_memory(worker):
     failure, _ = worker.explain("The skilled reader: line 3: the dragon is Killed by nobody\nValueError: bad\n", 1)
     assert failure is FailureClass.ERROR
+
+
+@pytest.mark.parametrize("worker", [trainer, evaluator], ids=["torchtune", "inspect-ai"])
+def test_a_set_up_line_that_failed_is_named(worker):
+    said = "a set-up line of the cluster profile failed (exit code 1): module load nosuch"
+    assert worker.explain(f"nosuch: command not found\nckgit: {said}\n", 69) == (FailureClass.ENVIRONMENT, said)

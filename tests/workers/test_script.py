@@ -96,10 +96,32 @@ def test_setup_lines_may_use_unset_variables_as_module_systems_do(tmp_path):
     assert run(tmp_path).stdout == "yes\n"
 
 
-def test_setup_that_fails_ends_it(tmp_path):
-    write_script(tmp_path, [("touch", "ran")], setup=["false"])
-    assert run(tmp_path).returncode == 1
-    assert not (tmp_path / "ran").exists()
+@pytest.mark.parametrize(
+    ("setup", "said"),
+    [
+        (["true", "false", "touch ran"], "(exit code 1): false"),
+        (["source no-such-file"], "(exit code 1): source no-such-file"),
+        (["module() { eval 'test 1 = 0'; }", "module load nosuch"], "(exit code 1): module load nosuch"),
+        (["if true; then", "  no-such-program 'a", "b'", "fi"], "(exit code 127): no-such-program 'a b'"),
+        (["exit 3"], "(exit code 3): exit 3"),
+    ],
+)
+def test_a_set_up_line_that_fails_is_an_unfit_environment_and_is_named(tmp_path, setup, said):
+    write_script(tmp_path, [("touch", "ran")], setup=setup)
+    assert unfit(tmp_path).splitlines()[-1] == f"ckgit: a set-up line of the cluster profile failed {said}"
+
+
+def test_set_up_lines_over_several_lines_and_those_whose_failure_is_no_matter_are_bash_as_ever(tmp_path):
+    setup = ["for name in a b; do", "  test -e $name && source $name", "done", "cat <<END >text", "one", "END", "test -e nothing && false"]
+    (tmp_path / "b").write_text("export B=yes")
+    write_script(tmp_path, [("bash", "-c", "cat text; echo $B; exit 7")], setup=setup)
+    done = run(tmp_path)
+    assert (done.returncode, done.stdout) == (7, "one\nyes\n")
+
+
+def test_a_signal_during_set_up_is_no_unfit_environment(tmp_path):
+    write_script(tmp_path, [("touch", "ran")], setup=["kill -TERM $$; sleep 1"])
+    assert run(tmp_path).returncode == status(tmp_path).exit_code == 143
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
