@@ -91,7 +91,7 @@ class FakeSlurm(Slurm):
         self.root, self.folder = root / "fake", root / "work"
         self.root.mkdir()
         self.folder.mkdir()
-        self.knob(requeue_delay=0.5, kill_wait=0.5)
+        self.knob(requeue_delay=0.5, kill_wait=10.0)  # a job that does what it is told has time for it, however busy the machine
 
     @property
     def environment(self):

@@ -165,9 +165,8 @@ class MemorySite(store.Site):
     def record(self, entry: dict[str, object]) -> None:
         pass
 
-    def set_knobs(self, **knobs: object) -> None:
-        assert set(knobs) <= set(store.KNOBS)
-        self.memory["knobs"] |= knobs
+    def change_knobs(self, change: Callable[[dict[str, object]], dict[str, object]]) -> None:
+        self.memory["knobs"] |= change(store.KNOBS | self.memory["knobs"])
         self.knobs = store.KNOBS | self.memory["knobs"]
 
     @contextlib.contextmanager

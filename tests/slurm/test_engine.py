@@ -24,6 +24,7 @@ from ckgit.orchestrators.why import why
 from ckgit.schedulers.slurm import scheduler
 from tests.orchestrators.bench import Bench, Heard, design_demo
 from tests.orchestrators.conftest import tiny_package  # noqa: F401 - a fixture
+from tests.slurm.clusters import eventually
 
 CONFIG = """\
 schema_version = 1
@@ -69,6 +70,11 @@ def once_each(bench: Bench) -> bool:
     return len(set(bench.executions())) == len(bench.executions())
 
 
+def state_of(slurm, token: str, wanted: str) -> str:
+    """The state that a job comes to."""
+    return eventually(lambda: slurm.ask("squeue", "-h", "-t", "all", "-n", token, "-o", "%T"), wanted.__eq__)
+
+
 def test_from_design_to_report_watched(bench: Bench) -> None:
     assert bench.advance(State.EVALUATED).code is Exit.DONE
     cluster, attempts = bench.lab.cluster(), bench.ledger.attempts
@@ -97,14 +103,14 @@ def test_from_design_to_report_while_nobody_watches(bench: Bench) -> None:
     assert bench.ledger.detached is None
 
 
-def test_an_interactive_advance_takes_over_from_the_job(bench: Bench) -> None:
+def test_an_interactive_advance_takes_over_from_the_job(bench: Bench, slurm) -> None:
     bench.hold()
     bench.advance(State.ANALYZED, wait=False, detach=State.ANALYZED)
     assert bench.ledger.detached
     token = bench.ledger.detached.token
     bench.until(lambda: len(bench.executions()) >= 2, seconds=60)
     process = bench.start("advance", "demo", "--to", "analyzed")
-    time.sleep(2)
+    assert state_of(slurm, token, "CANCELLED") == "CANCELLED"
     bench.go()
     _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
@@ -113,7 +119,7 @@ def test_an_interactive_advance_takes_over_from_the_job(bench: Bench) -> None:
     assert not (bench.work / ".ckgit/jobs" / token / "claim").exists()
 
 
-def test_cancel_ends_the_job_that_goes_on_too(bench: Bench) -> None:
+def test_cancel_ends_the_job_that_goes_on_too(bench: Bench, slurm) -> None:
     bench.hold()
     bench.advance(State.ANALYZED, wait=False, detach=State.ANALYZED)
     assert bench.ledger.detached
@@ -122,8 +128,9 @@ def test_cancel_ends_the_job_that_goes_on_too(bench: Bench) -> None:
     cancel(stand(bench.lab, "demo"), Selection(), bench.heard)
     assert bench.ledger.detached is None
     assert {attempt.phase for attempt in bench.ledger.attempts} == {Phase.CANCELLED}
+    for each in (token, *(attempt.token for attempt in bench.ledger.attempts)):  # SLURM has them, and will not start them any more
+        assert state_of(slurm, each, "CANCELLED") == "CANCELLED"
     bench.go()
-    time.sleep(3)
     assert bench.snapshot.state is State.SCAFFOLDED
     assert not (bench.work / ".ckgit/jobs" / token / "claim").exists()
 
@@ -207,7 +214,8 @@ def test_the_limit_of_jobs_holds_for_experiments_together(bench: Bench, slurm) -
     bench.hold()
     process = bench.start("advance", "demo", "other", "--to", "trained")
     bench.until(lambda: len(bench.executions()) == 2, seconds=60)
-    time.sleep(2)
+    looks = len(slurm.calls("squeue"))
+    assert eventually(lambda: len(slurm.calls("squeue")), lambda now: now >= looks + 4) >= looks + 4
     assert len(slurm.calls("sbatch")) == 2
     bench.go()
     _, said = process.communicate(timeout=60)

@@ -38,6 +38,12 @@ def test_a_behaviour_can_last(fake_slurm):
     assert fake_slurm.run("sbatch", "--wrap", "true").returncode == 0
 
 
+def test_submissions_at_the_same_time_meet_each_behaviour_once(fake_slurm):
+    fake_slurm.knob(sbatch=["lost", "connect", "late"])
+    sites = [store.Site(str(fake_slurm.root), fake_slurm.environment) for _ in range(4)]  # all have begun before one goes on
+    assert [sbatch._next_behaviour(site) for site in sites] == ["lost", "connect", "late", "ok"]
+
+
 @pytest.mark.parametrize("refusal", sbatch.REFUSALS)
 def test_a_submission_can_be_refused_for_any_reason(fake_slurm, refusal):
     fake_slurm.knob(sbatch=[refusal])
@@ -80,6 +86,13 @@ def test_a_running_job_can_end_in_any_state(fake_slurm, state):
     fake_slurm.wait(number, state)
     assert fake_slurm.accounted(number, "State,ExitCode") == ("CANCELLED by 1234|0:7" if state == "CANCELLED" else f"{state}|0:7")
     assert not (fake_slurm.folder / "ended").exists()
+
+
+def test_a_job_can_be_ended_before_it_has_begun(fake_slurm):
+    for _ in range(5):
+        submitted = main.run("sbatch", ["--parsable", "--wrap", "sleep 60"], fake_slurm.environment, str(fake_slurm.folder))
+        fake_slurm.end(submitted.stdout.strip(), "OUT_OF_MEMORY")
+        fake_slurm.wait(submitted.stdout.strip(), "OUT_OF_MEMORY")
 
 
 def test_a_preempted_job_goes_on_under_its_id(fake_slurm):

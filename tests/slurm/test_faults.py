@@ -140,18 +140,24 @@ def test_a_state_that_means_nothing_to_us_is_waited_for(bench: Bench, slurm, wor
     goes_on(bench)
 
 
+def says(process: subprocess.Popen[str], words: str) -> None:
+    """Wait until a command says this."""
+    assert any(words in line for line in process.stderr), "it ended without it"
+
+
 def test_a_controller_that_is_away_for_a_while_is_waited_for(bench: Bench, slurm) -> None:  # noqa: F811
     submitted(bench)
     process = bench.start("advance", "demo", "--to", "trained")
-    time.sleep(1)
+    says(process, f"{JOB}: running")
     with slurm.controller("down"):
-        tip = bench.snapshot.tip
-        asked = slurm.calls("squeue") if not slurm.is_real else []
-        time.sleep(8)
+        tip, begin = bench.snapshot.tip, time.monotonic()
+        says(process, "connect failure")
+        if not slurm.is_real:
+            asked = len(slurm.calls("squeue"))
+            assert eventually(lambda: len(slurm.calls("squeue")), lambda now: now >= asked + 7) >= asked + 7
+            assert time.monotonic() - begin > 3  # less and less often: at the first pace it would be two seconds
         assert process.poll() is None
         assert bench.snapshot.tip == tip
-        if not slurm.is_real:
-            assert 2 <= len(slurm.calls("squeue")) - len(asked) <= 20  # less and less often; at first there are three in a second
     bench.go()
     _, said = process.communicate(timeout=120)
     assert process.returncode == Exit.DONE, said

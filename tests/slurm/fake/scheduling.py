@@ -12,6 +12,7 @@ from tests.slurm.fake import store
 from tests.slurm.fake.dependencies import dependency_state
 
 ALIVE = {"RUNNING", "SUSPENDED", "COMPLETING"}
+SIGNALS = {signal.SIGCHLD, signal.SIGUSR1}  # what a supervisor waits for: that its job ends, or is to be ended
 MAIN = os.path.join(os.path.dirname(os.path.realpath(__file__)), "main.py")
 NOTICES = {
     "TIMEOUT": " DUE TO TIME LIMIT",
@@ -125,7 +126,10 @@ def spawn(site, *arguments):
     environment = {name: site.environment[name] for name in ("PATH", "TZ", "FAKE_SLURM_PYTHON") if name in site.environment} | {
         "FAKE_SLURM": str(site.folder)
     }
-    return os.posix_spawn(sys.executable, [sys.executable, "-S", "-E", MAIN, *arguments], environment, file_actions=quiet, setsid=True)
+    # what comes before the process can take it, waits
+    return os.posix_spawn(
+        sys.executable, [sys.executable, "-S", "-E", MAIN, *arguments], environment, file_actions=quiet, setsid=True, setsigmask=SIGNALS
+    )
 
 
 def wake(site, cluster_name, moment):
@@ -194,8 +198,6 @@ def requeue(job, cluster, site, *, hold=False):
 
 def supervise(site, cluster_name, key):
     """Start the job's script, see to its limit and to what others ask, and write down how it ended."""
-    signals = {signal.SIGCHLD, signal.SIGUSR1}
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     with site.cluster(cluster_name) as cluster:
         job = next(job for job in cluster.jobs if job.key == int(key))
         job.process = launch(job, cluster, site)
@@ -203,7 +205,7 @@ def supervise(site, cluster_name, key):
     ended = {"state": "FAILED", "exit": "0:53", "by": None, "requeue": False, "hold": False, "reason": "JobLaunchFailure"}
     usage = 0
     if process:
-        ended, usage = stay_with(process, view, cluster_name, site, signals)
+        ended, usage = stay_with(process, view, cluster_name, site)
         hide_for_a_while(view, site)
     with site.cluster(cluster_name) as cluster:
         job = next(job for job in cluster.jobs if job.key == int(key))
@@ -235,7 +237,7 @@ def launch(job, cluster, site):
         return None
 
 
-def stay_with(process, job, cluster_name, site, signals):
+def stay_with(process, job, cluster_name, site):
     """(how it ended, peak memory in KiB)."""
     warned, key = False, job.key
     while True:
@@ -257,7 +259,7 @@ def stay_with(process, job, cluster_name, site, signals):
             os.kill(process, job.warning["signal"])
             warned = True
         until = left - job.warning["seconds"] if job.warning and not warned else left
-        signal.sigtimedwait(signals, max(0.005, min(until, 3600)))
+        signal.sigtimedwait(SIGNALS, max(0.005, min(until, 3600)))
 
 
 def limit_end(job, site):

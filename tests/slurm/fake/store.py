@@ -95,8 +95,13 @@ class Site:
         unknown = set(knobs) - set(KNOBS)
         if unknown:
             raise KeyError(f"no knob {', '.join(sorted(unknown))}")
+        self.change_knobs(lambda _: knobs)
+
+    def change_knobs(self, change):
+        """`change` is given the knobs as they are now, and answers with what it sets: nobody comes between."""
         with self.lock():
-            set_in = read_json(f"{self.folder}/knobs.json", {}) | knobs
+            set_in = read_json(f"{self.folder}/knobs.json", {})
+            set_in |= change(KNOBS | set_in)
             write_json(f"{self.folder}/knobs.json", set_in)
         self.knobs = KNOBS | set_in
 
