@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from ckgit.experiment.jobs import ARRAY_END
 from ckgit.schedulers.slurm_commands import ACCOUNT_FIELDS, QUEUE_FORMAT
 
 _QUEUE_FIELDS = QUEUE_FORMAT.count("|") + 1
 _BEGINS_A_JOB = re.compile(r"[0-9]+\|")
 _BEGINS_A_ROW = re.compile(r"[0-9]+(\.\w+)?\|")  # a job, or a step of one
 _ID = re.compile(r"([0-9]+)(?:;([^\s;]+))?")
+_SPAN = re.compile(r"([0-9]{1,6})(?:-([0-9]{1,6})(?::([1-9][0-9]{0,5}))?)?")
 
 
 class ParseError(ValueError):
@@ -129,18 +131,26 @@ def parse_queue(text: str, slurm_cluster: str | None) -> list[QueueRow]:
             rows[-1] += f"\n{line}"  # some other job's name has more than one line
         else:
             raise ParseError(f"not a job: {line[:80]!r}")
-    return [_queue_row(row) for row in rows]
+    return [each for row in rows for each in _queue_rows(row)]
 
 
-def _queue_row(line: str) -> QueueRow:
+def _queue_rows(line: str) -> list[QueueRow]:
     fields = line.split("|", _QUEUE_FIELDS - 1)
     if len(fields) != _QUEUE_FIELDS:
         raise ParseError(f"not a job: {line[:80]!r}")
     job_id, array, index, state, submitted, start, limit, reason, name = fields
     if not array.isdecimal():
         raise ParseError(f"not a job: {line[:80]!r}")
-    number = int(index) if index.isascii() and index.isdigit() else None
-    return QueueRow(job_id, array, number, name, _word(state), _time(submitted), _time(start), limit, reason)
+    row = QueueRow(job_id, array, None, name, _word(state), _time(submitted), _time(start), limit, reason)
+    return [row._replace(task=task) for task in _tasks(index, name)] or [row]
+
+
+def _tasks(text: str, name: str) -> list[int]:
+    """The tasks that one row stands for: `3`, `0-2`, `0,3-5%2`, `0-8:4`. Arrays of others may be huge, and are not taken apart."""
+    spans = [_SPAN.fullmatch(part) for part in text.partition("%")[0].split(",")]
+    if not name.endswith(ARRAY_END) or not all(spans):
+        return []
+    return [task for span in spans if span for task in range(int(span[1]), int(span[2] or span[1]) + 1, int(span[3] or 1))]
 
 
 def parse_account(text: str, extras: int = 0) -> list[AccountRow]:
@@ -160,17 +170,17 @@ def parse_account(text: str, extras: int = 0) -> list[AccountRow]:
             rows[-1] += f"\n{line}"
         else:
             raise ParseError(f"not a job: {line[:80]!r}")
-    return [_account_row(row, extras) for row in rows]
+    return [each for row in rows for each in _account_rows(row, extras)]
 
 
-def _account_row(line: str, extras: int) -> AccountRow:
+def _account_rows(line: str, extras: int) -> list[AccountRow]:
     core = len(ACCOUNT_FIELDS)
     fields = line.split("|", core + extras - 1)
     if len(fields) != core + extras:
         raise ParseError(f"not a job: {line[:80]!r}")
     raw_id, handle, state, exit_code, submitted, start, end, elapsed = fields[: core - 1]
     by = re.search(r" by ([0-9]{1,10})$", state)
-    return AccountRow(
+    row = AccountRow(
         raw_id,
         handle,
         fields[-1],
@@ -183,6 +193,8 @@ def _account_row(line: str, extras: int) -> AccountRow:
         seconds(elapsed),
         tuple(fields[core - 1 : -1]),
     )
+    tasks = _tasks(handle.partition("_[")[2].removesuffix("]"), row.name)  # of those that have not started
+    return [row._replace(handle=f"{row.array}_{task}") for task in tasks] or [row]
 
 
 def judge_sbatch(answer: Answer) -> Verdict:

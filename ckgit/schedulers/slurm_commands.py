@@ -24,7 +24,8 @@ EXPORT = "PATH,HOME,USER,LC_ALL=C.UTF-8"
 
 _FOR_OTHERS = ("SBATCH_", "SQUEUE_", "SACCT_", "SCANCEL_", "SLURM_")
 _PINNED = {"LC_ALL": "C"}
-_PINNED_WHERE_READ = {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}  # times as seconds since 1970 depend on no time zone
+# Times as seconds since 1970 depend on no time zone. Without a length, the tasks of an array end after 64 characters with `...`.
+_PINNED_WHERE_READ = {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0"}
 
 
 class Batch(NamedTuple):

@@ -96,8 +96,21 @@ def test_a_cluster_that_is_left_out_is_no_empty_queue() -> None:
 def test_the_rows_of_sacct() -> None:
     rows = parse_account(ACCOUNT)
     assert rows[0] == AccountRow("17", "17", "dep", "CANCELLED", 0, "0:0", 1795477560, None, 1795477568, 0)
-    assert [(row.raw_id, row.array, row.token) for row in rows[2:]] == [("52", "43", "tok.array_0"), ("43", "43", "tok.array_[2-3%2]")]
+    raw_ids = {0: "52", 2: "43", 3: "43"}
+    assert [(row.raw_id, row.array, row.token) for row in rows[2:]] == [(raw_ids[task], "43", f"tok.array_{task}") for task in raw_ids]
     assert parse_account("") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "tasks"),
+    [("0-2", [0, 1, 2]), ("0,3-5", [0, 3, 4, 5]), ("1-3%2", [1, 2, 3]), ("0-8:4", [0, 4, 8]), ("7", [7]), ("0,2,...", []), ("N/A", [])],
+)
+def test_a_row_can_stand_for_several_tasks(text: str, tasks: list[int]) -> None:
+    rows = parse_queue(f"{HEADER}2|2|{text}|CANCELLED|1|N/A|5:00|None|tok.array\n2|2|{text}|PENDING|1|N/A|5:00|None|thesis\n", None)
+    assert [row.task for row in rows if row.name == "tok.array"] == (tasks or [None])
+    assert len([row for row in rows if row.name == "thesis"]) == 1
+    booked = parse_account(f"2|2_[{text}]|CANCELLED by 0|0:0|1|None|1|00:00:00|tok.array\n")
+    assert [row.token for row in booked] == ([f"tok.array_{task}" for task in tasks] or [f"tok.array_[{text}]"])
 
 
 def test_accounting_that_is_off_is_not_accounting_that_fails() -> None:

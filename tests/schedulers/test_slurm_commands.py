@@ -18,6 +18,7 @@ from ckgit.schedulers import slurm_commands as commands
 
 HERE, THERE = Cluster(scheduler="slurm"), Cluster(scheduler="slurm", command_prefix=("ssh", "login1"))
 WORK = Path("/work root/lab/cap/0123")
+READ = {"SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0"}
 
 
 def test_the_command_that_hands_a_job_over() -> None:
@@ -108,7 +109,7 @@ def test_the_environment_of_a_command() -> None:
     ours |= {"SLURM_JOB_ID": "1", "SBATCH_ACCOUNT": "x", "SQUEUE_FORMAT": "x"}
     kept = {"HOME": "/home/ada", "TZ": "x", "SLURM_CONF": "/etc/x", "LC_ALL": "C"}
     assert commands.environment(HERE, "sbatch", ours, "/venv/bin") == {**kept, "PATH": "/venv/bin:/bin"}
-    assert commands.environment(HERE, "squeue", ours, "/venv/bin") == {**kept, "PATH": "/venv/bin:/bin", "SLURM_TIME_FORMAT": "%s"}
+    assert commands.environment(HERE, "squeue", ours, "/venv/bin") == {**kept, "PATH": "/venv/bin:/bin", **READ}
     assert commands.environment(THERE, "sbatch", ours, "/venv/bin") == {**kept, "PATH": "/bin"}
 
 

@@ -545,6 +545,18 @@ def test_cancelled_by_hand_names_who(bench: Bench, token: str, *, before_it_star
     assert f"cancelled by {getpass.getuser()}" in found.ending.sentence
 
 
+def test_an_array_that_is_cancelled_before_it_starts(bench: Bench, token: str) -> None:
+    first = bench.start(f"{token}.a", "sleep 300")
+    tokens = [f"{token}.array_{index}" for index in (0, 1, 3)]
+    answers = bench.submit(*(bench.job(each, after=(first,)) for each in tokens))
+    bench.slurm.ask("scancel", answers[tokens[0]].job_id.partition("_")[0])
+    for each in tokens:
+        found = bench.until(each, Seen.GONE)
+        assert found.ending
+        assert found.ending.failure is FailureClass.CANCELLED
+        assert f"cancelled by {getpass.getuser()}" in found.ending.sentence
+
+
 def test_an_output_that_cannot_be_written(bench: Bench, token: str) -> None:
     job = bench.job(token)
     bench.submit(job._replace(output="no/such/folder/output"))
