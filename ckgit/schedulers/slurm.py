@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.jobs import Attempt, Usage, task_of
+from ckgit.experiment.jobs import Attempt, Phase, Usage, task_of
 from ckgit.experiment.worker import Look, Seen, Sighting, Submission
 from ckgit.schedulers import slurm_commands as commands
 from ckgit.schedulers import slurm_records as records
@@ -141,20 +141,23 @@ class SlurmScheduler(NamedTuple):
                 folder.mkdir(parents=True, exist_ok=True)
                 (folder / "cancelled").touch()  # before the queue is asked: who hands it over now looks for the mark afterwards
         tokens, words, nap = {attempt.token for attempt in attempts}, "", 0.2
-        # squeue may leave out a job that sbatch has just handed over: those whose ids are known are ended whatever it says
-        untold = set(_may_run(work, attempts))
+        may_run = _may_run(work, attempts)
         told: set[str] = set()
         end = time.monotonic() + CANCEL_PATIENCE
         while time.monotonic() < end:
-            alive = {row.handle: row.state for row in _queue_or_error(cluster) if row.token in tokens and not is_over(row.state)}
-            untold = (untold | set(alive)) - told
-            if not alive and not untold:
+            rows = _queue_or_error(cluster)
+            alive = {row.handle: row.state for row in rows if row.token in tokens and not is_over(row.state)}
+            may_run = _unseen(may_run, rows)
+            if not may_run and not alive:
                 return
             if words and any(state != "COMPLETING" for state in alive.values()):
                 raise _not_cancelled(words)
-            answer = call(cluster, commands.scancel(cluster, sorted(untold))) if untold else Answer(0, "", "")
+            for name, ids in may_run.items():
+                call(cluster, commands.scancel(cluster, ids, name=name))  # that there is no such job is no error
+            may_run, untold = {}, sorted(set(alive) - told)
+            answer = call(cluster, commands.scancel(cluster, untold)) if untold else Answer(0, "", "")
             words = "" if answer.code == 0 else answer.words
-            told |= untold
+            told |= set(untold)
             time.sleep(nap)
             nap = min(nap * 1.5, 3.0)
 
@@ -267,8 +270,7 @@ def _cases(attempts: Sequence[Attempt], traces: Mapping[str, records.Traces], qu
     cases = {}
     for attempt in attempts:
         token, known = attempt.token, traces[attempt.token]
-        task = task_of(token)
-        accepted = _accepted(known, by_name.get(task.array if task else token), attempt)
+        accepted = _accepted(known, by_name.get(_name_of(token)), attempt)
         handle = handle_of(token, accepted) if accepted else known.claim_id
         cases[token] = Case(known, by_token.get(token, ()), accepted, handle, grace, _user_name)
     return cases
@@ -336,13 +338,31 @@ def _user_name(user_id: int) -> str:
         return f"user {user_id}"
 
 
-def _may_run(work: Path, attempts: Sequence[Attempt]) -> Iterator[str]:
-    """Ids of the jobs that have been accepted and have not said that they ended."""
+def _may_run(work: Path, attempts: Sequence[Attempt]) -> dict[str, list[str]]:
+    """Ids of the jobs that have been accepted and are not known to have ended, by SLURM's name for them."""
+    found: dict[str, list[str]] = {}
     for attempt in attempts:
         record = records.read_record(records.record_folder(work, attempt.token))
-        ended = (records.job_folder(work, attempt.token) / "status.json").exists()
+        ended = attempt.phase is not Phase.SUBMITTED or (records.job_folder(work, attempt.token) / "status.json").exists()
         if record and record.verdict.outcome is Outcome.ACCEPTED and not ended:
-            yield handle_of(attempt.token, record.verdict.job_id)
+            found.setdefault(_name_of(attempt.token), []).append(handle_of(attempt.token, record.verdict.job_id))
+    return found
+
+
+def _unseen(may_run: Mapping[str, Sequence[str]], rows: Sequence[QueueRow]) -> dict[str, list[str]]:
+    """Those that squeue leaves out, as it may do with a job that sbatch has just handed over.
+
+    What it shows is another matter: ids are used again, and a job of another name is none of ours.
+    """
+    seen = {number for row in rows for number in (row.id, row.array)}
+    left = {name: [handle for handle in handles if handle.partition("_")[0] not in seen] for name, handles in may_run.items()}
+    return {name: handles for name, handles in left.items() if handles}
+
+
+def _name_of(token: str) -> str:
+    """What SLURM calls a job: for a task it is its array's name."""
+    task = task_of(token)
+    return task.array if task else token
 
 
 def _queue_or_error(cluster: Cluster) -> list[QueueRow]:

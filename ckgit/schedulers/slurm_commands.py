@@ -130,9 +130,9 @@ def sacct(cluster: Cluster, fields: Sequence[str], since: int, *, ids: Iterable[
     return [*_program("sacct", cluster), *options, *chosen]
 
 
-def scancel(cluster: Cluster, ids: Sequence[str]) -> list[str]:
-    """End jobs."""
-    return [*_program("scancel", cluster), *ids]
+def scancel(cluster: Cluster, ids: Sequence[str], name: str = "") -> list[str]:
+    """End jobs; of a name, those among them that have it."""
+    return [*_program("scancel", cluster), *([f"--name={name}"] if name else []), *ids]
 
 
 def array_script(first: str, scripts: Mapping[int, str]) -> str:

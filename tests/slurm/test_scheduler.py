@@ -725,6 +725,40 @@ def test_cancelled_while_sbatch_runs_it_is_ended_by_who_handed_it_over(
     assert fake_bench.slurm.calls("scancel")
 
 
+def test_cancel_ends_no_other_job_that_has_the_id_now(fake_bench: Bench, token: str) -> None:
+    job_id = fake_bench.running(token)
+    fake_bench.slurm.end(job_id, "NODE_FAIL")
+    fake_bench.slurm.wait(job_id, "NODE_FAIL")
+    fake_bench.slurm.forget(job_id)
+    fake_bench.slurm.give_next(job_id)
+    assert fake_bench.slurm.submit("--job-name=thesis", commands="sleep 300") == job_id
+    scheduler.cancel(fake_bench.cluster, fake_bench.work, [attempt(token)])
+    assert not fake_bench.slurm.calls("scancel")
+    fake_bench.slurm.wait(job_id, "RUNNING")
+
+
+def test_cancel_ends_by_name_and_id_what_squeue_leaves_out(fake_bench: Bench, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = fake_bench.running(token)
+    monkeypatch.setattr("ckgit.schedulers.slurm._queue", lambda _: [])
+    scheduler.cancel(fake_bench.cluster, fake_bench.work, [attempt(token)])
+    assert fake_bench.slurm.calls("scancel") == [[f"--name={token}", job_id]]
+    fake_bench.slurm.wait(job_id, "CANCELLED")
+
+
+@pytest.mark.parametrize("how", ["told", "judged"])
+def test_cancel_leaves_alone_what_is_known_to_have_ended(fake_bench: Bench, token: str, how: str) -> None:
+    job_id = fake_bench.start(token, "exit 0") if how == "told" else fake_bench.running(token)
+    if how == "judged":
+        fake_bench.slurm.end(job_id, "OUT_OF_MEMORY")
+        fake_bench.slurm.wait(job_id, "OUT_OF_MEMORY")
+    else:
+        fake_bench.until(token, Seen.GONE)
+    fake_bench.slurm.knob(min_job_age=0.0)
+    ended = attempt(token, phase=Phase.FAILED if how == "judged" else Phase.SUBMITTED)
+    scheduler.cancel(fake_bench.cluster, fake_bench.work, [ended])
+    assert not fake_bench.slurm.calls("scancel")
+
+
 def test_cancel_says_so_when_slurm_cannot_be_asked(fake_bench: Bench, token: str) -> None:
     fake_bench.start(token, "sleep 300")
     with fake_bench.slurm.controller("down"), pytest.raises(CkgitError) as error:
