@@ -41,7 +41,7 @@ from ckgit.schedulers.slurm_usage import usage_of
 
 CANCEL_PATIENCE = 45.0  # seconds for jobs to leave the queue; SLURM's own KillWait is 30
 _AT_ONCE = 2  # calls of sbatch
-_NAMES_AT_ONCE = 1000  # an argument has at most 128 KiB
+_AT_A_TIME = 1000  # ids or names in one call of sacct, as an argument has at most 128 KiB
 _CLOCKS_DIFFER = 86_400  # seconds by which the clocks of hosts and accounting may be wrong, with ample room
 
 
@@ -87,7 +87,7 @@ class SlurmScheduler(NamedTuple):
         return answers
 
     def poll(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Look:
-        """See `Scheduler.poll`: one squeue, and at most one sacct.
+        """See `Scheduler.poll`: one squeue; and where that says too little one sacct, or a few for thousands of attempts.
 
         Raises:
             CkgitError: TOOL_MISSING, there is no squeue.
@@ -107,14 +107,15 @@ class SlurmScheduler(NamedTuple):
         cases = _cases(followed, traces, queue, cluster.grace_seconds or self.grace_seconds)
         insights = {token: sight(case) for token, case in cases.items()}
         asked = [attempt for attempt in followed if insights[attempt.token].ask]
-        for token, account in (_account(cluster, asked, cases) if asked else {}).items():
+        accounts, calls = _account(cluster, asked, {token: case.handle for token, case in cases.items()}) if asked else ({}, 0)
+        for token, account in accounts.items():
             insights[token] = sight_with_account(cases[token], account)
         insights = together(insights)
         for token, insight in insights.items():
             _note(work, token, cases[token], insight)
         sightings |= {token: insight.sighting for token, insight in insights.items()}
         in_queue = sum(not is_over(row.state) for row in queue) + shared.handed_over
-        return Look(sightings, in_queue, {"squeue": shared.asked - asked_before, "sacct": int(bool(asked))})
+        return Look(sightings, in_queue, {"squeue": shared.asked - asked_before, "sacct": calls})
 
     @contextlib.contextmanager
     def one_look(self) -> Iterator[None]:
@@ -168,10 +169,8 @@ class SlurmScheduler(NamedTuple):
         ids = {attempt.token: attempt.job_id for attempt in attempts}
         try:
             for fields in (commands.USAGE_FIELDS, commands.ACCOUNT_FIELDS):
-                answer = _sacct(cluster, fields, attempts, ids)
-                if answer.code == 0:
-                    rows = parse_account(answer.out, len(fields) - len(commands.ACCOUNT_FIELDS))
-                    return {token: usage for token in ids if (usage := usage_of(token, rows))}
+                if (found := _used(cluster, fields, attempts, ids)) is not None:
+                    return found
         except (ParseError, CkgitError, OSError):
             pass
         return {}
@@ -299,19 +298,22 @@ def _note(work: Path, token: str, case: Case, insight: Insight) -> None:
             records.forget_absent(folder)  # last: what it led to is known to all by now
 
 
-def _account(cluster: Cluster, asked: Sequence[Attempt], cases: Mapping[str, Case]) -> dict[str, Account]:
-    """What accounting says of each of these."""
-    ids = {attempt.token: cases[attempt.token].handle for attempt in asked}
-    try:
-        answer = _sacct(cluster, commands.ACCOUNT_FIELDS, asked, ids)
-        off = is_accounting_off(answer)
-        rows = [] if off else parse_account(answer.out)
-        failed = "" if off or answer.code == 0 else f"sacct: {answer.words}"
-    except ParseError as error:
-        rows, failed, off = [], f"sacct: {error}", False
-    except CkgitError:  # there is no sacct
-        rows, failed, off = [], "", True
-    return {attempt.token: Account(_of(attempt, rows), failed, off) for attempt in asked}
+def _account(cluster: Cluster, asked: Sequence[Attempt], handles: Mapping[str, str | None]) -> tuple[dict[str, Account], int]:
+    """What accounting says of each of these, and how often it was asked."""
+    accounts: dict[str, Account] = {}
+    questions = _questions(cluster, commands.ACCOUNT_FIELDS, asked, handles)
+    for command, some in questions:
+        try:
+            answer = call(cluster, command)
+            off = is_accounting_off(answer)
+            rows = [] if off else parse_account(answer.out)
+            failed = "" if off or answer.code == 0 else f"sacct: {answer.words}"
+        except ParseError as error:
+            rows, failed, off = [], f"sacct: {error}", False
+        except CkgitError:  # there is no sacct
+            rows, failed, off = [], "", True
+        accounts |= {attempt.token: Account(_of(attempt, rows), failed, off) for attempt in some}
+    return accounts, len(questions)
 
 
 def _of(attempt: Attempt, rows: Iterable[AccountRow]) -> list[AccountRow]:
@@ -320,15 +322,34 @@ def _of(attempt: Attempt, rows: Iterable[AccountRow]) -> list[AccountRow]:
     return [row for row in rows if row.token == attempt.token and (row.submitted is None or row.submitted >= earliest)]
 
 
-def _sacct(cluster: Cluster, fields: Sequence[str], attempts: Sequence[Attempt], ids: Mapping[str, str | None]) -> Answer:
-    """Ask by ids where all are known, as accounting lists the youngest jobs only so; else by names."""
+def _used(
+    cluster: Cluster, fields: Sequence[str], attempts: Sequence[Attempt], ids: Mapping[str, str | None]
+) -> dict[str, Usage] | None:
+    """What accounting says that attempts took; None where it does not answer, as where it has no such field."""
+    found: dict[str, Usage] = {}
+    for command, some in _questions(cluster, fields, attempts, ids, whole=True):
+        answer = call(cluster, command)
+        if answer.code != 0:
+            return None
+        rows = parse_account(answer.out, len(fields) - len(commands.ACCOUNT_FIELDS))
+        found |= {attempt.token: usage for attempt in some if (usage := usage_of(attempt.token, rows))}
+    return found
+
+
+def _questions(
+    cluster: Cluster, fields: Sequence[str], attempts: Sequence[Attempt], handles: Mapping[str, str | None], *, whole: bool = False
+) -> list[tuple[list[str], list[Attempt]]]:
+    """The calls of sacct, and whom each is about: by ids where they are known, as it lists the youngest jobs only so; else by names."""
     first = min(datetime.fromisoformat(attempt.submitted) for attempt in attempts)
     since = int((datetime.now(UTC) - first).total_seconds()) + _CLOCKS_DIFFER
-    known = [job_id.partition("_")[0] for attempt in attempts if (job_id := ids[attempt.token])]
-    if len(known) == len(attempts):
-        return call(cluster, commands.sacct(cluster, fields, since, ids=dict.fromkeys(known)))
-    names = (task.array if (task := task_of(attempt.token)) else attempt.token for attempt in attempts)
-    return call(cluster, commands.sacct(cluster, fields, since, names=list(dict.fromkeys(names))[:_NAMES_AT_ONCE]))
+    found = []
+    for known in (True, False):
+        group = [attempt for attempt in attempts if bool(handles[attempt.token]) is known]
+        for some in (group[at : at + _AT_A_TIME] for at in range(0, len(group), _AT_A_TIME)):
+            ids = dict.fromkeys(handle.partition("_")[0] for attempt in some if (handle := handles[attempt.token]))
+            names = dict.fromkeys(_name_of(attempt.token) for attempt in some if not known)
+            found.append((commands.sacct(cluster, fields, since, ids=list(ids), names=list(names), whole=whole), some))
+    return found
 
 
 def _user_name(user_id: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
@@ -115,19 +115,20 @@ def squeue(cluster: Cluster) -> list[str]:
     return [*_program("squeue", cluster), "--me", "--all", "--states=all", "--array", f"--format={QUEUE_FORMAT}"]
 
 
-def sacct(cluster: Cluster, fields: Sequence[str], since: int, *, ids: Iterable[str] = (), names: Iterable[str] = ()) -> list[str]:
+def sacct(
+    cluster: Cluster, fields: Sequence[str], since: int, *, ids: Sequence[str] = (), names: Sequence[str] = (), whole: bool = False
+) -> list[str]:
     """What accounting knows of jobs.
 
     Args:
         since: how many seconds ago the first of them was submitted; without it sacct begins at midnight.
         ids: of the jobs or arrays.
-        names: instead of `ids`, where one is not known.
+        names: instead of `ids`, where those are not known.
+        whole: with their steps, which carry the memory, and with what they were before they were queued again.
     """
     chosen = [f"--jobs={','.join(ids)}"] if ids else [f"--name={','.join(names)}"]
-    # steps carry the memory, which only the usage asks for
-    steps = [] if "MaxRSS" in fields else ["--allocations"]
-    options = [*steps, "--noheader", "--parsable2", f"--starttime=now-{since}", f"--format={','.join(fields)}"]
-    return [*_program("sacct", cluster), *options, *chosen]
+    options = ["--duplicates" if whole else "--allocations", "--noheader", "--parsable2", f"--starttime=now-{since}"]
+    return [*_program("sacct", cluster), *options, f"--format={','.join(fields)}", *chosen]
 
 
 def scancel(cluster: Cluster, ids: Sequence[str], name: str = "") -> list[str]:

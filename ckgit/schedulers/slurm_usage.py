@@ -13,26 +13,45 @@ _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
 
 
 def usage_of(token: str, rows: Sequence[AccountRow]) -> Usage | None:
-    """What one attempt took; None where accounting does not know its end.
+    """What one attempt took, each time that SLURM started it; None where accounting does not know its end.
 
     Args:
         rows: with the fields of `slurm_commands.USAGE_FIELDS`, or the core ones alone; of any jobs, steps among them.
     """
-    jobs = [row for row in rows if row.token == token and "." not in row.raw_id and is_over(row.state)]
-    if not jobs:
+    runs = _runs(token, rows)
+    if not runs:
         return None
-    job = max(jobs, key=lambda row: (row.elapsed or 0, row.submitted or 0))  # a copy that came late has done nothing
-    tres, cpu, _, node = job.extras or ("", "", "", "")
-    peaks = [_bytes(row.extras[2]) for row in rows if row.raw_id.partition(".")[0] == job.raw_id and row.extras]
-    waited = job.start - job.submitted if job.start is not None and job.submitted is not None else None
+    extras = [run.extras or ("", "", "", "") for run in runs]
+    waited = [max(0, run.start - run.submitted) for run in runs if run.start is not None and run.submitted is not None]
+    ran = [run.elapsed for run in runs if run.elapsed is not None and run.start is not None]
+    cpu = [used for _, text, _, _ in extras if (used := _fine_seconds(text)) is not None]
+    peaks = [peak for row in rows if row.extras and any(_is_step(row, run) for run in runs) if (peak := _bytes(row.extras[2])) is not None]
     return Usage(
-        queue_seconds=max(0.0, float(waited)) if waited is not None else None,
-        elapsed_seconds=float(job.elapsed) if job.elapsed is not None and job.start is not None else None,
-        cpu_seconds=_fine_seconds(cpu),
-        gpus=_gpus(tres),
-        peak_memory_bytes=max((peak for peak in peaks if peak is not None), default=None),
-        node=node if node and "assigned" not in node else None,
+        queue_seconds=float(sum(waited)) if waited else None,
+        elapsed_seconds=float(sum(ran)) if ran else None,
+        cpu_seconds=sum(cpu) if cpu else None,
+        gpus=max((gpus for tres, _, _, _ in extras if (gpus := _gpus(tres)) is not None), default=None),
+        peak_memory_bytes=max(peaks, default=None),
+        node=next((node for _, _, _, node in reversed(extras) if node and "assigned" not in node), None),
     )
+
+
+def _runs(token: str, rows: Sequence[AccountRow]) -> list[AccountRow]:
+    """The job that is the attempt, each time that it was started, oldest first; none as long as it goes on."""
+    jobs: dict[str, list[AccountRow]] = {}
+    for row in sorted(rows, key=lambda row: row.submitted or 0):
+        if row.token == token and "." not in row.raw_id:
+            jobs.setdefault(row.raw_id, []).append(row)
+    over = [runs for runs in jobs.values() if is_over(runs[-1].state)]
+    # a copy that came late has done nothing
+    return max(over, key=lambda runs: (sum(run.elapsed or 0 for run in runs), runs[-1].submitted or 0), default=[])
+
+
+def _is_step(row: AccountRow, run: AccountRow) -> bool:
+    """Whether a row is a step of this run: an id that is used again has steps of other jobs, too."""
+    if row.raw_id.partition(".")[0] != run.raw_id or row.start is None or run.start is None:
+        return False
+    return run.start <= row.start and (run.end is None or row.start <= run.end)
 
 
 def _gpus(tres: str) -> int | None:

@@ -136,6 +136,21 @@ def test_gpus_of_named_types_are_summed_where_no_total_is_kept() -> None:
     assert took.gpus == 3
 
 
+def test_a_job_that_was_queued_again_took_what_all_its_runs_took() -> None:
+    again = """\
+7|7|REQUEUED|0:0|1000|1010|1110|00:01:40|cpu=2,gres/gpu=2,node=1|00:30.500||n1|tok.1
+7.batch|7.batch|CANCELLED|0:15|1010|1010|1110|00:01:40|cpu=2|00:30.500|9M|n1|batch
+7|7|COMPLETED|0:0|1110|1230|1240|00:00:10|cpu=2,gres/gpu=2,node=1|00:05||n2|tok.1
+7.batch|7.batch|COMPLETED|0:0|1230|1230|1240|00:00:10|cpu=2|00:05|4M|n2|batch
+7|7|COMPLETED|0:0|10|20|30|00:00:10|cpu=2|00:05||n2|another job of this id
+7.batch|7.batch|COMPLETED|0:0|20|20|30|00:00:10|cpu=2|00:05|800M|n2|batch
+"""
+    took = usage_of("tok.1", parse_account(again, extras=4))
+    assert took == Usage(queue_seconds=130.0, elapsed_seconds=110.0, cpu_seconds=35.5, gpus=2, peak_memory_bytes=9 * 2**20, node="n2")
+    goes_on = again.replace("7|7|COMPLETED|0:0|1110|1230|1240", "7|7|RUNNING|0:0|1110|1230|Unknown")
+    assert usage_of("tok.1", parse_account(goes_on, extras=4)) is None
+
+
 def test_the_core_fields_alone_tell_the_times() -> None:
     took = usage_of("tok.array_0", parse_account(ACCOUNT))
     assert took == Usage(queue_seconds=1.0, elapsed_seconds=30.0)

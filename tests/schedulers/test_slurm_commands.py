@@ -72,8 +72,12 @@ def test_queries() -> None:
     assert "--name=a,b" in commands.sacct(HERE, commands.ACCOUNT_FIELDS, 60, names=["a", "b"])
     assert "--starttime=now-60" in commands.sacct(HERE, commands.ACCOUNT_FIELDS, 60, ids=["1"])
     assert "--allocations" in commands.sacct(HERE, commands.ACCOUNT_FIELDS, 60, ids=["1"])
-    assert "--allocations" not in commands.sacct(HERE, commands.USAGE_FIELDS, 60, ids=["1"])
+    assert "--duplicates" not in commands.sacct(HERE, commands.ACCOUNT_FIELDS, 60, ids=["1"])  # the last incarnation tells the state
+    whole = commands.sacct(HERE, commands.USAGE_FIELDS, 60, ids=["1"], whole=True)
+    assert "--allocations" not in whole
+    assert "--duplicates" in whole
     assert commands.scancel(HERE, ["1", "2_3"]) == ["scancel", "1", "2_3"]
+    assert commands.scancel(HERE, ["1"], name="tok") == ["scancel", "--name=tok", "1"]
 
 
 @pytest.mark.parametrize(

@@ -477,6 +477,7 @@ def test_alive_wins_over_a_status_that_lies_there(fake_bench: Bench, token: str,
 def test_a_requeued_job_is_the_same_attempt(bench: Bench, token: str) -> None:
     job_id = bench.running(token, "[ -e go ] || sleep 300")
     (bench.work / "go").touch()
+    time.sleep(1)  # so that its first run costs something
     bench.slurm.ask("scontrol", "requeue", job_id)
     again = bench.until(token, Seen.QUEUED)
     assert again.job_id == job_id
@@ -485,6 +486,9 @@ def test_a_requeued_job_is_the_same_attempt(bench: Bench, token: str) -> None:
     assert bench.until(token, Seen.GONE).job_id == job_id
     assert bench.ended(token)["exit_code"] == 0
     assert bench.executions(token) == 2
+    states = eventually(lambda: bench.slurm.accounted(job_id, "State,ElapsedRaw", "-D").splitlines(), lambda rows: "COMPLETED" in rows[-1])
+    usage = scheduler.usage(bench.cluster, bench.work, [attempt(token, job_id=job_id)])[token]
+    assert usage.elapsed_seconds == sum(int(row.partition("|")[2]) for row in states)
 
 
 def test_a_lost_node_is_told_when_the_job_does_not_return(fake_bench: Bench, token: str) -> None:
@@ -580,6 +584,26 @@ def test_an_output_that_cannot_be_written(bench: Bench, token: str) -> None:
 
 
 # ---- what is not known
+
+
+def test_accounting_is_asked_for_all_that_it_must_be_asked_for(fake_bench: Bench, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ckgit.schedulers.slurm._AT_A_TIME", 2)
+    unnamed, known = [f"{token}.{number}" for number in range(3)], f"{token}.known"
+    for each in (*unnamed, known):
+        fake_bench.slurm.end(fake_bench.running(each), "NODE_FAIL")
+    eventually(fake_bench.slurm.jobs, lambda jobs: all(job.end for job in jobs))
+    fake_bench.slurm.knob(min_job_age=0.0)
+    for each in unnamed:  # the id that sbatch gave was never written down, nor the claim's
+        for path in (fake_bench.files(each) / "answer.1", fake_bench.files(each) / "claim" / "id"):
+            path.unlink()
+    look = fake_bench.poll(*unnamed, known)
+    assert look.queries == {"squeue": 1, "sacct": 3}
+    asked = [next(word for word in words if word.startswith(("--jobs=", "--name="))) for words in fake_bench.slurm.calls("sacct")]
+    assert [word.partition("=")[0] for word in asked] == ["--jobs", "--name", "--name"]
+    for each in (*unnamed, known):
+        found = fake_bench.until(each, Seen.GONE)
+        assert found.ending
+        assert found.ending.failure is FailureClass.NODE_FAILURE
 
 
 def test_purged_everywhere_is_lost_only_after_a_time(fake_bench: Bench, token: str) -> None:
