@@ -17,6 +17,7 @@ import json
 import os
 import re
 import secrets
+import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -226,7 +227,14 @@ def _exit_code(folder: Path) -> int | None:
 
 
 def _age(path: Path) -> float | None:
+    """Seconds since a file was made, by the clock that dated it: a file server's may be minutes behind this machine's."""
     try:
-        return max(0.0, time.time() - path.stat().st_mtime)
+        made = path.stat().st_mtime
     except FileNotFoundError:
         return None
+    try:
+        with tempfile.TemporaryFile(dir=path.parent) as new:
+            now = os.fstat(new.fileno()).st_mtime
+    except OSError:  # a read-only work tree
+        now = time.time()
+    return max(0.0, now - made)
