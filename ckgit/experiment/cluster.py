@@ -12,8 +12,8 @@ from ckgit.experiment.names import Name
 
 DEFAULT_WORK_ROOT = ".ckgit/work"
 
-# A value of an #SBATCH line: white space, a quote or a newline would end the comment and run as shell.
-Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:,@&|()\[\]*+/=-]*$", max_length=200)]
+# A value of an #SBATCH line: white space, a quote or a newline would end the comment and run as shell. With a dash it would be an option.
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:,@&|()\[\]*+/=][A-Za-z0-9._:,@&|()\[\]*+/=-]*$", max_length=200)]
 Argument = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f]*$")]
 
 
@@ -49,7 +49,10 @@ class Cluster(Frozen):
     mail_type: Word = Field(default="END,FAIL", description="slurm: which events are mailed, where mail_user is given.")
     slurm_cluster: Word | None = Field(default=None, description="slurm: cluster of the same accounting that jobs go to (sbatch -M).")
     command_prefix: tuple[Argument, ...] = Field(
-        default=(), description='slurm: words before each SLURM command, e.g. ["ssh", "login1"]; the work root must be reachable there.'
+        default=(),
+        description='slurm: words before each SLURM command, e.g. ["ssh", "login1"]; the work root must be reachable there. Where one of '
+        "them is `ssh`, the command follows as one word, quoted for the shell there; another program gets its words as they are, and must "
+        "keep them apart.",
     )
     advance: Resources = Field(
         default_factory=lambda: Resources(time="01:00:00", mem="2G", cpus_per_task=1),

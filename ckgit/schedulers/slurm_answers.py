@@ -215,8 +215,12 @@ _UNREACHABLE = (
     "Protocol authentication error",
     "unable to accept job",
     "Resource temporarily unavailable",
+    # ssh, before it has started anything there
     "ssh: connect to host",
     "ssh: Could not resolve hostname",
+    "kex_exchange_identification",
+    "Host key verification failed",
+    "Permission denied (",  # the ways to log in that are left follow: (publickey,password)
 )
 _AMBIGUOUS = ("timed out", "Zero Bytes were transmitted", "Connection reset", "Connection closed", "Broken pipe", "Unexpected message")
 # What the controller says after `Batch job submission failed: `, as its words begin.

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
-from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.cluster import Cluster, gpu_request
 from ckgit.experiment.compute import Resources
 
 # The name is last: the user's other jobs may have any name. Each is ended by a separator that no other field holds.
@@ -100,14 +100,9 @@ def rehearsal(command: Sequence[str]) -> list[str]:
 
 def resource_options(resources: Resources, cluster: Cluster) -> list[str]:
     """Options that win over the script's own #SBATCH lines."""
-    gpu = f"{cluster.gpu_type}:{resources.gpus}" if cluster.gpu_type else f"{resources.gpus}"
-    asked = {
-        "time": resources.time,
-        "mem": resources.mem,
-        "cpus-per-task": resources.cpus_per_task,
-        cluster.gpu_option: None if resources.gpus is None else f"gpu:{gpu}" if cluster.gpu_option == "gres" else gpu,
-    }
-    return [f"--{name}={value}" for name, value in asked.items() if value is not None]
+    asked = {"time": resources.time, "mem": resources.mem, "cpus-per-task": resources.cpus_per_task}
+    options = [f"--{name}={value}" for name, value in asked.items() if value is not None]
+    return [*options, *([] if resources.gpus is None else [gpu_request(resources.gpus, cluster)])]
 
 
 def squeue(cluster: Cluster) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.compute import Resources
@@ -58,6 +59,17 @@ def test_resources_that_a_retry_asks_for(profile: dict[str, str], expected: str)
     options = commands.resource_options(Resources(time="01:00:00", mem="16G", gpus=2, cpus_per_task=4), Cluster(**profile))
     assert options == ["--time=01:00:00", "--mem=16G", "--cpus-per-task=4", expected]
     assert commands.resource_options(Resources(), Cluster(**profile)) == []
+
+
+@pytest.mark.parametrize("value", ["[rack1|rack2]", "(a100|h100)&ib", "gpu,long", "rack*4"])
+def test_what_a_profile_may_say_to_slurm(value: str) -> None:
+    assert Cluster(constraint=value).constraint == value
+
+
+@pytest.mark.parametrize("value", ["", "-x", "a b", "a\tb", "a\n", "a\nb", "'a'", 'a"', "a#b", "$(a)", "`a`", "a;b", "a\\b"])
+def test_what_a_profile_may_not_say_to_slurm(value: str) -> None:
+    with pytest.raises(ValidationError):
+        Cluster(constraint=value)
 
 
 def test_a_rehearsal_is_the_same_command() -> None:
