@@ -41,6 +41,7 @@ from ckgit.schedulers.slurm_usage import usage_of
 
 CANCEL_PATIENCE = 45.0  # seconds for jobs to leave the queue; SLURM's own KillWait is 30
 _AT_ONCE = 2  # calls of sbatch
+_LONGEST_STAGGER = 30.0  # seconds in which one call hands over one job after the other; then it is time to look at the others again
 _AT_A_TIME = 1000  # ids or names in one call of sacct, as an argument has at most 128 KiB
 _CLOCKS_DIFFER = 86_400  # seconds by which the clocks of hosts and accounting may be wrong, with ample room
 
@@ -61,6 +62,8 @@ class SlurmScheduler(NamedTuple):
     def submit(self, cluster: Cluster, work: Path, submissions: Sequence[Submission]) -> Mapping[str, Sighting]:
         """See `Scheduler.submit`. Tasks of one array go in one sbatch. At the first sign that SLURM takes no jobs now, the rest waits.
 
+        With `stagger_seconds` as many are handed over as have their turn within half a minute; the rest is for the looks after it.
+
         Raises:
             CkgitError: TOOL_MISSING, there is no sbatch.
         """
@@ -74,12 +77,14 @@ class SlurmScheduler(NamedTuple):
             return handed
 
         alone = todo if cluster.stagger_seconds else todo[:1]  # the first one shows whether SLURM takes jobs now
-        pause = 0.0
+        end = time.monotonic() + _LONGEST_STAGGER
         for unit in alone:
-            time.sleep(0.0 if waits else pause)
+            if cluster.stagger_seconds and not waits and not _wait_for_turn(cluster, work, unit, end):
+                waits.append(f"stagger_seconds is {cluster.stagger_seconds:g}: a later look hands it over")
             handed = hand(unit)
             answers |= handed.sightings
-            pause = cluster.stagger_seconds if handed.called else 0.0
+            if cluster.stagger_seconds and handed.called:
+                records.note_handed(work)
         for handed in _in_threads(hand, todo[len(alone) :]):
             answers |= handed.sightings
         if shared := _SHARED.get():
@@ -213,6 +218,15 @@ class _Shared:
 
 
 _SHARED: ContextVar[_Shared | None] = ContextVar("_SHARED", default=None)
+
+
+def _wait_for_turn(cluster: Cluster, work: Path, unit: Sequence[Submission], end: float) -> bool:
+    """Let time pass since the last hand-over, whoever made it; False where that takes too long."""
+    pause = 0.0 if unit[0].after else cluster.stagger_seconds - records.since_handed(work)  # what waits for others does not start now
+    if time.monotonic() + pause > end:
+        return False
+    time.sleep(max(0.0, pause))
+    return True
 
 
 def _in_threads(hand: Callable[[Sequence[Submission]], Handed], todo: Sequence[Sequence[Submission]]) -> list[Handed]:

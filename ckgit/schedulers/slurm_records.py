@@ -7,6 +7,7 @@ one, the job may have been accepted; `handed.N+1` may follow only after `answer.
     .ckgit/jobs/TOKEN/      claim/ status.json output   by the job itself
                             handed.N answer.N absent cancelled
     .ckgit/arrays/ARRAY/    handed.N answer.N script
+    .ckgit/handed           dated by the last hand-over, where there is to be time between two
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import math
 import os
 import re
 import secrets
@@ -183,6 +185,18 @@ def forget_absent(folder: Path) -> None:
     """It is there, or nobody can tell now."""
     with contextlib.suppress(OSError):
         (folder / "absent").unlink(missing_ok=True)
+
+
+def note_handed(work: Path) -> None:
+    """A job was handed over now, out of this work tree."""
+    with contextlib.suppress(OSError):
+        (work / ".ckgit" / "handed").touch()
+
+
+def since_handed(work: Path) -> float:
+    """Seconds since the last hand-over that was noted."""
+    age = _age(work / ".ckgit" / "handed")
+    return math.inf if age is None else age
 
 
 def _answer_of(path: Path) -> Path:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -435,11 +436,37 @@ def test_at_the_first_sign_of_trouble_the_rest_waits(fake_bench: Bench, token: s
     assert [answers[each].seen for each in tokens].count(Seen.UNSEEN) == 17
 
 
-def test_there_is_time_between_two_submissions(fake_bench: Bench, token: str) -> None:
-    slow = fake_bench._replace(cluster=fake_bench.cluster.model_copy(update={"stagger_seconds": 0.4}))
-    begin = time.monotonic()
-    slow.submit(*(slow.job(f"{token}.{letter}") for letter in "abc"))
-    assert 0.8 <= time.monotonic() - begin < 4
+def test_there_is_time_between_two_submissions(fake_bench: Bench, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    naps: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        if (mark := fake_bench.work / ".ckgit" / "handed").exists():
+            os.utime(mark, (time.time() - seconds - 1,) * 2)
+
+    monkeypatch.setattr("ckgit.schedulers.slurm.time", SimpleNamespace(sleep=sleep, monotonic=lambda: sum(naps)))
+    slow = fake_bench._replace(cluster=fake_bench.cluster.model_copy(update={"stagger_seconds": 10.0}))
+    jobs = [slow.job(f"{token}.{number}") for number in range(8)]
+    answers = slow.submit(*jobs)
+    handed = [job.token for job in jobs if answers[job.token].seen is Seen.QUEUED]
+    assert handed == [job.token for job in jobs[: len(handed)]]
+    assert len(handed) == len(naps) == 4  # a look must come in between: there are limits, and other jobs
+    assert naps[0] == 0
+    assert all(9 < nap <= 10 for nap in naps[1:])
+    assert {(answers[job.token].seen, answers[job.token].detail) for job in jobs[4:]} == {
+        (Seen.UNSEEN, "stagger_seconds is 10: a later look hands it over")
+    }
+
+
+def test_the_time_between_two_submissions_is_known_to_all(fake_bench: Bench, token: str) -> None:
+    slow = fake_bench._replace(cluster=fake_bench.cluster.model_copy(update={"stagger_seconds": 100.0}))
+    first, second, waiting = (slow.job(f"{token}.{letter}", "sleep 300") for letter in "abc")
+    job_id = slow.submit(first)[first.token].job_id
+    assert slow.submit(second)[second.token].seen is Seen.UNSEEN
+    assert slow.submit(waiting._replace(after=(str(job_id),)))[waiting.token].seen is Seen.QUEUED
+    past = time.time() - 101
+    os.utime(slow.work / ".ckgit" / "handed", (past, past))
+    assert slow.submit(second)[second.token].seen is Seen.QUEUED
 
 
 # ---- states
