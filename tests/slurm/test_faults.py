@@ -201,6 +201,30 @@ def test_preempted_it_is_the_same_attempt(bench: Bench, slurm) -> None:  # noqa:
     again_and_done(bench, number)
 
 
+@ONLY_REAL
+def test_preempted_by_a_job_of_a_better_partition_it_is_the_same_attempt(bench: Bench, slurm) -> None:  # noqa: F811
+    config = bench.folder / "ckgit.toml"
+    config.write_text(config.read_text() + 'partition = "scavenge"\n')
+    subprocess.run(["git", "commit", "-qam", "a cheap partition"], cwd=bench.folder, check=True)
+    submitted(bench)
+    numbers = {job: job_id(bench, slurm, job) for job in (JOB, "rank8/finetune")}
+    other = slurm.submit("--partition=main", "--nodes=2", "--exclusive", commands="until [ -e done ]; do sleep 0.1; done")
+    for number in numbers.values():
+        assert eventually(lambda number=number: slurm.accounted(number, "State", "-D").split()[:1], ["PREEMPTED"].__eq__) == ["PREEMPTED"]
+    assert look(bench).returncode in {Exit.IN_FLIGHT, Exit.UNKNOWN}
+    bench.go()
+    (slurm.folder / "done").touch()
+    slurm.wait(other, "COMPLETED")
+    for number in numbers.values():
+        slurm.start_now(number)
+    outcome = bench.advance(State.ANALYZED)
+    assert (outcome.code, outcome.state) == (Exit.DONE, State.ANALYZED), outcome
+    for job, number in numbers.items():
+        attempt = bench.latest(job)
+        assert (attempt.number, attempt.phase, attempt.job_id) == (1, Phase.DONE, number)
+        assert bench.executions().count(attempt.token) == 2
+
+
 def test_held_it_says_so_and_goes_on_when_it_is_let_go(bench: Bench, slurm) -> None:  # noqa: F811
     submitted(bench)
     number = job_id(bench, slurm)
