@@ -65,7 +65,9 @@ def command(
 
         return show_preview(preview(stand(lab, experiments[0]), wish, target, cluster), as_json=as_json)
     if len(experiments) == 1:
-        return report(advance(lab, experiments[0], to=target, wish=wish, talk=Terminal(), cluster=cluster), as_json=as_json)
+        code = report(advance(lab, experiments[0], to=target, wish=wish, talk=Terminal(), cluster=cluster), as_json=as_json)
+        # of a job, whose stand-in would try the same again
+        return int(Exit.DONE) if token and code == Exit.JOBS_FAILED else code
     from ckgit.orchestrators.together import advance_together
 
     return report_all(advance_together(lab, experiments, to=target, wish=wish, talk=Terminal(), cluster=cluster), as_json=as_json)

@@ -153,8 +153,16 @@ class Detached(Frozen):
     """A job of ours that advances the experiment when the others have ended; see `ckgit advance --detach`."""
 
     token: str
+    by: str = Field(default="", description="Token of the job that named it, which goes on itself until this one was handed over.")
     to: State = Field(description="The state that it is to reach.")
+    sequential: bool = Field(default=False, description="Whether all training is to be done before any evaluation.")
+    accept_missing: bool = Field(default=False, description="Whether stages are passed with failed jobs.")
     submitted: str = Field(description="ISO 8601, UTC: when the intent was committed.")
+
+    @property
+    def stand_in(self) -> str:
+        """Token of the job that starts where this one fails, in its place."""
+        return f"{self.token}.again"
 
 
 class Ledger(Frozen):

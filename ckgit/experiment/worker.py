@@ -113,6 +113,8 @@ class Submission(NamedTuple):
     changed: bool = False  # whether the resources are not those of the script's own #SBATCH lines
     after: Sequence[str] = ()  # job ids: it starts when these have ended, however; at once where there are none
     after_any: bool = False  # whether the end of one of them is enough
+    if_failed: bool = False  # whether it starts only where they fail, and is dropped where they do not
+    delay: float = 0.0  # seconds before it may start
 
 
 class Seen(StrEnum):

@@ -53,7 +53,7 @@ def advancing(lab: Lab, name: str, *, to: State | None, wish: Wish, talk: Talk, 
     """
     standing = begin(lab, name)
     taken: list[Taken] = []
-    if is_replaced(standing, wish):
+    if (yield from is_replaced(standing, wish)):
         state = standing.snapshot.state
         return Outcome(name, state, Exit.DONE, [], f"nothing to do: {name} is not left to this job any more", _next(name, state))
     if cluster and (step := move(standing, cluster)):
@@ -144,7 +144,7 @@ def still_step(standing: Standing) -> Step:
 
 def _accounted(standing: Standing) -> Ledger | None:
     """The ledger with what accounting has come to know since the last jobs ended; as it is where that cannot be asked from here."""
-    ledger = standing.ledger
+    ledger = standing.ledger and standing.ledger.model_copy(update={"detached": None})
     if not ledger or not (late := lacking(ledger)) or not Path(ledger.work_tree).is_dir():
         return ledger
     cluster = standing.context.cluster

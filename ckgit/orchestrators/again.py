@@ -90,7 +90,13 @@ def plan_retry(standing: Standing, selection: Selection, wish: Wish, resources: 
     anew = rendered_anew(standing, work.workers, again, before, batches)
     tries = Tries(now(), before, resources=asked, batches=batches, files=anew.files, notes=anew.notes)
     step = steps.submission(
-        standing, Event.RETRY, work.workers, again, standing.ledger, tries, detached=detached_of(standing.name, wish.detach, tries.time)
+        standing,
+        Event.RETRY,
+        work.workers,
+        again,
+        standing.ledger,
+        tries,
+        detached=detached_of(standing.name, wish.leave, tries.time, by=wish.token),
     )
     return Retry(step, again, count.failed, anew.files)
 
@@ -120,6 +126,7 @@ class Cancel(NamedTuple):
 
     step: Step | None
     attempts: Sequence[Attempt]
+    whole: bool = True  # nothing that goes on is left, and so nobody is to go on with it
 
 
 def plan_cancel(standing: Standing, selection: Selection) -> Cancel:
@@ -130,13 +137,14 @@ def plan_cancel(standing: Standing, selection: Selection) -> Cancel:
     """
     work = _stage(standing)
     ledger, jobs = standing.ledger, selection.of(work.all)
-    if ledger:
+    if ledger and ledger.work_tree:
         tree, count = find_work_tree(ledger), tally(ledger, jobs)
         # what has ended by itself keeps its own ending, which the next advance collects
         over = _seen(standing, tree, count.open, (Seen.GONE,))
         wanted = [attempt for attempt in count.open if attempt not in over]
-        if wanted:
-            return Cancel(steps.cancellation(standing, work.workers, wanted, ledger, time=now()), wanted)
+        whole = selection == Selection() or not [attempt for attempt in ledger.open() if attempt not in (*wanted, *over)]
+        if wanted or (ledger.detached and whole):
+            return Cancel(steps.cancellation(standing, work.workers, wanted, ledger, time=now(), whole=whole), wanted, whole)
         lingering = _seen(standing, tree, [a for a in count.failed if a.phase is Phase.CANCELLED], _ALIVE)
         if lingering:
             return Cancel(None, lingering)
@@ -159,11 +167,16 @@ def cancel(standing: Standing, selection: Selection, talk: Talk) -> Passage:
     taken = [take(standing, planned.step, talk)] if planned.step else []
     if standing.ledger:
         tree = find_work_tree(standing.ledger)
-        end_detached(standing, standing.ledger)
+        if planned.whole:
+            end_detached(standing, standing.ledger)
         _end(standing, tree, planned.attempts)
-    jobs = steps.plural(len(planned.attempts), "job")
+    jobs = steps.plural(len(planned.attempts), "job") + (" and the one that was to go on" if planned.whole and _is_left(standing) else "")
     message = f"{jobs} cancelled" if taken else f"{jobs} had been cancelled and still ran; ended now"
     return Passage(Exit.DONE, taken, message, f"ckgit retry {standing.name} runs them again")
+
+
+def _is_left(standing: Standing) -> bool:
+    return bool(standing.ledger and standing.ledger.detached)
 
 
 def _stage(standing: Standing) -> Stagework:

@@ -75,7 +75,7 @@ def overview(lab: Lab, name: str) -> Overview:
     failed = [_failed(attempt) for attempt in newest if attempt["phase"] in _BAD and attempt["job"] not in accepted]
     detached = _going_on(ledger)
     opened = _look(lab, ledger, [*(attempt for attempt in newest if attempt["phase"] == SUBMITTED), *detached])
-    left_to = opened.pop() if detached else None
+    left_to = _left_to([opened.pop() for _ in detached])
     return Overview(
         experiment=name,
         state=snapshot.state,
@@ -93,13 +93,18 @@ def overview(lab: Lab, name: str) -> Overview:
     )
 
 
+def _left_to(found: Sequence[OpenJob]) -> OpenJob | None:
+    """The job that goes on, or its stand-in once that has its place."""
+    return next((each for each in found if each.seen in ("queued", "running")), found[-1]) if found else None
+
+
 def _going_on(ledger: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The job of `advance --detach`, as an attempt: at most one."""
+    """The job of `advance --detach` and its stand-in, as attempts; see `Detached`. None where there is no such job."""
     detached = ledger.get("detached")
     if not detached:
         return []
-    known = {"token": detached["token"], "submitted": detached["submitted"], "phase": SUBMITTED}
-    return [{**known, "job": "advance", "stage": "evaluation", "number": 1, "script_sha256": ""}]
+    known = {"submitted": detached["submitted"], "phase": SUBMITTED, "job": "advance", "stage": "evaluation", "number": 1}
+    return [{**known, "script_sha256": "", "token": token} for token in (detached["token"], f"{detached['token']}.again")]
 
 
 def _read_ledger(snapshot: Snapshot) -> dict[str, Any]:

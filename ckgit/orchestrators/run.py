@@ -6,6 +6,7 @@ the branch and the scheduler say, so it does not matter which process did the pa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,16 +14,16 @@ from typing import NamedTuple
 from ckgit.experiment.cluster import with_limits
 from ckgit.experiment.design import Stage, State
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.jobs import Job, Ledger, Phase, Usage
-from ckgit.experiment.lifecycle import Event
-from ckgit.experiment.worker import Seen, Worker
+from ckgit.experiment.jobs import Detached, FailureClass, Job, Ledger, Phase, Usage
+from ckgit.experiment.lifecycle import ORDER, Event
+from ckgit.experiment.worker import Seen, Sighting, Worker
 from ckgit.lab import authority
 from ckgit.lab.lab import open_lab
 from ckgit.orchestrators import steps
 from ckgit.orchestrators.attempts import Tally, Tries, describe, latest_attempts, passed_over, tally
 from ckgit.orchestrators.collect import Judged, judge
 from ckgit.orchestrators.costs import lacking
-from ckgit.orchestrators.detach import detached_of, end_detached, hand_over, is_alive, see
+from ckgit.orchestrators.detach import Leave, detached_of, end_detached, hand_over, is_alive, look_at, secure
 from ckgit.orchestrators.going import Going
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.place import refuse_misled
@@ -35,6 +36,7 @@ from ckgit.orchestrators.watch import Watch
 from ckgit.orchestrators.worktree import find_work_tree, make_work_tree
 
 _LISTED = 20  # reasons in an error
+_LOOKS = 10  # times that it is looked again where nothing can be said now
 STAGES: Mapping[State, Stage] = {State.SCAFFOLDED: Stage.TRAINING, State.TRAINED: Stage.EVALUATION}
 
 
@@ -47,6 +49,11 @@ class Wish(NamedTuple):
     sequential: bool = False  # no evaluation before all training is done
     detach: State | None = None  # leave the rest, up to this state, to a job of ours
     token: str | None = None  # of that job, where it is the one that asks
+
+    @property
+    def leave(self) -> Leave | None:
+        """How the experiment is to be left to its cluster; None where it is not."""
+        return Leave(self.detach, self.sequential, self.accept_missing) if self.detach else None
 
 
 class Passage(NamedTuple):
@@ -140,7 +147,7 @@ def submission(standing: Standing, work: Stagework, wish: Wish, jobs: Sequence[J
     cluster = standing.context.cluster
     array = min(cluster.max_array_size, max((cluster.max_submit or cluster.max_array_size) // 2, 1)) if cluster.arrays else 1
     tries = Tries(now(), latest_attempts(ledger), array)
-    detached = detached_of(standing.name, wish.detach, tries.time)
+    detached = detached_of(standing.name, wish.leave, tries.time, by=wish.token)
     return steps.submission(standing, Event.SUBMIT, work.workers, jobs, ledger, tries, harvest=harvest, detached=detached)
 
 
@@ -148,8 +155,11 @@ def finish(standing: Standing, wish: Wish, talk: Talk, taken: Sequence[Taken]) -
     """See the open attempts to their end, whoever made them, and commit what they left."""
     authority.push(standing.lab, standing.name, standing.snapshot.tip)  # an intent is handed over once the authority has it
     taken = list(taken)
-    if standing.ledger and not wish.detach:
-        end_detached(standing, standing.ledger)  # from now on this command goes on
+    if standing.ledger and standing.ledger.detached and not wish.detach:  # from now on this command goes on
+        end_detached(standing, standing.ledger)
+        workers = stagework(standing).workers
+        taken.append(take(standing, steps.left(standing, workers, NOTHING, standing.ledger, None), talk))
+        standing = stand(standing.lab, standing.name)
     while True:
         work = stagework(standing)
         watch = start_watch(standing, work, wish.run, talk)
@@ -164,7 +174,10 @@ def finish(standing: Standing, wish: Wish, talk: Talk, taken: Sequence[Taken]) -
             raise _detached(standing, watch) from None
         finally:
             talk.progress(None)
-        if (step := follow.meanwhile()) or (watch.awaited and wish.detach and (step := leave(standing, work, wish, follow))):
+        step = follow.meanwhile()
+        if not step and watch.awaited and wish.detach:
+            step = yield from leave(standing, work, wish, follow)
+        if step:
             taken.append(take(standing, step, talk))
             standing = stand(standing.lab, standing.name)
         elif watch.awaited:
@@ -223,7 +236,8 @@ class Follow:
             yield from self.watch.wait(self._pause)
         else:
             yield from self.watch.look_thoroughly()
-            while self.wish.token and self.watch.unknown:  # a job of ours has nobody to tell that it knows nothing
+            looks = _LOOKS if self.wish.token else 0  # a job of ours has nobody to tell that it knows nothing
+            while self.watch.unknown and (looks := looks - 1) >= 0:
                 yield self.watch.poll_seconds
                 yield from self.watch.look_thoroughly()
         check_unmoved(self.standing)
@@ -243,7 +257,8 @@ class Follow:
             return None  # the stage is passed at once
         if any(one.attempt.phase is Phase.FAILED for one in harvest.judged):
             count = tally(ledger, [job for job in work.all if self.wish.run in (None, job.run)])
-            ledger = ledger.model_copy(update={"detached": detached_of(standing.name, self.wish.detach, now())})
+            detached = detached_of(standing.name, self.wish.leave, now(), by=self.wish.token)
+            ledger = ledger.model_copy(update={"detached": detached})
             return steps.failure(standing, work.stage, work.workers, harvest, count, ledger, time=now())
         if due := due_jobs(standing, work, self.wish, ledger):
             check_ready(standing, work, due, self.watch.work)
@@ -269,34 +284,93 @@ class Follow:
         return Harvest(list(self.judged.values()), ids, dict(watch.queries), self.usage)
 
 
-def is_replaced(standing: Standing, wish: Wish) -> bool:
+def is_replaced(standing: Standing, wish: Wish) -> Going[bool]:
     """Whether this is a job that the experiment was left to, and is not any more."""
-    detached = standing.ledger.detached if standing.ledger else None
-    return wish.token is not None and (detached is None or detached.token != wish.token)
+    detached, ledger = standing.ledger.detached if standing.ledger else None, standing.ledger
+    if wish.token is None or (detached and detached.token == wish.token):
+        return False
+    if not ledger or not detached or detached.by != wish.token:
+        return True
+    cluster, work = standing.context.cluster, find_work_tree(ledger)
+    while (seen := look_at(detached, cluster, work).sightings[detached.token].seen) is Seen.UNKNOWN:
+        yield cluster.poll_seconds or scheduler_for(cluster).poll_seconds
+    return seen is not Seen.UNSEEN  # this job was ended after it had named the next one, and before it handed that over
 
 
-def leave(standing: Standing, work: Stagework, wish: Wish, follow: Follow) -> Step | None:
-    """See to it that a job goes on when others have ended; the commit that must name it first, if it is not named yet."""
-    ledger, watch = standing.ledger, follow.watch
-    if not ledger:
+def leave(standing: Standing, work: Stagework, wish: Wish, follow: Follow) -> Going[Step | None]:
+    """See to it that a job goes on when others have ended; the commit that must name it first, if it is not named yet.
+
+    Raises:
+        CkgitError: SLURM refuses that job, or does not say whether it has taken it.
+    """
+    ledger, watch, planned = standing.ledger, follow.watch, wish.leave
+    if not ledger or not planned:
         return None
-    sighting = see(standing, ledger) if ledger.detached and ledger.detached.token != wish.token else None
-    if sighting and sighting.seen is Seen.UNSEEN:
-        # where something else can start when one job has ended, that end is worth a look
-        any_of = bool(tally(ledger, work.ahead).unsubmitted) or any(watch.seen[a.token].seen is Seen.UNSEEN for a in watch.open)
-        ids = [job_id for a in watch.open if (job_id := watch.seen[a.token].job_id)]
-        sighting = hand_over(standing, ledger, ids, any_of=any_of)
-        if sighting.ending:
-            raise CkgitError(
-                f"the job that is to go on was refused: {sighting.ending.sentence}",
-                code=Exit.COMMAND_FAILED,
-                where=standing.name,
-                state="its other jobs are in flight",
-                next=f"mend `advance` in the cluster profile, or wait for the jobs: ckgit advance {standing.name}",
-            )
-    if sighting and is_alive(sighting):
-        return None
-    return steps.left(standing, work.workers, follow.harvest(), ledger, detached_of(standing.name, wish.detach, now()))
+    detached = ledger.detached
+    if detached and detached.token != wish.token and not planned.is_that_of(detached):
+        end_detached(standing, ledger)
+        detached = None
+    if not detached or detached.token == wish.token:
+        return _naming(standing, work, wish, follow)
+    said = ""
+    patience = max(_LOOKS, math.ceil(3 * watch.grace / watch.poll_seconds))  # what sbatch leaves open is settled after the time of grace
+    while True:
+        look = look_at(detached, watch.cluster, watch.work)
+        watch.queries.update(look.queries)
+        sighting = look.sightings[detached.token]
+        if sighting.seen is Seen.UNSEEN:
+            sighting = _hand_over(standing, work, wish, watch, detached)
+        if is_alive(sighting):
+            if sighting.job_id:
+                secure(standing, detached, watch.work, sighting.job_id)
+            return None
+        if sighting.seen is Seen.GONE:
+            return _naming(standing, work, wish, follow)
+        patience -= 1
+        if not patience and not wish.token:
+            raise _left_to_nobody(standing, sighting)
+        if sighting.detail != said:
+            said = sighting.detail
+            watch.talk.say(f"the job that is to go on: {said or sighting.seen}")
+        yield watch.poll_seconds
+
+
+def _naming(standing: Standing, work: Stagework, wish: Wish, follow: Follow) -> Step | None:
+    detached = detached_of(standing.name, wish.leave, now(), by=wish.token)
+    return steps.left(standing, work.workers, follow.harvest(), standing.ledger, detached) if standing.ledger else None
+
+
+def _hand_over(standing: Standing, work: Stagework, wish: Wish, watch: Watch, detached: Detached) -> Sighting:
+    """Hand over the job that goes on: after others, or after a time where it can only be waited for room, or for an answer.
+
+    Raises:
+        CkgitError: it was refused.
+    """
+    waiting = [a for a in watch.open if watch.seen[a.token].seen is Seen.UNSEEN]
+    ids = [job_id for a in watch.open if (job_id := watch.seen[a.token].job_id) and watch.seen[a.token].seen is not Seen.UNKNOWN]
+    # where something else can start when one job has ended, that end is worth a look
+    any_of = bool(waiting) or (not wish.sequential and bool(tally(standing.ledger, work.ahead).unsubmitted))
+    delay = 0.0 if ids and not watch.unknown else _LOOKS * watch.poll_seconds
+    sighting = hand_over(standing, detached, watch.work, ids if not watch.unknown else [], any_of=any_of, delay=delay)
+    if sighting.ending and sighting.ending.failure is FailureClass.REFUSED:
+        raise CkgitError(
+            f"the job that is to go on was refused: {sighting.ending.sentence}",
+            code=Exit.COMMAND_FAILED,
+            where=standing.name,
+            state="its other jobs are in flight",
+            next=f"mend `advance` in the cluster profile, or wait for the jobs: ckgit advance {standing.name}",
+        )
+    return sighting
+
+
+def _left_to_nobody(standing: Standing, sighting: Sighting) -> CkgitError:
+    return CkgitError(
+        f"the job that is to go on was not taken, as far as is known: {sighting.detail or sighting.seen}",
+        code=Exit.UNKNOWN,
+        where=standing.name,
+        state="its other jobs are in flight, and nobody goes on when they have ended",
+        next=f"ckgit advance {standing.name} --detach again, or ckgit advance {standing.name} to wait for them",
+    )
 
 
 def _follow(standing: Standing, watch: Watch) -> Standing:
@@ -319,16 +393,19 @@ def conclude(standing: Standing, work: Stagework, wish: Wish, harvest: Harvest) 
     ledger = standing.ledger
     if not ledger or not work.worker:
         return None, _passed([])
-    ledger = harvest.enter(ledger).model_copy(update={"detached": None})
+    ledger = harvest.enter(ledger)
     own, whole = tally(ledger, work.selected(wish.run)), tally(ledger, work.jobs)
     if own.failed and not wish.accept_missing:
+        ledger = ledger.model_copy(update={"detached": None})
         step = steps.failure(standing, work.stage, work.workers, harvest, own, ledger, time=now()) if harvest.judged else None
         return step, _failed(standing, own)
     if whole.open or whole.unsubmitted or (whole.failed and not wish.accept_missing):
         done = f"{len(own.done)} of {whole.total} {work.stage} jobs are done and wait for the others"
         return None, Passage(Exit.DONE, [], done, f"ckgit advance {standing.name}")
     accepted = dict.fromkeys([*ledger.accepted_missing, *(attempt.job for attempt in whole.failed), *(job.name for job in work.over)])
-    ledger = ledger.model_copy(update={"accepted_missing": tuple(accepted)})
+    # who goes on after this stage is still the one who passes it, also when it is killed and started again
+    goes_on = wish.detach and ORDER.index(wish.detach) > ORDER.index(standing.snapshot.state) + 1
+    ledger = ledger.model_copy(update={"accepted_missing": tuple(accepted), "detached": ledger.detached if goes_on else None})
     return steps.passing(standing, work.stage, work.workers, harvest, whole, work.over, ledger, time=now()), _passed([])
 
 

@@ -12,6 +12,7 @@ from ckgit.experiment.jobs import Attempt, Job, Phase
 from ckgit.experiment.worker import Seen, Sighting
 from ckgit.orchestrators.attempts import latest_attempts
 from ckgit.orchestrators.collect import job_files, read_status
+from ckgit.orchestrators.detach import attempts_of, is_alive, look_at
 from ckgit.orchestrators.logs import last_lines, readable, tail
 from ckgit.orchestrators.place import misled
 from ckgit.orchestrators.plugins import scheduler_for
@@ -42,7 +43,27 @@ def why(standing: Standing) -> list[Reason]:
     closed = [a for a in attempts.values() if a.phase in (Phase.FAILED, Phase.CANCELLED)]
     open_ones = [a for a in attempts.values() if a.phase is Phase.SUBMITTED]
     waiting = [_unsubmitted(standing, job) for job in jobs if job.name not in attempts]
-    return [*(_ended(standing, attempt) for attempt in closed), *_live(standing, open_ones), *waiting]
+    return [*(_ended(standing, attempt) for attempt in closed), *_live(standing, open_ones), *waiting, *_left(standing)]
+
+
+def _left(standing: Standing) -> list[Reason]:
+    """The job that was to go on with the experiment, where it does not."""
+    ledger = standing.ledger
+    if not ledger or not ledger.detached:
+        return []
+    try:
+        work = find_work_tree(ledger)
+    except CkgitError:
+        return []  # what is said of the other jobs says it
+    sighting = look_at(ledger.detached, standing.context.cluster, work).sightings[ledger.detached.token]
+    if is_alive(sighting) or sighting.seen is Seen.UNKNOWN:
+        return []
+    how = sighting.ending.sentence if sighting.ending else "it is gone"
+    ended = "was not handed over" if sighting.seen is Seen.UNSEEN else f"has ended ({how})"
+    sentence = f"the job that was to go on {ended}; ckgit advance {standing.name} goes on, with --detach by another one"
+    itself = attempts_of(ledger.detached)[0]
+    log, text = _work_tree_log(standing, itself)
+    return [Reason("advance", 1, "left", None, sentence, log, last_lines(text, LINES))]
 
 
 def _ended(standing: Standing, attempt: Attempt) -> Reason:

@@ -6,6 +6,7 @@ account, and inside an salloc SLURM_JOB_ID and its like would leak into each job
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,8 @@ class Batch(NamedTuple):
     resources: Resources | None = None  # where they are not those of the script
     after: Sequence[str] = ()
     after_any: bool = False
+    if_failed: bool = False
+    delay: float = 0.0  # seconds
 
 
 def environment(cluster: Cluster, program: str, ours: Mapping[str, str], programs: str) -> dict[str, str]:
@@ -76,7 +79,8 @@ def sbatch(cluster: Cluster, work: Path, batch: Batch) -> list[str]:
     """The command that hands a job or an array over."""
     # `?` is SLURM's "or". It cannot be mixed with `,`, and singleton would hold at once: the unique token and the claim must do.
     between = "?" if batch.after_any else ","
-    dependency = between.join(f"afterany:{job_id}" for job_id in batch.after) or "singleton"
+    kind = "afternotok" if batch.if_failed else "afterany"
+    dependency = between.join(f"{kind}:{job_id}" for job_id in batch.after) or "singleton"
     return [
         *_program("sbatch", cluster),
         "--parsable",
@@ -87,6 +91,8 @@ def sbatch(cluster: Cluster, work: Path, batch: Batch) -> list[str]:
         f"--output={batch.output}",
         "--open-mode=append",
         "--requeue",
+        *(["--kill-on-invalid-dep=yes"] if batch.if_failed else []),
+        *([f"--begin=now+{math.ceil(batch.delay)}"] if batch.delay else []),
         *(resource_options(batch.resources, cluster) if batch.resources else []),
         *([f"--array={','.join(map(str, batch.indices))}"] if batch.indices else []),
         str(work / batch.script),

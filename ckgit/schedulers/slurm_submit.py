@@ -45,7 +45,8 @@ def batch_of(unit: Sequence[Submission]) -> commands.Batch:
     changed = first.resources if first.changed else None
     task = task_of(first.token)
     if not task:
-        return commands.Batch(first.token, first.script, first.output, (), changed, first.after, first.after_any)
+        waits = (first.after, first.after_any, first.if_failed, first.delay)
+        return commands.Batch(first.token, first.script, first.output, (), changed, *waits)
     indices = [each.number for submission in unit if (each := task_of(submission.token))]
     script, output = f".ckgit/arrays/{task.array}/script", first.output.replace(first.token, "%x_%a")
     return commands.Batch(task.array, script, output, indices, changed, first.after, first.after_any)
