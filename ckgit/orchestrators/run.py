@@ -312,6 +312,20 @@ def leave(standing: Standing, work: Stagework, wish: Wish, follow: Follow) -> Go
         detached = None
     if not detached or detached.token == wish.token:
         return _naming(standing, work, wish, follow)
+    sighting = yield from _taken_over(standing, work, wish, watch, detached)
+    if sighting.seen is Seen.GONE:
+        return _naming(standing, work, wish, follow)
+    if sighting.job_id:
+        secure(standing, detached, watch.work, sighting.job_id)
+    return None
+
+
+def _taken_over(standing: Standing, work: Stagework, wish: Wish, watch: Watch, detached: Detached) -> Going[Sighting]:
+    """See to it that SLURM has the job that goes on: it is queued, runs, or has been and is gone.
+
+    Raises:
+        CkgitError: SLURM refuses it, or does not say for long whether it has taken it.
+    """
     said = ""
     patience = max(_LOOKS, math.ceil(3 * watch.grace / watch.poll_seconds))  # what sbatch leaves open is settled after the time of grace
     while True:
@@ -320,14 +334,10 @@ def leave(standing: Standing, work: Stagework, wish: Wish, follow: Follow) -> Go
         sighting = look.sightings[detached.token]
         if sighting.seen is Seen.UNSEEN:
             sighting = _hand_over(standing, work, wish, watch, detached)
-        if is_alive(sighting):
-            if sighting.job_id:
-                secure(standing, detached, watch.work, sighting.job_id)
-            return None
-        if sighting.seen is Seen.GONE:
-            return _naming(standing, work, wish, follow)
+        if is_alive(sighting) or sighting.seen is Seen.GONE:
+            return sighting
         patience -= 1
-        if not patience and not wish.token:
+        if not patience and not wish.token:  # a job of ours has all the time that it asked for
             raise _left_to_nobody(standing, sighting)
         if sighting.detail != said:
             said = sighting.detail
