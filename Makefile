@@ -25,14 +25,14 @@ smollm2: $(VENV)/.smollm2
 SHM_FREE := $(shell df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)
 test: export TMPDIR := $(shell [ "$(SHM_FREE)" -gt 6000000 ] 2>/dev/null && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
 test: $(VENV)/.run $(VENV)/.dev
-	$(BIN)/python -m pytest -q --ignore=tests/slurm
+	$(BIN)/python -m pytest -q --numprocesses=auto --dist=loadfile --ignore=tests/slurm
 
 # The cluster's folder must be short and is its own business; the tests' files are those of `make test`.
 test-slurm: export TMPDIR := $(shell [ "$(SHM_FREE)" -gt 6000000 ] 2>/dev/null && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
 test-slurm: $(VENV)/.run $(VENV)/.dev
 	tests/slurm/cluster install
 	tests/slurm/cluster up
-	CKGIT_REQUIRE_SLURM=1 $(if $(LONG),CKGIT_LONG_TESTS=1) $(BIN)/python -m pytest -q tests/slurm; \
+	CKGIT_REQUIRE_SLURM=1 $(if $(LONG),CKGIT_LONG_TESTS=1) $(BIN)/python -m pytest -q --numprocesses=auto --dist=loadgroup tests/slurm; \
 		code=$$?; tests/slurm/cluster down; exit $$code
 
 check: $(VENV)/.dev

@@ -272,7 +272,7 @@ def test_a_lost_node_ends_a_job_or_brings_it_back(slurm, options):
     if options == "--requeue":
         slurm.wait(number, "PENDING")
         states = eventually(lambda: slurm.accounted(number, "State", "-D").split(), lambda states: len(states) == 2)
-        assert states == ["NODE_FAIL", "PENDING"]
+        assert states in (["NODE_FAIL", "PENDING"], ["NODE_FAIL", "RUNNING"])  # on a slow machine it runs again by now
     else:
         slurm.wait(number, "NODE_FAIL")
         assert eventually(lambda: slurm.accounted(number, "State,ExitCode"), "NODE_FAIL|0:0".__eq__) == "NODE_FAIL|0:0"
