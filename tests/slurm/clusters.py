@@ -134,6 +134,10 @@ class FakeSlurm(Slurm):
         with self._site().cluster(cluster) as jobs:
             jobs.next_id = int(number)
 
+    def names(self):
+        """The name of each job that was ever accepted."""
+        return [job.name for job in self.jobs()]
+
     def jobs(self, cluster="alpha"):
         """What the fake knows of its jobs, oldest first."""
         with self._site().cluster(cluster) as jobs:
@@ -204,6 +208,10 @@ class RealSlurm(Slurm):
             [CLUSTER, *arguments], env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
+
+    def names(self):
+        """The name of each job that was accepted in the last hour, as often as that is."""
+        return self.ask("sacct", "--allocations", "--noheader", "--parsable2", "--starttime=now-1hour", "--format=JobName").splitlines()
 
     def lose_node(self, number):
         """The node of a job fails, and is back a moment later."""

@@ -20,9 +20,10 @@ from ckgit.lab.lab import open_lab
 from tests.conftest import make_test_lab, run_git
 from tests.orchestrators.bench import Bench, Heard, design_demo
 from tests.orchestrators.conftest import tiny_package  # noqa: F401 - a fixture
+from tests.slurm.clusters import eventually
 from tests.slurm.test_engine import CONFIG
 
-KILLS = 200 if "CKGIT_LONG_TESTS" in os.environ else 10
+LONG = "CKGIT_LONG_TESTS" in os.environ
 MOST = 25  # kills of one experiment
 # `ckgit`, killed before it changes a file or starts a program for the so manieth time. Git and sbatch go on without it.
 KILLED = """
@@ -41,9 +42,9 @@ sys.exit(main())
 
 
 @pytest.fixture
-def benches(fake_slurm, tmp_path: Path, tiny_package: Path, monkeypatch: pytest.MonkeyPatch):  # noqa: F811 - the fixture
+def benches(slurm, tmp_path: Path, tiny_package: Path, monkeypatch: pytest.MonkeyPatch):  # noqa: F811 - the fixture
     """New labs on SLURM, as many as are wanted, whose user is in the middle of something."""
-    for name, value in fake_slurm.environment.items():
+    for name, value in slurm.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.syspath_prepend(tiny_package)
     path = os.pathsep.join([str(tiny_package), str(Path(__file__).parents[2])])
@@ -94,14 +95,19 @@ def check_end(bench: Bench, user: list[str]) -> None:
 
 @pytest.mark.long
 @pytest.mark.slow
-def test_killed_again_and_again(benches, fake_slurm):
+def test_killed_again_and_again(benches, slurm):
+    wanted = 5 if slurm.is_real and not LONG else 200 if LONG else 10
     chance, kills, number = random.Random(3), 0, 0  # noqa: S311 - the same moments each time
-    while kills < KILLS:
+    tokens = []
+    while kills < wanted:
         bench, number = benches(number), number + 1
         user, most = state_of_user(bench), kills + MOST
-        while kills < min(KILLS, most) and kill(bench, int(10 ** chance.uniform(0.3, 2.2))):
+        while kills < min(wanted, most) and kill(bench, int(10 ** chance.uniform(0.3, 2.2))):
             kills += 1
         bench.advance(State.ANALYZED)
         check_end(bench, user)
-    jobs = [job.name for job in fake_slurm.jobs()]
-    assert len(jobs) == len(set(jobs)) == 5 * number
+        tokens += [attempt.token for attempt in bench.ledger.attempts]
+    known = eventually(slurm.names, lambda names: set(tokens) <= set(names))  # accounting is late
+    assert sorted(name for name in known if name in tokens) == sorted(tokens)
+    if not slurm.is_real:  # nobody else is there
+        assert len(known) == 5 * number
