@@ -9,7 +9,7 @@ from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_f
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.state import State
 from ckgit.orchestrators.advance import advance
-from ckgit.orchestrators.run import Wish
+from ckgit.orchestrators.stagework import Wish
 from ckgit.orchestrators.standing import stand
 
 

@@ -10,7 +10,7 @@ from ckgit.experiment.state import State
 from ckgit.orchestrators.advance import outcome_of, require, transition
 from ckgit.orchestrators.going import complete
 from ckgit.orchestrators.preview import preview
-from ckgit.orchestrators.run import Wish
+from ckgit.orchestrators.stagework import Wish
 from ckgit.orchestrators.standing import begin, stand
 
 

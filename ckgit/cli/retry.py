@@ -12,7 +12,7 @@ from ckgit.experiment.state import State
 from ckgit.orchestrators.advance import outcome_of
 from ckgit.orchestrators.again import Selection, plan_retry, retry
 from ckgit.orchestrators.detach import check_detachable
-from ckgit.orchestrators.run import Wish
+from ckgit.orchestrators.stagework import Wish
 from ckgit.orchestrators.standing import begin, stand
 
 

@@ -8,7 +8,7 @@ from ckgit.cli.acting import Terminal, no_wait_option, report, show_preview
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
 from ckgit.experiment.design import State
 from ckgit.orchestrators.advance import advance, require
-from ckgit.orchestrators.run import Wish
+from ckgit.orchestrators.stagework import Wish
 from ckgit.orchestrators.standing import stand
 
 

@@ -9,7 +9,7 @@ from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_f
 from ckgit.experiment.design import State
 from ckgit.orchestrators.advance import outcome_of, require, transition
 from ckgit.orchestrators.going import complete
-from ckgit.orchestrators.run import Wish
+from ckgit.orchestrators.stagework import Wish
 from ckgit.orchestrators.standing import begin, stand
 
 

@@ -10,7 +10,7 @@ from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators import alone
 from ckgit.orchestrators.advance import outcome_of
-from ckgit.orchestrators.run import Wish
+from ckgit.orchestrators.stagework import Wish
 from ckgit.orchestrators.standing import begin, stand
 
 

@@ -15,11 +15,13 @@ from ckgit.lab.snapshot import take_snapshot
 from ckgit.orchestrators.costs import fill, lacking
 from ckgit.orchestrators.detach import check_detachable, end_detached
 from ckgit.orchestrators.going import Going, complete
+from ckgit.orchestrators.leaving import is_replaced
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.move import move
 from ckgit.orchestrators.plugins import scheduler_for
-from ckgit.orchestrators.run import STAGES, Passage, Wish, is_replaced, run_stage
+from ckgit.orchestrators.run import run_stage
 from ckgit.orchestrators.scaffold import scaffold
+from ckgit.orchestrators.stagework import STAGES, Passage, Wish
 from ckgit.orchestrators.standing import Standing, Step, Taken, begin, prepare, stand, take
 from ckgit.orchestrators.steps import plural
 from ckgit.orchestrators.talk import Talk

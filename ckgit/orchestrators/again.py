@@ -19,7 +19,8 @@ from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.place import refuse_misled
 from ckgit.orchestrators.plugins import scheduler_for
 from ckgit.orchestrators.rebatch import rendered_anew, wanted_batch
-from ckgit.orchestrators.run import Passage, Stagework, Wish, check_ready, finish, stagework
+from ckgit.orchestrators.run import finish
+from ckgit.orchestrators.stagework import Passage, Stagework, Wish, check_ready, stagework
 from ckgit.orchestrators.standing import Standing, Step, stand, take
 from ckgit.orchestrators.talk import Talk
 from ckgit.orchestrators.worktree import find_work_tree

@@ -12,8 +12,9 @@ from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.worker import Worker
 from ckgit.orchestrators.going import complete
 from ckgit.orchestrators.plugins import installed_workers, worker_for
-from ckgit.orchestrators.run import Passage, Wish, run_stage, stagework
+from ckgit.orchestrators.run import run_stage
 from ckgit.orchestrators.scaffold import refuse
+from ckgit.orchestrators.stagework import Passage, Wish, stagework
 from ckgit.orchestrators.standing import Standing
 from ckgit.orchestrators.talk import Talk
 

@@ -20,7 +20,8 @@ from ckgit.orchestrators.detach import check_detachable
 from ckgit.orchestrators.move import move
 from ckgit.orchestrators.place import refuse_misled
 from ckgit.orchestrators.plugins import scheduler_for
-from ckgit.orchestrators.run import STAGES, Follow, Stagework, Wish, check_ready, conclude, due_jobs, stagework, start_watch, submission
+from ckgit.orchestrators.run import Follow, conclude, start_watch
+from ckgit.orchestrators.stagework import STAGES, Stagework, Wish, check_ready, due_jobs, stagework, submission
 from ckgit.orchestrators.standing import Standing, Step, show
 from ckgit.orchestrators.talk import Silent
 from ckgit.orchestrators.watch import groups, submission_of

@@ -6,106 +6,32 @@ the branch and the scheduler say, so it does not matter which process did the pa
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from ckgit.experiment.cluster import with_limits
-from ckgit.experiment.design import Stage, State
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.jobs import Detached, FailureClass, Job, Ledger, Phase, Usage
-from ckgit.experiment.lifecycle import ORDER, Event
-from ckgit.experiment.worker import Seen, Sighting, Worker
+from ckgit.experiment.jobs import Phase, Usage
+from ckgit.experiment.lifecycle import ORDER
 from ckgit.lab import authority
 from ckgit.lab.lab import open_lab
 from ckgit.orchestrators import steps
-from ckgit.orchestrators.attempts import Tally, Tries, describe, latest_attempts, passed_over, tally
+from ckgit.orchestrators.attempts import Tally, describe, tally
 from ckgit.orchestrators.collect import Judged, judge
 from ckgit.orchestrators.costs import lacking
-from ckgit.orchestrators.detach import Leave, detached_of, end_detached, hand_over, is_alive, look_at, secure
+from ckgit.orchestrators.detach import detached_of, end_detached
 from ckgit.orchestrators.going import Going
+from ckgit.orchestrators.leaving import LOOKS, leave
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.place import refuse_misled
-from ckgit.orchestrators.plugins import scheduler_for, worker_for
+from ckgit.orchestrators.plugins import scheduler_for
 from ckgit.orchestrators.rebatch import bring
+from ckgit.orchestrators.stagework import Passage, Stagework, Wish, check_ready, due_jobs, stagework, submission
 from ckgit.orchestrators.standing import Moved, Standing, Step, Taken, check_unmoved, stand, take
 from ckgit.orchestrators.steps import NOTHING, Harvest
 from ckgit.orchestrators.talk import Talk
 from ckgit.orchestrators.watch import Watch
 from ckgit.orchestrators.worktree import find_work_tree, make_work_tree
-
-_LISTED = 20  # reasons in an error
-_LOOKS = 10  # times that it is looked again where nothing can be said now
-STAGES: Mapping[State, Stage] = {State.SCAFFOLDED: Stage.TRAINING, State.TRAINED: Stage.EVALUATION}
-
-
-class Wish(NamedTuple):
-    """How a stage is to be run."""
-
-    wait: bool = True
-    accept_missing: bool = False
-    run: str | None = None  # only the jobs of this run; the experiment moves on when they were the last ones
-    sequential: bool = False  # no evaluation before all training is done
-    detach: State | None = None  # leave the rest, up to this state, to a job of ours
-    token: str | None = None  # of that job, where it is the one that asks
-
-    @property
-    def leave(self) -> Leave | None:
-        """How the experiment is to be left to its cluster; None where it is not."""
-        return Leave(self.detach, self.sequential, self.accept_missing) if self.detach else None
-
-
-class Passage(NamedTuple):
-    """What came of it."""
-
-    code: Exit
-    taken: Sequence[Taken]
-    message: str
-    next: str = ""
-
-
-class Stagework(NamedTuple):
-    """A stage of an experiment: who does it, and its jobs."""
-
-    stage: Stage
-    worker: Worker | None  # None when the design names no tool for it
-    jobs: Sequence[Job]  # those that can be run
-    over: Sequence[Job]  # those that cannot, as the training of their run was passed over
-    ahead: Sequence[Job] = ()  # evaluations, while the stage is training: each may start when its run is trained
-    workers: Mapping[Stage, Worker] = {}
-
-    @property
-    def all(self) -> Sequence[Job]:
-        """The jobs of the stage, and those that may be run ahead of theirs."""
-        return [*self.jobs, *self.ahead]
-
-    def selected(self, run: str | None) -> Sequence[Job]:
-        """The jobs of one run, or all."""
-        return [job for job in self.jobs if run in (None, job.run)]
-
-
-def stagework(standing: Standing) -> Stagework:
-    """The stage that comes next.
-
-    Raises:
-        CkgitError: no stage is run from this state, or its worker is not installed.
-    """
-    state = standing.snapshot.state
-    if state not in STAGES:
-        raise CkgitError(
-            f"{standing.name} is {state}; jobs run when it is {' or '.join(STAGES)}",
-            code=Exit.ILLEGAL_TRANSITION,
-            state="nothing was changed",
-            next=f"ckgit status {standing.name}",
-        )
-    stage = STAGES[state]
-    workers = {each: worker for each in Stage if (worker := worker_for(standing.context.summary, each))}
-    jobs = {each: worker.jobs(standing.context) for each, worker in workers.items()}
-    mine = jobs.get(stage, [])
-    over = passed_over(mine, standing.ledger)
-    ahead = jobs.get(Stage.EVALUATION, []) if stage is Stage.TRAINING else []
-    return Stagework(stage, workers.get(stage), [job for job in mine if job not in over], over, ahead, workers)
 
 
 def run_stage(standing: Standing, wish: Wish, talk: Talk) -> Going[Passage]:
@@ -125,30 +51,6 @@ def run_stage(standing: Standing, wish: Wish, talk: Talk) -> Going[Passage]:
         taken.append(take(standing, submission(standing, work, wish, due, ledger), talk))
         standing = stand(standing.lab, standing.name)
     return (yield from finish(standing, wish, talk, taken))
-
-
-def due_jobs(standing: Standing, work: Stagework, wish: Wish, ledger: Ledger | None = None) -> list[Job]:
-    """Jobs that are to be submitted now: the stage's own, and evaluations whose run is trained, or needs no training.
-
-    Args:
-        ledger: instead of the branch's, with what is known since.
-    """
-    ledger = ledger or standing.ledger
-    own = list(tally(ledger, work.selected(wish.run)).unsubmitted)
-    if wish.sequential or not scheduler_for(standing.context.cluster).overlaps:
-        return own
-    waiting = {job.run for job in work.jobs} - {attempt.job.partition("/")[0] for attempt in tally(ledger, work.jobs).done}
-    ahead = [job for job in work.ahead if job.run not in waiting and wish.run in (None, job.run)]
-    return [*own, *tally(ledger, ahead).unsubmitted]
-
-
-def submission(standing: Standing, work: Stagework, wish: Wish, jobs: Sequence[Job], ledger: Ledger, harvest: Harvest = NOTHING) -> Step:
-    """The intent to run jobs, with what others left until now."""
-    cluster = standing.context.cluster
-    array = min(cluster.max_array_size, max((cluster.max_submit or cluster.max_array_size) // 2, 1)) if cluster.arrays else 1
-    tries = Tries(now(), latest_attempts(ledger), array)
-    detached = detached_of(standing.name, wish.leave, tries.time, by=wish.token)
-    return steps.submission(standing, Event.SUBMIT, work.workers, jobs, ledger, tries, harvest=harvest, detached=detached)
 
 
 def finish(standing: Standing, wish: Wish, talk: Talk, taken: Sequence[Taken]) -> Going[Passage]:
@@ -176,7 +78,7 @@ def finish(standing: Standing, wish: Wish, talk: Talk, taken: Sequence[Taken]) -
             talk.progress(None)
         step = follow.meanwhile()
         if not step and watch.awaited and wish.detach:
-            step = yield from leave(standing, work, wish, follow)
+            step = yield from leave(standing, work, wish, watch, follow.harvest)
         if step:
             taken.append(take(standing, step, talk))
             standing = stand(standing.lab, standing.name)
@@ -236,7 +138,7 @@ class Follow:
             yield from self.watch.wait(self._pause)
         else:
             yield from self.watch.look_thoroughly()
-            looks = _LOOKS if self.wish.token else 0  # a job of ours has nobody to tell that it knows nothing
+            looks = LOOKS if self.wish.token else 0  # a job of ours has nobody to tell that it knows nothing
             while self.watch.unknown and (looks := looks - 1) >= 0:
                 yield self.watch.poll_seconds
                 yield from self.watch.look_thoroughly()
@@ -284,105 +186,6 @@ class Follow:
         return Harvest(list(self.judged.values()), ids, dict(watch.queries), self.usage)
 
 
-def is_replaced(standing: Standing, wish: Wish) -> Going[bool]:
-    """Whether this is a job that the experiment was left to, and is not any more."""
-    detached, ledger = standing.ledger.detached if standing.ledger else None, standing.ledger
-    if wish.token is None or (detached and detached.token == wish.token):
-        return False
-    if not ledger or not detached or detached.by != wish.token:
-        return True
-    cluster, work = standing.context.cluster, find_work_tree(ledger)
-    while (seen := look_at(detached, cluster, work).sightings[detached.token].seen) is Seen.UNKNOWN:
-        yield cluster.poll_seconds or scheduler_for(cluster).poll_seconds
-    return seen is not Seen.UNSEEN  # this job was ended after it had named the next one, and before it handed that over
-
-
-def leave(standing: Standing, work: Stagework, wish: Wish, follow: Follow) -> Going[Step | None]:
-    """See to it that a job goes on when others have ended; the commit that must name it first, if it is not named yet.
-
-    Raises:
-        CkgitError: SLURM refuses that job, or does not say whether it has taken it.
-    """
-    ledger, watch, planned = standing.ledger, follow.watch, wish.leave
-    if not ledger or not planned:
-        return None
-    detached = ledger.detached
-    if detached and detached.token != wish.token and not planned.is_that_of(detached):
-        end_detached(standing, ledger)
-        detached = None
-    if not detached or detached.token == wish.token:
-        return _naming(standing, work, wish, follow)
-    sighting = yield from _taken_over(standing, work, wish, watch, detached)
-    if sighting.seen is Seen.GONE:
-        return _naming(standing, work, wish, follow)
-    if sighting.job_id:
-        secure(standing, detached, watch.work, sighting.job_id)
-    return None
-
-
-def _taken_over(standing: Standing, work: Stagework, wish: Wish, watch: Watch, detached: Detached) -> Going[Sighting]:
-    """See to it that SLURM has the job that goes on: it is queued, runs, or has been and is gone.
-
-    Raises:
-        CkgitError: SLURM refuses it, or does not say for long whether it has taken it.
-    """
-    said = ""
-    patience = max(_LOOKS, math.ceil(3 * watch.grace / watch.poll_seconds))  # what sbatch leaves open is settled after the time of grace
-    while True:
-        look = look_at(detached, watch.cluster, watch.work)
-        watch.queries.update(look.queries)
-        sighting = look.sightings[detached.token]
-        if sighting.seen is Seen.UNSEEN:
-            sighting = _hand_over(standing, work, wish, watch, detached)
-        if is_alive(sighting) or sighting.seen is Seen.GONE:
-            return sighting
-        patience -= 1
-        if not patience and not wish.token:  # a job of ours has all the time that it asked for
-            raise _left_to_nobody(standing, sighting)
-        if sighting.detail != said:
-            said = sighting.detail
-            watch.talk.say(f"the job that is to go on: {said or sighting.seen}")
-        yield watch.poll_seconds
-
-
-def _naming(standing: Standing, work: Stagework, wish: Wish, follow: Follow) -> Step | None:
-    detached = detached_of(standing.name, wish.leave, now(), by=wish.token)
-    return steps.left(standing, work.workers, follow.harvest(), standing.ledger, detached) if standing.ledger else None
-
-
-def _hand_over(standing: Standing, work: Stagework, wish: Wish, watch: Watch, detached: Detached) -> Sighting:
-    """Hand over the job that goes on: after others, or after a time where it can only be waited for room, or for an answer.
-
-    Raises:
-        CkgitError: it was refused.
-    """
-    waiting = [a for a in watch.open if watch.seen[a.token].seen is Seen.UNSEEN]
-    ids = [job_id for a in watch.open if (job_id := watch.seen[a.token].job_id) and watch.seen[a.token].seen is not Seen.UNKNOWN]
-    # where something else can start when one job has ended, that end is worth a look
-    any_of = bool(waiting) or (not wish.sequential and bool(tally(standing.ledger, work.ahead).unsubmitted))
-    delay = 0.0 if ids and not watch.unknown else _LOOKS * watch.poll_seconds
-    sighting = hand_over(standing, detached, watch.work, ids if not watch.unknown else [], any_of=any_of, delay=delay)
-    if sighting.ending and sighting.ending.failure is FailureClass.REFUSED:
-        raise CkgitError(
-            f"the job that is to go on was refused: {sighting.ending.sentence}",
-            code=Exit.COMMAND_FAILED,
-            where=standing.name,
-            state="its other jobs are in flight",
-            next=f"mend `advance` in the cluster profile, or wait for the jobs: ckgit advance {standing.name}",
-        )
-    return sighting
-
-
-def _left_to_nobody(standing: Standing, sighting: Sighting) -> CkgitError:
-    return CkgitError(
-        f"the job that is to go on was not taken, as far as is known: {sighting.detail or sighting.seen}",
-        code=Exit.UNKNOWN,
-        where=standing.name,
-        state="its other jobs are in flight, and nobody goes on when they have ended",
-        next=f"ckgit advance {standing.name} --detach again, or ckgit advance {standing.name} to wait for them",
-    )
-
-
 def _follow(standing: Standing, watch: Watch) -> Standing:
     """The branch moved while we waited: go on where the same attempts are still open, else say who was first."""
     after = stand(standing.lab, standing.name)
@@ -417,23 +220,6 @@ def conclude(standing: Standing, work: Stagework, wish: Wish, harvest: Harvest) 
     goes_on = wish.detach and ORDER.index(wish.detach) > ORDER.index(standing.snapshot.state) + 1
     ledger = ledger.model_copy(update={"accepted_missing": tuple(accepted), "detached": ledger.detached if goes_on else None})
     return steps.passing(standing, work.stage, work.workers, harvest, whole, work.over, ledger, time=now()), _passed([])
-
-
-def check_ready(standing: Standing, work: Stagework, jobs: Sequence[Job], tree: Path) -> None:
-    """Raise when a job lacks what it needs.
-
-    Raises:
-        CkgitError: EVIDENCE_MISSING, with the reasons.
-    """
-    reasons = [f"{job.name}: {reason}" for job in jobs for reason in work.workers[job.stage].ready(standing.context, job, tree)]
-    more = [f"and {len(reasons) - _LISTED} more reasons"] if len(reasons) > _LISTED else []
-    if reasons:
-        raise CkgitError(
-            "\n  ".join(["these jobs cannot start:", *reasons[:_LISTED], *more]),
-            code=Exit.EVIDENCE_MISSING,
-            state="nothing was submitted",
-            next="mend this, then run the same command again",
-        )
 
 
 def _passed(taken: Sequence[Taken]) -> Passage:

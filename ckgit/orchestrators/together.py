@@ -13,7 +13,7 @@ from ckgit.lab.lab import Lab
 from ckgit.orchestrators.advance import Outcome, advancing
 from ckgit.orchestrators.going import Going
 from ckgit.orchestrators.plugins import scheduler_for
-from ckgit.orchestrators.run import Wish
+from ckgit.orchestrators.stagework import Wish
 from ckgit.orchestrators.standing import stand
 from ckgit.orchestrators.talk import Talk
 

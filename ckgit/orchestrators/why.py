@@ -16,7 +16,7 @@ from ckgit.orchestrators.detach import attempts_of, is_alive, look_at
 from ckgit.orchestrators.logs import last_lines, readable, tail
 from ckgit.orchestrators.place import misled
 from ckgit.orchestrators.plugins import scheduler_for
-from ckgit.orchestrators.run import STAGES, stagework
+from ckgit.orchestrators.stagework import STAGES, stagework
 from ckgit.orchestrators.standing import Standing
 from ckgit.orchestrators.worktree import find_work_tree
 

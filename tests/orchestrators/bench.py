@@ -20,7 +20,7 @@ from ckgit.lab.lab import Lab, open_lab
 from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.lab.summary_file import SummaryFile
 from ckgit.orchestrators.advance import Outcome, advance
-from ckgit.orchestrators.run import Wish
+from ckgit.orchestrators.stagework import Wish
 
 PACKAGE = Path(__file__).parent.parent / "packages" / "ckgit-tiny"
 DESIGN: dict[str, Any] = {

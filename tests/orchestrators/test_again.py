@@ -14,7 +14,7 @@ from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.experiment.worker import Seen
 from ckgit.orchestrators.again import Selection, cancel, plan_cancel, plan_retry, retry
-from ckgit.orchestrators.run import Wish
+from ckgit.orchestrators.stagework import Wish
 from ckgit.orchestrators.standing import stand, take
 from ckgit.schedulers.local import job_folder, read_process, scheduler
 from tests.attempts import attempts

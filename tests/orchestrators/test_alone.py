@@ -10,7 +10,7 @@ import pytest
 from ckgit.experiment.design import State
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.orchestrators.alone import render, run_alone
-from ckgit.orchestrators.run import Wish
+from ckgit.orchestrators.stagework import Wish
 from ckgit.orchestrators.standing import stand
 from tests.orchestrators.bench import Bench
 

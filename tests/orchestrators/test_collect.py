@@ -5,7 +5,7 @@ from __future__ import annotations
 from ckgit.experiment.design import Stage
 from ckgit.experiment.jobs import Attempt, FailureClass, Phase
 from ckgit.orchestrators.collect import Ended, job_files, judge
-from ckgit.orchestrators.run import stagework
+from ckgit.orchestrators.stagework import stagework
 from ckgit.orchestrators.standing import stand
 from tests.orchestrators.bench import Bench
 

@@ -10,7 +10,7 @@ import pytest
 from ckgit.experiment.design import State
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.orchestrators.advance import advance
-from ckgit.orchestrators.run import Wish
+from ckgit.orchestrators.stagework import Wish
 from tests.orchestrators.bench import Bench
 
 OTHER = """

@@ -10,7 +10,7 @@ import pytest
 from ckgit.experiment.design import State
 from ckgit.experiment.errors import CkgitError
 from ckgit.orchestrators.preview import Preview, preview
-from ckgit.orchestrators.run import Wish
+from ckgit.orchestrators.stagework import Wish
 from ckgit.orchestrators.standing import stand
 from tests.orchestrators.bench import Bench
 

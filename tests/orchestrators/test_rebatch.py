@@ -12,7 +12,7 @@ from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Batch, FailureClass, Phase
 from ckgit.lab.lab import open_lab
 from ckgit.orchestrators.again import Selection, plan_retry
-from ckgit.orchestrators.run import Wish
+from ckgit.orchestrators.stagework import Wish
 from ckgit.orchestrators.standing import stand
 from ckgit.workers.torchtune.tiny_model import write_random_model
 from tests.whole import shell

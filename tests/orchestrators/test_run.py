@@ -15,7 +15,7 @@ from ckgit.experiment.design import State
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.lab.lab import open_lab
-from ckgit.orchestrators.run import Wish, stagework, submission
+from ckgit.orchestrators.stagework import Wish, stagework, submission
 from ckgit.orchestrators.standing import stand, take
 from ckgit.orchestrators.worktree import make_work_tree
 from ckgit.schedulers.local import job_folder, read_process

@@ -13,7 +13,7 @@ from ckgit.experiment.state import State
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import take_snapshot
 from ckgit.orchestrators.advance import Outcome
-from ckgit.orchestrators.run import Wish
+from ckgit.orchestrators.stagework import Wish
 from ckgit.orchestrators.together import advance_together
 from tests.orchestrators.bench import Bench, design_demo
 

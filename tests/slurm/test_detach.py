@@ -12,7 +12,7 @@ from ckgit.experiment.design import State
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Detached, Phase
 from ckgit.experiment.worker import Seen
-from ckgit.orchestrators import run
+from ckgit.orchestrators import leaving, run
 from ckgit.orchestrators.again import Selection, cancel
 from ckgit.orchestrators.detach import look_at
 from ckgit.orchestrators.standing import stand
@@ -82,7 +82,7 @@ def test_killed_after_it_named_the_next_one_it_goes_on_when_it_is_started_again(
         raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "_hand_over", killed)
+        patch.setattr(leaving, "_hand_over", killed)
         with pytest.raises(KilledError):
             go_on(held, first)
     second = left(held)
@@ -137,7 +137,7 @@ def test_a_limit_that_passes_holds_the_next_one_back_without_commits(bench: Benc
 
 @ONLY_FAKE
 def test_a_limit_that_stays_is_said_and_nothing_is_promised(bench: Bench, slurm, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    monkeypatch.setattr(run, "_LOOKS", 2)
+    monkeypatch.setattr(leaving, "LOOKS", 2)
     bench.hold()
     bench.advance(State.TRAINED, wait=False)
     slurm.knob(sbatch=["AssocMaxSubmitJobLimit", "..."])

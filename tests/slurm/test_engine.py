@@ -18,7 +18,7 @@ from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators import together
 from ckgit.orchestrators.again import Selection, cancel, retry
-from ckgit.orchestrators.run import Wish
+from ckgit.orchestrators.stagework import Wish
 from ckgit.orchestrators.standing import stand
 from ckgit.orchestrators.why import why
 from ckgit.schedulers.slurm import scheduler

@@ -17,7 +17,8 @@ from ckgit.orchestrators import steps
 from ckgit.orchestrators.advance import advance
 from ckgit.orchestrators.attempts import chance, new_token
 from ckgit.orchestrators.logs import now
-from ckgit.orchestrators.run import Wish, stagework, start_watch
+from ckgit.orchestrators.run import start_watch
+from ckgit.orchestrators.stagework import Wish, stagework
 from ckgit.orchestrators.standing import stand, take
 from tests.orchestrators.bench import Bench
 from tests.orchestrators.conftest import tiny_package  # noqa: F401 - a fixture
