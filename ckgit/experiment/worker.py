@@ -151,6 +151,13 @@ class Look(NamedTuple):
     queries: Mapping[str, int] = {}  # how often each command was called, e.g. squeue 1, sacct 1
 
 
+class Spent(NamedTuple):
+    """What accounting said."""
+
+    usage: Mapping[str, Usage]  # by token
+    queries: Mapping[str, int] = {}  # as in `Look`
+
+
 class Scheduler(Protocol):
     """Runs scripts. Folders are work trees; `.ckgit/jobs/TOKEN/` in them holds a job's claim, status and output."""
 
@@ -176,8 +183,8 @@ class Scheduler(Protocol):
     def cancel(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:
         """End these jobs. One that is unseen is kept from starting; one that is gone is no error."""
 
-    def usage(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Mapping[str, Usage]:
-        """What attempts that have ended took, by token; what is not known (yet) is left out. Never raises."""
+    def usage(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Spent:
+        """What attempts that have ended took; what is not known (yet) is left out. Never raises."""
 
     def rehearse(self, cluster: Cluster, work: Path, submissions: Sequence[Submission], script: bytes) -> tuple[str, str]:
         """The command that would hand a job over, for people; and what the scheduler says to it (empty when it is not asked).

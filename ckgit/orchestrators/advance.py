@@ -150,7 +150,7 @@ def _accounted(standing: Standing) -> Ledger | None:
     if not ledger or not (late := lacking(ledger)) or not Path(ledger.work_tree).is_dir():
         return ledger
     cluster = standing.context.cluster
-    return fill(ledger, scheduler_for(cluster).usage(cluster, Path(ledger.work_tree), late))
+    return fill(ledger, scheduler_for(cluster).usage(cluster, Path(ledger.work_tree), late).usage)
 
 
 def _next(name: str, state: State) -> str:

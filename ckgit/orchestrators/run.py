@@ -6,6 +6,7 @@ the branch and the scheduler say, so it does not matter which process did the pa
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,15 +63,19 @@ def finish(standing: Standing, wish: Wish, talk: Talk, taken: Sequence[Taken]) -
         workers = stagework(standing).workers
         taken.append(take(standing, steps.left(standing, workers, NOTHING, standing.ledger, None), talk))
         standing = stand(standing.lab, standing.name)
+    asked = Counter[str]()
     while True:
         work = stagework(standing)
         watch = start_watch(standing, work, wish.run, talk)
+        watch.queries.update(asked)
+        asked.clear()
         _bring_retried(standing, watch)
         follow = Follow(standing, work, wish, watch)
         try:
             yield from follow.see_to_the_end()
         except Moved:
             standing = _follow(standing, watch)
+            asked.update(watch.queries)
             continue
         except KeyboardInterrupt:
             raise _detached(standing, watch) from None
@@ -173,7 +178,9 @@ class Follow:
         new = [ended for token, ended in watch.ended.items() if token not in self.judged]
         if new and standing.ledger:
             late = lacking(standing.ledger)  # accounting comes some seconds after the end
-            self.usage |= watch.scheduler.usage(watch.cluster, watch.work, [*(ended.attempt for ended in new), *late])
+            spent = watch.scheduler.usage(watch.cluster, watch.work, [*(ended.attempt for ended in new), *late])
+            self.usage |= spent.usage
+            watch.queries.update(spent.queries)
             limit = standing.lab.config.max_log_bytes
             taken = frozenset(attempt.log for attempt in standing.ledger.attempts if attempt.log)
             for ended in new:

@@ -90,6 +90,11 @@ class Watch:
         return [self.seen[attempt.token] for attempt in self.open if self.seen[attempt.token].seen is Seen.UNKNOWN]
 
     @property
+    def unseen(self) -> int:
+        """How many open attempts were not handed over at the last look."""
+        return sum(self.seen[attempt.token].seen is Seen.UNSEEN for attempt in self.open)
+
+    @property
     def poll_seconds(self) -> float:
         """Seconds between two looks, while something changes."""
         return self.cluster.poll_seconds or self.scheduler.poll_seconds
@@ -124,8 +129,12 @@ class Watch:
             yield min(nap, self.grace / _SETTLING) if self._settling else nap
 
     def look_thoroughly(self) -> Going[None]:
-        """Look, and where a job has just gone, for as long as its status may take to show."""
+        """Look, until no more can be handed over, and where a job has just gone, for as long as its status may take to show."""
         self.look()
+        while self.cluster.stagger_seconds and (before := self.unseen):  # a look hands over some of many
+            self.look()
+            if self.unseen >= before:
+                break
         while self._settling:
             yield min(self.poll_seconds, self.grace / _SETTLING)
             self.look()

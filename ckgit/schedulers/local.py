@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.jobs import Attempt, FailureClass, Usage
-from ckgit.experiment.worker import Ending, Look, Seen, Sighting, Submission
+from ckgit.experiment.jobs import Attempt, FailureClass
+from ckgit.experiment.worker import Ending, Look, Seen, Sighting, Spent, Submission
 from ckgit.schedulers import local_job
 
 GRACE = 10.0  # seconds between asking a job to end and ending it
@@ -89,9 +89,9 @@ class LocalScheduler(NamedTuple):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
 
-    def usage(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Mapping[str, Usage]:  # noqa: ARG002 - as all schedulers
+    def usage(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Spent:  # noqa: ARG002 - as all schedulers
         """There is no accounting: the jobs' own status files tell all that is known."""
-        return {}
+        return Spent({})
 
     def rehearse(self, cluster: Cluster, work: Path, submissions: Sequence[Submission], script: bytes) -> tuple[str, str]:  # noqa: ARG002 - as all schedulers
         """See `Scheduler.rehearse`."""

@@ -10,6 +10,7 @@ import contextlib
 import pwd
 import shlex
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from typing import NamedTuple
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Attempt, Phase, Usage, task_of
-from ckgit.experiment.worker import Look, Seen, Sighting, Submission
+from ckgit.experiment.worker import Look, Seen, Sighting, Spent, Submission
 from ckgit.schedulers import slurm_commands as commands
 from ckgit.schedulers import slurm_records as records
 from ckgit.schedulers.slurm_answers import (
@@ -167,18 +168,19 @@ class SlurmScheduler(NamedTuple):
             time.sleep(nap)
             nap = min(nap * 1.5, 3.0)
 
-    def usage(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Mapping[str, Usage]:  # noqa: ARG002 - as all schedulers
-        """See `Scheduler.usage`: one sacct, and a second where a field is not known here."""
+    def usage(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Spent:  # noqa: ARG002 - as all schedulers
+        """See `Scheduler.usage`: one sacct for each thousand of them, and a second where a field is not known here."""
         if not attempts:
-            return {}
+            return Spent({})
         ids = {attempt.token: attempt.job_id for attempt in attempts}
+        asked = Counter[str]()
         try:
             for fields in (commands.USAGE_FIELDS, commands.ACCOUNT_FIELDS):
-                if (found := _used(cluster, fields, attempts, ids)) is not None:
-                    return found
+                if (found := _used(cluster, fields, attempts, ids, asked)) is not None:
+                    return Spent(found, asked)
         except (ParseError, CkgitError, OSError):
             pass
-        return {}
+        return Spent({}, asked)
 
     def rehearse(self, cluster: Cluster, work: Path, submissions: Sequence[Submission], script: bytes) -> tuple[str, str]:
         """See `Scheduler.rehearse`."""
@@ -337,11 +339,12 @@ def _of(attempt: Attempt, rows: Iterable[AccountRow]) -> list[AccountRow]:
 
 
 def _used(
-    cluster: Cluster, fields: Sequence[str], attempts: Sequence[Attempt], ids: Mapping[str, str | None]
+    cluster: Cluster, fields: Sequence[str], attempts: Sequence[Attempt], ids: Mapping[str, str | None], asked: Counter[str]
 ) -> dict[str, Usage] | None:
     """What accounting says that attempts took; None where it does not answer, as where it has no such field."""
     found: dict[str, Usage] = {}
     for command, some in _questions(cluster, fields, attempts, ids, whole=True):
+        asked["sacct"] += 1
         answer = call(cluster, command)
         if answer.code != 0:
             return None

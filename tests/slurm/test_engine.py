@@ -78,7 +78,7 @@ def state_of(slurm, token: str, wanted: str) -> str:
 def test_from_design_to_report_watched(bench: Bench) -> None:
     assert bench.advance(State.EVALUATED).code is Exit.DONE
     cluster, attempts = bench.lab.cluster(), bench.ledger.attempts
-    bench.until(lambda: len(scheduler.usage(cluster, bench.work, attempts)) == len(attempts), seconds=60)  # accounting comes late
+    bench.until(lambda: len(scheduler.usage(cluster, bench.work, attempts).usage) == len(attempts), seconds=60)  # accounting comes late
     assert bench.advance(State.ANALYZED).code is Exit.DONE
     assert [event for event in bench.story() if event != "submit"] == ["design", "scaffold", "train", "evaluate", "analyze"]
     assert len(bench.executions()) == 5

@@ -223,12 +223,12 @@ def test_usage_is_what_accounting_says_of_jobs_that_have_ended(bench: Bench, tok
     bench.start(token, "sleep 1")
     job_id = bench.until(token, Seen.GONE).job_id
     tries = [attempt(token, job_id=job_id), attempt(f"{token}.other")]
-    usage = eventually(lambda: scheduler.usage(bench.cluster, bench.work, tries[:1]), bool)[token]
+    usage = eventually(lambda: scheduler.usage(bench.cluster, bench.work, tries[:1]).usage, bool)[token]
     assert usage.elapsed_seconds
     assert usage.elapsed_seconds >= 1
     assert usage.queue_seconds is not None
     assert usage.node
-    assert list(scheduler.usage(bench.cluster, bench.work, tries)) == [token]
+    assert list(scheduler.usage(bench.cluster, bench.work, tries).usage) == [token]
 
 
 # ---- exactly once
@@ -514,7 +514,7 @@ def test_a_requeued_job_is_the_same_attempt(bench: Bench, token: str) -> None:
     assert bench.ended(token)["exit_code"] == 0
     assert bench.executions(token) == 2
     states = eventually(lambda: bench.slurm.accounted(job_id, "State,ElapsedRaw", "-D").splitlines(), lambda rows: "COMPLETED" in rows[-1])
-    usage = scheduler.usage(bench.cluster, bench.work, [attempt(token, job_id=job_id)])[token]
+    usage = scheduler.usage(bench.cluster, bench.work, [attempt(token, job_id=job_id)]).usage[token]
     assert usage.elapsed_seconds == sum(int(row.partition("|")[2]) for row in states)
 
 
@@ -850,7 +850,7 @@ def test_another_cluster_of_the_same_accounting(bench: Bench, token: str) -> Non
     assert other.until(token, Seen.GONE).job_id == job_id
     assert (other.files(token) / "output").read_text() == "beta\n"
     assert bench.slurm.ask("squeue", "-h", "-t", "all", "-n", token) == ""
-    usage = eventually(lambda: scheduler.usage(other.cluster, other.work, [attempt(token, job_id=job_id)]), bool)
+    usage = eventually(lambda: scheduler.usage(other.cluster, other.work, [attempt(token, job_id=job_id)]).usage, bool)
     assert usage[token].elapsed_seconds is not None
 
 
@@ -905,4 +905,4 @@ def test_without_slurm_it_says_so(tmp_path: Path, token: str, monkeypatch: pytes
     assert not list(bench.files(token).glob("handed.*"))
     with pytest.raises(CkgitError, match="squeue"):
         bench.poll(token)
-    assert scheduler.usage(bench.cluster, bench.work, [attempt(token, job_id="1")]) == {}
+    assert scheduler.usage(bench.cluster, bench.work, [attempt(token, job_id="1")]).usage == {}
