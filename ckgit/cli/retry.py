@@ -8,8 +8,9 @@ from pydantic import ValidationError
 from ckgit.cli.acting import Terminal, detach_option, no_wait_option, report, run_option, show_preview
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
 from ckgit.experiment.compute import Resources
+from ckgit.experiment.errors import Exit
 from ckgit.experiment.state import State
-from ckgit.orchestrators.advance import outcome_of
+from ckgit.orchestrators.advance import advance, outcome_of
 from ckgit.orchestrators.again import Selection, plan_retry, retry
 from ckgit.orchestrators.detach import check_detachable
 from ckgit.orchestrators.stagework import Wish
@@ -63,7 +64,10 @@ def command(
 
         planned = plan_retry(standing, selection, wish, resources)
         return show_preview(preview_step(standing, planned.step, planned.jobs), as_json=as_json)
-    return report(outcome_of(lab, experiment, retry(standing, selection, wish, Terminal(), resources)), as_json=as_json)
+    passage = retry(standing, selection, wish, Terminal(), resources)
+    if detach and passage.code is Exit.DONE:  # its jobs have ended already: what comes next is left to the cluster
+        return report(advance(lab, experiment, to=State.ANALYZED, wish=wish, talk=Terminal()), as_json=as_json)
+    return report(outcome_of(lab, experiment, passage, left_to=wish.detach), as_json=as_json)
 
 
 def _resources(**given: str | int | None) -> Resources:

@@ -73,11 +73,8 @@ def advancing(lab: Lab, name: str, *, to: State | None, wish: Wish, talk: Talk, 
         passage = yield from transition(standing, wish, talk)
         taken += passage.taken
         state = take_snapshot(lab, name).state
-        if passage.code is Exit.IN_FLIGHT and wish.detach:
-            left = f"{name} is left to its cluster, which takes it on to {wish.detach}: {passage.message}"
-            return Outcome(name, state, Exit.DONE, taken, left, f"ckgit status {name}; ckgit cancel {name} ends it")
         if passage.code is not Exit.DONE:
-            return Outcome(name, state, passage.code, taken, passage.message, passage.next)
+            return outcome_of(lab, name, passage._replace(taken=taken), left_to=wish.detach)
         if ORDER.index(state) >= ORDER.index(target):
             break
         standing = stand(lab, name)
@@ -95,9 +92,16 @@ def require(standing: Standing, *states: State) -> None:
         )
 
 
-def outcome_of(lab: Lab, name: str, passage: Passage) -> Outcome:
-    """What a command came to, with the state that the experiment is in after it."""
+def outcome_of(lab: Lab, name: str, passage: Passage, *, left_to: State | None = None) -> Outcome:
+    """What a command came to, with the state that the experiment is in after it.
+
+    Args:
+        left_to: the state that its cluster is to take it on to.
+    """
     state = take_snapshot(lab, name).state
+    if passage.code is Exit.IN_FLIGHT and left_to:
+        left = f"{name} is left to its cluster, which takes it on to {left_to}: {passage.message}"
+        return Outcome(name, state, Exit.DONE, passage.taken, left, f"ckgit status {name}; ckgit cancel {name} ends it")
     return Outcome(name, state, passage.code, passage.taken, passage.message or f"{name} is {state}", passage.next or _next(name, state))
 
 

@@ -225,3 +225,13 @@ def test_cancelling_one_run_leaves_the_others_to_go_on(held: Bench, slurm) -> No
     assert (held.latest("rank4/finetune").phase, held.latest("rank8/finetune").phase) == (Phase.CANCELLED, Phase.SUBMITTED)
     assert left(held) == detached
     assert seen(held, detached) is Seen.QUEUED
+
+
+def test_a_retry_can_be_left_to_the_cluster_too(bench: Bench, slurm) -> None:  # noqa: F811
+    bench.fail("rank8/finetune")
+    assert bench.advance(State.TRAINED).code is Exit.JOBS_FAILED
+    bench.mend("rank8/finetune")
+    done = bench.ckgit("retry", "demo", "--detach")
+    assert done.stdout.startswith("demo is left to its cluster, which takes it on to analyzed")
+    bench.until(lambda: bench.snapshot.state is State.ANALYZED, seconds=180)
+    assert bench.latest("rank8/finetune").number == 2

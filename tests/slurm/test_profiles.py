@@ -211,6 +211,6 @@ def test_what_is_left_to_a_cluster_by_a_retry_is_asked_of_that_of_the_experiment
     config.write_text(config.read_text().replace('"site"', '"here"', 1) + '\n[clusters.here]\nscheduler = "local"\n')
     subprocess.run(["git", "commit", "-qam", "another default"], cwd=bench.folder, check=True)
     bench.hold()
-    assert bench.ckgit("retry", "demo", "--detach", check=False).returncode == Exit.IN_FLIGHT
+    assert bench.ckgit("retry", "demo", "--detach", check=False).returncode == Exit.DONE
     assert bench.ledger.detached
     bench.ckgit("cancel", "demo")
