@@ -5,6 +5,7 @@
 # make check        lint, types, layers, schemas and docs
 # make smollm2      the experiment of README.md on SmolLM2-135M-Instruct
 # make bench        what each operation costs, beside its floor
+# make bench-slurm  what it costs on a SLURM, which it installs (apt) and starts on this machine
 
 # The newest Python that works; `make quickstart PYTHON=/path/to/python` takes another.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
@@ -13,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: quickstart smollm2 test test-slurm check docs bench clean
+.PHONY: quickstart smollm2 test test-slurm check docs bench bench-slurm clean
 
 quickstart: $(VENV)/.run
 	$(BIN)/ckgit quickstart --cache .cache quickstart-lab
@@ -46,6 +47,12 @@ docs: $(VENV)/.dev
 
 bench: $(VENV)/.run
 	$(BIN)/python -m bench
+
+bench-slurm: $(VENV)/.run
+	tests/slurm/cluster install
+	tests/slurm/cluster up
+	settings=$$(tests/slurm/cluster env) && eval "$$settings" && $(BIN)/python -m bench.slurm; \
+		code=$$?; tests/slurm/cluster down; exit $$code
 
 clean:
 	rm -rf $(VENV) quickstart-lab smollm2-lab .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

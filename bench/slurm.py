@@ -1,8 +1,6 @@
-"""`python -m bench.slurm`: what ckgit costs on a SLURM, beside the bare commands.
+"""`make bench-slurm`: what ckgit costs on a SLURM, beside the bare commands.
 
 Needs a cluster that it may fill, such as that of tests/slurm/cluster; takes about five minutes, most of them asleep.
-
-    eval "$(tests/slurm/cluster env)" && python -m bench.slurm
 """
 
 from __future__ import annotations
