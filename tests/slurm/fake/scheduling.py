@@ -317,9 +317,14 @@ def hide_for_a_while(job, site):
     hide = store.Site(site.folder, site.environment).knobs["hide"]
     if not hide:
         return
-    new = [path for path in glob.glob(os.path.join(job.workdir, hide["glob"])) if os.stat(path).st_mtime >= job.start - 1]
-    for path in new:
-        os.rename(path, f"{path}.hidden")
+    new = []
+    for path in glob.glob(os.path.join(job.workdir, hide["glob"])):
+        try:
+            if os.stat(path).st_mtime >= job.start - 1:
+                os.rename(path, f"{path}.hidden")
+                new.append(path)
+        except FileNotFoundError:
+            pass  # another job that ends now has hidden it
     if new and os.fork() == 0:
         time.sleep(hide["seconds"])
         for path in new:
