@@ -160,7 +160,9 @@ class SlurmScheduler(NamedTuple):
             if words and any(state != "COMPLETING" for state in alive.values()):
                 raise _not_cancelled(words)
             for name, ids in may_run.items():
-                call(cluster, commands.scancel(cluster, ids, name=name))  # that there is no such job is no error
+                # with a name, SLURM 22.05 takes a task of an array that waits for the whole array
+                by_name = "" if any("_" in handle for handle in ids) else name
+                call(cluster, commands.scancel(cluster, ids, name=by_name))  # that there is no such job is no error
             may_run, untold = {}, sorted(set(alive) - told)
             answer = call(cluster, commands.scancel(cluster, untold)) if untold else Answer(0, "", "")
             words = "" if answer.code == 0 else answer.words

@@ -80,7 +80,7 @@ def test_on_a_terminal_running_jobs_have_a_line_that_is_redrawn(bench: Bench) ->
     process = subprocess.Popen(bench.command("advance", "demo", "--to", "trained"), stdout=subprocess.PIPE, stderr=theirs)
     os.close(theirs)
     shown = ""
-    while "left" not in shown:
+    while "loss" not in shown:
         shown += os.read(ours, 4096).decode()
     bench.go()
     process.communicate(timeout=30)

@@ -42,6 +42,7 @@ from tests.slurm.test_engine import bench, once_each  # noqa: F401 - a fixture
 
 JOB = "rank4/finetune"
 ONLY_FAKE = pytest.mark.parametrize("slurm", ["fake"], indirect=True)
+LONG = "CKGIT_LONG_TESTS" in os.environ
 ONLY_REAL = pytest.mark.parametrize("slurm", [pytest.param("real", marks=pytest.mark.slurm)], indirect=True)
 # `ckgit`, killed where it would write down what sbatch answered.
 KILLED = """
@@ -202,6 +203,8 @@ def test_preempted_it_is_the_same_attempt(bench: Bench, slurm) -> None:  # noqa:
 
 
 @ONLY_REAL
+@pytest.mark.long
+@pytest.mark.skipif(not LONG, reason="two minutes: SLURM queues what was preempted again when it likes; make test-slurm LONG=1 has it")
 def test_preempted_by_a_job_of_a_better_partition_it_is_the_same_attempt(bench: Bench, slurm) -> None:  # noqa: F811
     config = bench.folder / "ckgit.toml"
     config.write_text(config.read_text() + 'partition = "scavenge"\n')

@@ -514,7 +514,7 @@ def test_a_requeued_job_is_the_same_attempt(bench: Bench, token: str) -> None:
     assert bench.ended(token)["exit_code"] == 0
     assert bench.executions(token) == 2
     states = eventually(lambda: bench.slurm.accounted(job_id, "State,ElapsedRaw", "-D").splitlines(), lambda rows: "COMPLETED" in rows[-1])
-    usage = scheduler.usage(bench.cluster, bench.work, [attempt(token, job_id=job_id)]).usage[token]
+    usage = eventually(lambda: scheduler.usage(bench.cluster, bench.work, [attempt(token, job_id=job_id)]).usage, bool)[token]
     assert usage.elapsed_seconds == sum(int(row.partition("|")[2]) for row in states)
 
 
