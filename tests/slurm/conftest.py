@@ -8,6 +8,7 @@ import pytest
 from tests.slurm.clusters import CLUSTER, FakeSlurm, RealSlurm, bring_up, missing
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this hook, too
 def pytest_collection_modifyitems(items):
     """Tests on the real SLURM stop its daemons and fill its nodes: they come after each other, whatever runs beside."""
     for item in items:
