@@ -28,13 +28,16 @@ test: export TMPDIR := $(shell [ "$(SHM_FREE)" -gt 6000000 ] 2>/dev/null && echo
 test: $(VENV)/.run $(VENV)/.dev
 	$(BIN)/python -m pytest -q --numprocesses=auto --dist=loadfile --ignore=tests/slurm
 
+# Tests on the real SLURM stop its daemons and fill its nodes: they come after each other, and the others beside them.
+SLURM_TESTS = $(if $(LONG),CKGIT_LONG_TESTS=1) $(BIN)/python -m pytest -q tests/slurm
 # The cluster's folder must be short and is its own business; the tests' files are those of `make test`.
 test-slurm: export TMPDIR := $(shell [ "$(SHM_FREE)" -gt 6000000 ] 2>/dev/null && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
 test-slurm: $(VENV)/.run $(VENV)/.dev
 	tests/slurm/cluster install
 	tests/slurm/cluster up
-	CKGIT_REQUIRE_SLURM=1 $(if $(LONG),CKGIT_LONG_TESTS=1) $(BIN)/python -m pytest -q --numprocesses=auto --dist=loadgroup tests/slurm; \
-		code=$$?; tests/slurm/cluster down; exit $$code
+	$(SLURM_TESTS) -m "not slurm" & others=$$!; \
+		CKGIT_REQUIRE_SLURM=1 $(SLURM_TESTS) -m slurm; code=$$?; \
+		wait $$others || code=$$?; tests/slurm/cluster down; exit $$code
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -7,15 +7,6 @@ import pytest
 
 from tests.slurm.clusters import CLUSTER, FakeSlurm, RealSlurm, bring_up, missing
 
-
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this hook, too
-def pytest_collection_modifyitems(items):
-    """Tests on the real SLURM stop its daemons and fill its nodes: they come after each other, whatever runs beside."""
-    for item in items:
-        if item.get_closest_marker("slurm"):
-            item.add_marker(pytest.mark.xdist_group("real"))
-
-
 # Before tests take CKGIT_… and SLURM_… away.
 ENVIRONMENT = dict(os.environ)
 
