@@ -188,9 +188,14 @@ class Simulation:
         self.now = 0.0
         self.programs: list[Program] = []  # every sbatch that was ever started
         self.jobs: dict[int, Job] = {}
-        self.alive_when_asked: set[str] = set()  # at the last squeue: tokens whose claimed job was alive
+        self._alive: dict[Ckgit | None, set[str]] = {}  # at the last squeue of each process: tokens whose claimed job was alive
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "USER": "root", "FAKE_SLURM": str(folder)}
         MemorySite.memory = {"knobs": {"manual": True}, "clusters": {}}
+
+    @property
+    def alive_when_asked(self) -> set[str]:
+        """Tokens whose claimed job was alive when this process asked squeue last; another one may have asked since."""
+        return self._alive.get(Ckgit.current(), set())
 
     # ---- SLURM
 
@@ -290,8 +295,8 @@ class Simulation:
         if words[0] != "sbatch":
             answer = self.ask(*words, environment=environment)
             if words[0] == "squeue":
-                self.alive_when_asked = {one.token for one in self.alive if one.started and self.owns(one)}
-                self.alive_when_asked = self.alive_when_asked if answer.code == 0 else set()
+                alive = {one.token for one in self.alive if one.started and self.owns(one)}
+                self._alive[Ckgit.current()] = alive if answer.code == 0 else set()
             stop_at(f"{words[0]} answered")
             return answer
         program = Program(words, environment, cwd, lock)
