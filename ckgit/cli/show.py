@@ -54,8 +54,8 @@ def _experiment_sections(found: Described) -> Iterator[str]:
 
 
 def _run_row(found: Described, run: Run, varied: list[str]) -> list[str]:
-    jobs = [job for job in found.jobs if job.run == run.name]
-    done = f"{sum(job.state == 'done' for job in jobs)} of {len(jobs)}"
+    jobs = {job.job: job.state for job in found.jobs if job.run == run.name}
+    done = f"{sum(state == 'done' for state in jobs.values())} of {len(jobs)}"
     result = found.result(run.name)
     loss = number(result.training.final_loss) if result and result.training else ""
     return [run.name, run.type, *(run.varied.get(name, "") for name in varied), done, loss, ", ".join(_scores(result))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -94,10 +94,15 @@ def _run(found: Described, run: Run, *, detailed: bool) -> dict[str, Any]:
         "type": run.type,
         "model": run.model,
         "varied": run.varied,
-        "jobs": [{"name": job.job, "stage": job.stage, "state": job.state} for job in found.jobs if job.run == run.name],
+        "jobs": [{"name": job.job, "stage": job.stage, "state": job.state} for job in _jobs(found, run)],
         **({"parameters": parameters(run), "cells": cells(found, run)} if detailed else {}),
         "results": result.model_dump(mode="json", exclude=skipped) if result else None,
     }
+
+
+def _jobs(found: Described, run: Run) -> Iterable[JobRow]:
+    """The jobs of a run; several cells may share one."""
+    return {job.job: job for job in found.jobs if job.run == run.name}.values()
 
 
 def parameters(run: Run) -> dict[str, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -46,6 +47,10 @@ def test_a_job_a_checkpoint_and_a_row_a_cell(bench: Bench) -> None:
         ("rank4", "capitalization_epoch0", "done"),
         ("rank4", "again_epoch0", "done"),
     ]
+    shown = bench.ckgit("show", "demo").stdout
+    assert [" ".join(line.split()[:6]) for line in shown.splitlines() if line.startswith("rank4 ")] == ["rank4 fine-tuned 4 2 of 2"]
+    named = [job["name"] for job in json.loads(bench.ckgit("show", "demo", "--json").stdout)["runs"][0]["jobs"]]
+    assert named == ["rank4/finetune", "rank4/eval/epoch0"]
     assert "rank4/eval/epoch0: capitalization: accuracy 0.9 ± 0.1, 2 samples, 1 s; again: accuracy 0.9" in bench.message("exp/demo~1")
 
 

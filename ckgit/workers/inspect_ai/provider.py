@@ -66,6 +66,8 @@ class CkgitAPI(hf.HuggingFaceAPI):
         date = datetime.date.fromisoformat(template_date)
         # Before the weights are loaded: a wrong row costs a second, not minutes.
         self.parity = Parity(rows, dataset_type=dataset_type, template_date=date) if rows else None
+        if config.seed is None:  # what is sampled must not depend on what was evaluated before in this process
+            hf.set_random_seeds(_NO_SEED)
         with _weights_loaded_once():
             super().__init__(model_name, base_url, api_key, config, model_path=model_path, device=device, dtype=dtype, do_sample=do_sample)
         self.dataset_type = dataset_type
@@ -105,6 +107,7 @@ def _versions() -> dict[str, str]:
     return {"python": sys.version.split()[0], **{name: version(name) for name in ("torch", "transformers", "tokenizers", "safetensors")}}
 
 
+_NO_SEED = 0  # of an evaluation to which the design gives none
 _loaded: dict[str, Any] = {}  # the weights of the folder that was loaded last
 
 

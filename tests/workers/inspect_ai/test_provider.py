@@ -57,6 +57,20 @@ def test_what_is_sent_is_what_training_saw(
     assert sorted(record["row"] for record in records) == list(range(len(WORDS["test"])))
 
 
+def test_without_a_seed_the_samples_do_not_depend_on_what_was_evaluated_before(
+    monkeypatch: pytest.MonkeyPatch, models: Path, tmp_path: Path
+):
+    answers = []
+    for number in range(2):
+        work = tmp_path / str(number)
+        work.mkdir()
+        sampled = {"temperature": 1.0, "max_tokens": 6, "max_connections": 4}
+        log = evaluate(monkeypatch, models, work, "plain", evaluation__generation=sampled)
+        assert log.status == "success", log.error
+        answers.append(sorted((sample.id, sample.output.completion) for sample in log.samples))
+    assert answers[0] == answers[1]
+
+
 def test_a_seed_gives_the_same_samples_and_another_seed_others(monkeypatch: pytest.MonkeyPatch, models: Path, tmp_path: Path):
     answers = []
     for number, seed in enumerate((1, 1, 2)):
