@@ -87,17 +87,21 @@ def sight_with_account(case: Case, account: Account) -> Insight:
 
 
 def together(insights: Mapping[str, Insight]) -> dict[str, Insight]:
-    """The tasks of an array are handed over by one sbatch: none is unseen as long as nothing can be said of another one."""
-    unclear = {task.array for token, insight in insights.items() if insight.sighting.seen is Seen.UNKNOWN and (task := task_of(token))}
+    """The tasks of an array are handed over by one sbatch: none is unseen while another one is unclear, or known to have been taken."""
+    unclear = {task.array for token, insight in insights.items() if _holds_back(insight) and (task := task_of(token))}
 
     def of(token: str, insight: Insight) -> Insight:
         task = task_of(token)
         if insight.sighting.seen is not Seen.UNSEEN or not task or task.array not in unclear:
             return insight
-        waits = Sighting(Seen.UNKNOWN, detail="nothing can be said yet of another task of its array")
+        waits = Sighting(Seen.UNKNOWN, detail="nothing can be said yet of all tasks of its array")
         return Insight(waits, missing=insight.settled is not None)
 
     return {token: of(token, insight) for token, insight in insights.items()}
+
+
+def _holds_back(insight: Insight) -> bool:
+    return insight.sighting.seen is Seen.UNKNOWN or (insight.settled is not None and insight.settled.outcome is Outcome.ACCEPTED)
 
 
 def _missed_long(case: Case, account: Account, booked: AccountRow | None) -> Insight:
