@@ -30,28 +30,26 @@ def advance_together(
     going = {name: advancing(lab, name, to=to, wish=wish, talk=chorus.voice(name), cluster=cluster) for name in names}
     schedulers = {scheduler.name: scheduler for name in names if (scheduler := _scheduler(lab, name))}
     ended: dict[str, Outcome | CkgitError] = {}
-    interrupt: BaseException | None = None
+    interrupted = False
     while going:
         naps: list[float] = []
         with ExitStack() as round_:
             for scheduler in schedulers.values():
                 round_.enter_context(scheduler.one_look())
             for name, work in list(going.items()):
-                try:
-                    found = _step(work, interrupt)
-                except KeyboardInterrupt as caught:
-                    interrupt = caught
-                    found = CkgitError("interrupted", code=Exit.INTERRUPTED, where=name, next=f"ckgit advance {name}")
+                found = _step(name, work, interrupted=interrupted)
                 if isinstance(found, float):
                     naps.append(found)
                 else:
                     ended[name] = found
                     del going[name]
+                    # it may have come in this one's turn, which told it in its own words
+                    interrupted |= isinstance(found, CkgitError) and found.code is Exit.INTERRUPTED
         chorus.draw()
         try:
             time.sleep(min(naps, default=0.0))
-        except KeyboardInterrupt as caught:
-            interrupt = caught
+        except KeyboardInterrupt:
+            interrupted = True
     return {name: ended[name] for name in names}
 
 
@@ -63,13 +61,15 @@ def _scheduler(lab: Lab, name: str) -> Scheduler | None:
         return None
 
 
-def _step(work: Going[Outcome], interrupt: BaseException | None) -> float | Outcome | CkgitError:
+def _step(name: str, work: Going[Outcome], *, interrupted: bool) -> float | Outcome | CkgitError:
     """One turn: how long it needs no other, or what it came to."""
     try:
-        return work.throw(interrupt) if interrupt else next(work)
+        return work.throw(KeyboardInterrupt()) if interrupted else next(work)
     except StopIteration as end:
         outcome: Outcome = end.value
         return outcome
+    except KeyboardInterrupt:
+        return CkgitError("interrupted", code=Exit.INTERRUPTED, where=name, next=f"ckgit advance {name}")
     except CkgitError as error:
         return error
 

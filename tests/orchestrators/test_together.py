@@ -15,7 +15,7 @@ from ckgit.lab.snapshot import take_snapshot
 from ckgit.orchestrators.advance import Outcome
 from ckgit.orchestrators.stagework import Wish
 from ckgit.orchestrators.together import advance_together
-from tests.orchestrators.bench import Bench, design_demo
+from tests.orchestrators.bench import Bench, Heard, design_demo
 
 NAMES = ["demo", "other"]
 
@@ -66,3 +66,15 @@ def test_an_interrupt_detaches_from_all(two: Bench) -> None:
     assert all(f"detached from {name}; its jobs go on" in said or f"{name}: interrupted" in said for name in NAMES), said
     assert advance_together(two.lab, NAMES, to=State.TRAINED, wish=Wish(), talk=two.heard)["other"].code is Exit.DONE
     assert len(two.executions()) == 3
+
+
+@pytest.mark.parametrize("line", [": queued", " submit "])  # while it looks, which tells of the jobs, and before it looks
+def test_an_interrupt_in_the_turn_of_one_reaches_the_others(two: Bench, line: str) -> None:
+    class Interrupted(Heard):
+        def say(self, text: str) -> None:
+            super().say(text)
+            if text.startswith("demo: ") and line in text:
+                raise KeyboardInterrupt
+
+    ended = advance_together(two.lab, NAMES, to=State.TRAINED, wish=Wish(), talk=Interrupted())
+    assert [each.code for each in ended.values()] == [Exit.INTERRUPTED, Exit.INTERRUPTED]
