@@ -144,6 +144,12 @@ def _write_array_script(work: Path, batch: commands.Batch, unit: Sequence[Submis
     part.replace(work / batch.script)
 
 
+def name_of(token: str) -> str:
+    """What SLURM calls a job: for a task it is its array's name."""
+    task = task_of(token)
+    return task.array if task else token
+
+
 def handle_of(token: str, job_id: str) -> str:
     """How SLURM's commands know a job: by the id that sbatch gave, and in an array by the task's index, too."""
     task = task_of(token)

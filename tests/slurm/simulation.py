@@ -22,7 +22,7 @@ import pytest
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.errors import CkgitError
 from ckgit.schedulers import slurm as slurm_module
-from ckgit.schedulers import slurm_commands, slurm_records, slurm_submit
+from ckgit.schedulers import slurm_ask, slurm_cancel, slurm_commands, slurm_records, slurm_submit
 from ckgit.schedulers.slurm_answers import Answer, Outcome, judge_sbatch
 from tests.slurm.fake import job_environment, main, scheduling, store
 
@@ -325,9 +325,10 @@ class Simulation:
         """The scheduler of this process works with this SLURM."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(store, "Site", MemorySite)
-            patch.setattr(slurm_module, "call", self.call)
-            patch.setattr(slurm_submit, "call", self.call)
-            patch.setattr(slurm_module, "time", SimpleNamespace(sleep=self._sleep, monotonic=lambda: self.now))
+            for module in (slurm_ask, slurm_cancel, slurm_module, slurm_submit):
+                patch.setattr(module, "call", self.call)
+            for module in (slurm_cancel, slurm_module):
+                patch.setattr(module, "time", SimpleNamespace(sleep=self._sleep, monotonic=lambda: self.now))
             # a ckgit process has one thread here: what it does at the same time as others is for those others to show
             patch.setattr(slurm_module, "_in_threads", lambda hand, todo: [hand(unit) for unit in todo])
             for name in _RECORDS:

@@ -614,7 +614,7 @@ def test_an_output_that_cannot_be_written(bench: Bench, token: str) -> None:
 
 
 def test_accounting_is_asked_for_all_that_it_must_be_asked_for(fake_bench: Bench, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ckgit.schedulers.slurm._AT_A_TIME", 2)
+    monkeypatch.setattr("ckgit.schedulers.slurm_ask._AT_A_TIME", 2)
     unnamed, known = [f"{token}.{number}" for number in range(3)], f"{token}.known"
     for each in (*unnamed, known):
         fake_bench.slurm.end(fake_bench.running(each), "NODE_FAIL")
@@ -790,7 +790,7 @@ def test_cancel_ends_no_other_job_that_has_the_id_now(fake_bench: Bench, token: 
 
 def test_cancel_ends_by_name_and_id_what_squeue_leaves_out(fake_bench: Bench, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id = fake_bench.running(token)
-    monkeypatch.setattr("ckgit.schedulers.slurm._queue", lambda _: [])
+    monkeypatch.setattr("ckgit.schedulers.slurm_cancel.ask_queue", lambda _: [])
     scheduler.cancel(fake_bench.cluster, fake_bench.work, [attempt(token)])
     assert fake_bench.slurm.calls("scancel") == [[f"--name={token}", job_id]]
     fake_bench.slurm.wait(job_id, "CANCELLED")
