@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Sequence
 
 import pytest
 
@@ -56,10 +55,6 @@ def number_of(slurm, token: str) -> str:
 def go_on(bench: Bench, token: str) -> object:  # noqa: F811
     """What the job of that token does."""
     return bench.advance(State.ANALYZED, wait=False, detach=State.ANALYZED, token=token)
-
-
-def commits(bench: Bench) -> Sequence[str]:  # noqa: F811
-    return bench.story()
 
 
 @pytest.fixture
@@ -119,9 +114,9 @@ def test_a_full_queue_is_waited_for_and_not_filled_with_jobs_that_look(bench: Be
     profile(bench, "max_submit = 1")
     slurm.submit("--job-name=other", commands="sleep 300")
     leave(bench)
-    before = commits(bench)
+    before = bench.story()
     time.sleep(2.5)  # eight polls
-    assert commits(bench) == before
+    assert bench.story() == before
     assert sum(".advance." in job.name for job in slurm.jobs()) <= 2  # and the stand-in
 
 
@@ -132,7 +127,7 @@ def test_a_limit_that_passes_holds_the_next_one_back_without_commits(bench: Benc
     slurm.knob(sbatch=[*["AssocMaxSubmitJobLimit"] * 4, "ok", "ok"])
     detached = leave(bench)
     assert seen(bench, detached) is Seen.QUEUED
-    assert commits(bench) == ["design", "scaffold", "submit", "submit"]  # the second one names who goes on
+    assert bench.story() == ["design", "scaffold", "submit", "submit"]  # the second one names who goes on
 
 
 @ONLY_FAKE
@@ -144,7 +139,7 @@ def test_a_limit_that_stays_is_said_and_nothing_is_promised(bench: Bench, slurm,
     with pytest.raises(CkgitError, match="was not taken, as far as is known") as caught:
         leave(bench)
     assert caught.value.code is Exit.UNKNOWN
-    assert commits(bench) == ["design", "scaffold", "submit", "submit"]  # the second one names who goes on
+    assert bench.story() == ["design", "scaffold", "submit", "submit"]  # the second one names who goes on
 
 
 @ONLY_FAKE
