@@ -5,6 +5,7 @@ CKGIT_LONG_TESTS in the environment makes 200 kills of it.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -38,6 +39,16 @@ def count(event, arguments):
 sys.addaudithook(count)
 from ckgit.cli import main
 sys.exit(main())
+"""
+# In place of `ckgit` on a job's PATH: each start takes the next number of a plan, as long as there is one.
+PLANNED = """\
+#!{python}
+import os, pathlib, sys
+plan = sorted(pathlib.Path({plan!r}).iterdir())
+act = plan[0].read_text() if plan and "--as" in sys.argv else "0"
+if act != "0":
+    plan[0].unlink()
+os.execv(sys.executable, [sys.executable, "-c", {killed!r}, act, *sys.argv[1:]])
 """
 
 
@@ -83,6 +94,25 @@ def kill(bench: Bench, act: int) -> bool:
     return done.returncode != 0
 
 
+def plan_kills(bench: Bench, acts: list[int]) -> None:
+    """From now on the jobs that go on with an experiment are killed at these acts, each at the next one."""
+    plan, programs = bench.steer / "plan", bench.steer / "bin"
+    for folder in (plan, programs):
+        folder.mkdir()
+    for number, act in enumerate(acts):
+        (plan / f"{number:03}").write_text(str(act))
+    (programs / "ckgit").write_text(PLANNED.format(python=sys.executable, plan=str(plan), killed=KILLED))
+    (programs / "ckgit").chmod(0o755)
+    config = bench.folder / "ckgit.toml"
+    config.write_text(config.read_text().replace("PYTHONPATH=", f"PATH='{programs}':$PATH PYTHONPATH="))
+    run_git(bench.folder, "commit", "--quiet", "--message=a wrapper", "ckgit.toml")
+
+
+def killed_jobs(bench: Bench) -> int:
+    statuses = (bench.work / ".ckgit/jobs").glob("ckgit.demo.advance.*/status.json")
+    return sum(json.loads(status.read_text())["exit_code"] == 128 + signal.SIGKILL for status in statuses)
+
+
 def check_end(bench: Bench, user: list[str]) -> None:
     assert bench.snapshot.state is State.ANALYZED
     assert len(bench.executions()) == len(set(bench.executions())) == 5, bench.executions()
@@ -111,3 +141,20 @@ def test_killed_again_and_again(benches, slurm):
     assert sorted(name for name in known if name in tokens) == sorted(tokens)
     if not slurm.is_real:  # nobody else is there
         assert len(known) == 5 * number
+
+
+@pytest.mark.long
+@pytest.mark.slow
+def test_the_job_that_goes_on_is_killed_again_and_again(benches, slurm):
+    """Where the job and its stand-in are both killed, `--detach` is asked for again."""
+    wanted = 3 if slurm.is_real and not LONG else 100 if LONG else 6
+    chance, kills, number = random.Random(5), 0, 0  # noqa: S311 - the same moments each time
+    while kills < wanted:
+        bench, number = benches(number), number + 1
+        plan_kills(bench, [int(10 ** chance.uniform(0.3, 2.2)) for _ in range(MOST)])
+        user = state_of_user(bench)
+        while bench.snapshot.state is not State.ANALYZED:
+            bench.ckgit("advance", "demo", "--to", "analyzed", "--detach")
+            assert ".advance." not in eventually(lambda: slurm.ask("squeue", "-h", "-o", "%j"), lambda names: ".advance." not in names, 120)
+        check_end(bench, user)
+        kills += killed_jobs(bench)
