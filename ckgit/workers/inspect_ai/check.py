@@ -9,7 +9,7 @@ from ckgit.experiment.plan import scorers
 from ckgit.experiment.problems import place_of
 from ckgit.experiment.worker import Context, Obstacle
 from ckgit.workers.inspect_ai.cells import Planned, planned, refused_args, signature, task_args
-from ckgit.workers.inspect_ai.scorers import scorer_problems
+from ckgit.workers.inspect_ai.scorers import claim_problem, scorer_problems
 
 _WHY = {
     "split": "without it the task would choose the rows itself",
@@ -20,7 +20,7 @@ _WHY = {
 
 def check(context: Context) -> list[Obstacle]:
     """Every obstacle; empty when there is none. Task files are read as text."""
-    found = list(_task_problems(context))
+    found = [*_task_problems(context), *_claim_problems(context)]
     if not found:  # cells can only be looked at with their tasks' signatures
         found = [problem for cell in planned(context) for problem in _cell_problems(cell)]
     return list(dict.fromkeys(found))
@@ -39,6 +39,17 @@ def _task_problems(context: Context) -> Iterator[Obstacle]:
             signature(context, task)
         except ValueError as error:
             yield Obstacle(str(error), _place(context, task))
+
+
+def _claim_problems(context: Context) -> Iterator[Obstacle]:
+    """A claim that could never be judged would be found out when all is trained."""
+    tasks = {task.name: task for task in context.summary.evaluation.tasks}
+    for number, claim in enumerate(context.summary.experiment.claims):
+        task = tasks.get(claim.task)
+        if task is None or b"metrics" in context.sources.get(task.source, b""):
+            continue  # the task may give its scorers other metrics
+        if problem := claim_problem(claim, scorers(context.summary, task)):
+            yield Obstacle(problem[1], f"experiment.claims.{number}.{problem[0]}")
 
 
 def _cell_problems(cell: Planned) -> Iterator[Obstacle]:

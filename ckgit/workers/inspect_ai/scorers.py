@@ -1,15 +1,15 @@
-"""The scorers of inspect_ai.scorer and their arguments, so that a design is checked before anything is trained. Imports no inspect.
+"""The scorers of inspect_ai.scorer, so that a design is checked before anything is trained. Imports no inspect.
 
-The table is that of inspect-ai 0.3.285; a test holds it equal to the signatures of the installed one.
+The tables are those of inspect-ai 0.3.285; a test holds them equal to the installed one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-from ckgit.experiment.design import Scorer
+from ckgit.experiment.design import Claim, Scorer
 from ckgit.experiment.messages import shown
 
 _WORDS = {str: "text", bool: "true or false", float: "a number"}
@@ -51,6 +51,7 @@ ARGUMENTS: Mapping[str, Mapping[str, Argument]] = {
     "model_graded_qa": _GRADED,
     "pattern": {"pattern": Argument((str,), required=True), "ignore_case": _FLAG, "match_all": _FLAG},
 }
+METRIC: Mapping[str, str] = {**dict.fromkeys(ARGUMENTS, "accuracy"), "exact": "mean", "f1": "mean"}  # beside its standard error
 REFUSED = {
     **dict.fromkeys(("cascade", "multi_scorer"), "it is made of other scorers; name these in scorers, each is reported"),
     **dict.fromkeys(("perplexity", "target_perplexity"), "it needs log probabilities of the prompt, which are not computed"),
@@ -67,6 +68,23 @@ def scorer_problems(chosen: Iterable[Scorer]) -> Iterator[tuple[str, str]]:
             yield from ((f"{position}.{place}", text) for place, text in _argument_problems(scorer, ARGUMENTS[scorer.name]))
         else:
             yield f"{position}.name", f"inspect_ai.scorer has no scorer {scorer.name!r}{_instead(scorer.name, ARGUMENTS)}"
+
+
+def claim_problem(claim: Claim, chosen: Sequence[Scorer]) -> tuple[str, str] | None:
+    """Why a claim could not be judged by the scorers of its task: the key that is wrong, and a sentence."""
+    names = [scorer.name for scorer in chosen]
+    if not names or len(set(names)) < len(names) or not METRIC.keys() >= set(names):
+        return None  # the task has its own, or inspect numbers them, or they are problems themselves
+    if claim.scorer and claim.scorer not in names:
+        return "scorer", f"the claim is about scorer {claim.scorer}, which task {claim.task} does not have{_instead(claim.scorer, names)}"
+    fitting = [name for name in names if METRIC[name] == claim.metric and claim.scorer in (None, name)]
+    metrics = dict.fromkeys(METRIC[name] for name in names if claim.scorer in (None, name))
+    if not fitting:
+        return "metric", f"the claim is about metric {claim.metric}, which task {claim.task} does not have{_instead(claim.metric, metrics)}"
+    if len(fitting) > 1:
+        whose = f"which several scorers of {claim.task} have"
+        return "metric", f"the claim is about {claim.metric}, {whose}; add to it scorer: {' or '.join(fitting)}"
+    return None
 
 
 def _argument_problems(scorer: Scorer, known: Mapping[str, Argument]) -> Iterator[tuple[str, str]]:

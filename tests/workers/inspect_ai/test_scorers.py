@@ -6,7 +6,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import pytest
 
 from ckgit.workers.inspect_ai import worker
-from ckgit.workers.inspect_ai.scorers import ARGUMENTS, REFUSED, Argument
+from ckgit.workers.inspect_ai.scorers import ARGUMENTS, METRIC, REFUSED, Argument
 from tests.workers.inspect_ai.examples import make_context
 
 
@@ -40,8 +40,12 @@ def possible(annotation: Any) -> tuple[tuple[type, ...], tuple[str, ...]]:
 def test_the_table_is_that_of_the_installed_inspect():
     assert installed() == ARGUMENTS
     import inspect_ai.scorer
+    from inspect_ai._util.registry import registry_info
 
     assert set(REFUSED) <= set(inspect_ai.scorer.__all__)
+    metrics = {name: registry_info(getattr(inspect_ai.scorer, name)).metadata["metrics"] for name in ARGUMENTS}
+    named = {name: [registry_info(metric).name.removeprefix("inspect_ai/") for metric in some] for name, some in metrics.items()}
+    assert named == {name: [metric, "stderr"] for name, metric in METRIC.items()}
 
 
 def problems(*scorers: dict, **paths: object) -> list[str]:
@@ -92,3 +96,40 @@ def test_a_problem_of_generation_has_its_place_in_the_design():
     shared, own = make_context(evaluation__generation={"top_p": 0.5}), make_context(evaluation__tasks__0__generation={"top_k": 5})
     assert [obstacle.place for obstacle in worker.check(shared)] == ["evaluation.generation.top_p"]
     assert [obstacle.place for obstacle in worker.check(own)] == ["evaluation.tasks.0.generation.top_k"]
+
+
+def claims(*changed: dict, more: bytes = b"", **paths: object) -> list[tuple[str, str]]:
+    claim = {"metric": "accuracy", "task": "capitalization", "left": "tuned", "right": "base", "direction": "greater"}
+    made = make_context(experiment__claims=[claim | change for change in changed], **paths)
+    made = made._replace(sources={path: content + more for path, content in made.sources.items()})
+    return [(obstacle.place, obstacle.sentence) for obstacle in worker.check(made)]
+
+
+BOTH = [{"name": "match"}, {"name": "includes"}, {"name": "f1"}]
+
+
+@pytest.mark.parametrize(
+    ("claim", "key", "words"),
+    [
+        ({"metric": "acuracy"}, "metric", "about metric acuracy, which task capitalization does not have; did you mean accuracy?"),
+        ({"metric": "mean", "scorer": "match"}, "metric", "metric mean, which task capitalization does not have (it has: accuracy)"),
+        ({"scorer": "matches"}, "scorer", "about scorer matches, which task capitalization does not have; did you mean match?"),
+        ({}, "metric", "about accuracy, which several scorers of capitalization have; add to it scorer: match or includes"),
+    ],
+)
+def test_a_claim_that_could_never_be_judged_is_a_problem_of_the_design(claim: dict, key: str, words: str):
+    [(place, sentence)] = claims(claim, evaluation__scorers=BOTH)
+    assert place == f"experiment.claims.0.{key}"
+    assert words in sentence
+
+
+def test_claims_that_can_be_judged():
+    assert claims({"scorer": "includes"}, {"metric": "mean"}, {"metric": "mean", "scorer": "f1"}, evaluation__scorers=BOTH) == []
+    assert claims({}, evaluation__scorers=[{"name": "match"}]) == []
+
+
+def test_a_claim_about_what_the_design_does_not_say_is_left_to_analyze():
+    assert claims({"metric": "my_own"}) == []  # the task's own scorers
+    assert claims({"metric": "my_own"}, evaluation__scorers=[{"name": "match"}, {"name": "match"}]) == []  # inspect numbers them
+    own = b"\n# Task(..., metrics=[my_own()])\n"
+    assert claims({"metric": "my_own"}, evaluation__scorers=[{"name": "match"}], more=own) == []
