@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
+
+from ckgit.experiment.worker import Scheduler, Worker
 from docs.generate import BLOCK, ROOT, stale
 
 
@@ -12,3 +17,11 @@ def test_generated_files_are_current() -> None:
 def test_the_parts_stand_on_their_pages() -> None:
     parts = {page: [found[1] for found in BLOCK.findall((ROOT / page).read_text())] for page in ("README.md", "docs/architecture.md")}
     assert parts == {"README.md": ["smollm2", "lifecycle"], "docs/architecture.md": ["lifecycle"]}
+
+
+@pytest.mark.parametrize(("title", "protocol"), [("Writing a worker", Worker), ("Writing a scheduler", Scheduler)])
+def test_who_writes_a_plugin_is_told_of_each_part_of_it(title: str, protocol: type) -> None:
+    section = (ROOT / "docs/architecture.md").read_text().partition(f"## {title}\n")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`([a-z_]+)`", section))
+    parts = {name for name in {**vars(protocol), **protocol.__annotations__} if not name.startswith("_")}
+    assert parts <= named
