@@ -25,8 +25,10 @@ smollm2: $(VENV)/.smollm2
 # Tests make thousands of small commits, each flushed to disk: in memory they take half the time, where memory is plenty.
 SHM_FREE := $(shell df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)
 test: export TMPDIR := $(shell [ "$(SHM_FREE)" -gt 6000000 ] 2>/dev/null && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
+# Thousands of short processes would each compile ckgit anew where the environment forbids to keep bytecode.
+test test-slurm: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.run $(VENV)/.dev
-	$(BIN)/python -m pytest -q --numprocesses=auto --dist=loadfile --ignore=tests/slurm
+	$(BIN)/python -m pytest -q --numprocesses=auto --dist=loadfile --no-loadscope-reorder --ignore=tests/slurm
 
 # Tests on the real SLURM stop its daemons and fill its nodes: they come after each other, and the others beside them.
 SLURM_TESTS = $(if $(LONG),CKGIT_LONG_TESTS=1) $(BIN)/python -m pytest -q tests/slurm

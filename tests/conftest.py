@@ -76,6 +76,13 @@ class ATestChangedTheUsersGitConfiguration(Exception):  # noqa: N818 - its name 
     pass
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where files are given to several workers, those with slow tests go first: at the end no worker is alone with them."""
+    if hasattr(config, "workerinput"):
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True)
 def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch):
     """Nothing of the machine's user reaches a test, and no test reaches the user's configuration."""
