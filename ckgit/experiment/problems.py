@@ -253,7 +253,7 @@ def _matrix_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
 
 def _claim_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
     tasks = {task.name: task for task in summary.evaluation.tasks}
-    runs = {run.name for run in plan.runs}
+    runs = [run.name for run in plan.runs]
     evaluated = {(cell.run, cell.task.name) for cell in plan.cells}
     for position, claim in enumerate(summary.experiment.claims):
         path = f"experiment.claims.{position}"

@@ -9,7 +9,7 @@ from ckgit.experiment.plan import scorers
 from ckgit.experiment.problems import place_of
 from ckgit.experiment.worker import Context, Obstacle
 from ckgit.workers.inspect_ai.cells import Planned, planned, refused_args, signature, task_args
-from ckgit.workers.inspect_ai.scorers import claim_problem, scorer_problems
+from ckgit.workers.inspect_ai.scorers import metric_problem, scorer_problems
 
 _WHY = {
     "split": "without it the task would choose the rows itself",
@@ -48,8 +48,8 @@ def _claim_problems(context: Context) -> Iterator[Obstacle]:
         task = tasks.get(claim.task)
         if task is None or b"metrics" in context.sources.get(task.source, b""):
             continue  # the task may give its scorers other metrics
-        if problem := claim_problem(claim, scorers(context.summary, task)):
-            yield Obstacle(problem[1], f"experiment.claims.{number}.{problem[0]}")
+        if problem := metric_problem(claim, scorers(context.summary, task)):
+            yield Obstacle(problem, f"experiment.claims.{number}.metric")
 
 
 def _cell_problems(cell: Planned) -> Iterator[Obstacle]:

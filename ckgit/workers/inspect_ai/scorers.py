@@ -5,7 +5,7 @@ The tables are those of inspect-ai 0.3.285; a test holds them equal to the insta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -70,21 +70,15 @@ def scorer_problems(chosen: Iterable[Scorer]) -> Iterator[tuple[str, str]]:
             yield f"{position}.name", f"inspect_ai.scorer has no scorer {scorer.name!r}{_instead(scorer.name, ARGUMENTS)}"
 
 
-def claim_problem(claim: Claim, chosen: Sequence[Scorer]) -> tuple[str, str] | None:
-    """Why a claim could not be judged by the scorers of its task: the key that is wrong, and a sentence."""
-    names = [scorer.name for scorer in chosen]
-    if not names or len(set(names)) < len(names) or not METRIC.keys() >= set(names):
-        return None  # the task has its own, or inspect numbers them, or they are problems themselves
-    if claim.scorer and claim.scorer not in names:
-        return "scorer", f"the claim is about scorer {claim.scorer}, which task {claim.task} does not have{_instead(claim.scorer, names)}"
-    fitting = [name for name in names if METRIC[name] == claim.metric and claim.scorer in (None, name)]
-    metrics = dict.fromkeys(METRIC[name] for name in names if claim.scorer in (None, name))
-    if not fitting:
-        return "metric", f"the claim is about metric {claim.metric}, which task {claim.task} does not have{_instead(claim.metric, metrics)}"
-    if len(fitting) > 1:
-        whose = f"which several scorers of {claim.task} have"
-        return "metric", f"the claim is about {claim.metric}, {whose}; add to it scorer: {' or '.join(fitting)}"
-    return None
+def metric_problem(claim: Claim, chosen: Iterable[Scorer]) -> str:
+    """Why a claim's metric is none that the chosen scorers compute; empty when it is one, or where it cannot be told."""
+    named = [scorer.name for scorer in chosen if claim.scorer in (None, scorer.name)]
+    if not named or not METRIC.keys() >= set(named):
+        return ""  # the task has its own, or what is wrong is a scorer
+    metrics = dict.fromkeys(METRIC[name] for name in named)
+    if claim.metric in metrics:
+        return ""
+    return f"the claim is about metric {claim.metric}, which task {claim.task} does not have{_instead(claim.metric, metrics)}"
 
 
 def _argument_problems(scorer: Scorer, known: Mapping[str, Argument]) -> Iterator[tuple[str, str]]:
