@@ -69,7 +69,9 @@ def _step(name: str, work: Going[Outcome], *, interrupted: bool) -> float | Outc
         outcome: Outcome = end.value
         return outcome
     except KeyboardInterrupt:
-        return CkgitError("interrupted", code=Exit.INTERRUPTED, where=name, next=f"ckgit advance {name}")
+        return CkgitError(
+            "interrupted", code=Exit.INTERRUPTED, state="what was committed stands", next=f"ckgit advance {name} goes on from there"
+        )
     except CkgitError as error:
         return error
 

@@ -63,7 +63,7 @@ def test_an_interrupt_detaches_from_all(two: Bench) -> None:
     two.go()
     assert process.returncode == Exit.INTERRUPTED, said
     # one is interrupted in its own turn, where it does not wait
-    assert all(f"detached from {name}; its jobs go on" in said or f"{name}: interrupted" in said for name in NAMES), said
+    assert all(f"detached from {name}; its jobs go on" in said or f"ckgit: {name}: interrupted" in said for name in NAMES), said
     assert advance_together(two.lab, NAMES, to=State.TRAINED, wish=Wish(), talk=two.heard)["other"].code is Exit.DONE
     assert len(two.executions()) == 3
 
