@@ -70,7 +70,7 @@ def _row(run: Run, jobs: Sequence[Job], left: Left, missing: Mapping[str, str]) 
 
 def _cell(cell: CellResult) -> CellResult:
     """The cell with every standard error that can be known, without metrics that are no numbers."""
-    metrics = tuple(with_stderr(cell, metric) for metric in cell.metrics if math.isfinite(metric.value))
+    metrics = tuple(with_stderr(cell, metric) for metric in cell.metrics if metric.value is None or math.isfinite(metric.value))
     return cell.model_copy(update={"metrics": metrics})
 
 
@@ -86,7 +86,7 @@ def _remarks(cells: Sequence[CellResult]) -> list[str]:
         f"{cell.log}: {metric.name} of {metric.scorer} is {metric.value}, which is no number"
         for cell in cells
         for metric in cell.metrics
-        if not math.isfinite(metric.value)
+        if metric.value is not None and not math.isfinite(metric.value)
     ]
 
 

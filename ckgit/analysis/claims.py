@@ -21,10 +21,11 @@ class _Side(NamedTuple):
 
     cell: CellResult
     metric: Metric
+    value: float
 
     @property
     def estimate(self) -> Estimate:
-        return Estimate(self.metric.value, self.metric.stderr, self.metric.samples)
+        return Estimate(self.value, self.metric.stderr, self.metric.samples)
 
 
 def judge(claim: Claim, runs: Sequence[RunRow], data: Mapping[str, DataSet]) -> Verdict:
@@ -47,8 +48,8 @@ def judge(claim: Claim, runs: Sequence[RunRow], data: Mapping[str, DataSet]) -> 
         claim=claim,
         judgement=judgement,
         reason=reason,
-        left=left.metric.value,
-        right=right.metric.value,
+        left=left.value,
+        right=right.value,
         difference=difference.value,
         stderr=difference.stderr,
         low=low,
@@ -71,7 +72,9 @@ def _side(claim: Claim, name: str, runs: Sequence[RunRow]) -> _Side | str:
         return f"{name} on {claim.task} has no metric {claim.metric} (it has: {listed})"
     if len(found) > 1:
         return f"{claim.metric} belongs to several scorers ({', '.join(metric.scorer for metric in found)}), and the claim names none"
-    return _Side(cell, found[0])
+    if found[0].value is None:
+        return f"{claim.metric} of {name} on {claim.task} is undefined"
+    return _Side(cell, found[0], found[0].value)
 
 
 def _paired(left: _Side, right: _Side) -> Estimate | None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 NOTHING = "–"  # noqa: RUF001 - a dash, where a table has nothing to say
+UNDEFINED = "undefined"
 _DIGITS_OF_ERROR = 2
 _MOST_DECIMALS = 6
 _MINUTE = 60
@@ -29,8 +30,10 @@ def number(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.4g}"
 
 
-def with_error(value: float, stderr: float | None) -> str:
-    """A value with as many decimals as its standard error's two digits have: `0.940 ± 0.024`."""
+def with_error(value: float | None, stderr: float | None) -> str:
+    """A value with as many decimals as its standard error's two digits have: `0.940 ± 0.024`; one that is absent is undefined."""
+    if value is None:
+        return UNDEFINED
     if stderr is None:
         return number(value)
     if stderr == 0:

@@ -56,7 +56,7 @@ def _score(sample: Sample, scorer: str) -> Score:
 def mean_scores(cell: CellResult, metric: Metric) -> Mapping[object, float] | None:
     """The scores by id that a metric is the mean of; None when it is something else, or cannot be told."""
     scores = by_id(cell, metric.scorer)
-    if scores is None:
+    if scores is None or metric.value is None:
         return None
     found = statistics.mean(list(scores.values())).value
     return scores if math.isclose(found, metric.value, rel_tol=_ROUNDING, abs_tol=_ROUNDING) else None

@@ -42,6 +42,8 @@ def _score_panels(results: Results) -> dict[str, list[Dot]]:
         scorers.setdefault(cell.task, set()).update(metric.scorer for metric in cell.metrics)
     for cell in cells:
         for metric in cell.metrics:
+            if metric.value is None:
+                continue
             scorer = f" ({metric.scorer})" if len(scorers[cell.task]) > 1 else ""
             dot = Dot(cell.run, cell.epoch, metric.value, metric.stderr)
             panels.setdefault(f"{cell.task}: {metric.name}{scorer}", []).append(dot)

@@ -59,12 +59,13 @@ class Metric(Frozen):
 
     scorer: str
     name: str
-    value: float
+    value: float | None = Field(description="Absent where it is undefined, e.g. an AUC over rows of one class.")
     stderr: float | None = Field(default=None, description="Standard error, in the metric's unit.")
     stderr_from: Literal["tool", "samples"] | None = Field(
         default=None, description="Given by the evaluator, or computed from the samples' scores."
     )
-    samples: int
+    samples: int = Field(description="Samples that have a score, of which the metric is made.")
+    asked: int | None = Field(default=None, description="Samples that were asked; absent in results that did not count them yet.")
 
 
 class Sample(Frozen):

@@ -171,5 +171,7 @@ def _gist(result: TrainingResult | CellResult) -> str:
     return f"{metrics or 'no metrics'}, {len(result.samples)} samples, {result.seconds:.0f} s"
 
 
-def _metric(name: str, value: float, stderr: float | None) -> str:
+def _metric(name: str, value: float | None, stderr: float | None) -> str:
+    if value is None:
+        return f"{name} undefined"
     return f"{name} {value:.3g}" + (f" ± {stderr:.2g}" if stderr is not None else "")
