@@ -6,9 +6,10 @@ import click
 
 from ckgit.cli.acting import Terminal, report, run_option, show_preview
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
-from ckgit.orchestrators.advance import outcome_of
-from ckgit.orchestrators.again import Selection, cancel, plan_cancel
-from ckgit.orchestrators.standing import begin, stand
+from ckgit.experiment.errors import Exit
+from ckgit.orchestrators.advance import Outcome
+from ckgit.orchestrators.again import Selection
+from ckgit.orchestrators.cancel import cancel, look, plan_cancel
 
 
 @click.command("cancel")
@@ -22,13 +23,16 @@ def command(ctx: click.Context, *, name: str | None, run: str | None, job: str |
     """Cancel the jobs that are queued or running.
 
     It is recorded first, then done; started again after an interruption, it does the rest. What has ended by itself is left alone.
+    Without --run and --job it also ends what runs although the branch does not know it, as after `git branch -f` or -D.
     """
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)
     selection = Selection(run, job)
+    found = look(lab, experiment, fetch=not dry_run)
     if dry_run:
         from ckgit.orchestrators.preview import preview_cancel
 
-        standing = stand(lab, experiment)
-        return show_preview(preview_cancel(standing, plan_cancel(standing, selection)), as_json=as_json)
-    return report(outcome_of(lab, experiment, cancel(begin(lab, experiment), selection, Terminal())), as_json=as_json)
+        return show_preview(preview_cancel(plan_cancel(found, selection)), as_json=as_json)
+    done = cancel(found, selection, Terminal())
+    state = found.snapshot.state if found.snapshot else None
+    return report(Outcome(experiment, state, Exit.DONE, done.taken, done.message, done.next), as_json=as_json)

@@ -6,6 +6,7 @@ import click
 
 from ckgit.cli.common import emit, json_option, lab_from, table
 from ckgit.lab.lab import ExperimentRow, list_experiments
+from ckgit.orchestrators.strays import beside, with_unknown_jobs
 
 
 @click.command("list")
@@ -16,7 +17,9 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
 
     Each with its state, what its last commit recorded, and when.
     """
-    rows = list_experiments(lab_from(ctx))
+    lab = lab_from(ctx)
+    rows = list_experiments(lab)
+    rows = with_unknown_jobs(lab, rows, beside(lab, rows))
     document = {"experiments": [row._asdict() | {"date": row.date.isoformat()} for row in rows]}
     header = ["experiment", "state", "last event", "when", "note"]
     emit(document, as_json, table(header, map(_cells, rows)) if rows else "no experiments yet; `ckgit design NAME` makes the first one")

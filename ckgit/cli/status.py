@@ -10,6 +10,7 @@ import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, printable
 from ckgit.orchestrators.overview import SUBMITTED, OpenJob, Overview, overview
+from ckgit.orchestrators.strays import listed
 
 _MOST = 5  # jobs that are named
 
@@ -29,7 +30,8 @@ def command(ctx: click.Context, *, name: str | None, as_json: bool) -> None:
 
 
 def _document(found: Overview) -> dict[str, Any]:
-    lists = {
+    lists: dict[str, Any] = {
+        "unknown_jobs": [each._asdict() | {"work": str(each.work)} for each in found.unknown_jobs],
         "open": [each._asdict() for each in found.open],
         "left_to": found.left_to._asdict() if found.left_to else None,
         "failed": [each._asdict() for each in found.failed],
@@ -52,11 +54,21 @@ def _lines(found: Overview) -> Iterator[str]:
         yield f"  accepted as missing: {job}"
     if len(found.accepted_missing) > _MOST:
         yield f"  and {len(found.accepted_missing) - _MOST} more that were accepted as missing"
+    yield from _beside(found)
     if detail := next((each.detail for each in found.open if each.detail), ""):
         yield f"  {printable(detail)}"
     if found.work_tree:
         yield f"  cluster {found.cluster}, work tree {printable(found.work_tree)}"
     yield f"next: {found.next}"
+
+
+def _beside(found: Overview) -> Iterator[str]:
+    """What the branch itself does not tell."""
+    if found.unknown_jobs:
+        count = f"{len(found.unknown_jobs)} job{'s' if len(found.unknown_jobs) > 1 else ''}"
+        yield f"  {count} that the branch does not know may still run: {printable(listed(found.unknown_jobs))}"
+    if found.rewritten:
+        yield f"  rewritten since ckgit left it at {found.rewritten[:12]}, which is kept when ckgit goes on"
 
 
 def _left_to(job: OpenJob, work_tree: str) -> str:

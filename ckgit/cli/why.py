@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, printable
-from ckgit.orchestrators.standing import stand
+from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, note, printable
+from ckgit.orchestrators.cancel import look
 from ckgit.orchestrators.why import Reason, why
 
 
@@ -20,9 +20,11 @@ def command(ctx: click.Context, *, name: str | None, as_json: bool) -> None:
     """
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)
-    standing = stand(lab, experiment)
-    reasons = why(standing)
-    state = standing.snapshot.state
+    found = look(lab, experiment)
+    reasons = why(found)
+    for problem in found.problems:
+        note(f"ckgit: {problem}")
+    state = found.snapshot.state if found.snapshot else None
     document = {"experiment": experiment, "state": state, "jobs": [reason._asdict() for reason in reasons]}
     text = "\n\n".join(map(_paragraph, reasons)) or f"{experiment} is {state}; no job of it failed, and none waits"
     emit(document, as_json, text)

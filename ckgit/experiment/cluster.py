@@ -8,9 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from ckgit.experiment.design import Frozen, Resources
-from ckgit.experiment.names import Name
-
-DEFAULT_WORK_ROOT = ".ckgit/work"
+from ckgit.experiment.names import DEFAULT_WORK_ROOT, Name
 
 # A value of an #SBATCH line: white space, a quote or a newline would end the comment and run as shell. With a dash it would be an option.
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:,@&|()\[\]*+/=][A-Za-z0-9._:,@&|()\[\]*+/=-]*$", max_length=200)]
@@ -84,6 +82,13 @@ def elsewhere(cluster: Cluster, ledger: Mapping[str, Any]) -> str:
     """How a profile points elsewhere than to where the jobs of a ledger (as a document) were handed over; empty where it does not."""
     both = [(name, _words(value), _words(ledger.get(name))) for name, value in place(cluster).items()]
     return ", ".join(f"{name} is {now} and was {before}" for name, now, before in both if now != before)
+
+
+def as_handed_over(cluster: Cluster, ledger: Mapping[str, Any]) -> Cluster:
+    """The profile as it was when the jobs of a ledger (as a document) were handed over: so they are found, wherever it points now."""
+    prefix = tuple(ledger.get("command_prefix") or ())
+    update = {"scheduler": ledger["scheduler"], "slurm_cluster": ledger.get("slurm_cluster"), "command_prefix": prefix}
+    return cluster.model_copy(update=update)
 
 
 def _words(value: Any) -> str:

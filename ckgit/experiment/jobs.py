@@ -173,6 +173,7 @@ class Ledger(Frozen):
     scheduler: str
     slurm_cluster: str | None = Field(default=None, description="The profile's when jobs were handed over last, as is the scheduler.")
     command_prefix: tuple[str, ...] = Field(default=(), description="Likewise.")
+    design: str = Field(default="", description="Hash of the design whose jobs these are; empty in ledgers of before it was kept.")
     commit: str = Field(default="", description="Scaffold commit that was exported; empty before the first submission.")
     work_tree: str = Field(default="", description="Absolute path where jobs run; empty before the first submission.")
     host: str = Field(default="", description="Host that submitted.")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 MAX_LENGTH = 64
+DEFAULT_WORK_ROOT = ".ckgit/work"  # of a cluster profile; here, because finding work trees needs no model
 _ALLOWED = re.compile(r"[A-Za-z0-9._+-]")
 _WINDOWS_AND_GIT = {"con", "nul", "aux", "prn", "head", "fetch_head", "orig_head"}
 

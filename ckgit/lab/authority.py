@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.lab import tips
 from ckgit.lab.branch import move
 from ckgit.lab.git import GitError, git, git_ok, git_text
 from ckgit.lab.lab import BRANCHES, Lab
 from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.tips import Left
 
 
 def fetch(lab: Lab, name: str) -> None:
@@ -26,7 +28,8 @@ def fetch(lab: Lab, name: str) -> None:
         return
     if ours and not _is_ancestor(lab.root, ours, theirs):
         raise _diverged(remote, name, ours, theirs)
-    move(lab.branch(name), ours, theirs, subject=f"fetched from {remote}")
+    also = tips.updates(lab.root, name, Left(tips.left_at(lab.root, name), ours or theirs), theirs)
+    move(lab.branch(name), ours, theirs, subject=f"fetched from {remote}", also=also)
 
 
 def refuse_stale(snapshot: Snapshot) -> None:

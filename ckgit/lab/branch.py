@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -57,8 +58,11 @@ def no_identity() -> CkgitError:
     )
 
 
-def move(branch: Branch, old: str, new: str, *, subject: str) -> None:
+def move(branch: Branch, old: str, new: str, *, subject: str, also: Sequence[str] = ()) -> None:
     """Move a branch from `old` (empty: it must not exist) to `new`, and clean checkouts of it along.
+
+    Args:
+        also: further lines of the same transaction, as `git update-ref --stdin` takes them.
 
     Raises:
         CkgitError: BRANCH_MOVED, somebody else was faster, or a user's work is in the way; COMMAND_FAILED, git's own failure.
@@ -69,7 +73,9 @@ def move(branch: Branch, old: str, new: str, *, subject: str) -> None:
         refuse_dirty(branch, place, changes_between(branch.root, before, new))
     with promised(branch, places, before, new):
         try:
-            git(branch.root, *DURABLE, *_PATIENT, "update-ref", "--create-reflog", "-m", f"ckgit: {subject}", branch.ref, new, old)
+            lines = [f"update {branch.ref} {new} {old or '0' * len(new)}", *also]
+            transaction = "".join(f"{line}\n" for line in lines).encode()
+            git(branch.root, *DURABLE, *_PATIENT, "update-ref", "--create-reflog", "-m", f"ckgit: {subject}", "--stdin", stdin=transaction)
         except GitError as error:
             _explain(branch, old, new, error)
         seen = branch.tip()

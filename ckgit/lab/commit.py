@@ -10,7 +10,7 @@ from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import Event, check_edge
 from ckgit.experiment.names import name_problem
 from ckgit.experiment.state import State
-from ckgit.lab import authority
+from ckgit.lab import authority, tips
 from ckgit.lab.branch import commit_tree, move
 from ckgit.lab.checkout import refuse_lagging
 from ckgit.lab.git import git_lines
@@ -18,6 +18,7 @@ from ckgit.lab.lab import Lab
 from ckgit.lab.secrets import refuse_unfit
 from ckgit.lab.snapshot import Snapshot
 from ckgit.lab.states import state_in
+from ckgit.lab.tips import Left
 from ckgit.lab.tree import plan_tree, write_objects
 
 # Letters, digits, spaces and . _ - +; no part begins with a hyphen or is '.', '..' or '.git'.
@@ -58,8 +59,10 @@ def record(
     authority.refuse_behind(lab, name, parent.tip if parent else None)
     branch = lab.branch(name)
     refuse_lagging(branch)
-    new = _write_commit(lab, name, parent.tip if parent else lab.base, files, message)
-    move(branch, parent.tip if parent and parent.local else "", new, subject=message.splitlines()[0])
+    base = parent.tip if parent else lab.base
+    new = _write_commit(lab, name, base, files, message)
+    also = tips.updates(lab.root, name, Left(parent.left if parent else tips.left_at(lab.root, name), base), new)
+    move(branch, parent.tip if parent and parent.local else "", new, subject=message.splitlines()[0], also=also)
     authority.push(lab, name, new)
     return new
 

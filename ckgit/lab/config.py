@@ -7,12 +7,13 @@ import json
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import ValidationError
-
-from ckgit.experiment.cluster import Cluster, LabConfig
 from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.names import DEFAULT_WORK_ROOT
+
+if TYPE_CHECKING:
+    from ckgit.experiment.cluster import LabConfig
 
 _OWN_KEYS = ("clusters", "default_cluster")
 
@@ -30,15 +31,39 @@ def read_config(content: bytes, file: str) -> LabConfig:
     document = _load(content, file)
     config = _validate(document, file)
     own = user_config_file()
-    if not own.is_file():
-        return config
+    return _validate(_with_own(document, own), str(own)) if own.is_file() else config
+
+
+class Roots(NamedTuple):
+    """Where a lab's work trees are."""
+
+    lab: str  # the lab's name, a part of their paths
+    work_roots: dict[str, str]  # by cluster profile, as written
+
+
+def read_roots(content: bytes, file: str) -> Roots:
+    """Where work trees are, without the models that check a configuration: `status` and `list` look there each time.
+
+    Raises:
+        CkgitError: USAGE, a file is not TOML.
+    """
+    own = user_config_file()
+    document = _load(content, file)
+    document = _with_own(document, own) if own.is_file() else document
+    clusters = document.get("clusters", {"local": {}})
+    profiles = {name: values for name, values in (clusters.items() if isinstance(clusters, dict) else ()) if isinstance(values, dict)}
+    return Roots(str(document.get("name", "")), {name: str(each.get("work_root", DEFAULT_WORK_ROOT)) for name, each in profiles.items()})
+
+
+def _with_own(document: dict[str, Any], own: Path) -> dict[str, Any]:
+    """The lab's configuration with the user's own clusters over it."""
     added = _load(own.read_bytes(), str(own))
     if unknown := [key for key in added if key not in _OWN_KEYS]:
         raise _error(str(own), [f"{unknown[0]}: only {' and '.join(_OWN_KEYS)} may stand here"])
     clusters = {**document.get("clusters", {"local": {}})}
     for name, values in added.get("clusters", {}).items():
         clusters[name] = {**clusters.get(name, {}), **values} if isinstance(values, dict) else values
-    return _validate({**document, **added, "clusters": clusters}, str(own))
+    return {**document, **added, "clusters": clusters}
 
 
 def user_config_file() -> Path:
@@ -55,6 +80,10 @@ def _load(content: bytes, file: str) -> dict[str, Any]:
 
 
 def _validate(document: dict[str, Any], file: str) -> LabConfig:
+    from pydantic import ValidationError
+
+    from ckgit.experiment.cluster import LabConfig
+
     try:
         config = LabConfig.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:
@@ -76,6 +105,8 @@ def _sentence(problem: Any) -> str:
     place = ".".join(str(part) for part in problem["loc"] if part != "[key]")
     if problem["type"] != "extra_forbidden":
         return f"{place}: {problem['msg'].removeprefix('Value error, ')}"
+    from ckgit.experiment.cluster import Cluster, LabConfig
+
     known = list((Cluster if len(problem["loc"]) > 1 else LabConfig).model_fields)
     near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
     return f"{place}: no such key" + (f"; did you mean {near[0]}?" if near else f" (keys: {', '.join(known)})")

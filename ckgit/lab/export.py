@@ -22,8 +22,8 @@ _PART = 1 << 20
 _AT_ONCE = 1000  # files read by one git call, so that a large export needs little memory
 
 
-def export_work_tree(lab: Lab, snapshot: Snapshot, context: Context, cluster_name: str, model_folders: Mapping[str, Path]) -> Path:
-    """Export a commit to `<work_root>/<lab>/<experiment>/<commit>/`, and return that folder.
+def export_work_tree(lab: Lab, snapshot: Snapshot, context: Context, target: Path, model_folders: Mapping[str, Path]) -> Path:
+    """Export a commit to a folder `<work_root>/<lab>/<experiment>/<commit>`, and return it.
 
     It appears whole or not at all; where it exists already, its files are checked and nothing is written.
 
@@ -34,12 +34,11 @@ def export_work_tree(lab: Lab, snapshot: Snapshot, context: Context, cluster_nam
         CkgitError: USAGE, a link or submodule in the experiment's folder; EVIDENCE_MISSING, a file outside of the lab is missing
             or has changed, or an earlier export lost files; COMMAND_FAILED, it cannot be written.
     """
-    target = lab.work_root(cluster_name) / lab.config.name / snapshot.name / snapshot.tip[:12]
     entries = _entries(lab, snapshot, context)
     if target.is_dir():
         _verify(target)
         return target
-    outside = _outside(lab, context, cluster_name, {entry.path for entry in entries})
+    outside = _outside(lab, context, {entry.path for entry in entries})
     try:
         _hide_from_git(lab, target)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -110,9 +109,9 @@ def _entries(lab: Lab, snapshot: Snapshot, context: Context) -> list[Entry]:
     return entries
 
 
-def _outside(lab: Lab, context: Context, cluster_name: str, present: set[str]) -> dict[str, Path]:
+def _outside(lab: Lab, context: Context, present: set[str]) -> dict[str, Path]:
     """Data that the lab does not hold: the real file of each path, its digest checked."""
-    root = lab.cluster(cluster_name).data_root
+    root = context.cluster.data_root
     found: dict[str, Path] = {}
     for name, data in context.summary.data.items():
         if data.path in present:

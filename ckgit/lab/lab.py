@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.state import State
@@ -18,6 +19,7 @@ from ckgit.lab.worktrees import Branch
 
 if TYPE_CHECKING:
     from ckgit.experiment.cluster import Cluster, LabConfig
+    from ckgit.lab.config import Roots
 
 CONFIG = "ckgit.toml"
 BRANCHES = "refs/heads/exp/"
@@ -61,9 +63,29 @@ class Lab:
             raise CkgitError(f"there is no cluster profile {wanted!r}", code=Exit.USAGE, where=CONFIG, next=f"choose one of: {listed}")
         return self.config.clusters[wanted]
 
+    def cluster_of(self, ledger: Mapping[str, Any]) -> Cluster:
+        """The profile by which the jobs of a ledger (as a document) were handed over, whatever became of that profile since."""
+        from ckgit.experiment.cluster import Cluster, as_handed_over
+
+        return as_handed_over(self.config.clusters.get(ledger["cluster"], Cluster()), ledger)
+
     def work_root(self, cluster_name: str | None = None) -> Path:
         """Absolute folder of a cluster's work trees."""
         return self.folder(self.cluster(cluster_name).work_root)
+
+    def experiment_folders(self, name: str) -> dict[str, Path]:
+        """Folder of an experiment's work trees, by cluster profile; they need not exist.
+
+        Raises:
+            CkgitError: USAGE, a configuration file is not TOML.
+        """
+        return {cluster: self.folder(root) / self._roots.lab / name for cluster, root in self._roots.work_roots.items()}
+
+    @cached_property
+    def _roots(self) -> Roots:
+        from ckgit.lab.config import read_roots
+
+        return read_roots(self.toml, f"{self.default_branch}:{CONFIG}")
 
     def folder(self, text: str) -> Path:
         """A folder that ckgit.toml names: `~` is the user's home, and a relative one lies in the lab."""
@@ -196,6 +218,12 @@ def newest_experiments(lab: Lab, count: int) -> list[ExperimentRow]:
     options = ("--sort=-committerdate", f"--count={2 * count}")  # most are here and on a remote
     rows = {row.name: row for row in reversed(_rows(lab, *options, BRANCHES, "refs/remotes/*/exp/*"))}
     return sorted(rows.values(), key=lambda row: row.date, reverse=True)[:count]
+
+
+def row_at(lab: Lab, name: str, ref: str) -> ExperimentRow:
+    """An experiment whose branch was deleted, by a ref that has kept its commit."""
+    row = _rows(lab, ref)[0]
+    return row._replace(name=name, note="its branch was deleted")
 
 
 _ROW = f"%(refname)%00%(objectname)%00%(committerdate:iso-strict)%00{REF_ATOM}%00"

@@ -13,10 +13,11 @@ from ckgit.experiment.lifecycle import EDGES, Event, legal
 from ckgit.experiment.names import name_problem
 from ckgit.experiment.state import State
 from ckgit.lab.checkout import resume
-from ckgit.lab.git import git
+from ckgit.lab.git import git, git_ok
 from ckgit.lab.lab import BRANCHES, Lab
 from ckgit.lab.objects import read_object, read_objects, tree_entries
 from ckgit.lab.states import state_in
+from ckgit.lab.tips import TIPS, is_lost
 from ckgit.lab.trailers import LOG_ATOM, REF_ATOM, Recorded, parse_trailers
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Snapshot:
     design_digest: str | None  # design hash that this commit named
     by_hand: bool = False  # whether the tip is a commit of the user's own
     local: bool = True  # False in a clone that only has a remote's branch: the first commit made here makes the local one
+    left: str = ""  # commit at which ckgit left the branch here; empty where it never made one
     remotes: Mapping[str, str] = field(default_factory=dict)  # tips of the remotes' branches as they were last fetched, by remote
     known: Mapping[str, bytes | None] = field(default_factory=dict, repr=False)  # files that were read along with it
 
@@ -85,12 +87,49 @@ class Snapshot:
     def ledger(self) -> Ledger | None:
         """The ledger, or None before the first submission.
 
+        A designed experiment has none: one that its branch was made with by hand is of another design's jobs.
+
+        Raises:
+            CkgitError: EVIDENCE_MISSING, when it is there and cannot be read, or lists the jobs of another design.
+        """
+        ledger = self.any_ledger()
+        if ledger and (other := self.other_design(ledger.design, ledger.commit)):
+            raise self.not_its_ledger(other)
+        return ledger
+
+    def any_ledger(self) -> Ledger | None:
+        """The ledger, whosever jobs it lists.
+
         Raises:
             CkgitError: EVIDENCE_MISSING, when it is there and cannot be read.
         """
-        path = f"{self.folder}/jobs.json"
-        content = self.read(path)
-        return None if content is None else _ledger(content, f"exp/{self.name}:{path}")
+        content = self.ledger_bytes()
+        return None if content is None else _ledger(content, f"exp/{self.name}:{self.folder}/jobs.json")
+
+    def ledger_bytes(self) -> bytes | None:
+        """`jobs.json` as committed; None before the first submission."""
+        return None if self.state is State.DESIGNED else self.read(f"{self.folder}/jobs.json")
+
+    def other_design(self, design: str, commit: str) -> str:
+        """Hash of the design whose jobs a ledger lists, where that is not this branch's; empty where it is.
+
+        Args:
+            design: hash that the ledger names; empty in one of before it was kept, which the scaffold commit tells.
+            commit: scaffold commit that the ledger names; may be empty.
+        """
+        own = self.design_digest
+        other = design or (_design_of(self.root, self.name, commit) if commit and own else None)
+        return other if own and other and other != own else ""
+
+    def not_its_ledger(self, other: str) -> CkgitError:
+        """The error for a ledger of another design's jobs, whose hash is given."""
+        return CkgitError(
+            f"the ledger lists the jobs of another design (hash {other[:12]}; this branch's is {str(self.design_digest)[:12]})",
+            code=Exit.EVIDENCE_MISSING,
+            where=f"exp/{self.name}:{self.folder}/jobs.json",
+            state="nothing was done, and nothing of those jobs is used",
+            next=f"ckgit revise {self.name} begins anew without them, or revert the commit that brought the file",
+        )
 
     def estimate(self) -> Estimate | None:
         """What the experiment was expected to take; None where ckgit did not estimate this design.
@@ -106,10 +145,27 @@ class Snapshot:
         return found if found and found.design == self.summary.summary.digest else None  # a change by hand was not estimated
 
 
+class DeletedError(CkgitError):
+    """The branch of an experiment was deleted; `left` is the commit at which ckgit left it."""
+
+    def __init__(self, lab: Lab, name: str, left: str) -> None:
+        self.name, self.left = name, left
+        merged = not is_lost(lab.root, left, lab.base)
+        how = f"was merged into {lab.default_branch} and deleted" if merged else "was deleted"
+        super().__init__(
+            f"the branch of experiment {name} {how}; ckgit left it at {left[:12]}",
+            code=Exit.USAGE,
+            where=f"exp/{name}",
+            state="its commits are kept",
+            next=f"git branch exp/{name} {left[:12]} brings it back",
+        )
+
+
 def take_snapshot(lab: Lab, name: str) -> Snapshot:
     """An experiment at its branch's tip; in a clone that only has a remote's branch, at that one's. Reading makes no branch.
 
     Raises:
+        DeletedError: its branch is gone.
         CkgitError: USAGE, there is no such experiment; ILLEGAL_TRANSITION, its state was set by hand to one that no
             commit of ckgit led to.
     """
@@ -117,7 +173,8 @@ def take_snapshot(lab: Lab, name: str) -> Snapshot:
         raise CkgitError(f"{name!r} is not a name of an experiment: {problem}", code=Exit.USAGE)
     resume(lab.branch(name))
     tips = _tips(lab, name)
-    ref = f"{BRANCHES}{name}" if f"{BRANCHES}{name}" in tips else _remote_ref(lab, name, list(tips))
+    left, _ = tips.pop(f"{TIPS}{name}", ("", None))
+    ref = f"{BRANCHES}{name}" if f"{BRANCHES}{name}" in tips else _remote_ref(lab, name, list(tips), left)
     tip, last = tips[ref]
     paths = [f"experiments/{name}/{file}" for file in ("experiment_summary.md", "jobs.json")]
     known = dict(zip(paths, read_objects(lab.root, [f"{tip}:{path}" for path in paths]), strict=True))
@@ -127,7 +184,8 @@ def take_snapshot(lab: Lab, name: str) -> Snapshot:
     event, design = (recorded.event, recorded.design) if recorded else (None, None)
     remotes = {ref.split("/")[2]: theirs for ref, (theirs, _) in tips.items() if not ref.startswith(BRANCHES)}
     local = ref.startswith(BRANCHES)
-    return Snapshot(lab.root, name, tip, state, event, design, by_hand=last is None, local=local, remotes=remotes, known=known)
+    by_hand = last is None
+    return Snapshot(lab.root, name, tip, state, event, design, by_hand=by_hand, local=local, left=left, remotes=remotes, known=known)
 
 
 def _state(summary: bytes, file: str) -> State:
@@ -140,15 +198,18 @@ def _state(summary: bytes, file: str) -> State:
 
 
 def _tips(lab: Lab, name: str) -> dict[str, tuple[str, Recorded | None]]:
-    """Local and remote branches of an experiment: tip and trailers by ref."""
+    """Local and remote branches of an experiment, and where ckgit left it: tip and trailers by ref."""
     form = f"--format=%(refname)%00%(objectname)%00{REF_ATOM}%00"
-    fields = git(lab.root, "for-each-ref", form, f"{BRANCHES}{name}", f"refs/remotes/*/exp/{name}").decode(errors="replace").split("\0")
+    refs = (f"{BRANCHES}{name}", f"refs/remotes/*/exp/{name}", f"{TIPS}{name}")
+    fields = git(lab.root, "for-each-ref", form, *refs).decode(errors="replace").split("\0")
     records = [fields[at : at + 3] for at in range(0, len(fields) - 3, 3)]
     return {ref.strip(): (tip, parse_trailers(trailers, name)) for ref, tip, trailers in records}
 
 
-def _remote_ref(lab: Lab, name: str, refs: list[str]) -> str:
+def _remote_ref(lab: Lab, name: str, refs: list[str], left: str) -> str:
     """The remote's branch that stands for a local one that is not there."""
+    if not refs and left:
+        raise DeletedError(lab, name, left)
     if not refs:
         advice = f"ckgit list shows all; ckgit design {name} makes one"
         raise CkgitError(f"there is no experiment {name}", code=Exit.USAGE, where=str(lab.root), next=advice)
@@ -164,6 +225,15 @@ def _last_recorded(lab: Lab, name: str, tip: str) -> Recorded | None:
     log = ("-c", "log.showSignature=false", "log", "-z", "--first-parent", "--grep=^Ckgit-To: ")
     found = git(lab.root, *log, f"--format={LOG_ATOM}", tip, "--").decode(errors="replace").split("\0")
     return next((recorded for text in found if (recorded := parse_trailers(text, name))), None)
+
+
+def _design_of(root: Path, name: str, commit: str) -> str | None:
+    """Design hash that a commit of ckgit's named; None where it is not there, or none of ckgit's."""
+    if not git_ok(root, "rev-parse", "--quiet", "--verify", f"{commit}^{{commit}}"):
+        return None
+    text = git(root, "-c", "log.showSignature=false", "log", "-1", f"--format={LOG_ATOM}", commit, "--").decode(errors="replace")
+    recorded = parse_trailers(text, name)
+    return recorded.design if recorded else None
 
 
 def _check_history(name: str, state: State, recorded: Recorded | None) -> None:

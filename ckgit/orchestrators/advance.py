@@ -31,7 +31,7 @@ class Outcome(NamedTuple):
     """What a command on one experiment came to."""
 
     experiment: str
-    state: State
+    state: State | None  # None where the branch is gone
     code: Exit
     taken: Sequence[Taken]
     message: str

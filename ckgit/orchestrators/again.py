@@ -1,4 +1,4 @@
-"""retry and cancel: a person's word on jobs, recorded before it is acted on."""
+"""retry: new attempts at jobs that failed, recorded before they are handed over."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 from ckgit.experiment.compute import Resources
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.jobs import Attempt, Job, Phase
+from ckgit.experiment.jobs import Attempt, Job
 from ckgit.experiment.lifecycle import Event
-from ckgit.experiment.worker import Seen
 from ckgit.orchestrators import steps
 from ckgit.orchestrators.attempts import Tries, latest_attempts, tally
-from ckgit.orchestrators.detach import detached_of, end_detached
+from ckgit.orchestrators.detach import detached_of
 from ckgit.orchestrators.going import complete
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.place import refuse_misled
@@ -22,11 +21,11 @@ from ckgit.orchestrators.rebatch import rendered_anew, wanted_batch
 from ckgit.orchestrators.run import finish
 from ckgit.orchestrators.stagework import Passage, Stagework, Wish, check_ready, stagework
 from ckgit.orchestrators.standing import Standing, Step, stand, take
+from ckgit.orchestrators.strays import refuse_strays
 from ckgit.orchestrators.talk import Talk
 from ckgit.orchestrators.worktree import find_work_tree
 
 DESIGNED = Resources()  # nothing but what the design says
-_ALIVE = (Seen.QUEUED, Seen.RUNNING, Seen.UNKNOWN)
 
 
 class Selection(NamedTuple):
@@ -41,15 +40,23 @@ class Selection(NamedTuple):
         Raises:
             CkgitError: there is no such run or job in this stage; lists those that are.
         """
-        found = [job for job in jobs if self.run in (None, job.run) and self.job in (None, job.name)]
+        found = [job for job in jobs if self.means(job.name)]
         if not found:
-            raise CkgitError(
-                f"there is no {self.job or self.run or 'job'} in this stage",
-                code=Exit.USAGE,
-                state="nothing was changed",
-                next=f"choose one of: {', '.join(dict.fromkeys(job.name if self.job else job.run for job in jobs))}",
-            )
+            raise self.not_found([job.name for job in jobs])
         return found
+
+    def means(self, job: str) -> bool:
+        """Whether a job of that name is meant."""
+        return self.run in (None, job.partition("/")[0]) and self.job in (None, job)
+
+    def not_found(self, jobs: Sequence[str]) -> CkgitError:
+        """The error where none of these jobs is meant."""
+        return CkgitError(
+            f"there is no {self.job or self.run or 'job'} in this stage",
+            code=Exit.USAGE,
+            state="nothing was changed",
+            next=f"choose one of: {', '.join(dict.fromkeys(job if self.job else job.partition('/')[0] for job in jobs))}",
+        )
 
 
 class Retry(NamedTuple):
@@ -82,6 +89,7 @@ def plan_retry(standing: Standing, selection: Selection, wish: Wish, resources: 
             state="nothing was changed",
             next=f"ckgit advance {name}",
         )
+    refuse_strays(standing.lab, standing.name, standing.ledger)
     failed = {attempt.job for attempt in count.failed}
     again = [job for job in jobs if job.name in failed]
     check_ready(standing, work, again, find_work_tree(standing.ledger))
@@ -122,64 +130,6 @@ def retry(standing: Standing, selection: Selection, wish: Wish, talk: Talk, reso
     return complete(finish(stand(standing.lab, standing.name), wish, talk, [taken]))
 
 
-class Cancel(NamedTuple):
-    """What is to be cancelled. Without a step, it was recorded before and is only to be signalled again."""
-
-    step: Step | None
-    attempts: Sequence[Attempt]
-    whole: bool = True  # nothing that goes on is left, and so nobody is to go on with it
-
-
-def plan_cancel(standing: Standing, selection: Selection) -> Cancel:
-    """What cancel would commit and signal.
-
-    Raises:
-        CkgitError: no job is open, and none that was cancelled still runs.
-    """
-    work = _stage(standing)
-    ledger, jobs = standing.ledger, selection.of(work.all)
-    if ledger and ledger.work_tree:
-        tree, count = find_work_tree(ledger), tally(ledger, jobs)
-        # what has ended by itself keeps its own ending, which the next advance collects
-        over = _seen(standing, tree, count.open, (Seen.GONE,))
-        wanted = [attempt for attempt in count.open if attempt not in over]
-        whole = selection == Selection() or not [attempt for attempt in ledger.open() if attempt not in (*wanted, *over)]
-        if wanted or (ledger.detached and whole):
-            return Cancel(steps.cancellation(standing, work.workers, wanted, ledger, time=now(), whole=whole), wanted, whole)
-        lingering = _seen(standing, tree, [a for a in count.failed if a.phase is Phase.CANCELLED], _ALIVE)
-        if lingering:
-            return Cancel(None, lingering)
-    raise CkgitError(
-        "no job is queued or running",
-        code=Exit.ILLEGAL_TRANSITION,
-        where=standing.name,
-        state="nothing was changed",
-        next=f"ckgit status {standing.name}",
-    )
-
-
-def cancel(standing: Standing, selection: Selection, talk: Talk) -> Passage:
-    """Record that jobs are not wanted, then end them. Killed in between, the same command ends them.
-
-    Raises:
-        CkgitError: nothing is to be cancelled, or a job runs on another machine.
-    """
-    planned = plan_cancel(standing, selection)
-    taken = [take(standing, planned.step, talk)] if planned.step else []
-    if standing.ledger:
-        tree = find_work_tree(standing.ledger)
-        if planned.whole:
-            end_detached(standing, standing.ledger)
-        _end(standing, tree, planned.attempts)
-    jobs = steps.plural(len(planned.attempts), "job") + (" and the one that was to go on" if planned.whole and _is_left(standing) else "")
-    message = f"{jobs} cancelled" if taken else f"{jobs} had been cancelled and still ran; ended now"
-    return Passage(Exit.DONE, taken, message, f"ckgit retry {standing.name} runs them again")
-
-
-def _is_left(standing: Standing) -> bool:
-    return bool(standing.ledger and standing.ledger.detached)
-
-
 def _stage(standing: Standing) -> Stagework:
     refuse_misled(standing)
     work = stagework(standing)
@@ -192,12 +142,6 @@ def _stage(standing: Standing) -> Stagework:
             next=f"ckgit advance {standing.name}",
         )
     return work
-
-
-def _seen(standing: Standing, tree: Path, attempts: Sequence[Attempt], wanted: Sequence[Seen]) -> list[Attempt]:
-    scheduler = scheduler_for(standing.context.cluster)
-    sightings = scheduler.poll(standing.context.cluster, tree, attempts).sightings
-    return [attempt for attempt in attempts if sightings[attempt.token].seen in wanted]
 
 
 def _end(standing: Standing, tree: Path, attempts: Sequence[Attempt]) -> None:

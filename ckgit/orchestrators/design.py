@@ -20,8 +20,10 @@ from ckgit.experiment.names import name_problem
 from ckgit.experiment.plan import Plan, build_plan
 from ckgit.experiment.problems import problems
 from ckgit.experiment.worker import Context, Obstacle
+from ckgit.lab import tips
 from ckgit.lab.commit import preview, record
 from ckgit.lab.lab import Lab, list_experiments
+from ckgit.lab.objects import tree_entries
 from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.lab.summary_file import FILE, SummaryFile
 from ckgit.lab.yaml_document import read_yaml
@@ -132,13 +134,13 @@ def draft_revision(lab: Lab, name: str, content: bytes | None, file: str, change
         CkgitError: IN_FLIGHT, jobs may still be running; there is no such experiment; or a tool is missing.
     """
     snapshot = take_snapshot(lab, name)
-    ledger = snapshot.ledger()
-    if ledger and ledger.open():
+    ledger = snapshot.any_ledger()
+    if ledger and ledger.open() and not snapshot.other_design(ledger.design, ledger.commit):
         raise CkgitError(
-            f"{len(ledger.open())} jobs of {name} are in flight",
+            f"{plural(len(ledger.open()), 'job')} of {name} are in flight",
             code=Exit.IN_FLIGHT,
             state="nothing was changed",
-            next=f"ckgit cancel {name}, or wait: ckgit advance {name}",
+            next=f"ckgit cancel {name} ends them; where the design is as it was, ckgit advance {name} waits for them",
         )
     source = snapshot.summary_bytes() if content is None else content
     named = Change("experiment.name", name, first=True)
@@ -231,8 +233,11 @@ def _draft(place: Place, name: str, file: SummaryFile, parent: Snapshot | None) 
     event = Event.REVISE if parent else Event.DESIGN
     lines = [(event, f"{name}, design {summary.digest}, ckgit {__version__}"), *log_lines(summary, measured, cost)]
     log = f"experiments/{name}/{LOG}"
+    gone = generated(parent) if parent else _of_that_name(place, name)
+    warnings = [] if parent else _on_the_name(place.lab, name, gone)
+    cost = cost._replace(warnings=[*warnings, *cost.warnings])
     files: dict[str, bytes | None] = {
-        **(dict.fromkeys(_generated(parent)) if parent else {}),
+        **dict.fromkeys(gone),
         f"experiments/{name}/{FILE}": file.dump(),
         f"experiments/{name}/{estimate_file.FILE}": cost.estimate.dump(),
         log: logs.appended(parent.read(log) if parent else None, lines, time=logs.now()),
@@ -298,7 +303,27 @@ def _context(lab: Lab, summary: Summary, plan: Plan, measured: Measured, cluster
     return Context(summary, plan, measured.cards, cluster, cluster_name, __version__, measured.sources)
 
 
-def _generated(snapshot: Snapshot) -> list[str]:
+def _of_that_name(place: Place, name: str) -> list[str]:
+    """Files that the default branch has of an experiment that had this name before: a name that is used again begins with nothing."""
+    return [entry.path for entry in tree_entries(place.lab.root, place.commit, f"experiments/{name}/", recursive=True)]
+
+
+def _on_the_name(lab: Lab, name: str, gone: Sequence[str]) -> list[str]:
+    """What is to be said where the name was used before."""
+    found = []
+    if gone:
+        found.append(
+            f"{lab.default_branch} holds an experiment that was called {name}: the new branch begins without its "
+            f"{plural(len(gone), 'file')}, which {lab.default_branch} keeps"
+        )
+    left = tips.left_at(lab.root, name)
+    if tips.is_lost(lab.root, left, lab.base):
+        kept = tips.rescue_ref(name, left)
+        found.append(f"a deleted branch had this name: its commits are kept as {kept} (git branch exp/NEW {kept} brings them back)")
+    return found
+
+
+def generated(snapshot: Snapshot) -> list[str]:
     """What ckgit wrote from the old design: the folders of its runs, the report, the ledger and the logs of later steps."""
     owned = {"analysis"}
     with contextlib.suppress(DesignError):  # a design that was broken by hand made no runs, and is to be mended now

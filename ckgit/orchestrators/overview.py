@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.state import State
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import Snapshot, take_snapshot
+from ckgit.lab.snapshot import DeletedError, Snapshot, take_snapshot
+from ckgit.lab.tips import is_lost
+from ckgit.orchestrators.strays import Stray, strays, way_back, with_its_jobs
 
 SUBMITTED = "submitted"
 _BAD = ("failed", "cancelled")
@@ -55,6 +57,8 @@ class Overview(NamedTuple):
     left_to: OpenJob | None  # the job of `advance --detach` that goes on
     failed: Sequence[FailedJob]
     accepted_missing: Sequence[str]
+    unknown_jobs: Sequence[Stray]  # that run, and that the branch does not know
+    rewritten: str | None  # commit at which ckgit left the branch, where that holds it no more
     next: str
 
 
@@ -64,8 +68,13 @@ def overview(lab: Lab, name: str) -> Overview:
     Raises:
         CkgitError: there is no such experiment, or its ledger cannot be read.
     """
-    snapshot = take_snapshot(lab, name)
+    try:
+        snapshot = take_snapshot(lab, name)
+    except DeletedError as gone:
+        raise with_its_jobs(lab, gone) from None
     ledger = _read_ledger(snapshot)
+    unknown = strays(lab, name, _tokens(ledger))
+    rewritten = snapshot.left if is_lost(snapshot.root, snapshot.left, snapshot.tip) else None
     newest = {attempt["job"]: attempt for attempt in ledger.get("attempts", [])}.values()
     accepted = ledger.get("accepted_missing", [])
     stages: dict[str, Counter[str]] = {}
@@ -89,7 +98,10 @@ def overview(lab: Lab, name: str) -> Overview:
         left_to=left_to,
         failed=failed,
         accepted_missing=accepted,
-        next=_after_a_hand(lab, snapshot) or _next(name, snapshot.state, failed=bool(failed), out=bool(opened)),
+        unknown_jobs=unknown,
+        rewritten=rewritten,
+        next=(way_back(lab, name, unknown) if unknown else None)
+        or _after_a_hand(lab, snapshot) or _next(name, snapshot.state, failed=bool(failed), out=bool(opened)),
     )
 
 
@@ -107,10 +119,15 @@ def _going_on(ledger: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{**known, "script_sha256": "", "token": token} for token in (detached["token"], f"{detached['token']}.again")]
 
 
+def _tokens(ledger: Mapping[str, Any]) -> frozenset[str]:
+    """Tokens of all jobs that a ledger lists."""
+    return frozenset([*(attempt["token"] for attempt in ledger.get("attempts", [])), *(attempt["token"] for attempt in _going_on(ledger))])
+
+
 def _read_ledger(snapshot: Snapshot) -> dict[str, Any]:
     """The ledger without its model: what status shows of it must be there."""
     path = f"{snapshot.folder}/jobs.json"
-    content = snapshot.read(path)
+    content = snapshot.ledger_bytes()
     if content is None:
         return {}
     try:
@@ -118,6 +135,8 @@ def _read_ledger(snapshot: Snapshot) -> dict[str, Any]:
         whole = all(isinstance(attempt[key], str) for attempt in ledger["attempts"] for key in ("job", "stage", "phase", "token"))
     except (ValueError, LookupError, TypeError):
         whole = False
+    if whole and (other := snapshot.other_design(str(ledger.get("design", "")), str(ledger.get("commit", "")))):
+        raise snapshot.not_its_ledger(other)
     if whole:
         return ledger
     raise CkgitError(
@@ -136,17 +155,14 @@ def _look(lab: Lab, ledger: Mapping[str, Any], attempts: Sequence[Mapping[str, A
     """Ask the scheduler for jobs that are out; that nothing can be learned here and now is an answer, too."""
     if not attempts:
         return []
-    from ckgit.experiment.cluster import elsewhere
     from ckgit.experiment.jobs import Attempt
     from ckgit.orchestrators.plugins import scheduler_for
 
     try:
-        cluster = lab.cluster(ledger["cluster"])
+        cluster = lab.cluster_of(ledger)
         work = Path(ledger["work_tree"])
         if not work.is_dir():
             return [_open(each, "unknown", f"the work tree {work} is not on this machine") for each in attempts]
-        if what := elsewhere(cluster, ledger):
-            return [_open(each, "unknown", f"the cluster profile points elsewhere: {what}") for each in attempts]
         known = [Attempt.model_validate_json(json.dumps(each)) for each in attempts]
         sightings = scheduler_for(cluster).poll(cluster, work, known).sightings
     except CkgitError as error:

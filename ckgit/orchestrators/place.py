@@ -10,19 +10,14 @@ from ckgit.orchestrators.standing import Standing
 _LISTED = 5  # jobs in the error
 
 
-def misled(standing: Standing) -> str:
-    """How the profile points elsewhere than to where jobs are that may still run; empty where it does not, or there are none."""
-    ledger = standing.ledger
-    return elsewhere(standing.context.cluster, ledger.model_dump()) if ledger and _out(ledger) else ""
-
-
 def refuse_misled(standing: Standing) -> None:
     """Raise where the profile points elsewhere than to where jobs are that may still run.
 
     Raises:
         CkgitError: USAGE, with what has changed and the jobs.
     """
-    ledger, what = standing.ledger, misled(standing)
+    ledger = standing.ledger
+    what = elsewhere(standing.context.cluster, ledger.model_dump()) if ledger and _out(ledger) else ""
     if not ledger or not what:
         return
     jobs, name = _out(ledger), standing.name

@@ -11,10 +11,10 @@ from ckgit.experiment.design import State
 from ckgit.experiment.jobs import Attempt, Job, Ledger
 from ckgit.experiment.worker import Seen
 from ckgit.lab.context import load_context
-from ckgit.orchestrators import steps
+from ckgit.orchestrators import cancel, steps
 from ckgit.orchestrators.advance import check_target, still_step
-from ckgit.orchestrators.again import Cancel
 from ckgit.orchestrators.attempts import chance
+from ckgit.orchestrators.cancel import Cancel
 from ckgit.orchestrators.collect import Ended, read_status
 from ckgit.orchestrators.detach import check_detachable
 from ckgit.orchestrators.move import move
@@ -41,7 +41,7 @@ class Preview(NamedTuple):
     """What a command would do."""
 
     experiment: str
-    state: State
+    state: State | None  # None where the branch is gone
     submit: Sequence[WouldSubmit]
     commit: str  # message and paths; empty when nothing would be committed now
     remarks: Sequence[str]
@@ -118,12 +118,11 @@ def _going_on(standing: Standing, to: State) -> str:
     return f"then would submit a job of ckgit's own ({asked}) that waits for these, and takes {standing.name} on to {to}"
 
 
-def preview_cancel(standing: Standing, planned: Cancel) -> Preview:
+def preview_cancel(planned: Cancel) -> Preview:
     """A cancellation."""
-    commit = show(standing, planned.step) if planned.step else ""
-    return Preview(
-        standing.name, standing.snapshot.state, [], commit, [f"would end {attempt.job} ({attempt.token})" for attempt in planned.attempts]
-    )
+    snapshot = planned.found.snapshot
+    state = snapshot.state if snapshot else None
+    return Preview(planned.found.name, state, [], cancel.show(planned), [f"would end {each}" for each in planned.named])
 
 
 def _would_submit(

@@ -16,6 +16,8 @@ from ckgit.experiment.jobs import Phase, Usage
 from ckgit.experiment.lifecycle import ORDER
 from ckgit.lab import authority
 from ckgit.lab.lab import open_lab
+from ckgit.lab.snapshot import DeletedError
+from ckgit.lab.tips import is_lost
 from ckgit.orchestrators import steps
 from ckgit.orchestrators.attempts import Tally, describe, tally
 from ckgit.orchestrators.collect import Judged, judge
@@ -30,9 +32,12 @@ from ckgit.orchestrators.rebatch import bring
 from ckgit.orchestrators.stagework import Passage, Stagework, Wish, check_ready, due_jobs, stagework, submission
 from ckgit.orchestrators.standing import Moved, Standing, Step, Taken, check_unmoved, stand, take
 from ckgit.orchestrators.steps import NOTHING, Harvest
+from ckgit.orchestrators.strays import refuse_strays
 from ckgit.orchestrators.talk import Talk
 from ckgit.orchestrators.watch import Watch
 from ckgit.orchestrators.worktree import find_work_tree, make_work_tree
+
+LISTED = 5  # jobs that an error names
 
 
 def run_stage(standing: Standing, wish: Wish, talk: Talk) -> Going[Passage]:
@@ -47,6 +52,7 @@ def run_stage(standing: Standing, wish: Wish, talk: Talk) -> Going[Passage]:
         return _passed([take(standing, steps.nothing_to_do(standing, work.stage, work.worker, work.over), talk)])
     taken: list[Taken] = []
     if due := due_jobs(standing, work, wish):
+        refuse_strays(standing.lab, standing.name, standing.ledger)
         ledger = make_work_tree(standing)
         check_ready(standing, work, due, Path(ledger.work_tree))
         taken.append(take(standing, submission(standing, work, wish, due, ledger), talk))
@@ -116,6 +122,7 @@ def start_watch(standing: Standing, work: Stagework, run: str | None, talk: Talk
         scheduler=scheduler_for(cluster),
         work=find_work_tree(standing.ledger),
         jobs={job.name: job for job in work.all},
+        first=standing.ledger.attempts[0].token if standing.ledger.attempts else "",
         attempts=tally(standing.ledger, work.all).open,
         wanted=frozenset(attempt.token for attempt in tally(standing.ledger, work.selected(run)).open),
         talk=talk,
@@ -168,6 +175,7 @@ class Follow:
             ledger = ledger.model_copy(update={"detached": detached})
             return steps.failure(standing, work.stage, work.workers, harvest, count, ledger, time=now())
         if due := due_jobs(standing, work, self.wish, ledger):
+            refuse_strays(standing.lab, standing.name, ledger)
             check_ready(standing, work, due, self.watch.work)
             return submission(standing, work, self.wish, due, ledger, harvest)
         return None
@@ -194,17 +202,37 @@ class Follow:
 
 
 def _follow(standing: Standing, watch: Watch) -> Standing:
-    """The branch moved while we waited: go on where the same attempts are still open, else say who was first."""
-    after = stand(standing.lab, standing.name)
+    """The branch moved while we waited: go on where the same attempts are still open, else say what became of it."""
+    try:
+        after = stand(standing.lab, standing.name)
+    except DeletedError:
+        raise _left_behind(standing, watch, "the branch was deleted") from None
     still = {attempt.token for attempt in (after.ledger.open() if after.ledger else ())}
     if after.snapshot.state is standing.snapshot.state and {attempt.token for attempt in watch.attempts} <= still:
         return after
+    if is_lost(standing.lab.root, standing.snapshot.tip, after.snapshot.tip):
+        raise _left_behind(standing, watch, f"the branch was rewritten: it is at {after.snapshot.tip[:12]}")
     raise CkgitError(
         f"someone else moved {standing.name} on while this command waited at {standing.snapshot.tip[:12]}: "
         f"it is {after.snapshot.state} at {after.snapshot.tip[:12]} ({after.snapshot.event})",
         code=Exit.BRANCH_MOVED,
         state="this command changed nothing after its last message",
         next=f"ckgit status {standing.name}",
+    )
+
+
+def _left_behind(standing: Standing, watch: Watch, how: str) -> CkgitError:
+    """The commit that was followed is not on the branch any more."""
+    name, tip = standing.name, standing.snapshot.tip[:12]
+    force = "-f " if standing.lab.branch(name).tip() else ""
+    jobs = f"; these jobs go on without it: {', '.join(attempt.job for attempt in watch.open[:LISTED])}" if watch.open else ""
+    more = f" and {len(watch.open) - LISTED} more" if len(watch.open) > LISTED else ""
+    return CkgitError(
+        f"{how}, while this command followed it at {tip}{jobs}{more}",
+        code=Exit.BRANCH_MOVED,
+        where=f"exp/{name}",
+        state="this command changed nothing after its last message",
+        next=f"git branch {force}exp/{name} {tip} goes back to it; ckgit cancel {name} ends the jobs",
     )
 
 

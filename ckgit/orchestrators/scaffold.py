@@ -16,6 +16,7 @@ from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.problems import unrecorded
 from ckgit.experiment.worker import Context, Worker
+from ckgit.orchestrators.design import generated
 from ckgit.orchestrators.logs import now, untimed
 from ckgit.orchestrators.parallel import in_parallel
 from ckgit.orchestrators.plugins import worker_for
@@ -45,13 +46,19 @@ def scaffold(standing: Standing) -> Step:
     context = standing.context
     refuse(standing, {"design": [f"{what} is in the design and was not measured" for what in unrecorded(context.summary)]})
     made = _all_made(standing)
-    files = _together(made)
+    files = {**_of_another_life(standing), **_together(made)}
     for one in made:
         files[standing.path(f"scaffold-{one.label}.log")] = untimed(_worker_lines(context, one.files))
     files[standing.path(LOG)] = untimed(_lines(context, made))
     told = [f"- scaffold-{one.label}: {_count(one)}" for one in made]
     body = paragraphs(f"Scaffolded {plural(len(context.plan.runs), 'run')}.", told)
     return prepare(standing, Event.SCAFFOLD, files=files, logs={}, ledger=None, body=body, time=now())
+
+
+def _of_another_life(standing: Standing) -> dict[str, bytes | None]:
+    """Deletes what jobs of an earlier design left. A designed experiment has a ledger only where its branch was made by hand from it."""
+    snapshot = standing.snapshot
+    return dict.fromkeys(generated(snapshot)) if snapshot.read(standing.path("jobs.json")) is not None else {}
 
 
 def rendered(standing: Standing) -> dict[str, bytes | None]:

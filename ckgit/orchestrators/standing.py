@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ckgit.analysis.tables import status_blocks
 from ckgit.experiment.design import State
+from ckgit.experiment.errors import CkgitError
 from ckgit.experiment.jobs import Ledger
 from ckgit.experiment.lifecycle import Event, check_edge
 from ckgit.experiment.worker import Context
@@ -14,8 +15,10 @@ from ckgit.lab import authority
 from ckgit.lab.commit import preview, record
 from ckgit.lab.context import load_context
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import Snapshot, take_snapshot
+from ckgit.lab.snapshot import DeletedError, Snapshot, take_snapshot
+from ckgit.lab.tips import is_lost, rescue_ref
 from ckgit.orchestrators.logs import appended
+from ckgit.orchestrators.strays import with_its_jobs
 from ckgit.orchestrators.talk import Talk
 
 
@@ -71,12 +74,25 @@ def stand(lab: Lab, name: str) -> Standing:
     Raises:
         CkgitError: there is no such experiment, its files cannot be read, or what was designed has changed.
     """
-    return _standing(lab, take_snapshot(lab, name))
+    return _standing(lab, _snapshot(lab, name))
+
+
+def _snapshot(lab: Lab, name: str) -> Snapshot:
+    try:
+        return take_snapshot(lab, name)
+    except DeletedError as gone:
+        raise with_its_jobs(lab, gone) from None
 
 
 def _standing(lab: Lab, snapshot: Snapshot) -> Standing:
     ledger = snapshot.ledger()
-    return Standing(lab, snapshot, load_context(lab, snapshot, ledger.cluster if ledger else None), ledger)
+    try:
+        context = load_context(lab, snapshot, ledger.cluster if ledger else None)
+    except CkgitError as error:
+        if ledger and ledger.open():  # nothing else is possible as long as they run
+            error.next = f"ckgit cancel {snapshot.name} ends the jobs that are in flight; then {error.next}"
+        raise
+    return Standing(lab, snapshot, context, ledger)
 
 
 def begin(lab: Lab, name: str) -> Standing:
@@ -86,14 +102,18 @@ def begin(lab: Lab, name: str) -> Standing:
         CkgitError: as `stand`; the authority does not answer, or has other commits.
     """
     authority.fetch(lab, name)
-    snapshot = take_snapshot(lab, name)
+    snapshot = _snapshot(lab, name)
     authority.refuse_stale(snapshot)
     return _standing(lab, snapshot)
 
 
 def check_unmoved(standing: Standing) -> None:
-    """Raise `Moved` when the branch is not where it was."""
-    if take_snapshot(standing.lab, standing.name).tip != standing.snapshot.tip:
+    """Raise `Moved` when the branch is not where it was, or not there."""
+    try:
+        tip = take_snapshot(standing.lab, standing.name).tip
+    except DeletedError:
+        raise Moved from None
+    if tip != standing.snapshot.tip:
         raise Moved
 
 
@@ -137,11 +157,15 @@ def take(standing: Standing, step: Step, talk: Talk) -> Taken:
     """
     summary, snapshot = standing.context.summary, standing.snapshot
     target = check_edge(step.event, snapshot.state)
+    rewritten = is_lost(snapshot.root, snapshot.left, snapshot.tip)
     sha = record(
         standing.lab, name=standing.name, event=step.event, parent=snapshot, files=step.files, design_digest=summary.digest, body=step.body
     )
     taken = Taken(step.event, standing.name, sha, snapshot.state, target, step.body)
     talk.say(taken.headline)
+    if rewritten:
+        kept = rescue_ref(standing.name, snapshot.left)
+        talk.say(f"what exp/{standing.name} held before it was rewritten is kept as {kept} (git branch NAME {kept} brings it back)")
     return taken
 
 

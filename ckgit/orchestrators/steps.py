@@ -145,12 +145,19 @@ def nothing_to_do(standing: Standing, stage: Stage, worker: Worker | None, over:
     return prepare(standing, PASSES[stage], files={}, logs={LOG: [("NOTHING", text)]}, ledger=ledger, body=f"{text}.", time=now())
 
 
-def cancellation(
-    standing: Standing, workers: Mapping[Stage, Worker], attempts: Sequence[Attempt], ledger: Ledger, *, time: str, whole: bool
-) -> Step:
-    """Jobs that are not wanted any more; committed before they are signalled.
+class Cancellation(NamedTuple):
+    """Jobs that are not wanted any more, as they are committed before they are signalled."""
+
+    ledger: Ledger
+    logs: Mapping[str, Sequence[tuple[str, str]]]
+    body: str
+
+
+def cancellation(workers: Mapping[Stage, Worker], attempts: Sequence[Attempt], ledger: Ledger, *, time: str, whole: bool) -> Cancellation:
+    """What is recorded of jobs that are cancelled.
 
     Args:
+        workers: those whose logs are to say it; none where the design cannot be read.
         whole: whether nobody is to go on with others.
     """
     update = {"phase": Phase.CANCELLED, "failure": FailureClass.CANCELLED, "reason": "cancelled by ckgit cancel", "ended": time}
@@ -158,10 +165,10 @@ def cancellation(
     text = f"{plural(len(ended), 'job')} cancelled" + ("; nothing goes on by itself any more" if ledger.detached and whole else "")
     logs = {LOG: [("CANCEL", text)]}
     for attempt in ended:
-        logs.setdefault(worker_log(workers[attempt.stage]), []).append(("CANCEL", f"{attempt.job} attempt {attempt.number}"))
+        if attempt.stage in workers:
+            logs.setdefault(worker_log(workers[attempt.stage]), []).append(("CANCEL", f"{attempt.job} attempt {attempt.number}"))
     body = paragraphs(f"{text}.", listed(attempt.job for attempt in ended))
-    ledger = ledger.with_attempts(*ended).model_copy(update={"detached": None if whole else ledger.detached})
-    return prepare(standing, Event.CANCEL, files={}, logs=logs, ledger=ledger, body=body, time=time)
+    return Cancellation(ledger.with_attempts(*ended).model_copy(update={"detached": None if whole else ledger.detached}), logs, body)
 
 
 def _files(harvest: Harvest) -> dict[str, bytes | None]:

@@ -17,6 +17,7 @@ from ckgit.experiment.design import Stage
 from ckgit.experiment.errors import CkgitError
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress, task_of
 from ckgit.experiment.worker import Context, Ending, Look, Scheduler, Seen, Sighting, Submission, Worker
+from ckgit.orchestrators.claims import claim
 from ckgit.orchestrators.collect import Ended, job_files, read_status
 from ckgit.orchestrators.going import Going
 from ckgit.orchestrators.logs import tail
@@ -56,6 +57,7 @@ class Watch:
     scheduler: Scheduler
     work: Path
     jobs: Mapping[str, Job]  # by name
+    first: str  # token of the first attempt of the ledger, which owns the work tree
     attempts: Sequence[Attempt]
     wanted: frozenset[str]  # tokens of those whose end is waited for
     talk: Talk
@@ -152,6 +154,7 @@ class Watch:
         room = len(attempts) if limit is None else max(limit - look.in_queue, 0)
         answers: dict[str, Sighting] = {}
         submissions: list[Submission] = []
+        handed: list[Attempt] = []
         large: list[str] = []
         for group in groups(attempts):
             broken = {attempt.token: why for attempt in group if (why := self._broken(attempt))}
@@ -162,11 +165,14 @@ class Watch:
             elif len(group) <= room or (too_large and look.in_queue <= self.detached and not submissions):
                 room -= len(group)
                 submissions += [submission_of(self.work, self.jobs[attempt.job], attempt) for attempt in group]
+                handed += group
                 large += [attempt.token for attempt in group if too_large]
             else:
                 waits = Sighting(Seen.UNSEEN, detail=self._waits_for(len(group), look))
                 answers |= {attempt.token: waits for attempt in group}
-        answers |= self.scheduler.submit(self.cluster, self.work, submissions) if submissions else {}
+        if submissions:
+            claim(self.work, self.first, handed, self.context.summary.experiment.name)
+            answers |= self.scheduler.submit(self.cluster, self.work, submissions)
         for token in large:
             if answers[token].seen is Seen.QUEUED:
                 answers[token] = answers[token]._replace(detail=f"its array is one submission, of more jobs than max_submit, {limit}")
@@ -213,7 +219,9 @@ class Watch:
             late = now - self.unreadable_since.setdefault(token, now) >= self.grace
             return Sighting(Seen.UNKNOWN, gone.job_id, f"{token}: its status cannot be read: {error.strerror}") if late else gone
         self.unreadable_since.pop(token, None)
-        failure, reason = (gone.ending.failure, gone.ending.sentence) if gone.ending and gone.ending.failure else (FailureClass.LOST, why)
+        cancelled = (job_files(self.work, token) / "cancelled").exists()  # by a command that could not record it
+        lost = (FailureClass.CANCELLED, "cancelled by ckgit cancel") if cancelled else (FailureClass.LOST, why)
+        failure, reason = (gone.ending.failure, gone.ending.sentence) if gone.ending and gone.ending.failure else lost
         if status:
             self.ended[token] = Ended(attempt, status, job_id=gone.job_id, ending=gone.ending)
         elif now - self.gone_since.setdefault(token, now) >= self.grace:

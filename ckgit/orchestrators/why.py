@@ -11,13 +11,12 @@ from ckgit.experiment.errors import CkgitError
 from ckgit.experiment.jobs import Attempt, Job, Phase
 from ckgit.experiment.worker import Seen, Sighting
 from ckgit.orchestrators.attempts import latest_attempts
+from ckgit.orchestrators.cancel import Found
 from ckgit.orchestrators.collect import job_files, read_status
 from ckgit.orchestrators.detach import attempts_of, is_alive, look_at
 from ckgit.orchestrators.logs import last_lines, readable, tail
-from ckgit.orchestrators.place import misled
 from ckgit.orchestrators.plugins import scheduler_for
 from ckgit.orchestrators.stagework import STAGES, stagework
-from ckgit.orchestrators.standing import Standing
 from ckgit.orchestrators.worktree import find_work_tree
 
 LINES = 8
@@ -35,71 +34,74 @@ class Reason(NamedTuple):
     lines: Sequence[str]
 
 
-def why(standing: Standing) -> list[Reason]:
-    """Every job that failed, was cancelled, is open, or waits to be submitted; in the order of the jobs."""
-    attempts = latest_attempts(standing.ledger)
-    state = standing.snapshot.state
-    jobs = stagework(standing).jobs if state in STAGES else []
+def why(found: Found) -> list[Reason]:
+    """Every job that failed, was cancelled, is open, or waits to be submitted; in the order of the jobs.
+
+    Raises:
+        CkgitError: the branch cannot be read, or its design cannot and it has no jobs.
+    """
+    if found.problems and not (found.ledger and found.ledger.attempts):
+        raise found.problems[-1]
+    attempts = latest_attempts(found.ledger)
+    jobs = stagework(found.standing).jobs if found.standing and found.standing.snapshot.state in STAGES else []
     closed = [a for a in attempts.values() if a.phase in (Phase.FAILED, Phase.CANCELLED)]
     open_ones = [a for a in attempts.values() if a.phase is Phase.SUBMITTED]
-    waiting = [_unsubmitted(standing, job) for job in jobs if job.name not in attempts]
-    return [*(_ended(standing, attempt) for attempt in closed), *_live(standing, open_ones), *waiting, *_left(standing)]
+    waiting = [_unsubmitted(found, job) for job in jobs if job.name not in attempts]
+    return [*(_ended(found, attempt) for attempt in closed), *_live(found, open_ones), *waiting, *_left(found)]
 
 
-def _left(standing: Standing) -> list[Reason]:
+def _left(found: Found) -> list[Reason]:
     """The job that was to go on with the experiment, where it does not."""
-    ledger = standing.ledger
+    ledger = found.ledger
     if not ledger or not ledger.detached:
         return []
     try:
         work = find_work_tree(ledger)
     except CkgitError:
         return []  # what is said of the other jobs says it
-    sighting = look_at(ledger.detached, standing.context.cluster, work).sightings[ledger.detached.token]
+    sighting = look_at(ledger.detached, found.cluster, work).sightings[ledger.detached.token]
     if is_alive(sighting) or sighting.seen is Seen.UNKNOWN:
         return []
     how = sighting.ending.sentence if sighting.ending else "it is gone"
     ended = "was not handed over" if sighting.seen is Seen.UNSEEN else f"has ended ({how})"
-    sentence = f"the job that was to go on {ended}; ckgit advance {standing.name} goes on, with --detach by another one"
+    sentence = f"the job that was to go on {ended}; ckgit advance {found.name} goes on, with --detach by another one"
     itself = attempts_of(ledger.detached)[0]
-    log, text = _work_tree_log(standing, itself)
+    log, text = _work_tree_log(found, itself)
     return [Reason("advance", 1, "left", None, sentence, log, last_lines(text, LINES))]
 
 
-def _ended(standing: Standing, attempt: Attempt) -> Reason:
-    content = standing.snapshot.read(attempt.log) if attempt.log else None
+def _ended(found: Found, attempt: Attempt) -> Reason:
+    content = found.snapshot.read(attempt.log) if attempt.log and found.snapshot else None
     if content is not None:
         log, text = attempt.log, readable(content[-65_536:])
     else:
-        log, text = _work_tree_log(standing, attempt)
+        log, text = _work_tree_log(found, attempt)
     return _reason(attempt, attempt.reason or "no reason was recorded", log, text)
 
 
-def _live(standing: Standing, attempts: Sequence[Attempt]) -> list[Reason]:
-    if not attempts or not standing.ledger:
+def _live(found: Found, attempts: Sequence[Attempt]) -> list[Reason]:
+    if not attempts or not found.ledger:
         return []
-    cluster = standing.context.cluster
+    cluster = found.cluster
     try:
-        work = find_work_tree(standing.ledger)
+        work = find_work_tree(found.ledger)
     except CkgitError as error:
         return [_reason(attempt, f"nothing can be said: {error.what}", None, "") for attempt in attempts]
-    if what := misled(standing):
-        return [_reason(attempt, f"nothing can be said: the cluster profile points elsewhere: {what}", None, "") for attempt in attempts]
     sightings = scheduler_for(cluster).poll(cluster, work, attempts).sightings
     return [
-        _reason(attempt, _sentence(standing, attempt, sightings[attempt.token], work), *_work_tree_log(standing, attempt))
+        _reason(attempt, _sentence(found, attempt, sightings[attempt.token], work), *_work_tree_log(found, attempt))
         for attempt in attempts
     ]
 
 
-def _sentence(standing: Standing, attempt: Attempt, sighting: Sighting, work: Path) -> str:
+def _sentence(found: Found, attempt: Attempt, sighting: Sighting, work: Path) -> str:
     detail = f": {sighting.detail}" if sighting.detail else ""
     sentences = {
-        Seen.UNSEEN: f"it is recorded and not handed over yet; ckgit advance {standing.name} does that",
+        Seen.UNSEEN: f"it is recorded and not handed over yet; ckgit advance {found.name} does that",
         Seen.QUEUED: f"it waits{detail}",
         Seen.RUNNING: f"it runs{detail}",
         Seen.UNKNOWN: f"nothing can be said now{detail}",
-        Seen.GONE: f"it is gone and left no status; ckgit advance {standing.name} judges it",
+        Seen.GONE: f"it is gone and left no status; ckgit advance {found.name} judges it",
     }
     try:
         status = read_status(work, attempt.token)
@@ -108,20 +110,20 @@ def _sentence(standing: Standing, attempt: Attempt, sighting: Sighting, work: Pa
     except OSError as error:
         return f"nothing can be said now: its status cannot be read: {error.strerror}"
     if status and sighting.seen not in (Seen.QUEUED, Seen.RUNNING):  # one that was queued again left a status before
-        return f"it ended with exit code {status.exit_code}; ckgit advance {standing.name} collects it"
+        return f"it ended with exit code {status.exit_code}; ckgit advance {found.name} collects it"
     return sentences[sighting.seen]
 
 
-def _unsubmitted(standing: Standing, job: Job) -> Reason:
-    sentence = f"it was not submitted yet; ckgit advance {standing.name} does that"
+def _unsubmitted(found: Found, job: Job) -> Reason:
+    sentence = f"it was not submitted yet; ckgit advance {found.name} does that"
     return Reason(job.name, 0, "waiting", None, sentence, None, [])
 
 
-def _work_tree_log(standing: Standing, attempt: Attempt) -> tuple[str | None, str]:
+def _work_tree_log(found: Found, attempt: Attempt) -> tuple[str | None, str]:
     """Path and end of what a job printed, where its work tree is on this machine."""
-    if not standing.ledger or not standing.ledger.work_tree:
+    if not found.ledger or not found.ledger.work_tree:
         return None, ""
-    path = job_files(Path(standing.ledger.work_tree), attempt.token) / "output"
+    path = job_files(Path(found.ledger.work_tree), attempt.token) / "output"
     return (os.fspath(path), tail(path)) if path.exists() else (None, "")
 
 

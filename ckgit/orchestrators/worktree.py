@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Ledger
 from ckgit.lab.export import export_work_tree, find_model
+from ckgit.orchestrators.claims import claimed_by
 from ckgit.orchestrators.move import bring_checkpoints
 from ckgit.orchestrators.standing import Standing
+from ckgit.orchestrators.strays import known_tokens, tokens_in
 
 
 def make_work_tree(standing: Standing) -> Ledger:
@@ -26,7 +29,7 @@ def make_work_tree(standing: Standing) -> Ledger:
     for name, card in context.cards.items():
         content = snapshot.read(f"models/{name}.yaml")
         folders[name] = find_model(lab, context.cluster, card, content or b"")
-    work = export_work_tree(lab, snapshot, context, context.cluster_name, folders)
+    work = export_work_tree(lab, snapshot, context, _free_folder(standing), folders)
     if standing.ledger:
         bring_checkpoints(standing, standing.ledger, work)
     return _ledger(standing, work)
@@ -36,13 +39,21 @@ def planned_ledger(standing: Standing) -> Ledger:
     """The ledger as `make_work_tree` would give it; nothing is written."""
     if standing.ledger and standing.ledger.work_tree:
         return standing.ledger
-    lab = standing.lab
-    return _ledger(standing, lab.work_root(standing.context.cluster_name) / lab.config.name / standing.name / standing.snapshot.tip[:12])
+    return _ledger(standing, _free_folder(standing))
+
+
+def _free_folder(standing: Standing) -> Path:
+    """Where the jobs of this submission run: a folder that is named by the commit, and in which no other submission's jobs ever ran."""
+    lab, known = standing.lab, known_tokens(standing.ledger)
+    first = lab.work_root(standing.context.cluster_name) / lab.config.name / standing.name / standing.snapshot.tip[:12]
+    names = (first if number == 1 else first.with_name(f"{first.name}-{number}") for number in itertools.count(1))
+    return next(work for work in names if known.issuperset([*tokens_in(work), *filter(None, [claimed_by(work)])]))
 
 
 def _ledger(standing: Standing, work: Path) -> Ledger:
     ledger = standing.ledger or Ledger(cluster=standing.context.cluster_name, scheduler=standing.context.cluster.scheduler)
-    return ledger.model_copy(update={"commit": standing.snapshot.tip, "work_tree": str(work), "host": os.uname().nodename})
+    update = {"design": standing.context.summary.digest, "commit": standing.snapshot.tip}
+    return ledger.model_copy(update={**update, "work_tree": str(work), "host": os.uname().nodename})
 
 
 def find_work_tree(ledger: Ledger) -> Path:

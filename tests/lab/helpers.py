@@ -44,7 +44,7 @@ def user_state(root: Path) -> dict[str, str]:
         "index": run_git(root, "ls-files", "--stage", "-v"),
         "status": run_git(root, "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--ignored"),
         "config": run_git(root, "config", "--list", "--local"),
-        "refs": "\n".join(line for line in refs.splitlines() if not line.startswith("refs/heads/exp/")),
+        "refs": "\n".join(line for line in refs.splitlines() if not line.startswith(("refs/heads/exp/", "refs/ckgit/"))),
         "files": repr([(file, file.read_bytes()) for file in own]),
     }
 

@@ -13,7 +13,8 @@ from ckgit.experiment.design import State
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.experiment.worker import Seen
-from ckgit.orchestrators.again import Selection, cancel, plan_cancel, plan_retry, retry
+from ckgit.orchestrators.again import Selection, plan_retry, retry
+from ckgit.orchestrators.cancel import cancel, look, plan_cancel
 from ckgit.orchestrators.stagework import Wish
 from ckgit.orchestrators.standing import stand, take
 from ckgit.schedulers.local import job_folder, read_process, scheduler
@@ -101,7 +102,7 @@ def test_cancel_is_recorded_and_ends_the_jobs(bench: Bench) -> None:
     bench.advance(State.TRAINED, wait=False)
     bench.until(lambda: len(bench.executions()) == 2)
     tokens = [attempt.token for attempt in bench.ledger.attempts]
-    assert cancel(stand(bench.lab, "demo"), Selection(), bench.heard).message == "2 jobs cancelled"
+    assert cancel(look(bench.lab, "demo"), Selection(), bench.heard).message == "2 jobs cancelled"
     assert bench.story()[-1] == "cancel"
     assert {attempt.failure for attempt in bench.ledger.attempts} == {FailureClass.CANCELLED}
     assert {seen(bench, token) for token in tokens} == {Seen.GONE}
@@ -117,16 +118,16 @@ def test_a_cancellation_that_was_interrupted_is_completed(bench: Bench) -> None:
     bench.advance(State.TRAINED, wait=False)
     bench.until(lambda: len(bench.executions()) == 2)
     standing = stand(bench.lab, "demo")
-    step = plan_cancel(standing, Selection()).step
+    step = plan_cancel(look(bench.lab, "demo"), Selection()).step
     assert step
     take(standing, step, bench.heard)
     token = bench.latest("rank4/finetune").token
     assert seen(bench, token) is Seen.RUNNING
-    assert "still ran" in cancel(stand(bench.lab, "demo"), Selection(), bench.heard).message
+    assert "still ran" in cancel(look(bench.lab, "demo"), Selection(), bench.heard).message
     assert seen(bench, token) is Seen.GONE
     assert bench.story().count("cancel") == 1
     with pytest.raises(CkgitError, match="no job is queued or running"):
-        cancel(stand(bench.lab, "demo"), Selection(), bench.heard)
+        cancel(look(bench.lab, "demo"), Selection(), bench.heard)
 
 
 def test_retry_first_ends_what_a_cancellation_left_running(bench: Bench) -> None:
@@ -134,7 +135,7 @@ def test_retry_first_ends_what_a_cancellation_left_running(bench: Bench) -> None
     bench.advance(State.TRAINED, wait=False)
     bench.until(lambda: len(bench.executions()) == 2)
     standing = stand(bench.lab, "demo")
-    step = plan_cancel(standing, Selection()).step
+    step = plan_cancel(look(bench.lab, "demo"), Selection()).step
     assert step
     take(standing, step, bench.heard)
     old = bench.latest("rank4/finetune").token
@@ -151,7 +152,7 @@ def test_what_ended_by_itself_is_not_cancelled(bench: Bench) -> None:
     tokens = [attempt.token for attempt in bench.ledger.attempts]
     bench.until(lambda: all(seen(bench, token) is Seen.GONE for token in tokens))
     with pytest.raises(CkgitError, match="no job is queued or running"):
-        cancel(stand(bench.lab, "demo"), Selection(), bench.heard)
+        cancel(look(bench.lab, "demo"), Selection(), bench.heard)
     assert bench.advance().state is State.TRAINED
 
 
@@ -159,7 +160,7 @@ def test_cancel_of_one_job(bench: Bench) -> None:
     bench.hold()
     bench.advance(State.TRAINED, wait=False)
     bench.until(lambda: len(bench.executions()) == 2)
-    cancel(stand(bench.lab, "demo"), Selection(job="rank8/finetune"), bench.heard)
+    cancel(look(bench.lab, "demo"), Selection(job="rank8/finetune"), bench.heard)
     assert bench.latest("rank4/finetune").phase is Phase.SUBMITTED
     bench.go()
     assert bench.advance().code is Exit.JOBS_FAILED

@@ -12,8 +12,8 @@ import pytest
 from ckgit.experiment.design import State
 from ckgit.experiment.errors import Exit
 from ckgit.experiment.jobs import Phase
-from ckgit.orchestrators.again import Selection, cancel
-from ckgit.orchestrators.standing import stand
+from ckgit.orchestrators.again import Selection
+from ckgit.orchestrators.cancel import cancel, look
 from ckgit.schedulers import local
 from tests.orchestrators.bench import Bench
 
@@ -104,7 +104,7 @@ def test_cancel_ends_evaluations_that_run_ahead_of_their_stage(overlapping: Benc
     overlapping.hold("rank8/finetune")
     overlapping.advance(wait=False)
     overlapping.until(lambda: ran(overlapping, "base/eval/capitalization_base"))
-    cancel(stand(overlapping.lab, "demo"), Selection(job="base/eval/capitalization_base"), overlapping.heard)
+    cancel(look(overlapping.lab, "demo"), Selection(job="base/eval/capitalization_base"), overlapping.heard)
     assert overlapping.latest("base/eval/capitalization_base").phase is Phase.CANCELLED
     overlapping.go("rank8/finetune")
 

@@ -12,9 +12,9 @@ from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Detached, Phase
 from ckgit.experiment.worker import Seen
 from ckgit.orchestrators import leaving, run
-from ckgit.orchestrators.again import Selection, cancel
+from ckgit.orchestrators.again import Selection
+from ckgit.orchestrators.cancel import cancel, look
 from ckgit.orchestrators.detach import look_at
-from ckgit.orchestrators.standing import stand
 from tests.orchestrators.bench import Bench
 from tests.orchestrators.conftest import tiny_package  # noqa: F401 - a fixture
 from tests.slurm.test_engine import bench, once_each  # noqa: F401 - a fixture
@@ -209,7 +209,7 @@ def test_cancel_ends_the_job_that_goes_on_also_when_it_is_the_only_one_left(held
     held.go()
     held.until(lambda: all((held.work / ".ckgit/jobs" / a.token / "status.json").exists() for a in held.ledger.open()), seconds=120)
     held.until(lambda: seen(held, detached) is Seen.QUEUED, seconds=30)
-    passage = cancel(stand(held.lab, "demo"), Selection(), held.heard)
+    passage = cancel(look(held.lab, "demo"), Selection(), held.heard)
     assert "and the one that was to go on" in passage.message
     assert held.ledger.detached is None
     assert seen(held, detached) is Seen.GONE
@@ -217,7 +217,7 @@ def test_cancel_ends_the_job_that_goes_on_also_when_it_is_the_only_one_left(held
 
 def test_cancelling_one_run_leaves_the_others_to_go_on(held: Bench, slurm) -> None:
     detached = left(held)
-    assert cancel(stand(held.lab, "demo"), Selection(run="rank4"), held.heard).message == "1 job cancelled"
+    assert cancel(look(held.lab, "demo"), Selection(run="rank4"), held.heard).message == "1 job cancelled"
     assert (held.latest("rank4/finetune").phase, held.latest("rank8/finetune").phase) == (Phase.CANCELLED, Phase.SUBMITTED)
     assert left(held) == detached
     assert seen(held, detached) is Seen.QUEUED

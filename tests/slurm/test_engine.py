@@ -17,7 +17,8 @@ from ckgit.experiment.errors import Exit
 from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators import together
-from ckgit.orchestrators.again import Selection, cancel, retry
+from ckgit.orchestrators.again import Selection, retry
+from ckgit.orchestrators.cancel import cancel, look
 from ckgit.orchestrators.stagework import Wish
 from ckgit.orchestrators.standing import stand
 from ckgit.orchestrators.why import why
@@ -125,7 +126,7 @@ def test_cancel_ends_the_job_that_goes_on_too(bench: Bench, slurm) -> None:
     assert bench.ledger.detached
     token = bench.ledger.detached.token
     assert json.loads(bench.ckgit("status", "demo", "--json").stdout)["left_to"]["seen"] == "queued"
-    cancel(stand(bench.lab, "demo"), Selection(), bench.heard)
+    cancel(look(bench.lab, "demo"), Selection(), bench.heard)
     assert bench.ledger.detached is None
     assert {attempt.phase for attempt in bench.ledger.attempts} == {Phase.CANCELLED}
     for each in (token, *(attempt.token for attempt in bench.ledger.attempts)):  # SLURM has them, and will not start them any more
@@ -138,7 +139,7 @@ def test_cancel_ends_the_job_that_goes_on_too(bench: Bench, slurm) -> None:
 def test_a_failed_run_is_explained_and_tried_again_alone_with_more_time(bench: Bench) -> None:
     bench.fail("rank8/finetune")
     assert bench.advance(State.TRAINED).code is Exit.JOBS_FAILED
-    [reason] = [each for each in why(stand(bench.lab, "demo")) if each.job == "rank8/finetune"]
+    [reason] = [each for each in why(look(bench.lab, "demo")) if each.job == "rank8/finetune"]
     assert "the tool says no" in reason.sentence
     bench.mend("rank8/finetune")
     from ckgit.experiment.compute import Resources

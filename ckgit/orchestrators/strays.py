@@ -1,0 +1,212 @@
+"""Jobs that run although the branch does not know them: it was rewritten or deleted since, or another clone submitted them.
+
+A job is known by its token, whose folder lies in a work tree of the experiment, whatever any branch says now. Only the names of files
+are read as long as all jobs have ended: `status` and `list` look here each time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.lab import tips
+from ckgit.lab.git import git_lines
+from ckgit.lab.lab import ExperimentRow, Lab, row_at
+from ckgit.lab.objects import read_objects
+
+if TYPE_CHECKING:
+    from ckgit.experiment.cluster import Cluster
+    from ckgit.experiment.jobs import Attempt, Ledger
+    from ckgit.lab.snapshot import DeletedError
+
+_TREE = re.compile(r"([0-9a-f]{12})(?:-[0-9]+)?")
+_LISTED = 5  # jobs in an error
+
+
+class Stray(NamedTuple):
+    """A job that may still run and is in no ledger of the branch."""
+
+    token: str
+    work: Path
+    cluster: str  # name of the profile in whose work root it lies
+    seen: str
+    detail: str
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it is a job of `advance --detach`, which computes nothing itself."""
+        return re.search(r"\.advance\.1\.[0-9a-f]{8}(\.again)?$", self.token) is not None
+
+
+def known_tokens(ledger: Ledger | None) -> frozenset[str]:
+    """Tokens of every job that a ledger lists."""
+    if not ledger:
+        return frozenset()
+    left = [ledger.detached.token, ledger.detached.stand_in] if ledger.detached else []
+    return frozenset([*(attempt.token for attempt in ledger.attempts), *left])
+
+
+def strays(lab: Lab, name: str, known: AbstractSet[str]) -> list[Stray]:
+    """Jobs of an experiment that may still run and whose token is not among those that are known.
+
+    Raises:
+        CkgitError: USAGE, a configuration file cannot be read.
+    """
+    candidates = {(work, cluster): tokens for work, cluster in _trees(lab, name) if (tokens := _unfinished(work, known))}
+    own = _own_commits(lab, {work.name[:12] for work, _ in candidates})
+    found: dict[str, Stray] = {}
+    for (work, cluster), tokens in candidates.items():
+        if work.name[:12] in own:  # work roots are shared, and another lab may have this one's name
+            found |= {stray.token: stray for stray in _alive(lab, work, cluster, tokens) if stray.token not in found}
+    return list(found.values())
+
+
+def _trees(lab: Lab, name: str) -> Iterator[tuple[Path, str]]:
+    """The work trees of an experiment on this machine, each with the profile in whose work root it lies."""
+    for cluster, folder in lab.experiment_folders(name).items():
+        names = sorted(folder.iterdir()) if folder.is_dir() else []
+        yield from ((work, cluster) for work in names if _TREE.fullmatch(work.name))
+
+
+def tokens_in(work: Path) -> list[str]:
+    """Tokens of all jobs that were ever handed over in a work tree."""
+    jobs = work / ".ckgit" / "jobs"
+    return sorted(entry.name for entry in jobs.iterdir() if entry.name.startswith("ckgit.")) if jobs.is_dir() else []
+
+
+def _unfinished(work: Path, known: AbstractSet[str]) -> list[str]:
+    jobs = work / ".ckgit" / "jobs"
+    return [token for token in tokens_in(work) if token not in known and not (jobs / token / "status.json").exists()]
+
+
+def _own_commits(lab: Lab, commits: AbstractSet[str]) -> frozenset[str]:
+    """Those of the abbreviated commits that this repository has."""
+    if not commits:
+        return frozenset()
+    ordered = sorted(commits)
+    answers = git_lines(lab.root, "cat-file", "--batch-check", stdin="".join(f"{commit}^{{commit}}\n" for commit in ordered).encode())
+    return frozenset(commit for commit, answer in zip(ordered, answers, strict=True) if not answer.endswith(("missing", "ambiguous")))
+
+
+def _alive(lab: Lab, work: Path, cluster_name: str, tokens: Sequence[str]) -> Iterator[Stray]:
+    from ckgit.experiment.worker import Seen
+    from ckgit.orchestrators.plugins import scheduler_for
+
+    cluster = lab.cluster(cluster_name)
+    sightings = scheduler_for(cluster).poll(cluster, work, [as_attempt(token) for token in tokens]).sightings
+    for token in tokens:
+        seen = sightings[token]
+        if seen.seen in (Seen.QUEUED, Seen.RUNNING, Seen.UNKNOWN):
+            yield Stray(token, work, cluster_name, str(seen.seen), seen.detail)
+
+
+def as_attempt(token: str, submitted: str = "2000-01-01T00:00:00Z") -> Attempt:
+    """A job of which no more than the token is known, as schedulers are asked for it."""
+    from ckgit.experiment.design import Stage
+    from ckgit.experiment.jobs import Attempt, Phase
+
+    return Attempt(
+        job=token, stage=Stage.TRAINING, number=1, token=token, script_sha256="", phase=Phase.SUBMITTED, submitted=submitted
+    )
+
+
+def end(lab: Lab, found: Sequence[Stray]) -> None:
+    """End jobs that no branch knows.
+
+    Raises:
+        CkgitError: the scheduler did not take the order.
+    """
+    from ckgit.orchestrators.plugins import scheduler_for
+
+    for work, name in dict.fromkeys((stray.work, stray.cluster) for stray in found):
+        cluster: Cluster = lab.cluster(name)
+        scheduler_for(cluster).cancel(cluster, work, [as_attempt(stray.token) for stray in found if stray.work == work])
+
+
+def commit_of(lab: Lab, name: str, tokens: AbstractSet[str]) -> str:
+    """The commit that knows jobs which the branch does not: where ckgit left it, or one that is kept; empty where there is none."""
+    commits = [commit for commit in (tips.left_at(lab.root, name), *tips.rescued(lab.root, name)) if commit]
+    ledgers = read_objects(lab.root, [f"{commit}:experiments/{name}/jobs.json" for commit in commits])
+    return next((commit for commit, ledger in zip(commits, ledgers, strict=True) if ledger and _lists(ledger, tokens)), "")
+
+
+def _lists(ledger: bytes, tokens: AbstractSet[str]) -> bool:
+    return any(f'"{token}"'.encode() in ledger for token in tokens)
+
+
+def way_back(lab: Lab, name: str, found: Sequence[Stray]) -> str:
+    """What to do about jobs that the branch does not know."""
+    commit = commit_of(lab, name, {stray.token for stray in found})
+    back = f"git branch -f exp/{name} {commit[:12]} goes back to the commit that knows them; " if commit else ""
+    return f"{back}ckgit cancel {name} ends them"
+
+
+def listed(found: Sequence[Stray]) -> str:
+    """Jobs with what is seen of them, as many as fit a line."""
+    more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
+    return ", ".join(f"{stray.token} ({stray.seen})" for stray in found[:_LISTED]) + more
+
+
+def with_its_jobs(lab: Lab, gone: DeletedError) -> CkgitError:
+    """The error for a branch that was deleted, with those of its jobs that go on."""
+    found = strays(lab, gone.name, frozenset())
+    if not found:
+        return gone
+    return CkgitError(
+        f"{gone.what}; its jobs go on: {listed(found)}",
+        code=gone.code,
+        where=gone.where,
+        state=gone.state,
+        next=f"{gone.next}; ckgit cancel {gone.name} ends them",
+    )
+
+
+def beside(lab: Lab, rows: Sequence[ExperimentRow]) -> dict[str, list[Stray]]:
+    """Jobs that may still run and that no branch knows, by experiment; those of deleted branches among them.
+
+    Only experiments are looked at whose branch is not where ckgit left it.
+    """
+    at = {row.name: row.tip for row in rows}
+    moved = [name for name, left in tips.all_left(lab.root).items() if at.get(name) != left]
+    ledgers = read_objects(lab.root, [f"{at.get(name, '0' * 40)}:experiments/{name}/jobs.json" for name in moved])
+    known = {name: _tokens_of(ledger) for name, ledger in zip(moved, ledgers, strict=True)}
+    return {name: found for name in moved if (found := strays(lab, name, known[name]))}
+
+
+def with_unknown_jobs(lab: Lab, rows: Sequence[ExperimentRow], found: Mapping[str, Sequence[Stray]]) -> list[ExperimentRow]:
+    """The experiments of a lab, each with a note on jobs that its branch does not know, and those whose branch is gone while jobs run."""
+    gone = [row_at(lab, name, f"{tips.TIPS}{name}") for name in found if name not in {row.name for row in rows}]
+    return sorted([*(_noted(row, found.get(row.name, ())) for row in rows), *(_noted(row, found[row.name]) for row in gone)])
+
+
+def _noted(row: ExperimentRow, found: Sequence[Stray]) -> ExperimentRow:
+    note = f"{len(found)} jobs run that its branch does not know: ckgit status {row.name}" if found else ""
+    return row._replace(note="; ".join(filter(None, (row.note, note))))
+
+
+def _tokens_of(ledger: bytes | None) -> frozenset[str]:
+    """Tokens that a ledger lists, read without its model."""
+    names = re.findall(rb'"token": "([^"]+)"', ledger or b"")
+    return frozenset(token for name in names for token in (name.decode(), f"{name.decode()}.again"))
+
+
+def refuse_strays(lab: Lab, name: str, ledger: Ledger | None) -> None:
+    """Check that no job of the experiment runs that its branch does not know: the same work would be done twice at once.
+
+    Raises:
+        CkgitError: IN_FLIGHT, naming the jobs and the commit that knows them.
+    """
+    found = [stray for stray in strays(lab, name, known_tokens(ledger)) if not stray.goes_on]
+    if not found:
+        return
+    raise CkgitError(
+        f"{len(found)} job{'s' if len(found) > 1 else ''} of {name} that its branch does not know may still run: {listed(found)}",
+        code=Exit.IN_FLIGHT,
+        where=str(found[0].work),
+        state="nothing was submitted",
+        next=way_back(lab, name, found),
+    )
