@@ -15,7 +15,7 @@ from ckgit.orchestrators.cancel import cancel, look, plan_cancel
 @click.command("cancel")
 @name_argument
 @run_option
-@click.option("--job", metavar="JOB", help="Only this job, e.g. rank8/finetune.")
+@click.option("--job", metavar="JOB", help="Only this job, e.g. rank8/finetune; or one that the branch does not know, by its token.")
 @dry_run_option
 @json_option
 @click.pass_context
@@ -23,7 +23,7 @@ def command(ctx: click.Context, *, name: str | None, run: str | None, job: str |
     """Cancel the jobs that are queued or running.
 
     It is recorded first, then done; started again after an interruption, it does the rest. What has ended by itself is left alone.
-    Without --run and --job it also ends what runs although the branch does not know it, as after `git branch -f` or -D.
+    Without --run and --job it also ends jobs that the branch has lost, as after `git branch -f` or -D.
     """
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)

@@ -103,7 +103,7 @@ def plan_cancel(found: Found, selection: Selection) -> Cancel:
     """
     chosen = _chosen(found, selection)
     ledger = found.ledger
-    others = found.strays if selection == Selection() else []
+    others = _unknown(found, selection)
     open_ones = [attempt for attempt in chosen if attempt.phase is Phase.SUBMITTED]
     seen = _seen(found, [*open_ones, *(attempt for attempt in chosen if attempt.phase is Phase.CANCELLED)])
     # what has ended by itself keeps its own ending, which the next advance collects
@@ -118,6 +118,13 @@ def plan_cancel(found: Found, selection: Selection) -> Cancel:
     raise _nothing(found)
 
 
+def _unknown(found: Found, selection: Selection) -> list[Stray]:
+    """Jobs that the branch does not know: those that it has lost, or one that is named by its token. Others are another clone's."""
+    if selection == Selection():
+        return [stray for stray in found.strays if stray.commit]
+    return [stray for stray in found.strays if stray.token == selection.job]
+
+
 def _chosen(found: Found, selection: Selection) -> list[Attempt]:
     """The latest attempts at the jobs that are meant.
 
@@ -127,12 +134,20 @@ def _chosen(found: Found, selection: Selection) -> list[Attempt]:
     latest = {attempt.job: attempt for attempt in (found.ledger.attempts if found.ledger else ())}
     workers = _workers(found.standing)
     planned = [job.name for worker in workers.values() for job in worker.jobs(found.standing.context)] if found.standing else []
-    if not any(map(selection.means, [*latest, *planned])) and selection != Selection():
+    if not any(map(selection.means, [*latest, *planned])) and selection != Selection() and not _unknown(found, selection):
         raise selection.not_found(planned or list(latest))
     return [attempt for job, attempt in latest.items() if selection.means(job)]
 
 
 def _nothing(found: Found) -> CkgitError:
+    if found.strays:
+        return CkgitError(
+            f"no job of this branch is queued or running; others are: {strays.listed(found.strays)}",
+            code=Exit.ILLEGAL_TRANSITION,
+            where=found.name,
+            state="nothing was changed",
+            next=strays.way_back(found.name, found.strays),
+        )
     if found.problems:
         return found.problems[-1]  # why nothing can be seen comes before that nothing is there
     return CkgitError(

@@ -100,7 +100,7 @@ def overview(lab: Lab, name: str) -> Overview:
         accepted_missing=accepted,
         unknown_jobs=unknown,
         rewritten=rewritten,
-        next=(way_back(lab, name, unknown) if unknown else None)
+        next=(way_back(name, unknown) if unknown else None)
         or _after_a_hand(lab, snapshot) or _next(name, snapshot.state, failed=bool(failed), out=bool(opened)),
     )
 

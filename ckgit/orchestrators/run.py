@@ -16,7 +16,7 @@ from ckgit.experiment.jobs import Phase, Usage
 from ckgit.experiment.lifecycle import ORDER
 from ckgit.lab import authority
 from ckgit.lab.lab import open_lab
-from ckgit.lab.snapshot import DeletedError
+from ckgit.lab.snapshot import DeletedError, take_snapshot
 from ckgit.lab.tips import is_lost
 from ckgit.orchestrators import steps
 from ckgit.orchestrators.attempts import Tally, describe, tally
@@ -204,9 +204,10 @@ class Follow:
 def _follow(standing: Standing, watch: Watch) -> Standing:
     """The branch moved while we waited: go on where the same attempts are still open, else say what became of it."""
     try:
-        after = stand(standing.lab, standing.name)
+        take_snapshot(standing.lab, standing.name)
     except DeletedError:
         raise _left_behind(standing, watch, "the branch was deleted") from None
+    after = stand(standing.lab, standing.name)
     still = {attempt.token for attempt in (after.ledger.open() if after.ledger else ())}
     if after.snapshot.state is standing.snapshot.state and {attempt.token for attempt in watch.attempts} <= still:
         return after

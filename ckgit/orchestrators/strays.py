@@ -34,7 +34,7 @@ class Stray(NamedTuple):
     work: Path
     cluster: str  # name of the profile in whose work root it lies
     seen: str
-    detail: str
+    commit: str = ""  # of this repository, whose ledger lists it: the branch has lost it; empty where another clone submitted the job
 
     @property
     def goes_on(self) -> bool:
@@ -62,7 +62,8 @@ def strays(lab: Lab, name: str, known: AbstractSet[str]) -> list[Stray]:
     for (work, cluster), tokens in candidates.items():
         if work.name[:12] in own:  # work roots are shared, and another lab may have this one's name
             found |= {stray.token: stray for stray in _alive(lab, work, cluster, tokens) if stray.token not in found}
-    return list(found.values())
+    commits = _commits(lab, name) if found else {}
+    return [stray._replace(commit=_that_lists(stray.token, commits)) for stray in found.values()]
 
 
 def _trees(lab: Lab, name: str) -> Iterator[tuple[Path, str]]:
@@ -101,7 +102,7 @@ def _alive(lab: Lab, work: Path, cluster_name: str, tokens: Sequence[str]) -> It
     for token in tokens:
         seen = sightings[token]
         if seen.seen in (Seen.QUEUED, Seen.RUNNING, Seen.UNKNOWN):
-            yield Stray(token, work, cluster_name, str(seen.seen), seen.detail)
+            yield Stray(token, work, cluster_name, str(seen.seen))
 
 
 def as_attempt(token: str, submitted: str = "2000-01-01T00:00:00Z") -> Attempt:
@@ -127,22 +128,31 @@ def end(lab: Lab, found: Sequence[Stray]) -> None:
         scheduler_for(cluster).cancel(cluster, work, [as_attempt(stray.token) for stray in found if stray.work == work])
 
 
-def commit_of(lab: Lab, name: str, tokens: AbstractSet[str]) -> str:
-    """The commit that knows jobs which the branch does not: where ckgit left it, or one that is kept; empty where there is none."""
-    commits = [commit for commit in (tips.left_at(lab.root, name), *tips.rescued(lab.root, name)) if commit]
+def _commits(lab: Lab, name: str) -> dict[str, bytes]:
+    """Ledgers of the commits that the branch may have lost, by commit: where ckgit left it, what is kept, and where its reflog was."""
+    reflog = git_lines(lab.root, "rev-list", "--walk-reflogs", ref) if lab.branch(name).tip() and (ref := f"refs/heads/exp/{name}") else []
+    commits = list(dict.fromkeys(filter(None, [tips.left_at(lab.root, name), *tips.rescued(lab.root, name), *reflog])))
     ledgers = read_objects(lab.root, [f"{commit}:experiments/{name}/jobs.json" for commit in commits])
-    return next((commit for commit, ledger in zip(commits, ledgers, strict=True) if ledger and _lists(ledger, tokens)), "")
+    return {commit: ledger for commit, ledger in zip(commits, ledgers, strict=True) if ledger}
 
 
-def _lists(ledger: bytes, tokens: AbstractSet[str]) -> bool:
-    return any(f'"{token}"'.encode() in ledger for token in tokens)
+def _that_lists(token: str, ledgers: Mapping[str, bytes]) -> str:
+    plain = token.removesuffix(".again")
+    return next((commit for commit, ledger in ledgers.items() if f'"{plain}"'.encode() in ledger), "")
 
 
-def way_back(lab: Lab, name: str, found: Sequence[Stray]) -> str:
+def way_back(name: str, found: Sequence[Stray]) -> str:
     """What to do about jobs that the branch does not know."""
-    commit = commit_of(lab, name, {stray.token for stray in found})
-    back = f"git branch -f exp/{name} {commit[:12]} goes back to the commit that knows them; " if commit else ""
-    return f"{back}ckgit cancel {name} ends them"
+    commit = next((stray.commit for stray in found if stray.commit), "")
+    if commit:
+        return f"git branch -f exp/{name} {commit[:12]} goes back to the commit that knows them; {_how_to_end(name, found)}"
+    return f"another clone submitted them: wait until they have ended, and fetch exp/{name} from there; {_how_to_end(name, found)}"
+
+
+def _how_to_end(name: str, found: Sequence[Stray]) -> str:
+    if any(stray.commit for stray in found):
+        return f"ckgit cancel {name} ends them"
+    return f"ckgit cancel {name} --job {found[0].token} ends that one"
 
 
 def listed(found: Sequence[Stray]) -> str:
@@ -161,7 +171,7 @@ def with_its_jobs(lab: Lab, gone: DeletedError) -> CkgitError:
         code=gone.code,
         where=gone.where,
         state=gone.state,
-        next=f"{gone.next}; ckgit cancel {gone.name} ends them",
+        next=f"{gone.next}; {_how_to_end(gone.name, found)}",
     )
 
 
@@ -208,5 +218,5 @@ def refuse_strays(lab: Lab, name: str, ledger: Ledger | None) -> None:
         code=Exit.IN_FLIGHT,
         where=str(found[0].work),
         state="nothing was submitted",
-        next=way_back(lab, name, found),
+        next=way_back(name, found),
     )

@@ -219,9 +219,9 @@ class Watch:
             late = now - self.unreadable_since.setdefault(token, now) >= self.grace
             return Sighting(Seen.UNKNOWN, gone.job_id, f"{token}: its status cannot be read: {error.strerror}") if late else gone
         self.unreadable_since.pop(token, None)
-        cancelled = (job_files(self.work, token) / "cancelled").exists()  # by a command that could not record it
-        lost = (FailureClass.CANCELLED, "cancelled by ckgit cancel") if cancelled else (FailureClass.LOST, why)
-        failure, reason = (gone.ending.failure, gone.ending.sentence) if gone.ending and gone.ending.failure else lost
+        if not (gone.ending and gone.ending.failure) and (job_files(self.work, token) / "cancelled").exists():
+            gone = gone._replace(ending=Ending(FailureClass.CANCELLED, "cancelled by ckgit cancel"))  # which could not record it
+        failure, reason = (gone.ending.failure, gone.ending.sentence) if gone.ending and gone.ending.failure else (FailureClass.LOST, why)
         if status:
             self.ended[token] = Ended(attempt, status, job_id=gone.job_id, ending=gone.ending)
         elif now - self.gone_since.setdefault(token, now) >= self.grace:

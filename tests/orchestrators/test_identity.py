@@ -1,0 +1,354 @@
+"""A result belongs to its design: names that are used again, branches that are rewritten or deleted, clones that share a work root."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ckgit.experiment.design import State
+from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.jobs import FailureClass, Phase
+from ckgit.lab.lab import open_lab
+from ckgit.orchestrators.design import commit, draft_new
+from ckgit.schedulers.local import is_alive, job_folder, read_process
+from tests.by_hand import commit_by_hand
+from tests.conftest import make_test_lab
+from tests.orchestrators.bench import DESIGN, Bench
+
+
+def git(bench: Bench, *words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=bench.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def tip(bench: Bench, commit_name: str = "exp/demo") -> str:
+    return git(bench, "rev-parse", commit_name)
+
+
+def designed_again(bench: Bench, **controls: Any) -> list[str]:
+    """The same name, another design; its warnings."""
+    document = {**DESIGN, "controls": {"device": "cpu", **controls}}
+    draft = draft_new(bench.lab, "demo", json.dumps(document).encode(), "again.yaml")
+    commit(draft)
+    return list(draft.forecast.warnings)
+
+
+def merged_and_deleted(bench: Bench) -> bytes:
+    """Ordinary pull-request practice; the results of the experiment."""
+    bench.advance(State.ANALYZED)
+    results = bench.results()
+    git(bench, "merge", "--quiet", "--no-ff", "-m", "Merge exp/demo", "exp/demo")
+    git(bench, "branch", "-D", "exp/demo")
+    return results
+
+
+def out(bench: Bench) -> list[str]:
+    """Jobs are held and in flight; their tokens."""
+    bench.hold()
+    bench.advance(State.TRAINED, wait=False)
+    bench.until(lambda: len(bench.executions()) == 2)
+    return [attempt.token for attempt in bench.ledger.open()]
+
+
+def alive(bench: Bench, work: Path, token: str) -> bool:
+    process = read_process(job_folder(work, token) / "local.json")
+    return bool(process and is_alive(process))
+
+
+class TestANameThatIsUsedAgain:
+    def test_begins_with_nothing(self, bench: Bench) -> None:
+        before = json.loads(merged_and_deleted(bench))
+        warnings = designed_again(bench, lr=0.5)
+        assert [text for text in warnings if text.startswith("main holds an experiment that was called demo")]
+        assert bench.snapshot.list("experiments/demo") == [
+            "experiments/demo/design-experiment.log",
+            "experiments/demo/estimate.json",
+            "experiments/demo/experiment_summary.md",
+        ]
+        assert bench.advance(State.ANALYZED).state is State.ANALYZED
+        assert len(bench.executions()) == 10  # five jobs, twice
+        after = json.loads(bench.results())
+        assert after["design"] == bench.snapshot.summary.summary.digest != before["design"]
+        assert b"lr 0.5" in (bench.snapshot.read("experiments/demo/rank4/setup.txt") or b"")
+        assert len(bench.ledger.attempts) == 5
+
+    def test_on_a_branch_made_by_hand_too(self, bench: Bench) -> None:
+        merged_and_deleted(bench)
+        summary = (bench.folder / "experiments/demo/experiment_summary.md").read_text()
+        git(bench, "branch", "exp/demo", "main")
+        text = summary.replace("state: analyzed", "state: designed").replace("variables:", "controls: {lr: 0.5}\nvariables:")
+        commit_by_hand(bench.folder, "experiment_summary.md", text)
+        assert bench.snapshot.ledger() is None
+        assert bench.ckgit("status", "demo").stdout.splitlines()[0].startswith("demo: designed")
+        assert bench.advance(State.ANALYZED).state is State.ANALYZED
+        assert len(bench.executions()) == 10
+        assert len(bench.ledger.attempts) == 5
+
+    def test_the_ledger_of_another_design_is_named_and_never_used(self, bench: Bench) -> None:
+        bench.advance(State.TRAINED)
+        ledger = (bench.snapshot.read("experiments/demo/jobs.json") or b"").decode()
+        subprocess.run(bench.command("revise", "demo", "--set", "controls.lr=0.5", "--set", "controls.device=cpu"), check=True)
+        bench.advance(State.SCAFFOLDED)
+        commit_by_hand(bench.folder, "jobs.json", ledger, "a ledger from somewhere")
+        for words in (["advance", "demo"], ["status", "demo"], ["retry", "demo"]):
+            done = bench.ckgit(*words, check=False)
+            assert done.returncode == Exit.EVIDENCE_MISSING
+            assert "lists the jobs of another design" in done.stderr
+            assert "ckgit revise demo" in done.stderr
+        bench.ckgit("revise", "demo")
+        assert bench.advance(State.TRAINED).state is State.TRAINED
+        assert len(bench.executions()) == 4
+
+    def test_of_a_ledger_that_does_not_name_its_design_the_scaffold_commit_does(self, bench: Bench) -> None:
+        bench.advance(State.TRAINED)
+        document = json.loads(bench.snapshot.read("experiments/demo/jobs.json") or b"")
+        del document["design"]
+        old = json.dumps(document, indent=2) + "\n"
+        commit_by_hand(bench.folder, "jobs.json", old, "as before it was kept")
+        assert bench.advance(State.EVALUATED).state is State.EVALUATED
+        subprocess.run(bench.command("revise", "demo", "--set", "controls.lr=0.5", "--set", "controls.device=cpu"), check=True)
+        bench.advance(State.SCAFFOLDED)
+        commit_by_hand(bench.folder, "jobs.json", old, "a ledger from somewhere")
+        with pytest.raises(CkgitError, match="another design"):
+            bench.advance()
+
+    def test_a_deleted_branch_that_was_never_merged_is_kept(self, bench: Bench) -> None:
+        bench.advance(State.TRAINED)
+        before = tip(bench)
+        git(bench, "branch", "-D", "exp/demo")
+        warnings = designed_again(bench)
+        kept = f"refs/ckgit/rescue/demo/{before[:12]}"
+        assert any(kept in text for text in warnings)
+        assert tip(bench, kept) == before
+
+
+class TestABranchThatWasSetBack:
+    def test_its_jobs_are_not_started_again_while_they_run(self, bench: Bench) -> None:
+        tokens = out(bench)
+        work, followed = bench.work, tip(bench)
+        git(bench, "branch", "-f", "exp/demo", "exp/demo~1")
+        done = bench.ckgit("advance", "demo", check=False)
+        assert done.returncode == Exit.IN_FLIGHT
+        assert all(f"{token} (running)" in done.stderr for token in tokens)
+        assert f"git branch -f exp/demo {followed[:12]}" in done.stderr
+        assert len(bench.executions()) == 2
+        status = bench.ckgit("status", "demo").stdout
+        assert "2 jobs that the branch does not know may still run" in status
+        assert tokens[0] in status
+        assert f"rewritten since ckgit left it at {followed[:12]}" in status
+        assert "2 jobs run that its branch does not know" in bench.ckgit("list").stdout
+        assert {each["token"] for each in json.loads(bench.ckgit("status", "demo", "--json").stdout)["unknown_jobs"]} == set(tokens)
+        git(bench, "branch", "-f", "exp/demo", followed[:12])
+        bench.go()
+        assert bench.advance(State.TRAINED).state is State.TRAINED
+        assert len(bench.executions()) == 2
+        assert bench.work == work
+
+    def test_its_jobs_can_be_cancelled_and_the_next_ones_have_a_folder_of_their_own(self, bench: Bench) -> None:
+        tokens = out(bench)
+        work, followed = bench.work, tip(bench)
+        git(bench, "branch", "-f", "exp/demo", "exp/demo~1")
+        dry = bench.ckgit("cancel", "demo", "--dry-run").stdout
+        assert f"would end {tokens[0]}, which the branch does not know" in dry
+        assert bench.ckgit("cancel", "demo").stdout.startswith("2 jobs (2 of them unknown to the branch) cancelled")
+        assert not any(alive(bench, work, token) for token in tokens)
+        bench.go()
+        assert bench.advance(State.TRAINED).state is State.TRAINED
+        assert bench.work == work.with_name(f"{work.name}-2")
+        assert any(f"refs/ckgit/rescue/demo/{followed[:12]}" in text for text in bench.heard.said)
+        assert tip(bench, f"refs/ckgit/rescue/demo/{followed[:12]}") == followed
+
+    def test_behind_a_retry_the_same_holds(self, bench: Bench) -> None:
+        bench.fail("rank8/finetune")
+        bench.advance(State.TRAINED)
+        bench.mend("rank8/finetune")
+        bench.hold()
+        bench.ckgit("retry", "demo", "--no-wait", check=False)
+        bench.until(lambda: len(bench.executions()) == 3)
+        git(bench, "branch", "-f", "exp/demo", "exp/demo~1")
+        done = bench.ckgit("retry", "demo", check=False)
+        assert (done.returncode, len(bench.executions())) == (Exit.IN_FLIGHT, 3)
+        assert "git branch -f exp/demo" in done.stderr
+
+    def test_a_command_that_waits_says_what_it_followed(self, bench: Bench) -> None:
+        out(bench)
+        followed = tip(bench)
+        waiting = bench.start("advance", "demo")
+        bench.until(lambda: "running" in (waiting.stderr.readline() if waiting.stderr else ""))
+        git(bench, "branch", "-f", "exp/demo", "exp/demo~1")
+        _, said = waiting.communicate(timeout=30)
+        assert waiting.returncode == Exit.BRANCH_MOVED
+        assert "the branch was rewritten" in said
+        assert "rank4/finetune, rank8/finetune" in said
+        assert f"git branch -f exp/demo {followed[:12]}" in said
+        assert "moved demo on" not in said
+
+
+class TestABranchThatWasDeleted:
+    def test_its_jobs_are_listed_and_can_be_cancelled(self, bench: Bench) -> None:
+        tokens = out(bench)
+        work, followed = bench.work, tip(bench)
+        git(bench, "branch", "-D", "exp/demo")
+        listed = bench.ckgit("list").stdout
+        assert "its branch was deleted; 2 jobs run that its branch does not know: ckgit status demo" in listed
+        for words in (["status", "demo"], ["advance", "demo"], ["why", "demo"], ["show", "demo"]):
+            done = bench.ckgit(*words, check=False)
+            assert done.returncode == Exit.USAGE
+            assert f"ckgit left it at {followed[:12]}" in done.stderr
+            assert f"git branch exp/demo {followed[:12]} brings it back" in done.stderr
+        assert tokens[0] in bench.ckgit("status", "demo", check=False).stderr
+        assert bench.ckgit("cancel", "demo", check=False).returncode == Exit.USAGE
+        assert not any(alive(bench, work, token) for token in tokens)
+        assert "demo" not in bench.ckgit("list").stdout
+
+    def test_a_command_that_waits_says_what_it_followed(self, bench: Bench) -> None:
+        out(bench)
+        followed = tip(bench)
+        waiting = bench.start("advance", "demo")
+        bench.until(lambda: "running" in (waiting.stderr.readline() if waiting.stderr else ""))
+        git(bench, "branch", "-D", "exp/demo")
+        _, said = waiting.communicate(timeout=30)
+        assert waiting.returncode == Exit.BRANCH_MOVED
+        assert f"followed it at {followed[:12]}" in said
+        assert f"git branch exp/demo {followed[:12]}" in said
+
+
+class TestCancelAlwaysWorks:
+    def test_where_the_data_was_changed_by_a_merge(self, bench: Bench) -> None:
+        tokens, work = out(bench), bench.work
+        (bench.folder / "data/words.json").write_text('{"train": [], "test": []}')
+        git(bench, "commit", "-qam", "other data")
+        hand = bench.folder.parent / "hand"
+        git(bench, "worktree", "add", "--quiet", str(hand), "exp/demo")
+        subprocess.run(["git", "merge", "--quiet", "-m", "merge", "main"], cwd=hand, check=True)
+        git(bench, "worktree", "remove", str(hand))
+        assert "it runs" in bench.ckgit("why", "demo").stdout
+        advance = bench.ckgit("advance", "demo", check=False)
+        assert advance.returncode == Exit.EVIDENCE_MISSING
+        assert "ckgit cancel demo ends the jobs that are in flight; then " in advance.stderr
+        assert "ckgit cancel demo" in bench.ckgit("revise", "demo", check=False).stderr
+        assert bench.ckgit("cancel", "demo").stdout.startswith("2 jobs cancelled")
+        assert not any(alive(bench, work, token) for token in tokens)
+        assert {attempt.phase for attempt in bench.ledger.attempts} == {Phase.CANCELLED}
+        assert bench.story()[-1] == "cancel"
+
+    def test_where_the_summary_cannot_be_read(self, bench: Bench) -> None:
+        tokens, work = out(bench), bench.work
+        commit_by_hand(bench.folder, "experiment_summary.md", "<<<<<<< HEAD\nno summary\n")
+        done = bench.ckgit("cancel", "demo", check=False)
+        assert done.returncode == Exit.INVALID_DESIGN
+        assert "2 jobs (2 of them unknown to the branch) ended, and that could not be recorded" in done.stderr
+        assert not any(alive(bench, work, token) for token in tokens)
+        git(bench, "branch", "-f", "exp/demo", "exp/demo~1")
+        assert bench.advance().code is Exit.JOBS_FAILED
+        assert {attempt.failure for attempt in bench.ledger.attempts} == {FailureClass.CANCELLED}
+
+    def test_where_a_checkout_is_in_the_way(self, bench: Bench) -> None:
+        tokens, work = out(bench), bench.work
+        git(bench, "switch", "--quiet", "exp/demo")
+        (bench.folder / "experiments/demo/jobs.json").write_text("mine")
+        done = bench.ckgit("cancel", "demo", check=False)
+        assert done.returncode == Exit.BRANCH_MOVED
+        assert "2 jobs ended, and that could not be recorded" in done.stderr
+        assert not any(alive(bench, work, token) for token in tokens)
+        assert (bench.folder / "experiments/demo/jobs.json").read_text() == "mine"
+
+    def test_where_the_authority_is_away(self, bench: Bench) -> None:
+        tokens, work = out(bench), bench.work
+        toml = bench.folder / "ckgit.toml"
+        toml.write_text('authority = "origin"\n' + toml.read_text())
+        git(bench, "commit", "-qam", "an authority")
+        git(bench, "remote", "add", "origin", str(bench.folder.parent / "away.git"))
+        done = bench.ckgit("cancel", "demo", check=False)
+        assert done.returncode == Exit.UNKNOWN
+        assert "2 jobs ended, and that could not be recorded: the authority origin does not answer" in done.stderr
+        assert not any(alive(bench, work, token) for token in tokens)
+
+    def test_where_the_profile_is_gone(self, bench: Bench) -> None:
+        tokens, work = out(bench), bench.work
+        toml = bench.folder / "ckgit.toml"
+        toml.write_text(toml.read_text().replace("local", "here").replace('scheduler = "here"', 'scheduler = "local"'))
+        git(bench, "commit", "-qam", "another name for the profile")
+        assert bench.ckgit("cancel", "demo").stdout.startswith("2 jobs cancelled")
+        assert not any(alive(bench, work, token) for token in tokens)
+        assert bench.story()[-1] == "cancel"
+
+
+class TestTwoClonesWithOneWorkRoot:
+    @pytest.fixture
+    def shared(self, bench: Bench) -> Bench:
+        """The lab, whose work root every clone shares."""
+        toml = bench.folder / "ckgit.toml"
+        toml.write_text(f'{toml.read_text()}work_root = "{bench.folder.parent}/shared-root"\n')
+        git(bench, "commit", "-qam", "a work root for all")
+        git(bench, "branch", "-D", "exp/demo")
+        from tests.orchestrators.bench import design_demo
+
+        design_demo(bench.lab)
+        bench.advance(State.SCAFFOLDED)
+        return bench
+
+    def test_the_second_one_is_told_of_the_first_ones_jobs(self, shared: Bench) -> None:
+        other = shared.clone("colleague")
+        tokens = out(shared)
+        done = other.ckgit("advance", "demo", check=False)
+        assert done.returncode == Exit.IN_FLIGHT
+        assert tokens[0] in done.stderr
+        assert len(shared.executions()) == 2
+        shared.go()
+        assert shared.advance(State.TRAINED).state is State.TRAINED
+        assert other.advance(State.TRAINED).state is State.TRAINED  # a second time, and nowhere near the first
+        assert other.work == shared.work.with_name(f"{shared.work.name}-2")
+
+    def test_when_both_submit_at_once_one_hands_over_and_the_other_says_so(
+        self, shared: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        other = shared.clone("colleague")
+        shared.hold()
+        with monkeypatch.context() as patched:  # neither sees the other before both have committed their intent
+            patched.setattr("ckgit.orchestrators.run.refuse_strays", lambda *_: None)
+            patched.setattr("ckgit.orchestrators.worktree.tokens_in", lambda _: [])
+            patched.setattr("ckgit.orchestrators.worktree.claimed_by", lambda _: "")
+            shared.advance(State.TRAINED, wait=False)
+            with pytest.raises(CkgitError, match="another submission of demo was first in this work tree") as caught:
+                other.advance(State.TRAINED, wait=False)
+        assert caught.value.code is Exit.BRANCH_MOVED
+        assert other.work == shared.work
+        shared.until(lambda: len(shared.executions()) == 2)
+        assert set(shared.executions()) == {attempt.token for attempt in shared.ledger.attempts}
+        assert other.ckgit("cancel", "demo").stdout.startswith("2 jobs cancelled")  # its own, and no other's
+        assert all(alive(shared, shared.work, token) for token in shared.executions())
+        assert f"--job {shared.executions()[0][:20]}" in other.ckgit("cancel", "demo", check=False).stderr
+        shared.go()
+        assert shared.advance(State.TRAINED).state is State.TRAINED
+        assert len(shared.executions()) == 2
+
+    def test_of_two_retries_at_once_one_hands_over(self, shared: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        shared.fail("rank8/finetune")
+        assert shared.advance(State.TRAINED).code is Exit.JOBS_FAILED
+        other = shared.clone("colleague")
+        shared.mend("rank8/finetune")
+        monkeypatch.setattr("ckgit.orchestrators.again.refuse_strays", lambda *_: None)
+        from ckgit.orchestrators.again import Selection, retry
+        from ckgit.orchestrators.stagework import Wish
+        from ckgit.orchestrators.standing import stand
+
+        assert retry(stand(shared.lab, "demo"), Selection(), Wish(), shared.heard).code is Exit.DONE
+        with pytest.raises(CkgitError, match="was first in this work tree"):
+            retry(stand(other.lab, "demo"), Selection(), Wish(), other.heard)
+        assert len(shared.executions()) == 3
+
+    def test_a_lab_of_the_same_name_is_another_one(self, shared: Bench) -> None:
+        out(shared)
+        from ckgit.orchestrators import strays
+
+        other = open_lab(make_test_lab(shared.folder.parent / "other"))
+        (other.root / "ckgit.toml").write_bytes((shared.folder / "ckgit.toml").read_bytes())
+        subprocess.run(["git", "commit", "-qam", "the same name and work root"], cwd=other.root, check=True)
+        assert strays.strays(open_lab(other.root), "demo", frozenset()) == []
+        assert len(strays.strays(shared.lab, "demo", frozenset())) == 2
