@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.lab.git import GitError, git
+from ckgit.lab.git import OWN_PROGRAMS, GitError, git
 from ckgit.lab.worktrees import Branch, Change, Side, changes_between, checkouts, dirty, under_way
 
 
@@ -50,7 +50,7 @@ def promised(branch: Branch, places: Sequence[Path], old: str, new: str) -> Iter
             if branch.tip() != new:
                 journal.unlink(missing_ok=True)
             raise
-        for place in places:
+        for place in places if branch.tip() == new else []:  # whoever made the same commit and went on has brought them further
             try:
                 _follow(place, changes_between(place, old, new))
             except (GitError, OSError) as error:
@@ -145,8 +145,9 @@ def _follow(place: Path, changes: Mapping[str, Change]) -> None:
     """Write index entries and files of the new commit; doing it twice changes nothing."""
     sides = {path: change.new or _nothing(change) for path, change in changes.items()}
     info = [f"{side.mode} {side.oid}\t{path}" for path, side in sides.items()]
-    git(place, "update-index", "-z", "--index-info", stdin=_nul(info))
-    git(place, "checkout-index", "-f", "-u", "-z", "--stdin", stdin=_nul([path for path, change in changes.items() if change.new]))
+    git(place, "update-index", "-z", "--index-info", stdin=_nul(info), waiting=OWN_PROGRAMS)
+    written = _nul([path for path, change in changes.items() if change.new])
+    git(place, "checkout-index", "-f", "-u", "-z", "--stdin", stdin=written, waiting=OWN_PROGRAMS)
     for path in (path for path, change in changes.items() if not change.new):
         (place / path).unlink(missing_ok=True)
         _remove_empty((place / path).parent, place)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.lab.waiting import Waiting, run_waiting
 
 # Git sets GIT_DIR, GIT_INDEX_FILE and more for the hooks that it runs; a git command inside would then work on the wrong
 # repository or index (pre-commit's issue 300). What a user sets on purpose, identity and access, stays.
@@ -20,10 +21,23 @@ _ALWAYS = {
     "LC_ALL": "C",
     "GIT_OPTIONAL_LOCKS": "0",  # a look at the user's checkout must not rewrite its index
     "GIT_NO_REPLACE_OBJECTS": "1",  # a commit's bytes are those that its id names
+    "GIT_GRAFT_FILE": os.devnull,  # and its parents, too
     "GIT_LITERAL_PATHSPECS": "1",
 }
+# Settings of the user's that would change an answer and that no option of the commands below outdoes. Where there is a choice,
+# ckgit asks plumbing, which reads few settings: rev-list, and not log.
+_PINNED = (
+    *("-c", "i18n.commitEncoding=UTF-8"),
+    *("-c", "i18n.logOutputEncoding=UTF-8"),
+    *("-c", "core.commentChar=#"),  # a line that begins with it is no trailer
+    *("-c", "trailer.separators=:"),
+    *("-c", "core.fsmonitor=false"),  # a program that says which files changed
+    *("-c", "color.ui=false"),
+)
 # Objects and refs are on disk before git says so: by default it flushes neither loose objects nor refs.
 DURABLE = ("-c", "core.fsync=committed", "-c", "core.fsyncMethod=batch")
+# Filters, hooks and signers are the user's own programs, which git starts: they may hang.
+OWN_PROGRAMS = Waiting("a hook, filter or signing program that git started")
 
 
 class GitError(CkgitError):
@@ -38,18 +52,19 @@ class GitError(CkgitError):
         super().__init__(f"git {_command_of(args)} failed: {words}", code=Exit.COMMAND_FAILED, where=str(cwd), next=_advice(self.stderr))
 
 
-def git(cwd: Path, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> bytes:
+def git(cwd: Path, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None, waiting: Waiting | None = None) -> bytes:
     """Run git in `cwd` and return what it prints.
 
     Args:
         stdin: bytes for its standard input; nothing when absent.
         env: variables added to the pinned environment, e.g. GIT_INDEX_FILE.
+        waiting: whom it may have to wait for, and how long; git alone never waits for long.
 
     Raises:
         GitError: it failed.
-        CkgitError: git is not installed, or the folder is not there.
+        CkgitError: git is not installed, or the folder is not there; UNKNOWN, it was ended because nothing came.
     """
-    done = _run(cwd, args, stdin, env)
+    done = run_git(cwd, args, stdin, env, waiting)
     if done.returncode:
         raise GitError(args, cwd, done.returncode, done.stderr.decode(errors="replace"))
     return done.stdout
@@ -60,10 +75,10 @@ def git_text(cwd: Path, *args: str, stdin: bytes | None = None) -> str:
     return git(cwd, *args, stdin=stdin).decode(errors="surrogateescape").rstrip("\n")
 
 
-def git_lines(cwd: Path, *args: str, stdin: bytes | None = None) -> list[str]:
+def git_lines(cwd: Path, *args: str, stdin: bytes | None = None, waiting: Waiting | None = None) -> list[str]:
     """What git prints, by line, or by NUL where `-z` is among the arguments."""
     separator = "\0" if "-z" in args else "\n"
-    text = git(cwd, *args, stdin=stdin).decode(errors="surrogateescape")
+    text = git(cwd, *args, stdin=stdin, waiting=waiting).decode(errors="surrogateescape")
     return [line for line in text.split(separator) if line]
 
 
@@ -73,10 +88,27 @@ def git_ok(cwd: Path, *args: str) -> bool:
     Raises:
         GitError: any other exit code.
     """
-    done = _run(cwd, args, None, None)
+    done = run_git(cwd, args)
     if done.returncode > 1:
         raise GitError(args, cwd, done.returncode, done.stderr.decode(errors="replace"))
     return done.returncode == 0
+
+
+def settings(cwd: Path, *keys: str, kind: str = "") -> dict[str, str]:
+    """Those of some settings that the user, or the repository, has; keys in small letters.
+
+    Args:
+        kind: `bool` or `int`, as git reads such values.
+
+    Raises:
+        GitError: a value is none of that kind.
+    """
+    pattern = "|".join(re.escape(key) for key in keys)
+    done = run_git(cwd, ["config", *([f"--type={kind}"] if kind else []), "-z", "--get-regexp", f"^({pattern})$"])
+    if done.returncode > 1:
+        raise GitError(["config"], cwd, done.returncode, done.stderr.decode(errors="replace"))
+    records = done.stdout.decode(errors="surrogateescape").split("\0")
+    return {key: value for key, _, value in (record.partition("\n") for record in records if record)}
 
 
 def environment() -> dict[str, str]:
@@ -86,14 +118,23 @@ def environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith("GIT_") or name in _KEPT or (name.startswith(_KEPT_PREFIXES) and name not in _DROPPED)
     }
+    kept.setdefault("GIT_TERMINAL_PROMPT", "0")  # a question that nobody sees would be waited for
     return {**kept, **_ALWAYS}
 
 
-def _run(cwd: Path, args: Sequence[str], stdin: bytes | None, env: Mapping[str, str] | None) -> subprocess.CompletedProcess[bytes]:
+def run_git(
+    cwd: Path, args: Sequence[str], stdin: bytes | None = None, env: Mapping[str, str] | None = None, waiting: Waiting | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run git, whatever it answers.
+
+    Raises:
+        CkgitError: as `git`, apart from its failure.
+    """
+    command, variables = ["git", *_PINNED, *args], {**environment(), **(env or {})}
     try:
-        return subprocess.run(
-            ["git", *args], cwd=cwd, input=stdin or b"", env={**environment(), **(env or {})}, capture_output=True, check=False
-        )
+        if waiting:
+            return run_waiting(command, cwd, stdin or b"", variables, waiting)
+        return subprocess.run(command, cwd=cwd, input=stdin or b"", env=variables, capture_output=True, check=False)
     except (FileNotFoundError, NotADirectoryError):
         if not cwd.is_dir():
             raise CkgitError("there is no such folder", code=Exit.USAGE, where=str(cwd)) from None

@@ -146,7 +146,7 @@ def _repository_of(folder: Path) -> Path | None:
 def _base(top: Path) -> tuple[str, str]:
     """The branch that gets the commit and its tip, which is empty in a repository without commits."""
     if not git_lines(top, "for-each-ref", "--count=1") and git_ok(top, "symbolic-ref", "-q", "HEAD"):
-        return git_text(top, "symbolic-ref", "--short", "HEAD"), ""
+        return git_text(top, "symbolic-ref", "HEAD").removeprefix("refs/heads/"), ""
     name, tip = default_branch(top)
     if not git_ok(top, "show-ref", "--verify", "--quiet", f"refs/heads/{name}"):
         raise _refused(top, f"its default branch {name} is only on the remote", f"git switch {name}")

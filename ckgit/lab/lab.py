@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.state import State
-from ckgit.lab.git import GitError, git, git_lines, git_ok, git_text
+from ckgit.lab.git import GitError, git, git_lines, git_ok, git_text, settings
 from ckgit.lab.objects import read_object, read_objects
 from ckgit.lab.states import state_in
 from ckgit.lab.trailers import REF_ATOM, parse_trailers
@@ -143,10 +143,10 @@ def default_branch(root: Path) -> tuple[str, str]:
     Raises:
         CkgitError: there is no commit yet, or no way to tell which branch it is.
     """
-    setting = _setting(root, "ckgit.defaultBranch")
+    setting = settings(root, "ckgit.defaultbranch").get("ckgit.defaultbranch")
     tips = dict(line.rsplit(" ", 1) for line in git_lines(root, "for-each-ref", "--format=%(refname) %(objectname)", *_CANDIDATES))
     if setting is None and "refs/remotes/origin/HEAD" in tips:
-        setting = git_text(root, "symbolic-ref", "--short", "refs/remotes/origin/HEAD").removeprefix("origin/")
+        setting = git_text(root, "symbolic-ref", "refs/remotes/origin/HEAD").removeprefix("refs/remotes/origin/")
     for name in [setting] if setting else ["main", "master"]:
         for ref in (f"refs/heads/{name}", f"refs/remotes/origin/{name}"):
             if tip := tips.get(ref) or _tip(root, ref):
@@ -158,11 +158,6 @@ def default_branch(root: Path) -> tuple[str, str]:
 
 
 _CANDIDATES = ("refs/heads/main", "refs/heads/master", "refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/remotes/origin/master")
-
-
-def _setting(root: Path, key: str) -> str | None:
-    """A value of git's configuration; reading it never writes it."""
-    return git_text(root, "config", "--get", key) if git_ok(root, "config", "--get", key) else None
 
 
 def _tip(root: Path, ref: str) -> str | None:

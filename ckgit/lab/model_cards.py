@@ -16,9 +16,13 @@ from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.names import name_problem
 from ckgit.lab.export import find_model
-from ckgit.lab.git import GitError, git, git_text
+from ckgit.lab.git import OWN_PROGRAMS, GitError, git, git_text
 from ckgit.lab.lab import Lab
 from ckgit.lab.model_folder import parse_card, read_card
+from ckgit.lab.objects import read_object
+from ckgit.lab.waiting import NoAnswerError, Waiting
+
+_HOOKS = Waiting("a commit hook, or the program that signs", 600.0)  # the user's own commit: his hooks may build and test
 
 
 class Added(NamedTuple):
@@ -70,7 +74,7 @@ def add_model(lab: Lab, name: str, folder: Path, *, replace: bool, commit: bool,
     register(content, folder)
     if before != content:
         _write(path, content)
-    made, left = _commit(lab, card_path(name)) if commit else ("", _by_hand(card_path(name)))
+    made, left = _commit(lab, card_path(name), content) if commit else ("", _by_hand(card_path(name)))
     return Added(card, card_path(name), content, before != content, made, left)
 
 
@@ -82,17 +86,18 @@ def _write(path: Path, content: bytes) -> None:
     Path(stream.name).replace(path)
 
 
-def _commit(lab: Lab, path: str) -> tuple[str, str]:
+def _commit(lab: Lab, path: str, content: bytes) -> tuple[str, str]:
     """Commit one file on the default branch; the new commit, or what the user has to do instead."""
-    if not git(lab.root, "status", "--porcelain=v1", "--", path).strip():
+    if read_object(lab.root, f"HEAD:{path}") == content:
         return "", ""
     head = git_text(lab.root, "rev-parse", "--symbolic-full-name", "HEAD").strip()
     if head != f"refs/heads/{lab.default_branch}":
         return "", f"the default branch is not checked out; there: {_by_hand(path)}"
     try:
-        git(lab.root, "add", "--", path)
-        git(lab.root, "commit", "--quiet", f"--message=Add model {Path(path).stem}", "--", path)
-    except GitError as error:
+        # By name and as it is: files that the user ignores, and line ends that he wants checked, do not concern it.
+        git(lab.root, "-c", "core.safecrlf=false", "add", "--force", "--", path, waiting=OWN_PROGRAMS)
+        git(lab.root, "commit", "--quiet", f"--message=Add model {Path(path).stem}", "--", path, waiting=_HOOKS)
+    except (GitError, NoAnswerError) as error:
         return "", f"git did not commit it ({error.what}): {_by_hand(path)}"
     return git_text(lab.root, "rev-parse", "HEAD").strip(), ""
 

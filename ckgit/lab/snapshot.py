@@ -222,8 +222,8 @@ def _remote_ref(lab: Lab, name: str, refs: list[str], left: str) -> str:
 
 def _last_recorded(lab: Lab, name: str, tip: str) -> Recorded | None:
     """What the newest commit on the branch itself recorded that ckgit made for this experiment."""
-    log = ("-c", "log.showSignature=false", "log", "-z", "--first-parent", "--grep=^Ckgit-To: ")
-    found = git(lab.root, *log, f"--format={LOG_ATOM}", tip, "--").decode(errors="replace").split("\0")
+    commits = ("rev-list", "--no-commit-header", "--first-parent", "--grep=^Ckgit-To: ")
+    found = git(lab.root, *commits, f"--format={LOG_ATOM}%x00", tip, "--").decode(errors="replace").split("\0")
     return next((recorded for text in found if (recorded := parse_trailers(text, name))), None)
 
 

@@ -33,8 +33,8 @@ def story(lab: Lab, snapshot: Snapshot) -> list[Chapter]:
         where = [f"--grep=^Ckgit-Experiment: {snapshot.name.replace('.', '[.]').replace('+', '[+]')}$", "--extended-regexp", snapshot.tip]
     else:
         where = ["--first-parent", snapshot.tip, f"^{lab.base}"]
-    log = ("-c", "log.showSignature=false", "log", "--reverse", f"--format={_FORM}")
-    fields = git(lab.root, *log, *where, "--").decode(errors="replace").split("\0")
+    commits = ("rev-list", "--no-commit-header", "--reverse", f"--format={_FORM}")
+    fields = git(lab.root, *commits, *where, "--").decode(errors="replace").split("\0")
     return [_chapter(fields[at : at + _FIELDS], snapshot.name) for at in range(0, len(fields) - _FIELDS, _FIELDS)]
 
 

@@ -1,14 +1,15 @@
-"""The trailers of ckgit's commits, as git's own parser reads them."""
+"""The trailers of ckgit's commits, as git's own parser finds them."""
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 _KEYS = ("Experiment", "Event", "From", "To", "Design")
-# One atom for all keys: git 2.39 adds the keys of several atoms together.
-_ATOM = "trailers:" + ",".join(f"key=Ckgit-{key}" for key in _KEYS)
-REF_ATOM = f"%(contents:{_ATOM})"  # in a format of for-each-ref
-LOG_ATOM = f"%({_ATOM})"  # in a format of log
+# The whole block as it was written: where git picks keys, a user's trailer.NAME.key renames them.
+_LINE = re.compile(rf"Ckgit-({'|'.join(_KEYS)}): (.*)")
+REF_ATOM = "%(contents:trailers)"  # in a format of for-each-ref
+LOG_ATOM = "%(trailers)"  # in a format of rev-list
 
 
 class Recorded(NamedTuple):
@@ -22,8 +23,8 @@ class Recorded(NamedTuple):
 
 def parse_trailers(text: str, name: str) -> Recorded | None:
     """What git printed for one of the atoms; None when the commit is not ckgit's, or not of experiment `name`."""
-    pairs = [line.split(": ", 1) for line in text.strip().splitlines() if ": " in line]
-    found = {key.removeprefix("Ckgit-"): value for key, value in pairs}
+    pairs = [(match[1], match[2]) for line in text.splitlines() if (match := _LINE.fullmatch(line))]
+    found = dict(pairs)
     if len(found) != len(pairs) or set(found) != set(_KEYS) or found["Experiment"] != name:
         return None
     return Recorded(found["Event"], found["From"], found["To"], found["Design"])

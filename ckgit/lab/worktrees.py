@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ckgit.lab.git import git, git_lines, git_text
+from ckgit.lab.git import OWN_PROGRAMS, git, git_lines, git_text
 from ckgit.lab.objects import read_objects
 
 _UNDER_WAY = {
@@ -62,7 +62,7 @@ def checkouts(branch: Branch) -> list[Path]:
 
 def changes_between(root: Path, old: str, new: str) -> dict[str, Change]:
     """Files that differ between two commits, by path."""
-    fields = git_lines(root, "diff-tree", "-r", "-z", "--no-renames", "--raw", old, new)
+    fields = git_lines(root, "diff-tree", "-r", "-z", "--no-renames", "--ignore-submodules=none", "--raw", old, new)
     return {path: _change(raw) for raw, path in zip(fields[::2], fields[1::2], strict=True)}
 
 
@@ -113,7 +113,8 @@ def _files(place: Path, changes: Mapping[str, Change]) -> dict[str, str | None]:
     """Ids that the files would have in git, with the user's own filters; None where there is none."""
     present = [path for path in changes if os.path.lexists(place / path) or _through_link(place, path)]
     plain = [path for path in present if not _through_link(place, path) and (place / path).is_file() and not (place / path).is_symlink()]
-    hashes = git_lines(place, "hash-object", "--stdin-paths", stdin="".join(f"{path}\n" for path in plain).encode(errors="surrogateescape"))
+    names = "".join(f"{path}\n" for path in plain).encode(errors="surrogateescape")
+    hashes = git_lines(place, "hash-object", "--stdin-paths", stdin=names, waiting=OWN_PROGRAMS)
     found: dict[str, str | None] = dict(zip(plain, hashes, strict=True))
     return {path: found.get(path, "not a plain file") if path in present else None for path in changes}
 

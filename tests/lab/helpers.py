@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -57,3 +58,13 @@ def assert_sound(root: Path) -> None:
     temporary = [file for file in git_dir.rglob("*") if file.suffix == ".lock" or file.name.startswith(("tmp_", "index."))]
     assert temporary == []
     assert list(git_dir.glob("ckgit/*")) == []
+
+
+def is_over(pid: int) -> bool:
+    """Whether a process has ended, or does so within seconds; whether or not anybody has asked how."""
+    stat = Path(f"/proc/{pid}/stat")
+    for _ in range(100):
+        if not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z":
+            return True
+        time.sleep(0.05)
+    return False

@@ -1,7 +1,13 @@
+import os
+import signal
+import time
+
 import pytest
 
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.lab.git import GitError, git, git_lines, git_ok, git_text
+from ckgit.lab.git import GitError, git, git_lines, git_ok, git_text, settings
+from ckgit.lab.waiting import NoAnswerError, Waiting, run_waiting
+from tests.lab.helpers import is_over
 
 
 def test_variables_of_a_hook_do_not_redirect_git(lab, tmp_path, monkeypatch):
@@ -63,3 +69,46 @@ def test_a_stale_lock_is_explained_and_left(lab, run):
 
     assert str(lock) in caught.value.next
     assert lock.exists()
+
+
+def test_settings_are_read_as_git_reads_them(lab, run):
+    run(lab.root, "config", "ckgit.sign", "on")
+    run(lab.root, "config", "commit.gpgSign", "0")
+
+    assert settings(lab.root, "ckgit.sign", "commit.gpgsign", kind="bool") == {"ckgit.sign": "true", "commit.gpgsign": "false"}
+    assert settings(lab.root, "ckgit.none") == {}
+
+
+def test_a_program_of_the_users_that_hangs_is_ended_and_git_leaves_no_lock(lab, run, tmp_path):
+    hook = lab.git_dir / "hooks" / "reference-transaction"
+    hook.write_text(f"#!/bin/sh\necho $$ >{tmp_path}/pid\nsleep 1000\n")
+    hook.chmod(0o755)
+
+    with pytest.raises(NoAnswerError, match="nothing came from a hook for 1 s") as caught:
+        git(lab.root, "update-ref", "refs/heads/new", run(lab.root, "rev-parse", "HEAD"), waiting=Waiting("a hook", 1.0))
+
+    assert caught.value.code is Exit.UNKNOWN
+    assert is_over(int((tmp_path / "pid").read_text()))
+    assert list(lab.git_dir.rglob("*.lock")) == []
+
+
+def test_a_daemon_that_keeps_the_pipes_open_is_not_waited_for(tmp_path):
+    begun = time.monotonic()
+
+    done = run_waiting(["sh", "-c", "sleep 30 & echo $!; cat; exit 3"], tmp_path, b"in" * 100_000, dict(os.environ), Waiting("it", 20))
+
+    daemon, _, rest = done.stdout.partition(b"\n")
+    os.kill(int(daemon), signal.SIGKILL)
+    assert (done.returncode, rest) == (3, b"in" * 100_000)
+    assert time.monotonic() - begun < 20
+
+
+def test_grafts_do_not_change_a_history(lab, run):
+    (lab.root / "more").write_text("x")
+    run(lab.root, "add", "more")
+    run(lab.root, "commit", "--quiet", "--message=More")
+    tip = run(lab.root, "rev-parse", "HEAD")
+    (lab.git_dir / "info").mkdir(exist_ok=True)
+    (lab.git_dir / "info/grafts").write_text(f"{tip}\n")
+
+    assert git_text(lab.root, "rev-list", "--count", "HEAD") == "2"
