@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.lab import tips
 from ckgit.lab.branch import move
-from ckgit.lab.git import GitError, git, git_ok, git_text
+from ckgit.lab.git import git_ok, git_text
 from ckgit.lab.lab import BRANCHES, Lab
+from ckgit.lab.remote import NotReachedError, fetch_branch, push_branch, remote_tip
 from ckgit.lab.snapshot import Snapshot
 from ckgit.lab.tips import Left
+from ckgit.lab.worktrees import Branch, checkouts
+
+
+class RefusedError(CkgitError):
+    """The remote does not take the commit, by a rule of its own; nobody else was faster."""
 
 
 def fetch(lab: Lab, name: str) -> None:
     """Bring a local branch up to the authority's, if it can be by moving forward; without an authority nothing happens.
 
     Raises:
-        CkgitError: UNKNOWN, the remote does not answer; BRANCH_MOVED, both have commits that the other lacks.
+        NotReachedError: the remote does not answer, or cannot be read.
+        CkgitError: BRANCH_MOVED, both have commits that the other lacks.
     """
     remote = lab.config.authority
     if not remote:
@@ -27,82 +35,89 @@ def fetch(lab: Lab, name: str) -> None:
     if theirs is None or theirs == ours or (ours and _is_ancestor(lab.root, theirs, ours)):
         return
     if ours and not _is_ancestor(lab.root, ours, theirs):
-        raise _diverged(remote, name, ours, theirs)
+        raise _diverged(lab.branch(name), remote, ours, theirs)
     also = tips.updates(lab.root, name, Left(tips.left_at(lab.root, name), ours or theirs), theirs)
     move(lab.branch(name), ours, theirs, subject=f"fetched from {remote}", also=also)
 
 
-def refuse_stale(snapshot: Snapshot) -> None:
+def refuse_stale(lab: Lab, snapshot: Snapshot) -> None:
     """Check that no remote's branch, as it was last fetched, holds commits that the local one lacks. Asks no remote.
 
     Raises:
         CkgitError: BRANCH_MOVED, one does; going on here would do the same work twice.
     """
-    name, ours = snapshot.name, snapshot.tip
+    ours = snapshot.tip
     for remote, theirs in snapshot.remotes.items():
         if snapshot.local and theirs != ours and not _is_ancestor(snapshot.root, theirs, ours):
-            if not _is_ancestor(snapshot.root, ours, theirs):
-                raise _diverged(remote, name, ours, theirs)
-            branch = f"{remote}/exp/{name}"
-            raise CkgitError(
-                f"{branch} is ahead of the local branch: somebody took {name} on from {ours[:12]} to {theirs[:12]}",
-                code=Exit.BRANCH_MOVED,
-                where=f"exp/{name}",
-                state="nothing was committed",
-                next=f"git fetch . {branch}:exp/{name} brings the local branch there; then try again",
-            )
+            branch = lab.branch(snapshot.name)
+            ahead = _is_ancestor(snapshot.root, ours, theirs)
+            raise _behind(branch, remote, ours, theirs) if ahead else _diverged(branch, remote, ours, theirs)
 
 
-def refuse_behind(lab: Lab, name: str, parent: str | None) -> None:
-    """Check that the authority holds nothing that `parent` lacks.
+def refuse_behind(lab: Lab, name: str, parent: str | None, new: str) -> None:
+    """Check that the authority holds nothing that `parent` lacks, apart from `new` itself, which another clone may have made, too.
+
+    Args:
+        parent: the commit that an event starts from; None for a new experiment.
+        new: the event's own commit.
 
     Raises:
-        CkgitError: as `fetch`.
+        CkgitError: as `fetch`; BRANCH_MOVED, too, where the authority is merely ahead.
     """
     remote = lab.config.authority
     theirs = _fetched(lab, remote, name) if remote else None
-    if theirs and not (parent and _is_ancestor(lab.root, theirs, parent)):
-        raise _diverged(remote, name, parent or "nothing", theirs)
+    if not theirs or theirs == new or (parent and _is_ancestor(lab.root, theirs, parent)):
+        return
+    if parent and _is_ancestor(lab.root, parent, theirs):
+        raise _behind(lab.branch(name), remote, parent, theirs)
+    raise _diverged(lab.branch(name), remote, parent or "", theirs)
 
 
 def push(lab: Lab, name: str, commit: str) -> None:
     """Push a commit to the authority, never by force; without an authority nothing happens.
 
+    What the remote holds afterwards decides: it has the commit, or somebody else's, or refuses ours.
+
     Raises:
-        CkgitError: BRANCH_MOVED, it was rejected; COMMAND_FAILED, the remote could not be reached. The commit stands.
+        RefusedError: COMMAND_FAILED, it does not take the commit, with its own words.
+        NotReachedError: it does not answer, and may have the commit or not; or it cannot be read.
+        CkgitError: BRANCH_MOVED, somebody else was faster. In each case the local commit stands.
     """
     remote = lab.config.authority
     if not remote:
         return
+    answer = push_branch(lab.root, remote, commit, BRANCHES + name)
+    if answer.taken:
+        return
+    stands = f"commit {commit[:12]} stands on the local branch, and not at {remote}"
+    again = f"ckgit status {name}, then go on: the next step pushes it first; or git push {shlex.quote(remote)} exp/{name}"
     try:
-        git(lab.root, "push", "--porcelain", remote, f"{commit}:{BRANCHES}{name}")
-    except GitError as error:
-        rejected = "[rejected]" in error.stderr or "[remote rejected]" in error.stderr or "failed to push some refs" in error.stderr
-        raise CkgitError(
-            f"{remote} {'rejected' if rejected else 'did not receive'} commit {commit[:12]}: {error.stderr}",
-            code=Exit.BRANCH_MOVED if rejected else Exit.COMMAND_FAILED,
-            where=f"exp/{name}",
-            state=f"commit {commit[:12]} stands on the local branch; no job was handed over",
-            next=_compare(remote, name) if rejected else "run the same command again once the remote answers; it pushes first",
-        ) from error
+        theirs = _fetched(lab, remote, name)
+    except NotReachedError as error:
+        what = f"whether {remote} has commit {commit[:12]} is not known: {answer.words or error.what}"
+        raise NotReachedError(what, code=error.code, where=f"exp/{name}", state=stands.partition(",")[0], next=again) from error
+    if theirs and _is_ancestor(lab.root, commit, theirs):
+        return  # another clone made the same commit, or git lost the remote's answer
+    if theirs and not _is_ancestor(lab.root, theirs, commit):
+        raise _diverged(lab.branch(name), remote, commit, theirs, state=stands)
+    if answer.passing:
+        what = f"{remote} was busy and did not take commit {commit[:12]}: {answer.words}"
+        raise NotReachedError(what, code=Exit.UNKNOWN, where=f"exp/{name}", state=stands, next=again)
+    raise RefusedError(
+        f"{remote} refused commit {commit[:12]}: {answer.words}",
+        code=Exit.COMMAND_FAILED,
+        where=f"exp/{name}",
+        state=f"{stands}; what waits for the push did not happen",
+        next=f"settle that with those who run {remote}; then {again}",
+    )
 
 
 def _fetched(lab: Lab, remote: str, name: str) -> str | None:
     """Tip of the remote's branch, with its objects here; None when it has no such branch."""
     ref = BRANCHES + name
-    try:
-        listed = git_text(lab.root, "ls-remote", "--", remote, ref)
-        tip = listed.split("\t")[0] if listed else None
-        if tip and not git_ok(lab.root, "rev-parse", "--quiet", "--verify", f"{tip}^{{commit}}"):
-            git(lab.root, "fetch", "--no-tags", "--no-write-fetch-head", "--", remote, f"+{ref}:refs/remotes/{remote}/exp/{name}")
-    except GitError as error:
-        raise CkgitError(
-            f"the authority {remote} does not answer: {error.stderr}",
-            code=Exit.UNKNOWN,
-            where=f"exp/{name}",
-            state="nothing was committed",
-            next="try again later; `authority` in ckgit.toml names the remote",
-        ) from error
+    tip = remote_tip(lab.root, remote, ref)
+    if tip and not git_ok(lab.root, "rev-parse", "--quiet", "--verify", f"{tip}^{{commit}}"):
+        fetch_branch(lab.root, remote, ref, f"refs/remotes/{remote}/exp/{name}")
     return tip
 
 
@@ -110,18 +125,34 @@ def _is_ancestor(root: Path, older: str, newer: str) -> bool:
     return git_ok(root, "merge-base", "--is-ancestor", older, newer)
 
 
-def _compare(remote: str, name: str) -> str:
-    return (
-        f"git fetch {remote} && git log exp/{name}...{remote}/exp/{name} shows both sides; "
-        f"to keep yours aside and take theirs: git branch mine-{name} exp/{name} && git branch -f exp/{name} {remote}/exp/{name}"
-    )
-
-
-def _diverged(remote: str, name: str, ours: str, theirs: str) -> CkgitError:
+def _behind(branch: Branch, remote: str, ours: str, theirs: str) -> CkgitError:
+    """The local branch lacks commits, and has none of its own."""
+    seen = f"{remote}/{branch.name}"
     return CkgitError(
-        f"{remote} is at {theirs[:12]}, which {ours[:12]} does not contain",
+        f"{seen} is ahead of the local branch: somebody took {branch.name[4:]} on from {ours[:12]} to {theirs[:12]}",
         code=Exit.BRANCH_MOVED,
-        where=f"exp/{name}",
+        where=branch.name,
         state="nothing was committed",
-        next=_compare(remote, name),
+        next=f"{_take(branch, f'merge --ff-only {theirs[:12]}', theirs)} brings the local branch there; then try again",
     )
+
+
+def _diverged(branch: Branch, remote: str, ours: str, theirs: str, state: str = "nothing was committed") -> CkgitError:
+    """Both have commits that the other lacks; or there is no local branch, and yet one on the remote."""
+    if not ours:
+        get = f"git fetch {shlex.quote(remote)} +{branch.ref}:refs/remotes/{remote}/{branch.name}"
+        advice = f"choose another name, or go on with that one: {get} && ckgit status {branch.name[4:]}"
+    elif git_text(branch.root, "rev-parse", "--is-shallow-repository") == "true":
+        advice = f"git fetch --unshallow {shlex.quote(remote)}, since a shallow clone cannot tell; then try again"
+    else:
+        aside = f"git branch mine-{branch.name[4:]} {ours[:12]}"
+        take = _take(branch, f"reset --keep {theirs[:12]}", theirs)
+        advice = f"git log {ours[:12]}...{theirs[:12]} shows both sides; to keep yours aside and take theirs: {aside} && {take}"
+    what = f"{remote} is at {theirs[:12]}, which {ours[:12] or 'nothing here'} does not contain"
+    return CkgitError(what, code=Exit.BRANCH_MOVED, where=branch.name, state=state, next=advice)
+
+
+def _take(branch: Branch, where_checked_out: str, commit: str) -> str:
+    """The command that moves the local branch; git moves one that is checked out there only."""
+    places = checkouts(branch)
+    return f"git -C {shlex.quote(str(places[0]))} {where_checked_out}" if places else f"git branch -f {branch.name} {commit[:12]}"

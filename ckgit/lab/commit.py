@@ -56,11 +56,11 @@ def record(
     refuse_unfit({**files, "commit message": message.encode()})
     if parent is None:
         _refuse_clash(lab, name)
-    authority.refuse_behind(lab, name, parent.tip if parent else None)
     branch = lab.branch(name)
     refuse_lagging(branch)
     base = parent.tip if parent else lab.base
     new = _write_commit(lab, name, base, files, message)
+    authority.refuse_behind(lab, name, parent.tip if parent else None, new)
     also = tips.updates(lab.root, name, Left(parent.left if parent else tips.left_at(lab.root, name), base), new)
     move(branch, parent.tip if parent and parent.local else "", new, subject=message.splitlines()[0], also=also)
     authority.push(lab, name, new)

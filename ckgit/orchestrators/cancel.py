@@ -64,7 +64,7 @@ def look(lab: Lab, name: str, *, fetch: bool = False) -> Found:
     try:
         if fetch:
             authority.fetch(lab, name)
-            authority.refuse_stale(take_snapshot(lab, name))
+            authority.refuse_stale(lab, take_snapshot(lab, name))
     except CkgitError as error:
         problems.append(error)
     blocked = problems[0] if problems else None

@@ -103,7 +103,7 @@ def begin(lab: Lab, name: str) -> Standing:
     """
     authority.fetch(lab, name)
     snapshot = _snapshot(lab, name)
-    authority.refuse_stale(snapshot)
+    authority.refuse_stale(lab, snapshot)
     return _standing(lab, snapshot)
 
 

@@ -1,3 +1,5 @@
+import subprocess
+
 import pytest
 
 from ckgit.experiment.errors import CkgitError, Exit
@@ -5,9 +7,10 @@ from ckgit.experiment.lifecycle import Event
 from ckgit.lab import authority
 from ckgit.lab.commit import record
 from ckgit.lab.lab import open_lab
+from ckgit.lab.remote import NotReachedError
 from ckgit.lab.snapshot import take_snapshot
 from tests.conftest import CONFIG
-from tests.lab.helpers import DIGEST, design, scaffold
+from tests.lab.helpers import DIGEST, assert_sound, design, is_over, scaffold
 
 
 @pytest.fixture
@@ -29,6 +32,20 @@ def ada(remote, tmp_path, run):
 def bob(remote, tmp_path, run):
     run(tmp_path, "clone", "--quiet", str(remote), "bob")
     return open_lab(tmp_path / "bob")
+
+
+def follow(lab, command):
+    """Do what a message advises."""
+    subprocess.run(["bash", "-euc", command], cwd=lab.root, check=True)
+
+
+def hook(remote, text, name="pre-receive"):
+    """A rule of the remote's own."""
+    file = remote / "hooks" / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f"#!/bin/sh\n{text}\n")
+    file.chmod(0o755)
+    return file
 
 
 def submit(lab, parent, note=b""):
@@ -93,31 +110,32 @@ def test_both_went_on_while_apart(ada, bob, remote, tmp_path, run):
 
 
 def test_a_rejected_push_leaves_the_local_commit_standing(ada, remote, run):
-    hook = remote / "hooks/pre-receive"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text("#!/bin/sh\necho not today >&2\nexit 1\n")
-    hook.chmod(0o755)
+    rule = hook(remote, "echo not today >&2; exit 1")
 
     with pytest.raises(CkgitError, match="not today") as caught:
         design(ada)
 
     tip = take_snapshot(ada, "cap").tip
-    assert caught.value.code is Exit.BRANCH_MOVED
+    assert caught.value.code is Exit.COMMAND_FAILED
     assert f"commit {tip[:12]} stands on the local branch" in caught.value.state
     assert run(remote, "branch", "--list", "exp/*") == ""
 
-    hook.unlink()
+    rule.unlink()
     pushed = scaffold(ada, take_snapshot(ada, "cap"))
     assert run(remote, "rev-parse", "exp/cap", "exp/cap~1").split() == [pushed, tip]
 
 
-def test_a_new_experiment_that_the_authority_has_already(ada, bob):
+def test_a_new_experiment_that_the_authority_has_already(ada, bob, run, monkeypatch):
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2026-11-23T12:00:00Z")
     design(ada)
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2026-11-23T12:00:01Z")
 
     with pytest.raises(CkgitError, match="origin is at") as caught:
         design(bob)
 
     assert caught.value.code is Exit.BRANCH_MOVED
+    follow(bob, caught.value.next.removeprefix("choose another name, or go on with that one: ").partition(" && ckgit")[0])
+    assert take_snapshot(bob, "cap").tip == run(ada.root, "rev-parse", "exp/cap")
 
 
 def test_nothing_to_fetch(ada, lab):
@@ -126,3 +144,223 @@ def test_nothing_to_fetch(ada, lab):
     tip = design(ada).tip
     authority.fetch(ada, "cap")
     assert take_snapshot(ada, "cap").tip == tip
+
+
+@pytest.mark.parametrize("name", ["pre-receive", "update"])
+def test_a_rule_of_the_remote_is_told_in_its_own_words_and_is_no_race(ada, remote, run, name):
+    parent = design(ada)
+    rule = hook(remote, "echo protected branch: ask Grace >&2; exit 1", name)
+
+    with pytest.raises(authority.RefusedError) as caught:
+        scaffold(ada, parent)
+
+    error, tip = caught.value, run(ada.root, "rev-parse", "exp/cap")
+    assert error.code is Exit.COMMAND_FAILED
+    assert error.what.startswith(f"origin refused commit {tip[:12]}: remote: protected branch: ask Grace")
+    assert "hook declined" in error.what
+    assert "somebody else" not in str(error)
+    assert f"commit {tip[:12]} stands on the local branch, and not at origin" in error.state
+
+    rule.unlink()
+    follow(ada, error.next.rpartition("; or ")[2])
+    assert run(remote, "rev-parse", "exp/cap") == tip
+
+
+def test_the_users_own_hook_may_refuse_a_push(ada, run):
+    hook(ada.git_dir, "echo no pushes on Sundays >&2; exit 1", "pre-push")
+
+    with pytest.raises(authority.RefusedError, match="no pushes on Sundays"):
+        design(ada)
+
+
+def test_a_remote_that_cannot_write_is_no_race(ada, remote, run):
+    parent = design(ada)
+    run(remote, "config", "receive.maxInputSize", "10")
+
+    with pytest.raises(authority.RefusedError, match=r"(?i)unpack|maximum allowed size") as caught:
+        scaffold(ada, parent)
+    assert caught.value.code is Exit.COMMAND_FAILED
+
+
+def test_a_branch_that_another_push_holds_is_tried_again(ada, remote, run):
+    parent = design(ada)
+    (remote / "refs/heads/exp/cap.lock").touch()
+
+    with pytest.raises(NotReachedError, match="was busy") as caught:
+        scaffold(ada, parent)
+
+    assert caught.value.code is Exit.UNKNOWN
+    (remote / "refs/heads/exp/cap.lock").unlink()
+    follow(ada, caught.value.next.rpartition("; or ")[2])
+    assert run(remote, "rev-parse", "exp/cap") == run(ada.root, "rev-parse", "exp/cap")
+
+
+def test_who_is_faster_between_the_look_and_the_push_wins(ada, bob, remote, run, monkeypatch):
+    scaffold(ada, design(ada))
+    run(bob.root, "fetch", "--quiet")
+    parent = take_snapshot(ada, "cap")
+    theirs = submit(bob, take_snapshot(bob, "cap"), b"theirs")
+    monkeypatch.setattr(authority, "refuse_behind", lambda *_: None)  # Ada looked before Bob pushed
+
+    with pytest.raises(CkgitError, match=f"origin is at {theirs[:12]}") as caught:
+        submit(ada, parent, b"mine")
+
+    mine = run(ada.root, "rev-parse", "exp/cap")
+    assert caught.value.code is Exit.BRANCH_MOVED
+    assert f"commit {mine[:12]} stands on the local branch" in caught.value.state
+    follow(ada, caught.value.next.rpartition("take theirs: ")[2])
+    assert run(ada.root, "rev-parse", "exp/cap", "mine-cap").split() == [theirs, mine]
+
+
+def test_who_is_faster_is_followed_where_the_branch_is_checked_out(ada, bob, run, monkeypatch):
+    scaffold(ada, design(ada))
+    run(bob.root, "fetch", "--quiet")
+    run(ada.root, "switch", "--quiet", "exp/cap")
+    parent = take_snapshot(ada, "cap")
+    theirs = submit(bob, take_snapshot(bob, "cap"), b"theirs")
+    monkeypatch.setattr(authority, "refuse_behind", lambda *_: None)
+    with pytest.raises(CkgitError) as caught:
+        submit(ada, parent, b"mine")
+
+    follow(ada, caught.value.next.rpartition("take theirs: ")[2])
+
+    assert run(ada.root, "rev-parse", "HEAD") == theirs
+    assert run(ada.root, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("branch", ["main", "exp/cap"])
+def test_who_is_only_behind_is_told_how_to_catch_up(ada, bob, run, branch):
+    scaffold(ada, design(ada))
+    run(bob.root, "fetch", "--quiet")
+    run(bob.root, "branch", "--quiet", "exp/cap", "origin/exp/cap")
+    run(bob.root, "switch", "--quiet", branch)
+    parent = take_snapshot(bob, "cap")
+    theirs = submit(ada, take_snapshot(ada, "cap"))
+
+    with pytest.raises(CkgitError, match="origin/exp/cap is ahead of the local branch") as caught:
+        submit(bob, parent, b"mine")
+
+    assert caught.value.code is Exit.BRANCH_MOVED
+    follow(bob, caught.value.next.partition(" brings the local branch")[0])
+    assert run(bob.root, "rev-parse", "exp/cap") == theirs
+    assert run(bob.root, "status", "--porcelain") == ""
+
+
+def test_two_clones_that_make_the_very_same_commit_have_both_won(ada, bob, remote, run, monkeypatch):
+    monkeypatch.setenv("GIT_AUTHOR_DATE", "2026-11-23T12:00:00Z")
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2026-11-23T12:00:00Z")
+    parent = design(ada)
+    run(bob.root, "fetch", "--quiet")
+
+    first = scaffold(ada, parent)
+    second = scaffold(bob, take_snapshot(bob, "cap"))
+
+    assert first == second == run(remote, "rev-parse", "exp/cap") == run(bob.root, "rev-parse", "exp/cap")
+
+
+def test_a_push_whose_answer_was_lost_has_been_made(ada, remote, run):
+    parent = design(ada)
+    hook(remote, "kill -9 $PPID", "post-update")  # the remote dies after it has moved the branch
+
+    tip = scaffold(ada, parent)
+
+    assert run(remote, "rev-parse", "exp/cap") == tip
+
+
+def test_a_remote_that_this_clone_does_not_have(lab, run):
+    (lab.root / "ckgit.toml").write_text(CONFIG.replace("\n\n", '\nauthority = "upstream"\n\n', 1))
+    run(lab.root, "commit", "--quiet", "--all", "-m", "An authority")
+
+    with pytest.raises(NotReachedError, match="this clone has no remote upstream") as caught:
+        design(open_lab(lab.root))
+
+    assert caught.value.code is Exit.USAGE
+    assert caught.value.next == "git remote add upstream URL"
+
+
+def over_ssh(lab, run, tmp_path, script):
+    """Let a lab's remote be reached by a program of ours in place of ssh."""
+    program = tmp_path / "ssh"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    run(lab.root, "config", "core.sshCommand", str(program))
+    run(lab.root, "config", "ssh.variant", "simple")
+    run(lab.root, "remote", "set-url", "origin", "ssh://example.org/remote.git")
+
+
+def test_a_remote_that_lets_nobody_in(ada, run, tmp_path):
+    over_ssh(ada, run, tmp_path, "echo 'git@example.org: Permission denied (publickey).' >&2; exit 255")
+
+    with pytest.raises(NotReachedError, match=r"lets nobody in: .*Permission denied \(publickey\)") as caught:
+        design(ada)
+
+    assert caught.value.code is Exit.COMMAND_FAILED
+    assert "git ls-remote origin has to work without asking" in caught.value.next
+    assert run(ada.root, "branch", "--list", "exp/*") == ""
+
+
+def test_a_remote_that_hangs_is_given_up(ada, run, tmp_path, capsys, monkeypatch):
+    over_ssh(ada, run, tmp_path, f"echo $$ >{tmp_path}/pid; sleep 1000")
+    run(ada.root, "config", "ckgit.remoteTimeout", "2")
+    monkeypatch.setattr("ckgit.lab.waiting._QUIET", 0.5)
+
+    with pytest.raises(NotReachedError, match="the authority origin does not answer: nothing came from remote origin for 2 s") as caught:
+        design(ada)
+
+    assert caught.value.code is Exit.UNKNOWN
+    assert caught.value.state == "nothing was committed"
+    assert "git ls-remote origin" in caught.value.next
+    assert capsys.readouterr().err == "waiting for remote origin, 2 s at most\n"
+    assert is_over(int((tmp_path / "pid").read_text()))
+
+
+def test_a_remote_that_hangs_while_it_is_pushed_to_leaves_the_commit_standing(ada, remote, run):
+    parent = design(ada)
+    rule = hook(remote, "sleep 1000")
+    run(ada.root, "config", "ckgit.remoteTimeout", "2")
+
+    with pytest.raises(NotReachedError, match="nothing came from remote origin for 2 s") as caught:
+        scaffold(ada, parent)
+
+    tip = run(ada.root, "rev-parse", "exp/cap")
+    assert caught.value.code is Exit.UNKNOWN
+    assert f"commit {tip[:12]} stands on the local branch" in caught.value.state
+    assert_sound(ada.root)
+    rule.unlink()
+    follow(ada, caught.value.next.rpartition("; or ")[2])
+    assert run(remote, "rev-parse", "exp/cap") == tip
+
+
+def test_a_remote_that_is_slow_and_speaks_is_waited_for(ada, remote, run):
+    hook(remote, "for n in 1 2 3 4; do echo still scanning >&2; sleep 1; done")
+    run(ada.root, "config", "ckgit.remoteTimeout", "2")
+
+    tip = design(ada).tip
+
+    assert run(remote, "rev-parse", "exp/cap") == tip
+
+
+def test_nobody_is_asked_for_a_password(ada, run, tmp_path):
+    over_ssh(ada, run, tmp_path, f"env >{tmp_path}/seen; exit 1")
+
+    with pytest.raises(NotReachedError):
+        design(ada)
+
+    assert "GIT_TERMINAL_PROMPT=0" in (tmp_path / "seen").read_text()
+
+
+def test_a_shallow_clone_is_told_that_it_cannot_tell(ada, remote, tmp_path, run):
+    scaffold(ada, design(ada))
+    run(tmp_path, "clone", "--quiet", "--depth=1", "--no-single-branch", f"file://{remote}", "shallow")
+    shallow = open_lab(tmp_path / "shallow")
+    run(shallow.root, "branch", "--quiet", "exp/cap", "origin/exp/cap")
+    submit(ada, take_snapshot(ada, "cap"))
+    submit(ada, take_snapshot(ada, "cap"))
+    run(shallow.root, "fetch", "--quiet", "--depth=1")
+
+    with pytest.raises(CkgitError, match="does not contain") as caught:
+        authority.refuse_stale(shallow, take_snapshot(shallow, "cap"))
+
+    follow(shallow, caught.value.next.partition(", since")[0])
+    with pytest.raises(CkgitError, match="is ahead of the local branch"):
+        authority.refuse_stale(shallow, take_snapshot(shallow, "cap"))

@@ -176,11 +176,11 @@ def test_a_clone_that_was_left_behind_is_told_before_it_does_the_work_again(lab,
     scaffold(lab, first)
     if here:
         scaffold(clone, take_snapshot(clone, "cap"), {"experiments/cap/experiment_summary.md": summary("cap", State.SCAFFOLDED, "here")})
-    refuse_stale(take_snapshot(clone, "cap"))
+    refuse_stale(clone, take_snapshot(clone, "cap"))
     run(clone.root, "fetch", "--quiet")
 
     with pytest.raises(CkgitError, match=words) as caught:
-        refuse_stale(take_snapshot(clone, "cap"))
+        refuse_stale(clone, take_snapshot(clone, "cap"))
     assert caught.value.code is Exit.BRANCH_MOVED
 
 
