@@ -10,11 +10,14 @@ from typing import NoReturn
 
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.lab.checkout import promised, refuse_dirty
-from ckgit.lab.git import DURABLE, GitError, git, git_ok, git_text
+from ckgit.lab.git import DURABLE, OWN_PROGRAMS, GitError, git, git_ok, git_text, settings
+from ckgit.lab.waiting import NoAnswerError, Waiting
 from ckgit.lab.worktrees import Branch, changes_between, checkouts
 
 # Waiting for a ref that another process holds is better than failing: it holds it for a millisecond.
 _PATIENT = ("-c", "core.filesRefLockTimeout=2000", "-c", "core.packedRefsTimeout=5000")
+
+_SIGNER = Waiting("the program that signs commits", 120.0)  # a person may have to type a passphrase
 
 
 def empty_tree(root: Path) -> str:
@@ -26,21 +29,36 @@ def empty_tree(root: Path) -> str:
 def commit_tree(root: Path, tree: str, parent: str | None, message: str) -> str:
     """Write a commit object, which nothing names yet, and return its id.
 
+    It is signed where the user's own commits are, unless `ckgit.sign` says otherwise; git itself signs what `git commit` makes only.
+
     Raises:
-        CkgitError: USAGE, when git does not know who commits.
+        CkgitError: USAGE, when git does not know who commits; COMMAND_FAILED, it cannot be signed.
     """
-    settings = ("-c", "user.useConfigOnly=true", "-c", "i18n.commitEncoding=UTF-8")
-    parents = ["-p", parent] if parent else []
+    wanted = settings(root, "ckgit.sign", "commit.gpgsign", kind="bool")
+    sign = ["-S"] if wanted.get("ckgit.sign", wanted.get("commit.gpgsign")) == "true" else []
+    words = ("-c", "user.useConfigOnly=true", "commit-tree", tree, *(["-p", parent] if parent else []), *sign, "-F", "-")
     try:
-        new = git(root, *DURABLE, *settings, "commit-tree", tree, *parents, "-F", "-", stdin=message.encode()).decode().strip()
-    except GitError as error:
-        if not is_about_identity(error):
-            raise
-        raise no_identity() from None
+        new = git(root, *DURABLE, *words, stdin=message.encode(), waiting=_SIGNER if sign else None).decode().strip()
+    except (GitError, NoAnswerError) as error:
+        if isinstance(error, GitError) and is_about_identity(error):
+            raise no_identity() from None
+        if sign:
+            raise _unsigned(error) from error
+        raise
     if not re.fullmatch(rf"[0-9a-f]{{{len(tree)}}}", new):
         what = f"git commit-tree answered {new!r}, which is no commit id"
         raise CkgitError(what, code=Exit.COMMAND_FAILED, state="nothing was committed")
     return new
+
+
+def _unsigned(error: GitError | NoAnswerError) -> CkgitError:
+    return CkgitError(
+        f"the commit cannot be signed: {error.stderr if isinstance(error, GitError) else error.what}",
+        code=Exit.COMMAND_FAILED,
+        state="nothing was committed",
+        next="make the key usable here (an agent holds it, or `git commit -S` asks for it), and run the command again; where there is no "
+        "agent, as in jobs and cron: git config --global ckgit.sign false leaves ckgit's commits unsigned, and only those",
+    )
 
 
 def is_about_identity(error: GitError) -> bool:
@@ -75,7 +93,8 @@ def move(branch: Branch, old: str, new: str, *, subject: str, also: Sequence[str
         try:
             lines = [f"update {branch.ref} {new} {old or '0' * len(new)}", *also]
             transaction = "".join(f"{line}\n" for line in lines).encode()
-            git(branch.root, *DURABLE, *_PATIENT, "update-ref", "--create-reflog", "-m", f"ckgit: {subject}", "--stdin", stdin=transaction)
+            words = ("update-ref", "--create-reflog", "-m", f"ckgit: {subject}", "--stdin")
+            git(branch.root, *DURABLE, *_PATIENT, *words, stdin=transaction, waiting=OWN_PROGRAMS)
         except GitError as error:
             _explain(branch, old, new, error)
         seen = branch.tip()
@@ -84,16 +103,24 @@ def move(branch: Branch, old: str, new: str, *, subject: str, also: Sequence[str
 
 
 def _explain(branch: Branch, old: str, new: str, error: GitError) -> None:
-    """Tell a lost race from git's other failures; a swap that was made although git failed is none.
+    """Tell a lost race from git's other failures.
 
-    Another process may have written the very same commit in the same second: then the branch is at `new`, and yet this one lost.
+    Where the branch holds `new`, there is none: git failed after the swap, or another process wrote the very same commit in the same
+    second. A submission is never the same, since its tokens are drawn.
     """
     seen = branch.tip()
-    refused = "but expected" in error.stderr or "reference already exists" in error.stderr
-    if seen == new and not refused:
+    if seen == new or (seen and git_ok(branch.root, "merge-base", "--is-ancestor", new, seen)):
         return
     if seen != old:
         _lost(branch, old, seen)
+    if "ref updates aborted by hook" in error.stderr:
+        raise CkgitError(
+            f"the repository's reference-transaction hook refused to move the branch: {error.stderr}",
+            code=Exit.COMMAND_FAILED,
+            where=branch.name,
+            state="nothing was committed",
+            next="git config core.hooksPath, or .git/hooks, shows the hook; run the command again when it lets the branch go on",
+        )
     raise error
 
 
