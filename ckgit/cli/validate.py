@@ -41,7 +41,7 @@ def command(ctx: click.Context, target: str | None, *, as_json: bool) -> None:
         emit(document, as_json, "\n".join([problem.at(error.file) for problem in error.problems]))
         note(f"{len(error.problems)} problem{'s' if len(error.problems) > 1 else ''} in the design")
         ctx.exit(Exit.INVALID_DESIGN)
-    for text in found.unchecked:
+    for text in [*found.unchecked, *(f"warning: {text}" for text in found.warnings)]:
         note(text)
     document = {"valid": True, "problems": [], **found._asdict()}
     emit(document, as_json, f"{found.file} is valid: {found.runs} run{'s' if found.runs > 1 else ''}, {found.cells} evaluations")

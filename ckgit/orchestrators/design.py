@@ -34,6 +34,7 @@ from ckgit.orchestrators.earlier import look_back
 from ckgit.orchestrators.forecast import Forecast, data_problems, duration, forecast, kinds
 from ckgit.orchestrators.measure import Measured, Place, base_recipes, default_branch, look
 from ckgit.orchestrators.plugins import nearest_tool, worker_for
+from ckgit.orchestrators.stale import stale
 from ckgit.orchestrators.steps import plural
 
 LOG = "design-experiment.log"
@@ -227,6 +228,7 @@ def _draft(place: Place, name: str, file: SummaryFile, parent: Snapshot | None) 
     summary, plan = file.summary, build_plan(file.summary)
     context = _context(place.lab, summary, plan, measured, cluster)
     cost = forecast(context, look_back(place.lab, context.cluster_name, kinds(context)))
+    cost = cost._replace(warnings=[*stale(place, summary), *cost.warnings])
     resources = resources_block(summary, measured.recorded, measured.cards, cost)
     for block, markdown in {"runs": runs_block(cost), "resources": resources, **status_blocks(context, None)}.items():
         file = file.with_block(block, markdown)

@@ -15,6 +15,7 @@ from ckgit.experiment.errors import CkgitError, Exit, Problem
 from ckgit.experiment.plan import typed
 from ckgit.experiment.task_source import Signature, task_functions
 from ckgit.lab.lab import Lab
+from ckgit.lab.newer import newer_branches
 from ckgit.lab.objects import read_objects, tree_entries
 from ckgit.lab.summary_file import SummaryFile
 
@@ -67,6 +68,9 @@ class _Finder:
             return f"{path} is not on branch {branch} yet: git switch {branch}, then git merge {lab.default_branch}"
         if (lab.root / path).is_file():
             return f"{path} is not committed on branch {branch}: git add {path}, then commit it there"
+        for newer in newer_branches(lab):
+            if _read(lab, newer.tip, [path]):
+                return f"{path} is on {newer.name}, and not on branch {branch} yet: {newer.catch_up}"
         return f"there is no {kind} {path} on branch {branch}{remedy}"
 
     def cards(self) -> dict[str, ModelCard]:

@@ -15,6 +15,7 @@ from ckgit.lab.summary_text import FENCE
 from ckgit.lab.yaml_writer import Change
 from ckgit.orchestrators.design import check
 from ckgit.orchestrators.measure import Place, default_branch
+from ckgit.orchestrators.stale import stale
 
 
 class Subject(NamedTuple):
@@ -34,6 +35,7 @@ class Valid(NamedTuple):
     runs: int
     cells: int
     unchecked: Sequence[str]  # what could not be checked here, one sentence each
+    warnings: Sequence[str] = ()  # what to look at before it is designed
 
 
 def committed(lab: Lab, name: str) -> Subject:
@@ -72,11 +74,12 @@ def validate(lab: Lab | None, subject: Subject) -> Valid:
         raise DesignError([wrong], file=subject.file)
     if file.problems and not lab:
         raise DesignError(list(file.problems), file=subject.file)
-    unchecked = ["not inside a lab: models, data and tasks were not looked for"]
+    unchecked, warnings = ["not inside a lab: models, data and tasks were not looked for"], list[str]()
     if lab:
-        unchecked = check(Place(lab, subject.commit, f"exp/{name}") if subject.commit else default_branch(lab), file)
+        place = Place(lab, subject.commit, f"exp/{name}") if subject.commit else default_branch(lab)
+        unchecked, warnings = check(place, file), stale(place, file.summary)
     plan = build_plan(file.summary)
-    return Valid(subject.file, file.summary.digest, len(plan.runs), len(plan.cells), unchecked)
+    return Valid(subject.file, file.summary.digest, len(plan.runs), len(plan.cells), unchecked, warnings)
 
 
 def _read(subject: Subject) -> SummaryFile:
