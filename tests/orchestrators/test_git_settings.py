@@ -175,8 +175,9 @@ def hostile_home(home: Path) -> Path:
 def plain(text: str, folder: Path) -> str:
     """Text without what differs from one time to the next: ids, tokens, times and the lab's place."""
     text = re.sub(r"(?m)^\S+: (queued|running)\n", "", text)  # seen or not, as jobs are fast or slow
+    text = re.sub(r"(slurm-|\(job |\| )\d{3,}(?=\.out|\)| \|)", r"\1JOB", re.sub(r'(?<=seconds": )[\d.]+', "N", text))
     text = re.sub(r"/\.ckgit/work/([\w-]+/\w+)/[0-9a-f]{12}", r"/.ckgit/work/\1/ID", text.replace(str(folder.parent), "TOP"))
-    text = re.sub(r"\b[0-9a-f]{8}\b(?=[\"'\s./_])", "CHANCE", re.sub(r"\b([0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{12})\b", "ID", text))
+    text = re.sub(r"(?<=\.\d\.)[0-9a-f]{8}\b", "CHANCE", re.sub(r"\b([0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{12})\b", "ID", text))
     text = re.sub(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?", "TIME", text)
     return re.sub(
         r"\b\d+(\.\d+)?( ?s| min)\b|(?<=\(pid )\d+|(?<=: )\d+\.\d{3,}", "N", re.sub(r'"job_id": "\d+[^"]*"|process \d+', "JOB", text)
@@ -189,7 +190,8 @@ def story_of(lab: Path, ref: str) -> list[str]:
     for commit in git(lab, "rev-list", "--reverse", ref).split():
         listed = git(lab, "ls-tree", "-r", "--name-only", commit).splitlines()
         files = [f"{path}:\n{git(lab, 'cat-file', 'blob', f'{commit}:{path}')}" for path in listed if path.startswith("experiments/")]
-        told.append(plain("\n".join([git(lab, "cat-file", "commit", commit).partition("\n\n")[2], *listed, *files]), lab))
+        message = git(lab, "cat-file", "commit", commit).partition("\n\n")[2]
+        told += [plain(message, lab), *sorted(plain(text, lab) for text in [*listed, *files])]
     return told
 
 
