@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
+import subprocess
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +30,10 @@ _PROGRESS = re.compile(
     r"(remote: )?(Enumerating|Counting|Compressing|Receiving|Writing|Resolving|Unpacking|Checking|Total) .*|Delta compression .*"
     r"|To .*|From .*|remote:|hint:.*|error: failed to push some refs .*"
 )
+
+
+# When a remote did not answer: of many experiments that a command advances, one waits for it.
+_silent: dict[tuple[Path, str], float] = {}
 
 
 class NotReachedError(CkgitError):
@@ -63,7 +71,7 @@ def push_branch(root: Path, remote: str, commit: str, ref: str) -> Pushed:
     """Push one commit to a ref of a remote, never by force."""
     unforced = ("-c", f"remote.{remote}.mirror=false")
     try:
-        done = run_git(root, [*unforced, *_PUSH, "--", remote, f"{commit}:{ref}"], waiting=_waiting(root, remote))
+        done = _ask(root, remote, [*unforced, *_PUSH, "--", remote, f"{commit}:{ref}"])
     except NoAnswerError as error:
         return Pushed(taken=False, passing=True, words=error.what)
     told = [line for line in done.stdout.decode(errors="replace").splitlines() if line.startswith("!\t")]
@@ -76,7 +84,7 @@ def push_branch(root: Path, remote: str, commit: str, ref: str) -> Pushed:
 def _asked(root: Path, remote: str, ref: str, *args: str) -> str:
     state, place = "nothing was committed", ref.removeprefix("refs/heads/")
     try:
-        done = run_git(root, args, waiting=_waiting(root, remote))
+        done = _ask(root, remote, args)
     except NoAnswerError as error:
         what = f"the authority {remote} does not answer: {error.what}"
         onward = f"try again later; git ls-remote {shlex.quote(remote)} shows whether it answers (git config ckgit.remoteTimeout: seconds)"
@@ -101,14 +109,26 @@ def _asked(root: Path, remote: str, ref: str, *args: str) -> str:
     )
 
 
+def _ask(root: Path, remote: str, args: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
+    """Run a git command that talks to a remote.
+
+    Raises:
+        NoAnswerError: nothing came for too long, now or a moment ago.
+    """
+    set_to = settings(root, "ckgit.remotetimeout", kind="int").get("ckgit.remotetimeout")
+    waiting = Waiting(f"remote {remote}", max(1.0, float(set_to or SECONDS)))
+    if time.monotonic() - _silent.get((root, remote), -math.inf) < waiting.seconds:
+        raise NoAnswerError(f"nothing came from {waiting.who} a moment ago", code=Exit.UNKNOWN)
+    try:
+        return run_git(root, args, waiting=waiting)
+    except NoAnswerError:
+        _silent[root, remote] = time.monotonic()
+        raise
+
+
 def _is_unknown(root: Path, remote: str, words: str) -> bool:
     """Whether git took the name for a path, because this clone has no remote of that name."""
     return "does not appear to be a git repository" in words and not settings(root, f"remote.{remote}.url") and "/" not in remote
-
-
-def _waiting(root: Path, remote: str) -> Waiting:
-    seconds = settings(root, "ckgit.remotetimeout", kind="int").get("ckgit.remotetimeout")
-    return Waiting(f"remote {remote}", max(1.0, float(seconds)) if seconds else SECONDS)
 
 
 def _words(stderr: bytes) -> list[str]:

@@ -364,3 +364,15 @@ def test_a_shallow_clone_is_told_that_it_cannot_tell(ada, remote, tmp_path, run)
     follow(shallow, caught.value.next.partition(", since")[0])
     with pytest.raises(CkgitError, match="is ahead of the local branch"):
         authority.refuse_stale(shallow, take_snapshot(shallow, "cap"))
+
+
+def test_of_many_that_ask_a_silent_remote_one_waits(ada, run, tmp_path):
+    over_ssh(ada, run, tmp_path, f"echo x >>{tmp_path}/asked; sleep 1000")
+    run(ada.root, "config", "ckgit.remoteTimeout", "5")
+
+    for words in ("for 5 s", "a moment ago", "a moment ago"):
+        with pytest.raises(NotReachedError, match=words) as caught:
+            authority.fetch(ada, "cap")
+        assert caught.value.code is Exit.UNKNOWN
+
+    assert (tmp_path / "asked").read_text() == "x\n"
