@@ -91,12 +91,31 @@ def group(ctx: click.Context, folder: Path) -> None:
 
     An experiment is a branch: designed, scaffolded, trained, evaluated, analyzed. `ckgit status` says what comes next.
     """
+    _check_current_folder(folder)
     ctx.obj = folder
+
+
+def _check_current_folder(folder: Path) -> None:
+    """Raise where what follows would be relative to a folder that somebody has deleted."""
+    try:
+        folder.absolute()
+    except FileNotFoundError:
+        from ckgit.experiment.errors import CkgitError, Exit
+
+        raise CkgitError(
+            "the current folder has been deleted",
+            code=Exit.USAGE,
+            state="nothing was done",
+            next="change to another folder, or name one by its full path: ckgit -C DIR",
+        ) from None
 
 
 def main() -> None:
     """Run the command line and end the process with the exit code that DESIGN names."""
+    from ckgit.cli import streams
     from ckgit.cli.errors import guarded
+
+    streams.prepare()
 
     gc.set_threshold(50_000)  # almost all that is made in a command's first second stays
     # pydantic would look for plugins in every installed package, and no model of ours wants any.

@@ -11,6 +11,7 @@ import click
 
 from ckgit.cli.common import emit, note, printable
 from ckgit.cli.errors import as_document
+from ckgit.cli.streams import draws, fresh_line, say
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.orchestrators.advance import Outcome
 from ckgit.orchestrators.standing import Taken
@@ -42,7 +43,7 @@ class Terminal:
 
     def __init__(self) -> None:
         self._drawn = 0
-        self._live = sys.stderr.isatty()
+        self._live = draws(sys.stderr)
 
     def say(self, text: str) -> None:
         """A line to keep, above the progress."""
@@ -62,8 +63,9 @@ class Terminal:
         self._drawn = len(shown)
 
     def _clear(self) -> None:
-        if self._drawn:
-            click.echo(f"\x1b[{self._drawn}A\x1b[J", err=True, nl=False)
+        if self._live:  # from the start of the line: Ctrl-C leaves ^C there
+            up = f"\x1b[{self._drawn}A" if self._drawn else ""
+            say(f"\r{up}\x1b[J", err=True, nl=False)
         self._drawn = 0
 
 
@@ -83,6 +85,8 @@ def report_all(ended: Mapping[str, Outcome | CkgitError], *, as_json: bool) -> i
         documents = {name: _document(each) for name, each in ended.items() if isinstance(each, Outcome)}
         emit([errors.get(name) or documents[name] for name in ended], as_json=True, text="")
     else:
+        if any(each.code is Exit.INTERRUPTED for each in ended.values()):
+            fresh_line()
         for name, each in ended.items():
             if isinstance(each, Outcome):
                 _tell(each)

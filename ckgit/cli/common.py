@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ckgit.cli.streams import json_text, say
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.names import name_problem
 
@@ -72,12 +72,12 @@ def experiment_name(lab: Lab, name: str | None) -> str:
 
 def emit(document: Any, as_json: bool, text: str) -> None:
     """Print the result on standard output: `document` as JSON, or `text` for people."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str) if as_json else text)
+    say(json_text(document) if as_json else text)
 
 
 def note(text: str) -> None:
     """Print progress or a remark on standard error, where it does not mix with results."""
-    click.echo(text, err=True)
+    say(text, err=True)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

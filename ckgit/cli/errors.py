@@ -19,6 +19,7 @@ from typing import Any
 import click
 
 from ckgit import __version__
+from ckgit.cli.streams import fresh_line, json_text, say
 from ckgit.experiment.errors import CkgitError, DesignError, Exit
 
 PIPE_CLOSED = 141  # what a shell reports of a program that wrote to a closed pipe: 128 + SIGPIPE
@@ -46,6 +47,7 @@ def guarded(run: Callable[[], Any], argv: Sequence[str]) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except (KeyboardInterrupt, click.Abort):
+        fresh_line()
         _say("interrupted")
         return Exit.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - whatever it is, the user gets one line and a code
@@ -55,10 +57,12 @@ def guarded(run: Callable[[], Any], argv: Sequence[str]) -> int:
 
 def _report(error: Exception, argv: Sequence[str]) -> int:
     known = _as_known(error, argv)
+    if known.code is Exit.INTERRUPTED:
+        fresh_line()
     if isinstance(error, OSError) and error.errno in _FULL:
         _forget_output()  # it may be what is full
     if "--json" in argv:
-        _say(json.dumps({"error": as_document(known)}, ensure_ascii=False))
+        _say(json_text({"error": as_document(known)}, indent=None, err=True))
     elif type(error).__name__ == "NoArgsIsHelpError":  # newer than the oldest click that we run on
         _say(known.what)
     else:
@@ -71,18 +75,31 @@ def _as_known(error: Exception, argv: Sequence[str]) -> CkgitError:
         return error
     if isinstance(error, click.ClickException):
         return CkgitError(error.format_message(), code=Exit.USAGE)
-    if isinstance(error, OSError) and error.errno in _FULL:
+    if isinstance(error, OSError) and error.errno:
+        return _of_the_system(error)
+    if isinstance(error, UnicodeEncodeError):
         return CkgitError(
-            f"{error.strerror} while writing",
-            code=Exit.COMMAND_FAILED,
-            where=str(error.filename or ""),
-            state="what was committed before stands; nothing half-written counts",
-            next="make room, then run the same command again",
+            f"the encoding {error.encoding} has no {error.object[error.start : error.end]!a}, which a file's name or text has",
+            code=Exit.USAGE,
+            state="what was committed before stands",
+            next="export LC_ALL=C.UTF-8 PYTHONUTF8=1, then run the same command again; a name that is not UTF-8 at all must be changed",
         )
     package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
     if package in RUN_PACKAGES:
         return CkgitError(f"this needs {package}, which is not installed", code=Exit.TOOL_MISSING, next=INSTALL_RUN)
     return _bug(error, argv)
+
+
+def _of_the_system(error: OSError) -> CkgitError:
+    """What the machine refused: no fault of ckgit's, and nothing to report."""
+    full = error.errno in _FULL
+    return CkgitError(
+        f"{error.strerror} while writing" if full else f"it cannot be read or written: {error.strerror}",
+        code=Exit.COMMAND_FAILED,
+        where=str(error.filename or "a file, a folder or the output"),
+        state="what was committed before stands; nothing half-written counts",
+        next="make room, then run the same command again" if full else "mend that, then run the same command again",
+    )
 
 
 def as_document(error: CkgitError) -> dict[str, Any]:
@@ -131,7 +148,7 @@ def mask(text: str) -> str:
 def _say(*lines: str) -> None:
     with contextlib.suppress(OSError, ValueError):  # nobody is listening any more
         for line in filter(None, lines):
-            click.echo(line, err=True)
+            say(line, err=True)
 
 
 def _forget_output() -> None:

@@ -9,6 +9,7 @@ import click
 
 from ckgit.cli.common import note
 from ckgit.cli.design import warn
+from ckgit.cli.streams import say
 from ckgit.experiment.data import PLACEHOLDER
 from ckgit.experiment.design import Parameters, RunType, TaskSpec
 from ckgit.experiment.errors import CkgitError, DesignError, Exit
@@ -49,7 +50,7 @@ def interview(lab: Lab, name: str, changes: Sequence[Change]) -> Draft:
                 note(f"{problem.path}: {problem.message}")
             note("Let us go through it again.\n")
             continue
-        click.echo(f"\n{runs_block(draft.forecast)}\n\n{totals(draft)}")
+        say(f"\n{runs_block(draft.forecast)}\n\n{totals(draft)}")
         warn(draft)
         if click.confirm(f"Commit this as exp/{name}?", default=True):
             return draft

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from ckgit.cli.streams import say
+from ckgit.lab.user_folders import needed_user_folder
 from ckgit.orchestrators.quickstart import EXAMPLES, quickstart
 
 
@@ -22,4 +24,4 @@ def command(here: Path, folder: Path | None, example: str, cache: Path | None, *
     """
     chosen = EXAMPLES[example]
     lab = here / (folder or chosen.folder)
-    quickstart(chosen, lab, here / (cache or Path.home() / ".cache" / "ckgit"), dry_run=dry_run, say=click.echo)
+    quickstart(chosen, lab, here / (cache or needed_user_folder("XDG_CACHE_HOME")), dry_run=dry_run, say=say)

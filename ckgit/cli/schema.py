@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
+from ckgit.cli.streams import json_text, say
 from ckgit.experiment.schemas import MODELS, schema
 
 
@@ -22,12 +22,12 @@ def command(name: str | None, folder: Path | None, *, as_json: bool) -> None:
     if folder is not None:
         _write(folder, [name] if name else list(MODELS))
     elif name is not None:
-        click.echo(schema(name), nl=False)
+        say(schema(name).decode(), nl=False)
     elif as_json:
-        click.echo(json.dumps({each: file for each, (_, file) in MODELS.items()}, indent=2))
+        say(json_text({each: file for each, (_, file) in MODELS.items()}))
     else:
         for each, (_, file) in MODELS.items():
-            click.echo(f"{each:12}{file}")
+            say(f"{each:12}{file}")
 
 
 def _write(folder: Path, names: list[str]) -> None:
@@ -35,4 +35,4 @@ def _write(folder: Path, names: list[str]) -> None:
     for each in names:
         path = folder / f"{each}.json"
         path.write_bytes(schema(each))
-        click.echo(path)
+        say(str(path))

@@ -66,7 +66,7 @@ def resume(branch: Branch) -> list[str]:
     journal = _journal(branch)
     if not journal.exists():
         return []
-    with journal.open("r+") as file:
+    with journal.open("r+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -97,7 +97,7 @@ def _locked(journal: Path) -> Iterator[IO[str]]:
     while True:
         with _on_disk(journal):
             journal.parent.mkdir(exist_ok=True)
-            opened = journal.open("a+")
+            opened = journal.open("a+", encoding="utf-8")
         with opened as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             if journal.exists() and os.path.samestat(journal.stat(), os.fstat(file.fileno())):

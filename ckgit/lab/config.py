@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 import tomllib
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.names import DEFAULT_WORK_ROOT
+from ckgit.lab.user_folders import user_folder
 
 if TYPE_CHECKING:
     from ckgit.experiment.cluster import LabConfig
@@ -30,8 +30,8 @@ def read_config(content: bytes, file: str) -> LabConfig:
     """
     document = _load(content, file)
     config = _validate(document, file)
-    own = user_config_file()
-    return _validate(_with_own(document, own), str(own)) if own.is_file() else config
+    own = _read_own()
+    return _validate(_with_own(document, *own), own[1]) if own else config
 
 
 class Roots(NamedTuple):
@@ -45,37 +45,49 @@ def read_roots(content: bytes, file: str) -> Roots:
     """Where work trees are, without the models that check a configuration: `status` and `list` look there each time.
 
     Raises:
-        CkgitError: USAGE, a file is not TOML.
+        CkgitError: USAGE, a file is not TOML, or cannot be read.
     """
-    own = user_config_file()
+    own = _read_own()
     document = _load(content, file)
-    document = _with_own(document, own) if own.is_file() else document
+    document = _with_own(document, *own) if own else document
     clusters = document.get("clusters", {"local": {}})
     profiles = {name: values for name, values in (clusters.items() if isinstance(clusters, dict) else ()) if isinstance(values, dict)}
     return Roots(str(document.get("name", "")), {name: str(each.get("work_root", DEFAULT_WORK_ROOT)) for name, each in profiles.items()})
 
 
-def _with_own(document: dict[str, Any], own: Path) -> dict[str, Any]:
-    """The lab's configuration with the user's own clusters over it."""
-    added = _load(own.read_bytes(), str(own))
+def _with_own(document: Mapping[str, Any], content: bytes, file: str) -> dict[str, Any]:
+    """The lab's configuration with what the user's own adds to it, or lays over it."""
+    added = _load(content, file)
     if unknown := [key for key in added if key not in _OWN_KEYS]:
-        raise _error(str(own), [f"{unknown[0]}: only {' and '.join(_OWN_KEYS)} may stand here"])
-    clusters = {**document.get("clusters", {"local": {}})}
-    for name, values in added.get("clusters", {}).items():
+        raise _error(file, [f"{unknown[0]}: only {' and '.join(_OWN_KEYS)} may stand here"])
+    profiles = added.get("clusters", {})
+    if not isinstance(profiles, dict):
+        raise _error(file, ["clusters: profiles are written as [clusters.NAME]"])
+    given = document.get("clusters", {"local": {}})
+    clusters = dict(given) if isinstance(given, dict) else {}
+    for name, values in profiles.items():
         clusters[name] = {**clusters.get(name, {}), **values} if isinstance(values, dict) else values
     return {**document, **added, "clusters": clusters}
 
 
-def user_config_file() -> Path:
-    """The user's own configuration, which need not exist."""
-    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(base) / "ckgit" / "config.toml"
+def _read_own() -> tuple[bytes, str] | None:
+    """The user's own configuration, which need not exist, and its name."""
+    folder = user_folder("XDG_CONFIG_HOME")
+    if not folder:
+        return None
+    file = folder / "config.toml"
+    try:
+        return file.read_bytes(), str(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise _error(str(file), [f"it cannot be read: {error.strerror}"]) from None
 
 
 def _load(content: bytes, file: str) -> dict[str, Any]:
     try:
         return tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise _error(file, [f"not TOML: {error}"]) from None
 
 
@@ -98,7 +110,8 @@ def _validate(document: dict[str, Any], file: str) -> LabConfig:
 
 
 def _error(file: str, sentences: list[str]) -> CkgitError:
-    return CkgitError("; ".join(sentences), code=Exit.USAGE, where=file, state="nothing was done", next=f"mend {file} and commit it")
+    mend = f"mend {file} and commit it" if file.endswith("ckgit.toml") else f"mend {file}"  # the user's own is in no repository
+    return CkgitError("; ".join(sentences), code=Exit.USAGE, where=file, state="nothing was done", next=mend)
 
 
 def _sentence(problem: Any) -> str:

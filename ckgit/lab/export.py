@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from ckgit.experiment.worker import Context
 from ckgit.lab.lab import Lab
 from ckgit.lab.objects import REGULAR, Entry, read_objects, tree_entries
 from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.user_folders import user_folder
 
 _MANIFEST = ".ckgit/export.json"
 _PART = 1 << 20
@@ -63,10 +63,11 @@ def find_model(lab: Lab, cluster: Cluster, card: ModelCard, card_bytes: bytes) -
     Raises:
         CkgitError: TOOL_MISSING, there is none with all the card's files in their sizes.
     """
-    home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    registered = home / "ckgit" / "models" / hashlib.sha256(card_bytes).hexdigest()
+    registered = user_folder("XDG_DATA_HOME")
+    places = [lab.folder(cluster.models_root) / card.name]
+    places += [registered / "models" / hashlib.sha256(card_bytes).hexdigest()] if registered else []
     problems = []
-    for place in (lab.folder(cluster.models_root) / card.name, registered):
+    for place in places:
         problem = _unfit(place, card)
         if problem is None:
             return place.resolve()
@@ -149,7 +150,7 @@ def _hide_from_git(lab: Lab, target: Path) -> None:
     top = lab.home / target.relative_to(lab.home).parts[0]
     if not top.exists():
         top.mkdir()
-        (top / ".gitignore").write_text("*\n")
+        (top / ".gitignore").write_text("*\n", encoding="utf-8")
 
 
 def _fill(lab: Lab, part: Path, entries: list[Entry], links: Mapping[str, Path]) -> None:
@@ -165,7 +166,8 @@ def _fill(lab: Lab, part: Path, entries: list[Entry], links: Mapping[str, Path])
         (part / path).symlink_to(goal)
     manifest = part / _MANIFEST
     manifest.parent.mkdir()
-    manifest.write_text(json.dumps({"files": sizes, "links": {path: str(goal) for path, goal in links.items()}}, indent=1) + "\n")
+    document = {"files": sizes, "links": {path: str(goal) for path, goal in links.items()}}
+    manifest.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 def _contents(lab: Lab, entries: list[Entry]) -> Iterator[tuple[Entry, bytes]]:

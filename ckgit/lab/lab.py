@@ -15,6 +15,7 @@ from ckgit.lab.git import GitError, git, git_lines, git_ok, git_text, settings
 from ckgit.lab.objects import read_object, read_objects
 from ckgit.lab.states import state_in
 from ckgit.lab.trailers import REF_ATOM, parse_trailers
+from ckgit.lab.user_folders import expanded
 from ckgit.lab.worktrees import Branch
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Lab:
 
     def folder(self, text: str) -> Path:
         """A folder that ckgit.toml names: `~` is the user's home, and a relative one lies in the lab."""
-        return self.home / Path(text).expanduser()
+        return self.home / expanded(text)
 
     def config_warning(self) -> str | None:
         """What to tell a user whose edits of ckgit.toml are not in force yet, or None."""
@@ -134,6 +135,10 @@ def repository(start: Path) -> tuple[Path, Path]:
         raise CkgitError(
             "not inside a lab", code=Exit.USAGE, where=str(start), next="ckgit init DIR makes one; ckgit -C DIR works in another folder"
         ) from None
+    if not lines[0].isascii() and any("\udc80" <= char <= "\udcff" for char in lines[0]):
+        raise CkgitError(
+            "the lab's path is not UTF-8, and the files that name it are", code=Exit.USAGE, where=lines[0], next="rename that folder"
+        )
     return Path(lines[0]), Path(lines[1])
 
 

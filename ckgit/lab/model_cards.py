@@ -20,6 +20,7 @@ from ckgit.lab.git import OWN_PROGRAMS, GitError, git, git_text
 from ckgit.lab.lab import Lab
 from ckgit.lab.model_folder import parse_card, read_card
 from ckgit.lab.objects import read_object
+from ckgit.lab.user_folders import needed_user_folder
 from ckgit.lab.waiting import NoAnswerError, Waiting
 
 _HOOKS = Waiting("a commit hook, or the program that signs", 600.0)  # the user's own commit: his hooks may build and test
@@ -108,8 +109,7 @@ def _by_hand(path: str) -> str:
 
 def register(content: bytes, folder: Path) -> Path:
     """Remember where the files of a card are: a link named by the card's digest, for every lab of this user."""
-    home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    link = home / "ckgit" / "models" / hashlib.sha256(content).hexdigest()
+    link = needed_user_folder("XDG_DATA_HOME") / "models" / hashlib.sha256(content).hexdigest()
     link.parent.mkdir(parents=True, exist_ok=True)
     part = link.with_name(f".{link.name}-{os.getpid()}")
     with contextlib.suppress(FileNotFoundError):

@@ -55,7 +55,7 @@ def _seconds(start: str, end: str) -> float:
 def _mean_utilization(path: Path) -> float | None:
     """Mean of the first column of lines such as `83, 40213`, percent; None where there is nothing to read."""
     try:
-        lines = path.read_text(errors="replace").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
     values = [float(first) for line in lines if (first := line.partition(",")[0].strip()).isdigit() and int(first) <= 100]  # noqa: PLR2004 - percent

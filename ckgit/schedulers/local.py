@@ -152,7 +152,7 @@ def read_process(path: Path) -> Process | None:
         OSError, ValueError, TypeError: it is there and cannot be read.
     """
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
     process = Process(**json.loads(text))

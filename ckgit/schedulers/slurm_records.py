@@ -112,7 +112,7 @@ def read_record(folder: Path) -> Record | None:
         return None
     path = folder / f"handed.{number}"
     try:
-        busy, nonce = _is_busy(path), path.read_text()
+        busy, nonce = _is_busy(path), path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None  # taken back at this moment
     return Record(number, _read_answer(path, nonce) or Verdict(Outcome.AMBIGUOUS, words="sbatch has not answered"), busy)
@@ -162,7 +162,7 @@ def write_answer(path: Path, nonce: str, verdict: Verdict) -> None:
         OSError: it cannot be written.
     """
     part = path.with_name(f"{_answer_of(path).name}.{secrets.token_hex(4)}.part")
-    part.write_text(json.dumps({"nonce": nonce, **verdict._asdict()}))
+    part.write_text(json.dumps({"nonce": nonce, **verdict._asdict()}), encoding="utf-8")
     part.replace(_answer_of(path))
 
 
@@ -170,7 +170,7 @@ def settle(folder: Path, record: Record, verdict: Verdict) -> None:
     """Note what turned out of a hand-over that was ambiguous. A read-only work tree says the same again later."""
     path = folder / f"handed.{record.number}"
     with contextlib.suppress(OSError):
-        write_answer(path, path.read_text(), verdict)
+        write_answer(path, path.read_text(encoding="utf-8"), verdict)
 
 
 def note_absent(folder: Path) -> float:
@@ -206,7 +206,7 @@ def _answer_of(path: Path) -> Path:
 def _read_answer(path: Path, nonce: str) -> Verdict | None:
     """None where there is no answer to this very hand-over."""
     try:
-        found = json.loads(_answer_of(path).read_text())
+        found = json.loads(_answer_of(path).read_text(encoding="utf-8"))
         return Verdict(Outcome(found["outcome"]), str(found["job_id"]), str(found["words"])) if found["nonce"] == nonce else None
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
@@ -227,7 +227,7 @@ def _is_busy(path: Path) -> bool:
 
 def _claim_id(folder: Path) -> str | None:
     try:
-        return (folder / "claim" / "id").read_text(errors="replace").strip() or None
+        return (folder / "claim" / "id").read_text(encoding="utf-8", errors="replace").strip() or None
     except FileNotFoundError:
         return None
 

@@ -138,9 +138,9 @@ def _answered(cluster: Cluster, work: Path, tokens: Sequence[str], verdict: Verd
 
 def _write_array_script(work: Path, batch: commands.Batch, unit: Sequence[Submission]) -> None:
     scripts = dict(zip(batch.indices, (submission.script for submission in unit), strict=True))
-    text = commands.array_script((work / unit[0].script).read_text(), scripts)
+    text = commands.array_script((work / unit[0].script).read_text(encoding="utf-8"), scripts)
     part = (work / batch.script).with_name("script.part")
-    part.write_text(text)
+    part.write_text(text, encoding="utf-8")
     part.replace(work / batch.script)
 
 

@@ -33,7 +33,8 @@ def main(run_folder: Path, epochs: int, model_folder: Path) -> int:
         click.echo("ckgit: a checkpoint is not complete: " + "; ".join(missing), err=True)
         return CHECKPOINTS_MISSING
     manifest = [describe(folder := epoch_folder(artifacts, epoch), epoch, folder.as_posix()) for epoch in range(epochs)]
-    (artifacts / "checkpoints.json").write_text(json.dumps([item.model_dump(mode="json") for item in manifest], indent=2) + "\n")
+    text = json.dumps([item.model_dump(mode="json") for item in manifest], indent=2) + "\n"
+    (artifacts / "checkpoints.json").write_text(text, encoding="utf-8")
     shutil.rmtree((artifacts / STATE).parent, ignore_errors=True)  # only of use to a training that was cut short
     return 0
 

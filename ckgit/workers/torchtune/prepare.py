@@ -78,7 +78,7 @@ def go_on(artifacts: Path, content: bytes, setup: Mapping[str, Any]) -> bool:
     if not done:
         return False
     resume.cut_back(artifacts, shape, done)
-    (artifacts / resume.START).write_text(OmegaConf.to_yaml(OmegaConf.create(resume.resuming(config, artifacts, done))))
+    (artifacts / resume.START).write_text(OmegaConf.to_yaml(OmegaConf.create(resume.resuming(config, artifacts, done))), encoding="utf-8")
     click.echo(f"ckgit: training goes on after {done} of {shape.epochs} epochs, from step {done * shape.steps}")
     return True
 
@@ -169,7 +169,7 @@ def _plain(direct: Any, row: Prompted) -> list[int]:
 
 
 def _write(path: Path, document: Any) -> None:
-    path.write_text(json.dumps(document, indent=2) + "\n")
+    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

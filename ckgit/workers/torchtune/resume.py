@@ -137,7 +137,7 @@ def cut_back(artifacts: Path, shape: Shape, done: int) -> None:
         kept.writelines(line for line in lines if (step := step_of(line)) is not None and step <= done * shape.steps)
     short.replace(log)
     starts = json.loads(_read(artifacts / RESUMED) or "[]")
-    (artifacts / RESUMED).write_text(json.dumps([*starts, done]) + "\n")
+    (artifacts / RESUMED).write_text(json.dumps([*starts, done]) + "\n", encoding="utf-8")
 
 
 def resuming(config: Mapping[str, Any], artifacts: Path, done: int) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def make(destination: Path) -> None:
     with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".tiny-llama-") as folder:
         work = Path(folder)
         write_random_model(work / "models" / NAME)
-        (work / "words.json").write_text(json.dumps({"train": echo_rows()}))
+        (work / "words.json").write_text(json.dumps({"train": echo_rows()}), encoding="utf-8")
         _train(work)
         trained = work / FOLDER / "artifacts" / "epoch_0"
         shutil.rmtree(trained / "adapter", ignore_errors=True)
