@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ckgit.cli.common import emit, note, printable
-from ckgit.cli.errors import as_document
+from ckgit.cli.errors import as_document, without_secrets
 from ckgit.cli.streams import draws, fresh_line, say
 from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.secret_forms import masked
 from ckgit.orchestrators.advance import Outcome
 from ckgit.orchestrators.standing import Taken
 
@@ -48,7 +50,7 @@ class Terminal:
     def say(self, text: str) -> None:
         """A line to keep, above the progress."""
         self._clear()
-        note(printable(text))
+        note(printable(masked(text, os.environ)))
 
     def progress(self, lines: Callable[[], Sequence[str]] | None) -> None:
         """Draw anew; without a terminal there is nothing to draw on."""
@@ -57,7 +59,7 @@ class Terminal:
         drawn = lines() if lines else []
         self._clear()
         columns, rows = shutil.get_terminal_size()
-        shown = [printable(line)[: columns - 1] for line in drawn[: max(1, rows - 2)]]
+        shown = [printable(masked(line, os.environ))[: columns - 1] for line in drawn[: max(1, rows - 2)]]
         for line in shown:
             note(line)
         self._drawn = len(shown)
@@ -80,6 +82,7 @@ def report(outcome: Outcome, *, as_json: bool) -> int:
 
 def report_all(ended: Mapping[str, Outcome | CkgitError], *, as_json: bool) -> int:
     """Print what each of several experiments came to; returns the first exit code that is not 0."""
+    ended = {name: without_secrets(each) if isinstance(each, CkgitError) else each for name, each in ended.items()}
     if as_json:
         errors = {name: {"experiment": name, "error": as_document(each)} for name, each in ended.items() if isinstance(each, CkgitError)}
         documents = {name: _document(each) for name, each in ended.items() if isinstance(each, Outcome)}

@@ -7,12 +7,12 @@ import errno
 import json
 import os
 import platform
-import re
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,6 @@ RUN_PACKAGES = frozenset(
     ("torch", "torchtune", "torchao", "transformers", "inspect_ai", "accelerate", "datasets", "safetensors", "matplotlib", "numpy")
 )
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_SECRET_VARIABLE = re.compile(r"TOKEN|KEY|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
-_SECRET_TEXT = re.compile(r"\b(hf_|gh[pousr]_|github_pat_|glpat-|sk-|AKIA|xox[abprs]-)[A-Za-z0-9_-]{8,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
-_SHORTEST_SECRET = 8
 
 
 def guarded(run: Callable[[], Any], argv: Sequence[str]) -> int:
@@ -56,7 +53,7 @@ def guarded(run: Callable[[], Any], argv: Sequence[str]) -> int:
 
 
 def _report(error: Exception, argv: Sequence[str]) -> int:
-    known = _as_known(error, argv)
+    known = without_secrets(_as_known(error, argv))
     if known.code is Exit.INTERRUPTED:
         fresh_line()
     if isinstance(error, OSError) and error.errno in _FULL:
@@ -112,18 +109,29 @@ def as_document(error: CkgitError) -> dict[str, Any]:
 
 
 def _bug(error: Exception, argv: Sequence[str]) -> CkgitError:
-    text = mask(
+    from ckgit.experiment.secret_forms import masked
+
+    text = masked(
         f"ckgit {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
-        f"arguments: {json.dumps(list(argv))}\n\n{''.join(traceback.format_exception(error))}"
+        f"arguments: {json.dumps(list(argv))}\n\n{''.join(traceback.format_exception(error))}",
+        os.environ,
     )
     try:
         where = _write_report(text)
     except OSError:
         where = "(no report could be written)"
         _say(text)
-    return CkgitError(
-        mask(f"a bug in ckgit: {type(error).__name__}: {error}"), code=Exit.BUG, next=f"please report it, with the file {where}"
-    )
+    return CkgitError(f"a bug in ckgit: {type(error).__name__}: {error}", code=Exit.BUG, next=f"please report it, with the file {where}")
+
+
+def without_secrets(error: CkgitError) -> CkgitError:
+    """An error may quote what git, a scheduler or a file said."""
+    from ckgit.experiment.secret_forms import masked
+
+    error.what, error.where, error.next = (masked(text, os.environ) for text in (error.what, error.where, error.next))
+    if isinstance(error, DesignError):
+        error.problems = [replace(problem, message=masked(problem.message, os.environ)) for problem in error.problems]
+    return error
 
 
 def _write_report(text: str) -> str:
@@ -135,14 +143,6 @@ def _write_report(text: str) -> str:
     path = folder / f"ckgit-bug-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.txt"
     path.write_text(text, encoding="utf-8", errors="backslashreplace")
     return str(path)
-
-
-def mask(text: str) -> str:
-    """`text` without anything that looks like a secret, and without the values of variables that are named like one."""
-    values = [value for name, value in os.environ.items() if _SECRET_VARIABLE.search(name) and len(value) >= _SHORTEST_SECRET]
-    for value in sorted(values, key=len, reverse=True):
-        text = text.replace(value, "***")
-    return _SECRET_TEXT.sub(lambda found: f"{found[1] or ''}***", text)
 
 
 def _say(*lines: str) -> None:

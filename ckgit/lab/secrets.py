@@ -6,28 +6,14 @@ import contextlib
 import importlib
 import io
 import os
-import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.secret_forms import Hit, find, mask, secret_values, without
 
 MAX_FILE_BYTES = 50_000_000
-_SHORTEST_VALUE = 8  # a shorter value of a variable would be found everywhere
-_SECRET_NAMES = ("TOKEN", "KEY", "SECRET")
-_RULES = (
-    ("a Hugging Face token", rb"\bhf_[A-Za-z0-9]{30,}\b"),
-    ("a W&B key", rb"(?i:wandb)[\w\"' \t:=.-]{1,40}?\b([0-9a-f]{40})\b"),
-    ("an AWS access key", rb"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
-    ("an API key of the form sk-…", rb"\bsk-[A-Za-z0-9_-]{20,}"),
-    ("a GitHub token", rb"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,})\b"),
-    # to its end, or as far as it goes where a log was cut
-    ("a private key", rb"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:(?s:.){1,16384}?-----END [A-Z ]*PRIVATE KEY-----|[A-Za-z0-9+/=\s]*)"),
-)
-_PATTERNS = tuple((rule, re.compile(pattern)) for rule, pattern in _RULES)
-# One look decides for most files: a rule can only match where one of these stands.
-_HINT = re.compile(rb"hf_|(?i:wandb)|AKIA|ASIA|sk-|gh[pousr]_|github_pat_|PRIVATE KEY")
 
 
 class Finding(NamedTuple):
@@ -67,14 +53,14 @@ def refuse_unfit(files: Mapping[str, bytes | None]) -> None:
 
 
 def find_secrets(files: Mapping[str, bytes | None]) -> list[Finding]:
-    """Secrets in files by well-known forms, and the current values of *TOKEN, *KEY and *SECRET variables."""
-    values = _secret_values()
+    """What is certainly a secret in files: well-known forms, and the current values of variables whose names say so."""
+    values = secret_values(os.environ)
     return [
         finding
         for path, content in files.items()
         if content is not None
         for place, part in _parts(path, content)
-        for finding in _scan(place, part, values)
+        for finding in _findings(place, part, find(part, values, certain=True))
     ]
 
 
@@ -84,26 +70,16 @@ def without_secrets(path: str, content: bytes) -> tuple[bytes, list[Finding]]:
     Args:
         path: how findings name the file.
     """
-    values = _secret_values()
-    found = list(_scan(path, content, values))
-    for value in sorted(values, key=len, reverse=True):  # one may contain another
-        content = content.replace(value, mask(value).encode())
-    for _, pattern in _PATTERNS if _HINT.search(content) else ():
-        content = pattern.sub(_masked, content)
-    return content, found
+    hits = find(content, secret_values(os.environ), certain=False)
+    return without(content, hits), _findings(path, content, hits)
 
 
-def _masked(match: re.Match[bytes]) -> bytes:
-    value = match[match.lastindex or 0]
-    return match[0].replace(value, mask(value).encode())
-
-
-def _secret_values() -> dict[bytes, str]:
-    return {
-        value.encode(errors="surrogateescape"): name
-        for name, value in os.environ.items()
-        if name.upper().endswith(_SECRET_NAMES) and len(value) >= _SHORTEST_VALUE
-    }
+def _findings(path: str, content: bytes, hits: Sequence[Hit]) -> list[Finding]:
+    """Each secret once, where it is first."""
+    first: dict[bytes, Hit] = {}
+    for hit in hits:
+        first.setdefault(content[hit.start : hit.end], hit)
+    return [Finding(path, content.count(b"\n", 0, hit.start) + 1, hit.rule, mask(value)) for value, hit in first.items()]
 
 
 def _parts(path: str, content: bytes) -> Iterator[tuple[str, bytes]]:
@@ -126,21 +102,3 @@ def _parts(path: str, content: bytes) -> Iterator[tuple[str, bytes]]:
             next="make it whole or delete it where it was made, then run the same command again; "
             "one that is packed with Zstandard needs pip install 'ckgit[run]'",
         ) from error
-
-
-def _scan(path: str, content: bytes, values: Mapping[bytes, str]) -> Iterator[Finding]:
-    for value, name in values.items():
-        if (at := content.find(value)) >= 0:
-            yield Finding(path, content.count(b"\n", 0, at) + 1, f"the value of ${name}", mask(value))
-    if not _HINT.search(content):
-        return
-    for rule, pattern in _PATTERNS:
-        for match in pattern.finditer(content):
-            value = match[match.lastindex or 0]
-            if value not in values:
-                yield Finding(path, content.count(b"\n", 0, match.start()) + 1, rule, mask(value))
-
-
-def mask(value: bytes) -> str:
-    """The first four characters of a secret, and its length."""
-    return f"{value[:4].decode(errors='replace')}… ({len(value)} characters)"

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ckgit.experiment.errors import CkgitError
 from ckgit.experiment.jobs import Attempt, Job, Phase
+from ckgit.experiment.secret_forms import masked
 from ckgit.experiment.worker import Seen, Sighting
 from ckgit.orchestrators.attempts import latest_attempts
 from ckgit.orchestrators.cancel import Found
@@ -67,7 +68,7 @@ def _left(found: Found) -> list[Reason]:
     sentence = f"the job that was to go on {ended}; ckgit advance {found.name} goes on, with --detach by another one"
     itself = attempts_of(ledger.detached)[0]
     log, text = _work_tree_log(found, itself)
-    return [Reason("advance", 1, "left", None, sentence, log, last_lines(text, LINES))]
+    return [Reason("advance", 1, "left", None, sentence, log, _last(text))]
 
 
 def _ended(found: Found, attempt: Attempt) -> Reason:
@@ -128,4 +129,10 @@ def _work_tree_log(found: Found, attempt: Attempt) -> tuple[str | None, str]:
 
 
 def _reason(attempt: Attempt, sentence: str, log: str | None, text: str) -> Reason:
-    return Reason(attempt.job, attempt.number, str(attempt.phase), attempt.failure, sentence, log, last_lines(text, LINES))
+    told = masked(sentence, os.environ)
+    return Reason(attempt.job, attempt.number, str(attempt.phase), attempt.failure, told, log, _last(text))
+
+
+def _last(text: str) -> list[str]:
+    """The last lines of what a job printed. In its work tree nothing was masked."""
+    return last_lines(masked(text, os.environ), LINES)

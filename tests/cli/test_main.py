@@ -11,7 +11,7 @@ import click
 import pytest
 
 from ckgit.cli import COMMANDS, group
-from ckgit.cli.errors import guarded, mask
+from ckgit.cli.errors import guarded
 from ckgit.experiment.errors import CkgitError, Exit
 
 Capture = pytest.CaptureFixture[Any]
@@ -105,16 +105,22 @@ def test_a_bug_leaves_a_report_without_secrets_in_the_git_folder(tmp_path: Path,
     [report] = (tmp_path / ".git" / "ckgit").iterdir()
     text = report.read_text()
     assert "ZeroDivisionError" in text
-    assert "hf_***" in text
+    assert "hf_a… (19 characters)" in text
     said = capsys.readouterr().err
     assert str(report) in said
     assert "canary" not in text + said
+    assert "cana… (17 characters)" in said
     assert "hf_abc" not in text
 
 
 @pytest.mark.parametrize("secret", ["ghp_0123456789abcdef", "https://me:hunter2@host/x", "sk-aaaaaaaaaaaaaaaaaaaa"])
-def test_masks_what_looks_like_a_secret(secret: str):
-    assert secret not in mask(f"see {secret} there")
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_what_looks_like_a_secret_is_masked_in_every_error(secret: str, words: list[str], capsys: Capture):
+    error = CkgitError(f"git push failed: {secret}", code=Exit.COMMAND_FAILED, where=f"remote {secret}", next=f"git fetch {secret}")
+    assert guarded(raising(error), words) == Exit.COMMAND_FAILED
+    said = capsys.readouterr().err
+    assert secret not in said
+    assert said.count(" characters)") == 3
 
 
 def test_a_closed_pipe_ends_quietly():

@@ -1,6 +1,7 @@
 import io
 import subprocess
 import sys
+import time
 import zipfile
 
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckgit.experiment.errors import CkgitError
-from ckgit.lab.secrets import MAX_FILE_BYTES, find_secrets, mask, refuse_unfit, without_secrets
+from ckgit.experiment.secret_forms import mask, masked
+from ckgit.lab.secrets import MAX_FILE_BYTES, find_secrets, refuse_unfit, without_secrets
 
 HEX = "0123456789abcdef" * 3
 EXAMPLES = {
@@ -17,6 +19,26 @@ EXAMPLES = {
     "an AWS access key": "AKIA" + "ABCD1234" * 2,
     "an API key of the form sk-…": "sk-proj-" + "aB3" * 10,
     "a GitHub token": "ghp_" + "aB3d" * 9,
+    "a GitLab token": "glpat-" + "aB3-" * 5,
+    "a Slack token": "xoxb-1234567890-abcDEF",
+    "an npm token": "npm_" + "aB3d" * 9,
+    "a PyPI token": "pypi-AgEIcHlwaS5vcmc" + "aB3_" * 10,
+    "a Google API key": "AIza" + "aB3-_" * 7,
+    "a JSON web token": f"eyJ{'aB3' * 5}.eyJ{'aB3' * 5}.{'aB3_' * 8}",
+}
+# Forms that are more than the secret itself: the text, and the part of it that is secret.
+AROUND = {
+    "a password in a URL": [
+        ("git clone https://user:password@example.org/x.git", "password"),
+        ('"url": "postgresql://ada:s3cr3t-w0rd@db:5432/lab"', "s3cr3t-w0rd"),
+        ("redis://:hunter2@localhost", "hunter2"),
+    ],
+    "a header that authorizes": [
+        ("Authorization: Bearer abcDEF123456.ghi", "abcDEF123456.ghi"),
+        ("-H 'authorization: Basic dXNlcjpwYXNzd29yZDE='", "dXNlcjpwYXNzd29yZDE="),
+    ],
+    "an AWS secret key": [("aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")],
+    "a W&B key": [(f"wandb.login(key='{HEX[:40]}')", HEX[:40])],
 }
 
 
@@ -32,9 +54,70 @@ def test_each_form_is_found_with_its_place_and_never_shown(rule):
     assert finding.masked.startswith(secret[:4])
 
 
-@pytest.mark.parametrize("text", ["sha256: " + HEX, "commit " + HEX[:40], "hf_hub", "ask-me-anything", "wandb is a tool", "sk-learn"])
+@pytest.mark.parametrize(("rule", "text", "secret"), [(rule, *each) for rule, all_of in AROUND.items() for each in all_of])
+def test_a_form_that_is_more_than_its_secret(rule, text, secret):
+    (finding,) = find_secrets({"log": f"one\n{text}\n".encode()})
+    assert (finding.line, finding.rule, finding.masked) == (2, rule, mask(secret.encode()))
+    content, _ = without_secrets("log", text.encode())
+    assert content.decode() == text.replace(secret, mask(secret.encode()))
+    assert masked(text, {}) == content.decode()
+
+
+ALIKE = [
+    "sha256: " + HEX,
+    "commit " + HEX[:40],
+    "wandb: run of commit " + HEX[:40],
+    "hf_hub",
+    "hf_hub_download hf_transfer",
+    "ask-me-anything",
+    "wandb is a tool",
+    "sk-learn",
+    "https://example.org:8080/a@b",
+    "https://user:$PASSWORD@example.org",
+    "https://user:{password}@example.org and https://user:***@example.org",
+    "mail ada@example.org: at 12:30@noon",
+    "Authorization: Bearer $TOKEN",
+    "the bearer of this letter",
+    "npm_config_registry npm_lifecycle_event",
+    "eyJhbGciOi is how they begin",
+    "TOKENIZERS_PARALLELISM=false",
+    "glpat-short xoxb-",
+]
+
+
+@pytest.mark.parametrize("text", ALIKE)
 def test_what_only_looks_alike(text):
     assert find_secrets({"log": text.encode()}) == []
+    assert masked(text, {}) == text
+
+
+def test_what_is_only_likely_is_masked_and_never_refused():
+    text = "sk-learn-compatible-estimators-for-everyone, hf_abcdefghijklmnopq"
+    assert find_secrets({"log": text.encode()}) == []
+    assert masked(text, {}) == "sk-l… (43 characters), hf_a… (20 characters)"
+
+
+SECRET_NAMES = (
+    *("DB_PASSWORD", "db_passwd", "PGPASSWORD", "MYSQL_PWD", "AWS_CREDENTIALS", "TOKEN_OF_MINE"),
+    *("HF_TOKEN", "apikey", "KEY_2", "SSH_PASSPHRASE"),
+)
+PLAIN_NAMES = (
+    *("TOKENIZERS_PARALLELISM", "KEYBOARD_LAYOUT", "PWD", "OLDPWD", "SSH_AUTH_SOCK"),
+    *("XDG_SESSION_ID", "KEYMAP", "TOKENIZER"),
+)
+
+
+@pytest.mark.parametrize("name", [*SECRET_NAMES, *PLAIN_NAMES])
+def test_names_that_say_that_their_value_is_secret(name, monkeypatch):
+    monkeypatch.setenv(name, "value-of-it-1")
+    found = [finding.rule for finding in find_secrets({"log": b"a value-of-it-1 b"})]
+    assert found == ([f"the value of ${name}"] if name in SECRET_NAMES else [])
+
+
+@pytest.mark.parametrize("value", ["short", "disabled", "Password", "/home/ada/.keys/id_rsa", "~/keys/lab", "C:\\keys\\lab"])
+def test_values_that_are_a_path_or_a_word_are_no_secrets(value, monkeypatch):
+    monkeypatch.setenv("MY_KEY", value)
+    assert find_secrets({"log": f"see {value} there".encode()}) == []
 
 
 def test_values_of_the_environment_are_found_whatever_their_form(monkeypatch):
@@ -140,3 +223,33 @@ def test_a_token_is_found_in_any_bytes(before, after):
 @given(st.binary(min_size=8))
 def test_a_mask_shows_four_characters_at_most(value):
     assert mask(value) == f"{value[:4].decode(errors='replace')}… ({len(value)} characters)"
+
+
+SECRETS = [secret.encode() for secret in EXAMPLES.values() if not secret.startswith("0")]
+SECRETS += [text.encode() for all_of in AROUND.values() for text, _ in all_of]
+HIDDEN = [secret.encode() for secret in EXAMPLES.values()] + [secret.encode() for all_of in AROUND.values() for _, secret in all_of]
+
+
+@given(parts=st.lists(st.one_of(st.sampled_from(SECRETS), st.binary(max_size=20)), max_size=8))
+def test_what_was_masked_holds_no_secret_and_nothing_else_changed(parts):
+    content = b"\n".join(parts)
+    after, found = without_secrets("log", content)
+    assert not any(secret in after for secret in HIDDEN if secret in content)
+    refuse_unfit({"log": after.replace(b"PK\x03\x04", b"")})
+    if not found:
+        assert after == content
+    assert after.count(b"\n") == content.count(b"\n")
+
+
+@given(st.text(max_size=200))
+def test_a_text_without_secrets_is_not_touched(text):
+    if not find_secrets({"log": text.encode()}):
+        assert len(masked(text, {"MY_TOKEN": "swordfish"})) >= 0
+    assert masked(text, {}) == text or "characters)" in masked(text, {})
+
+
+def test_large_logs_are_searched_in_seconds():
+    lines = b"2026-11-28 12:00:00 https://example.org:443/x loss:0.5 commit=0123456789abcdef key: wandb bearer sk-x hf_x gl-\n" * 100_000
+    begin = time.monotonic()
+    assert find_secrets({"log": lines}) == []
+    assert time.monotonic() - begin < 10
