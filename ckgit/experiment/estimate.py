@@ -3,7 +3,7 @@
 The guesses follow published counts: 6 floating-point operations a weight and token for forward and backward (Kaplan et
 al. 2020, section 2.1), of which LoRA saves the third that makes the frozen weights' gradients; activations as in Korthikanti et
 al. 2022, section 4. Speeds are those of an ordinary machine, so a time may be wrong by a factor of three; where earlier
-jobs of the same kind ran on the same cluster, the median of what they took over these guesses corrects it.
+jobs of the same kind ran on the same cluster, start-up and rate are those that fit what they took; see `fit`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ckgit.experiment.card import ModelCard
-from ckgit.experiment.design import Generation, RecordedData, Resources
+from ckgit.experiment.design import Generation, RecordedData, Resources, Stage
 from ckgit.experiment.plan import Run
 
-FORMULA = 1  # another one where a change of what stands here makes guesses that cannot be compared with older ones
+FORMULA = 2  # another one where a change of what stands here makes guesses that cannot be compared with older ones
+COMPARED = (1, FORMULA)  # formula 1 assumed the same; it multiplied start-up, too
 BYTES = {"fp32": 4, "bf16": 2}
 # Operations a second. A CPU core: 300 rows of about 40 tokens in 139 s on two busy cores, LoRA on SmolLM2-135M (measured).
 CPU_CORE = 2.5e10
@@ -25,7 +26,7 @@ GPU = {"fp32": 3e13, "bf16": 1.5e14}
 CPU_MEMORY, GPU_MEMORY, DISK = 1e10, 1e12, 2e8
 STEP_SECONDS = 0.03  # of one optimizer step, and
 TOKEN_SECONDS = 0.005  # of one decoding step, however small the model is (measured on a model of 0.3M weights)
-TRAINING_START, EVALUATION_START = 6.0, 8.0  # imports and loading (measured)
+START = {Stage.TRAINING: 6.0, Stage.EVALUATION: 8.0}  # imports and loading (measured)
 PROCESS_BYTES, GPU_CONTEXT = 1.0e9, 0.6e9  # Python with torch; a CUDA context
 SAMPLES_AT_ONCE = 32  # inspect-ai's default batch of the hf provider
 TEMPLATE_TOKENS = 16  # what a chat template adds
@@ -109,7 +110,7 @@ def training(run: Run, card: ModelCard, data: RecordedData, resources: Resources
     seen = count.total * int(run["batch_size"]) * int(run["gradient_accumulation_steps"]) * mean
     work = seen * card.parameters * _operations(run)
     written = int(run["epochs"]) * _checkpoint(run, card)
-    seconds = TRAINING_START + count.total * STEP_SECONDS + work / _speed(run, resources) + written / DISK
+    seconds = START[Stage.TRAINING] + count.total * STEP_SECONDS + work / _speed(run, resources) + written / DISK
     return Guess(seconds, _training_memory(run, card, longest, processes(resources)), written)
 
 
@@ -118,14 +119,14 @@ def evaluation(run: Run, card: ModelCard, rows: int, settings: Generation, resou
     weights = card.parameters * BYTES[run["dtype"]]
     batches = math.ceil(rows / (settings.max_connections or SAMPLES_AT_ONCE))
     speed = GPU_MEMORY if run["device"] == "cuda" else CPU_MEMORY
-    seconds = EVALUATION_START + batches * (settings.max_tokens or 1) * max(TOKEN_SECONDS, weights / speed)
+    seconds = START[Stage.EVALUATION] + batches * (settings.max_tokens or 1) * max(TOKEN_SECONDS, weights / speed)
     seconds += rows * 2 * card.parameters * TEMPLATE_TOKENS / _speed(run, resources)
     return Guess(seconds, PROCESS_BYTES + _context(run) + 1.2 * weights, 0.0)
 
 
 def in_one_job(evaluations: Sequence[Guess]) -> Guess:
     """What evaluations may need that one job makes after each other: it starts once."""
-    seconds = sum(guess.seconds for guess in evaluations) - (len(evaluations) - 1) * EVALUATION_START
+    seconds = sum(guess.seconds for guess in evaluations) - (len(evaluations) - 1) * START[Stage.EVALUATION]
     return Guess(seconds, max(guess.memory for guess in evaluations), 0.0)
 
 

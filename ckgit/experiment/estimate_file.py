@@ -39,9 +39,19 @@ class Group(Frozen):
     """The jobs of one kind."""
 
     kind: Kind
-    scale: Positive = Field(description="Median of taken / assumed over earlier jobs of this kind on this cluster; 1 where there are none.")
-    earlier: int = Field(ge=0, description="How many earlier jobs that is the median of.")
+    scale: Positive = Field(description="What work takes, over what is assumed for it, by earlier jobs of this kind on this cluster.")
+    start: Positive | None = Field(
+        default=None, description="Seconds that start-up takes, by the same jobs; absent where the scale is that of the whole (formula 1)."
+    )
+    assumed_start: Positive | None = Field(default=None, description="Seconds that start-up is assumed to take, in each of `assumed`.")
+    earlier: int = Field(ge=0, description="How many earlier jobs that is learned from; where there are none, it is what is assumed.")
     assumed: dict[str, Positive] = Field(description="Seconds by the assumed speeds alone, by name of the job.")
+
+    def expected(self, assumed: float) -> float:
+        """Seconds that a job is expected to take, from those that are assumed for it."""
+        if self.start is None or self.assumed_start is None:
+            return assumed * self.scale
+        return self.start + max(assumed - self.assumed_start, 0.0) * self.scale
 
 
 class Estimate(Frozen):
@@ -56,7 +66,7 @@ class Estimate(Frozen):
     def seconds(self, stage: Stage | None = None) -> dict[str, float]:
         """What each job, or each of a stage, was expected to take, by its name. A job whose rows are not known is left out."""
         groups = [group for group in self.groups if stage in (None, group.kind.stage)]
-        return {job: seconds * group.scale for group in groups for job, seconds in group.assumed.items()}
+        return {job: group.expected(seconds) for group in groups for job, seconds in group.assumed.items()}
 
     def of(self, jobs: Collection[str]) -> Estimate:
         """The same estimate, of these jobs alone."""
@@ -72,7 +82,8 @@ class Estimate(Frozen):
             return f"assumed, as no such job of this lab has run on cluster {self.cluster}"
         noun = "run" if group.kind.stage is Stage.TRAINING else "evaluation"
         plural = "s" if group.earlier > 1 else ""
-        return f"from {group.earlier} earlier {noun}{plural} on cluster {self.cluster} ({group.scale:.3g} times what is assumed)"
+        start = f"{group.start:.2g} s to start, then " if group.start is not None else ""
+        return f"from {group.earlier} earlier {noun}{plural} on cluster {self.cluster} ({start}{group.scale:.3g} times what is assumed)"
 
     def dump(self) -> bytes:
         """The bytes of estimate.json."""

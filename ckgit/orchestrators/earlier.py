@@ -1,7 +1,6 @@
 """What earlier experiments of a lab took, for the estimates of new ones.
 
-An earlier job tells how far the assumed speeds were off for its kind: what it took, over what they give for it. As its size is
-in both, jobs of any length can be compared, and a start-up time is not taken for a speed.
+An earlier job tells how far the assumed speeds were off for its kind: what it took, beside the work that they assume for it.
 """
 
 from __future__ import annotations
@@ -12,8 +11,9 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from ckgit.experiment.errors import CkgitError
-from ckgit.experiment.estimate import FORMULA
+from ckgit.experiment.estimate import COMPARED, START
 from ckgit.experiment.estimate_file import FILE, Estimate, Kind
+from ckgit.experiment.fit import Past
 from ckgit.experiment.jobs import Attempt, Ledger, Phase
 from ckgit.lab.lab import ExperimentRow, Lab, newest_experiments
 from ckgit.lab.objects import read_objects
@@ -25,7 +25,7 @@ _LISTED = 5  # unreadable ones that a warning names
 class Earlier(NamedTuple):
     """What was found."""
 
-    ratios: Mapping[Kind, Sequence[float]]  # taken / assumed, of each earlier job of a kind
+    jobs: Mapping[Kind, Sequence[Past]]  # earlier jobs of a kind, the newest experiment's first
     warnings: Sequence[str]
 
 
@@ -34,7 +34,7 @@ NOTHING = Earlier({}, [])
 
 def look_back(lab: Lab, cluster_name: str, kinds: frozenset[Kind]) -> Earlier:
     """What jobs of these kinds took on a cluster. What cannot be read is a warning, never an error."""
-    ratios: dict[Kind, list[float]] = {}
+    jobs: dict[Kind, list[Past]] = {}
     unread: dict[str, str] = {}
     try:
         rows = newest_experiments(lab, NEWEST)
@@ -42,11 +42,11 @@ def look_back(lab: Lab, cluster_name: str, kinds: frozenset[Kind]) -> Earlier:
         return Earlier({}, [f"what earlier experiments took cannot be read: {error.what}"])
     for row, estimate, ledger in _files(lab, rows, unread):
         try:
-            for kind, ratio in _ratios(row, estimate, ledger, cluster_name, kinds):
-                ratios.setdefault(kind, []).append(ratio)
+            for kind, job in _past(row, estimate, ledger, cluster_name, kinds):
+                jobs.setdefault(kind, []).append(job)
         except ValidationError as error:
             unread[row.name] = str(error.errors()[0]["msg"])
-    return Earlier(ratios, _warnings(unread))
+    return Earlier(jobs, _warnings(unread))
 
 
 def _files(lab: Lab, rows: Sequence[ExperimentRow], unread: dict[str, str]) -> Iterator[tuple[ExperimentRow, bytes, bytes]]:
@@ -71,18 +71,19 @@ def _read(lab: Lab, rows: Sequence[ExperimentRow]) -> list[tuple[bytes | None, b
     return list(zip(contents[::2], contents[1::2], strict=True))
 
 
-def _ratios(row: ExperimentRow, estimate: bytes, ledger: bytes, cluster: str, kinds: frozenset[Kind]) -> Iterator[tuple[Kind, float]]:
+def _past(row: ExperimentRow, estimate: bytes, ledger: bytes, cluster: str, kinds: frozenset[Kind]) -> Iterator[tuple[Kind, Past]]:
     expected = Estimate.model_validate_json(estimate)
     groups = [group for group in expected.groups if group.kind in kinds]
     # a design that was changed by hand after it was estimated ran other jobs under the same names
-    if not groups or expected.formula != FORMULA or expected.cluster != cluster or row.design not in (None, expected.design):
+    if not groups or expected.formula not in COMPARED or expected.cluster != cluster or row.design not in (None, expected.design):
         return
     known = Ledger.model_validate_json(ledger)
     if known.cluster != cluster or known.moved_from:  # which cluster an attempt ran on is not known then
         return
     taken = {attempt.job: seconds for attempt in known.attempts if (seconds := _taken(attempt))}
     for group in groups:
-        yield from ((group.kind, taken[job] / assumed) for job, assumed in group.assumed.items() if job in taken)
+        start = group.assumed_start or START[group.kind.stage]
+        yield from ((group.kind, Past(max(each - start, 0.0), taken[job])) for job, each in group.assumed.items() if job in taken)
 
 
 def _taken(attempt: Attempt) -> float | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from statistics import median
 from typing import NamedTuple
 
 from ckgit.analysis.markdown import size
@@ -15,6 +14,7 @@ from ckgit.experiment.design import NONE, Recorded, Stage, Summary
 from ckgit.experiment.errors import Problem
 from ckgit.experiment.estimate import FORMULA, Guess, Steps
 from ckgit.experiment.estimate_file import Estimate, Group, Kind
+from ckgit.experiment.fit import Past, fit
 from ckgit.experiment.plan import Cell, Plan, Run, generation, resources
 from ckgit.experiment.problems import place_of
 from ckgit.experiment.worker import Context
@@ -66,14 +66,14 @@ def forecast(context: Context, earlier: Earlier) -> Forecast:
     """Estimate a plan whose data and models were measured.
 
     Args:
-        earlier: what earlier jobs of these kinds took; where there are some, their median corrects the assumed speeds.
+        earlier: what earlier jobs of these kinds took; where there are some, they correct the assumed start-up and speeds.
     """
     summary, plan, cards, cluster = context.summary, context.plan, context.cards, context.cluster
     recorded = summary.recorded
     jobs = {run.name: list(_jobs(context, run)) for run in plan.runs}
     groups = _groups([job for of_run in jobs.values() for job in of_run], earlier)
-    scales = {group.kind: group.scale for group in groups}
-    runs = [_forecast_run(context, run, jobs[run.name], scales) for run in plan.runs]
+    known = {group.kind: group for group in groups}
+    runs = [_forecast_run(context, run, jobs[run.name], known) for run in plan.runs]
     concerned: dict[str, list[str]] = {}
     for one in runs:
         for text in _warnings(summary, one, recorded, cards, cluster):
@@ -175,16 +175,18 @@ def _groups(jobs: Sequence[_Job], earlier: Earlier) -> tuple[Group, ...]:
     found: dict[Kind, dict[str, float]] = {}
     for job in jobs:
         found.setdefault(job.kind, {}).update({job.name: round(job.guess.seconds, 1)} if job.known else {})
-    return tuple(_group(kind, assumed, earlier.ratios.get(kind, ())) for kind, assumed in found.items())
+    return tuple(_group(kind, assumed, earlier.jobs.get(kind, ())) for kind, assumed in found.items())
 
 
-def _group(kind: Kind, assumed: Mapping[str, float], ratios: Sequence[float]) -> Group:
-    scale = float(f"{median(ratios):.4g}") if ratios else 1.0
-    return Group(kind=kind, scale=scale, earlier=len(ratios), assumed=dict(assumed))
+def _group(kind: Kind, assumed: Mapping[str, float], past: Sequence[Past]) -> Group:
+    start = estimate.START[kind.stage]
+    found = fit(start, past)
+    learned = {name: float(f"{value:.4g}") for name, value in found._asdict().items()}
+    return Group(kind=kind, **learned, assumed_start=start, earlier=len(past), assumed=dict(assumed))
 
 
-def _forecast_run(context: Context, run: Run, jobs: Sequence[_Job], scales: Mapping[Kind, float]) -> RunForecast:
-    guesses = {job.name: job.guess._replace(seconds=job.guess.seconds * scales[job.kind]) for job in jobs}
+def _forecast_run(context: Context, run: Run, jobs: Sequence[_Job], groups: Mapping[Kind, Group]) -> RunForecast:
+    guesses = {job.name: job.guess._replace(seconds=groups[job.kind].expected(job.guess.seconds)) for job in jobs}
     trained = guesses.pop(run.job, None)
     steps = None
     if trained:

@@ -6,7 +6,7 @@ import pytest
 
 from ckgit.experiment import estimate
 from ckgit.experiment.card import Architecture, ModelCard
-from ckgit.experiment.design import Generation, RecordedData, Resources, Summary
+from ckgit.experiment.design import Generation, RecordedData, Resources, Stage, Summary
 from ckgit.experiment.plan import build_plan
 
 SHAPE = Architecture(
@@ -124,5 +124,5 @@ def test_what_is_probably_not_meant_is_said(parameters, warning):
 
 def test_evaluations_that_share_a_job_start_once():
     cells = [estimate.Guess(seconds, memory, 0.0) for seconds, memory in ((20.0, 3e9), (30.0, 2e9))]
-    assert estimate.in_one_job(cells) == estimate.Guess(50.0 - estimate.EVALUATION_START, 3e9, 0.0)
+    assert estimate.in_one_job(cells) == estimate.Guess(50.0 - estimate.START[Stage.EVALUATION], 3e9, 0.0)
     assert estimate.in_one_job(cells[:1]) == cells[0]

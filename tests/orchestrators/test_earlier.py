@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -46,7 +47,7 @@ def groups(lab: Lab, *sets: str) -> Mapping[str, Group]:
 
 
 def done(job: str, times: float, expected: Estimate, **changes: Any) -> Attempt:
-    """An attempt at a job that took so many times what was assumed."""
+    """An attempt at a job that took so many times what was assumed, start-up and all."""
     [assumed] = [group.assumed[job] for group in expected.groups if job in group.assumed]
     fields: dict[str, Any] = {"stage": Stage.TRAINING, "number": 1, "token": f"{job}.1", "script_sha256": "a" * 64, "phase": Phase.DONE}
     fields |= {"submitted": "2026-11-23T12:00:00Z", "usage": Usage(elapsed_seconds=assumed * times)}
@@ -83,31 +84,83 @@ def test_without_earlier_experiments_speeds_are_assumed(lab: Lab) -> None:
     assert list(evaluated.assumed) == ["rank4/eval/capitalization_epoch0", "rank8/eval/capitalization_epoch0"]
 
 
-def test_the_median_of_earlier_jobs_of_a_kind_corrects_the_estimate(lab: Lab) -> None:
-    before = draft(lab, "a").forecast.runs[0]
-    past(lab, "one", {"rank4/finetune": 2.0, "rank8/finetune": 3.0, "base/eval/capitalization_base": 0.5})
-    past(lab, "two", {"rank4/finetune": 100.0})
+def took(lab: Lab, name: str, seconds: Mapping[str, float], *sets: str, formula: int = 2) -> Estimate:
+    """An experiment whose jobs took so many seconds, estimated by a formula; what was estimated for it."""
+    made = draft(lab, name, *sets)
+    design.commit(made)
+    expected = made.forecast.estimate
+    attempts = tuple(done(job, 1.0, expected, usage=Usage(elapsed_seconds=taken)) for job, taken in seconds.items())
+    files = {"jobs.json": Ledger(cluster="local", scheduler="local", attempts=attempts).dump()}
+    if formula == 1:
+        groups = [group.model_dump(mode="json", exclude={"start", "assumed_start"}) for group in expected.groups]
+        document = expected.model_dump(mode="json") | {"formula": 1, "groups": groups}
+        files["estimate.json"] = json.dumps(document).encode()
+    commit(lab, name, files)
+    return expected
+
+
+SEED = "variables={seed: [1]}"
+
+
+@pytest.mark.parametrize("formula", [1, 2])
+def test_what_a_short_job_took_is_start_up_and_not_multiplied_by_epochs(lab: Lab, formula: int) -> None:
+    took(lab, "one", {"seed1/finetune": 22.0, "seed1/eval/capitalization_epoch0": 25.0}, SEED, formula=formula)
+    one, thirty = (draft(lab, "new", SEED, f"controls.epochs={epochs}").forecast for epochs in (1, 30))
+    trained = [forecast.runs[0].training.seconds for forecast in (one, thirty)]  # type: ignore[union-attr]
+    assert trained[0] == pytest.approx(22.0, abs=0.5)
+    assert trained[1] - trained[0] < 10
+    assert trained[1] > trained[0]
+    expected = thirty.estimate.seconds()
+    assert expected["seed1/finetune"] == pytest.approx(trained[1], abs=0.5)
+    evaluated = [seconds for job, seconds in expected.items() if job.startswith("seed1/eval/")]
+    assert evaluated == [pytest.approx(25.0, abs=1.0)] * len(evaluated)
+    assert evaluated
+    training = groups(lab, SEED)["training of tiny (lora, cpu, fp32)"]
+    assert (training.start, training.scale, training.earlier) == (pytest.approx(21.8, abs=0.5), pytest.approx(1.0, abs=0.1), 1)
+
+
+def test_a_long_job_says_how_fast_the_work_goes(lab: Lab) -> None:
+    slow = "controls.epochs=20000"
+    expected = took(lab, "one", {"seed1/finetune": 7200.0}, SEED, slow).seconds()["seed1/finetune"]
+    training = groups(lab, SEED)["training of tiny (lora, cpu, fp32)"]
+    assert (training.scale, training.start) == (pytest.approx(7200 / expected, rel=0.02), pytest.approx(6.0, rel=0.05))
+    took(lab, "two", {"seed1/finetune": 22.0}, SEED)
+    both = groups(lab, SEED)["training of tiny (lora, cpu, fp32)"]
+    assert (both.scale, both.start) == (pytest.approx(7200 / expected, rel=0.02), pytest.approx(21.0, abs=1.0))
+
+
+def test_one_job_that_took_far_longer_carries_nothing_away(lab: Lab) -> None:
+    took(lab, "one", {"rank4/finetune": 20.0, "rank8/finetune": 21.0, "base/eval/capitalization_base": 4.0})
+    took(lab, "two", {"rank4/finetune": 2000.0})
     made = draft(lab)
     found = {str(group.kind): group for group in made.forecast.estimate.groups}
-    training, untrained = found["training of tiny (lora, cpu, fp32)"], found["evaluation of tiny (cpu, fp32)"]
-    assert (training.scale, training.earlier) == (pytest.approx(3.0), 3)  # not the mean, which one slow job would carry away
-    assert (untrained.scale, untrained.earlier) == (pytest.approx(0.5), 1)
+    assert made.forecast.estimate.seconds()["rank4/finetune"] == pytest.approx(21.0, abs=0.5)
+    assert made.forecast.estimate.seconds()["base/eval/capitalization_base"] == pytest.approx(4.0, abs=0.1)
     assert found["evaluation of tiny (lora, cpu, fp32)"].earlier == 0
-    after = made.forecast.runs[0]
-    assert after.training
-    assert before.training
-    assert after.training.seconds == pytest.approx(3 * before.training.seconds)
-    assert after.training.memory == before.training.memory
-    assert made.forecast.estimate.seconds()["rank4/finetune"] == pytest.approx(after.training.seconds, abs=0.5)
+
+
+def test_an_estimate_of_the_formula_before_is_shown_as_it_was_meant() -> None:
+    kind = {"stage": "training", "tool": "t", "model": "m", "card": "a" * 64, "device": "cpu", "dtype": "fp32", "method": "lora"}
+    group = {"kind": kind, "scale": 3.0, "earlier": 2, "assumed": {"a/finetune": 7.0}}
+    old = Estimate.model_validate_json(json.dumps({"formula": 1, "design": "a" * 64, "cluster": "local", "groups": [group]}))
+    assert old.seconds() == {"a/finetune": 21.0}
+    assert old.sources() == ["training of m (lora, cpu, fp32): from 2 earlier runs on cluster local (3 times what is assumed)"]
+
+
+def words(group: Group) -> str:
+    return f"{group.start:.2g} s to start, then {group.scale:.3g} times what is assumed"
 
 
 def test_summary_and_log_say_where_the_estimate_comes_from(lab: Lab) -> None:
     past(lab, "one", {"rank4/finetune": 2.0, "rank8/finetune": 2.0, "base/eval/capitalization_base": 0.5})
     made = draft(lab)
     log = (made.files["experiments/new/design-experiment.log"] or b"").decode()
+    found = {str(group.kind): group for group in made.forecast.estimate.groups}
+    training, untrained = (found[kind] for kind in ("training of tiny (lora, cpu, fp32)", "evaluation of tiny (cpu, fp32)"))
+    assert (training.start, untrained.start) == (pytest.approx(12, rel=0.1), pytest.approx(3.9, rel=0.1))
     for clause in (
-        "training of tiny (lora, cpu, fp32): from 2 earlier runs on cluster local (2 times what is assumed)",
-        "evaluation of tiny (cpu, fp32): from 1 earlier evaluation on cluster local (0.5 times what is assumed)",
+        f"training of tiny (lora, cpu, fp32): from 2 earlier runs on cluster local ({words(training)})",
+        f"evaluation of tiny (cpu, fp32): from 1 earlier evaluation on cluster local ({words(untrained)})",
         f"evaluation of tiny (lora, cpu, fp32): {ASSUMED}",
     ):
         assert f"- {clause}\n" in made.summary.text
@@ -214,7 +267,7 @@ def test_only_the_newest_are_read_and_in_one_git_call(lab: Lab, monkeypatch: pyt
     read = earlier.read_objects
     monkeypatch.setattr(earlier, "read_objects", lambda cwd, names: calls.append(names) or read(cwd, names))
     monkeypatch.setattr(earlier, "NEWEST", 2)
-    assert (groups(lab)["training of tiny (lora, cpu, fp32)"].scale, len(calls)) == (pytest.approx(3.5), 1)
+    assert (groups(lab)["training of tiny (lora, cpu, fp32)"].earlier, len(calls)) == (2, 1)
 
 
 def test_a_clone_learns_from_the_remote_s_branches(lab: Lab) -> None:
