@@ -95,14 +95,14 @@ def move(branch: Branch, old: str, new: str, *, subject: str, also: Sequence[str
             transaction = "".join(f"{line}\n" for line in lines).encode()
             words = ("update-ref", "--create-reflog", "-m", f"ckgit: {subject}", "--stdin")
             git(branch.root, *DURABLE, *_PATIENT, *words, stdin=transaction, waiting=OWN_PROGRAMS)
-        except GitError as error:
+        except (GitError, NoAnswerError) as error:
             _explain(branch, old, new, error)
         seen = branch.tip()
         if seen != new and not git_ok(branch.root, "merge-base", "--is-ancestor", new, seen):
             _lost(branch, new, seen)
 
 
-def _explain(branch: Branch, old: str, new: str, error: GitError) -> None:
+def _explain(branch: Branch, old: str, new: str, error: GitError | NoAnswerError) -> None:
     """Tell a lost race from git's other failures.
 
     Where the branch holds `new`, there is none: git failed after the swap, or another process wrote the very same commit in the same
@@ -113,13 +113,14 @@ def _explain(branch: Branch, old: str, new: str, error: GitError) -> None:
         return
     if seen != old:
         _lost(branch, old, seen)
-    if "ref updates aborted by hook" in error.stderr:
+    silent = isinstance(error, NoAnswerError)
+    if silent or "ref updates aborted by hook" in error.what:
         raise CkgitError(
-            f"the repository's reference-transaction hook refused to move the branch: {error.stderr}",
-            code=Exit.COMMAND_FAILED,
+            f"the repository's reference-transaction hook {'does not end' if silent else 'refused to move the branch'}: {error.what}",
+            code=error.code,
             where=branch.name,
             state="nothing was committed",
-            next="git config core.hooksPath, or .git/hooks, shows the hook; run the command again when it lets the branch go on",
+            next="git rev-parse --git-path hooks shows where the hook is; run the command again when it lets the branch go on",
         )
     raise error
 

@@ -16,6 +16,7 @@ from typing import IO
 
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.lab.git import OWN_PROGRAMS, GitError, git
+from ckgit.lab.waiting import NoAnswerError
 from ckgit.lab.worktrees import Branch, Change, Side, changes_between, checkouts, dirty, under_way
 
 
@@ -53,8 +54,8 @@ def promised(branch: Branch, places: Sequence[Path], old: str, new: str) -> Iter
         for place in places if branch.tip() == new else []:  # whoever made the same commit and went on has brought them further
             try:
                 _follow(place, changes_between(place, old, new))
-            except (GitError, OSError) as error:
-                raise _lagging(branch, place, [error.what if isinstance(error, GitError) else str(error)]) from error
+            except (GitError, NoAnswerError, OSError) as error:
+                raise _lagging(branch, place, [str(error) if isinstance(error, OSError) else error.what]) from error
         journal.unlink(missing_ok=True)
 
 

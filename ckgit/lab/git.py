@@ -13,7 +13,7 @@ from ckgit.lab.waiting import Waiting, run_waiting
 
 # Git sets GIT_DIR, GIT_INDEX_FILE and more for the hooks that it runs; a git command inside would then work on the wrong
 # repository or index (pre-commit's issue 300). What a user sets on purpose, identity and access, stays.
-_KEPT_PREFIXES = ("GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_SSH", "GIT_SSL_", "GIT_HTTP_", "GIT_CONFIG_")
+_KEPT_PREFIXES = ("GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_SSH", "GIT_SSL_", "GIT_HTTP_", "GIT_PROXY_", "GIT_CONFIG_")
 _KEPT = {"GIT_ASKPASS", "GIT_ALLOW_PROTOCOL", "GIT_EXEC_PATH", "GIT_TERMINAL_PROMPT"}
 # "-c" settings of an outer git and its one-shot config file belong to the outer command.
 _DROPPED = {"GIT_CONFIG_PARAMETERS", "GIT_CONFIG"}
@@ -33,11 +33,12 @@ _PINNED = (
     *("-c", "trailer.separators=:"),
     *("-c", "core.fsmonitor=false"),  # a program that says which files changed
     *("-c", "color.ui=false"),
+    *("-c", "advice.graftFileDeprecated=false"),  # git says so of any graft file, our empty one too
 )
 # Objects and refs are on disk before git says so: by default it flushes neither loose objects nor refs.
 DURABLE = ("-c", "core.fsync=committed", "-c", "core.fsyncMethod=batch")
-# Filters, hooks and signers are the user's own programs, which git starts: they may hang.
-OWN_PROGRAMS = Waiting("a hook, filter or signing program that git started")
+# Filters and hooks are the user's own programs, which git starts: they may hang.
+OWN_PROGRAMS = Waiting("a hook or filter that git started", 120.0)
 
 
 class GitError(CkgitError):

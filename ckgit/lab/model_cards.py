@@ -23,6 +23,7 @@ from ckgit.lab.objects import read_object
 from ckgit.lab.user_folders import needed_user_folder
 from ckgit.lab.waiting import NoAnswerError, Waiting
 
+_AS_IT_IS = ("-c", "core.safecrlf=false")
 _HOOKS = Waiting("a commit hook, or the program that signs", 600.0)  # the user's own commit: his hooks may build and test
 
 
@@ -96,8 +97,8 @@ def _commit(lab: Lab, path: str, content: bytes) -> tuple[str, str]:
         return "", f"the default branch is not checked out; there: {_by_hand(path)}"
     try:
         # By name and as it is: files that the user ignores, and line ends that he wants checked, do not concern it.
-        git(lab.root, "-c", "core.safecrlf=false", "add", "--force", "--", path, waiting=OWN_PROGRAMS)
-        git(lab.root, "commit", "--quiet", f"--message=Add model {Path(path).stem}", "--", path, waiting=_HOOKS)
+        git(lab.root, *_AS_IT_IS, "add", "--force", "--", path, waiting=OWN_PROGRAMS)
+        git(lab.root, *_AS_IT_IS, "commit", "--quiet", f"--message=Add model {Path(path).stem}", "--", path, waiting=_HOOKS)
     except (GitError, NoAnswerError) as error:
         return "", f"git did not commit it ({error.what}): {_by_hand(path)}"
     return git_text(lab.root, "rev-parse", "HEAD").strip(), ""

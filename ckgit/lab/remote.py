@@ -20,8 +20,8 @@ SECONDS = 60  # without a word from the remote; `ckgit.remoteTimeout` is another
 _PUSH = ("push", "--porcelain", "--progress", "--no-follow-tags", "--recurse-submodules=no")
 _FETCH = ("fetch", "--progress", "--no-tags", "--no-prune", "--no-recurse-submodules", "--no-auto-maintenance", "--no-write-fetch-head")
 _NO_PERMISSION = re.compile(
-    r"Authentication failed|Permission denied|could not read (Username|Password)|Host key verification failed"
-    r"|Repository not found|access denied|HTTP 40[13]|returned error: 40[13]",
+    r"authentication fail|Permission denied|could not read (Username|Password)|Host key verification failed|certificate"
+    r"|repository( '.*')? not found|access denied|HTTP 40[13]|returned error: 40[13]|transport '.*' not allowed|detected dubious ownership",
     re.IGNORECASE,
 )
 # Another push held the branch's lock, or changed it in the same moment.

@@ -69,10 +69,12 @@ def _listen(process: subprocess.Popen[bytes], stdin: bytes | None, waiting: Wait
             heard, length = time.monotonic(), sum(map(len, answers))
         silent = time.monotonic() - heard
         if silent >= waiting.seconds:
-            raise NoAnswerError(f"nothing came from {waiting.who} for {waiting.seconds:.0f} s; it was given up", code=Exit.UNKNOWN)
+            what = f"nothing came from {waiting.who} for {waiting.seconds:.0f} s; it was given up"
+            raise NoAnswerError(what, code=Exit.UNKNOWN, next="see what it waits for, then run the command again")
         if silent >= _QUIET and not told:
             told = True
-            sys.stderr.write(f"waiting for {waiting.who}, {waiting.seconds:.0f} s at most\n")
+            with contextlib.suppress(OSError, ValueError):  # nobody reads that
+                sys.stderr.write(f"waiting for {waiting.who}, {waiting.seconds:.0f} s at most\n")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -12,6 +12,7 @@ from ckgit.lab.git import git
 from ckgit.lab.lab import open_lab
 from ckgit.lab.snapshot import take_snapshot
 from ckgit.lab.tree import plan_tree, write_objects
+from ckgit.lab.waiting import Waiting
 from tests.conftest import make_test_lab
 from tests.lab.helpers import DIGEST, assert_sound, design, scaffold, summary, user_state
 
@@ -324,3 +325,33 @@ def by_index(root, tmp_path, files):
     lines = "".join(f"100644 {oid}\t{path}\0" for path, oid in ids.items())
     git(root, "update-index", "-z", "--add", "--index-info", stdin=lines.encode(), env=index)
     return git(root, "write-tree", env=index).decode().strip()
+
+
+def test_a_hook_that_guards_the_branches_is_told_in_its_own_words(lab, run):
+    parent = design(lab)
+    hook = lab.git_dir / "hooks/reference-transaction"
+    hook.write_text('#!/bin/sh\ntest "$1" = prepared || exit 0\necho branches are frozen >&2\nexit 1\n')
+    hook.chmod(0o755)
+
+    with pytest.raises(CkgitError, match=r"reference-transaction hook refused to move the branch: .*") as caught:
+        scaffold(lab, parent)
+
+    assert caught.value.code is Exit.COMMAND_FAILED
+    assert "branches are frozen" in caught.value.what
+    assert run(lab.root, "rev-parse", "exp/cap") == parent.tip
+
+
+def test_a_hook_that_hangs_is_given_up(lab, run, monkeypatch):
+    parent = design(lab)
+    hook = lab.git_dir / "hooks/reference-transaction"
+    hook.write_text("#!/bin/sh\nsleep 1000\n")
+    hook.chmod(0o755)
+    monkeypatch.setattr("ckgit.lab.branch.OWN_PROGRAMS", Waiting("a hook", 1.0))
+
+    with pytest.raises(CkgitError, match="reference-transaction hook does not end: nothing came from a hook for 1 s") as caught:
+        scaffold(lab, parent)
+
+    assert caught.value.code is Exit.UNKNOWN
+    hook.unlink()
+    assert run(lab.root, "rev-parse", "exp/cap") == parent.tip
+    assert_sound(lab.root)

@@ -83,3 +83,38 @@ def test_a_dry_run_writes_nothing(lab, model, run):
 def test_a_name_that_is_none_is_refused(lab, model, name):
     with pytest.raises(CkgitError, match="is not a name for a model"):
         add(lab, model, name)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "status.showUntrackedFiles=no",
+        "core.excludesFile={home}/ignored",
+        "core.safecrlf=true",
+        "core.autocrlf=true",
+        "commit.cleanup=scissors",
+    ],
+)
+def test_the_card_is_committed_whatever_the_users_git_is_set_to(lab, model, run, monkeypatch, tmp_path, setting):
+    (tmp_path / "ignored").write_text("models/\n*.yaml\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    run(lab.root, "config", "--global", "core.autocrlf", "true" if "crlf" in setting else "false")
+    run(lab.root, "config", "--global", *setting.format(home=tmp_path).split("=", 1))
+
+    added = add(lab, model)
+
+    assert added.next == ""
+    assert added.commit == run(lab.root, "rev-parse", "main")
+    assert run(lab.root, "show", "main:models/fresh.yaml") == added.content.decode().rstrip("\n")
+    assert add(lab, model).commit == ""
+
+
+def test_a_card_whose_commit_cannot_be_signed_is_left_to_the_user(lab, model, run):
+    run(lab.root, "config", "commit.gpgsign", "true")
+    run(lab.root, "config", "gpg.program", "false")
+
+    added = add(lab, model)
+
+    assert added.commit == ""
+    assert "failed to sign" in added.next
+    assert "git add models/fresh.yaml && git commit" in added.next

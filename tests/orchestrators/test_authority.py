@@ -72,3 +72,27 @@ def test_an_authority_that_does_not_answer_is_waited_for(shared: Bench, run: Cal
         shared.advance()
     assert caught.value.code is Exit.UNKNOWN
     assert shared.snapshot.state is State.DESIGNED
+
+
+def test_a_remote_that_hangs_ends_a_command_with_the_remotes_name_and_the_way_on(
+    shared: Bench, run: Callable[..., str], tmp_path: Path
+) -> None:
+    program = tmp_path / "ssh"
+    program.write_text("#!/bin/sh\nsleep 1000\n")
+    program.chmod(0o755)
+    run(shared.folder, "config", "core.sshCommand", str(program))
+    run(shared.folder, "config", "ckgit.remoteTimeout", "7")
+    run(shared.folder, "remote", "set-url", "origin", "git@example.org:lab.git")
+    shared.ckgit("status", "demo")  # asks no remote
+
+    done = shared.ckgit("advance", "demo", check=False)
+
+    assert done.returncode == Exit.UNKNOWN
+    first, *rest = done.stderr.splitlines()
+    assert first == "waiting for remote origin, 7 s at most"
+    assert rest == [
+        "ckgit: exp/demo: the authority origin does not answer: nothing came from remote origin for 7 s; it was given up",
+        "  state: nothing was committed",
+        "  next:  try again later; git ls-remote origin shows whether it answers (git config ckgit.remoteTimeout: seconds)",
+    ]
+    assert shared.snapshot.state is State.DESIGNED
