@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ckgit.analysis.claims import judge
-from ckgit.analysis.scores import with_stderr
+from ckgit.analysis.scores import means, with_intervals
+from ckgit.analysis.subject import subject
 from ckgit.experiment.accounting import Accounting
-from ckgit.experiment.design import DataSet
+from ckgit.experiment.design import Claim, DataSet
 from ckgit.experiment.jobs import Job
 from ckgit.experiment.plan import Run
-from ckgit.experiment.results import CellResult, Results, RunRow, TrainingResult
+from ckgit.experiment.results import CellResult, Results, RunRow, TrainingResult, Verdict
 from ckgit.experiment.worker import Context
 
 Left = Mapping[str, Sequence[TrainingResult | CellResult]]  # by name of the job
@@ -33,16 +34,21 @@ def assemble(context: Context, jobs: Sequence[Job], left: Left, missing: Mapping
     by_run: dict[str, list[Job]] = {}
     for job in jobs:
         by_run.setdefault(job.run, []).append(job)
-    runs = tuple(_row(run, by_run.get(run.name, []), left, missing) for run in context.plan.runs)
+    runs = _with_intervals([_row(run, by_run.get(run.name, []), left, missing) for run in context.plan.runs])
     return Results(
         experiment=about.name,
         question=about.question,
         design=context.summary.digest,
         hypothesis=about.hypothesis,
         runs=runs,
-        claims=tuple(judge(claim, runs, _evaluated_on(context, claim.task)) for claim in about.claims),
+        claims=tuple(_judged(context, claim, runs) for claim in about.claims),
         accounting=accounting,
     )
+
+
+def _judged(context: Context, claim: Claim, runs: Sequence[RunRow]) -> Verdict:
+    plan = context.plan
+    return judge(claim, runs, _evaluated_on(context, claim.task), subject(plan.run(claim.left), plan.run(claim.right)))
 
 
 def _evaluated_on(context: Context, task: str) -> dict[str, DataSet]:
@@ -69,9 +75,17 @@ def _row(run: Run, jobs: Sequence[Job], left: Left, missing: Mapping[str, str]) 
 
 
 def _cell(cell: CellResult) -> CellResult:
-    """The cell with every standard error that can be known, without metrics that are no numbers."""
-    metrics = tuple(with_stderr(cell, metric) for metric in cell.metrics if metric.value is None or math.isfinite(metric.value))
+    """The cell without metrics that are no numbers."""
+    metrics = tuple(metric for metric in cell.metrics if metric.value is None or math.isfinite(metric.value))
     return cell.model_copy(update={"metrics": metrics})
+
+
+def _with_intervals(runs: Sequence[RunRow]) -> tuple[RunRow, ...]:
+    by_task: dict[str, list[CellResult]] = {}
+    for cell in (cell for run in runs for cell in run.cells):
+        by_task.setdefault(cell.task, []).append(cell)
+    known = {task: means(cells) for task, cells in by_task.items()}
+    return tuple(run.model_copy(update={"cells": tuple(with_intervals(cell, known[cell.task]) for cell in run.cells)}) for run in runs)
 
 
 def _interruptions(training: TrainingResult | None) -> list[str]:

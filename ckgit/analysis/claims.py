@@ -1,7 +1,8 @@
 """Judging the claims of a design.
 
-A claim that left is greater than right by at least B is supported when the 95 % confidence interval of left minus right
-lies above B, not supported when it lies below B, and undecided otherwise. Over the same samples the difference is paired.
+A claim that left is greater than right by at least B is supported when the 95 % interval of left minus right lies above B,
+not supported when it lies below B, and undecided otherwise. Over the same rows the difference is paired. Scores that are
+missing are taken at worst and at best: rows that both runs have a score for would not be like all rows.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ckgit.analysis import statistics
-from ckgit.analysis.scores import mean_scores
-from ckgit.analysis.statistics import Estimate
+from ckgit.analysis.markdown import number
+from ckgit.analysis.scores import Answers, Coverage, coverage, difference, mean_scores, means, on_unit_scale
+from ckgit.analysis.statistics import Interval
+from ckgit.analysis.subject import Subject
 from ckgit.experiment.design import Claim, DataSet
 from ckgit.experiment.results import CellResult, Judgement, Metric, RunRow, Verdict
 
@@ -19,96 +22,131 @@ from ckgit.experiment.results import CellResult, Judgement, Metric, RunRow, Verd
 class _Side(NamedTuple):
     """What one side of a claim was measured at."""
 
+    name: str
     cell: CellResult
     metric: Metric
     value: float
-
-    @property
-    def estimate(self) -> Estimate:
-        return Estimate(self.value, self.metric.stderr, self.metric.samples)
+    counted: Coverage
+    answers: Answers | None  # None where the metric is not their mean
 
 
-def judge(claim: Claim, runs: Sequence[RunRow], data: Mapping[str, DataSet]) -> Verdict:
+class _Compared(NamedTuple):
+    """Left minus right, as far as it is known."""
+
+    interval: Interval | None
+    samples: int
+    paired: bool
+    unknown: str  # why there is no interval, where there is none
+
+
+def judge(claim: Claim, runs: Sequence[RunRow], data: Mapping[str, DataSet], subject: Subject) -> Verdict:
     """What the runs' cells say of a claim; of a run with several epochs, the last that was evaluated.
 
     Args:
         data: what each run was evaluated on by the claim's task, by name of the run, where it is known.
+        subject: what comparing these runs is about.
     """
-    sides = [_side(claim, name, runs) for name in (claim.left, claim.right)]
+    cells = [cell for run in runs for cell in run.cells if cell.task == claim.task]
+    sides = [_side(claim, name, cells) for name in (claim.left, claim.right)]
     left, right = sides
     if isinstance(left, str) or isinstance(right, str):
-        reasons = dict.fromkeys(side for side in sides if isinstance(side, str))
-        return Verdict(claim=claim, judgement=Judgement.UNDECIDED, reason="; ".join(reasons))
+        reasons = "; ".join(dict.fromkeys(side for side in sides if isinstance(side, str)))
+        return Verdict(claim=claim, judgement=Judgement.UNDECIDED, about=subject.about, reason=_with(reasons, subject))
     other = claim.left in data and claim.right in data and data[claim.left] != data[claim.right]
-    paired = None if other else _paired(left, right)
-    difference = paired or statistics.independent_difference(left.estimate, right.estimate)
-    judgement, reason = _decide(claim, difference, paired=paired is not None)
-    low, high = difference.interval or (None, None)
+    found = _compare(left, right, paired=not other and _same_rows(left.cell, right.cell))
+    judgement, reason = _decide(claim, found)
+    low, high, method = found.interval or (None, None, None)
     return Verdict(
         claim=claim,
         judgement=judgement,
-        reason=reason,
+        about=subject.about,
+        reason=_with("; ".join([reason, *_missing(left, right, found)]), subject),
         left=left.value,
         right=right.value,
-        difference=difference.value,
-        stderr=difference.stderr,
+        difference=left.value - right.value,
         low=low,
         high=high,
-        samples=difference.samples,
-        paired=paired is not None,
+        interval=method,
+        samples=found.samples,
+        paired=found.paired,
+        left_scored=left.counted.scored,
+        left_asked=left.counted.asked,
+        right_scored=right.counted.scored,
+        right_asked=right.counted.asked,
         left_epoch=left.cell.epoch,
         right_epoch=right.cell.epoch,
     )
 
 
-def _side(claim: Claim, name: str, runs: Sequence[RunRow]) -> _Side | str:
-    cells = [cell for run in runs if run.name == name for cell in run.cells if cell.task == claim.task]
-    if not cells:
+def _with(reason: str, subject: Subject) -> str:
+    return f"{reason}. {subject.caveat}" if subject.caveat else reason
+
+
+def _side(claim: Claim, name: str, cells: Sequence[CellResult]) -> _Side | str:
+    own = [cell for cell in cells if cell.run == name]
+    if not own:
         return f"there is no result of {name} on {claim.task}"
-    cell = max(cells, key=lambda each: -1 if each.epoch is None else each.epoch)
+    cell = max(own, key=lambda each: -1 if each.epoch is None else each.epoch)
     found = [metric for metric in cell.metrics if metric.name == claim.metric and claim.scorer in (None, metric.scorer)]
     if not found:
         listed = ", ".join(dict.fromkeys(metric.name for metric in cell.metrics)) or "none"
         return f"{name} on {claim.task} has no metric {claim.metric} (it has: {listed})"
     if len(found) > 1:
         return f"{claim.metric} belongs to several scorers ({', '.join(metric.scorer for metric in found)}), and the claim names none"
-    if found[0].value is None:
-        return f"{claim.metric} of {name} on {claim.task} is undefined"
-    return _Side(cell, found[0], found[0].value)
+    [metric] = found
+    counted = coverage(cell, metric)
+    if metric.value is None:
+        return f"{claim.metric} of {name} on {claim.task} is undefined" + ("" if counted.whole else f" ({counted})")
+    answers = mean_scores(cell, metric) if (metric.scorer, metric.name) in means(cells) else None
+    return _Side(name, cell, metric, metric.value, counted, answers)
 
 
-def _paired(left: _Side, right: _Side) -> Estimate | None:
-    """The paired difference, or None where the samples are not the same: ids alone are often no more than numbers of rows."""
-    if _targets(left.cell) != _targets(right.cell):
-        return None
-    left_scores, right_scores = (mean_scores(side.cell, side.metric) for side in (left, right))
-    if not left_scores or not right_scores or left_scores.keys() != right_scores.keys():
-        return None
-    return statistics.paired_difference(left_scores, right_scores)
+def _same_rows(left: CellResult, right: CellResult) -> bool:
+    """Whether both answered the same rows: ids alone are often no more than numbers of rows."""
+    return _targets(left) == _targets(right)
 
 
 def _targets(cell: CellResult) -> dict[int | str, str | None]:
     return {sample.id: sample.target for sample in cell.samples}
 
 
-def _decide(claim: Claim, difference: Estimate, *, paired: bool) -> tuple[Judgement, str]:
+def _compare(left: _Side, right: _Side, *, paired: bool) -> _Compared:
+    whole = left.counted.whole and right.counted.whole
+    if left.answers and right.answers:
+        return _compare_means(left, right, left.answers, right.answers, paired=paired, whole=whole)
+    samples = min(left.metric.samples, right.metric.samples)
+    what = f"{left.metric.name} is not a mean of the rows' scores"
+    if not whole:
+        return _Compared(None, samples, paired=False, unknown=f"{what}, so nothing is known of what the missing ones would have made of it")
+    found = statistics.normal_difference(left.value, left.metric.stderr, right.value, right.metric.stderr)
+    if found and on_unit_scale(left.metric) and on_unit_scale(right.metric):
+        found = found.within(-1, 1)
+    return _Compared(found, samples, paired=False, unknown=f"{what}, and the evaluator gave no standard error")
+
+
+def _compare_means(left: _Side, right: _Side, one: Answers, other: Answers, *, paired: bool, whole: bool) -> _Compared:
+    unit = on_unit_scale(left.metric, one, other) and on_unit_scale(right.metric, one, other)
+    found = difference(one, other, paired=paired, unit=unit)
+    alike = "each row differs by the same amount" if paired else "the scores of a side are all the same"
+    unknown = f"{alike}, which does not say what other rows would show" if whole else "the scale of this score is not known"
+    return _Compared(found, min(len(one.by_id), len(other.by_id)), paired, unknown)
+
+
+def _missing(left: _Side, right: _Side, found: _Compared) -> list[str]:
+    """What is said of scores that are missing."""
+    counted = [f"{side.name}: {side.counted}" for side in (left, right) if not side.counted.whole]
+    taken = "the missing ones taken at worst and at best" if found.interval else "so the missing ones could be anything"
+    return [f"{', '.join(counted)}, {taken}"] if counted else []
+
+
+def _decide(claim: Claim, found: _Compared) -> tuple[Judgement, str]:
+    if found.interval is None:
+        return Judgement.UNDECIDED, found.unknown
     sign = 1 if claim.direction == "greater" else -1
+    low, high = sorted(sign * end for end in found.interval[:2])
     wanted = f"{claim.by:g}"
-    if difference.interval is None:
-        return Judgement.UNDECIDED, "the difference has no standard error"
-    low, high = sorted(sign * end for end in difference.interval)
-    if difference.stderr == 0:
-        return _decide_exactly(claim, sign * difference.value, paired=paired)
     if low > claim.by:
         return Judgement.SUPPORTED, f"the whole interval lies beyond {wanted}"
     if high < claim.by:
-        return Judgement.NOT_SUPPORTED, f"the whole interval falls short of {wanted}"
+        return Judgement.NOT_SUPPORTED, f"the whole interval falls short of {wanted}: by at most {number(high)}"
     return Judgement.UNDECIDED, f"the interval includes {wanted}"
-
-
-def _decide_exactly(claim: Claim, margin: float, *, paired: bool) -> tuple[Judgement, str]:
-    """The standard error is 0, so the interval is a point."""
-    held = margin >= claim.by if claim.by else margin > 0
-    judgement = Judgement.SUPPORTED if held else Judgement.NOT_SUPPORTED
-    alike = "every sample differs by the same amount" if paired else "each side's samples all have the same score"
-    return judgement, f"{alike}; a standard error of 0 is no measure of what further samples would show"

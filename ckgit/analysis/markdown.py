@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 NOTHING = "–"  # noqa: RUF001 - a dash, where a table has nothing to say
 UNDEFINED = "undefined"
-_DIGITS_OF_ERROR = 2
+_DIGITS_OF_WIDTH = 2
+_NARROW, _LEAST_DECIMALS = 2.0, 3  # a share, and a difference of shares, have three decimals at least
 _MOST_DECIMALS = 6
+_LARGE = 1e6  # from here on with an exponent
 _MINUTE = 60
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 
@@ -30,18 +33,21 @@ def number(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.4g}"
 
 
-def with_error(value: float | None, stderr: float | None) -> str:
-    """A value with as many decimals as its standard error's two digits have: `0.940 ± 0.024`; one that is absent is undefined."""
-    if value is None:
-        return UNDEFINED
-    if stderr is None:
+def with_ends(value: float, low: float | None, high: float | None) -> str:
+    """A value with the ends of its interval, with as many decimals as half its width has in two digits: `0.540 [0.443, 0.634]`.
+
+    An interval without width is none: it would say that nothing is uncertain.
+    """
+    if low is None or high is None or not low < high:
         return number(value)
-    if stderr == 0:
-        return f"{number(value)} ± 0"
-    decimals = _DIGITS_OF_ERROR - 1 - math.floor(math.log10(stderr))
-    if not 0 <= decimals <= _MOST_DECIMALS:
-        return f"{number(value)} ± {stderr:.2g}"
-    return f"{value:.{decimals}f} ± {stderr:.{decimals}f}"
+    width = high - low
+    decimals = max(_DIGITS_OF_WIDTH - 1 - math.floor(math.log10(width / 2)), _LEAST_DECIMALS if width <= _NARROW else 0)
+    shown = number if decimals > _MOST_DECIMALS or abs(value) > _LARGE else partial(_fixed, decimals)
+    return f"{shown(value)} [{shown(low)}, {shown(high)}]"
+
+
+def _fixed(decimals: int, value: float) -> str:
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"  # 0.0 makes 0 of -0
 
 
 def duration(seconds: float) -> str:

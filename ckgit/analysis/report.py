@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ckgit.analysis.accounting import accounting_section
-from ckgit.analysis.markdown import NOTHING, duration, number, table, with_error
+from ckgit.analysis.markdown import NOTHING, duration, number, table
 from ckgit.analysis.provenance import failures_section, provenance_section, tokens_section
+from ckgit.analysis.words import LEGEND, OVER_ROWS, compared, difference, judged, rows, score, stated
 from ckgit.experiment.jobs import Ledger
-from ckgit.experiment.results import CellResult, Judgement, Metric, Results, RunRow, Verdict
+from ckgit.experiment.results import CellResult, Judgement, Results, RunRow, Verdict
 from ckgit.experiment.worker import Context
 
 LOSS_PLOT, SCORES_PLOT = "loss.svg", "scores.svg"
@@ -42,21 +43,15 @@ def render(context: Context, ledger: Ledger | None, results: Results, plots: Seq
 def _claims_section(verdicts: Sequence[Verdict]) -> str:
     if not verdicts:
         return ""
-    header = ["claim", "verdict", "left", "right", "difference", "95 % interval", "samples", "why"]
+    header = ["verdict", "claim", "left", "right", f"difference {OVER_ROWS}", "rows", "why"]
     lines = ["## Claims", table(header, map(_claim_row, verdicts))]
     tally = ", ".join(f"{count} {kind}" for kind in Judgement if (count := sum(v.judgement is kind for v in verdicts)))
-    return "\n\n".join([*lines, f"{tally}. The difference is left minus right; “How the numbers are made” has the rule."])
+    return "\n\n".join([*lines, f"{tally}. The difference is left minus right; “How the numbers are made” has the rule.", LEGEND])
 
 
 def _claim_row(verdict: Verdict) -> list[str]:
-    claim = verdict.claim
-    margin = f" by at least {claim.by:g}" if claim.by else ""
-    text = f"{claim.metric} on {claim.task}: {claim.left} {claim.direction} than {claim.right}{margin}"
-    interval = f"{number(verdict.low)} to {number(verdict.high)}" if verdict.low is not None else NOTHING
-    samples = f"{verdict.samples}{' paired' if verdict.paired else ''}" if verdict.samples is not None else NOTHING
-    difference = NOTHING if verdict.difference is None else with_error(verdict.difference, verdict.stderr)
     sides = [_side(verdict.left, verdict.left_epoch), _side(verdict.right, verdict.right_epoch)]
-    return [text, verdict.judgement, *sides, difference, interval, samples, verdict.reason]
+    return [judged(verdict), stated(verdict.claim), *sides, difference(verdict), compared(verdict), verdict.reason]
 
 
 def _side(value: float | None, epoch: int | None) -> str:
@@ -86,34 +81,38 @@ def _run_row(run: RunRow, varied: Sequence[str]) -> list[str]:
 def _task_sections(runs: Sequence[RunRow], plots: Sequence[str]) -> Iterator[str]:
     tasks = list(dict.fromkeys(cell.task for run in runs for cell in run.cells))
     if tasks and SCORES_PLOT in plots:
-        yield f"## Scores\n\n![Scores by run, with 95 % intervals]({SCORES_PLOT})"
+        yield f"## Scores\n\n![Scores by run, with 95 % intervals over rows]({SCORES_PLOT})\n\n{LEGEND}"
     for task in tasks:
-        rows = [row for run in runs for cell in run.cells if cell.task == task for row in _metric_rows(cell)]
-        yield f"### {task}\n\n" + table(["run", "epoch", "scorer", "metric", "value ± standard error", "samples", "duration"], rows)
+        listed = [row for run in runs for cell in run.cells if cell.task == task for row in _metric_rows(cell)]
+        yield f"### {task}\n\n" + table(["run", "epoch", "scorer", "metric", f"value {OVER_ROWS}", "rows", "duration"], listed)
 
 
 def _metric_rows(cell: CellResult) -> list[list[str]]:
     epoch = NOTHING if cell.epoch is None else str(cell.epoch)
-    rows = [[cell.run, epoch, m.scorer, m.name, _value(m), f"{m.samples:,}", duration(cell.seconds)] for m in cell.metrics]
-    return rows or [[cell.run, epoch, NOTHING, NOTHING, NOTHING, f"{len(cell.samples):,}", duration(cell.seconds)]]
-
-
-def _value(metric: Metric) -> str:
-    return with_error(metric.value, metric.stderr) + (" *" if metric.stderr_from == "samples" else "")
+    listed = [[cell.run, epoch, m.scorer, m.name, score(cell, m), rows(cell, m), duration(cell.seconds)] for m in cell.metrics]
+    return listed or [[cell.run, epoch, NOTHING, NOTHING, NOTHING, f"{len(cell.samples):,}", duration(cell.seconds)]]
 
 
 _TRAINING_NOTE = "Final loss: the training loss of the last logged step, of one batch. Duration: from a job's start to its end."
 _SCORE_NOTES = """\
-- A standard error is the evaluator's own. One that is marked * was computed here: the metric is the mean of the samples' scores,
-  and its standard error is s/√n (s the sample standard deviation with divisor n-1, n the number of sample ids; an id that was
-  answered several times counts once, by its mean). A metric without one has no ±.
-- 95 % intervals: value ± 1.96 standard errors, by the central limit theorem; with few samples they are too narrow. Where all
-  samples score alike the standard error is 0, which is no measure of what further samples would show.
-- Claims: when both runs answered the same samples (of the same data, with the same ids and targets) and the metric is the mean of
-  their scores, the difference is paired, and its standard error is that of the mean of the differences by id. Otherwise it is
-  √(SE² + SE²) of the two. Supported: the whole interval lies beyond the claimed margin. Not supported: all of it falls short.
-  Undecided: neither.
-- Source: E. Miller, "Adding Error Bars to Evals", arXiv:2411.00640 (2024), sections 2 to 4."""
+- What an interval is about: this model (or these two), on rows like those that were answered. Each run was trained once, with
+  one seed; what another seed would have changed is in no interval, so no verdict is about a setting.
+- A row that was answered several times counts once, by its mean. One run, each score 0 or 1: Wilson's score interval (Wilson 1927,
+  J. Am. Stat. Assoc. 22:209). One run, other numbers: mean ± t·s/√n with n-1 degrees of freedom, cut to 0 and 1 where the score cannot
+  lie outside; scores between 0 and 1 that are all the same: Wilson's, which is then too wide rather than too narrow.
+- Left minus right over the same rows (of the same data, with the same ids and targets), each score 0 or 1: p-q ± 1.96·√((p+q-(p-q)²)/(n+2))
+  with p=(b+1)/(n+2), q=(c+1)/(n+2), where b and c rows are right on the left only and on the right only (Bonett and Price 2012,
+  J. Educ. Behav. Stat. 37:479). Other numbers: the t interval of the differences by row.
+- Left minus right over different rows, each score 0 or 1: from both Wilson intervals (Newcombe 1998, Stat. Med. 17:873, method 10).
+  Other numbers: Welch's t interval (Welch 1947, Biometrika 34:28).
+- A metric that is not a mean of its rows' scores: value ± 1.96 standard errors, where the evaluator gives one. A number without
+  brackets has no interval that would hold; an interval without width is never given.
+- Missing scores: a number is made of the rows that have a score, and “2 of 8 scored” beside it says how many were asked. Its interval
+  takes the missing ones at worst and at best, and has the outer ends of both (Horowitz and Manski 2000, J. Am. Stat. Assoc. 95:77);
+  so does that of a difference. Where the score's scale is not known there is none, and a claim is undecided.
+- Claims: supported where the whole interval lies beyond the claimed margin, not supported where all of it falls short, undecided
+  otherwise, which does not mean that there is no difference.
+- `results.json` names the method of each interval."""
 
 
 def _method_section(results: Results) -> str:

@@ -1,18 +1,67 @@
-"""The numbers behind a cell's metrics: scores of samples by id, and whether a metric is their mean."""
+"""The numbers behind a cell's metrics: scores of rows by id, how many there are of those asked, and the interval of their mean."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import NamedTuple
 
 from ckgit.analysis import statistics
+from ckgit.analysis.statistics import Interval
 from ckgit.experiment.results import CellResult, Metric, Sample, Score
 
 # inspect-ai's own value_to_float: correct, partially correct, incorrect, no answer.
 _LETTERS = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 _WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 _ROUNDING = 1e-9
+_MEANS = ("accuracy", "mean")  # metrics that are means by their name; another one may equal the mean of its rows by chance
+_SHARES = ("exact", "f1")  # scorers of inspect-ai whose numbers lie between 0 and 1
+WORST_CASE = "missing scores at worst and at best"
+
+
+class Coverage(NamedTuple):
+    """Of how many answers there is a score."""
+
+    scored: int
+    asked: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether none is missing."""
+        return self.scored >= self.asked
+
+    def __str__(self) -> str:
+        return f"{self.scored:,} of {self.asked:,} scored"
+
+
+class Answers(NamedTuple):
+    """A scorer's numbers by sample id, several where an id was answered several times; None where one is missing."""
+
+    by_id: Mapping[object, tuple[float | None, ...]]
+
+    @property
+    def whole(self) -> bool:
+        """Whether none is missing."""
+        return all(None not in each for each in self.by_id.values())
+
+    @property
+    def numbers(self) -> set[float]:
+        """Those that there are."""
+        return {number for each in self.by_id.values() for number in each if number is not None}
+
+    @property
+    def binary(self) -> bool:
+        """Whether each id was answered once, and each score is 0 or 1."""
+        return self.numbers <= {0.0, 1.0} and all(len(each) == 1 for each in self.by_id.values())
+
+    def scored(self) -> dict[object, float]:
+        """The mean score of each id that has one."""
+        known = {key: [number for number in each if number is not None] for key, each in self.by_id.items()}
+        return {key: statistics.mean(numbers) for key, numbers in known.items() if numbers}
+
+    def filled(self, missing: float) -> dict[object, float]:
+        """The mean score of each id, with a number in place of every score that is missing."""
+        return {key: statistics.mean([missing if number is None else number for number in each]) for key, each in self.by_id.items()}
 
 
 def as_number(score: Score) -> float | None:
@@ -34,17 +83,6 @@ def _finite(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def by_id(cell: CellResult, scorer: str) -> Mapping[object, float] | None:
-    """Score by sample id, the mean where an id was answered several times; None when a sample has no number."""
-    collected: dict[object, list[float]] = {}
-    for sample in cell.samples:
-        number = as_number(_score(sample, scorer))
-        if number is None:
-            return None
-        collected.setdefault(sample.id, []).append(number)
-    return {key: statistics.mean(values).value for key, values in collected.items()} or None
-
-
 def _score(sample: Sample, scorer: str) -> Score:
     """A scorer that gives several values has them as SCORER.KEY, where its metrics are listed under KEY."""
     if scorer in sample.scores:
@@ -53,23 +91,145 @@ def _score(sample: Sample, scorer: str) -> Score:
     return parts[0] if len(parts) == 1 else None
 
 
-def mean_scores(cell: CellResult, metric: Metric) -> Mapping[object, float] | None:
-    """The scores by id that a metric is the mean of; None when it is something else, or cannot be told."""
-    scores = by_id(cell, metric.scorer)
-    if scores is None or metric.value is None:
+def _is_missing(score: Score) -> bool:
+    return score is None or (isinstance(score, float) and not math.isfinite(score))
+
+
+def coverage(cell: CellResult, metric: Metric) -> Coverage:
+    """Of how many of a cell's answers a metric's scorer gave a score."""
+    scored = sum(not _is_missing(_score(sample, metric.scorer)) for sample in cell.samples)
+    if scored:
+        return Coverage(scored, max(len(cell.samples), metric.asked or 0))
+    # this scorer's scores are not listed by sample, or there are none at all
+    asked = metric.asked if metric.asked is not None else max(metric.samples, len({sample.id for sample in cell.samples}))
+    return Coverage(min(metric.samples, asked), asked)
+
+
+def mean_scores(cell: CellResult, metric: Metric) -> Answers | None:
+    """The answers that a metric is the mean of; None when it is something else, or cannot be told."""
+    collected: dict[object, tuple[float | None, ...]] = {}
+    for sample in cell.samples:
+        score = _score(sample, metric.scorer)
+        number = as_number(score)
+        if number is None and not _is_missing(score):
+            return None
+        collected[sample.id] = (*collected.get(sample.id, ()), number)
+    answers = Answers(collected)
+    scored = answers.scored()
+    if metric.value is None or not scored or (metric.asked or 0) > len(cell.samples):
         return None
-    found = statistics.mean(list(scores.values())).value
-    return scores if math.isclose(found, metric.value, rel_tol=_ROUNDING, abs_tol=_ROUNDING) else None
+    found = statistics.mean(list(scored.values()))
+    return answers if math.isclose(found, metric.value, rel_tol=_ROUNDING, abs_tol=_ROUNDING) else None
 
 
-def with_stderr(cell: CellResult, metric: Metric) -> Metric:
-    """The metric with its standard error: the evaluator's own, or that of the mean where it is one, or none."""
-    if metric.stderr is not None:
-        return _sourced(metric, metric.stderr, "tool")
-    scores = mean_scores(cell, metric)
-    stderr = statistics.mean(list(scores.values())).stderr if scores else None
-    return metric if stderr is None else _sourced(metric, stderr, "samples")
+def means(cells: Sequence[CellResult]) -> frozenset[tuple[str, str]]:
+    """Scorer and name of each metric that may be taken for the mean of its rows' scores.
+
+    That is so by its name, or because it is one in each of several cells. A single cell does not tell: an AUC of 0.5 equals the
+    accuracy of a model that always answers the same.
+
+    Args:
+        cells: of one task.
+    """
+    listed: dict[tuple[str, str], list[tuple[CellResult, Metric]]] = {}
+    for cell in cells:
+        for metric in cell.metrics:
+            listed.setdefault((metric.scorer, metric.name), []).append((cell, metric))
+    return frozenset(key for key, found in listed.items() if key[1] in _MEANS or _all_means(found))
 
 
-def _sourced(metric: Metric, stderr: float, source: Literal["tool", "samples"]) -> Metric:
-    return metric.model_copy(update={"stderr": stderr, "stderr_from": source})
+def _all_means(found: Sequence[tuple[CellResult, Metric]]) -> bool:
+    return len(found) > 1 and all(metric.value is None or mean_scores(cell, metric) for cell, metric in found)
+
+
+def on_unit_scale(metric: Metric, *sides: Answers) -> bool:
+    """Whether a score is known to lie between 0 and 1: an accuracy, a share, or a score that is 0 or 1 wherever it is known."""
+    numbers = {number for side in sides for number in side.numbers}
+    if any(not 0 <= number <= 1 for number in numbers) or (metric.value is not None and not 0 <= metric.value <= 1):
+        return False
+    return metric.name == "accuracy" or metric.scorer in _SHARES or (bool(numbers) and numbers <= {0.0, 1.0})
+
+
+def with_intervals(cell: CellResult, known: Container[tuple[str, str]]) -> CellResult:
+    """The cell with how many rows each metric was asked for, and its 95 % interval over rows where there is one.
+
+    Args:
+        known: the metrics that are `means`.
+    """
+    metrics = [_with_interval(metric, cell, mean=(metric.scorer, metric.name) in known) for metric in cell.metrics]
+    return cell.model_copy(update={"metrics": tuple(metrics)})
+
+
+def _with_interval(metric: Metric, cell: CellResult, *, mean: bool) -> Metric:
+    counted = coverage(cell, metric)
+    found = _interval(metric, cell, counted, mean=mean)
+    ends = {"low": found.low, "high": found.high, "interval": found.method} if found else {}
+    rows = metric.samples if counted.whole else max(metric.samples, len({sample.id for sample in cell.samples}))
+    return metric.model_copy(update={"asked": rows if metric.asked is None else metric.asked, **ends})
+
+
+def _interval(metric: Metric, cell: CellResult, counted: Coverage, *, mean: bool) -> Interval | None:
+    if metric.value is None:
+        return None
+    answers = mean_scores(cell, metric) if mean else None
+    if answers:
+        return _of_answers(answers, unit=on_unit_scale(metric, answers))
+    found = statistics.normal(metric.value, metric.stderr) if counted.whole else None
+    return found.within(0, 1) if found and on_unit_scale(metric) else found
+
+
+def _of_answers(answers: Answers, *, unit: bool) -> Interval | None:
+    def of(values: Mapping[object, float]) -> Interval | None:
+        return _of_mean(list(values.values()), binary=answers.binary, unit=unit)
+
+    if answers.whole:
+        return of(answers.scored())
+    return bounds(of(answers.filled(0.0)), of(answers.filled(1.0))) if unit else None
+
+
+def _of_mean(values: Sequence[float], *, binary: bool, unit: bool) -> Interval | None:
+    found = None if binary else statistics.student(values)
+    if found:
+        return found.within(0, 1) if unit else found
+    return statistics.wilson(math.fsum(values), len(values)) if unit else None
+
+
+def bounds(worst: Interval | None, best: Interval | None) -> Interval | None:
+    """What holds whatever the missing scores are: the outer ends of both cases (Horowitz and Manski 2000, J. Am. Stat. Assoc. 95:77)."""
+    if not worst or not best:
+        return None
+    methods = " and ".join(dict.fromkeys([worst.method, best.method]))
+    return Interval(worst.low, best.high, f"{methods}, {WORST_CASE}")
+
+
+def difference(left: Answers, right: Answers, *, paired: bool, unit: bool) -> Interval | None:
+    """The interval of left minus right; None where their scores do not tell one.
+
+    Args:
+        paired: whether both answered the same rows.
+        unit: whether every score, the missing ones too, lies between 0 and 1.
+    """
+    compare: Callable[..., Interval | None] = _paired if paired else _unpaired
+    binary = left.binary and right.binary
+    if left.whole and right.whole:
+        return compare(left.scored(), right.scored(), binary=binary, unit=unit)
+    if not unit:
+        return None
+    worst = compare(left.filled(0.0), right.filled(1.0), binary=binary, unit=unit)
+    return bounds(worst, compare(left.filled(1.0), right.filled(0.0), binary=binary, unit=unit))
+
+
+def _paired(left: Mapping[object, float], right: Mapping[object, float], *, binary: bool, unit: bool) -> Interval | None:
+    differences = [left[key] - right[key] for key in left]
+    found = None if binary else statistics.student(differences, "paired t")
+    if found:
+        return found.within(-1, 1) if unit else found
+    return statistics.bonett_price(differences) if unit else None
+
+
+def _unpaired(left: Mapping[object, float], right: Mapping[object, float], *, binary: bool, unit: bool) -> Interval | None:
+    one, other = list(left.values()), list(right.values())
+    found = None if binary else statistics.welch(one, other)
+    if found:
+        return found.within(-1, 1) if unit else found
+    return statistics.newcombe(math.fsum(one), len(one), math.fsum(other), len(other)) if unit else None

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ckgit.analysis.drawing import COLOURS, GREY, INK, drawing, new_figure, svg
-from ckgit.analysis.statistics import Z95
+from ckgit.analysis.scores import coverage
 from ckgit.experiment.results import Results
 
 MOST_RUNS = 60  # further ones are in the tables
@@ -21,11 +21,13 @@ class Dot(NamedTuple):
     run: str
     epoch: int | None
     value: float
-    stderr: float | None
+    low: float | None
+    high: float | None
+    missing: str  # how many answers have a score, where some have none
 
 
 def scores_plot(results: Results) -> bytes | None:
-    """Every metric of every task by run, with 95 % intervals; None when nothing was evaluated."""
+    """Every metric of every task by run, with 95 % intervals over rows; None when nothing was evaluated."""
     panels = _score_panels(results)
     if not panels:
         return None
@@ -45,7 +47,8 @@ def _score_panels(results: Results) -> dict[str, list[Dot]]:
             if metric.value is None:
                 continue
             scorer = f" ({metric.scorer})" if len(scorers[cell.task]) > 1 else ""
-            dot = Dot(cell.run, cell.epoch, metric.value, metric.stderr)
+            counted = coverage(cell, metric)
+            dot = Dot(cell.run, cell.epoch, metric.value, metric.low, metric.high, "" if counted.whole else str(counted))
             panels.setdefault(f"{cell.task}: {metric.name}{scorer}", []).append(dot)
     return panels
 
@@ -60,7 +63,7 @@ def _score_figure(panels: Mapping[str, Sequence[Dot]]) -> Any:
     for axes, (title, dots) in zip(grid.flat, drawn.items(), strict=True):
         _score_panel(axes, title, dots)
     more = f"; the first {MOST_RUNS} of {len(runs)} runs" if len(runs) > MOST_RUNS else ""
-    grid.flat[-1].set_xlabel(f"value (bars: 95 % interval, where a standard error is known{more})")
+    grid.flat[-1].set_xlabel(f"value (bars: 95 % over rows: this model, rows like these{more})")
     return figure
 
 
@@ -103,7 +106,7 @@ def _placed(own: Sequence[Dot], row: int) -> list[_Spot]:
             dot,
             row + (place - (count - 1) / 2) / count,
             place == count - 1,
-            f"{dot.value:.3g}" + (f" (epoch {dot.epoch})" if count > 1 else ""),
+            f"{dot.value:.3g}" + (f" (epoch {dot.epoch})" if count > 1 else "") + (f" ({dot.missing})" if dot.missing else ""),
         )
         for place, dot in enumerate(ordered)
     ]
@@ -113,7 +116,14 @@ def _draw(axes: Any, spots: Sequence[_Spot], style: Mapping[str, Any]) -> None:
     if not spots:
         return
     values, places = [spot.dot.value for spot in spots], [spot.y for spot in spots]
-    errors = [math.nan if spot.dot.stderr is None else Z95 * spot.dot.stderr for spot in spots]
-    axes.errorbar(values, places, xerr=errors, fmt="o", color=COLOURS[0], capsize=2.5, elinewidth=1.2, **style)
+    bars = [list(side) for side in zip(*(_reach(spot.dot) for spot in spots), strict=True)]
+    axes.errorbar(values, places, xerr=bars, fmt="o", color=COLOURS[0], capsize=2.5, elinewidth=1.2, **style)
     for spot in spots:
         axes.annotate(spot.label, (spot.dot.value, spot.y), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=6.5, color=INK)
+
+
+def _reach(dot: Dot) -> tuple[float, float]:
+    """How far the bar goes to both sides."""
+    if dot.low is None or dot.high is None:
+        return math.nan, math.nan
+    return max(dot.value - dot.low, 0.0), max(dot.high - dot.value, 0.0)

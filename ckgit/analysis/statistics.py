@@ -1,58 +1,116 @@
-"""Means, differences and their standard errors. Pure arithmetic on numbers.
+"""Intervals of means and differences of scores, 95 %. Pure arithmetic on numbers; each formula names its source.
 
-Formulas: E. Miller, "Adding Error Bars to Evals: A Statistical Approach to Language Model Evaluations" (2024),
-arXiv:2411.00640, sections 2 to 4. An id that was answered several times counts once, by its mean.
+They are about rows like those that were answered. A row that was answered several times counts once, by its mean.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-Z95 = 1.959963984540054  # the standard normal distribution's 97.5 % quantile
-LEAST_FOR_STDERR = 2
+from ckgit.analysis.student import t_quantile
+
+_UPPER = 0.975  # what lies below the upper end of a 95 % interval
+Z95 = 1.959963984540054  # the standard normal distribution's quantile of it
+_ALIKE = 1e-12  # a smaller spread is rounding
 
 
-class Estimate(NamedTuple):
-    """A number and what is known of its error. `stderr` is None where nothing is known."""
+class Interval(NamedTuple):
+    """Both ends, and the method that gave them."""
 
-    value: float
-    stderr: float | None
-    samples: int
+    low: float
+    high: float
+    method: str
 
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """The 95 % confidence interval by the central limit theorem, or None without a standard error."""
-        if self.stderr is None:
-            return None
-        return self.value - Z95 * self.stderr, self.value + Z95 * self.stderr
+    def within(self, low: float, high: float) -> Interval:
+        """Cut to what the number can be at all."""
+        return self._replace(low=min(max(self.low, low), high), high=max(min(self.high, high), low))
 
 
-def mean(values: Sequence[float]) -> Estimate:
-    """The mean and its standard error s/sqrt(n), where s is the sample standard deviation (divisor n - 1).
+def mean(values: Sequence[float]) -> float:
+    """The arithmetic mean of at least one number."""
+    return math.fsum(values) / len(values)
+
+
+def wilson(right: float, count: int) -> Interval:
+    """A share of 0/1 scores: Wilson 1927 (J. Am. Stat. Assoc. 22:209), the score interval; never beyond 0 or 1.
+
+    Of scores between 0 and 1 it is too wide rather than too narrow: none of them spreads more than a 0/1 score of the same mean.
 
     Args:
-        values: at least one; with only one there is no standard error.
+        right: sum of the scores.
+        count: rows, at least one.
     """
-    count = len(values)
-    middle = math.fsum(values) / count
-    if count < LEAST_FOR_STDERR:
-        return Estimate(middle, None, count)
-    variance = math.fsum((value - middle) ** 2 for value in values) / (count - 1)
-    return Estimate(middle, math.sqrt(variance / count), count)
+    share, square = right / count, Z95**2 / count
+    middle = (share + square / 2) / (1 + square)
+    half = Z95 / (1 + square) * math.sqrt(share * (1 - share) / count + square / (4 * count))
+    # rounding must not leave the share itself, or 0 or 1, outside
+    return Interval(max(0.0, min(middle - half, share)), min(1.0, max(middle + half, share)), "Wilson")
 
 
-def paired_difference(left: Mapping[object, float], right: Mapping[object, float]) -> Estimate:
-    """Mean of left minus right over the ids, which both sides have, with the standard error of those differences.
+def newcombe(left: float, left_count: int, right: float, right_count: int) -> Interval:
+    """The difference of two shares over different rows: Newcombe 1998 (Stat. Med. 17:873), method 10, from two Wilson intervals."""
+    one, other = wilson(left, left_count), wilson(right, right_count)
+    share, less = left / left_count, right / right_count
+    below = math.hypot(share - one.low, other.high - less)
+    above = math.hypot(one.high - share, less - other.low)
+    return Interval(share - less - below, share - less + above, "Newcombe").within(-1, 1)
 
-    It is smaller than that of two independent means when a row is easy or hard for both sides.
+
+def bonett_price(differences: Sequence[float]) -> Interval:
+    """The difference of two 0/1 scores over the same rows: Bonett and Price 2012 (J. Educ. Behav. Stat. 37:479).
+
+    Two rows are added, one in which each side alone is right. As with `wilson`, scores between 0 and 1 are no worse.
     """
-    return mean([left[key] - right[key] for key in left])
+    count = len(differences) + 2
+    more = (math.fsum(max(each, 0.0) for each in differences) + 1) / count
+    less = (math.fsum(max(-each, 0.0) for each in differences) + 1) / count
+    half = Z95 * math.sqrt((more + less - (more - less) ** 2) / count)
+    return Interval(more - less - half, more - less + half, "Bonett-Price").within(-1, 1)
 
 
-def independent_difference(left: Estimate, right: Estimate) -> Estimate:
-    """Left minus right of two independent estimates: sqrt(SE_left² + SE_right²)."""
-    known = left.stderr is not None and right.stderr is not None
-    stderr = math.hypot(left.stderr or 0.0, right.stderr or 0.0) if known else None
-    return Estimate(left.value - right.value, stderr, min(left.samples, right.samples))
+def student(values: Sequence[float], method: str = "t") -> Interval | None:
+    """The mean of numbers: mean ± t·s/√n with n - 1 degrees of freedom (Student 1908); None where they do not spread.
+
+    Of differences over the same rows it is the paired t interval.
+    """
+    if not spreads(values):
+        return None
+    middle, half = mean(values), t_quantile(_UPPER, len(values) - 1) * math.sqrt(_variance_of_mean(values))
+    return Interval(middle - half, middle + half, method)
+
+
+def welch(left: Sequence[float], right: Sequence[float]) -> Interval | None:
+    """The difference of two means over different rows: Welch 1947 (Biometrika 34:28); None where a side does not spread."""
+    if not spreads(left) or not spreads(right):
+        return None
+    one, other = _variance_of_mean(left), _variance_of_mean(right)
+    df = (one + other) ** 2 / (one**2 / (len(left) - 1) + other**2 / (len(right) - 1))
+    middle, half = mean(left) - mean(right), t_quantile(_UPPER, df) * math.sqrt(one + other)
+    return Interval(middle - half, middle + half, "Welch t")
+
+
+def normal(value: float, stderr: float | None) -> Interval | None:
+    """A number ± 1.96 standard errors, where an evaluator gives one; None where it gives none, or 0."""
+    if not stderr:
+        return None
+    return Interval(value - Z95 * stderr, value + Z95 * stderr, "normal approximation")
+
+
+def normal_difference(left: float, left_stderr: float | None, right: float, right_stderr: float | None) -> Interval | None:
+    """Left minus right of two numbers whose evaluator gives standard errors: ± 1.96·√(SE² + SE²); None where one is missing, or 0."""
+    if not left_stderr or not right_stderr:
+        return None
+    return normal(left - right, math.hypot(left_stderr, right_stderr))
+
+
+def spreads(values: Sequence[float]) -> bool:
+    """Whether they differ by more than rounding. Where they do not, they are no measure of how others would."""
+    low, high = min(values), max(values)
+    return high - low > _ALIKE * max(abs(low), abs(high))
+
+
+def _variance_of_mean(values: Sequence[float]) -> float:
+    middle = mean(values)
+    return math.fsum((value - middle) ** 2 for value in values) / (len(values) - 1) / len(values)

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from ckgit.analysis.accounting import ATTEMPTS_HEADER, ESTIMATE_HEADER, TOTALS_HEADER, attempt_rows, estimate_rows, totals_rows
-from ckgit.analysis.markdown import duration, number, with_error
+from ckgit.analysis.markdown import duration, number
+from ckgit.analysis.words import LEGEND, OVER_ROWS, compared, difference, judged, score, stated
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, printable, table
 from ckgit.experiment.plan import Run
 from ckgit.experiment.results import CellResult, Metric, RunRow, Verdict
@@ -43,9 +44,12 @@ def _experiment_sections(found: Described) -> Iterator[str]:
     head += [f"data:        {name} ({data.path})" for name, data in standing.context.summary.data.items()]
     yield "\n".join(head)
     varied = list(dict.fromkeys(name for run in found.runs for name in run.varied))
-    yield table(["run", "type", *varied, "jobs done", "final loss", "scores"], (_run_row(found, run, varied) for run in found.runs))
+    header = ["run", "type", *varied, "jobs done", "final loss", f"scores {OVER_ROWS}"]
+    yield table(header, (_run_row(found, run, varied) for run in found.runs))
     if found.results and found.results.claims:
-        yield table(["verdict", "claim", "difference", "why"], map(_claim_row, found.results.claims))
+        yield table(["verdict", "claim", f"difference {OVER_ROWS}", "rows", "why"], map(_claim_row, found.results.claims))
+    if found.results:
+        yield LEGEND
     if found.accounting.attempts:
         yield table(TOTALS_HEADER, totals_rows(found.accounting))
     yield from _estimate(found)
@@ -62,16 +66,13 @@ def _run_row(found: Described, run: Run, varied: list[str]) -> list[str]:
 
 
 def _claim_row(verdict: Verdict) -> list[str]:
-    claim = verdict.claim
-    text = f"{claim.metric} on {claim.task}: {claim.left} {claim.direction} than {claim.right}" + (f" by {claim.by:g}" if claim.by else "")
-    difference = "" if verdict.difference is None else with_error(verdict.difference, verdict.stderr)
-    return [verdict.judgement, text, difference, verdict.reason]
+    return [judged(verdict), stated(verdict.claim), difference(verdict), compared(verdict), verdict.reason]
 
 
 def _scores(result: RunRow | None) -> list[str]:
     found = result.cells if result else ()
     return [
-        f"{_cell_name(cell.task, cell.epoch)} {_metric_name(m, cell)} {with_error(m.value, m.stderr)}"
+        f"{_cell_name(cell.task, cell.epoch)} {_metric_name(m, cell)} {score(cell, m)}"
         for cell in found
         for m in cell.metrics
     ]
@@ -123,6 +124,6 @@ def _result_lines(result: RunRow) -> Iterator[str]:
         yield f"trained: {trained.steps} steps, final loss {number(trained.final_loss)}, {duration(trained.seconds)}"
     for cell in result.cells:
         for metric in cell.metrics:
-            value = with_error(metric.value, metric.stderr)
-            yield f"{_cell_name(cell.task, cell.epoch)}: {metric.name} ({metric.scorer}) {value}, {metric.samples} samples"
+            yield f"{_cell_name(cell.task, cell.epoch)}: {metric.name} ({metric.scorer}) {score(cell, metric)}, {metric.samples} rows"
+    yield from [LEGEND] if result.cells else []
     yield from (f"accepted as missing: {printable(text)}" for text in result.missing)

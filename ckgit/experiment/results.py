@@ -60,10 +60,13 @@ class Metric(Frozen):
     scorer: str
     name: str
     value: float | None = Field(description="Absent where it is undefined, e.g. an AUC over rows of one class.")
-    stderr: float | None = Field(default=None, description="Standard error, in the metric's unit.")
+    stderr: float | None = Field(default=None, description="Standard error that the evaluator gave, in the metric's unit.")
     stderr_from: Literal["tool", "samples"] | None = Field(
-        default=None, description="Given by the evaluator, or computed from the samples' scores."
+        default=None, description="tool; or samples, in results of earlier versions, which computed one from the samples' scores."
     )
+    low: float | None = Field(default=None, description="Lower end of the 95 % interval over rows: this model, rows like these.")
+    high: float | None = Field(default=None, description="Upper end.")
+    interval: str | None = Field(default=None, description="Method of the interval; absent where there is none.")
     samples: int = Field(description="Samples that have a score, of which the metric is made.")
     asked: int | None = Field(default=None, description="Samples that were asked; absent in results that did not count them yet.")
 
@@ -118,15 +121,21 @@ class Verdict(Frozen):
 
     claim: Claim
     judgement: Judgement
-    reason: str = Field(description="One sentence.")
+    about: str = Field(default="", description="What the verdict is about; absent in results that did not say it yet.")
+    reason: str = Field(description="Why, and what it does not say.")
     left: float | None = None
     right: float | None = None
     difference: float | None = None
-    stderr: float | None = Field(default=None, description="Standard error of the difference.")
-    low: float | None = Field(default=None, description="Lower end of the difference's 95 % confidence interval.")
+    stderr: float | None = Field(default=None, description="Standard error of the difference, in results of earlier versions.")
+    low: float | None = Field(default=None, description="Lower end of the difference's 95 % interval over rows like these.")
     high: float | None = Field(default=None, description="Upper end.")
+    interval: str | None = Field(default=None, description="Method of the interval; absent where there is none.")
     samples: int | None = Field(default=None, description="Sample ids that were compared (paired), or the smaller side's samples.")
     paired: bool = False
+    left_scored: int | None = Field(default=None, description="Answers of the left run that have a score.")
+    left_asked: int | None = Field(default=None, description="Answers that it was asked for.")
+    right_scored: int | None = Field(default=None, description="Answers of the right run that have a score.")
+    right_asked: int | None = Field(default=None, description="Answers that it was asked for.")
     left_epoch: int | None = None
     right_epoch: int | None = None
 

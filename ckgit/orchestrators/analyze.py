@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ckgit.analysis.accounting import account
 from ckgit.analysis.assemble import Left, assemble
 from ckgit.analysis.report import LOSS_PLOT, SCORES_PLOT, render
+from ckgit.analysis.words import difference, judged, stated
 from ckgit.experiment.design import Stage
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Job, Ledger, Phase
@@ -152,10 +153,6 @@ def _log(
         else:
             yield "MISSING", f"{job.name}: {missing[job.name]}"
     for verdict in results.claims:
-        claim = verdict.claim
-        yield (
-            "CLAIM",
-            f"{claim.left} {claim.direction} than {claim.right} ({claim.metric} on {claim.task}): {verdict.judgement}, {verdict.reason}",
-        )
+        yield "CLAIM", f"{judged(verdict)}: {stated(verdict.claim)}, {difference(verdict)}; {verdict.reason}"
     for path, content in sorted(files.items()):
         yield "WROTE", f"{path} ({len(content)} bytes)"

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from ckgit.analysis.scores import means, with_intervals
+from ckgit.analysis.words import OVER_ROWS, score
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Phase, Status, Usage
 from ckgit.experiment.results import CellResult, TrainingResult
@@ -167,11 +169,7 @@ def gist(results: Sequence[TrainingResult | CellResult]) -> str:
 def _gist(result: TrainingResult | CellResult) -> str:
     if isinstance(result, TrainingResult):
         return f"{result.steps} steps, final loss {result.final_loss:.4g}, {result.seconds:.0f} s"
-    metrics = ", ".join(_metric(m.name, m.value, m.stderr) for m in result.metrics)
-    return f"{metrics or 'no metrics'}, {len(result.samples)} samples, {result.seconds:.0f} s"
-
-
-def _metric(name: str, value: float | None, stderr: float | None) -> str:
-    if value is None:
-        return f"{name} undefined"
-    return f"{name} {value:.3g}" + (f" ± {stderr:.2g}" if stderr is not None else "")
+    cell = with_intervals(result, means([result]))
+    metrics = ", ".join(f"{metric.name} {score(cell, metric)}" for metric in cell.metrics)
+    about = f"; {OVER_ROWS}" if any(metric.interval for metric in cell.metrics) else ""
+    return f"{metrics or 'no metrics'}, {len(result.samples)} samples, {result.seconds:.0f} s{about}"

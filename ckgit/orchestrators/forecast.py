@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 from ckgit.analysis.markdown import size
+from ckgit.analysis.subject import subject
 from ckgit.experiment import estimate
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
@@ -78,7 +79,8 @@ def forecast(context: Context, earlier: Earlier) -> Forecast:
     for one in runs:
         for text in _warnings(summary, one, recorded, cards, cluster):
             concerned.setdefault(text, []).append(one.run.name)
-    warnings = [*_unused(summary, plan), *(f"{_named(names)}: {text}" for text, names in concerned.items()), *earlier.warnings]
+    by_run = [f"{_named(names)}: {text}" for text, names in concerned.items()]
+    warnings = [*_unused(summary, plan), *_about_claims(summary, plan), *by_run, *earlier.warnings]
     expected = Estimate(formula=FORMULA, design=summary.digest, cluster=context.cluster_name, groups=groups)
     return Forecast(runs, warnings, tool_versions(summary), expected)
 
@@ -223,6 +225,17 @@ def _unused(summary: Summary, plan: Plan) -> Iterator[str]:
     yield from (f"model {name} is listed and no run uses it" for name in summary.models if name not in models)
     data = {run["data"] for run in plan.runs} | {task.data for task in summary.evaluation.tasks}
     yield from (f"data {name} is listed and nothing uses it" for name in summary.data if name not in data)
+
+
+def _about_claims(summary: Summary, plan: Plan) -> Iterator[str]:
+    """What the verdicts will not be about, before anything is run for them."""
+    listed: dict[str, list[str]] = {}
+    for number, claim in enumerate(summary.experiment.claims, start=1):
+        about, caveat = subject(plan.run(claim.left), plan.run(claim.right))
+        if caveat:
+            listed.setdefault(f"about {about}, on rows like these. {caveat}", []).append(str(number))
+    for text, numbers in listed.items():
+        yield f"claim {numbers[0]} is {text}" if len(numbers) == 1 else f"claims {', '.join(numbers)} are each {text}"
 
 
 def duration(seconds: float) -> str:

@@ -8,7 +8,6 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from ckgit.analysis import statistics
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design import Resources, Stage, Summary
@@ -94,7 +93,7 @@ def training(run: str, *, steps: int = 60, level: float = 0.2) -> TrainingResult
 def cell(run: str, right: int, *, of: int = 40, epoch: int | None = None, **changes: Any) -> CellResult:
     """A cell whose first `right` samples are correct."""
     scores = [1.0 if number < right else 0.0 for number in range(of)]
-    accuracy = statistics.mean(scores)
+    share = right / of
     document: dict[str, Any] = {
         "run": run,
         "task": "capitalization",
@@ -102,7 +101,7 @@ def cell(run: str, right: int, *, of: int = 40, epoch: int | None = None, **chan
         "log": f"experiments/cap_lora/{run}/eval/logs/x.eval",
         "log_sha256": DIGEST,
         "seconds": 7.4,
-        "metrics": (Metric(scorer="match", name="accuracy", value=accuracy.value, stderr=accuracy.stderr, samples=of),),
+        "metrics": (Metric(scorer="match", name="accuracy", value=share, stderr=(share * (1 - share) / (of - 1)) ** 0.5, samples=of),),
         "samples": tuple(Sample(id=number + 1, scores={"match": score}, answer="A", target="A") for number, score in enumerate(scores)),
         "tokens": TokenCheck(rows=of, sha256=DIGEST, template_sha256=DIGEST, template_date="2026-11-23", end_of_turn=258),
         "versions": {"inspect_ai": "0.3.285", "torch": "2.13.0"},

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,10 +13,10 @@ from ckgit.analysis.assemble import assemble
 from ckgit.analysis.loss_plot import MOST_POINTS, loss_plot, smoothed, thinned
 from ckgit.analysis.scores_plot import scores_plot
 from ckgit.experiment.accounting import Accounting
-from ckgit.experiment.results import LossPoint, Metric, Results
+from ckgit.experiment.results import LossPoint, Metric, Results, Sample
 from tests.analysis.build import cell, context, jobs, left, training
 
-pytest.importorskip("matplotlib")
+Axes = pytest.importorskip("matplotlib.axes").Axes
 ABOUT = {"name": "cap_lora", "question": "q", "date": "2026-11-23"}
 DRAW = """\
 import hashlib
@@ -74,14 +75,30 @@ def test_of_very_many_runs_it_is_said_how_many_are_drawn(monkeypatch: pytest.Mon
         assert "<!-- seed8 -->" not in comments(picture)
 
 
-def test_a_value_without_a_standard_error_has_no_bar() -> None:
+def test_a_value_without_an_interval_has_no_bar() -> None:
     here = context(experiment=ABOUT, variables={})
     bare = cell("base", 20, metrics=(Metric(scorer="match", name="loss", value=0.7, samples=40),))
-    with_bar = cell("base", 20)
+    with_bar = cell("base", 39)
     found = [assemble(here, jobs(here), {"base/eval/capitalization_base": [each]}, {}, Accounting()) for each in (bare, with_bar)]
     drawn = list(map(scores_plot, found))
     bars = [re.findall(rb'<g id="LineCollection_1">\s*<path (d=)?', picture or b"") for picture in drawn]
     assert bars == [[b""], [b"d="]]
+
+
+def test_bars_are_those_of_the_results_and_missing_scores_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = context(experiment=ABOUT, variables={})
+    scores = [1.0] * 38 + [None] * 2
+    samples = tuple(Sample(id=place, scores={"match": score}) for place, score in enumerate(scores))
+    some = cell("base", 0, metrics=(Metric(scorer="match", name="accuracy", value=1.0, samples=38, asked=40),), samples=samples)
+    found = assemble(here, jobs(here), {"base/eval/capitalization_base": [some]}, {}, Accounting())
+    drawn: list[Any] = []
+    bars = Axes.errorbar
+    monkeypatch.setattr(Axes, "errorbar", lambda axes, *args, **options: (drawn.append(options["xerr"]), bars(axes, *args, **options))[1])
+    picture = scores_plot(found)
+    assert picture
+    assert drawn == [[[pytest.approx(1 - 0.835, abs=5e-4)], [0.0]]]  # Wilson of 38 of 40, up to Wilson of 40 of 40: 1
+    assert "<!-- 1 (38 of 40 scored) -->" in comments(picture)
+    assert "<!-- value (bars: 95 % over rows: this model, rows like these) -->" in comments(picture)
 
 
 def test_nothing_to_draw() -> None:

@@ -1,4 +1,6 @@
+import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -7,11 +9,16 @@ from ckgit.analysis.assemble import assemble
 from ckgit.analysis.report import render
 from ckgit.experiment.accounting import Accounting
 from ckgit.experiment.jobs import FailureClass, Phase
-from ckgit.experiment.results import Judgement, Metric, Results, TokenCheck
+from ckgit.experiment.results import Judgement, Metric, Results, Sample, Score, TokenCheck
 from tests.analysis.build import attempt, cell, context, jobs, ledger, left
 
 RIGHT = {"rank4": 30, "rank8": 36, "base": 2}
 NO_CLAIMS = {"name": "cap_lora", "question": "q", "date": "2026-11-23"}
+RANK8_BASE = "these two models: supported | accuracy on capitalization: rank8 greater than base by at least 0.5"
+RANK8_RANK4 = "these two models: supported | accuracy on capitalization: rank8 greater than rank4"
+BEYOND = "the whole interval lies beyond"
+ABOUT_RANK8, ONE_SEED = "Nothing about the settings of rank8: one seed", "Nothing about the settings: one seed each"
+CLAIM = {"metric": "accuracy", "task": "capitalization", "left": "rank8", "right": "rank4", "direction": "greater"}
 
 
 def results(**changes: Any) -> Results:
@@ -69,8 +76,11 @@ def test_the_report_answers_what_a_reader_asks() -> None:
         "# cap_lora",
         "Does a higher rank learn to capitalize better?",
         "Rank 8 beats the base model by half.",
-        "| accuracy on capitalization: rank8 greater than base by at least 0.5 | supported | 0.9 (epoch 1) | 0.05 | 0.850 ± 0.057 |",
-        "| rank4 | 1 | match | accuracy | 0.750 ± 0.069 | 40 | 7 s |",
+        "| verdict | claim | left | right | difference [95 % over rows] | rows | why |",
+        f"| {RANK8_BASE} | 0.9 (epoch 1) | 0.05 | 0.850 [0.674, 0.945] | 40 paired | {BEYOND} 0.5. {ABOUT_RANK8} |",
+        f"| {RANK8_RANK4} | 0.9 (epoch 1) | 0.75 (epoch 1) | 0.150 [0.018, 0.268] | 40 paired | {BEYOND} 0. {ONE_SEED} |",
+        "[95 % over rows]: these models, on rows like these; what another seed would have changed is not in it.",
+        "| rank4 | 1 | match | accuracy | 0.750 [0.598, 0.858] | 40 | 7 s |",
         "| torch | 2.13.0 | 2.13.0 |",
         "| words | data/words.json | train 80, test 40 | 1,234 |",
         "| tiny | llama | 330,000 | float32 |",
@@ -100,11 +110,82 @@ def test_what_failed_and_what_is_missing_is_named() -> None:
     assert found.claims[0].left_epoch == 0  # what is there is judged, and says which epoch it is
 
 
-def test_a_computed_standard_error_is_marked() -> None:
-    here = context(experiment=NO_CLAIMS)
-    bare = cell("base", 20, metrics=(Metric(scorer="match", name="accuracy", value=0.5, samples=40),))
-    found = assemble(here, jobs(here), {**left(here, RIGHT), "base/eval/capitalization_base": [bare]}, {}, Accounting())
-    assert "| base | – | match | accuracy | 0.500 ± 0.080 * |" in render(here, None, found, []).decode()  # noqa: RUF001
+def shown(**scores: Sequence[Score]) -> tuple[Results, str]:
+    """Results and report of runs with such scores on eight rows, and of no others."""
+    here = context(experiment={**NO_CLAIMS, "claims": [CLAIM]}, controls={"epochs": 1})
+    found = left(here, RIGHT)
+    for planned in here.plan.cells:
+        values = scores.get(planned.run, [1.0] * 4 + [0.0] * 4)
+        known = [float(score) for score in values if isinstance(score, int | float)]
+        value = sum(known) / len(known) if known else None
+        metric = Metric(scorer="match", name="accuracy", value=value, stderr=0.0, samples=len(known), asked=len(values))
+        samples = tuple(Sample(id=place, scores={"match": score}, target="A") for place, score in enumerate(values, start=1))
+        one = cell(planned.run, 0, epoch=planned.epoch, metrics=(metric,), samples=samples, tokens=None)
+        found[f"{planned.run}/eval/{planned.name}"] = [one]
+    results = assemble(here, jobs(here), found, {}, Accounting())
+    return results, render(here, None, results, []).decode()
+
+
+def test_what_was_not_scored_is_counted_beside_every_number() -> None:
+    results, text = shown(rank8=[1.0, 1.0, *[None] * 6])
+    assert "| rank8 | 0 | match | accuracy | 1.000 [0.071, 1.000] (2 of 8 scored) | 2 of 8 | 7 s |" in text
+    assert "| rank4 | 0 | match | accuracy | 0.500 [0.215, 0.785] | 8 | 7 s |" in text
+    [verdict] = results.claims
+    assert (verdict.judgement, verdict.difference, verdict.samples) == (Judgement.UNDECIDED, 0.5, 8)
+    assert (
+        "| these two models: undecided | accuracy on capitalization: rank8 greater than rank4 | 1 (epoch 0) | 0.5 (epoch 0) "
+        "| 0.500 [-0.572, 0.811] (rank8: 2 of 8 scored) | 8 paired | the interval includes 0; rank8: 2 of 8 scored, the missing ones "
+        "taken at worst and at best. Nothing about the settings: one seed each |"
+    ) in text
+
+
+def test_a_number_without_a_score_behind_it_is_undefined_and_counted() -> None:
+    results, text = shown(rank8=[None] * 8)
+    assert "| rank8 | 0 | match | accuracy | undefined (0 of 8 scored) | 0 of 8 | 7 s |" in text
+    assert results.claims[0].reason.startswith("accuracy of rank8 on capitalization is undefined (0 of 8 scored)")
+
+
+def test_nothing_is_certain_and_nothing_lies_beyond_the_scale() -> None:
+    results, text = shown(rank8=[1.0], rank4=[0.0], base=[1.0] * 97 + [0.0] * 3)
+    assert "| rank8 | 0 | match | accuracy | 1.000 [0.207, 1.000] | 1 | 7 s |" in text
+    assert "| rank4 | 0 | match | accuracy | 0.000 [0.000, 0.793] | 1 | 7 s |" in text
+    assert "| base | – | match | accuracy | 0.970 [0.915, 0.990] | 100 | 7 s |" in text  # noqa: RUF001
+    assert results.claims[0].judgement is Judgement.UNDECIDED  # one row: 1 against 0
+    assert not re.search(r"\| [^|]*± [^|]*\|", text)
+
+
+@pytest.mark.parametrize(
+    ("variables", "names", "words"),
+    [
+        ({"seed": [0, 1]}, ("seed0", "seed1"), "Their settings are the same: the difference is what another seed changes, and supports no"),
+        ({"lora_rank": [4, 8]}, ("rank8", "rank4"), "Nothing about the settings: one seed each"),
+        ({"lora_rank": [4, 8], "seed": [0, 1]}, ("rank8_seed0", "rank4_seed1"), "Nothing about the settings: one seed each"),
+        ({"lora_rank": [8]}, ("rank8", "base"), "Nothing about the settings of rank8: one seed"),
+        ({"lora_rank": [8]}, ("base", "rank8"), "Nothing about the settings of rank8: one seed"),
+    ],
+)
+def test_a_verdict_says_what_it_is_about(variables: dict[str, Any], names: tuple[str, str], words: str) -> None:
+    claim = {**CLAIM, "left": names[0], "right": names[1]}
+    here = context(experiment={**NO_CLAIMS, "claims": [claim]}, controls={"epochs": 1}, variables=variables)
+    counts = {run.name: 36 if run.name == names[0] else 4 for run in here.plan.runs}
+    [verdict] = assemble(here, jobs(here), left(here, counts), {}, Accounting()).claims
+    assert (verdict.about, verdict.judgement) == ("these two models", Judgement.SUPPORTED)
+    assert words in verdict.reason
+
+
+def test_results_that_recorded_no_intervals_are_shown_with_their_errors() -> None:
+    here = context()
+    document = results().model_dump(mode="json")
+    for run in document["runs"]:
+        for each in (metric for of in run["cells"] for metric in of["metrics"]):
+            for new in ("low", "high", "interval", "asked"):
+                del each[new]
+    for verdict in document["claims"]:
+        for new in ("about", "interval", "left_scored", "left_asked", "right_scored", "right_asked"):
+            del verdict[new]
+    text = render(here, None, Results.model_validate_json(json.dumps(document)), []).decode()
+    assert "| rank4 | 1 | match | accuracy | 0.75 (standard error 0.069) | 40 | 7 s |" in text
+    assert "| supported | accuracy on capitalization: rank8 greater than base by at least 0.5 | 0.9 (epoch 1) | 0.05 | 0.850 [0.674" in text
 
 
 def test_nothing_is_claimed_where_nothing_was_evaluated() -> None:
@@ -112,5 +193,5 @@ def test_nothing_is_claimed_where_nothing_was_evaluated() -> None:
     found = assemble(here, jobs(here), left(here, RIGHT), {}, Accounting())
     text = render(here, None, found, ["loss.svg"]).decode()
     assert "## Runs" in text
-    for absent in ("## Scores", "## Claims", "## Same tokens", "standard error"):
+    for absent in ("## Scores", "## Claims", "## Same tokens", "over rows"):
         assert absent not in text

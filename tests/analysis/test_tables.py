@@ -1,4 +1,4 @@
-from ckgit.analysis.markdown import duration, table, with_error
+from ckgit.analysis.markdown import duration, table, with_ends
 from ckgit.analysis.tables import MOST_ROWS, status_blocks
 from ckgit.experiment.design import Stage
 from ckgit.experiment.jobs import FailureClass, Phase
@@ -52,13 +52,20 @@ def test_foreign_text_cannot_leave_its_cell() -> None:
     assert len(shown.splitlines()) == 3
 
 
-def test_a_value_has_the_decimals_of_its_error() -> None:
-    assert with_error(0.93999, 0.0239) == "0.940 ± 0.024"
-    assert with_error(12.3456, 1.2) == "12.3 ± 1.2"
-    assert with_error(1234.5, 120.0) == "1234 ± 1.2e+02"
-    assert with_error(1.0, 0.0) == "1 ± 0"
-    assert with_error(1.5e-9, 2e-10) == "1.5e-09 ± 2e-10"
-    assert with_error(0.5, None) == "0.5"
+def test_a_value_has_the_decimals_of_its_interval() -> None:
+    assert with_ends(0.54, 0.44264, 0.63439) == "0.540 [0.443, 0.634]"
+    assert with_ends(1.0, 0.20655, 1.0) == "1.000 [0.207, 1.000]"
+    assert with_ends(0.97, 0.96789, 0.97199) == "0.9700 [0.9679, 0.9720]"
+    assert with_ends(12.3456, 9.9, 14.7) == "12.3 [9.9, 14.7]"
+    assert with_ends(1234.5, 1100.0, 1369.0) == "1234 [1100, 1369]"
+    assert with_ends(1.5e-9, 1.1e-9, 1.9e-9) == "1.5e-09 [1.1e-09, 1.9e-09]"
+    assert with_ends(0.0, -0.0866, 0.0866) == "0.000 [-0.087, 0.087]"
+    assert with_ends(-0.0001, -0.2, 0.2) == "0.000 [-0.200, 0.200]"
+
+
+def test_an_interval_without_width_is_not_shown() -> None:
+    assert with_ends(0.5, None, None) == "0.5"
+    assert with_ends(1.0, 1.0, 1.0) == "1"
 
 
 def test_durations() -> None:

@@ -1,13 +1,14 @@
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from ckgit.cli.show import _scores
+from ckgit.cli.show import _result_lines, _scores
 from ckgit.experiment.design import RunType, State
 from ckgit.experiment.errors import Exit
-from ckgit.experiment.results import CellResult, Metric, RunRow
+from ckgit.experiment.results import CellResult, Metric, RunRow, Sample
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench
 
@@ -28,7 +29,8 @@ def test_a_design_with_its_runs(bench: Bench) -> None:
 def test_results_once_it_is_analyzed(bench: Bench) -> None:
     bench.advance(State.ANALYZED)
     text = bench.ckgit("show", "demo").stdout
-    assert "rank4  fine-tuned  4          2 of 2     0.2         capitalization epoch 0 accuracy 0.90 ± 0.10" in text
+    assert "rank4  fine-tuned  4          2 of 2     0.2         capitalization epoch 0 accuracy 0.900 [0.704, 1.000]" in text
+    assert "[95 % over rows]: these models, on rows like these; what another seed would have changed is not in it." in text
     assert "report: git show exp/demo:experiments/demo/analysis/report.md" in text
     document = shown(bench)
     assert [run["results"]["cells"][0]["metrics"][0]["value"] for run in document["runs"]] == [0.9, 0.9, 0.5]
@@ -91,8 +93,33 @@ def test_claims_with_their_verdict(designed: Callable[..., Bench]) -> None:
     bench = designed(experiment={"name": "demo", "question": "q", "date": "2026-11-23", "claims": [claim]})
     bench.advance(State.ANALYZED)
     [line] = [line for line in bench.ckgit("show", "demo").stdout.splitlines() if "greater than" in line]
-    assert line.startswith("not supported  accuracy on capitalization: rank4 greater than base by 0.9  0.40 ± 0.14  ")
+    stated = "accuracy on capitalization: rank4 greater than base by at least 0.9"
+    why = "the whole interval falls short of 0.9: by at most 0.6772. Nothing about the settings of rank4: one seed"
+    assert re.split(" {2,}", line) == ["these two models: not supported", stated, "0.400 [0.123, 0.677]", "2", why]
     assert shown(bench)["claims"][0]["judgement"] == "not supported"
+
+
+def test_what_has_no_score_is_counted_for_a_run_and_for_all() -> None:
+    metrics = (
+        Metric(scorer="match", name="accuracy", value=1.0, stderr=0.0, samples=2, asked=8, low=0.071, high=1.0, interval="Wilson"),
+        Metric(scorer="match", name="auc", value=None, samples=2, asked=8),
+    )
+    samples = tuple(Sample(id=place, scores={"match": 1.0 if place < 2 else None}) for place in range(8))
+    cell = CellResult(run="a", task="t", log="a.eval", log_sha256="0" * 64, seconds=1.0, samples=samples, metrics=metrics)
+    row = RunRow(name="a", type=RunType.CONTROL, cells=(cell,))
+    assert _scores(row) == ["t accuracy 1.000 [0.071, 1.000] (2 of 8 scored)", "t auc undefined (2 of 8 scored)"]
+    assert list(_result_lines(row))[:2] == [
+        "t: accuracy (match) 1.000 [0.071, 1.000] (2 of 8 scored), 2 rows",
+        "t: auc (match) undefined (2 of 8 scored), 2 rows",
+    ]
+
+
+def test_results_of_an_earlier_version_are_shown_by_their_errors() -> None:
+    metrics = (Metric(scorer="match", name="accuracy", value=0.54, stderr=0.05, samples=100),)
+    samples = tuple(Sample(id=place, scores={"match": 1.0 if place < 54 else 0.0}) for place in range(100))
+    cell = CellResult(run="a", task="t", log="a.eval", log_sha256="0" * 64, seconds=1.0, samples=samples, metrics=metrics)
+    row = RunRow(name="a", type=RunType.CONTROL, cells=(cell,))
+    assert _scores(row) == ["t accuracy 0.54 (standard error 0.05)"]
 
 
 def test_metrics_of_one_name_are_told_apart_by_their_scorer() -> None:

@@ -60,7 +60,7 @@ def test_the_report_has_every_run_and_score(bench: Bench) -> None:
     bench.advance(State.ANALYZED)
     text = (bench.snapshot.read("experiments/demo/analysis/report.md") or b"").decode()
     assert "| rank4 | fine-tuned | 4 | 3 | 0.2 | 1 s | – |" in text  # noqa: RUF001
-    assert "| base | – | match | accuracy | 0.50 ± 0.10 | 2 | 1 s |" in text  # noqa: RUF001
+    assert "| base | – | match | accuracy | 0.500 [0.095, 0.905] | 2 | 1 s |" in text  # noqa: RUF001
     found = Results.model_validate_json(bench.snapshot.read("experiments/demo/analysis/results.json") or b"")
     assert [len(run.cells) for run in found.runs] == [1, 1, 1]
     assert "| training | 2 | " in text
@@ -129,7 +129,7 @@ def test_claims_are_judged(designed: Callable[..., Bench]) -> None:
     found = Results.model_validate_json(bench.snapshot.read("experiments/demo/analysis/results.json") or b"")
     assert [verdict.judgement for verdict in found.claims] == ["supported", "not supported"]
     assert (
-        "CLAIM rank4 greater than base (accuracy on capitalization): supported"
+        "CLAIM these two models: supported: accuracy on capitalization: rank4 greater than base, 0.400 [0.123, 0.677]; the whole interval"
         in (bench.snapshot.read("experiments/demo/analyze-experiment.log") or b"").decode()
     )
 

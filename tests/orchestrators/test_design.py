@@ -100,6 +100,23 @@ def test_the_summary_holds_what_was_measured(lab):
     assert "# Kept.\n" in made.text
 
 
+def test_what_no_verdict_will_be_about_is_said_when_it_is_designed(lab):
+    claims = "  claims:\n" + "".join(
+        f"    - {{metric: accuracy, task: capitalization, left: {left}, right: {right}, direction: greater}}\n"
+        for left, right in (("rank8", "rank4"), ("rank8", "base"), ("rank4", "rank8"), ("again", "rank4"))
+    )
+    again = "runs:\n  - name: again\n    parameters: {lora_rank: 4, seed: 1}\n"
+    text = changed("matter?\n", f"matter?\n{claims}").replace("runs:\n", again)
+    made = draft(lab, text)
+    about = "about these two models, on rows like these."
+    assert [warning for warning in made.forecast.warnings if "claim" in warning] == [
+        f"claims 1, 3 are each {about} Nothing about the settings: one seed each",
+        f"claim 2 is {about} Nothing about the settings of rank8: one seed",
+        f"claim 4 is {about} Their settings are the same: the difference is what another seed changes, and supports no setting",
+    ]
+    assert f"- claims 1, 3 are each {about} Nothing about the settings: one seed each" in made.summary.text
+
+
 def test_runs_steps_tools_and_the_estimate_are_in_summary_and_log(lab):
     made = draft(lab)
     text = made.summary.text

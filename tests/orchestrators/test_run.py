@@ -63,7 +63,7 @@ def test_each_job_runs_once_and_the_ledger_tells_how(bench: Bench) -> None:
 def test_the_messages_say_what_the_jobs_gave(bench: Bench) -> None:
     bench.advance(State.EVALUATED)
     assert "- rank4/finetune: 3 steps, final loss 0.2, 1 s" in bench.message("exp/demo~2")
-    assert "- rank8/eval/capitalization_epoch0: accuracy 0.9 ± 0.1, 2 samples, 1 s" in bench.message()
+    assert "- rank8/eval/capitalization_epoch0: accuracy 0.900 [0.704, 1.000], 2 samples, 1 s; [95 % over rows]" in bench.message()
 
 
 def test_the_users_checkout_is_never_touched(bench: Bench, run: Callable[..., str]) -> None:

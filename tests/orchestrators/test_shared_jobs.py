@@ -51,7 +51,8 @@ def test_a_job_a_checkpoint_and_a_row_a_cell(bench: Bench) -> None:
     assert [" ".join(line.split()[:6]) for line in shown.splitlines() if line.startswith("rank4 ")] == ["rank4 fine-tuned 4 2 of 2"]
     named = [job["name"] for job in json.loads(bench.ckgit("show", "demo", "--json").stdout)["runs"][0]["jobs"]]
     assert named == ["rank4/finetune", "rank4/eval/epoch0"]
-    assert "rank4/eval/epoch0: capitalization: accuracy 0.9 ± 0.1, 2 samples, 1 s; again: accuracy 0.9" in bench.message("exp/demo~1")
+    both = "capitalization: accuracy 0.900 [0.704, 1.000], 2 samples, 1 s; [95 % over rows]; again: accuracy 0.9"
+    assert f"rank4/eval/epoch0: {both}" in bench.message("exp/demo~1")
 
 
 def test_a_job_that_failed_fails_each_of_its_cells_and_is_tried_again_alone(bench: Bench) -> None:

@@ -1,0 +1,66 @@
+"""Scores and verdicts in the words of `ckgit show`, the report and the logs: the same everywhere."""
+
+from __future__ import annotations
+
+from ckgit.analysis.markdown import NOTHING, UNDEFINED, number, with_ends
+from ckgit.analysis.scores import Coverage, coverage
+from ckgit.experiment.design import Claim
+from ckgit.experiment.results import CellResult, Metric, Verdict
+
+OVER_ROWS = "[95 % over rows]"  # what stands in brackets, in a table's head
+LEGEND = f"{OVER_ROWS}: these models, on rows like these; what another seed would have changed is not in it."
+
+
+def score(cell: CellResult, metric: Metric) -> str:
+    """A metric with its interval, and of how many answers it is made where some have no score: `0.500 [0.120, 0.880] (6 of 8 scored)`.
+
+    A metric of an earlier version, which has no interval, is shown with its standard error.
+    """
+    if metric.value is None:
+        text = UNDEFINED
+    elif metric.low is None and metric.stderr and not metric.interval:
+        text = f"{number(metric.value)} (standard error {metric.stderr:.2g})"
+    else:
+        text = with_ends(metric.value, metric.low, metric.high)
+    counted = coverage(cell, metric)
+    return text if counted.whole else f"{text} ({counted})"
+
+
+def rows(cell: CellResult, metric: Metric) -> str:
+    """The rows that a metric is made of: `100`, or `2 of 8` where some have no score."""
+    counted = coverage(cell, metric)
+    return f"{metric.samples:,}" if counted.whole else f"{counted.scored:,} of {counted.asked:,}"
+
+
+def stated(claim: Claim) -> str:
+    """What a claim says."""
+    margin = f" by at least {claim.by:g}" if claim.by else ""
+    return f"{claim.metric} on {claim.task}: {claim.left} {claim.direction} than {claim.right}{margin}"
+
+
+def judged(verdict: Verdict) -> str:
+    """What became of a claim, beginning with what that is about."""
+    return f"{verdict.about}: {verdict.judgement}" if verdict.about else verdict.judgement
+
+
+def difference(verdict: Verdict) -> str:
+    """Left minus right with its interval, and the coverage of a side with missing scores."""
+    if verdict.difference is None:
+        return NOTHING
+    return with_ends(verdict.difference, verdict.low, verdict.high) + "".join(f" ({text})" for text in missing(verdict))
+
+
+def missing(verdict: Verdict) -> list[str]:
+    """Each side of which scores are missing, with how many there are: `rank4: 2 of 8 scored`."""
+    claim = verdict.claim
+    sides = (
+        (claim.left, verdict.left_scored, verdict.left_asked),
+        (claim.right, verdict.right_scored, verdict.right_asked),
+    )
+    counted = [(name, Coverage(scored, asked)) for name, scored, asked in sides if scored is not None and asked is not None]
+    return [f"{name}: {each}" for name, each in counted if not each.whole]
+
+
+def compared(verdict: Verdict) -> str:
+    """How many rows were compared: `100 paired`."""
+    return NOTHING if verdict.samples is None else f"{verdict.samples:,}{' paired' if verdict.paired else ''}"
