@@ -120,7 +120,7 @@ def _compare(left: _Side, right: _Side, *, paired: bool) -> _Compared:
         return _Compared(None, samples, paired=False, unknown=f"{what}, so nothing is known of what the missing ones would have made of it")
     found = statistics.normal_difference(left.value, left.metric.stderr, right.value, right.metric.stderr)
     if found and on_unit_scale(left.metric) and on_unit_scale(right.metric):
-        found = found.within(-1, 1)
+        found = found.within(-1.0, 1.0)
     return _Compared(found, samples, paired=False, unknown=f"{what}, and the evaluator gave no standard error")
 
 
@@ -148,5 +148,5 @@ def _decide(claim: Claim, found: _Compared) -> tuple[Judgement, str]:
     if low > claim.by:
         return Judgement.SUPPORTED, f"the whole interval lies beyond {wanted}"
     if high < claim.by:
-        return Judgement.NOT_SUPPORTED, f"the whole interval falls short of {wanted}: by at most {number(high)}"
+        return Judgement.NOT_SUPPORTED, f"the whole interval falls short of {wanted}: at most {number(high)}"
     return Judgement.UNDECIDED, f"the interval includes {wanted}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from ckgit.analysis.accounting import accounting_section
 from ckgit.analysis.markdown import NOTHING, duration, number, table
 from ckgit.analysis.provenance import failures_section, provenance_section, tokens_section
+from ckgit.analysis.scores import Coverage
 from ckgit.analysis.words import LEGEND, OVER_ROWS, compared, difference, judged, rows, score, stated
 from ckgit.experiment.jobs import Ledger
 from ckgit.experiment.results import CellResult, Judgement, Results, RunRow, Verdict
@@ -50,12 +51,16 @@ def _claims_section(verdicts: Sequence[Verdict]) -> str:
 
 
 def _claim_row(verdict: Verdict) -> list[str]:
-    sides = [_side(verdict.left, verdict.left_epoch), _side(verdict.right, verdict.right_epoch)]
+    sides = [
+        _side(verdict.left, verdict.left_epoch, verdict.left_scored, verdict.left_asked),
+        _side(verdict.right, verdict.right_epoch, verdict.right_scored, verdict.right_asked),
+    ]
     return [judged(verdict), stated(verdict.claim), *sides, difference(verdict), compared(verdict), verdict.reason]
 
 
-def _side(value: float | None, epoch: int | None) -> str:
-    return number(value) + (f" (epoch {epoch})" if epoch is not None else "")
+def _side(value: float | None, epoch: int | None, scored: int | None, asked: int | None) -> str:
+    text = number(value) + (f" (epoch {epoch})" if epoch is not None else "")
+    return text if scored is None or asked is None or scored >= asked else f"{text} ({Coverage(scored, asked)})"
 
 
 def _runs_section(runs: Sequence[RunRow], plots: Sequence[str]) -> str:

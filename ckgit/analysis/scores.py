@@ -175,7 +175,7 @@ def _interval(metric: Metric, cell: CellResult, counted: Coverage, *, mean: bool
     if answers:
         return _of_answers(answers, unit=on_unit_scale(metric, answers))
     found = statistics.normal(metric.value, metric.stderr) if counted.whole else None
-    return found.within(0, 1) if found and on_unit_scale(metric) else found
+    return found.within(0.0, 1.0) if found and on_unit_scale(metric) else found
 
 
 def _of_answers(answers: Answers, *, unit: bool) -> Interval | None:
@@ -190,7 +190,7 @@ def _of_answers(answers: Answers, *, unit: bool) -> Interval | None:
 def _of_mean(values: Sequence[float], *, binary: bool, unit: bool) -> Interval | None:
     found = None if binary else statistics.student(values)
     if found:
-        return found.within(0, 1) if unit else found
+        return found.within(0.0, 1.0) if unit else found
     return statistics.wilson(math.fsum(values), len(values)) if unit else None
 
 
@@ -223,7 +223,7 @@ def _paired(left: Mapping[object, float], right: Mapping[object, float], *, bina
     differences = [left[key] - right[key] for key in left]
     found = None if binary else statistics.student(differences, "paired t")
     if found:
-        return found.within(-1, 1) if unit else found
+        return found.within(-1.0, 1.0) if unit else found
     return statistics.bonett_price(differences) if unit else None
 
 
@@ -231,5 +231,5 @@ def _unpaired(left: Mapping[object, float], right: Mapping[object, float], *, bi
     one, other = list(left.values()), list(right.values())
     found = None if binary else statistics.welch(one, other)
     if found:
-        return found.within(-1, 1) if unit else found
+        return found.within(-1.0, 1.0) if unit else found
     return statistics.newcombe(math.fsum(one), len(one), math.fsum(other), len(other)) if unit else None

@@ -55,7 +55,7 @@ def newcombe(left: float, left_count: int, right: float, right_count: int) -> In
     share, less = left / left_count, right / right_count
     below = math.hypot(share - one.low, other.high - less)
     above = math.hypot(one.high - share, less - other.low)
-    return Interval(share - less - below, share - less + above, "Newcombe").within(-1, 1)
+    return Interval(share - less - below, share - less + above, "Newcombe").within(-1.0, 1.0)
 
 
 def bonett_price(differences: Sequence[float]) -> Interval:
@@ -67,7 +67,7 @@ def bonett_price(differences: Sequence[float]) -> Interval:
     more = (math.fsum(max(each, 0.0) for each in differences) + 1) / count
     less = (math.fsum(max(-each, 0.0) for each in differences) + 1) / count
     half = Z95 * math.sqrt((more + less - (more - less) ** 2) / count)
-    return Interval(more - less - half, more - less + half, "Bonett-Price").within(-1, 1)
+    return Interval(more - less - half, more - less + half, "Bonett-Price").within(-1.0, 1.0)
 
 
 def student(values: Sequence[float], method: str = "t") -> Interval | None:
@@ -77,7 +77,7 @@ def student(values: Sequence[float], method: str = "t") -> Interval | None:
     """
     if not spreads(values):
         return None
-    middle, half = mean(values), t_quantile(_UPPER, len(values) - 1) * math.sqrt(_variance_of_mean(values))
+    middle, half = mean(values), t_quantile(_UPPER, len(values) - 1) * _error_of_mean(values)
     return Interval(middle - half, middle + half, method)
 
 
@@ -85,9 +85,10 @@ def welch(left: Sequence[float], right: Sequence[float]) -> Interval | None:
     """The difference of two means over different rows: Welch 1947 (Biometrika 34:28); None where a side does not spread."""
     if not spreads(left) or not spreads(right):
         return None
-    one, other = _variance_of_mean(left), _variance_of_mean(right)
-    df = (one + other) ** 2 / (one**2 / (len(left) - 1) + other**2 / (len(right) - 1))
-    middle, half = mean(left) - mean(right), t_quantile(_UPPER, df) * math.sqrt(one + other)
+    one, other = _error_of_mean(left), _error_of_mean(right)
+    error = math.hypot(one, other)
+    df = 1 / ((one / error) ** 4 / (len(left) - 1) + (other / error) ** 4 / (len(right) - 1))
+    middle, half = mean(left) - mean(right), t_quantile(_UPPER, df) * error
     return Interval(middle - half, middle + half, "Welch t")
 
 
@@ -111,6 +112,7 @@ def spreads(values: Sequence[float]) -> bool:
     return high - low > _ALIKE * max(abs(low), abs(high))
 
 
-def _variance_of_mean(values: Sequence[float]) -> float:
+def _error_of_mean(values: Sequence[float]) -> float:
+    """s/√n; hypot squares nothing that is too large or too small for it."""
     middle = mean(values)
-    return math.fsum((value - middle) ** 2 for value in values) / (len(values) - 1) / len(values)
+    return math.hypot(*(value - middle for value in values)) / math.sqrt((len(values) - 1) * len(values))

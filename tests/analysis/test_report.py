@@ -133,9 +133,9 @@ def test_what_was_not_scored_is_counted_beside_every_number() -> None:
     [verdict] = results.claims
     assert (verdict.judgement, verdict.difference, verdict.samples) == (Judgement.UNDECIDED, 0.5, 8)
     assert (
-        "| these two models: undecided | accuracy on capitalization: rank8 greater than rank4 | 1 (epoch 0) | 0.5 (epoch 0) "
-        "| 0.500 [-0.572, 0.811] (rank8: 2 of 8 scored) | 8 paired | the interval includes 0; rank8: 2 of 8 scored, the missing ones "
-        "taken at worst and at best. Nothing about the settings: one seed each |"
+        "| these two models: undecided | accuracy on capitalization: rank8 greater than rank4 | 1 (epoch 0) (2 of 8 scored) "
+        "| 0.5 (epoch 0) | 0.500 [-0.572, 0.811] (rank8: 2 of 8 scored) | 8 paired | the interval includes 0; "
+        "rank8: 2 of 8 scored, the missing ones taken at worst and at best. Nothing about the settings: one seed each |"
     ) in text
 
 

@@ -74,6 +74,13 @@ def test_numbers_that_do_not_spread_have_no_t_interval(alike: Sequence[float]) -
     assert welch(DRUG_1, alike) is None
 
 
+def test_numbers_of_any_size_have_their_interval() -> None:
+    for size in (1e-200, 1e200):
+        assert ends(student([size * each for each in DRUG_1])) == pytest.approx((-0.5297804 * size, 2.0297804 * size), rel=1e-6)
+        low, high = ends(welch([size * each for each in DRUG_1], [size * each for each in DRUG_2]))
+        assert (low / size, high / size) == pytest.approx((-3.3654832, 0.2054832), abs=1e-7)
+
+
 def test_a_standard_error_of_0_makes_no_interval() -> None:
     assert normal(0.5, 0.0) is normal(0.5, None) is normal_difference(0.5, 0.0, 0.4, 0.1) is normal_difference(0.5, 0.1, 0.4, None) is None
     assert ends(normal(0.5, 0.1)) == pytest.approx((0.3040036, 0.6959964))

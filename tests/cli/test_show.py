@@ -94,7 +94,7 @@ def test_claims_with_their_verdict(designed: Callable[..., Bench]) -> None:
     bench.advance(State.ANALYZED)
     [line] = [line for line in bench.ckgit("show", "demo").stdout.splitlines() if "greater than" in line]
     stated = "accuracy on capitalization: rank4 greater than base by at least 0.9"
-    why = "the whole interval falls short of 0.9: by at most 0.6772. Nothing about the settings of rank4: one seed"
+    why = "the whole interval falls short of 0.9: at most 0.6772. Nothing about the settings of rank4: one seed"
     assert re.split(" {2,}", line) == ["these two models: not supported", stated, "0.400 [0.123, 0.677]", "2", why]
     assert shown(bench)["claims"][0]["judgement"] == "not supported"
 
