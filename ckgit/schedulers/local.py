@@ -107,12 +107,12 @@ def _submit(cluster: Cluster, work: Path, submission: Submission) -> Sighting:
         answer = _output(command, work)
     except OSError as error:
         return _refused(str(error))
-    words = answer.split()
+    words = answer.strip().rpartition("\n")[2].split()  # a linker, or Python, may complain of the user's environment before
     if words[:1] == ["accepted"]:
         return Sighting(Seen.QUEUED, words[1])
     if words[:1] == ["present"]:  # another ckgit handed it over between our poll and now
         return Sighting(Seen.QUEUED)
-    return _refused(answer.strip().rpartition("\n")[2] or "it ended without a word")
+    return _refused(" ".join(words) or "it ended without a word")
 
 
 def _output(command: list[str], work: Path) -> str:

@@ -21,10 +21,14 @@ import time
 from collections.abc import Mapping
 
 SHORTEST_NAP, LONGEST_NAP = 0.02, 0.5  # seconds between two looks for a free slot
-_SECRET_ENDINGS = ("TOKEN", "KEY", "SECRET", "PASSWORD", "PASSWD", "CREDENTIALS")
-_OTHERS = ("GIT_", "SLURM_", "SBATCH_", "BASH_FUNC_")  # of git, of a job that ckgit itself may run in, of the user's shell
-_SHELL = ("BASH_ENV", "ENV", "CDPATH", "SHELLOPTS", "BASHOPTS", "POSIXLY_CORRECT")  # they change what a script does
-_OURS = ("PYDANTIC_DISABLE_PLUGINS",)  # set by ckgit for itself
+# All that a job is given of the environment: who and where it is, and what it may use. What else its tools need, the profile's
+# set-up lines export. Job scripts keep no more than this either, whoever starts them.
+LISTED = (
+    *("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "KRB5CCNAME"),
+    *("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES"),
+    *("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ZE_AFFINITY_MASK"),
+    *("CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"),
+)
 
 
 def boot_id() -> str:
@@ -54,12 +58,8 @@ def identity() -> dict[str, str | int]:
 
 
 def job_environment(environment: Mapping[str, str], token: str) -> dict[str, str]:
-    """What a job is given of the environment: no secrets, nothing that aims at git, at SLURM or at a login shell."""
-    kept = {
-        name: value
-        for name, value in environment.items()
-        if not name.upper().endswith(_SECRET_ENDINGS) and not name.startswith(_OTHERS) and name not in (*_SHELL, *_OURS)
-    }
+    """What a job is given of the environment, and the name it is known by."""
+    kept = {name: environment[name] for name in LISTED if name in environment}
     programs = os.pathsep.join([os.path.dirname(sys.executable), kept.get("PATH", os.defpath)])
     return {**kept, "PATH": programs, "LC_ALL": "C.UTF-8", "CKGIT_JOB": token}
 

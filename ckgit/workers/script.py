@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import shlex
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -22,12 +23,31 @@ LONGEST_COMMAND = 120
 # weights of a large model, which take minutes to read, are checked by their size; the model's card has their digests.
 MOST_HASHED = 1 << 30
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
+# All that a job keeps of the environment it is started in: who and where it is, and what it may use. The local scheduler gives the same.
+KEPT = (
+    *("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "KRB5CCNAME"),
+    *("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES"),
+    *("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ZE_AFFINITY_MASK"),
+    *("CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"),
+)
+# A file of the work tree that has the name of a module is not taken for it.
+_PINNED = "PYTHONUNBUFFERED=1 PYTHONHASHSEED=0 PYTHONSAFEPATH=1"
 
 _SCRIPT = """\
 #!/bin/bash
 {directives}
 # {title}
 # By hand, from the top of the work tree: bash {script}
+
+# Of the environment no more than this has a say; what else its tools need, the cluster profile's set-up lines export.
+for name in $(compgen -e); do
+  case $name in
+{kept}
+    *) unset "$name" 2>/dev/null || export -n "$name" ;;
+  esac
+done
+unset -f $(compgen -A function)
+export LC_ALL=C.UTF-8
 
 # One name, one execution: a second copy of this job ends here.
 export CKGIT_JOB=${{CKGIT_JOB:-${{SLURM_JOB_NAME:-by-hand-$$}}}}
@@ -114,6 +134,9 @@ setup_line=
 """
 
 _NEEDS = """\
+# Packages of the user's own folder have no say, unless ckgit is one of them.
+{alone} 2>/dev/null && export PYTHONNOUSERSITE=1
+
 # What its tools need is there; no more than that is tried.
 {command} || exit {missing}
 
@@ -186,7 +209,7 @@ def job_script(
     environment = [
         f"export OMP_NUM_THREADS={threads} TOKENIZERS_PARALLELISM=false",
         "export " + " ".join(f"{name}=1" for name in OFFLINE),
-        "export PYTHONUNBUFFERED=1 PYTHONHASHSEED=0",
+        f"export {_PINNED}",
         # jobs that start together and read the same data must not build one cache of `datasets` at once
         'export HF_DATASETS_CACHE="${HF_DATASETS_CACHE:-$PWD/$job/datasets}"',
     ]
@@ -194,16 +217,22 @@ def job_script(
         directives="\n".join(directives(resources, cluster)),
         title=title,
         script=shlex.quote(script),
+        kept=_kept(),
         setup=_SETUP.format(lines="\n".join(cluster.setup)) if cluster.setup else "",
         environment="\n".join(environment),
         # what a container holds is not to be seen from outside
         programs=" ".join(map(shlex.quote, cluster.container[:1] or programs)),
         missing=PROGRAM_MISSING,
         inputs=_check_of(inputs) if inputs else "",
-        needs=_NEEDS.format(command=_command(_check_command(needs, programs), cluster), missing=PROGRAM_MISSING) if needs else "",
+        needs=_needs(needs, programs, cluster) if needs else "",
         sampling=_SAMPLING if resources.gpus else "",
         commands="\n".join(_command(command, cluster) for command in commands),
     ).encode()
+
+
+def _kept() -> str:
+    names = textwrap.wrap(" ".join([*KEPT, "PWD", "CKGIT_JOB", "SLURM_*", "SLURMD_*"]), 100)
+    return " | \\\n".join("    " + line.replace(" ", " | ") for line in names) + ") ;;"
 
 
 def _check_of(inputs: Mapping[str, str | FileDigest]) -> str:
@@ -216,6 +245,11 @@ def _check_of(inputs: Mapping[str, str | FileDigest]) -> str:
     if measured := sorted(inputs.keys() - hashed):
         checks += "\n" + _SIZES.format(lines="\n".join(f"{sizes[path]} {path}" for path in measured))
     return _INPUTS.format(checks=checks, changed=INPUTS_CHANGED)
+
+
+def _needs(needs: Needs, programs: Sequence[str], cluster: Cluster) -> str:
+    alone, check = ["python", "-s", "-c", "import ckgit"], _check_command(needs, programs)
+    return _NEEDS.format(alone=_command(alone, cluster), command=_command(check, cluster), missing=PROGRAM_MISSING)
 
 
 def _check_command(needs: Needs, programs: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -129,6 +130,14 @@ class Bench(NamedTuple):
         """The command line, while the test goes on."""
         return subprocess.Popen(self.command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
+    def set_up(self, *lines: str) -> None:
+        """Give the profile of the cluster set-up lines, beside the one that tells jobs where they are steered from."""
+        config = self.folder / "ckgit.toml"
+        kept = [line for line in config.read_text().splitlines() if not line.startswith("setup = ")]
+        setup = json.dumps([steered(self.steer), *lines], ensure_ascii=False)
+        config.write_text("\n".join([*kept, f"setup = {setup}", ""]))
+        subprocess.run(["git", "commit", "-qam", "the profile"], cwd=self.folder, check=True)
+
     def results(self) -> bytes:
         """The experiment's results."""
         found = self.snapshot.read("experiments/demo/analysis/results.json")
@@ -157,6 +166,11 @@ class Bench(NamedTuple):
 
     def mend(self, job: str) -> None:
         (self.steer / f"fail-{job.replace('/', '-')}").unlink()
+
+
+def steered(steer: Path) -> str:
+    """The set-up line that tells jobs where they are steered from."""
+    return f"export TINY={shlex.quote(str(steer))}"
 
 
 def design_demo(lab: Lab, changes: dict[str, Any] | None = None, name: str = "demo") -> None:

@@ -35,8 +35,9 @@ def bare_bench(lab: Lab, tmp_path: Path, tiny_package: Path, monkeypatch: pytest
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tiny_package), str(Path(__file__).parents[2])]))
     steer = tmp_path / "steer"
     steer.mkdir()
-    monkeypatch.setenv("TINY", str(steer))
-    yield Bench(lab.root, steer, Heard())
+    bench = Bench(lab.root, steer, Heard())
+    bench.set_up()
+    yield bench
     for folder in tmp_path.glob("**/.ckgit/jobs"):
         tokens = [entry.name for entry in folder.iterdir() if (entry / "local.json").exists()]
         scheduler.cancel(lab.cluster(), folder.parents[1], attempts(*tokens))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -179,20 +178,12 @@ def test_what_a_retry_committed_reaches_the_work_tree_whoever_hands_it_over(benc
     assert script.read_bytes() == bench.snapshot.read("experiments/demo/rank8/finetune.slurm")
 
 
-def profile(bench: Bench, line: str) -> None:
-    """Set a line of the cluster profile, its last one."""
-    config = bench.folder / "ckgit.toml"
-    kept = [each for each in config.read_text().splitlines() if not each.startswith(line.partition(" ")[0])]
-    config.write_text("\n".join([*kept, line, ""]))
-    subprocess.run(["git", "commit", "-qam", "the profile"], cwd=bench.folder, check=True)
-
-
 def test_a_mended_profile_takes_effect_at_retry_and_the_commit_has_the_script_and_says_so(bench: Bench) -> None:
-    profile(bench, 'setup = ["true"]')
+    bench.set_up("true")
     bench.fail("rank8/finetune")
     bench.advance(State.TRAINED)
     bench.mend("rank8/finetune")
-    profile(bench, 'setup = ["export MENDED=1"]')
+    bench.set_up("export MENDED=1")
     assert again(bench) is Exit.DONE
     path = "experiments/demo/rank8/finetune.slurm"
     committed = bench.snapshot.read(path)
@@ -236,7 +227,7 @@ def test_a_retry_leaves_the_scripts_of_jobs_alone_that_wait(designed: Callable[.
     bench.until(lambda: seen(bench, bench.latest("rank4/eval/capitalization_epoch0").token) is Seen.GONE)
     bench.advance(wait=False)
     bench.mend("rank4/eval/capitalization_epoch0")
-    profile(bench, 'setup = ["export MENDED=1"]')
+    bench.set_up("export MENDED=1")
     waiting = bench.work / "experiments/demo/rank4/eval/again_epoch0.slurm"
     before = waiting.read_bytes()
     assert again(bench, wait=False) is Exit.IN_FLIGHT

@@ -15,7 +15,9 @@ import pytest
 from ckgit.experiment.errors import Exit
 from tests.orchestrators.bench import Bench
 
+ROOT = Path(__file__).parents[2]
 CELL, LOG = "base/eval/capitalization_base", "experiments/demo/base/eval/logs/capitalization_base.eval"
+INSPECT_AI = "0.3.285"  # the version that ckgit[run] wants
 INSPECT = """\
 import os, shutil, sys
 def main():
@@ -42,14 +44,12 @@ def evaluated(designed: Callable[..., Bench], bare_bench: Bench, run: Callable[.
     """The experiment in state trained, with one evaluation to come; its log will be a copy of steer/log.eval."""
     pytest.importorskip("zstandard")
     site = bare_bench.steer / "site"
-    info = site / "inspect_ai-0.0.dist-info"
+    info = site / "inspect_ai-0.dist-info"
     info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: inspect-ai\nVersion: 0.0\n")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: inspect-ai\nVersion: {INSPECT_AI}\n")
     (info / "entry_points.txt").write_text("[console_scripts]\ninspect = stand_in:main\n")
     (site / "stand_in.py").write_text(INSPECT.format(log=str(bare_bench.steer / "log.eval")))
-    toml = bare_bench.folder / "ckgit.toml"
-    toml.write_text(f"{toml.read_text()}setup = ['export PYTHONPATH={site}:$PYTHONPATH']\n")
-    run(bare_bench.folder, "commit", "--quiet", "--all", "--message=Setup")
+    bare_bench.set_up(f"export PYTHONPATH='{site}:{ROOT}'")
     tools = {"preparation": "tiny-trainer", "evaluation": "inspect-ai"}
     bench = designed(variables={}, data={}, tools=tools, controls={"device": "cpu", "dtype": "fp32"})
     bench.ckgit("advance", "demo", "--to", "trained")

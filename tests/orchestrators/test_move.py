@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from ckgit.experiment.design import State
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.orchestrators.advance import advance
 from ckgit.orchestrators.stagework import Wish
-from tests.orchestrators.bench import Bench
+from tests.orchestrators.bench import Bench, steered
 
 OTHER = """
 [clusters.other]
@@ -19,14 +20,14 @@ scheduler = "local"
 work_root = "elsewhere"
 poll_seconds = 0.05
 grace_seconds = 0.3
-setup = ["export OF_THE_OTHER=1"]
+setup = [{steer}, "export OF_THE_OTHER=1"]
 """
 
 
 @pytest.fixture
 def two(bench: Bench) -> Bench:
     with (bench.folder / "ckgit.toml").open("a") as file:
-        file.write(OTHER)
+        file.write(OTHER.format(steer=json.dumps(steered(bench.steer))))
     subprocess.run(["git", "commit", "-qam", "another cluster"], cwd=bench.folder, check=True)
     return bench
 

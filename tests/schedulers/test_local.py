@@ -21,7 +21,7 @@ from ckgit.experiment.jobs import FailureClass, Status
 from ckgit.experiment.worker import Seen, Submission
 from ckgit.schedulers import local, local_job
 from ckgit.schedulers.local import job_folder, read_process, scheduler
-from ckgit.workers.script import job_script
+from ckgit.workers.script import KEPT, OFFLINE, job_script
 from tests.attempts import attempts
 
 ONE, TWO = Cluster(slots=1), Cluster(slots=2)
@@ -232,17 +232,35 @@ def test_a_process_that_cannot_write_its_output_is_refused(work: Path) -> None:
     assert "missing/folder/output" in refused.ending.sentence
 
 
-def test_the_environment_of_a_job(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HF_TOKEN", "OPENAI_API_KEY", "GIT_DIR", "SLURM_JOB_ID", "BASH_ENV", "aws_secret"):
-        monkeypatch.setenv(name, "canary")
-    monkeypatch.setenv("KEPT", "yes")
-    start(work, "env", "env")
+HOSTILE = {
+    **dict.fromkeys(("HF_TOKEN", "OPENAI_API_KEY", "GIT_DIR", "SLURM_JOB_ID", "BASH_ENV", "CDPATH", "aws_secret"), "canary"),
+    **dict.fromkeys(("INSPECT_EVAL_EPOCHS", "HF_HOME", "TRANSFORMERS_CACHE", "TORCH_HOME", "PYTORCH_NVML_BASED_CUDA_CHECK"), "canary"),
+    **dict.fromkeys(("PYTHONPATH", "PYTHONSTARTUP", "PYTHONWARNINGS", "PYTHONHASHSEED", "LD_LIBRARY_PATH", "LD_PRELOAD"), "canary"),
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NVIDIA_TF32_OVERRIDE", "WANDB_MODE", "XDG_CONFIG_HOME"), "canary"),
+    **dict.fromkeys(("LANG", "TZ", "changed", "sampler", "BASH_FUNC_date%%", "PYDANTIC_DISABLE_PLUGINS"), "canary"),
+}
+
+
+def test_the_environment_of_a_job_is_a_list(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in local_job.LISTED:
+        monkeypatch.delenv(name, raising=False)
+    allowed = {"PATH": "/usr/bin:/bin", "HOME": "/h", "USER": "u", "TMPDIR": "/t", "CUDA_VISIBLE_DEVICES": "1"}
+    for name, value in {**HOSTILE, **allowed}.items():
+        monkeypatch.setenv(name, value)
+    start(work, "env", "env >seen; cat /proc/$PPID/environ >given")
     until(lambda: seen(work, "env") is Seen.GONE)
-    printed = dict(line.split("=", 1) for line in (job_folder(work, "env") / "output").read_text().splitlines())
-    assert "canary" not in printed.values()
-    assert printed["KEPT"] == "yes"
-    assert printed["CKGIT_JOB"] == "env"
-    assert printed["PATH"].split(":")[0] == str(Path(sys.executable).parent)
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    given = {**allowed, "PATH": path, "LC_ALL": "C.UTF-8", "CKGIT_JOB": "env"}
+    assert dict(pair.split("=", 1) for pair in (work / "given").read_text().strip("\0").split("\0")) == given
+    printed = dict(line.split("=", 1) for line in (work / "seen").read_text().splitlines())
+    ours = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", **dict.fromkeys(OFFLINE, "1"), "PYTHONUNBUFFERED": "1"}
+    ours |= {"PYTHONHASHSEED": "0", "PYTHONSAFEPATH": "1", "HF_DATASETS_CACHE": f"{work}/.ckgit/jobs/env/datasets"}
+    bash = {name: printed[name] for name in ("PWD", "SHLVL", "OLDPWD", "_") if name in printed}
+    assert printed == {**given, **ours, **bash}
+
+
+def test_scripts_keep_what_the_scheduler_gives() -> None:
+    assert local_job.LISTED == KEPT
 
 
 def test_sigpipe_ends_a_program_of_a_job_as_in_any_shell(work: Path) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import click
 import pytest
 
 from ckgit.experiment.card import FileDigest
@@ -89,6 +90,51 @@ def test_a_missing_program_is_named(tmp_path):
     done = run(tmp_path)
     assert done.returncode == status(tmp_path).exit_code == PROGRAM_MISSING
     assert "no-such-program is not on PATH" in done.stdout
+
+
+OF_TOOLS = ("INSPECT_EVAL_EPOCHS", "HF_HOME", "HF_DATASETS_CACHE", "TORCH_HOME", "PYTHONPATH", "OMP_NUM_THREADS", "LD_PRELOAD")
+OF_THE_SCRIPT = ("sampler", "changed", "child", "setup_line")
+BY_HAND = {**dict.fromkeys(OF_TOOLS, "canary"), **dict.fromkeys(OF_THE_SCRIPT, "1"), "BASH_FUNC_date%%": "() { echo canary; }"}
+
+
+def test_whoever_starts_it_no_more_of_their_environment_has_a_say_than_is_listed(tmp_path):
+    write_script(tmp_path, [("env",)], setup=["export ASKED=$HOME NOT=$HF_HOME"])
+    shell = {**BY_HAND, "HOME": "/h", "SLURM_JOB_ID": "7", "LC_ALL": "de_DE", "SHELLOPTS": "braceexpand:noclobber"}
+    done = run(tmp_path, **shell)
+    found = dict(line.split("=", 1) for line in done.stdout.splitlines())
+    assert (done.returncode, "canary" in done.stdout, "SHELLOPTS" in found) == (0, False, False)
+    assert (found["ASKED"], found["NOT"], found["HOME"], found["SLURM_JOB_ID"], found["LC_ALL"]) == ("/h", "", "/h", "7", "C.UTF-8")
+    assert (found["OMP_NUM_THREADS"], found["PYTHONSAFEPATH"], "PYTHONPATH" in found) == ("2", "1", False)
+    assert status(tmp_path).started.startswith("20")  # by the real `date`
+
+
+def test_a_file_of_the_work_tree_is_not_taken_for_a_module(tmp_path):
+    write_script(tmp_path, [("python", "-m", "json.tool", "document")], needs=Needs(("json",)))
+    (tmp_path / "document").write_text("1")
+    for name in ("json", "click", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text("print('canary')\nraise SystemExit(3)")
+    done = run(tmp_path)
+    assert (done.returncode, "canary" in done.stdout) == (0, False)
+
+
+@pytest.mark.parametrize("with_ckgit", [False, True])
+def test_the_users_own_packages_take_part_only_where_ckgit_is_one_of_them(tmp_path, with_ckgit):
+    libraries = [script.__file__.rpartition("/ckgit/")[0], click.__file__.rpartition("/click/")[0]]
+    python = tmp_path / "bin" / "python"  # that of a virtual environment would not look for them
+    site = tmp_path / f"home/.local/lib/python3.{sys.version_info.minor}/site-packages"
+    (tmp_path / "bin").mkdir()
+    site.mkdir(parents=True)
+    python.symlink_to(os.path.realpath(f"{sys.base_prefix}/bin/python3"))
+    (site / "mine.py").write_text("")
+    setup = [f"export PATH='{python.parent}':$PATH HOME='{tmp_path / 'home'}'"]
+    if with_ckgit:
+        (site / "libraries.pth").write_text("\n".join(libraries))
+    else:
+        setup.append(f"export PYTHONPATH='{os.pathsep.join(libraries)}'")
+    look = ("python", "-c", "import importlib.util as u; print(bool(u.find_spec('mine')))")
+    write_script(tmp_path, [look], setup=setup, needs=Needs(("json",)))
+    done = run(tmp_path)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, str(with_ckgit)), done.stderr
 
 
 def test_setup_lines_may_use_unset_variables_as_module_systems_do(tmp_path):
@@ -187,8 +233,9 @@ def unfit(work, name="job-1", **more):
 
 def test_a_missing_module_is_named_with_the_version_that_is_wanted(tmp_path):
     (tmp_path / "torchtune.py").write_text("import no_such_module\n")
-    write_script(tmp_path, [("touch", "ran")], needs=Needs(["json", "never_heard_of", "torchtune"]))
-    said = unfit(tmp_path, PYTHONPATH=str(tmp_path))
+    needs = Needs(["json", "never_heard_of", "torchtune"])
+    write_script(tmp_path, [("touch", "ran")], needs=needs, setup=[f"export PYTHONPATH='{tmp_path}'"])
+    said = unfit(tmp_path)
     assert "never_heard_of is not installed; torchtune cannot be imported: No module named 'no_such_module'" in said
     assert "ckgit[run] wants torchtune==0.6.1 (found: 0.6.1)" in said
 

@@ -9,6 +9,7 @@ other cells. A cell whose log is complete already, because an earlier attempt at
 from __future__ import annotations
 
 import json
+import os
 import sys
 import zipfile
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ class End(NamedTuple):
 
 def main(configs: Sequence[str]) -> int:
     """Evaluate each cell; the job's exit code, which is that of the first failure, or of different tokens where there are any."""
+    pin()
     failed: list[End] = []
     for number, config in enumerate(configs, start=1):
         if len(configs) > 1:
@@ -56,6 +58,20 @@ def _evaluate(config: str) -> End:
     if code:
         return End(code, f"inspect ended with exit code {code} for {config}")
     return finish(Path(folder), Path(log_of(config)))
+
+
+def pin() -> None:
+    """Leave to inspect its run config and command line alone: any INSPECT_* is the default of a setting, and a `.env` brings more.
+
+    Modules of the work tree can be imported, after all that is installed.
+    """
+    for name in [name for name in os.environ if name.startswith("INSPECT_")]:
+        del os.environ[name]
+    os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # for tasks that read one themselves
+    from inspect_ai._util import dotenv
+
+    dotenv.find_dotenv = lambda **_: ""  # it would look in all folders above, so also in the lab
+    sys.path.append(str(Path.cwd()))
 
 
 def _inspect(*words: str) -> int:

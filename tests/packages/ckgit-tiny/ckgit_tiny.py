@@ -1,7 +1,7 @@
 """A trainer and an evaluator that need bash alone, as a package of their own would bring them.
 
-Where the environment names a folder TINY, tests steer jobs by files in it: `hold` makes them wait, `hold-JOB` one of them,
-`fail-JOB` makes one fail; each execution adds its token to `executions`.
+Where a set-up line of the cluster profile exports a folder TINY, tests steer jobs by files in it: `hold` makes them wait, `hold-JOB`
+one of them, `fail-JOB` makes one fail; each execution adds its token to `executions`.
 """
 
 from __future__ import annotations
