@@ -94,6 +94,11 @@ class FakeSlurm(Slurm):
         self.knob(requeue_delay=0.5, kill_wait=10.0)  # a job that does what it is told has time for it, however busy the machine
 
     @property
+    def set_up(self):
+        """Set-up line of a job that calls SLURM's commands itself."""
+        return f"export FAKE_SLURM='{self.root}' FAKE_SLURM_PYTHON='{sys.executable}'"
+
+    @property
     def environment(self):
         path = f"{HERE / 'fake'}:{os.environ['PATH']}"
         return {**os.environ, "PATH": path, "FAKE_SLURM": str(self.root), "FAKE_SLURM_PYTHON": sys.executable}
@@ -163,9 +168,9 @@ class FakeSlurm(Slurm):
         self.knob(lost_clusters=[])
 
     def close(self):
-        """End all that its jobs left running: each has FAKE_SLURM in its environment."""
-        mark = f"FAKE_SLURM={self.root}\0".encode()
-        while alive := [pid for pid in processes() if has(pid, mark)]:
+        """End all that it and its jobs left running: each has its folder in its environment."""
+        marks = [f"{name}={self.root}\0".encode() for name in ("FAKE_SLURM", "SLURM_FAKE")]
+        while alive := [pid for pid in processes() if any(has(pid, mark) for mark in marks)]:
             for pid in alive:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -195,6 +200,7 @@ class RealSlurm(Slurm):
     """The one that `tests/slurm/cluster` brought up; it is used by others, too, so only what a test submitted is ended."""
 
     is_real = True
+    set_up = "true"  # SLURM_CONF reaches each job
 
     def __init__(self, folder, settings):
         self.folder, self.settings = folder, settings

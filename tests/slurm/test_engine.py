@@ -38,7 +38,7 @@ work_root = "{work}"
 models_root = "models"
 poll_seconds = 0.3
 grace_seconds = 6
-setup = ["export TINY='{steer}' PYTHONPATH='{path}'"]
+setup = ["{slurm}", "export TINY='{steer}' PYTHONPATH='{path}'"]
 training = {{time = "00:05:00", mem = "200M", cpus_per_task = 1}}
 evaluation = {{time = "00:05:00", mem = "200M", cpus_per_task = 1}}
 advance = {{time = "00:05:00", mem = "400M", cpus_per_task = 1}}
@@ -55,7 +55,7 @@ def bench(lab: Lab, tmp_path: Path, tiny_package: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("PYTHONPATH", path)
     steer = tmp_path / "steer"
     steer.mkdir()
-    (lab.root / "ckgit.toml").write_text(CONFIG.format(work=tmp_path / "work", steer=steer, path=path))
+    (lab.root / "ckgit.toml").write_text(CONFIG.format(slurm=slurm.set_up, work=tmp_path / "work", steer=steer, path=path))
     for words in (["config", "user.name", "A Job"], ["config", "user.email", "job@example.org"], ["commit", "-qam", "a site"]):
         subprocess.run(["git", *words], cwd=lab.root, check=True)
     made = Bench(lab.root, steer, Heard())
@@ -178,8 +178,6 @@ def test_arrays_run_each_task_once_and_a_failed_task_is_tried_again_alone(bench:
     assert retry(stand(bench.lab, "demo"), Selection(), Wish(), bench.heard).code is Exit.DONE
     assert ".array" not in bench.latest("rank8/finetune").token
     assert once_each(bench)
-
-
 
 
 def test_two_experiments_are_followed_with_one_squeue_a_round(bench: Bench, slurm, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 
 from ckgit.experiment.jobs import FailureClass
 from ckgit.experiment.results import CellResult, Metric, Sample, Score, TokenCheck
-from ckgit.workers.inspect_ai.cells import Planned, run_config
+from ckgit.workers.inspect_ai.cells import Planned
 from ckgit.workers.inspect_ai.codes import MARK
+from ckgit.workers.inspect_ai.settings import differences
 
 # A transcript can be a hundred times as large as what was asked, answered and scored.
 _UNREAD = {"messages", "events", "store", "attachments"}
@@ -100,27 +101,8 @@ def _check_status(header: Any) -> None:
 
 
 def _check_settings(cell: Planned, header: Any) -> None:
-    spec, planned = header.eval, run_config(cell)
-    found = {
-        "task": (spec.task.rsplit("/", 1)[-1], cell.task.entry),
-        "task file": (spec.task_file, cell.task.source),
-        "model": (spec.model, cell.model_name),
-        "task arguments": (spec.task_args_passed, planned["task"]["args"]),
-        "model arguments": (spec.model_args, planned["model"]["args"]),
-        "generation settings": (spec.model_generate_config.model_dump(exclude_none=True), planned["generate_config"]),
-        "limit": (spec.config.limit, cell.task.limit),
-    }
-    for what, (seen, wanted) in found.items():
-        if _plain(seen) != _plain(wanted):
-            raise RefusedLogError(f"the log is of another evaluation: {what} {_shown(seen)}; planned: {_shown(wanted)}")
-
-
-def _plain(value: Any) -> Any:
-    return json.loads(json.dumps(value, sort_keys=True, default=str))
-
-
-def _shown(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=str)
+    if found := list(differences(cell, header)):
+        raise RefusedLogError(f"the log is of another evaluation: {'; '.join(found)}")
 
 
 def _check_samples(cell: Planned, header: Any, samples: list[Any]) -> None:

@@ -68,7 +68,7 @@ def _of_slurm(job, cluster, site):
 
 
 def _of_the_fake(site):
-    named = {"FAKE_SLURM": str(site.folder)}
+    named = {"FAKE_SLURM": str(site.folder), "SLURM_FAKE": str(site.folder)}  # a job script passes the second on
     if "FAKE_SLURM_PYTHON" in site.environment:
         named["FAKE_SLURM_PYTHON"] = site.environment["FAKE_SLURM_PYTHON"]
     return named

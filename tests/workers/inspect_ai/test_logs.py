@@ -35,6 +35,17 @@ def tampered(tuned: Ended, place: Path, change: Callable[[Any], object]) -> None
     write_eval_log(log, str(place))
 
 
+def model_config(name: str) -> Any:
+    from inspect_ai.model import ModelConfig
+
+    return ModelConfig(model=name)
+
+
+def four_times(log: Any) -> None:
+    log.eval.config.epochs = 4
+    log.samples += [sample.model_copy(update={"epoch": epoch}) for epoch in (2, 3, 4) for sample in log.samples]
+
+
 def test_the_log_as_it_is_counts(tuned: Ended, place: Path, tmp_path: Path):
     tampered(tuned, place, lambda _: None)
     assert tuned._replace(work=tmp_path).evidence().reasons == []
@@ -55,7 +66,21 @@ def test_another_status(tuned: Ended, place: Path, tmp_path: Path, status: str):
         (lambda log: setattr(log.eval, "task_file", "tasks/other.py"), "task file"),
         (lambda log: log.eval.task_args_passed.update(split="train"), "task arguments"),
         (lambda log: log.eval.model_args.update(model_path="models/other"), "model arguments"),
-        (lambda log: setattr(log.eval.model_generate_config, "temperature", 0.5), "generation settings"),
+        (lambda log: setattr(log.eval, "model_base_url", "http://x"), 'model URL "http://x"; planned: none'),
+        (lambda log: setattr(log.eval, "solver", "other"), 'solver "other"; planned: none'),
+        (lambda log: setattr(log.eval.model_generate_config, "temperature", 0.5), "generation setting temperature 0.5; planned: none"),
+        (lambda log: setattr(log.eval.model_generate_config, "max_tokens", None), "generation setting max_tokens none; planned: 4"),
+        (lambda log: setattr(log.eval.model_generate_config, "cache", True), "generation setting cache true; planned: none"),
+        (lambda log: setattr(log.plan.config, "max_tokens", 400), "generation setting max_tokens 400; planned: 4"),
+        (lambda log: setattr(log.plan.config, "top_p", 0.1), "generation setting top_p 0.1; planned: none"),
+        (four_times, "another evaluation: epochs 4; planned: 1"),
+        (lambda log: setattr(log.eval.config, "epochs_reducer", ["max"]), 'epochs_reducer ["max"]; planned: ["mean"]'),
+        (lambda log: setattr(log.eval.config, "sample_id", [1]), "sample_id [1]; planned: none"),
+        (lambda log: setattr(log.eval.config, "sample_shuffle", 7), "sample_shuffle 7; planned: none"),
+        (lambda log: setattr(log.eval.config, "message_limit", 1), "message_limit 1; planned: none"),
+        (lambda log: setattr(log.eval.config, "time_limit", 1), "time_limit 1; planned: none"),
+        (lambda log: setattr(log.eval.config, "token_limit", 1), "token_limit 1; planned: none"),
+        (lambda log: setattr(log.eval, "model_roles", {"grader": model_config("x/y")}), 'model_roles {"grader": {"args": {}, "config": {}'),
         (lambda log: setattr(log.eval.config, "limit", 2), "limit 2"),
         (lambda log: log.samples.pop(), f"Sample id 4 for epoch 1 not found in log {LOG}"),
         (lambda log: setattr(log.results, "completed_samples", 3), "3 samples were completed and 4 logged; 4 were expected"),
@@ -68,6 +93,33 @@ def test_another_status(tuned: Ended, place: Path, tmp_path: Path, status: str):
 def test_another_evaluation(tuned: Ended, place: Path, tmp_path: Path, change: Callable[[Any], object], words: str):
     tampered(tuned, place, change)
     assert words in refused(tuned, tmp_path)[0]
+
+
+def no_number_depends_on(log: Any) -> None:
+    vars(log.eval.config).update(max_samples=1, retry_on_error=3, fail_on_error=0.5, log_buffer=1, log_model_api=True, score_display=False)
+    vars(log.eval.config).update(epochs=None, epochs_reducer=["mean"])  # as if nothing had been given
+    for config in (log.eval.model_generate_config, log.plan.config):
+        vars(config).update(max_retries=5, timeout=60, attempt_timeout=9, cache_prompt=True)
+
+
+def test_settings_on_which_no_number_depends_are_nobodys_matter(tuned: Ended, place: Path, tmp_path: Path):
+    tampered(tuned, place, no_number_depends_on)
+    assert tuned._replace(work=tmp_path).evidence().reasons == []
+
+
+def of_its_own(log: Any) -> None:
+    vars(log.eval.config).update(message_limit=9, time_limit=60)
+    vars(log.plan.config).update(top_p=0.5)
+
+
+def test_settings_that_a_task_gives_itself_are_the_designs(tuned: Ended, place: Path, tmp_path: Path):
+    tampered(tuned, place, of_its_own)
+    (path,) = (path for path in tuned.context.sources if path.startswith("tasks/"))
+    for gives, expected in [(b"# message_limit, time_limit, top_p", True), (b"# message_limit, top_p", False)]:
+        sources = {**tuned.context.sources, path: tuned.context.sources[path] + gives}
+        evidence = tuned._replace(work=tmp_path).evidence(tuned.context._replace(sources=sources))
+        assert (evidence.reasons == []) is expected
+    assert evidence.reasons == ["the log is of another evaluation: time_limit 60; planned: none"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,102 @@
+"""The settings that a log records, held against those that were planned. Pure; inspect's models are not imported.
+
+A task may give some settings itself, and the log does not tell who gave them: what was not planned is the task's own where its
+file has the setting's name in it. inspect is kept from all else that could give one; see `evaluate.pin`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ckgit.workers.inspect_ai.cells import Planned, run_config
+
+# What the caller alone can give.
+_OF_THE_CALLER = ("limit", "sample_id", "sample_shuffle")
+# What a task can give, and the word that its file has where it does.
+_OF_TASKS = {
+    "epochs": "epochs",
+    "epochs_reducer": "epochs",
+    "approval": "approval",
+    "review": "review",
+    "sentinel": "sentinel",
+    "message_limit": "message_limit",
+    "token_limit": "token_limit",
+    "token_limit_type": "token_limit",
+    "turn_limit": "turn_limit",
+    "time_limit": "time_limit",
+    "working_limit": "working_limit",
+    "cost_limit": "cost_limit",
+}
+# What inspect records where nothing was given. All else of its config says how to log, how fast, and what errors end it: no number
+# depends on that, as a sample that ended with an error counts nowhere.
+_DEFAULTS = {"epochs": 1, "epochs_reducer": ["mean"], "token_limit_type": "all"}
+# Of a model that runs in the same process, no answer depends on these.
+_OF_TRANSPORT = ("max_retries", "timeout", "attempt_timeout", "stream_idle_timeout", "adaptive_connections", "cache_prompt", "batch")
+
+
+def differences(cell: Planned, header: Any) -> Iterator[str]:
+    """Each setting of a log's header that is not the planned one, with both."""
+    spec, planned = header.eval, run_config(cell)
+    both = {
+        "task": (spec.task.rsplit("/", 1)[-1], cell.task.entry),
+        "task file": (spec.task_file, cell.task.source),
+        "model": (spec.model, cell.model_name),
+        "model URL": (spec.model_base_url, None),
+        "solver": (spec.solver, None),
+        "task arguments": (spec.task_args_passed, planned["task"]["args"]),
+        "model arguments": (spec.model_args, planned["model"]["args"]),
+    }
+    for what, (found, wanted) in both.items():
+        yield from _different(what, found, wanted)
+    yield from _config(cell, spec, planned["eval_config"])
+    yield from _generation(cell, _given(spec.model_generate_config), planned["generate_config"], of_tasks=False)
+    yield from _generation(cell, _given(header.plan.config), planned["generate_config"], of_tasks=True)
+
+
+def _config(cell: Planned, spec: Any, planned: Mapping[str, Any]) -> Iterator[str]:
+    found = _given(spec.config)
+    for name in (*_OF_THE_CALLER, *_OF_TASKS):
+        default = _DEFAULTS.get(name)
+        if name not in _OF_TASKS or not _may_give(cell, _OF_TASKS[name]):
+            yield from _different(name, found.get(name, default), planned.get(name, default))
+    for name in ("sandbox", "model_roles"):
+        if not _may_give(cell, name):
+            yield from _different(name, _plain(getattr(spec, name)) or None, None)
+
+
+def _generation(cell: Planned, found: Mapping[str, Any], planned: Mapping[str, Any], *, of_tasks: bool) -> Iterator[str]:
+    for name in dict.fromkeys([*planned, *found]):
+        free = name in _OF_TRANSPORT or (of_tasks and _may_give(cell, name))
+        if name in planned or not free:
+            yield from _different(f"generation setting {name}", found.get(name), planned.get(name))
+
+
+def _may_give(cell: Planned, word: str) -> bool:
+    """Whether the task may give a setting itself: its file has the word, or leaves the making of its Task to another module."""
+    source = cell.context.sources[cell.task.source]
+    return word.encode() in source or b"Task(" not in source
+
+
+def _different(what: str, found: Any, wanted: Any) -> Iterator[str]:
+    if _plain(found) != _plain(wanted):
+        yield f"{what} {_shown(found)}; planned: {_shown(wanted)}"
+
+
+def _given(model: Any) -> dict[str, Any]:
+    """The fields of one of inspect's models that have a value."""
+    given: dict[str, Any] = model.model_dump(mode="json", exclude_none=True)
+    return given
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(_shown(value)) if value is not None else None
+
+
+def _shown(value: Any) -> str:
+    return "none" if value is None else json.dumps(value, sort_keys=True, default=_dumped)
+
+
+def _dumped(value: Any) -> Any:
+    return value.model_dump(mode="json", exclude_none=True) if hasattr(value, "model_dump") else str(value)
