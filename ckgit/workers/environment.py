@@ -1,14 +1,14 @@
 """First step of a job: are its tools there, and do they load?
 
 `python -m ckgit.workers.environment --program=tune --gpus=1 torch torchtune` imports what is named, which takes seconds, and sees
-to it that the network is not needed. It names all that is missing, with the versions that go together, and ends with exit code 69.
+to it that the network is not needed. It names all that is missing, or of another version than ckgit[run] asks for, and ends with exit
+code 69: with other versions another thing would be measured, or a job would fail only when it comes to what they changed.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,10 +16,10 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 import click
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from ckgit.workers.script import OFFLINE, PROGRAM_MISSING
-
-_WANTED = re.compile(r"^([A-Za-z0-9._-]+) *([^;]*?) *; *extra *== *['\"]run['\"]$")
 
 
 @click.command()
@@ -30,7 +30,7 @@ _WANTED = re.compile(r"^([A-Za-z0-9._-]+) *([^;]*?) *; *extra *== *['\"]run['\"]
 def main(*, programs: Sequence[str], paths: Sequence[str], gpus: int, modules: Sequence[str]) -> None:
     """Check the environment of a job."""
     problems = [f"{path} is not there" for path in paths if not Path(path).exists()]
-    problems += [*_programs(programs), *_modules(modules), *_network()]
+    problems += [*_programs(programs), *excluded_versions(modules), *_modules(modules), *_network()]
     problems += [] if problems else _gpus(gpus)  # torch has been imported by now
     if problems:
         click.echo(f"ckgit: this job's environment is not fit: {'; '.join(problems)}", err=True)
@@ -65,13 +65,24 @@ def _import_problem(module: str) -> str:
     return ""
 
 
-def wanted_versions() -> dict[str, str]:
+def excluded_versions(modules: Sequence[str]) -> list[str]:
+    """Of each module whose installed version ckgit[run] excludes, both."""
+    wanted = wanted_versions()
+    found = {module: _version(module) for module in modules if _key(module) in wanted}
+    return [
+        f"{module} is {is_there}, and ckgit[run] wants {module}{wanted[_key(module)]}"
+        for module, is_there in found.items()
+        if is_there and not wanted[_key(module)].contains(is_there, prereleases=True)
+    ]
+
+
+def wanted_versions() -> dict[str, SpecifierSet]:
     """Versions that ckgit's own package metadata ask for in jobs, e.g. `==0.6.1`, by name of the package."""
     try:
-        found = [_WANTED.match(line) for line in requires("ckgit") or ()]
+        found = map(Requirement, requires("ckgit") or ())
     except PackageNotFoundError:  # it runs from a folder
         return {}
-    return {_key(match[1]): match[2] for match in found if match}
+    return {_key(each.name): each.specifier for each in found if each.marker and each.marker.evaluate({"extra": "run"})}
 
 
 def _key(name: str) -> str:

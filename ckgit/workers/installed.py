@@ -11,7 +11,9 @@ from ckgit.experiment.errors import CkgitError, Exit
 
 
 def check_installed(cluster: Cluster, modules: Sequence[str]) -> None:
-    """Raise where jobs run with the Python that runs ckgit, and it lacks what they import. Set-up lines or a container may bring that.
+    """Raise where jobs run with the Python that runs ckgit, and it lacks what they import, or has it in a version that is excluded.
+
+    Set-up lines or a container may bring what is wanted.
 
     Raises:
         CkgitError: TOOL_MISSING.
@@ -19,14 +21,27 @@ def check_installed(cluster: Cluster, modules: Sequence[str]) -> None:
     if cluster.scheduler != "local" or cluster.setup or cluster.container:
         return
     if lacking := [module for module in modules if not _is_there(module)]:
-        raise CkgitError(
-            f"jobs on this machine need {', '.join(lacking)}, which this installation of ckgit does not have",
-            code=Exit.TOOL_MISSING,
-            state="nothing was submitted",
-            next='pip install "ckgit[run]", or name another environment in setup of the cluster profile in ckgit.toml',
-        )
+        raise _unfit(f"jobs on this machine need {', '.join(lacking)}, which this installation of ckgit does not have")
+    if excluded := _excluded(tuple(modules)):
+        raise _unfit(f"jobs on this machine would run with other versions than were tried: {'; '.join(excluded)}")
+
+
+def _unfit(what: str) -> CkgitError:
+    return CkgitError(
+        what,
+        code=Exit.TOOL_MISSING,
+        state="nothing was submitted",
+        next='pip install "ckgit[run]", or name another environment in setup of the cluster profile in ckgit.toml',
+    )
 
 
 @functools.cache  # asked for each job
+def _excluded(modules: tuple[str, ...]) -> list[str]:
+    from ckgit.workers.environment import excluded_versions
+
+    return excluded_versions(modules)
+
+
+@functools.cache  # likewise
 def _is_there(module: str) -> bool:
     return find_spec(module) is not None

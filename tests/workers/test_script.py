@@ -240,6 +240,28 @@ def test_a_missing_module_is_named_with_the_version_that_is_wanted(tmp_path):
     assert "ckgit[run] wants torchtune==0.6.1 (found: 0.6.1)" in said
 
 
+@pytest.mark.parametrize(
+    ("package", "version", "said"),
+    [
+        ("torchtune", "0.5.0", "torchtune is 0.5.0, and ckgit[run] wants torchtune==0.6.1"),
+        ("inspect-ai", "0.3.286", "inspect_ai is 0.3.286, and ckgit[run] wants inspect_ai==0.3.285"),
+        ("torch", "2.13.0a0+nv25", "torch is 2.13.0a0+nv25, and ckgit[run] wants torch<2.14,>=2.13"),
+        ("torch", "2.13.9+cu130", ""),
+    ],
+)
+def test_a_version_that_the_pins_exclude_ends_it_before_its_first_command(tmp_path, package, version, said):
+    site, module = tmp_path / "site", package.replace("-", "_")
+    info = site / f"{module}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
+    (site / f"{module}.py").write_text("")
+    write_script(tmp_path, [("touch", "ran")], needs=Needs([module]), setup=[f"export PYTHONPATH='{site}'"])
+    if said:
+        assert f"this job's environment is not fit: {said}\n" in unfit(tmp_path)
+    else:
+        assert run(tmp_path).returncode == 0
+
+
 def test_where_all_is_there_the_versions_are_said_and_the_job_goes_on(tmp_path):
     write_script(tmp_path, [("touch", "ran")], needs=Needs(["pydantic", "json"]))
     done = run(tmp_path)
