@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from ckgit.analysis.claims import judge
 from ckgit.analysis.scores import means, with_intervals
 from ckgit.analysis.subject import subject
+from ckgit.analysis.versions import marked
 from ckgit.experiment.accounting import Accounting
 from ckgit.experiment.design import Claim, DataSet
 from ckgit.experiment.jobs import Job
@@ -41,7 +42,7 @@ def assemble(context: Context, jobs: Sequence[Job], left: Left, missing: Mapping
         design=context.summary.digest,
         hypothesis=about.hypothesis,
         runs=runs,
-        claims=tuple(_judged(context, claim, runs) for claim in about.claims),
+        claims=tuple(marked(_judged(context, claim, runs), runs) for claim in about.claims),
         accounting=accounting,
     )
 

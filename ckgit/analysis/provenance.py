@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ckgit.analysis.markdown import NOTHING, table
+from ckgit.analysis.versions import by_package
 from ckgit.experiment.jobs import Attempt, Ledger, Phase
 from ckgit.experiment.results import CellResult, Results, RunRow, TokenCheck
 from ckgit.experiment.worker import Context
@@ -80,25 +81,9 @@ def _jobs_line(ledger: Ledger | None) -> str:
 
 def _tools_table(context: Context, runs: Sequence[RunRow]) -> str:
     tools = context.summary.tools
-    found = _versions(runs)
-    rows = [
-        [name, *(", ".join(by_stage.get(stage, [])) for stage in ("training", "evaluation"))] for name, by_stage in sorted(found.items())
-    ]
+    rows = [[name, *(said.get(stage, "") for stage in ("training", "evaluation"))] for name, said in by_package(runs).items()]
     text = f"Training: {tools.preparation}. Evaluation: {tools.evaluation}."
     return f"{text}\n\n" + table(["package", "training", "evaluation"], rows) if rows else text
-
-
-def _versions(runs: Sequence[RunRow]) -> dict[str, dict[str, list[str]]]:
-    """Version, or versions, of each package in each stage."""
-    seen = [("training", run.training.versions) for run in runs if run.training]
-    seen += [("evaluation", cell.versions) for run in runs for cell in run.cells]
-    found: dict[str, dict[str, list[str]]] = {}
-    for stage, versions in seen:
-        for name, version in versions.items():
-            listed = found.setdefault(name, {}).setdefault(stage, [])
-            if version not in listed:
-                listed.append(version)
-    return found
 
 
 def _models_table(context: Context) -> str:

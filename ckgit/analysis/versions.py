@@ -1,0 +1,63 @@
+"""Which run was made with which versions of its tools. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ckgit.experiment.results import RunRow, Verdict
+
+MOST_NAMED = 5  # runs that stand beside a version
+Versions = Mapping[str, Mapping[str, str]]  # by stage and package
+
+
+def by_package(runs: Sequence[RunRow]) -> dict[str, dict[str, str]]:
+    """What a table says of each package in each stage: its version; where there are several, which run had which."""
+    found: dict[str, dict[str, dict[str, list[str]]]] = {}
+    for run in runs:
+        for made in [_training(run), *(_evaluation(run, cell.task, cell.epoch) for cell in run.cells)]:
+            for stage, versions in made.items():
+                for name, version in versions.items():
+                    names = found.setdefault(name, {}).setdefault(stage, {}).setdefault(version, [])
+                    names += [] if run.name in names else [run.name]
+    return {name: {stage: _shown(versions) for stage, versions in stages.items()} for name, stages in sorted(found.items())}
+
+
+def marked(verdict: Verdict, runs: Sequence[RunRow]) -> Verdict:
+    """A verdict whose reason says where its sides were made with other versions than each other."""
+    claim, rows = verdict.claim, {run.name: run for run in runs}
+    if verdict.difference is None or not {claim.left, claim.right} <= rows.keys():
+        return verdict
+    left = _made(rows[claim.left], claim.task, verdict.left_epoch)
+    right = _made(rows[claim.right], claim.task, verdict.right_epoch)
+    others = [
+        f"{stage} of {claim.left} had {name} {version}, that of {claim.right} {right[stage][name]}"
+        for stage, versions in left.items()
+        for name, version in versions.items()
+        if right.get(stage, {}).get(name, version) != version
+    ]
+    reason = f"{verdict.reason}; the sides were made with other versions of their tools: {'; '.join(others)}"
+    return verdict.model_copy(update={"reason": reason}) if others else verdict
+
+
+def _made(run: RunRow, task: str, epoch: int | None) -> Versions:
+    return {**_training(run), **_evaluation(run, task, epoch)}
+
+
+def _training(run: RunRow) -> Versions:
+    return {"training": run.training.versions} if run.training else {}
+
+
+def _evaluation(run: RunRow, task: str, epoch: int | None) -> Versions:
+    found = [cell.versions for cell in run.cells if (cell.task, cell.epoch) == (task, epoch)]
+    return {"evaluation": found[0]} if found else {}
+
+
+def _shown(versions: Mapping[str, Sequence[str]]) -> str:
+    if len(versions) == 1:
+        return next(iter(versions))
+    return ", ".join(f"{version} ({_listed(names)})" for version, names in versions.items())
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = [f"and {len(names) - MOST_NAMED} more"] if len(names) > MOST_NAMED else []
+    return ", ".join([*names[:MOST_NAMED], *more])
