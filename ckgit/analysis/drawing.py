@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,6 +29,7 @@ _SETTINGS = {
 @contextmanager
 def drawing() -> Iterator[None]:
     """The library's own defaults and ours, never the user's."""
+    os.environ.pop("MPLBACKEND", None)  # a notebook names one that this Python may not have, and importing would fail
     import matplotlib as mpl
 
     with mpl.rc_context():

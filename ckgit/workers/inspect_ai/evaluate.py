@@ -9,7 +9,6 @@ other cells. A cell whose log is complete already, because an earlier attempt at
 from __future__ import annotations
 
 import json
-import os
 import sys
 import zipfile
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ import click
 from ckgit.workers.inspect_ai.cells import attempts_of, log_of
 from ckgit.workers.inspect_ai.codes import MARK, NO_LOG, NOT_SUCCESS, TOKENS_DIFFER
 from ckgit.workers.inspect_ai.logs import RefusedLogError, check_archive
+from ckgit.workers.inspect_ai.pinned import pin
 
 
 class End(NamedTuple):
@@ -58,20 +58,6 @@ def _evaluate(config: str) -> End:
     if code:
         return End(code, f"inspect ended with exit code {code} for {config}")
     return finish(Path(folder), Path(log_of(config)))
-
-
-def pin() -> None:
-    """Leave to inspect its run config and command line alone: any INSPECT_* is the default of a setting, and a `.env` brings more.
-
-    Modules of the work tree can be imported, after all that is installed.
-    """
-    for name in [name for name in os.environ if name.startswith("INSPECT_")]:
-        del os.environ[name]
-    os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # for tasks that read one themselves
-    from inspect_ai._util import dotenv
-
-    dotenv.find_dotenv = lambda **_: ""  # it would look in all folders above, so also in the lab
-    sys.path.append(str(Path.cwd()))
 
 
 def _inspect(*words: str) -> int:

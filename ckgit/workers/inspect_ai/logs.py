@@ -15,6 +15,7 @@ from ckgit.experiment.jobs import FailureClass
 from ckgit.experiment.results import CellResult, Metric, Sample, Score, TokenCheck
 from ckgit.workers.inspect_ai.cells import Planned
 from ckgit.workers.inspect_ai.codes import MARK
+from ckgit.workers.inspect_ai.pinned import forget_settings
 from ckgit.workers.inspect_ai.settings import differences
 
 # A transcript can be a hundred times as large as what was asked, answered and scored.
@@ -77,6 +78,7 @@ def check_archive(path: Path) -> None:
 
 
 def _read(cell: Planned, path: Path) -> tuple[Any, list[Any]]:
+    forget_settings()
     from inspect_ai.log import read_eval_log, read_eval_log_samples
 
     try:

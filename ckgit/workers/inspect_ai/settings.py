@@ -1,7 +1,7 @@
 """The settings that a log records, held against those that were planned. Pure; inspect's models are not imported.
 
 A task may give some settings itself, and the log does not tell who gave them: what was not planned is the task's own where its
-file has the setting's name in it. inspect is kept from all else that could give one; see `evaluate.pin`.
+file has the setting's name in it. inspect is kept from all else that could give one; see `pinned.pin`.
 """
 
 from __future__ import annotations

@@ -71,13 +71,21 @@ def _data_problems(context: Context, run: Run) -> Iterator[Obstacle]:
 
 def _text_problems(context: Context, run: Run) -> Iterator[Obstacle]:
     """What goes into torchtune's configuration as it is."""
-    texts = {name: run[name] for name in ("prompt", "system_prompt", "train_split")}
-    data = context.summary.data.get(run["data"])
-    columns = {"input_column": data.input_column, "output_column": data.output_column} if data else {}
-    for name, text in [*texts.items(), *columns.items()]:
-        if "${" in str(text):
-            sentence = f"run {run.name}: {name} holds '${{', which torchtune's configuration replaces and cannot hold; write it otherwise"
-            yield Obstacle(sentence, f"data.{run['data']}.{name}" if name in columns else place_of(context.summary, run, name))
+    for name in ("prompt", "system_prompt", "train_split"):
+        yield from _replaced(f"run {run.name}: {name}", run[name], place_of(context.summary, run, name))
+    if data := context.summary.data.get(run["data"]):
+        for name in ("input_column", "output_column"):
+            yield from _replaced(f"run {run.name}: {name}", getattr(data, name), f"data.{run['data']}.{name}")
+    for number, task in enumerate(context.summary.evaluation.tasks):
+        for name in ("prompt", "system_prompt"):
+            yield from _replaced(f"task {task.name}: {name}", getattr(task, name), f"evaluation.tasks.{number}.{name}")
+
+
+def _replaced(what: str, text: str | None, place: str) -> Iterator[Obstacle]:
+    """`${oc.env:NAME}` would be looked up where the job runs, and `???` stands for what is missing."""
+    if text == "???" or "${" in (text or ""):
+        holds = "holds '${'" if text != "???" else "is '???'"
+        yield Obstacle(f"{what} {holds}, which torchtune's configuration replaces and cannot hold; write it otherwise", place)
 
 
 def _source_problems(context: Context) -> Iterator[Obstacle]:

@@ -62,6 +62,11 @@ def test_text_that_torchtune_would_replace_is_refused():
     for column in ("input_column", "output_column"):
         [problem] = problems(data={"words": {"path": DATA, column: "${oc.env:HOME}"}})
         assert f"{column} holds '${{'" in problem
+    [problem] = problems(controls={"system_prompt": "???"})
+    assert "system_prompt is '???'" in problem
+    for name, text in [("prompt", "{input} ${oc.env:HOME}"), ("system_prompt", "${oc.env:HOME}")]:
+        [problem] = problems(evaluation={"tasks": [{"name": "capital", name: text}]})
+        assert problem.startswith(f"task capital: {name} holds '${{'")
 
 
 def test_what_the_builder_cannot_represent_is_refused():
