@@ -129,6 +129,9 @@ class Attempt(Frozen):
     host: str | None = None
     failure: FailureClass | None = Field(default=None)
     reason: str | None = Field(default=None, description="One sentence.")
+    cells: dict[str, str] = Field(
+        default={}, description="Of a failed attempt at several cells: why each does not count; empty for one that does."
+    )
     log: str | None = Field(default=None, description="Collected tool log, relative to the lab.")
     resources: Resources | None = Field(default=None, description="What a retry asked for instead of the design's resources.")
     batch: Batch | None = Field(default=None, description="How a retry divides the rows of a training instead of as designed.")
@@ -190,6 +193,18 @@ class Ledger(Frozen):
     def open(self, stage: Stage | None = None) -> list[Attempt]:
         """Attempts that are not known to have ended."""
         return [a for a in self.attempts if a.phase is Phase.SUBMITTED and stage in (None, a.stage)]
+
+    def cells(self) -> dict[str, dict[str, str]]:
+        """By job of several cells whose newest attempt failed: why each does not count, and an empty text for one that does.
+
+        An attempt that ended before its cells could be judged takes nothing from those that an earlier one has made.
+        """
+        found: dict[str, dict[str, str]] = {}
+        for attempt in self.attempts:
+            before = found.get(attempt.job, {})
+            found[attempt.job] = attempt.cells or {cell: why and (attempt.reason or why) for cell, why in before.items()}
+        failed = {attempt.job: attempt.phase in (Phase.FAILED, Phase.CANCELLED) for attempt in self.attempts}
+        return {job: cells for job, cells in found.items() if cells and failed[job]}
 
     def with_attempts(self, *changed: Attempt) -> Ledger:
         """A ledger in which attempts are replaced by token, or added."""

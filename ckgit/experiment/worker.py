@@ -46,12 +46,13 @@ class Obstacle(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What a finished job left. There are no `results` exactly when there are reasons against them."""
+    """What a finished job left. Where there are reasons, only `cells` may name some of its cells that count nevertheless."""
 
-    results: Sequence[TrainingResult | CellResult]  # of one training, or of each cell
-    reasons: Sequence[str]  # why it does not count; empty when it does
+    results: Sequence[TrainingResult | CellResult]  # of one training, or of each cell that counts
+    reasons: Sequence[str]  # why the job, or a cell of it, does not count; empty when all does
     failure: FailureClass | None
     files: Mapping[str, bytes]  # to be committed, by path relative to the lab; what the job printed is committed without it
+    cells: Mapping[str, str] = {}  # of several cells, some of which do not count: why, by name of the cell; empty for one that does
 
 
 class Worker(Protocol):
@@ -91,6 +92,8 @@ class Worker(Protocol):
         self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]
     ) -> Sequence[TrainingResult | CellResult]:
         """Read results again from the committed `files` of their evidence; none when those are not there.
+
+        Of an attempt with `cells`, only those that count are read.
 
         Raises:
             ValueError: they are there and cannot be read, or contradict each other.

@@ -53,7 +53,7 @@ class InspectAI:
         from ckgit.workers.inspect_ai.evidence import evidence
 
         found = evidence(context, job, attempt, work)
-        return found._replace(results=_of_the_job(found.results, attempt))
+        return found._replace(results=_of_the_job(found.results, job, attempt))
 
     def results(
         self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]
@@ -61,7 +61,7 @@ class InspectAI:
         """See `Worker`."""
         from ckgit.workers.inspect_ai.evidence import results
 
-        return _of_the_job(results(context, job, attempt, files), attempt)
+        return _of_the_job(results(context, job, attempt, files), job, attempt)
 
     def progress(self, context: Context, job: Job, work: Path, log_tail: str) -> Progress | None:
         """See `Worker`."""
@@ -78,9 +78,9 @@ class InspectAI:
         return explain(log_tail, exit_code)
 
 
-def _of_the_job(found: Sequence[TrainingResult | CellResult], attempt: Attempt) -> Sequence[TrainingResult | CellResult]:
+def _of_the_job(found: Sequence[TrainingResult | CellResult], job: Job, attempt: Attempt) -> Sequence[TrainingResult | CellResult]:
     """A cell of its own job with that job's duration, as training has it: the log's leaves out the start of Python and the loading."""
-    return [each.model_copy(update={"seconds": attempt.seconds}) for each in found] if len(found) == 1 else found
+    return [each.model_copy(update={"seconds": attempt.seconds}) for each in found] if found and len(job.tasks) == 1 else found
 
 
 worker: Worker = InspectAI()

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import math
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ckgit.experiment.data import PLACEHOLDER
@@ -25,6 +25,14 @@ class Called(NamedTuple):
     signature: Signature
     sha256: str  # of the task file
     generation: Generation
+
+
+class Wanted(NamedTuple):
+    """What a log has to be the evaluation of. The job has it from its run config, the judge and the report from the design."""
+
+    config: Mapping[str, Any]  # the document of `--run-config`
+    samples: int | None  # how many there must be; None where only the task itself can tell
+    source: bytes  # the task file
 
 
 class Planned(NamedTuple):
@@ -108,6 +116,11 @@ class Planned(NamedTuple):
         """How many samples there must be; None where only the task itself can tell."""
         rows = self.recorded.splits.get(self.task.split) if self.recorded else None
         return rows if rows is None or self.task.limit is None else min(rows, self.task.limit)
+
+    @property
+    def wanted(self) -> Wanted:
+        """What its log has to be."""
+        return Wanted(run_config(self), self.expected_samples, self.context.sources[self.task.source])
 
 
 def log_of(config: str) -> str:

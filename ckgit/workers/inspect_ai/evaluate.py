@@ -2,25 +2,26 @@
 
 `python -m ckgit.workers.inspect_ai.evaluate CELL.yaml...`, at the top of a work tree. Each cell is what
 `inspect eval --run-config CELL.yaml` makes of it, by that very command. inspect names its logs by time, and its exit code is 0
-whatever became of an evaluation: a log gets its final name here, and one that does not say success fails the job, after all
-other cells. A cell whose log is complete already, because an earlier attempt at this job came so far, stays as it is.
+whatever became of an evaluation: a log gets its final name here, and one that is not a complete evaluation fails the job, after all
+other cells. A cell whose log is complete already, because an earlier attempt at this job came so far, stays as it is; a log that is
+not is kept under another name, and its cell is evaluated again. What complete is, `logs.read_log` says, as it does to the judge.
 """
 
 from __future__ import annotations
 
-import json
+import itertools
 import sys
-import zipfile
 from collections.abc import Sequence
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
 
-from ckgit.workers.inspect_ai.cells import attempts_of, log_of
+from ckgit.experiment.jobs import FailureClass
+from ckgit.workers.inspect_ai.cells import Wanted, attempts_of, log_of
 from ckgit.workers.inspect_ai.codes import MARK, NO_LOG, NOT_SUCCESS, TOKENS_DIFFER
-from ckgit.workers.inspect_ai.logs import RefusedLogError, check_archive
+from ckgit.workers.inspect_ai.logs import RefusedLogError, read_log
 from ckgit.workers.inspect_ai.pinned import pin
 
 
@@ -38,11 +39,12 @@ def main(configs: Sequence[str]) -> int:
     for number, config in enumerate(configs, start=1):
         if len(configs) > 1:
             click.echo(f"== evaluation {number} of {len(configs)}: {config}")
-        if is_complete(Path(log_of(config))):
+        if _is_done(config):
             click.echo(f"{log_of(config)} is complete: it is not evaluated again")
             continue
         end = _evaluate(config)
-        failed += [end] if end.code else []
+        cell = f"{Path(config).stem}: " if len(configs) > 1 else ""
+        failed += [End(end.code, f"{cell}{end.why}")] if end.code else []
     failed.sort(key=lambda end: end.code != TOKENS_DIFFER)
     for end in reversed(failed):  # who explains the job's end reads its last word
         click.echo(f"ckgit: {end.why}", err=True)
@@ -57,7 +59,7 @@ def _evaluate(config: str) -> End:
     )
     if code:
         return End(code, f"inspect ended with exit code {code} for {config}")
-    return finish(Path(folder), Path(log_of(config)))
+    return finish(wanted_of(config), Path(folder), Path(log_of(config)))
 
 
 def _inspect(*words: str) -> int:
@@ -74,8 +76,8 @@ def _inspect(*words: str) -> int:
     return 0
 
 
-def finish(folder: Path, log: Path) -> End:
-    """Give the newest log of a folder its final name, and judge it by its header."""
+def finish(wanted: Wanted, folder: Path, log: Path) -> End:
+    """Give the newest log of a folder its final name, and judge it."""
     written = sorted(folder.glob("*.eval"), key=lambda path: path.stat().st_mtime_ns)
     if not written:
         return End(NO_LOG, f"inspect wrote no log to {folder}")
@@ -83,39 +85,47 @@ def finish(folder: Path, log: Path) -> End:
     if not any(folder.iterdir()):
         folder.rmdir()
     try:
-        header = read_header(log)
-    except (OSError, ValueError, KeyError, NotImplementedError, zipfile.BadZipFile) as error:
-        return End(NOT_SUCCESS, f"inspect's log was cut short: {error}")
-    if header["status"] == "success":
-        return End(0)
-    message = str((header.get("error") or {}).get("message", ""))
-    return End(TOKENS_DIFFER if MARK in message else NOT_SUCCESS, f"inspect ended with status {header['status']}: {message}")
+        read_log(wanted, log)
+    except RefusedLogError as error:
+        return End(TOKENS_DIFFER if error.failure is FailureClass.TOKENS_DIFFER else NOT_SUCCESS, str(error))
+    return End(0)
 
 
-def is_complete(log: Path) -> bool:
-    """Whether there is a log that says success and is not damaged."""
-    try:
-        check_archive(log)
-        return bool(read_header(log)["status"] == "success")
-    except FileNotFoundError:
-        return False
-    except (RefusedLogError, ValueError, KeyError, ImportError):
-        return False  # what cannot be read is made again
-
-
-def read_header(log: Path) -> dict[str, Any]:
-    """Status, error and all else that an `.eval` holds beside its samples. Does not import inspect, which takes two seconds.
+def wanted_of(config: str) -> Wanted:
+    """What the log of a cell has to be, from its run config and its data.
 
     Raises:
-        KeyError: there is no header yet: the evaluation was not finished.
-        zipfile.BadZipFile: the file is cut short, or no log.
+        OSError, DataError: a file of them cannot be read.
     """
-    # Python's zipfile learns Zstandard in 3.14 only; inspect-ai requires this package, which teaches it.
-    import zipfile_zstd  # noqa: F401
+    import yaml  # as inspect reads it
 
-    with zipfile.ZipFile(log) as archive:
-        header: dict[str, Any] = json.loads(archive.read("header.json"))
-    return header
+    from ckgit.workers.inspect_ai.parity import read_rows
+
+    document = yaml.safe_load(Path(config).read_bytes())
+    rows = document["model"]["args"].get("rows")
+    source = Path(document["task"]["task"].rpartition("@")[0]).read_bytes()
+    return Wanted(document, len(read_rows(rows)) if rows else None, source)
+
+
+def _is_done(config: str) -> bool:
+    """Whether a cell needs no evaluation. A log that an earlier attempt left, and that does not count, is set aside."""
+    log = Path(log_of(config))
+    if not log.exists():
+        return False
+    try:
+        read_log(wanted_of(config), log)
+    except RefusedLogError as error:
+        aside = set_aside(log)
+        why = str(error).replace(MARK, "tokens differ")  # the mark says why this attempt failed
+        click.echo(f"{log} does not count: {why}; it is kept as {aside.name}, and the cell is evaluated again")
+        return False
+    return True
+
+
+def set_aside(log: Path) -> Path:
+    """Give a log that does not count a name that no other one has."""
+    aside = next(path for number in itertools.count(1) if not (path := log.with_name(f"{log.stem}.refused{number}.eval")).exists())
+    return log.rename(aside)
 
 
 if __name__ == "__main__":

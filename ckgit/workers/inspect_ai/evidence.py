@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -15,42 +15,66 @@ from ckgit.experiment.results import CellResult
 from ckgit.experiment.worker import Context, Evidence
 from ckgit.workers.inspect_ai.cells import Planned
 from ckgit.workers.inspect_ai.codes import NOT_SUCCESS, TOKENS_DIFFER
-from ckgit.workers.inspect_ai.evaluate import is_complete
 from ckgit.workers.inspect_ai.logs import RefusedLogError, check_archive, read_cell
 from ckgit.workers.inspect_ai.output import explain
 from ckgit.workers.inspect_ai.ready import cells_of
 
 TAIL = 20_000  # bytes of output in which the reason of a failure is looked for
+_TRIED = (NOT_SUCCESS, TOKENS_DIFFER)  # codes that are given when every cell was tried, and a log of each is this attempt's
+_NAMED = 5  # cells that a reason names
 
 
 def evidence(context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:
-    """Judge a job whose status file is there; its exit code is in `attempt`. Its output is committed by whoever asks."""
-    cells = cells_of(context, job)
-    if attempt.exit_code != 0:
+    """Judge a job whose status file is there; its exit code is in `attempt`. Its output is committed by whoever asks.
+
+    Each cell is judged by itself: one whose log is complete counts, whatever became of the others.
+    """
+    judged = {cell.cell.name: _judge(cell, work) for cell in cells_of(context, job)}
+    refused = {name: each for name, each in judged.items() if each.reasons}
+    failure = next((each.failure for each in refused.values()), None)
+    if attempt.exit_code:
         failure, sentence = explain(_tail(work / ".ckgit" / "jobs" / attempt.token / "output"), attempt.exit_code)
-        # these codes are given when all cells were tried: a log that does not say success is this attempt's
-        unsuccessful = (NOT_SUCCESS, TOKENS_DIFFER)
-        bad = [cell for cell in cells if not is_complete(work / cell.log)] if attempt.exit_code in unsuccessful else []
-        return Evidence((), [sentence], failure, {path: log for cell in bad for path, log in _failed(cell, work).items()})
-    judged = [_judge(cell, work) for cell in cells]
-    if bad_ones := [each for each in judged if each.reasons]:
-        reasons = [reason for each in bad_ones for reason in each.reasons]
-        return Evidence((), reasons, bad_ones[0].failure, {path: log for each in bad_ones for path, log in each.files.items()})
-    results = [result for each in judged for result in each.results]
-    return Evidence(results, [], None, {path: log for each in judged for path, log in each.files.items()})
+        if not refused:
+            return Evidence((), [sentence], failure, {})
+        refused = {name: _of_this_attempt(each, attempt, sentence, alone=len(judged) == 1) for name, each in refused.items()}
+    each_cell = {**judged, **refused}
+    cells = {name: "; ".join(each.reasons) for name, each in each_cell.items()} if refused and len(judged) > 1 else {}
+    results = [result for each in each_cell.values() for result in each.results]
+    files = {path: content for each in each_cell.values() for path, content in each.files.items()}
+    return Evidence(results or (), _reasons(refused, alone=len(judged) == 1), failure, files, cells)
+
+
+def _of_this_attempt(refused: Evidence, attempt: Attempt, sentence: str, *, alone: bool) -> Evidence:
+    """Why a cell of a job that failed does not count: its log tells where the job came to its end, otherwise the job does."""
+    if attempt.exit_code in _TRIED:
+        return refused._replace(reasons=[sentence]) if alone else refused
+    return refused._replace(reasons=[sentence], files={})  # a log that is there is of an earlier attempt, or cut short
+
+
+def _reasons(refused: Mapping[str, Evidence], *, alone: bool) -> list[str]:
+    """The reasons, each with the cells that it is about where the job has several."""
+    reasons: dict[str, list[str]] = {}
+    for name, each in refused.items():
+        reasons.setdefault(each.reasons[0], []).append(name)
+    return [why if alone else f"{_listed(names)}: {why}" for why, names in reasons.items()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _judge(cell: Planned, work: Path) -> Evidence:
-    """Judge one cell of a job that ended well."""
+    """Judge one cell by its log."""
     path = work / cell.log
     if not path.is_file():
         return Evidence((), [f"there is no log {cell.log}"], FailureClass.OUTPUT_MISSING, {})
     try:
         found = read_cell(cell, path)
-        log = _small(cell, work)
     except RefusedLogError as error:
         return Evidence((), [str(error)], error.failure, _failed(cell, work))
-    return Evidence([found], [], None, log or {_extract(cell): found.model_dump_json(indent=2).encode() + b"\n"})
+    log = _small(cell, work) or {_extract(cell): found.model_dump_json(indent=2).encode() + b"\n"}
+    return Evidence([found], [], None, log)
 
 
 def results(context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> list[CellResult]:
@@ -59,8 +83,8 @@ def results(context: Context, job: Job, attempt: Attempt, files: Mapping[str, by
     Raises:
         ValueError: it cannot be read, or is not of its cell.
     """
-    del attempt  # the logs tell when they were made
-    return [found for cell in cells_of(context, job) if (found := _result(cell, files))]
+    count = [cell for cell in cells_of(context, job) if not attempt.cells.get(cell.cell.name)]
+    return [found for cell in count if (found := _result(cell, files))]
 
 
 def _result(cell: Planned, files: Mapping[str, bytes]) -> CellResult | None:
@@ -89,25 +113,17 @@ def _extract(cell: Planned) -> str:
 
 
 def _small(cell: Planned, work: Path) -> dict[str, bytes]:
-    """The log, where it is not too large to be committed.
-
-    Raises:
-        RefusedLogError: it cannot be unpacked, and so not be searched for secrets either.
-    """
+    """The log, where it is not too large to be committed."""
     path = work / cell.log
-    if path.stat().st_size > cell.context.max_log_bytes:
-        return {}
-    check_archive(path)
-    return {cell.log: path.read_bytes()}
+    return {} if path.stat().st_size > cell.context.max_log_bytes else {cell.log: path.read_bytes()}
 
 
 def _failed(cell: Planned, work: Path) -> dict[str, bytes]:
-    """The log of a job that failed; or a note on it, where it has to stay in the work tree."""
+    """A log that does not count; or a note on it, where it has to stay in the work tree."""
     path = work / cell.log
-    if not path.is_file():
-        return {}
     try:
         if log := _small(cell, work):
+            check_archive(path)  # what cannot be unpacked cannot be searched for secrets
             return log
         reason = f"it is larger than max_log_bytes ({cell.context.max_log_bytes})"
     except RefusedLogError as error:

@@ -55,7 +55,7 @@ class Parity:
             template_date=template_date,
         )
         self.where = f"{rows['data']}, split {rows['split']}"
-        split = _read(rows)
+        split = read_rows(rows)
         prefixes = [self.renderer.prefix(row.input) for row in split]
         self.check = {
             "rows": len(split),
@@ -129,7 +129,15 @@ class Parity:
         )
 
 
-def _read(rows: Mapping[str, Any]) -> list[Row]:
+def read_rows(rows: Mapping[str, Any]) -> list[Row]:
+    """The rows that a cell asks.
+
+    Args:
+        rows: as `Parity` has it.
+
+    Raises:
+        DataError: the data file cannot be read, or has no such split.
+    """
     path = Path(rows["data"])
     splits = parse_rows(path.read_bytes(), suffix=path.suffix, input_column=rows["input_column"], output_column=rows["output_column"])
     if rows["split"] not in splits:

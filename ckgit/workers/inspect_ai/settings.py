@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ckgit.workers.inspect_ai.cells import Planned, run_config
+from ckgit.workers.inspect_ai.cells import Wanted
 
 # What the caller alone can give.
 _OF_THE_CALLER = ("limit", "sample_id", "sample_shuffle")
@@ -36,47 +36,47 @@ _DEFAULTS = {"epochs": 1, "epochs_reducer": ["mean"], "token_limit_type": "all"}
 _OF_TRANSPORT = ("max_retries", "timeout", "attempt_timeout", "stream_idle_timeout", "adaptive_connections", "cache_prompt", "batch")
 
 
-def differences(cell: Planned, header: Any) -> Iterator[str]:
+def differences(wanted: Wanted, header: Any) -> Iterator[str]:
     """Each setting of a log's header that is not the planned one, with both."""
-    spec, planned = header.eval, run_config(cell)
+    spec, planned = header.eval, wanted.config
+    file, _, entry = planned["task"]["task"].rpartition("@")
     both = {
-        "task": (spec.task.rsplit("/", 1)[-1], cell.task.entry),
-        "task file": (spec.task_file, cell.task.source),
-        "model": (spec.model, cell.model_name),
+        "task": (spec.task.rsplit("/", 1)[-1], entry),
+        "task file": (spec.task_file, file),
+        "model": (spec.model, planned["model"]["model"]),
         "model URL": (spec.model_base_url, None),
         "solver": (spec.solver, None),
         "task arguments": (spec.task_args_passed, planned["task"]["args"]),
         "model arguments": (spec.model_args, planned["model"]["args"]),
     }
-    for what, (found, wanted) in both.items():
-        yield from _different(what, found, wanted)
-    yield from _config(cell, spec, planned["eval_config"])
-    yield from _generation(cell, _given(spec.model_generate_config), planned["generate_config"], of_tasks=False)
-    yield from _generation(cell, _given(header.plan.config), planned["generate_config"], of_tasks=True)
+    for what, (found, given) in both.items():
+        yield from _different(what, found, given)
+    yield from _config(wanted, spec, planned["eval_config"])
+    yield from _generation(wanted, _given(spec.model_generate_config), planned["generate_config"], of_tasks=False)
+    yield from _generation(wanted, _given(header.plan.config), planned["generate_config"], of_tasks=True)
 
 
-def _config(cell: Planned, spec: Any, planned: Mapping[str, Any]) -> Iterator[str]:
+def _config(wanted: Wanted, spec: Any, planned: Mapping[str, Any]) -> Iterator[str]:
     found = _given(spec.config)
     for name in (*_OF_THE_CALLER, *_OF_TASKS):
         default = _DEFAULTS.get(name)
-        if name not in _OF_TASKS or not _may_give(cell, _OF_TASKS[name]):
+        if name not in _OF_TASKS or not _may_give(wanted, _OF_TASKS[name]):
             yield from _different(name, found.get(name, default), planned.get(name, default))
     for name in ("sandbox", "model_roles"):
-        if not _may_give(cell, name):
+        if not _may_give(wanted, name):
             yield from _different(name, _plain(getattr(spec, name)) or None, None)
 
 
-def _generation(cell: Planned, found: Mapping[str, Any], planned: Mapping[str, Any], *, of_tasks: bool) -> Iterator[str]:
+def _generation(wanted: Wanted, found: Mapping[str, Any], planned: Mapping[str, Any], *, of_tasks: bool) -> Iterator[str]:
     for name in dict.fromkeys([*planned, *found]):
-        free = name in _OF_TRANSPORT or (of_tasks and _may_give(cell, name))
+        free = name in _OF_TRANSPORT or (of_tasks and _may_give(wanted, name))
         if name in planned or not free:
             yield from _different(f"generation setting {name}", found.get(name), planned.get(name))
 
 
-def _may_give(cell: Planned, word: str) -> bool:
+def _may_give(wanted: Wanted, word: str) -> bool:
     """Whether the task may give a setting itself: its file has the word, or leaves the making of its Task to another module."""
-    source = cell.context.sources[cell.task.source]
-    return word.encode() in source or b"Task(" not in source
+    return word.encode() in wanted.source or b"Task(" not in wanted.source
 
 
 def _different(what: str, found: Any, wanted: Any) -> Iterator[str]:

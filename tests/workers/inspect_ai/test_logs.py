@@ -82,11 +82,9 @@ def test_another_status(tuned: Ended, place: Path, tmp_path: Path, status: str):
         (lambda log: setattr(log.eval.config, "token_limit", 1), "token_limit 1; planned: none"),
         (lambda log: setattr(log.eval, "model_roles", {"grader": model_config("x/y")}), 'model_roles {"grader": {"args": {}, "config": {}'),
         (lambda log: setattr(log.eval.config, "limit", 2), "limit 2"),
-        (lambda log: log.samples.pop(), f"Sample id 4 for epoch 1 not found in log {LOG}"),
+        (lambda log: log.samples.pop(), f"Sample id 4 for epoch 1 not found in log {Path(LOG).name}"),
         (lambda log: setattr(log.results, "completed_samples", 3), "3 samples were completed and 4 logged; 4 were expected"),
-        (lambda log: log.samples[0].scores.clear(), "1 samples have no score"),
         (lambda log: log.results.scores.clear(), "no metrics"),
-        (lambda log: setattr(log.results.scores[0].metrics["accuracy"], "value", float("nan")), "accuracy of scorer match is nan"),
         (lambda log: setattr(log, "results", None), "no results"),
     ],
 )

@@ -75,8 +75,15 @@ def test_a_cell_that_fails_stops_no_other_and_is_alone_in_the_next_try(models: P
     logs = tmp_path / "experiments/cap/tuned/eval/logs"
     assert ended.attempt.exit_code != 0
     evidence = ended.evidence()
-    assert (evidence.results, evidence.failure) == ((), FailureClass.ERROR)
-    assert "no second task today" in evidence.reasons[0]
+    assert [(result.task, len(result.samples)) for result in evidence.results] == [("capitalization", 4)]
+    assert evidence.failure is FailureClass.ERROR
+    (reason,) = evidence.reasons
+    assert reason.startswith("two_words_epoch0: ")
+    assert "no second task today" in reason
+    assert (list(evidence.cells), evidence.cells["capitalization_epoch0"]) == (["two_words_epoch0", "capitalization_epoch0"], "")
+    count = ended.attempt.model_copy(update={"cells": dict(evidence.cells)})
+    job = job_of(ended.context, TUNED)
+    assert worker.results(ended.context, job, count, evidence.files) == evidence.results
     made = (logs / "capitalization_epoch0.eval").stat().st_mtime_ns
     (tmp_path / "mended").touch()
     again = ended._replace(attempt=run_job(ended.context, tmp_path, TUNED, 2))
@@ -89,7 +96,27 @@ def test_a_cell_that_fails_stops_no_other_and_is_alone_in_the_next_try(models: P
 def test_a_damaged_log_is_made_again(models: Path, tmp_path: Path):
     ended = work_tree(models, tmp_path)
     log = tmp_path / "experiments/cap/tuned/eval/logs/two_words_epoch0.eval"
-    log.write_bytes(log.read_bytes()[:-100])
-    assert ended.evidence().failure is FailureClass.OUTPUT_MISSING
+    log.write_bytes(damaged := log.read_bytes()[:-100])
+    evidence = ended.evidence()
+    assert (evidence.failure, [result.task for result in evidence.results]) == (FailureClass.OUTPUT_MISSING, ["capitalization"])
+    refuse(log.with_name("capitalization_epoch0.eval"), "success")  # by its status it is complete, and the judge refuses it
+    assert [(cell, why[:21]) for cell, why in ended.evidence().cells.items()] == [
+        ("capitalization_epoch0", "the log is of another"),
+        ("two_words_epoch0", "the log cannot be rea"),
+    ]
     again = ended._replace(attempt=run_job(ended.context, tmp_path, TUNED, 2))
+    assert "two_words_epoch0.eval does not count: the log cannot be read" in again.output
+    assert "it is kept as two_words_epoch0.refused1.eval, and the cell is evaluated again" in again.output
     assert again.evidence().reasons == []
+    assert log.with_name("two_words_epoch0.refused1.eval").read_bytes() == damaged
+    assert log.with_name("capitalization_epoch0.refused1.eval").exists()
+
+
+def refuse(log: Path, status: str) -> None:
+    """Give a log a setting that was not planned."""
+    from inspect_ai.log import read_eval_log, write_eval_log
+
+    found = read_eval_log(str(log))
+    assert found.status == status
+    found.eval.config.limit = 3
+    write_eval_log(found, str(log))
