@@ -13,19 +13,19 @@ from ckgit.experiment.accounting import Accounting
 from ckgit.experiment.design import Claim, DataSet
 from ckgit.experiment.jobs import Job
 from ckgit.experiment.plan import Run
-from ckgit.experiment.results import CellResult, Results, RunRow, TrainingResult, Verdict
+from ckgit.experiment.results import CellResult, Metric, Results, RunRow, TrainingResult, Verdict
 from ckgit.experiment.worker import Context
 
 Left = Mapping[str, Sequence[TrainingResult | CellResult]]  # by name of the job
 
 
-def assemble(context: Context, jobs: Sequence[Job], left: Left, missing: Mapping[str, str], accounting: Accounting) -> Results:
+def assemble(context: Context, jobs: Sequence[Job], left: Left, missing: Mapping[str, Sequence[str]], accounting: Accounting) -> Results:
     """The results of an experiment.
 
     Args:
         jobs: all that the workers name, in the order in which the report lists them.
         left: what each finished job left.
-        missing: why a job that was accepted as missing left nothing, by its name.
+        missing: why a job that was accepted as missing, or each cell of it that does not count, left nothing, by its name.
         accounting: what all of them took.
 
     Raises:
@@ -58,7 +58,7 @@ def _evaluated_on(context: Context, task: str) -> dict[str, DataSet]:
     return {run: context.summary.data[name] for run, name in names.items() if name is not None}
 
 
-def _row(run: Run, jobs: Sequence[Job], left: Left, missing: Mapping[str, str]) -> RunRow:
+def _row(run: Run, jobs: Sequence[Job], left: Left, missing: Mapping[str, Sequence[str]]) -> RunRow:
     results = [result for job in jobs for result in left.get(job.name, ())]
     trained = next((result for result in results if isinstance(result, TrainingResult)), None)
     found = [result for result in results if isinstance(result, CellResult)]
@@ -70,15 +70,20 @@ def _row(run: Run, jobs: Sequence[Job], left: Left, missing: Mapping[str, str]) 
         varied=run.varied,
         training=trained,
         cells=tuple(_cell(cell) for cell in found),
-        missing=tuple(f"{job}: {missing[job]}" for job in (each.name for each in jobs) if job in missing),
-        remarks=(*_interruptions(trained), *_remarks(found)),
+        missing=tuple(f"{job.name}: {reason}" for job in jobs for reason in missing.get(job.name, ())),
+        remarks=tuple(_interruptions(trained)),
     )
 
 
 def _cell(cell: CellResult) -> CellResult:
-    """The cell without metrics that are no numbers."""
-    metrics = tuple(metric for metric in cell.metrics if metric.value is None or math.isfinite(metric.value))
-    return cell.model_copy(update={"metrics": metrics})
+    """The cell, in which a metric that is no number is undefined."""
+    return cell.model_copy(update={"metrics": tuple(map(_defined, cell.metrics))})
+
+
+def _defined(metric: Metric) -> Metric:
+    if metric.value is not None and math.isfinite(metric.value):
+        return metric
+    return metric.model_copy(update={"value": None, "stderr": None, "stderr_from": None})
 
 
 def _with_intervals(runs: Sequence[RunRow]) -> tuple[RunRow, ...]:
@@ -94,15 +99,6 @@ def _interruptions(training: TrainingResult | None) -> list[str]:
         return []
     places = ", then ".join(str(done) for done in training.resumed)
     return [f"{training.run}: training was cut short and went on after {places} of its {len(training.checkpoints)} epochs"]
-
-
-def _remarks(cells: Sequence[CellResult]) -> list[str]:
-    return [
-        f"{cell.log}: {metric.name} of {metric.scorer} is {metric.value}, which is no number"
-        for cell in cells
-        for metric in cell.metrics
-        if metric.value is not None and not math.isfinite(metric.value)
-    ]
 
 
 def _refuse_other_tokens(training: TrainingResult | None, cell: CellResult) -> None:

@@ -23,11 +23,17 @@ class JobRow(NamedTuple):
     cell: str | None
     attempt: Attempt | None
     accepted_missing: bool
+    why: str | None = None  # of a cell that was judged by itself: why it does not count; empty where it does
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is done, or is a cell that counts though its job failed."""
+        return self.attempt is not None and (self.attempt.phase is Phase.DONE or self.why == "")
 
     @property
     def state(self) -> str:
         """In a few words."""
-        if self.attempt and self.attempt.phase is Phase.DONE:
+        if self.counts:
             return "done"
         if self.accepted_missing:
             return "accepted as missing"
@@ -35,11 +41,12 @@ class JobRow(NamedTuple):
 
 
 def job_rows(context: Context, ledger: Ledger | None) -> list[JobRow]:
-    """Every job that the design makes, in its order."""
+    """Every job that the design makes, in its order; one of several cells has a row for each."""
     latest = {attempt.job: attempt for attempt in (ledger.attempts if ledger else ())}
     accepted = frozenset(ledger.accepted_missing if ledger else ())
+    failed = ledger.cells() if ledger else {}
     return [
-        JobRow(job, stage, run, part, latest.get(job), job in accepted)
+        JobRow(job, stage, run, part, latest.get(job), job in accepted, failed.get(job, {}).get(part or ""))
         for job, stage, run, part in (*_training(context), *_evaluation(context))
     ]
 
@@ -77,8 +84,10 @@ def _row(row: JobRow, *, cells: bool) -> list[str]:
     place = [row.run, *([row.cell or NOTHING] if cells else [])]
     if not tried:
         return [*place, row.state, NOTHING, NOTHING, NOTHING, NOTHING]
-    state = f"{row.state} ({tried.failure})" if tried.failure else row.state
-    return [*place, state, str(tried.number), tried.job_id or NOTHING, tried.ended or NOTHING, tried.reason or tried.log or NOTHING]
+    failed = tried.failure and not row.counts
+    state = f"{row.state} ({tried.failure})" if failed else row.state
+    said = (row.why or tried.reason if failed else None) or tried.log or NOTHING
+    return [*place, state, str(tried.number), tried.job_id or NOTHING, tried.ended or NOTHING, said]
 
 
 def counts(rows: Sequence[JobRow]) -> str:

@@ -58,8 +58,12 @@ def _experiment_sections(found: Described) -> Iterator[str]:
 
 
 def _run_row(found: Described, run: Run, varied: list[str]) -> list[str]:
-    jobs = {job.job: job.state for job in found.jobs if job.run == run.name}
-    done = f"{sum(state == 'done' for state in jobs.values())} of {len(jobs)}"
+    rows = [row for row in found.jobs if row.run == run.name]
+    jobs, failed = {row.job for row in rows}, {row.job for row in rows if not row.counts}
+    done = f"{len(jobs) - len(failed)} of {len(jobs)}"
+    if any(row.why is not None for row in rows):
+        cells = [row for row in rows if row.cell]
+        done += f", {sum(row.counts for row in cells)} of {len(cells)} cells"
     result = found.result(run.name)
     loss = number(result.training.final_loss) if result and result.training else ""
     return [run.name, run.type, *(run.varied.get(name, "") for name in varied), done, loss, ", ".join(_scores(result))]

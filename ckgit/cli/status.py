@@ -51,7 +51,7 @@ def _lines(found: Overview) -> Iterator[str]:
     if len(found.failed) > _MOST:
         yield f"  and {len(found.failed) - _MOST} more that failed"
     for job in found.accepted_missing[:_MOST]:
-        yield f"  accepted as missing: {job}"
+        yield f"  accepted as missing: {job}{_cells(found.cells.get(job, {}))}"
     if len(found.accepted_missing) > _MOST:
         yield f"  and {len(found.accepted_missing) - _MOST} more that were accepted as missing"
     yield from _beside(found)
@@ -69,6 +69,12 @@ def _beside(found: Overview) -> Iterator[str]:
         yield f"  {count} that the branch does not know may still run: {printable(listed(found.unknown_jobs))}"
     if found.rewritten:
         yield f"  rewritten since ckgit left it at {found.rewritten[:12]}, which is kept when ckgit goes on"
+
+
+def _cells(cells: Mapping[str, str]) -> str:
+    """`: a_epoch0 (4 of its 5 cells count)`; nothing where the job has one cell, or none was made."""
+    lacking = [cell for cell, why in cells.items() if why]
+    return f": {', '.join(lacking)} ({len(cells) - len(lacking)} of its {len(cells)} cells count)" if cells else ""
 
 
 def _left_to(job: OpenJob, work_tree: str) -> str:

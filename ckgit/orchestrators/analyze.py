@@ -10,7 +10,7 @@ from ckgit.analysis.report import LOSS_PLOT, SCORES_PLOT, render
 from ckgit.analysis.words import difference, judged, stated
 from ckgit.experiment.design import Stage
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.jobs import Job, Ledger, Phase
+from ckgit.experiment.jobs import Attempt, Job, Ledger, Phase
 from ckgit.experiment.results import CellResult, Results, TrainingResult
 from ckgit.experiment.worker import Context, Worker
 from ckgit.lab.context import load_context
@@ -71,31 +71,56 @@ def _jobs(context: Context) -> list[tuple[Job, Worker]]:
 
 def _collect(
     context: Context, snapshot: Snapshot, ledger: Ledger | None, planned: Sequence[tuple[Job, Worker]]
-) -> tuple[Left, Mapping[str, str]]:
-    """What finished jobs left, and why accepted ones left nothing.
+) -> tuple[Left, Mapping[str, Sequence[str]]]:
+    """What finished jobs left, and why accepted ones, or cells of them, left nothing.
 
     Raises:
         CkgitError: EVIDENCE_MISSING, with every problem.
     """
     left: dict[str, Sequence[TrainingResult | CellResult]] = {}
-    missing: dict[str, str] = {}
+    missing: dict[str, Sequence[str]] = {}
     problems: list[str] = []
     attempts = {attempt.job: attempt for attempt in (ledger.attempts if ledger else ())}
+    cells = ledger.cells() if ledger else {}
     files = _RunFiles(snapshot)
     for job, worker in planned:
         attempt = attempts.get(job.name)
-        if attempt and attempt.phase is Phase.DONE:
+        if not attempt or attempt.phase is not Phase.DONE:
+            if not ledger or job.name not in ledger.accepted_missing:
+                problems.append(f"{job.name}: {f'its last attempt is {attempt.phase}' if attempt else 'it never ran'}")
+                continue
+            missing[job.name] = _missing(context, job, attempt, cells.get(job.name))
+        if counting := _counting(attempt, cells.get(job.name)):
             try:
-                left[job.name] = _checked(job, worker.results(context, job, attempt, files.of(context.run_folder(job.run))))
+                found = worker.results(context, job, counting, files.of(context.run_folder(job.run)))
+                left[job.name] = _checked(job, found, _tasks(context, job, counting))
             except ValueError as error:
                 problems.append(f"{job.name}: {error}")
-        elif ledger and job.name in ledger.accepted_missing:
-            missing[job.name] = (attempt.reason if attempt else None) or "its run was not trained"
-        else:
-            problems.append(f"{job.name}: {f'its last attempt is {attempt.phase}' if attempt else 'it never ran'}")
     if problems:
         raise _refused(snapshot, problems)
     return left, missing
+
+
+def _missing(context: Context, job: Job, attempt: Attempt | None, cells: Mapping[str, str] | None) -> list[str]:
+    """Why a job that was accepted as missing left nothing; of several cells, why each of those did that does not count."""
+    reason = (attempt.reason if attempt else None) or "its run was not trained"
+    planned = context.plan.evaluation_jobs.get(job.name, [])
+    known = cells or {cell.name: reason for cell in planned if len(planned) > 1}
+    return [f"{cell}: {why}" for cell, why in known.items() if why] or [reason]
+
+
+def _counting(attempt: Attempt | None, cells: Mapping[str, str] | None) -> Attempt | None:
+    """The attempt whose results count, all of them or those of some cells."""
+    if attempt and attempt.phase is not Phase.DONE:
+        return attempt.model_copy(update={"cells": cells}) if cells and not all(cells.values()) else None
+    return attempt
+
+
+def _tasks(context: Context, job: Job, attempt: Attempt) -> list[str]:
+    """Tasks of the cells that count."""
+    if not attempt.cells:
+        return list(job.tasks)
+    return [cell.task.name for cell in context.plan.evaluation_jobs[job.name] if not attempt.cells.get(cell.name)]
 
 
 class _RunFiles:
@@ -114,12 +139,12 @@ class _RunFiles:
         return self._files
 
 
-def _checked(job: Job, found: Sequence[TrainingResult | CellResult]) -> Sequence[TrainingResult | CellResult]:
+def _checked(job: Job, found: Sequence[TrainingResult | CellResult], tasks: Sequence[str]) -> Sequence[TrainingResult | CellResult]:
     if not found:
         raise ValueError("its logs are not on the branch")
     cells = [result for result in found if isinstance(result, CellResult)]
     others = [result.run for result in found if result.run != job.run] + [cell.run for cell in cells if cell.epoch != job.epoch]
-    if others or [cell.task for cell in cells] != list(job.tasks):
+    if others or [cell.task for cell in cells] != tasks:
         raise ValueError(f"its log is of another job (run {(others or [job.run])[0]})")
     return found
 
@@ -144,14 +169,13 @@ def _pictures(results: Results) -> dict[str, bytes]:
 
 
 def _log(
-    jobs: Sequence[Job], left: Left, missing: Mapping[str, str], results: Results, files: Mapping[str, bytes]
+    jobs: Sequence[Job], left: Left, missing: Mapping[str, Sequence[str]], results: Results, files: Mapping[str, bytes]
 ) -> Iterator[tuple[str, str]]:
     """What was read, found and written, as (event, text)."""
     for job in jobs:
         if job.name in left:
             yield "READ", f"{job.name}: {gist(left[job.name])}"
-        else:
-            yield "MISSING", f"{job.name}: {missing[job.name]}"
+        yield from (("MISSING", f"{job.name}: {reason}") for reason in missing.get(job.name, ()))
     for verdict in results.claims:
         yield "CLAIM", f"{judged(verdict)}: {stated(verdict.claim)}, {difference(verdict)}; {verdict.reason}"
     for path, content in sorted(files.items()):

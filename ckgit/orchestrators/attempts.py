@@ -129,3 +129,12 @@ def describe(attempt: Attempt) -> str:
         return f"{attempt.job}{again}: done"
     kind = attempt.failure or FailureClass.ERROR
     return f"{attempt.job}{again}: {kind}: {attempt.reason or 'no reason is known'}"
+
+
+def describe_missing(attempt: Attempt, cells: Mapping[str, str]) -> list[str]:
+    """A line on a failed attempt that is passed over, or on each of its cells that does not count.
+
+    Args:
+        cells: of its job, see `Ledger.cells`; none where they were not judged one by one.
+    """
+    return [f"{attempt.job}: {cell}: {why}" for cell, why in cells.items() if why] or [describe(attempt)]

@@ -100,7 +100,8 @@ def _judge(worker: Worker, context: Context, job: Job, ended: Ended, work: Path,
     evidence = worker.evidence(context, job, attempt, work)
     files |= evidence.files
     if not evidence.results or evidence.reasons or attempt.exit_code:
-        return _failed(attempt, files, *_cause(worker, evidence, ended, attempt, tail(output)))
+        failure, reason, cells = _cause(worker, evidence, ended, attempt, tail(output))
+        return _failed(attempt.model_copy(update={"cells": cells}), files, failure, reason)
     return Judged(attempt.model_copy(update={"phase": Phase.DONE}), files, f"{job.name}: {gist(evidence.results)}")
 
 
@@ -116,12 +117,16 @@ def _told(context: Context, ended: Ended, job: Job, work: Path) -> Attempt:
     return attempt.model_copy(update={"usage": used(attempt, job, ended.usage, job_files(work, attempt.token), device=device)})
 
 
-def _cause(worker: Worker, evidence: Evidence, ended: Ended, attempt: Attempt, log: str) -> tuple[FailureClass, str]:
-    """Why a job that ended does not count. Where the scheduler made it end, the tool's last words are not the reason."""
+def _cause(worker: Worker, evidence: Evidence, ended: Ended, attempt: Attempt, log: str) -> tuple[FailureClass, str, dict[str, str]]:
+    """Why a job that ended does not count, and which of its cells. Where the scheduler made it end, the tool's last words are no reason."""
+    cells = dict(evidence.cells)
+    counting = sum(not why for why in cells.values())
+    rest = f" ({counting} of its {len(cells)} cells count)" if counting else ""
     if ended.ending and ended.ending.failure and attempt.exit_code:
-        return ended.ending.failure, ended.ending.sentence
+        sentence = ended.ending.sentence
+        return ended.ending.failure, sentence + rest, {cell: why and sentence for cell, why in cells.items()}
     guess, sentence = worker.explain(log, attempt.exit_code)
-    return evidence.failure or guess, "; ".join(evidence.reasons) or sentence
+    return evidence.failure or guess, ("; ".join(evidence.reasons) or sentence) + rest, cells
 
 
 def _fit(judged: Judged, job: Job, work: Path) -> Judged:
@@ -133,7 +138,8 @@ def _fit(judged: Judged, job: Job, work: Path) -> Judged:
         files[log] = content
     # the reason of a failure is taken from what the tool printed
     reason = judged.attempt.reason and _plain(judged.attempt.reason)
-    attempt = judged.attempt.model_copy(update={"reason": reason})
+    cells = {cell: why and _plain(why) for cell, why in judged.attempt.cells.items()}
+    attempt = judged.attempt.model_copy(update={"reason": reason, "cells": cells})
     return Judged(attempt, files, _plain(judged.text), [str(finding) for finding in found])
 
 

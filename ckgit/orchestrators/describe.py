@@ -94,15 +94,26 @@ def _run(found: Described, run: Run, *, detailed: bool) -> dict[str, Any]:
         "type": run.type,
         "model": run.model,
         "varied": run.varied,
-        "jobs": [{"name": job.job, "stage": job.stage, "state": job.state} for job in _jobs(found, run)],
+        "jobs": [_job(rows) for rows in _jobs(found, run)],
         **({"parameters": parameters(run), "cells": cells(found, run)} if detailed else {}),
         "results": result.model_dump(mode="json", exclude=skipped) if result else None,
     }
 
 
-def _jobs(found: Described, run: Run) -> Iterable[JobRow]:
-    """The jobs of a run; several cells may share one."""
-    return {job.job: job for job in found.jobs if job.run == run.name}.values()
+def _jobs(found: Described, run: Run) -> Iterable[Sequence[JobRow]]:
+    """The rows of each job of a run; several cells may share one."""
+    jobs: dict[str, list[JobRow]] = {}
+    for row in found.jobs:
+        if row.run == run.name:
+            jobs.setdefault(row.job, []).append(row)
+    return jobs.values()
+
+
+def _job(rows: Sequence[JobRow]) -> dict[str, Any]:
+    """A job in the state of what is not done of it; where its cells were judged one by one, with why each does not count."""
+    row = next((row for row in rows if not row.counts), rows[0])
+    cells = {each.cell: each.why for each in rows if each.why is not None}
+    return {"name": row.job, "stage": row.stage, "state": row.state, **({"cells": cells} if cells else {})}
 
 
 def parameters(run: Run) -> dict[str, dict[str, Any]]:

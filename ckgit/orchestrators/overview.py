@@ -57,6 +57,7 @@ class Overview(NamedTuple):
     left_to: OpenJob | None  # the job of `advance --detach` that goes on
     failed: Sequence[FailedJob]
     accepted_missing: Sequence[str]
+    cells: Mapping[str, Mapping[str, str]]  # by failed job of several cells: why each does not count; empty for one that does
     unknown_jobs: Sequence[Stray]  # that run, and that the branch does not know
     rewritten: str | None  # commit at which ckgit left the branch, where that holds it no more
     next: str
@@ -98,11 +99,21 @@ def overview(lab: Lab, name: str) -> Overview:
         left_to=left_to,
         failed=failed,
         accepted_missing=accepted,
+        cells=_cells(ledger),
         unknown_jobs=unknown,
         rewritten=rewritten,
         next=(way_back(name, unknown) if unknown else None)
         or _after_a_hand(lab, snapshot) or _next(name, snapshot.state, failed=bool(failed), out=bool(opened)),
     )
+
+
+def _cells(ledger: Mapping[str, Any]) -> Mapping[str, Mapping[str, str]]:
+    """See `Ledger.cells`, which needs its model; read only where a cell was judged by itself."""
+    if not any(attempt.get("cells") for attempt in ledger.get("attempts", [])):
+        return {}
+    from ckgit.experiment.jobs import Ledger
+
+    return Ledger.model_validate_json(json.dumps(ledger)).cells()
 
 
 def _left_to(found: Sequence[OpenJob]) -> OpenJob | None:

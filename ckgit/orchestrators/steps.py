@@ -11,7 +11,7 @@ from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Attempt, Detached, FailureClass, Job, Ledger, Phase, Usage
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.worker import Worker
-from ckgit.orchestrators.attempts import Tally, Tries, describe, new_attempts
+from ckgit.orchestrators.attempts import Tally, Tries, describe, describe_missing, new_attempts
 from ckgit.orchestrators.collect import Judged
 from ckgit.orchestrators.costs import fill
 from ckgit.orchestrators.logs import now
@@ -120,13 +120,23 @@ def passing(
     time: str,
 ) -> Step:
     """The stage is done; what was accepted as missing is named in full."""
-    missing = [f"- {describe(attempt)}" for attempt in count.failed] + [f"- {job.name}: its run was not trained" for job in over]
-    text = f"{len(count.done)} of {plural(count.total + len(over), f'{stage} job')} done"
+    failed = {attempt.job for attempt in count.failed}
+    cells = {job: each for job, each in ledger.cells().items() if job in failed}
+    missing = [f"- {line}" for attempt in count.failed for line in describe_missing(attempt, cells.get(attempt.job, {}))]
+    missing += [f"- {job.name}: its run was not trained" for job in over]
+    text = _passed(standing, count, cells) if cells else f"{len(count.done)} of {plural(count.total + len(over), f'{stage} job')} done"
     accepted = paragraphs("Accepted as missing:", missing) if missing else ""
     body = paragraphs(f"{text}.", listed(_good(harvest)), accepted)
     logs = _logs(workers, f"{VERBS[stage].upper().removesuffix('E')}ED", text, harvest)
     logs[LOG] += [("ACCEPTED", line.removeprefix("- ")) for line in missing]
     return prepare(standing, PASSES[stage], files=_files(harvest), logs=logs, ledger=ledger, body=body, time=time)
+
+
+def _passed(standing: Standing, count: Tally, failed: Mapping[str, Mapping[str, str]]) -> str:
+    """How many evaluations are done, where cells of a job that failed count."""
+    done, planned = {attempt.job for attempt in count.done}, standing.context.plan.cells
+    counting = sum(cell.job in done for cell in planned) + sum(not why for cells in failed.values() for why in cells.values())
+    return f"{counting} of {plural(len(planned), 'evaluation')} done"
 
 
 def nothing_to_do(standing: Standing, stage: Stage, worker: Worker | None, over: Sequence[Job]) -> Step:

@@ -61,13 +61,14 @@ def test_training_may_have_looked_at_fewer_rows() -> None:
     assert "| the same for the first 40 rows |" in render(here, None, found, []).decode()
 
 
-def test_a_metric_that_is_no_number_is_a_remark() -> None:
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf")])
+def test_a_metric_that_is_no_number_is_undefined(value: float | None) -> None:
     here = context(experiment=NO_CLAIMS)
-    metrics = (Metric(scorer="match", name="f1", value=float("nan"), samples=40),)
+    metrics = (Metric(scorer="match", name="f1", value=value, stderr=0.0, samples=40),)
     odd = cell("base", 2, metrics=metrics)
     found = assemble(here, jobs(here), {**left(here, RIGHT), "base/eval/capitalization_base": [odd]}, {}, Accounting())
-    assert found.runs[2].cells[0].metrics == ()
-    assert "f1 of match is nan, which is no number" in render(here, None, found, []).decode()
+    assert found.runs[2].cells[0].metrics == (Metric(scorer="match", name="f1", value=None, samples=40),)
+    assert "| base | – | match | f1 | undefined |" in render(here, None, found, []).decode()  # noqa: RUF001
 
 
 def test_the_report_answers_what_a_reader_asks() -> None:
@@ -98,7 +99,7 @@ def test_what_failed_and_what_is_missing_is_named() -> None:
     names = {job.name: job for job in jobs(here)}
     gone = "rank8/eval/capitalization_epoch1"
     kept = {name: result for name, result in left(here, RIGHT).items() if name != gone}
-    found = assemble(here, jobs(here), kept, {gone: "killed"}, Accounting())
+    found = assemble(here, jobs(here), kept, {gone: ["killed"]}, Accounting())
     tried = [
         attempt(names["rank4/finetune"], Phase.FAILED, failure=FailureClass.DIVERGED, reason="the loss is nan at step 3"),
         attempt(names["rank4/finetune"], number=2),

@@ -90,7 +90,7 @@ def test_a_log_that_cannot_be_searched_stays_and_a_note_is_committed(evaluated: 
     assert (note["not_committed"], note["bytes"], note["sha256"]) == (LOG, len(content), hashlib.sha256(content).hexdigest())
     assert note["reason"].startswith("the log cannot be unpacked: ")
     assert evaluated.snapshot.read(LOG) is None
-    said = {"cut": "inspect's log was cut short: File is not a zip file", "sample": "the model said no"}[damage]
+    said = {"cut": "the log cannot be read, it was cut short or damaged: File is not a zip file", "sample": "the model said no"}[damage]
     assert said in evaluated.ckgit("why", "demo").stdout
     check_retry(evaluated)
 

@@ -76,3 +76,68 @@ def test_an_evaluator_that_cannot_do_it_is_refused(designed: Callable[..., Bench
     monkeypatch.setattr(ckgit_tiny.Evaluator, "jobs", lambda *_: alone)
     with pytest.raises(CkgitError, match=r"compute\.evaluation_jobs"):
         bench.advance(State.SCAFFOLDED)
+
+
+@pytest.fixture
+def partial(designed: Callable[..., Bench]) -> Bench:
+    """Five cells a checkpoint, one of which leaves no log: that of the third task, of rank8."""
+    tasks = [{"name": "capitalization"}, *({**AGAIN, "name": f"again{number}"} for number in range(4))]
+    bench = designed(compute={"evaluation_jobs": "checkpoint"}, evaluation={"tasks": tasks})
+    bench.steer.joinpath("lack-rank8-eval-epoch0-again1_epoch0").touch()
+    done = bench.ckgit("advance", "demo", "--to", "analyzed", check=False)
+    assert done.returncode == Exit.JOBS_FAILED
+    return bench
+
+
+LACK = "again1_epoch0: there is no log of it"
+
+
+def test_a_cell_that_is_refused_is_named_and_the_others_of_its_job_are_kept(partial: Bench) -> None:
+    failed = partial.latest("rank8/eval/epoch0")
+    assert (failed.phase, failed.reason) == (Phase.FAILED, f"{LACK} (4 of its 5 cells count)")
+    assert {cell: why for cell, why in failed.cells.items() if why} == {"again1_epoch0": "there is no log of it"}
+    kept = [path.removeprefix("rank8/eval/logs/") for path in partial.files_of("exp/demo") if path.startswith("rank8/eval/logs/")]
+    assert kept == [f"{task}_epoch0.json" for task in ("again0", "again2", "again3", "capitalization")]
+    for command in ("status", "why"):
+        assert f"{LACK} (4 of its 5 cells count)" in partial.ckgit(command, "demo").stdout
+    standing = stand(partial.lab, "demo")
+    rows = [(row.cell, row.state) for row in job_rows(standing.context, standing.ledger) if row.run == "rank8" and row.cell]
+    assert [state for _, state in rows] == ["done", "done", "failed", "done", "done"]
+    summary = (partial.snapshot.read("experiments/demo/experiment_summary.md") or b"").decode()
+    assert "14 of 15 done, 1 failed." in summary
+    assert "| rank8 | again1_epoch0 | failed (output-missing) |" in summary
+    shown = partial.ckgit("show", "demo").stdout
+    assert "1 of 2, 4 of 5 cells" in shown
+    jobs = json.loads(partial.ckgit("show", "demo", "--json").stdout)["runs"][1]["jobs"]
+    assert (jobs[1]["state"], jobs[1]["cells"]) == ("failed", failed.cells)
+
+
+def test_a_retry_evaluates_only_the_cell_that_was_refused(partial: Bench) -> None:
+    partial.steer.joinpath("lack-rank8-eval-epoch0-again1_epoch0").unlink()
+    partial.ckgit("retry", "demo")
+    token = partial.latest("rank8/eval/epoch0").token
+    printed = (partial.work / ".ckgit/jobs" / token / "output").read_text()
+    assert [line for line in printed.splitlines() if line.startswith("evaluates ")] == ["evaluates again1_epoch0"]
+    partial.ckgit("advance", "demo", "--to", "analyzed")
+    assert len(cells(partial)) == 15
+
+
+def test_what_is_accepted_as_missing_is_the_cell_and_the_others_are_reported(partial: Bench) -> None:
+    partial.ckgit("advance", "demo", "--to", "analyzed", "--accept-missing")
+    assert "14 of 15 evaluations done." in partial.message("exp/demo~1")
+    assert f"Accepted as missing:\n\n- rank8/eval/epoch0: {LACK}\n" in partial.message("exp/demo~1")
+    (rank8,) = [run for run in Results.model_validate_json(partial.results()).runs if run.name == "rank8"]
+    assert rank8.missing == (f"rank8/eval/epoch0: {LACK}",)
+    assert [cell.task for cell in rank8.cells] == ["capitalization", "again0", "again2", "again3"]
+    status = partial.ckgit("status", "demo").stdout
+    assert "accepted as missing: rank8/eval/epoch0: again1_epoch0 (4 of its 5 cells count)" in status
+
+
+def test_an_attempt_that_never_started_takes_nothing_from_the_cells_that_count(partial: Bench) -> None:
+    partial.hold("rank8/eval/epoch0")
+    partial.ckgit("retry", "demo", "--no-wait", check=False)
+    partial.ckgit("cancel", "demo")
+    partial.ckgit("advance", "demo", "--to", "analyzed", "--accept-missing")
+    (rank8,) = [run for run in Results.model_validate_json(partial.results()).runs if run.name == "rank8"]
+    assert rank8.missing == ("rank8/eval/epoch0: again1_epoch0: cancelled by ckgit cancel",)
+    assert len(rank8.cells) == 4

@@ -1,7 +1,7 @@
 """A trainer and an evaluator that need bash alone, as a package of their own would bring them.
 
 Where a set-up line of the cluster profile exports a folder TINY, tests steer jobs by files in it: `hold` makes them wait, `hold-JOB`
-one of them, `fail-JOB` makes one fail; each execution adds its token to `executions`.
+one of them, `fail-JOB` makes one fail, `lack-JOB-CELL` leave no log of one cell; each execution adds its token to `executions`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,11 @@ for epoch in $(seq 0 "$3"); do mkdir "$2/artifacts/epoch_$epoch"; echo "weights 
 """
 _EVALUATE = f"""{_STEER}
 mkdir -p "$2/eval/logs"
-for cell in "${{@:4}}"; do printf '{{"accuracy": %s}}\\n' "$3" >"$2/eval/logs/$cell.json"; done
+for cell in "${{@:4}}"; do
+    if test -e "$2/eval/logs/$cell.json" -o -e "${{TINY:-.}}/lack-$1-$cell"; then continue; fi
+    echo "evaluates $cell"
+    printf '{{"accuracy": %s}}\\n' "$3" >"$2/eval/logs/$cell.json"
+done
 """
 
 
@@ -171,11 +175,12 @@ class Evaluator:
     def evidence(self, context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:
         if attempt.exit_code:
             return Evidence((), [], None, {})
-        try:
-            files = {path: (work / path).read_bytes() for path in self._logs(context, job)}
-            return Evidence(self.results(context, job, attempt, files), [], None, files)
-        except (OSError, ValueError) as error:
-            return Evidence((), [f"its log cannot be read: {error}"], FailureClass.OUTPUT_MISSING, {})
+        logs = self._logs(context, job)
+        files = {path: (work / path).read_bytes() for path in logs if (work / path).exists()}
+        cells = {Path(path).stem: "" if path in files else "there is no log of it" for path in logs}
+        reasons = [f"{cell}: {why}" for cell, why in cells.items() if why]
+        told = cells if reasons and len(cells) > 1 else {}
+        return Evidence(self.results(context, job, attempt, files), reasons, FailureClass.OUTPUT_MISSING if reasons else None, files, told)
 
     def _logs(self, context: Context, job: Job) -> Sequence[str]:
         return [f"{job.folder}/logs/{cell.name}.json" for cell in context.plan.evaluation_jobs[job.name]]
