@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -26,6 +28,12 @@ class FileDigest(Frozen):
 
     sha256: Sha256
     bytes: int
+
+
+def folder_digest(files: Mapping[str, FileDigest]) -> str:
+    """One digest for the files of a model folder: that of what `sha256sum` prints of them, in order of their names."""
+    lines = (f"{digest.sha256}  {name}\n" for name, digest in sorted(files.items()))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 class RopeScaling(Frozen):

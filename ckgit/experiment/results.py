@@ -8,9 +8,11 @@ from typing import Literal
 from pydantic import Field
 
 from ckgit.experiment.accounting import Accounting
+from ckgit.experiment.card import FileDigest, folder_digest
 from ckgit.experiment.design import Claim, Frozen, RunType, Sha256
 
 Score = float | int | str | bool | None
+MANIFEST = "checkpoints.json"  # a list of `Checkpoint`: in a run's folder on the branch, and in its artifacts/ in the work tree
 
 
 class Checkpoint(Frozen):
@@ -20,6 +22,12 @@ class Checkpoint(Frozen):
     path: str = Field(description="Relative to the work tree.")
     bytes: int
     sha256: Sha256 = Field(description="Of the adapter where there is one, otherwise of the weight files' index or only file.")
+    files: dict[str, FileDigest] = Field(default={}, description="What evaluation loads, by name; absent where older jobs trained.")
+
+    @property
+    def weights(self) -> str | None:
+        """One digest for all that evaluation loads; None where training did not record it."""
+        return folder_digest(self.files) if self.files else None
 
 
 class TokenCheck(Frozen):
@@ -52,6 +60,7 @@ class TrainingResult(Frozen):
     tokens: dict[str, TokenCheck] = Field(default={}, description="By `train`, and by task for rows of its split.")
     versions: dict[str, str] = Field(default={}, description="Versions of the tools in the job.")
     resumed: tuple[int, ...] = Field(default=(), description="Whole epochs at each start after the first, where training was cut short.")
+    starts: tuple[str, ...] = Field(default=(), description="Token of the job at each start; absent where older jobs trained.")
 
 
 class Metric(Frozen):
@@ -93,6 +102,9 @@ class CellResult(Frozen):
     metrics: tuple[Metric, ...]
     samples: tuple[Sample, ...]
     tokens: TokenCheck | None = None
+    weights: Sha256 | None = Field(
+        default=None, description="Over the files of the model that were loaded, as of a checkpoint or a model card; absent in older logs."
+    )
     versions: dict[str, str] = {}
 
 

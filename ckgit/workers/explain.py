@@ -46,8 +46,8 @@ def shortened(sentence: str) -> str:
 
 def _by_code(text: str, exit_code: int | None, tool: Tool) -> tuple[FailureClass, str] | None:
     if exit_code == INPUTS_CHANGED:
-        changed = ", ".join(_CHANGED.findall(text))
-        return FailureClass.INPUT_CHANGED, f"missing or changed since it was scaffolded: {changed or 'an input'}"
+        said = own_words(text) or "an input is missing or has changed"
+        return FailureClass.INPUT_CHANGED, ": ".join([said, *filter(None, [", ".join(_CHANGED.findall(text))])])
     if exit_code == PROGRAM_MISSING:
         return FailureClass.ENVIRONMENT, own_words(text) or "a program is not on PATH"
     failure = tool.codes.get(exit_code, FailureClass.ERROR) if exit_code is not None else FailureClass.ERROR

@@ -1,6 +1,7 @@
 """The command of an evaluation job: inspect evaluates its cells after each other, in one process that loads a checkpoint once.
 
-`python -m ckgit.workers.inspect_ai.evaluate CELL.yaml...`, at the top of a work tree. Each cell is what
+`python -m ckgit.workers.inspect_ai.evaluate CELL.yaml...`, at the top of a work tree. First the files of the model are held
+against what was recorded of them: for a checkpoint by training, otherwise in `--file=NAME=SHA256`, one for each. Each cell is what
 `inspect eval --run-config CELL.yaml` makes of it, by that very command. inspect names its logs by time, and its exit code is 0
 whatever became of an evaluation: a log gets its final name here, and one that is not a complete evaluation fails the job, after all
 other cells. A cell whose log is complete already, because an earlier attempt at this job came so far, stays as it is; a log that is
@@ -11,19 +12,23 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 
+from ckgit.experiment.card import folder_digest
 from ckgit.experiment.jobs import FailureClass
+from ckgit.workers.inspect_ai import weights
 from ckgit.workers.inspect_ai.cells import Wanted, attempts_of, log_of
 from ckgit.workers.inspect_ai.codes import MARK, NO_LOG, NOT_SUCCESS, TOKENS_DIFFER
 from ckgit.workers.inspect_ai.logs import RefusedLogError, read_log
 from ckgit.workers.inspect_ai.pinned import pin
+from ckgit.workers.script import INPUTS_CHANGED
 
+FILE_OPTION = "--file="
 
 class End(NamedTuple):
     """How the evaluation of a cell ended."""
@@ -32,9 +37,13 @@ class End(NamedTuple):
     why: str = ""
 
 
-def main(configs: Sequence[str]) -> int:
+def main(words: Sequence[str]) -> int:
     """Evaluate each cell; the job's exit code, which is that of the first failure, or of different tokens where there are any."""
     pin()
+    configs = [word for word in words if not word.startswith(FILE_OPTION)]
+    of_card = dict(word.removeprefix(FILE_OPTION).rsplit("=", 1) for word in words if word.startswith(FILE_OPTION))
+    if not all(_is_as_recorded(folder, of_card) for folder in dict.fromkeys(map(_model_folder, configs))):
+        return INPUTS_CHANGED
     failed: list[End] = []
     for number, config in enumerate(configs, start=1):
         if len(configs) > 1:
@@ -49,6 +58,24 @@ def main(configs: Sequence[str]) -> int:
     for end in reversed(failed):  # who explains the job's end reads its last word
         click.echo(f"ckgit: {end.why}", err=True)
     return failed[0].code if failed else 0
+
+
+def _model_folder(config: str) -> Path:
+    import yaml  # as inspect reads it
+
+    return Path(yaml.safe_load(Path(config).read_bytes())["model"]["args"]["model_path"])
+
+
+def _is_as_recorded(folder: Path, of_card: Mapping[str, str]) -> bool:
+    """Whether the files of a model folder are as recorded; those that are not are named."""
+    try:
+        names = list(weights.changed(folder, of_card))
+    except ValueError as error:
+        names = [f"{folder}: FAILED ({error})"]
+    if names:
+        click.echo("\n".join(names), err=True)
+        click.echo(f"ckgit: what is to be evaluated has changed ({weights.advice(folder.as_posix())})", err=True)
+    return not names
 
 
 def _evaluate(config: str) -> End:
@@ -104,7 +131,8 @@ def wanted_of(config: str) -> Wanted:
     document = yaml.safe_load(Path(config).read_bytes())
     rows = document["model"]["args"].get("rows")
     source = Path(document["task"]["task"].rpartition("@")[0]).read_bytes()
-    return Wanted(document, len(read_rows(rows)) if rows else None, source)
+    files = weights.saved(weights.manifest(folder := _model_folder(config)), folder)
+    return Wanted(document, len(read_rows(rows)) if rows else None, source, folder_digest(files) if files else None)
 
 
 def _is_done(config: str) -> bool:

@@ -11,8 +11,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ckgit.experiment.jobs import Attempt, FailureClass, Job
-from ckgit.experiment.results import CellResult
+from ckgit.experiment.results import MANIFEST, CellResult
 from ckgit.experiment.worker import Context, Evidence
+from ckgit.workers.inspect_ai import weights
 from ckgit.workers.inspect_ai.cells import Planned
 from ckgit.workers.inspect_ai.codes import NOT_SUCCESS, TOKENS_DIFFER
 from ckgit.workers.inspect_ai.logs import RefusedLogError, check_archive, read_cell
@@ -70,7 +71,7 @@ def _judge(cell: Planned, work: Path) -> Evidence:
     if not path.is_file():
         return Evidence((), [f"there is no log {cell.log}"], FailureClass.OUTPUT_MISSING, {})
     try:
-        found = read_cell(cell, path)
+        found = weights.check(cell, read_cell(cell, path), weights.manifest(work / cell.model_folder))
     except RefusedLogError as error:
         return Evidence((), [str(error)], error.failure, _failed(cell, work))
     log = _small(cell, work) or {_extract(cell): found.model_dump_json(indent=2).encode() + b"\n"}
@@ -83,8 +84,9 @@ def results(context: Context, job: Job, attempt: Attempt, files: Mapping[str, by
     Raises:
         ValueError: it cannot be read, or is not of its cell.
     """
+    manifest = files.get(f"{context.run_folder(job.run)}/{MANIFEST}")
     count = [cell for cell in cells_of(context, job) if not attempt.cells.get(cell.cell.name)]
-    return [found for cell in count if (found := _result(cell, files))]
+    return [weights.check(cell, found, manifest) for cell in count if (found := _result(cell, files))]
 
 
 def _result(cell: Planned, files: Mapping[str, bytes]) -> CellResult | None:

@@ -52,6 +52,8 @@ def read_log(wanted: Wanted, path: Path) -> Log:
     _check_settings(wanted, header)
     _check_samples(wanted, header, samples)
     tokens = _tokens(wanted, samples)
+    if wanted.weights and _weights(samples) not in (None, wanted.weights):
+        raise RefusedLogError("its answers were made with other weights than those that training left", FailureClass.INPUT_CHANGED)
     check_archive(path)
     return Log(header, samples, tokens)
 
@@ -74,6 +76,7 @@ def read_cell(cell: Planned, path: Path) -> CellResult:
         metrics=tuple(metrics_of(header.results.scores, samples)),
         samples=tuple(samples_of(header.results.scores, samples)),
         tokens=tokens,
+        weights=_weights(samples),
         versions={**header.eval.packages, **_record(samples[0]).get("versions", {})},
     )
 
@@ -170,6 +173,14 @@ def _tokens(wanted: Wanted, samples: list[Any]) -> TokenCheck | None:
     if rows != set(range(check.rows)) or check.rows != wanted.samples:
         raise RefusedLogError(f"{len(rows)} of {check.rows} rows were sent", FailureClass.TOKENS_DIFFER)
     return check
+
+
+def _weights(samples: list[Any]) -> str | None:
+    """The digest that the provider wrote, with every answer, of the files it loaded; None in older logs."""
+    found = {record["weights"] for record in map(_record, samples) if "weights" in record}
+    if len(found) > 1:
+        raise RefusedLogError("its answers were made with different weights", FailureClass.INPUT_CHANGED)
+    return found.pop() if found else None
 
 
 def _record(sample: Any) -> dict[str, Any]:

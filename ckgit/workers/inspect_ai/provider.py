@@ -22,6 +22,8 @@ from inspect_ai.model._providers import hf
 from inspect_ai.tool import ToolChoice, ToolInfo
 from transformers import AutoModelForCausalLM
 
+from ckgit.experiment.card import folder_digest
+from ckgit.workers.digests import digests_once
 from ckgit.workers.inspect_ai.parity import METADATA_KEY, Parity
 from ckgit.workers.rendering import end_ids, pinned_template
 
@@ -74,6 +76,7 @@ class CkgitAPI(hf.HuggingFaceAPI):
         if dataset_type == "chat":
             self.tokenizer.chat_template = pinned_template(str(self.tokenizer.get_chat_template()), date)
             self.tokenizer_call_args = {"add_special_tokens": False}
+        self.weights = folder_digest(digests_once(Path(model_path)))
         stops = end_ids(Path(model_path), self.tokenizer)
         if self.parity:
             self.parity.check_stops(stops)
@@ -88,7 +91,7 @@ class CkgitAPI(hf.HuggingFaceAPI):
     async def generate(
         self, input: list[ChatMessage], tools: list[ToolInfo], tool_choice: ToolChoice, config: GenerateConfig
     ) -> ModelOutput:
-        """Check the tokens, then answer. The output's metadata tells which row and which tokens it was, and with which versions.
+        """Check the tokens, then answer. The output's metadata tells which row and tokens it was, and with which weights and versions.
 
         Raises:
             TokensDifferError: training saw other tokens for this row, or the message belongs to no row.
@@ -97,7 +100,7 @@ class CkgitAPI(hf.HuggingFaceAPI):
         ids = list(self.tokenizer(text, **self.tokenizer_call_args)["input_ids"])
         record = self.parity.record(_last_user_text(input), text, ids) if self.parity else {}
         output = await super().generate(input, tools, tool_choice, config)
-        output.metadata = {**(output.metadata or {}), METADATA_KEY: {**record, "versions": _versions()}}
+        output.metadata = {**(output.metadata or {}), METADATA_KEY: {**record, "weights": self.weights, "versions": _versions()}}
         return output
 
 

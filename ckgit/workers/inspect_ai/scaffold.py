@@ -14,6 +14,7 @@ from ckgit.experiment.plan import resources
 from ckgit.experiment.worker import Context
 from ckgit.workers.inspect_ai.cells import Planned, by_job, run_config
 from ckgit.workers.inspect_ai.check import check
+from ckgit.workers.inspect_ai.evaluate import FILE_OPTION
 from ckgit.workers.script import Needs, job_script
 from ckgit.workers.yaml_text import comment, key_text, scalar
 
@@ -85,9 +86,15 @@ def _script(cells: Sequence[Planned], configs: Mapping[str, bytes]) -> bytes:
         cluster=cell.context.cluster,
         inputs={**digests, **{path: digest for each in cells for path, digest in inputs(each).items()}},
         programs=("python",),
-        commands=(("python", "-m", "ckgit.workers.inspect_ai.evaluate", *configs),),
+        commands=(("python", "-m", "ckgit.workers.inspect_ai.evaluate", *_card_files(cell), *configs),),
         needs=Needs(MODULES, 1 if cell.run["device"] == "cuda" else 0, () if cell.cell.epoch is None else (cell.model_folder,)),
     )
+
+
+def _card_files(cell: Planned) -> list[str]:
+    """What the command is told of the model's files; of a checkpoint, training's manifest tells."""
+    files = cell.context.cards[cell.run.model].files if cell.cell.epoch is None else {}
+    return [f"{FILE_OPTION}{name}={file.sha256}" for name, file in files.items()]
 
 
 def _config(cell: Planned) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ckgit.experiment.results import Checkpoint
 from ckgit.experiment.safetensors import LENGTH_BYTES, HeaderError, header_length, parse_header
+from ckgit.workers.digests import digests
 
 INDEX = "model.safetensors.index.json"
 ADAPTER_FOLDER = "adapter"
@@ -74,12 +75,13 @@ def _index_problems(folder: Path) -> Iterator[str]:
 
 
 def describe(folder: Path, epoch: int, path: str) -> Checkpoint:
-    """A complete epoch as the manifest lists it; `path` is the folder's, relative to the work tree."""
+    """A complete epoch as the manifest lists it; `path` is the folder's, relative to the work tree. All of it is read."""
     return Checkpoint(
         epoch=epoch,
         path=path,
         bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
         sha256=_digest(_representative(folder)),
+        files=dict(digests(folder)),
     )
 
 

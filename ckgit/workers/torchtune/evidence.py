@@ -12,19 +12,20 @@ from pydantic import TypeAdapter, ValidationError
 
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Status
 from ckgit.experiment.plan import Run
-from ckgit.experiment.results import Checkpoint, LossPoint, TokenCheck, TrainingResult
+from ckgit.experiment.results import MANIFEST, Checkpoint, LossPoint, TokenCheck, TrainingResult
 from ckgit.experiment.worker import Context, Evidence
 from ckgit.workers.torchtune.checkpoint import epoch_folder, problems
 from ckgit.workers.torchtune.config import LOG_NAME, artifacts
 from ckgit.workers.torchtune.explain import explain
 from ckgit.workers.torchtune.logs import loss_points, read_bounded
-from ckgit.workers.torchtune.resume import RESUMED
+from ckgit.workers.torchtune.resume import CONFIG, RESUMED
+from ckgit.workers.torchtune.starts import STARTS, tokens
 from ckgit.workers.torchtune.steps import planned_steps, train_rows
 
 MOST_LOG = 50_000_000
 TAIL = 20_000  # bytes of output in which the reason of a failure is looked for
 T = TypeVar("T")
-COLLECTED = (LOG_NAME, "tokens.json", "checkpoints.json", "versions.json")
+COLLECTED = (LOG_NAME, "tokens.json", MANIFEST, "versions.json")
 
 
 def evidence(context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:
@@ -48,7 +49,7 @@ def _judge(context: Context, job: Job, attempt: Attempt, work: Path, files: Mapp
     if missing:
         return Evidence((), missing, FailureClass.OUTPUT_MISSING, files)
     try:
-        found = result(context, job, attempt, files)
+        found = result(context, job, attempt, files, config=read_bounded(work / context.run_folder(job.run) / CONFIG))
     except ValueError as error:
         return Evidence((), [str(error)], FailureClass.OUTPUT_MISSING, files)
     if found is None:
@@ -73,7 +74,7 @@ def read_status(work: Path, token: str) -> Status | str:
 def _files(context: Context, run: Run, work: Path) -> dict[str, bytes]:
     """What is committed: the records, as far as they are there. What the job printed is the orchestrator's to commit."""
     folder, files = context.run_folder(run.name), {}
-    for name in (*COLLECTED, RESUMED):
+    for name in (*COLLECTED, RESUMED, STARTS):
         content = read_bounded(work / artifacts(context, run) / name, MOST_LOG)
         if content is not None:
             files[f"{folder}/{name}"] = content
@@ -87,8 +88,13 @@ def _missing(context: Context, run: Run, work: Path) -> Iterator[str]:
         yield from problems(epoch_folder(place, epoch), frozenset(context.cards[run.model].files))
 
 
-def result(context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> TrainingResult | None:
+def result(
+    context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes], config: bytes | None = None
+) -> TrainingResult | None:
     """What training left, from its committed files; None when none of them is there.
+
+    Args:
+        config: what the attempt was to train with. The branch has that of the latest cluster, which may be another one.
 
     Raises:
         ValueError: some are missing, cannot be read, or are not of the training that was planned.
@@ -107,11 +113,20 @@ def result(context: Context, job: Job, attempt: Attempt, files: Mapping[str, byt
         final_loss=losses[-1].loss,
         seconds=attempt.seconds,
         losses=tuple(losses),
-        checkpoints=_checkpoints(run, present["checkpoints.json"]),
+        checkpoints=_checkpoints(run, present[MANIFEST]),
         tokens=_tokens(context, run, present["tokens.json"]),
         versions=_read(run, "versions.json", TypeAdapter(dict[str, str]), present["versions.json"]),
         resumed=_read(run, RESUMED, TypeAdapter(tuple[int, ...]), files.get(f"{folder}/{RESUMED}", b"[]")),
+        starts=_starts(run, attempt, files.get(f"{folder}/{STARTS}"), config),
     )
+
+
+def _starts(run: Run, attempt: Attempt, content: bytes | None, config: bytes | None) -> tuple[str, ...]:
+    """Which jobs made the training; none where it is an older one, which wrote nothing of that."""
+    try:
+        return () if content is None else tokens(content, attempt.token, config)
+    except ValueError as error:
+        raise ValueError(f"run {run.name}: {error}") from None
 
 
 def _steps(context: Context, run: Run, losses: Sequence[LossPoint]) -> int:
@@ -131,10 +146,10 @@ def _steps(context: Context, run: Run, losses: Sequence[LossPoint]) -> int:
 
 
 def _checkpoints(run: Run, content: bytes) -> tuple[Checkpoint, ...]:
-    found: tuple[Checkpoint, ...] = _read(run, "checkpoints.json", TypeAdapter(tuple[Checkpoint, ...]), content)
+    found: tuple[Checkpoint, ...] = _read(run, MANIFEST, TypeAdapter(tuple[Checkpoint, ...]), content)
     epochs = [checkpoint.epoch for checkpoint in found]
     if epochs != list(range(run["epochs"])):
-        raise ValueError(f"run {run.name}: checkpoints.json lists epochs {epochs}; 0 to {run['epochs'] - 1} were planned")
+        raise ValueError(f"run {run.name}: {MANIFEST} lists epochs {epochs}; 0 to {run['epochs'] - 1} were planned")
     return found
 
 

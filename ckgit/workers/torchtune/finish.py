@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from ckgit.experiment.card import is_model_file
+from ckgit.experiment.results import MANIFEST
 from ckgit.workers.torchtune.checkpoint import ADAPTER_FOLDER, describe, epoch_folder, problems, required
 from ckgit.workers.torchtune.codes import CHECKPOINTS_MISSING
 from ckgit.workers.torchtune.resume import STATE
@@ -34,7 +35,7 @@ def main(run_folder: Path, epochs: int, model_folder: Path) -> int:
         return CHECKPOINTS_MISSING
     manifest = [describe(folder := epoch_folder(artifacts, epoch), epoch, folder.as_posix()) for epoch in range(epochs)]
     text = json.dumps([item.model_dump(mode="json") for item in manifest], indent=2) + "\n"
-    (artifacts / "checkpoints.json").write_text(text, encoding="utf-8")
+    (artifacts / MANIFEST).write_text(text, encoding="utf-8")
     shutil.rmtree((artifacts / STATE).parent, ignore_errors=True)  # only of use to a training that was cut short
     return 0
 

@@ -24,7 +24,7 @@ from torchtune import config
 from ckgit.experiment.data import messages, user_text
 from ckgit.experiment.results import TokenCheck
 from ckgit.workers.rendering import IGNORED, Renderer, load_tokenizer, pinned_template, prefixes_digest
-from ckgit.workers.torchtune import resume
+from ckgit.workers.torchtune import resume, starts
 from ckgit.workers.torchtune.codes import TOKENS_DIFFER
 from ckgit.workers.torchtune.components import RowRenderer, Rows, read_split
 
@@ -52,6 +52,7 @@ def main(run_folder: Path) -> None:
     setup = OmegaConf.to_container(OmegaConf.load(run_folder / "setup_finetune.yaml"))
     if not go_on(artifacts, content, setup):
         begin(artifacts, content)
+    starts.add(artifacts, content)
     checks = check_tokens(finetune, setup["evaluated_rows"])
     _write(artifacts / "tokens.json", {name: check.model_dump(mode="json") for name, check in checks.items()})
     for name, check in checks.items():

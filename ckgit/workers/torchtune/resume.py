@@ -18,9 +18,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ckgit.workers.torchtune import starts
 from ckgit.workers.torchtune.checkpoint import ADAPTER_FOLDER, epoch_folder, weight_files, weights_problem
 from ckgit.workers.torchtune.config import LOG_NAME
 from ckgit.workers.torchtune.logs import loss_points, step_of
+from ckgit.workers.torchtune.starts import BY_HAND
 
 STATE = "recipe_state/recipe_state.pt"
 ADAPTER = "adapter_model.pt"
@@ -76,6 +78,8 @@ def _obstacles(artifacts: Path, content: bytes, versions: Mapping[str, str], sha
         yield "its epochs end in the middle of an accumulation"
     if _read(artifacts / CONFIG) != content:
         yield "it had another configuration"
+    if any(start.token.startswith(BY_HAND) for start in starts.read(artifacts)):
+        yield "it was started by hand"
     if json.loads(_read(artifacts / "versions.json") or "{}") != versions:
         yield "it had other versions of its tools"
     if not 0 < done < shape.epochs:
