@@ -64,6 +64,7 @@ def _row(run: Run, jobs: Sequence[Job], left: Left, missing: Mapping[str, Sequen
     found = [result for result in results if isinstance(result, CellResult)]
     for cell in found:
         _refuse_other_tokens(trained, cell)
+        _refuse_other_weights(trained, cell)
     return RunRow(
         name=run.name,
         type=run.type,
@@ -71,7 +72,7 @@ def _row(run: Run, jobs: Sequence[Job], left: Left, missing: Mapping[str, Sequen
         training=trained,
         cells=tuple(_cell(cell) for cell in found),
         missing=tuple(f"{job.name}: {reason}" for job in jobs for reason in missing.get(job.name, ())),
-        remarks=tuple(_interruptions(trained)),
+        remarks=(*_interruptions(trained), *_untied(run.name, trained, found)),
     )
 
 
@@ -101,10 +102,28 @@ def _interruptions(training: TrainingResult | None) -> list[str]:
     return [f"{training.run}: training was cut short and went on after {places} of its {len(training.checkpoints)} epochs"]
 
 
+def _untied(run: str, training: TrainingResult | None, cells: Sequence[CellResult]) -> list[str]:
+    """Evaluations of which nobody wrote down what they evaluated, or what was to be evaluated: older jobs did not, nor do all tools."""
+    saved = {checkpoint.epoch: checkpoint.weights for checkpoint in (training.checkpoints if training else ())}
+    tied = [cell for cell in cells if cell.weights and (cell.epoch is None or saved.get(cell.epoch))]
+    kind = "training saved" if training else "the model card names"
+    return [f"{run}: no digest says that the weights that were evaluated are those that {kind}"] if len(tied) < len(cells) else []
+
+
 def _refuse_other_tokens(training: TrainingResult | None, cell: CellResult) -> None:
     """Training looked at the first rows of a long split only; over the same rows, the digests must be equal."""
     seen = training.tokens.get(cell.task) if training else None
     if seen and cell.tokens and seen.rows == cell.tokens.rows and seen.sha256 != cell.tokens.sha256:
         raise ValueError(
             f"{cell.log}: evaluation saw other tokens than training (prefixes {cell.tokens.sha256[:12]}, training {seen.sha256[:12]})"
+        )
+
+
+def _refuse_other_weights(training: TrainingResult | None, cell: CellResult) -> None:
+    saved = {checkpoint.epoch: checkpoint.weights for checkpoint in (training.checkpoints if training else ())}
+    wanted = saved.get(cell.epoch) if cell.epoch is not None else None
+    if wanted and cell.weights and wanted != cell.weights:
+        raise ValueError(
+            f"{cell.log}: other weights were evaluated than training saved in epoch {cell.epoch} "
+            f"(digest {cell.weights[:12]}, training {wanted[:12]})"
         )

@@ -16,6 +16,7 @@ from ckgit.experiment.worker import Context, Worker
 from ckgit.lab.context import load_context
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import Snapshot
+from ckgit.orchestrators.belonging import foreign_starts
 from ckgit.orchestrators.collect import gist
 from ckgit.orchestrators.logs import untimed
 from ckgit.orchestrators.plugins import worker_for
@@ -93,7 +94,7 @@ def _collect(
         if counting := _counting(attempt, cells.get(job.name)):
             try:
                 found = worker.results(context, job, counting, files.of(context.run_folder(job.run)))
-                left[job.name] = _checked(job, found, _tasks(context, job, counting))
+                left[job.name] = _checked(job, ledger, found, _tasks(context, job, counting))
             except ValueError as error:
                 problems.append(f"{job.name}: {error}")
     if problems:
@@ -139,13 +140,17 @@ class _RunFiles:
         return self._files
 
 
-def _checked(job: Job, found: Sequence[TrainingResult | CellResult], tasks: Sequence[str]) -> Sequence[TrainingResult | CellResult]:
+def _checked(
+    job: Job, ledger: Ledger | None, found: Sequence[TrainingResult | CellResult], tasks: Sequence[str]
+) -> Sequence[TrainingResult | CellResult]:
     if not found:
         raise ValueError("its logs are not on the branch")
     cells = [result for result in found if isinstance(result, CellResult)]
     others = [result.run for result in found if result.run != job.run] + [cell.run for cell in cells if cell.epoch != job.epoch]
     if others or [cell.task for cell in cells] != tasks:
         raise ValueError(f"its log is of another job (run {(others or [job.run])[0]})")
+    if why := foreign_starts(ledger, job, found):
+        raise ValueError(why)
     return found
 
 

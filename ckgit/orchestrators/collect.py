@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,18 +65,32 @@ def read_status(work: Path, token: str) -> Status | None:
     return status
 
 
-def judge(worker: Worker, context: Context, job: Job, ended: Ended, work: Path, *, limit: int, taken: frozenset[str]) -> Judged:
+Foreign = Callable[[Sequence[TrainingResult | CellResult]], str]  # why results are not this experiment's; empty where they are
+
+
+def judge(
+    worker: Worker,
+    context: Context,
+    job: Job,
+    ended: Ended,
+    work: Path,
+    *,
+    limit: int,
+    taken: frozenset[str],
+    foreign: Foreign = lambda _: "",
+) -> Judged:
     """What a job that is over is worth.
 
     Args:
         limit: bytes of its tool log that are committed.
         taken: paths of earlier attempts' logs: process ids are used again.
+        foreign: asked of what counts by the worker's word.
 
     Raises:
         CkgitError: UNKNOWN, what it left cannot be read now; USAGE, a file of it must not be committed.
     """
     try:
-        return _fit(_judge(worker, context, job, ended, work, limit=limit, taken=taken), job, work)
+        return _fit(_judge(worker, context, job, ended, work, limit=limit, taken=taken, foreign=foreign), job, work)
     except OSError as error:
         raise CkgitError(
             f"what {job.name} left cannot be read: {error}",
@@ -86,7 +100,9 @@ def judge(worker: Worker, context: Context, job: Job, ended: Ended, work: Path, 
         ) from error
 
 
-def _judge(worker: Worker, context: Context, job: Job, ended: Ended, work: Path, *, limit: int, taken: frozenset[str]) -> Judged:
+def _judge(
+    worker: Worker, context: Context, job: Job, ended: Ended, work: Path, *, limit: int, taken: frozenset[str], foreign: Foreign
+) -> Judged:
     output = job_files(work, ended.attempt.token) / "output"
     files: dict[str, bytes] = {}
     attempt = _told(context, ended, job, work)
@@ -102,6 +118,8 @@ def _judge(worker: Worker, context: Context, job: Job, ended: Ended, work: Path,
     if not evidence.results or evidence.reasons or attempt.exit_code:
         failure, reason, cells = _cause(worker, evidence, ended, attempt, tail(output))
         return _failed(attempt.model_copy(update={"cells": cells}), files, failure, reason)
+    if why := foreign(evidence.results):
+        return _failed(attempt, files, FailureClass.INPUT_CHANGED, why)
     return Judged(attempt.model_copy(update={"phase": Phase.DONE}), files, f"{job.name}: {gist(evidence.results)}")
 
 

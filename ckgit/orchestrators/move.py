@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from pydantic import TypeAdapter
 
 from ckgit.experiment.cluster import place
 from ckgit.experiment.design import Stage
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Ledger, Phase
 from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.results import MANIFEST, Checkpoint
 from ckgit.lab.context import load_context
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.plugins import scheduler_for
 from ckgit.orchestrators.scaffold import rendered
 from ckgit.orchestrators.standing import Standing, Step, prepare
 from ckgit.orchestrators.steps import LOG
+from ckgit.workers.digests import differences, digests
 
 
 def move(standing: Standing, cluster_name: str) -> Step | None:
@@ -72,7 +77,7 @@ def bring_checkpoints(standing: Standing, ledger: Ledger, work: Path) -> None:
     """Copy the checkpoints of trained runs from the work tree of the cluster before; what is there already is left alone.
 
     Raises:
-        CkgitError: they cannot be read or written.
+        CkgitError: they cannot be read or written, or are not those that training committed.
     """
     for run in _trained(ledger) if ledger.moved_from else []:
         source, target = (root / standing.context.run_folder(run) / "artifacts" for root in (Path(ledger.moved_from), work))
@@ -81,6 +86,7 @@ def bring_checkpoints(standing: Standing, ledger: Ledger, work: Path) -> None:
         part = target.with_name("artifacts.part")
         try:
             shutil.copytree(source, part, symlinks=True, dirs_exist_ok=True)
+            _refuse_changed(standing, run, source, part)
             part.rename(target)
         except (OSError, shutil.Error) as error:
             raise CkgitError(
@@ -90,6 +96,33 @@ def bring_checkpoints(standing: Standing, ledger: Ledger, work: Path) -> None:
                 state="no job was submitted",
                 next="mend this, then run the same command again",
             ) from error
+
+
+def _refuse_changed(standing: Standing, run: str, source: Path, copy: Path) -> None:
+    """Read the copy of a run's checkpoints, and hold it against what training committed."""
+    if changed := list(_changed(standing.snapshot.read(standing.path(f"{run}/{MANIFEST}")), copy)):
+        shutil.rmtree(copy)
+        lines = [line.replace(f"{copy}/", f"{source}/", 1) for line in changed]
+        raise CkgitError(
+            "\n  ".join([f"the checkpoints of {run} are not those that its training left:", *lines]),
+            code=Exit.EVIDENCE_MISSING,
+            where=str(source),
+            state="no job was submitted",
+            next=f"bring them back, then run the same command again; or train anew: ckgit revise {standing.name}",
+        )
+
+
+def _changed(manifest: bytes | None, copy: Path) -> Iterator[str]:
+    """What is not as a manifest of the branch has it, a line each; nothing where a trainer commits none."""
+    if manifest is None:
+        return
+    if not (copy / MANIFEST).is_file() or (copy / MANIFEST).read_bytes() != manifest:
+        yield f"{copy / MANIFEST}: FAILED (it is not what training committed)"
+        return
+    for checkpoint in TypeAdapter(tuple[Checkpoint, ...]).validate_json(manifest):
+        folder = copy / PurePosixPath(checkpoint.path).name
+        if checkpoint.files:
+            yield from differences(folder, digests(folder), {name: file.sha256 for name, file in checkpoint.files.items()})
 
 
 def _trained(ledger: Ledger) -> list[str]:

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from ckgit.experiment.cluster import with_limits
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.jobs import Phase, Usage
+from ckgit.experiment.jobs import FailureClass, Job, Phase, Usage
 from ckgit.experiment.lifecycle import ORDER
+from ckgit.experiment.results import CellResult, TrainingResult
 from ckgit.lab import authority
 from ckgit.lab.lab import open_lab
 from ckgit.lab.snapshot import DeletedError, take_snapshot
 from ckgit.lab.tips import is_lost
 from ckgit.orchestrators import steps
 from ckgit.orchestrators.attempts import Tally, describe, tally
+from ckgit.orchestrators.belonging import foreign_starts, retrained
 from ckgit.orchestrators.collect import Judged, judge
 from ckgit.orchestrators.costs import lacking
 from ckgit.orchestrators.detach import detached_of, end_detached
@@ -194,11 +197,15 @@ class Follow:
             for ended in new:
                 job, token = watch.jobs[ended.attempt.job], ended.attempt.token
                 known = ended._replace(usage=self.usage.get(token))
-                self.judged[token] = judge(
-                    self.work.workers[job.stage], standing.context, job, known, watch.work, limit=limit, taken=taken
-                )
+                worker, foreign = self.work.workers[job.stage], partial(self._foreign, job)
+                self.judged[token] = judge(worker, standing.context, job, known, watch.work, limit=limit, taken=taken, foreign=foreign)
         ids = {token: sighting.job_id for token, sighting in watch.seen.items() if sighting.job_id}
         return Harvest(list(self.judged.values()), ids, dict(watch.queries), self.usage)
+
+    def _foreign(self, job: Job, found: Sequence[TrainingResult | CellResult]) -> str:
+        """Why what a job left is not this experiment's; empty where it is."""
+        other = retrained(self.standing, [job], self.watch.work)
+        return other.get(job.run) or foreign_starts(self.standing.ledger, job, found)
 
 
 def _follow(standing: Standing, watch: Watch) -> Standing:
@@ -266,9 +273,10 @@ def _failed(standing: Standing, count: Tally) -> Passage:
     failed = "were cancelled" if all(attempt.phase is Phase.CANCELLED for attempt in count.failed) else "failed"
     lines = [f"{len(count.failed)} of {count.total} jobs {failed}:", *(f"  {describe(attempt)}" for attempt in count.failed)]
     name = standing.name
-    return Passage(
-        Exit.JOBS_FAILED, [], "\n".join(lines), f"ckgit why {name}, then ckgit retry {name} (or ckgit advance {name} --accept-missing)"
-    )
+    again = f"ckgit why {name}, then ckgit retry {name} (or ckgit advance {name} --accept-missing)"
+    if any(attempt.failure is FailureClass.INPUT_CHANGED for attempt in count.failed):  # it will fail again
+        again = f"bring back what has changed, then ckgit retry {name}; or start anew: ckgit revise {name}, then ckgit advance {name}"
+    return Passage(Exit.JOBS_FAILED, [], "\n".join(lines), again)
 
 
 def _in_flight(standing: Standing, watch: Watch, taken: Sequence[Taken]) -> Passage:

@@ -13,6 +13,7 @@ from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.worker import Worker
 from ckgit.orchestrators import steps
 from ckgit.orchestrators.attempts import Tries, latest_attempts, passed_over, tally
+from ckgit.orchestrators.belonging import retrained
 from ckgit.orchestrators.detach import Leave, detached_of
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.plugins import scheduler_for, worker_for
@@ -121,7 +122,8 @@ def check_ready(standing: Standing, work: Stagework, jobs: Sequence[Job], tree: 
     Raises:
         CkgitError: EVIDENCE_MISSING, with the reasons.
     """
-    reasons = [f"{job.name}: {reason}" for job in jobs for reason in work.workers[job.stage].ready(standing.context, job, tree)]
+    reasons = [f"{run}: {reason}" for run, reason in retrained(standing, jobs, tree).items()]
+    reasons += [f"{job.name}: {reason}" for job in jobs for reason in work.workers[job.stage].ready(standing.context, job, tree)]
     more = [f"and {len(reasons) - _LISTED} more reasons"] if len(reasons) > _LISTED else []
     if reasons:
         raise CkgitError(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ckgit.experiment.card import FileDigest, is_model_file
 
+FILE_OPTION = "--file="  # of a job's command: PATH=SHA256
 _AT_ONCE = 4  # files that are read at the same time; the shards of a large model are many
 
 
@@ -20,14 +21,34 @@ def digests(folder: Path) -> Mapping[str, FileDigest]:
         OSError: a file cannot be read.
     """
     files = [file for file in sorted(folder.iterdir()) if file.is_file() and is_model_file(file.name)]
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        return dict(zip((file.name for file in files), threads.map(_digest, files), strict=True))
+    return {file.name: digest for file, digest in zip(files, _digests(files), strict=True)}
+
+
+def changed(files: Mapping[str, str]) -> list[str]:
+    """Files, relative to the work tree, that have not these SHA-256, in lines as `differences` gives them. All of them are read.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    found = zip(files.items(), _digests([Path(path) for path in files]), strict=True)
+    return [_line(Path(path), digest.sha256, wanted) for (path, wanted), digest in found if digest.sha256 != wanted]
 
 
 @functools.cache
 def digests_once(folder: Path) -> Mapping[str, FileDigest]:
     """The same, read once in a process: it is checked, loaded and recorded there."""
     return digests(folder)
+
+
+def told(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """The words of a command: those that are no `FILE_OPTION`, and what these say, SHA-256 by path."""
+    files = [word.removeprefix(FILE_OPTION).rpartition("=") for word in words if word.startswith(FILE_OPTION)]
+    return [word for word in words if not word.startswith(FILE_OPTION)], {path: sha256 for path, _, sha256 in files}
+
+
+def options(files: Mapping[str, FileDigest]) -> list[str]:
+    """The words that `told` reads."""
+    return [f"{FILE_OPTION}{path}={file.sha256}" for path, file in sorted(files.items())]
 
 
 def differences(folder: Path, found: Mapping[str, FileDigest], wanted: Mapping[str, str]) -> Iterator[str]:
@@ -43,7 +64,16 @@ def differences(folder: Path, found: Mapping[str, FileDigest], wanted: Mapping[s
         elif name not in wanted:
             yield f"{folder / name}: FAILED (it was not there when the others were recorded, and would be loaded with them)"
         elif found[name].sha256 != wanted[name]:
-            yield f"{folder / name}: FAILED (its SHA-256 is {found[name].sha256[:12]}, recorded was {wanted[name][:12]})"
+            yield _line(folder / name, found[name].sha256, wanted[name])
+
+
+def _line(file: Path, found: str, wanted: str) -> str:
+    return f"{file}: FAILED (its SHA-256 is {found[:12]}, recorded was {wanted[:12]})"
+
+
+def _digests(files: Sequence[Path]) -> list[FileDigest]:
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        return list(threads.map(_digest, files))
 
 
 def _digest(file: Path) -> FileDigest:

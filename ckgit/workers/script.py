@@ -6,7 +6,6 @@ job itself says how it ended) needs bash and coreutils only, so that it holds ev
 
 from __future__ import annotations
 
-import itertools
 import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -19,8 +18,8 @@ from ckgit.experiment.design import Resources
 INPUTS_CHANGED = 65  # EX_DATAERR of sysexits.h
 PROGRAM_MISSING = 69  # EX_UNAVAILABLE
 LONGEST_COMMAND = 120
-# A job that is to fail must fail within seconds: as many of its files as this, the smallest first, are checked by digest. The
-# weights of a large model, which take minutes to read, are checked by their size; the model's card has their digests.
+# A job that is to fail must fail within seconds: as many of its files as this, the smallest first, are checked by digest before
+# anything else. Of the weights of a large model, which take longer to read, this is the size; their digests are for its first command.
 MOST_HASHED = 1 << 30
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
 # All that a job keeps of the environment it is started in: who and where it is, and what it may use. The local scheduler gives the same.
@@ -165,7 +164,7 @@ sha256sum --check --quiet --strict - <<'INPUTS' || changed=yes
 {lines}
 INPUTS"""
 _SIZES = """\
-# So many bytes would take too long to read twice.
+# So many bytes take long to read; their digests are checked once the rest is fit.
 while read -r bytes path; do
   [ "$(wc -c <"$path")" = "$bytes" ] || {{ echo "$path: FAILED (it has not $bytes bytes)"; changed=yes; }}
 done <<'SIZES'
@@ -235,15 +234,25 @@ def _kept() -> str:
     return " | \\\n".join("    " + line.replace(" ", " | ") for line in names) + ") ;;"
 
 
+def measured(inputs: Mapping[str, str | FileDigest]) -> dict[str, FileDigest]:
+    """The files that a script checks by their size alone, by path."""
+    large = {path: digest for path, digest in inputs.items() if not isinstance(digest, str)}
+    rest = MOST_HASHED - sum(digest.bytes for digest in large.values())
+    left = dict[str, FileDigest]()
+    for path, digest in sorted(large.items(), key=lambda each: (each[1].bytes, each[0]), reverse=True):
+        if rest >= 0:
+            break
+        left[path] = digest
+        rest += digest.bytes
+    return left
+
+
 def _check_of(inputs: Mapping[str, str | FileDigest]) -> str:
-    sizes = {path: 0 if isinstance(digest, str) else digest.bytes for path, digest in inputs.items()}
-    digests = {path: digest if isinstance(digest, str) else digest.sha256 for path, digest in inputs.items()}
-    smallest_first = sorted(inputs, key=lambda path: (sizes[path], path))
-    totals = itertools.accumulate(sizes[path] for path in smallest_first)
-    hashed = {path for path, total in zip(smallest_first, totals, strict=True) if total <= MOST_HASHED}
-    checks = _DIGESTS.format(lines="\n".join(f"{digests[path]}  {path}" for path in sorted(hashed)))
-    if measured := sorted(inputs.keys() - hashed):
-        checks += "\n" + _SIZES.format(lines="\n".join(f"{sizes[path]} {path}" for path in measured))
+    sizes = measured(inputs)
+    digests = {path: digest if isinstance(digest, str) else digest.sha256 for path, digest in inputs.items() if path not in sizes}
+    checks = _DIGESTS.format(lines="\n".join(f"{digests[path]}  {path}" for path in sorted(digests)))
+    if sizes:
+        checks += "\n" + _SIZES.format(lines="\n".join(f"{digest.bytes} {path}" for path, digest in sorted(sizes.items())))
     return _INPUTS.format(checks=checks, changed=INPUTS_CHANGED)
 
 

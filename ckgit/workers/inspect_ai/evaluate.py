@@ -21,6 +21,7 @@ import click
 
 from ckgit.experiment.card import folder_digest
 from ckgit.experiment.jobs import FailureClass
+from ckgit.workers.digests import told
 from ckgit.workers.inspect_ai import weights
 from ckgit.workers.inspect_ai.cells import Wanted, attempts_of, log_of
 from ckgit.workers.inspect_ai.codes import MARK, NO_LOG, NOT_SUCCESS, TOKENS_DIFFER
@@ -28,7 +29,6 @@ from ckgit.workers.inspect_ai.logs import RefusedLogError, read_log
 from ckgit.workers.inspect_ai.pinned import pin
 from ckgit.workers.script import INPUTS_CHANGED
 
-FILE_OPTION = "--file="
 
 class End(NamedTuple):
     """How the evaluation of a cell ended."""
@@ -40,8 +40,7 @@ class End(NamedTuple):
 def main(words: Sequence[str]) -> int:
     """Evaluate each cell; the job's exit code, which is that of the first failure, or of different tokens where there are any."""
     pin()
-    configs = [word for word in words if not word.startswith(FILE_OPTION)]
-    of_card = dict(word.removeprefix(FILE_OPTION).rsplit("=", 1) for word in words if word.startswith(FILE_OPTION))
+    configs, of_card = told(words)
     if not all(_is_as_recorded(folder, of_card) for folder in dict.fromkeys(map(_model_folder, configs))):
         return INPUTS_CHANGED
     failed: list[End] = []

@@ -12,9 +12,9 @@ from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Job
 from ckgit.experiment.plan import resources
 from ckgit.experiment.worker import Context
+from ckgit.workers.digests import options
 from ckgit.workers.inspect_ai.cells import Planned, by_job, run_config
 from ckgit.workers.inspect_ai.check import check
-from ckgit.workers.inspect_ai.evaluate import FILE_OPTION
 from ckgit.workers.script import Needs, job_script
 from ckgit.workers.yaml_text import comment, key_text, scalar
 
@@ -93,8 +93,7 @@ def _script(cells: Sequence[Planned], configs: Mapping[str, bytes]) -> bytes:
 
 def _card_files(cell: Planned) -> list[str]:
     """What the command is told of the model's files; of a checkpoint, training's manifest tells."""
-    files = cell.context.cards[cell.run.model].files if cell.cell.epoch is None else {}
-    return [f"{FILE_OPTION}{name}={file.sha256}" for name, file in files.items()]
+    return options(cell.context.cards[cell.run.model].files) if cell.cell.epoch is None else []
 
 
 def _config(cell: Planned) -> bytes:

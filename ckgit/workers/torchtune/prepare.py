@@ -1,8 +1,9 @@
 """First step of a training job: clear what an earlier start left, but for whole epochs; check that evaluation will see training's tokens.
 
-`python -m ckgit.workers.torchtune.prepare experiments/NAME/RUN`, at the top of a work tree. Writes `artifacts/start.yaml`, the
-configuration that torchtune is started with (finetune.yaml itself, unless a training goes on), `artifacts/tokens.json` (a TokenCheck
-for `train` and for each task) and `artifacts/versions.json`. Ends with exit code 66 where tokens differ.
+`python -m ckgit.workers.torchtune.prepare experiments/NAME/RUN [--file=PATH=SHA256...]`, at the top of a work tree. Writes
+`artifacts/start.yaml`, the configuration that torchtune is started with (finetune.yaml itself, unless a training goes on),
+`artifacts/tokens.json` (a TokenCheck for `train` and for each task), `artifacts/versions.json` and `artifacts/starts.json`. Ends with
+exit code 66 where tokens differ, and with 65 where one of the files, the weights of a large model, has changed.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from torchtune import config
 
 from ckgit.experiment.data import messages, user_text
 from ckgit.experiment.results import TokenCheck
+from ckgit.workers.digests import changed, told
 from ckgit.workers.rendering import IGNORED, Renderer, load_tokenizer, pinned_template, prefixes_digest
+from ckgit.workers.script import INPUTS_CHANGED
 from ckgit.workers.torchtune import resume, starts
 from ckgit.workers.torchtune.codes import TOKENS_DIFFER
 from ckgit.workers.torchtune.components import RowRenderer, Rows, read_split
@@ -173,9 +176,19 @@ def _write(path: Path, document: Any) -> None:
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
+def refuse_changed(files: Mapping[str, str]) -> None:
+    """End the job where a file has another SHA-256; all of them are read, as they will be for training."""
+    if lines := changed(files):
+        click.echo("\n".join(lines), err=True)
+        click.echo("ckgit: an input is missing or has changed since it was scaffolded", err=True)
+        sys.exit(INPUTS_CHANGED)
+
+
 if __name__ == "__main__":
+    (folder,), large = told(sys.argv[1:])
+    refuse_changed(large)
     try:
-        main(Path(sys.argv[1]))
+        main(Path(folder))
     except TokensDifferError as difference:
         click.echo(f"ckgit: tokens differ: {difference}", err=True)
         sys.exit(TOKENS_DIFFER)

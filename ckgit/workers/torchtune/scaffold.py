@@ -10,7 +10,8 @@ from ckgit.experiment.design import Stage
 from ckgit.experiment.jobs import Job
 from ckgit.experiment.plan import Run, resources
 from ckgit.experiment.worker import Context
-from ckgit.workers.script import Needs, job_script
+from ckgit.workers.digests import options
+from ckgit.workers.script import Needs, job_script, measured
 from ckgit.workers.torchtune.config import artifacts, finetune_yaml, recipe
 from ckgit.workers.torchtune.resume import START
 from ckgit.workers.torchtune.setup import evaluated, setup_yaml
@@ -80,7 +81,7 @@ def _commands(context: Context, run: Run) -> Sequence[Sequence[str]]:
     folder, nproc = context.run_folder(run.name), processes(context, run)
     parallel = ("--nproc_per_node", str(nproc)) if nproc > 1 else ()
     return (
-        ("python", "-m", "ckgit.workers.torchtune.prepare", folder),
+        ("python", "-m", "ckgit.workers.torchtune.prepare", folder, *options(measured(inputs(context, run)))),
         ("tune", "run", *parallel, recipe(run, nproc), "--config", f"{artifacts(context, run)}/{START}"),
         ("python", "-m", "ckgit.workers.torchtune.finish", folder, str(run["epochs"]), f"models/{run.model}"),
     )
