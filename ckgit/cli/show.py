@@ -14,7 +14,9 @@ from ckgit.analysis.words import LEGEND, OVER_ROWS, compared, difference, judged
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, printable, table
 from ckgit.experiment.plan import Run
 from ckgit.experiment.results import CellResult, Metric, RunRow, Verdict
-from ckgit.orchestrators.describe import Described, cells, describe, document, parameters
+from ckgit.orchestrators.belonging import told
+from ckgit.orchestrators.describe import Described, cells, describe, document
+from ckgit.orchestrators.scaffolded import parameters
 from ckgit.orchestrators.standing import stand
 
 
@@ -31,7 +33,13 @@ def command(ctx: click.Context, *, name: str | None, run: str | None, as_json: b
     lab = lab_from(ctx)
     found = describe(stand(lab, experiment_name(lab, name)), run)
     sections = _run_sections(found, found.runs[0]) if run else _experiment_sections(found)
-    emit(document(found, detailed=bool(run)), as_json, "\n\n".join(sections))
+    emit(document(found, detailed=bool(run)), as_json, "\n\n".join([*sections, *_edited(found)]))
+
+
+def _edited(found: Described) -> Iterator[str]:
+    """What was shown, or stands behind it, and is not ckgit's any more."""
+    if found.edited:
+        yield "\n".join(["not as ckgit wrote them:", *(f"  {printable(line)}" for line in told(found.edited))])
 
 
 def _experiment_sections(found: Described) -> Iterator[str]:
@@ -93,7 +101,8 @@ def _cell_name(task: str, epoch: int | None) -> str:
 
 def _run_sections(found: Described, run: Run) -> Iterator[str]:
     yield f"{found.standing.name} {run.name}: {run.type}, model {run.model}"
-    yield table(["parameter", "value", "from"], ([name, _value(each["value"]), each["source"]] for name, each in parameters(run).items()))
+    used = parameters(found.standing, run)
+    yield table(["parameter", "value", "from"], ([name, _value(each["value"]), each["source"]] for name, each in used.items()))
     if planned := cells(found, run):
         header = ["evaluation", "split", "prompt", "system prompt", "generation", "scorers"]
         yield table(header, (_cell_row(cell) for cell in planned))

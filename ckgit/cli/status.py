@@ -31,6 +31,7 @@ def command(ctx: click.Context, *, name: str | None, as_json: bool) -> None:
 
 def _document(found: Overview) -> dict[str, Any]:
     lists: dict[str, Any] = {
+        "edited": [each._asdict() for each in found.edited],
         "unknown_jobs": [each._asdict() | {"work": str(each.work)} for each in found.unknown_jobs],
         "open": [each._asdict() for each in found.open],
         "left_to": found.left_to._asdict() if found.left_to else None,
@@ -67,6 +68,11 @@ def _beside(found: Overview) -> Iterator[str]:
     if found.unknown_jobs:
         count = f"{len(found.unknown_jobs)} job{'s' if len(found.unknown_jobs) > 1 else ''}"
         yield f"  {count} that the branch does not know may still run: {printable(listed(found.unknown_jobs))}"
+    if found.edited:
+        more = f" and {len(found.edited) - _MOST} more" if len(found.edited) > _MOST else ""
+        yield f"  not as ckgit wrote them: {printable(', '.join(map(str, found.edited[:_MOST])))}{more}"
+    elif found.by_hand:
+        yield "  the last commit was made by hand; the files that ckgit wrote are as it left them"
     if found.rewritten:
         yield f"  rewritten since ckgit left it at {found.rewritten[:12]}, which is kept when ckgit goes on"
 

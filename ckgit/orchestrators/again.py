@@ -12,6 +12,7 @@ from ckgit.experiment.jobs import Attempt, Job
 from ckgit.experiment.lifecycle import Event
 from ckgit.orchestrators import steps
 from ckgit.orchestrators.attempts import Tries, latest_attempts, tally
+from ckgit.orchestrators.belonging import refuse_edited
 from ckgit.orchestrators.detach import detached_of
 from ckgit.orchestrators.going import complete
 from ckgit.orchestrators.logs import now
@@ -89,6 +90,7 @@ def plan_retry(standing: Standing, selection: Selection, wish: Wish, resources: 
             state="nothing was changed",
             next=f"ckgit advance {name}",
         )
+    refuse_edited(standing.snapshot)
     refuse_strays(standing.lab, standing.name, standing.ledger)
     failed = {attempt.job for attempt in count.failed}
     again = [job for job in jobs if job.name in failed]

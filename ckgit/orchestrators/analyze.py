@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ckgit.analysis.accounting import account
 from ckgit.analysis.assemble import Left, assemble
@@ -16,7 +16,8 @@ from ckgit.experiment.worker import Context, Worker
 from ckgit.lab.context import load_context
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import Snapshot
-from ckgit.orchestrators.belonging import foreign_starts
+from ckgit.lab.written import written
+from ckgit.orchestrators.belonging import foreign_starts, restored, told
 from ckgit.orchestrators.collect import gist
 from ckgit.orchestrators.logs import untimed
 from ckgit.orchestrators.plugins import worker_for
@@ -80,10 +81,12 @@ def _collect(
     """
     left: dict[str, Sequence[TrainingResult | CellResult]] = {}
     missing: dict[str, Sequence[str]] = {}
-    problems: list[str] = []
+    ours = written(snapshot)
+    edits = [edit for edit in ours.edits if not edit.scaffolded]
+    problems = told(edits)
     attempts = {attempt.job: attempt for attempt in (ledger.attempts if ledger else ())}
     cells = ledger.cells() if ledger else {}
-    files = _RunFiles(snapshot)
+    files = _RunFiles(snapshot, ours.paths)
     for job, worker in planned:
         attempt = attempts.get(job.name)
         if not attempt or attempt.phase is not Phase.DONE:
@@ -98,7 +101,7 @@ def _collect(
             except ValueError as error:
                 problems.append(f"{job.name}: {error}")
     if problems:
-        raise _refused(snapshot, problems)
+        raise _refused(snapshot, problems, restored(snapshot.name, edits) if edits else "")
     return left, missing
 
 
@@ -125,11 +128,11 @@ def _tasks(context: Context, job: Job, attempt: Attempt) -> list[str]:
 
 
 class _RunFiles:
-    """Committed files of one run's folder at a time: the jobs of a run follow each other, and logs are large."""
+    """Files of ckgit's in one run's folder at a time: the jobs of a run follow each other, and logs are large."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, paths: Iterable[str]) -> None:
         self._snapshot = snapshot
-        self._paths = snapshot.list(snapshot.folder)
+        self._paths = sorted(paths)
         self._folder = ""
         self._files: Mapping[str, bytes] = {}
 
@@ -154,14 +157,15 @@ def _checked(
     return found
 
 
-def _refused(snapshot: Snapshot, problems: Sequence[str]) -> CkgitError:
+def _refused(snapshot: Snapshot, problems: Sequence[str], mend: str = "") -> CkgitError:
     more = [f"and {len(problems) - _LISTED} more"] if len(problems) > _LISTED else []
     return CkgitError(
         "\n  ".join(["the logs do not carry a report:", *problems[:_LISTED], *more]),
         code=Exit.EVIDENCE_MISSING,
         where=f"exp/{snapshot.name} at {snapshot.tip[:12]}",
         state="nothing was written",
-        next=f"git log exp/{snapshot.name} shows which commit changed the logs; revert it, or run again: ckgit revise {snapshot.name}",
+        next=mend
+        or f"git log exp/{snapshot.name} shows which commit changed the logs; revert it, or run again: ckgit revise {snapshot.name}",
     )
 
 

@@ -1,13 +1,19 @@
-"""Whether what lies in a work tree belongs to the experiment's own attempts, as the branch has them."""
+"""Whether what is read is the experiment's own: in a work tree its attempts', on the branch what ckgit wrote there."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Job, Ledger
 from ckgit.experiment.results import MANIFEST, CellResult, TrainingResult
+from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.written import Edit, written
 from ckgit.orchestrators.standing import Standing
+
+_LISTED = 5  # files that an error names
 
 
 def retrained(standing: Standing, jobs: Iterable[Job], tree: Path) -> Mapping[str, str]:
@@ -37,3 +43,37 @@ def foreign_starts(ledger: Ledger | None, job: Job, found: Sequence[TrainingResu
     starts = [token for result in found if isinstance(result, TrainingResult) for token in result.starts]
     others = sorted(set(starts) - own)
     return f"it goes on with what {', '.join(others)} began, which is no attempt at {job.name}" if others else ""
+
+
+def refuse_edited(snapshot: Snapshot) -> None:
+    """Raise where what jobs left, or the ledger, is not as ckgit committed it: nothing may follow from that.
+
+    Raises:
+        CkgitError: EVIDENCE_MISSING, naming files and commits.
+    """
+    edits = [edit for edit in written(snapshot).edits if not edit.scaffolded]
+    if edits:
+        raise CkgitError(
+            "\n  ".join(["files that ckgit wrote were changed by hand, and nothing may follow from them:", *told(edits)]),
+            code=Exit.EVIDENCE_MISSING,
+            where=f"exp/{snapshot.name} at {snapshot.tip[:12]}",
+            state="nothing was changed",
+            next=restored(snapshot.name, edits),
+        )
+
+
+def told(edits: Sequence[Edit]) -> list[str]:
+    """A line for each of the first few files."""
+    return [*map(str, edits[:_LISTED]), *([f"and {len(edits) - _LISTED} more"] if len(edits) > _LISTED else [])]
+
+
+def restored(name: str, edits: Sequence[Edit]) -> str:
+    """The command that has these files be as ckgit left them."""
+    if len(edits) > _LISTED:
+        commits = list(dict.fromkeys(edit.hand[:12] for edit in edits))
+        return f"git switch exp/{name} && git revert --no-edit {' '.join(commits)}"
+    places: dict[str, list[str]] = {}
+    for edit in edits:
+        places.setdefault(edit.left[:12], []).append(shlex.quote(edit.path))
+    back = " && ".join(f"git checkout {commit} -- {' '.join(paths)}" for commit, paths in places.items())
+    return f"git switch exp/{name} && {back} && git commit -m 'As ckgit left it'"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -13,9 +12,12 @@ from ckgit.analysis.tables import JobRow, job_rows
 from ckgit.experiment.accounting import Accounting
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Attempt
-from ckgit.experiment.plan import Run, generation, prompts, scorers
+from ckgit.experiment.plan import Run
 from ckgit.experiment.results import Results, RunRow
 from ckgit.experiment.state import State
+from ckgit.lab.written import Edit, written
+from ckgit.orchestrators import scaffolded
+from ckgit.orchestrators.belonging import restored, told
 from ckgit.orchestrators.standing import Standing
 
 
@@ -28,6 +30,7 @@ class Described(NamedTuple):
     results: Results | None  # None before analyze
     attempts: Sequence[Attempt]  # every one of these runs' jobs, in order
     accounting: Accounting  # what those that ended took, analyzed or not
+    edited: Sequence[Edit] = ()  # files of ckgit's that are not as it left them
 
     def result(self, run: str) -> RunRow | None:
         """What was found of a run; None before analyze."""
@@ -49,13 +52,38 @@ def describe(standing: Standing, run: str | None) -> Described:
     listed = {job.job for job in jobs}
     attempts = [attempt for attempt in (standing.ledger.attempts if standing.ledger else ()) if attempt.job in listed]
     estimate = standing.snapshot.estimate()
-    return Described(standing, chosen, jobs, _results(standing), attempts, account(attempts, estimate and estimate.of(listed)))
+    edited = written(standing.snapshot).edits if standing.snapshot.by_hand else ()
+    costs = account(attempts, estimate and estimate.of(listed))
+    return Described(standing, chosen, jobs, _results(standing, edited), attempts, costs, edited)
 
 
-def _results(standing: Standing) -> Results | None:
+def _results(standing: Standing, edited: Sequence[Edit]) -> Results | None:
     if standing.snapshot.state is not State.ANALYZED:
         return None
     path = standing.path("analysis/results.json")
+    edits = [edit for edit in edited if edit.path == path]
+    results = _read_results(standing, path, restored(standing.name, edits) if edits else "")
+    if edits:
+        raise CkgitError(
+            f"these are not the results that analyze committed: {told(edits)[0]}",
+            code=Exit.EVIDENCE_MISSING,
+            where=f"exp/{standing.name}",
+            state="nothing is shown of them",
+            next=restored(standing.name, edits),
+        )
+    found, own = (results.experiment, results.design), (standing.name, standing.context.summary.digest)
+    if found != own:
+        raise CkgitError(
+            f"the results are of another design: experiment {found[0]}, hash {found[1][:12]}; this is {own[0]}, hash {own[1][:12]}",
+            code=Exit.EVIDENCE_MISSING,
+            where=f"exp/{standing.name}:{path}",
+            state="nothing is shown of them",
+            next=f"git log exp/{standing.name} -- {path} shows where they came from; ckgit revise {standing.name} begins anew",
+        )
+    return results
+
+
+def _read_results(standing: Standing, path: str, mend: str) -> Results:
     content = standing.snapshot.read(path)
     try:
         return Results.model_validate_json(content or b"")
@@ -64,7 +92,7 @@ def _results(standing: Standing) -> Results | None:
             f"the results cannot be read ({error.errors()[0]['msg']})",
             code=Exit.EVIDENCE_MISSING,
             where=f"exp/{standing.name}:{path}",
-            next="git log -p on that file shows which commit broke it; revert that one",
+            next=mend or "git log -p on that file shows which commit broke it; revert that one",
         ) from None
 
 
@@ -81,6 +109,7 @@ def document(found: Described, *, detailed: bool) -> dict[str, Any]:
         **({} if detailed else {"design": design}),
         "runs": [_run(found, run, detailed=detailed) for run in found.runs],
         "attempts": [attempt.model_dump(mode="json", exclude_none=True) for attempt in found.attempts],
+        "edited": [edit._asdict() for edit in found.edited],
         "accounting": found.accounting.model_dump(mode="json"),
         "claims": [verdict.model_dump(mode="json") for verdict in found.results.claims] if found.results else [],
     }
@@ -95,7 +124,7 @@ def _run(found: Described, run: Run, *, detailed: bool) -> dict[str, Any]:
         "model": run.model,
         "varied": run.varied,
         "jobs": [_job(rows) for rows in _jobs(found, run)],
-        **({"parameters": parameters(run), "cells": cells(found, run)} if detailed else {}),
+        **({"parameters": scaffolded.parameters(found.standing, run), "cells": cells(found, run)} if detailed else {}),
         "results": result.model_dump(mode="json", exclude=skipped) if result else None,
     }
 
@@ -116,32 +145,6 @@ def _job(rows: Sequence[JobRow]) -> dict[str, Any]:
     return {"name": row.job, "stage": row.stage, "state": row.state, **({"cells": cells} if cells else {})}
 
 
-def parameters(run: Run) -> dict[str, dict[str, Any]]:
-    """Each parameter's value, as JSON has it, and where it came from."""
-    return {name: {"value": _plain(setting.value), "source": setting.source} for name, setting in run.settings.items()}
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, date) else value
-
-
 def cells(found: Described, run: Run) -> Sequence[Mapping[str, Any]]:
     """A run's evaluations, each with what it sends and how answers are made and scored."""
-    context = found.standing.context
-    listed = []
-    for cell in context.plan.cells:
-        if cell.run == run.name:
-            prompt, system_prompt = prompts(run, cell.task)
-            listed.append(
-                {
-                    "name": cell.name,
-                    "task": cell.task.name,
-                    "epoch": cell.epoch,
-                    "split": cell.task.split,
-                    "prompt": prompt,
-                    "system_prompt": system_prompt,
-                    "generation": generation(context.summary, cell.task).model_dump(mode="json", exclude_none=True),
-                    "scorers": [scorer.model_dump(mode="json") for scorer in scorers(context.summary, cell.task)],
-                }
-            )
-    return listed
+    return [scaffolded.cell(found.standing, run, cell) for cell in found.standing.context.plan.cells_of(run.name)]

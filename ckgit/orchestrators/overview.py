@@ -16,6 +16,7 @@ from ckgit.experiment.state import State
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import DeletedError, Snapshot, take_snapshot
 from ckgit.lab.tips import is_lost
+from ckgit.lab.written import Edit, written
 from ckgit.orchestrators.strays import Stray, strays, way_back, with_its_jobs
 
 SUBMITTED = "submitted"
@@ -59,6 +60,8 @@ class Overview(NamedTuple):
     accepted_missing: Sequence[str]
     cells: Mapping[str, Mapping[str, str]]  # by failed job of several cells: why each does not count; empty for one that does
     unknown_jobs: Sequence[Stray]  # that run, and that the branch does not know
+    by_hand: bool  # whether the last commit is the user's
+    edited: Sequence[Edit]  # files of ckgit's that are not as it left them; looked for where the last commit is the user's
     rewritten: str | None  # commit at which ckgit left the branch, where that holds it no more
     next: str
 
@@ -76,6 +79,7 @@ def overview(lab: Lab, name: str) -> Overview:
     ledger = _read_ledger(snapshot)
     unknown = strays(lab, name, _tokens(ledger))
     rewritten = snapshot.left if is_lost(snapshot.root, snapshot.left, snapshot.tip) else None
+    edited = written(snapshot).edits if snapshot.by_hand else ()
     newest = {attempt["job"]: attempt for attempt in ledger.get("attempts", [])}.values()
     accepted = ledger.get("accepted_missing", [])
     stages: dict[str, Counter[str]] = {}
@@ -101,9 +105,12 @@ def overview(lab: Lab, name: str) -> Overview:
         accepted_missing=accepted,
         cells=_cells(ledger),
         unknown_jobs=unknown,
+        by_hand=snapshot.by_hand,
+        edited=edited,
         rewritten=rewritten,
         next=(way_back(name, unknown) if unknown else None)
-        or _after_a_hand(lab, snapshot) or _next(name, snapshot.state, failed=bool(failed), out=bool(opened)),
+        or _after_a_hand(lab, snapshot, edited)
+        or _next(name, snapshot.state, failed=bool(failed), out=bool(opened)),
     )
 
 
@@ -185,18 +192,21 @@ def _open(attempt: Mapping[str, Any], seen: str, detail: str) -> OpenJob:
     return OpenJob(attempt["job"], attempt["stage"], attempt["token"], seen, detail)
 
 
-def _after_a_hand(lab: Lab, snapshot: Snapshot) -> str | None:
+def _after_a_hand(lab: Lab, snapshot: Snapshot, edited: Sequence[Edit]) -> str | None:
     """What mends a branch whose last commit is the user's own, where ckgit would not go on from it."""
     if not snapshot.by_hand:
         return None
     from ckgit.experiment.problems import unrecorded
     from ckgit.lab.context import load_context
+    from ckgit.orchestrators.belonging import restored
 
     try:
         summary = load_context(lab, snapshot).summary
     except CkgitError as error:
         return error.next
-    return f"ckgit revise {snapshot.name}" if unrecorded(summary) else None
+    if unrecorded(summary):
+        return f"ckgit revise {snapshot.name}"
+    return restored(snapshot.name, edited) if any(not edit.scaffolded for edit in edited) else None
 
 
 def _next(name: str, state: State, *, failed: bool, out: bool) -> str:

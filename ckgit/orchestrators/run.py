@@ -22,7 +22,7 @@ from ckgit.lab.snapshot import DeletedError, take_snapshot
 from ckgit.lab.tips import is_lost
 from ckgit.orchestrators import steps
 from ckgit.orchestrators.attempts import Tally, describe, tally
-from ckgit.orchestrators.belonging import foreign_starts, retrained
+from ckgit.orchestrators.belonging import foreign_starts, refuse_edited, retrained
 from ckgit.orchestrators.collect import Judged, judge
 from ckgit.orchestrators.costs import lacking
 from ckgit.orchestrators.detach import detached_of, end_detached
@@ -50,6 +50,7 @@ def run_stage(standing: Standing, wish: Wish, talk: Talk) -> Going[Passage]:
         CkgitError: someone else moved the branch, evidence of the stage before is missing, or a command failed.
     """
     refuse_misled(standing)
+    refuse_edited(standing.snapshot)
     work = stagework(standing)
     if not work.worker or not work.jobs:
         return _passed([take(standing, steps.nothing_to_do(standing, work.stage, work.worker, work.over), talk)])
@@ -217,6 +218,7 @@ def _follow(standing: Standing, watch: Watch) -> Standing:
     after = stand(standing.lab, standing.name)
     still = {attempt.token for attempt in (after.ledger.open() if after.ledger else ())}
     if after.snapshot.state is standing.snapshot.state and {attempt.token for attempt in watch.attempts} <= still:
+        refuse_edited(after.snapshot)
         return after
     if is_lost(standing.lab.root, standing.snapshot.tip, after.snapshot.tip):
         raise _left_behind(standing, watch, f"the branch was rewritten: it is at {after.snapshot.tip[:12]}")

@@ -161,7 +161,7 @@ def test_the_report_says_how_far_the_estimate_was_off(bare_bench: Bench) -> None
     made = design.draft_new(bare_bench.lab, "demo", text.encode(), "d.yaml")
     design.commit(made)
     bench = evaluated(bare_bench)
-    commit_by_hand(bench.folder, "jobs.json", lengthened(bench.ledger, 100.0).dump().decode())
+    commit_by_hand(bench.folder, "jobs.json", lengthened(bench.ledger, 100.0).dump().decode(), bench.message())  # as ckgit's own
     bench.advance(State.ANALYZED)
     found = Results.model_validate_json(bench.snapshot.read("experiments/demo/analysis/results.json") or b"")
     training, evaluation, everything = found.accounting.estimate

@@ -1,0 +1,150 @@
+"""Files of ckgit's that a commit by hand changed: named, never used, and one command brings them back."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from ckgit.experiment.design import State
+from ckgit.experiment.errors import Exit
+from tests.by_hand import commit_by_hand
+from tests.orchestrators.bench import Bench
+
+RESULTS = "experiments/demo/analysis/results.json"
+
+
+def follow(bench: Bench, command: str) -> None:
+    """Do what `next:` says, in a shell."""
+    done = subprocess.run(["bash", "-euc", command], cwd=bench.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def advice(text: str) -> str:
+    """The command after the last `next:`."""
+    return text.rpartition("next:")[2].strip()
+
+
+def hand(bench: Bench) -> str:
+    return bench.snapshot.tip[:12]
+
+
+def test_results_that_analyze_did_not_commit_are_not_shown(bench: Bench) -> None:
+    bench.advance(State.ANALYZED)
+    analyzed, honest = bench.snapshot.tip[:12], bench.results().decode()
+    commit_by_hand(bench.folder, "analysis/results.json", honest.replace('"value": 0.9', '"value": 0.99'))
+    for words in ((), ("rank4",), ("rank4", "--json")):
+        done = bench.ckgit("show", "demo", *words, check=False)
+        assert (done.returncode, "0.99" in done.stdout) == (Exit.EVIDENCE_MISSING, False)
+    assert f"these are not the results that analyze committed: {RESULTS} (changed in commit {hand(bench)})" in done.stderr
+    assert f"git checkout {analyzed} -- {RESULTS}" in done.stderr
+    status = bench.ckgit("status", "demo").stdout
+    assert f"  not as ckgit wrote them: {RESULTS} (changed in commit {hand(bench)})\n" in status
+    assert "changed by hand: ckgit status demo" in bench.ckgit("list").stdout
+    follow(bench, advice(status))
+    assert bench.results().decode() == honest
+    assert "capitalization epoch 0 accuracy 0.90 ± 0.10" in bench.ckgit("show", "demo").stdout
+
+
+def test_results_of_another_design_are_not_shown_whoever_committed_them(bench: Bench) -> None:
+    bench.advance(State.ANALYZED)
+    document = json.loads(bench.results())
+    for key, value in (("design", "0" * 64), ("experiment", "other")):
+        commit_by_hand(bench.folder, "analysis/results.json", json.dumps({**document, key: value}), message=bench.message())
+        done = bench.ckgit("show", "demo", check=False)
+        assert (done.returncode, done.stdout) == (Exit.EVIDENCE_MISSING, "")
+        assert "the results are of another design" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("state", "path", "content"),
+    [
+        (State.TRAINED, "jobs.json", None),
+        (State.TRAINED, "rank4/training.log", "Step 1 | loss:0.1\n"),
+        (State.EVALUATED, "rank8/eval/logs/capitalization_epoch0.json", '{"accuracy": 1.0}\n'),
+    ],
+)
+def test_nothing_follows_from_what_was_changed(bench: Bench, state: State, path: str, content: str | None) -> None:
+    bench.advance(state)
+    before = len(bench.executions())
+    commit_by_hand(bench.folder, path, content)
+    tip = bench.snapshot.tip
+    done = bench.ckgit("advance", "demo", check=False)
+    assert done.returncode == Exit.EVIDENCE_MISSING
+    how = "removed" if content is None else "changed"
+    assert f"experiments/demo/{path} ({how} in commit {hand(bench)})" in done.stderr
+    assert (bench.snapshot.tip, len(bench.executions())) == (tip, before)
+    assert advice(bench.ckgit("status", "demo").stdout) == advice(done.stderr)
+    follow(bench, advice(done.stderr))
+    assert bench.advance(State.ANALYZED).code is Exit.DONE
+    assert b'"value": 1.0' not in bench.results()
+
+
+def test_a_log_that_ckgit_did_not_collect_is_not_read(bench: Bench) -> None:
+    bench.fail("rank8/eval/capitalization_epoch0")
+    bench.advance(State.EVALUATED)
+    bench.advance(State.EVALUATED, accept_missing=True)
+    commit_by_hand(bench.folder, "rank8/eval/logs/capitalization_epoch0.json", '{"accuracy": 1.0}\n')
+    bench.advance(State.ANALYZED)
+    cells = {run["name"]: run["cells"] for run in json.loads(bench.results())["runs"]}
+    assert cells["rank8"] == []
+
+
+def test_retry_waits_until_the_ledger_is_as_it_was(bench: Bench) -> None:
+    bench.fail("rank4/finetune")
+    bench.advance(State.TRAINED)
+    ledger = bench.ledger
+    commit_by_hand(bench.folder, "jobs.json", ledger.model_copy(update={"host": "elsewhere"}).dump().decode())
+    done = bench.ckgit("retry", "demo", check=False)
+    assert (done.returncode, "jobs.json (changed in commit" in done.stderr) == (Exit.EVIDENCE_MISSING, True)
+    bench.mend("rank4/finetune")
+    follow(bench, advice(done.stderr))
+    bench.ckgit("retry", "demo")
+
+
+def test_jobs_in_flight_can_be_cancelled_all_the_same(bench: Bench) -> None:
+    bench.hold()
+    bench.advance(State.SCAFFOLDED)
+    bench.advance(wait=False)
+    commit_by_hand(bench.folder, "run-experiment.log", "nothing happened\n")
+    assert bench.ckgit("advance", "demo", check=False).returncode == Exit.EVIDENCE_MISSING
+    bench.ckgit("cancel", "demo")
+
+
+def test_many_files_are_not_listed_one_by_one(bench: Bench) -> None:
+    bench.advance(State.EVALUATED)
+    removal = "git rm -q -r experiments/demo/rank4 experiments/demo/rank8 && git commit -qm away"
+    follow(bench, f"git switch -q exp/demo && {removal} && git switch -q main")
+    done = bench.ckgit("advance", "demo", check=False)
+    assert done.stderr.count("removed in commit") == 5
+    assert "  and " in done.stderr
+    follow(bench, advice(done.stderr))
+    assert bench.advance(State.ANALYZED).code is Exit.DONE
+
+
+def test_a_commit_of_the_users_own_files_stops_nothing(bench: Bench) -> None:
+    bench.advance(State.EVALUATED)
+    commit_by_hand(bench.folder, "notes.md", "mine")
+    commit_by_hand(bench.folder, "rank4/finetune.slurm", "# what I ran\n")
+    text = bench.ckgit("status", "demo").stdout
+    assert "not as ckgit wrote them: experiments/demo/rank4/finetune.slurm" in text
+    assert advice(text) == "ckgit advance demo"
+    assert bench.advance(State.ANALYZED).code is Exit.DONE
+    commit_by_hand(bench.folder, "notes.md", "mine, too")
+    assert "not as ckgit wrote them: experiments/demo/rank4/finetune.slurm" in bench.ckgit("status", "demo").stdout
+
+
+def test_status_says_that_a_commit_by_hand_changed_nothing_of_ckgits(bench: Bench) -> None:
+    bench.advance(State.TRAINED)
+    commit_by_hand(bench.folder, "notes.md", "mine")
+    assert "  the last commit was made by hand; the files that ckgit wrote are as it left them\n" in bench.ckgit("status", "demo").stdout
+
+
+def test_a_tip_of_ckgits_own_costs_status_no_look_into_the_history(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ckgit.lab import written
+    from ckgit.orchestrators.overview import overview
+
+    bench.advance(State.TRAINED)
+    monkeypatch.setattr(written, "git", None)
+    assert overview(bench.lab, "demo").edited == ()

@@ -1,0 +1,168 @@
+"""What is evaluated is what training left, with real torchtune and inspect-ai: other weights are refused, and never reported."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from ckgit.experiment.errors import Exit
+from ckgit.experiment.jobs import FailureClass, Ledger, Phase
+from ckgit.lab.lab import open_lab
+from ckgit.lab.snapshot import take_snapshot
+from ckgit.workers.torchtune.tiny_model import write_random_model
+from tests.whole import shell
+
+pytestmark = pytest.mark.slow
+ROWS = [{"input": f"word{number}", "output": f"WORD{number}"} for number in range(12)]
+DESIGN = """\
+experiment: {question: Which weights are evaluated?}
+models: [tiny]
+data:
+  words: {path: data/words.json}
+controls: {epochs: 2, lr: 0.003, device: cpu, dtype: fp32, batch_size: 4}
+runs: [{name: one}, {name: two, parameters: {lr: 0.01, epochs: 1}}, {name: base, type: control}]
+evaluation:
+  tasks: [{name: capitalization}]
+  generation: {max_tokens: 4}
+"""
+ONE, TWO = "one/eval/capitalization_epoch1", "two/eval/capitalization_epoch0"
+
+
+class Whole:
+    """A lab with experiment `demo`, whose trainings have ended."""
+
+    def __init__(self, folder: Path) -> None:
+        names = {f"GIT_{who}_{what}": f"{who}@x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        self.folder, self.environment = folder / "lab", {**shell(folder), **names}
+        write_random_model(folder / "model")
+        self.run("git", "init", "--quiet", "-b", "main", str(self.folder), cwd=folder)
+        self.ckgit("init", "--slots", "2")
+        (self.folder / "data/words.json").write_text(json.dumps({"train": ROWS, "test": ROWS[:2]}))
+        self.ckgit("models", "add", "tiny", str(folder / "model"), "--commit")
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--all", "--message=Words")
+        self.ckgit("design", "demo", "--from", "-", stdin=DESIGN)
+        self.ckgit("advance", "demo", "--to", "trained")
+        self.kept = folder / "kept"
+        shutil.copytree(self.runs, self.kept)
+
+    def run(self, *command: str, cwd: Path | None = None, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        where = cwd or self.folder
+        return subprocess.run(command, cwd=where, env=self.environment, input=stdin, capture_output=True, text=True, check=False)
+
+    def ckgit(self, *words: str, code: int = 0, stdin: str | None = None) -> str:
+        done = self.run("ckgit", "-C", str(self.folder), *words, stdin=stdin, cwd=self.folder.parent)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    @property
+    def ledger(self) -> Ledger:
+        found = take_snapshot(open_lab(self.folder), "demo").ledger()
+        assert found
+        return found
+
+    @property
+    def runs(self) -> Path:
+        """Folder of the runs in the work tree."""
+        return Path(self.ledger.work_tree) / "experiments/demo"
+
+    def phases(self) -> dict[str, tuple[Phase, FailureClass | None]]:
+        newest = {attempt.job: attempt for attempt in self.ledger.attempts}
+        return {job: (attempt.phase, attempt.failure) for job, attempt in newest.items() if "/eval/" in job}
+
+    def reason(self, job: str) -> str:
+        found = self.ledger.latest(job)
+        assert found
+        return found.reason or ""
+
+    def committed(self, path: str) -> bytes:
+        found = take_snapshot(open_lab(self.folder), "demo").read(f"experiments/demo/{path}")
+        assert found
+        return found
+
+    def bring_back(self, run: str) -> None:
+        shutil.rmtree(self.runs / run / "artifacts")
+        shutil.copytree(self.kept / run / "artifacts", self.runs / run / "artifacts")
+
+    def wait_for(self, job: str) -> None:
+        token = next(attempt.token for attempt in reversed(self.ledger.attempts) if attempt.job == job)
+        status = Path(self.ledger.work_tree) / ".ckgit/jobs" / token / "status.json"
+        end = time.monotonic() + 300
+        while not status.exists():
+            assert time.monotonic() < end, "the job does not end"
+            time.sleep(0.2)
+
+
+def zero(file: Path) -> None:
+    """40,000 bytes in the middle; the header is as it was."""
+    with file.open("r+b") as stream:
+        stream.seek(file.stat().st_size // 2)
+        stream.write(bytes(40_000))
+
+
+def weights(folder: Path) -> Path:
+    [found] = folder.glob("*.safetensors")
+    return found
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    return Whole(tmp_path_factory.mktemp("whole"))
+
+
+def test_other_weights_than_training_left_are_never_evaluated_nor_reported(lab: Whole) -> None:
+    manifest = json.loads(lab.committed("one/checkpoints.json"))
+    folder = lab.runs / "one/artifacts/epoch_1"
+    names = {file.name for file in folder.iterdir() if file.is_file()}
+    assert {"config.json", "tokenizer.json", weights(folder).name} <= set(manifest[1]["files"]) <= names
+    assert all(each["sha256"] == hashlib.sha256((folder / name).read_bytes()).hexdigest() for name, each in manifest[1]["files"].items())
+    [start] = json.loads(lab.committed("one/starts.json"))
+    config = hashlib.sha256((lab.runs / "one/finetune.yaml").read_bytes()).hexdigest()
+    assert start == {"token": lab.ledger.attempts[0].token, "config": config}
+
+    zero(weights(folder))
+    other = lab.runs / "two/artifacts/epoch_0"
+    shutil.copyfile(weights(lab.kept / "one/artifacts/epoch_0"), weights(other))
+    said = lab.ckgit("advance", "demo", "--to", "analyzed", code=Exit.JOBS_FAILED)
+    assert "ckgit revise demo, then ckgit advance demo" in said.rpartition("next:")[2]
+    changed = (Phase.FAILED, FailureClass.INPUT_CHANGED)
+    assert lab.phases() == {ONE: changed, TWO: changed, "base/eval/capitalization_base": (Phase.DONE, None)}
+    assert f"artifacts/epoch_1/{weights(folder).name}" in lab.reason(ONE)
+    assert f"artifacts/epoch_0/{weights(other).name}" in lab.reason(TWO)
+    assert "train anew: ckgit revise demo" in lab.reason(ONE)
+    found = lab.ledger.latest(ONE)
+    assert found
+    assert found.exit_code == 65
+    assert lab.ckgit("show", "demo", "--json").count('"metrics"') == 0
+
+    lab.bring_back("one")
+    lab.ckgit("retry", "demo", code=Exit.JOBS_FAILED)
+    assert lab.phases()[ONE] == (Phase.DONE, None)
+    assert lab.phases()[TWO] == changed
+
+    shutil.rmtree(lab.runs / "two/artifacts")
+    shutil.copytree(lab.kept / "one/artifacts", lab.runs / "two/artifacts")  # with the record beside it
+    said = lab.ckgit("retry", "demo", code=Exit.EVIDENCE_MISSING)
+    assert "two/artifacts/checkpoints.json is not what training committed" in said
+
+    lab.bring_back("two")
+    lab.ckgit("retry", "demo", "--no-wait", code=Exit.IN_FLIGHT)
+    lab.wait_for(TWO)
+    zero(weights(other))  # what was evaluated before that stands
+    lab.ckgit("advance", "demo", "--to", "analyzed")
+    results = {run["name"]: run for run in json.loads(lab.committed("analysis/results.json"))["runs"]}
+    listed = "".join(f"{each['sha256']}  {name}\n" for name, each in sorted(manifest[1]["files"].items()))
+    assert results["one"]["cells"][0]["weights"] == hashlib.sha256(listed.encode()).hexdigest()
+    assert results["two"]["cells"][0]["weights"]
+    assert [run["remarks"] for run in results.values()] == [[], [], []]
+
+    lab.ckgit("revise", "demo")
+    lab.ckgit("advance", "demo", "--to", "trained")
+    assert {attempt.phase for attempt in lab.ledger.attempts} == {Phase.DONE}
+    assert not any((lab.runs / f"{run}/artifacts").samefile(lab.kept) for run in ("one", "two"))
