@@ -64,7 +64,7 @@ def command(
 
 def warn(draft: Draft) -> None:
     """Say what to look at again."""
-    for text in draft.forecast.warnings:
+    for text in draft.warnings:
         note(f"warning: {text}")
 
 
@@ -79,7 +79,7 @@ def finish(draft: Draft, *, dry_run: bool, as_json: bool) -> None:
         "design": draft.summary.summary.digest,
         "runs": len(draft.plan.runs),
         "cells": len(draft.plan.cells),
-        "warnings": list(draft.forecast.warnings),
+        "warnings": list(draft.warnings),
     }
     onward = f"ckgit advance {draft.name}"
     if dry_run:

@@ -37,12 +37,14 @@ def command(ctx: click.Context, target: str | None, *, as_json: bool) -> None:
     try:
         found = validate.validate(lab, _subject(lab, target))
     except DesignError as error:
-        document = {"valid": False, "file": error.file, "problems": [vars(problem) for problem in error.problems]}
+        document = {"valid": False, "file": error.file, "problems": [vars(problem) for problem in error.problems], "warnings": []}
         emit(document, as_json, "\n".join([problem.at(error.file) for problem in error.problems]))
         note(f"{len(error.problems)} problem{'s' if len(error.problems) > 1 else ''} in the design")
         ctx.exit(Exit.INVALID_DESIGN)
-    for text in [*found.unchecked, *(f"warning: {text}" for text in found.warnings)]:
+    for text in found.unchecked:
         note(text)
+    for text in found.warnings:
+        note(f"warning: {text}")
     document = {"valid": True, "problems": [], **found._asdict()}
     emit(document, as_json, f"{found.file} is valid: {found.runs} run{'s' if found.runs > 1 else ''}, {found.cells} evaluations")
 

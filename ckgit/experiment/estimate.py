@@ -130,7 +130,7 @@ def in_one_job(evaluations: Sequence[Guess]) -> Guess:
     return Guess(seconds, max(guess.memory for guess in evaluations), 0.0)
 
 
-def warnings(run: Run, card: ModelCard, data: RecordedData, resources: Resources) -> list[str]:
+def warnings(run: Run, data: RecordedData, resources: Resources) -> list[str]:
     """What is probably not meant, one clause each."""
     split = run["train_split"]
     count = steps(run, data.splits[split], resources)
@@ -140,10 +140,6 @@ def warnings(run: Run, card: ModelCard, data: RecordedData, resources: Resources
     warmup = int(run["num_warmup_steps"])
     if count.total and warmup > MUCH_WARMUP * count.total:
         found.append(f"warm-up takes {warmup} of {count.total} steps, so lr is hardly reached")
-    longest = row_tokens(run, card, data.longest.get(split, 0))
-    limit = run["max_seq_len"] or card.architecture.max_position_embeddings
-    if longest > limit:
-        found.append(f"the longest row of {split} has about {longest:.0f} tokens, more than {limit}; a longer row is an error")
     return found
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.foreign import annexed
 from ckgit.lab.git import git
 
 REGULAR = ("100644", "100755")
+_LINK = "120000"
 
 
 class Entry(NamedTuple):
@@ -41,6 +43,41 @@ def read_objects(cwd: Path, names: Sequence[str]) -> Iterator[bytes | None]:
             raise CkgitError(f"{name} is a {kind.decode()}, not a file", code=Exit.COMMAND_FAILED, where=str(cwd))
         yield answer[position : position + int(size)]
         position += int(size) + 1
+
+
+class Files(NamedTuple):
+    """What a commit has at some paths."""
+
+    contents: Mapping[str, bytes]  # of plain files
+    others: Mapping[str, str]  # what stands there instead of a plain file, in words: a symbolic link, a folder, a submodule
+
+
+def read_files(cwd: Path, commit: str, paths: Sequence[str]) -> Files:
+    """Files of a commit by path; a path that it does not have is in neither mapping. No link is followed."""
+    wanted = set(paths)
+    entries = [entry for entry in tree_entries(cwd, commit, *paths, trees=True) if entry.path in wanted] if paths else []
+    plain = [entry for entry in entries if entry.mode in REGULAR]
+    contents = zip(plain, read_objects(cwd, [entry.oid for entry in plain]), strict=True)
+    others = {entry.path: _kind(cwd, entry) for entry in entries if entry.mode not in REGULAR}
+    for path in wanted - {entry.path for entry in entries}:
+        if parents := _blocking(cwd, commit, path):
+            others[path] = f"inside {_kind(cwd, parents[0])} ({parents[0].path})"
+    return Files({entry.path: content for entry, content in contents if content is not None}, others)
+
+
+def _kind(cwd: Path, entry: Entry) -> str:
+    if entry.kind != "blob":
+        return "a folder" if entry.kind == "tree" else "a submodule"
+    target = read_object(cwd, entry.oid) or b""
+    kept = "; git-annex keeps the file itself elsewhere (git annex get fetches it)" if annexed(target) else ""
+    return f"a symbolic link to {target.decode(errors='replace')}{kept}"
+
+
+def _blocking(cwd: Path, commit: str, path: str) -> list[Entry]:
+    """The link or submodule that stands where a path needs a folder."""
+    parents = [parent.as_posix() for parent in PurePosixPath(path).parents][:-1]
+    found = [entry for parent in parents for entry in tree_entries(cwd, commit, parent) if entry.path == parent]
+    return [entry for entry in found if entry.kind == "commit" or entry.mode == _LINK]
 
 
 def read_object(cwd: Path, name: str) -> bytes | None:

@@ -19,6 +19,7 @@ from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.names import name_problem
 from ckgit.experiment.plan import Plan, build_plan
 from ckgit.experiment.problems import problems
+from ckgit.experiment.remarks import Remark
 from ckgit.experiment.worker import Context, Obstacle
 from ckgit.lab import tips
 from ckgit.lab.commit import preview, record
@@ -28,9 +29,9 @@ from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.lab.summary_file import FILE, SummaryFile
 from ckgit.lab.yaml_document import read_yaml
 from ckgit.lab.yaml_writer import Change
-from ckgit.orchestrators import logs
+from ckgit.orchestrators import lint, logs
 from ckgit.orchestrators.design_tables import log_lines, resources_block, runs_block
-from ckgit.orchestrators.earlier import look_back
+from ckgit.orchestrators.earlier import NOTHING, look_back
 from ckgit.orchestrators.forecast import Forecast, data_problems, duration, forecast, kinds
 from ckgit.orchestrators.measure import Measured, Place, base_recipes, default_branch, look
 from ckgit.orchestrators.plugins import nearest_tool, worker_for
@@ -52,6 +53,7 @@ class Draft(NamedTuple):
     plan: Plan
     forecast: Forecast
     files: Mapping[str, bytes | None]  # all that its commit writes or deletes, by path of the lab
+    warnings: Sequence[str]  # each with its place in the file that was read, where it has one
 
     @property
     def body(self) -> str:
@@ -190,15 +192,33 @@ def _runs(plan: Plan) -> str:
     return f"{plural(len(plan.runs), 'run')}, {len(plan.training)} of them trained"
 
 
-def check(place: Place, file: SummaryFile) -> list[str]:
-    """Check a summary against the lab. What could not be checked here, one sentence each.
+class Checked(NamedTuple):
+    """What is to be said of a design without problems."""
+
+    unchecked: Sequence[str]  # what could not be checked here, one sentence each
+    warnings: Sequence[str]  # as a `Draft` has them
+
+
+def check(place: Place, file: SummaryFile) -> Checked:
+    """Check a summary against the lab.
 
     Raises:
         DesignError: with every problem.
     """
     found = find_spec("torchtune") is not None  # without importing it: most designs name no recipe
-    _measured(place, file, recipes=found)
-    return [] if found or not base_recipes(file.summary) else ["base recipes were not looked up: torchtune is not installed here"]
+    checked = _measured(place, file, recipes=found)
+    old, placed = stale(place, file.summary), _placed(file, checked.remarks)
+    if not found and base_recipes(file.summary):
+        return Checked(["base recipes were not looked up: torchtune is not installed here"], [*old, *placed])
+    summary = file.summary.model_copy(update={"recorded": checked.measured.recorded})
+    cost = forecast(_context(place.lab, summary, build_plan(summary), checked.measured, checked.cluster), NOTHING)
+    return Checked([], [*old, *cost.warnings, *placed])
+
+
+def _placed(file: SummaryFile, remarks: Sequence[Remark]) -> list[str]:
+    """Remarks as they are printed: with file, line and column where they have a place."""
+    placed = [(remark, file.problem(remark.path, remark.message)) for remark in remarks]
+    return [problem.at(file.file) if remark.path and problem.line else remark.message for remark, problem in placed]
 
 
 def refuse_existing(lab: Lab, name: str) -> None:
@@ -223,12 +243,14 @@ def _dated() -> Change:
 
 
 def _draft(place: Place, name: str, file: SummaryFile, parent: Snapshot | None) -> Draft:
-    measured, cluster = _measured(place, file, recipes=True)
+    measured, cluster, remarks = _measured(place, file, recipes=True)
     file = file.with_recorded(measured.recorded)
     summary, plan = file.summary, build_plan(file.summary)
     context = _context(place.lab, summary, plan, measured, cluster)
     cost = forecast(context, look_back(place.lab, context.cluster_name, kinds(context)))
-    cost = cost._replace(warnings=[*stale(place, summary), *cost.warnings])
+    old = stale(place, summary)
+    warnings = [*old, *cost.warnings, *_placed(file, remarks)]
+    cost = cost._replace(warnings=[*old, *cost.warnings, *(remark.message for remark in remarks)])
     resources = resources_block(summary, measured.recorded, measured.cards, cost)
     for block, markdown in {"runs": runs_block(cost), "resources": resources, **status_blocks(context, None)}.items():
         file = file.with_block(block, markdown)
@@ -236,18 +258,25 @@ def _draft(place: Place, name: str, file: SummaryFile, parent: Snapshot | None) 
     lines = [(event, f"{name}, design {summary.digest}, ckgit {__version__}"), *log_lines(summary, measured, cost)]
     log = f"experiments/{name}/{LOG}"
     gone = generated(parent) if parent else _of_that_name(place, name)
-    warnings = [] if parent else _on_the_name(place.lab, name, gone)
-    cost = cost._replace(warnings=[*warnings, *cost.warnings])
+    warnings = [*([] if parent else _on_the_name(place.lab, name, gone)), *warnings]
     files: dict[str, bytes | None] = {
         **dict.fromkeys(gone),
         f"experiments/{name}/{FILE}": file.dump(),
         f"experiments/{name}/{estimate_file.FILE}": cost.estimate.dump(),
         log: logs.appended(parent.read(log) if parent else None, lines, time=logs.now()),
     }
-    return Draft(place.lab, name, event, parent, file, plan, cost, files)
+    return Draft(place.lab, name, event, parent, file, plan, cost, files, warnings)
 
 
-def _measured(place: Place, file: SummaryFile, *, recipes: bool) -> tuple[Measured, Cluster]:
+class _Found(NamedTuple):
+    """What the lab holds of a design without problems."""
+
+    measured: Measured
+    cluster: Cluster
+    remarks: Sequence[Remark]  # warnings
+
+
+def _measured(place: Place, file: SummaryFile, *, recipes: bool) -> _Found:
     """What the lab holds of a design.
 
     Raises:
@@ -261,15 +290,20 @@ def _measured(place: Place, file: SummaryFile, *, recipes: bool) -> tuple[Measur
         raise DesignError(found, file=file.file) from None  # its profile says where data lies
     measured = look(place, file, cluster, recipes=recipes)
     found += measured.problems
+    remarks: list[Remark] = []
     if not file.problems:
         known = summary.model_copy(update={"recorded": measured.recorded})
         wrong = problems(known)  # a base recipe's values are known only now
         found += [file.problem(p.path, p.message) for p in wrong or data_problems(summary, build_plan(known), measured.recorded, cluster)]
         if not wrong and (recipes or not base_recipes(summary)):
             found += _worker_problems(place.lab, file, build_plan(known), measured, cluster, found)
+        if not wrong:
+            context = _context(place.lab, known, build_plan(known), measured, cluster)
+            remarks = lint.remarks(place.lab, lint.Looked(context, measured.tasks, measured.surveys))
+            found += [file.problem(remark.path, remark.message) for remark in remarks if remark.wrong]
     if found:
-        raise DesignError(sorted(set(found), key=lambda p: (p.line, p.column)), file=file.file)
-    return measured, cluster
+        raise DesignError(sorted(dict.fromkeys(found), key=lambda p: (p.line, p.column)), file=file.file)
+    return _Found(measured, cluster, [remark for remark in remarks if not remark.wrong])
 
 
 def _worker_problems(

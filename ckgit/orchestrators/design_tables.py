@@ -120,7 +120,7 @@ def log_lines(summary: Summary, measured: Measured, forecast: Forecast) -> Itera
         yield "run", f"{one.run.name} ({one.run.type}): {_training_text(one)}; evaluations: {len(one.cells)}"
     yield from (("estimate", source) for source in forecast.estimate.sources())
     for text in forecast.warnings:
-        yield "warning", text
+        yield "warning", " ".join(text.split())
 
 
 def _training_text(one: RunForecast) -> str:

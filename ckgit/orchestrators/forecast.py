@@ -9,7 +9,6 @@ from typing import NamedTuple
 from ckgit.analysis.markdown import size
 from ckgit.analysis.subject import subject
 from ckgit.experiment import estimate
-from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design import NONE, Recorded, Stage, Summary
 from ckgit.experiment.errors import Problem
@@ -69,7 +68,7 @@ def forecast(context: Context, earlier: Earlier) -> Forecast:
     Args:
         earlier: what earlier jobs of these kinds took; where there are some, they correct the assumed start-up and speeds.
     """
-    summary, plan, cards, cluster = context.summary, context.plan, context.cards, context.cluster
+    summary, plan, cluster = context.summary, context.plan, context.cluster
     recorded = summary.recorded
     jobs = {run.name: list(_jobs(context, run)) for run in plan.runs}
     groups = _groups([job for of_run in jobs.values() for job in of_run], earlier)
@@ -77,7 +76,7 @@ def forecast(context: Context, earlier: Earlier) -> Forecast:
     runs = [_forecast_run(context, run, jobs[run.name], known) for run in plan.runs]
     concerned: dict[str, list[str]] = {}
     for one in runs:
-        for text in _warnings(summary, one, recorded, cards, cluster):
+        for text in _warnings(summary, one, recorded, cluster):
             concerned.setdefault(text, []).append(one.run.name)
     by_run = [f"{_named(names)}: {text}" for text, names in concerned.items()]
     warnings = [*_unused(summary, plan), *_about_claims(summary, plan), *by_run, *earlier.warnings]
@@ -206,11 +205,11 @@ def _rows(run: Run, cell: Cell, recorded: Recorded) -> int:
     return min(rows, cell.task.limit or rows)
 
 
-def _warnings(summary: Summary, one: RunForecast, recorded: Recorded, cards: Mapping[str, ModelCard], cluster: Cluster) -> Iterator[str]:
+def _warnings(summary: Summary, one: RunForecast, recorded: Recorded, cluster: Cluster) -> Iterator[str]:
     run = one.run
     if one.steps and one.training:
         wanted = resources(summary, run, Stage.TRAINING, cluster.training)
-        yield from estimate.warnings(run, cards[run.model], recorded.data[run["data"]], wanted)
+        yield from estimate.warnings(run, recorded.data[run["data"]], wanted)
         if wanted.mem and one.training.memory > int(wanted.mem[:-1]) * _UNIT_BYTES[wanted.mem[-1]]:
             yield f"training may need {size(one.training.memory)} of memory, more than mem: {wanted.mem}"
     for cell in one.cells:

@@ -9,14 +9,16 @@ from typing import NamedTuple
 
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.data import DataError, Row, parse_rows, split_sizes
+from ckgit.experiment.data import DataError, Row, read_records, split_sizes
 from ckgit.experiment.design import DataSet, Parameters, Recorded, RecordedData, Summary, TaskSpec
 from ckgit.experiment.errors import CkgitError, Exit, Problem
+from ckgit.experiment.foreign import ELSEWHERE, foreign
 from ckgit.experiment.plan import typed
+from ckgit.experiment.survey import Survey, survey
 from ckgit.experiment.task_source import Signature, task_functions
 from ckgit.lab.lab import Lab
 from ckgit.lab.newer import newer_branches
-from ckgit.lab.objects import read_objects, tree_entries
+from ckgit.lab.objects import Files, read_files, tree_entries
 from ckgit.lab.summary_file import SummaryFile
 
 
@@ -27,6 +29,7 @@ class Measured(NamedTuple):
     cards: Mapping[str, ModelCard]
     tasks: Mapping[str, Signature]  # by name of the task
     sources: Mapping[str, bytes]  # task, data and card files of the lab, by path
+    surveys: Mapping[str, Survey]  # by name of the data set
     problems: Sequence[Problem]
 
 
@@ -37,9 +40,9 @@ class Place(NamedTuple):
     commit: str
     branch: str  # for messages
 
-    def read(self, paths: Sequence[str]) -> dict[str, bytes]:
+    def read(self, paths: Sequence[str]) -> Files:
         """Those of the files that the commit has."""
-        return _read(self.lab, self.commit, paths)
+        return read_files(self.lab.root, self.commit, paths)
 
 
 def default_branch(lab: Lab) -> Place:
@@ -54,7 +57,8 @@ class _Finder:
         self.place = place
         self.file = file
         self.summary = file.summary
-        self.sources = place.read(named_paths(file.summary))
+        self.sources, self.others = place.read(named_paths(file.summary))
+        self.surveys: dict[str, Survey] = {}
         self.cluster = cluster
         self.problems: list[Problem] = []
 
@@ -64,8 +68,13 @@ class _Finder:
     def absent(self, path: str, kind: str, remedy: str = "") -> str:
         """What to say of a file that the commit does not hold."""
         lab, branch = self.place.lab, self.place.branch
+        if path in self.others:
+            instead = ELSEWHERE if kind == "file" else f"commit the {kind} itself"
+            return f"{path} is {self.others[path]} on branch {branch}, and jobs get plain files only: {instead}"
         if branch != lab.default_branch and _read(lab, lab.base, [path]):
             return f"{path} is not on branch {branch} yet: git switch {branch}, then git merge {lab.default_branch}"
+        if kind == "file" and self.place.read([f"{path}.dvc"]).contents:
+            return f"{path} itself is not in git, where {path}.dvc points to it (dvc pull fetches it): {ELSEWHERE}"
         if (lab.root / path).is_file():
             return f"{path} is not committed on branch {branch}: git add {path}, then commit it there"
         for newer in newer_branches(lab):
@@ -83,6 +92,9 @@ class _Finder:
             if content is None:
                 self.add(f"models.{position}", self.absent(path, "model card", f"; make it with: ckgit models add {name} FOLDER"))
                 continue
+            if what := foreign(content):
+                self.add(f"models.{position}", f"{path} is {what.what}; commit the card itself")
+                continue
             try:
                 found[name] = parse_card(content)
             except (CkgitError, ValueError) as error:
@@ -96,7 +108,7 @@ class _Finder:
             if content is None:
                 continue
             try:
-                found[name] = measure(content, data_set)
+                found[name], self.surveys[name] = measure(content, data_set)
             except DataError as error:
                 self.add(f"data.{name}", f"{data_set.path}: {error}")
         return found
@@ -118,7 +130,7 @@ class _Finder:
     def _outside(self, name: str, data_set: DataSet) -> bytes | None:
         """A data file that the lab does not hold."""
         root = self.cluster.data_root
-        if not root:
+        if not root or data_set.path in self.others:
             remedy = "; a file outside the lab needs data_root in its cluster profile"
             self.add(f"data.{name}.path", self.absent(data_set.path, "file", remedy))
             return None
@@ -135,6 +147,9 @@ class _Finder:
             content = self.sources.get(task.source)
             if content is None:
                 self.add(f"{path}.file" if task.file else f"{path}.name", self.absent(task.source, "task file"))
+                continue
+            if what := foreign(content):
+                self.add(path, f"{task.source} is {what.what}; commit the file itself")
                 continue
             try:
                 functions = task_functions(content)
@@ -214,25 +229,26 @@ def look(place: Place, file: SummaryFile, cluster: Cluster, *, recipes: bool = T
         recipes=finder.recipes() if recipes else {},
     )
     finder.compare(recorded)
-    return Measured(recorded, cards, tasks, sources, finder.problems)
+    return Measured(recorded, cards, tasks, sources, finder.surveys, finder.problems)
 
 
-def measure(content: bytes, data_set: DataSet) -> RecordedData:
-    """Digest, size, and rows per split with the characters of their input and output.
+def measure(content: bytes, data_set: DataSet) -> tuple[RecordedData, Survey]:
+    """Digest, size, and rows per split with the characters of their input and output; and the rows themselves.
 
     Raises:
         DataError: it is no data file.
     """
-    suffix = PurePosixPath(data_set.path).suffix
-    splits = parse_rows(content, suffix=suffix, input_column=data_set.input_column, output_column=data_set.output_column)
-    lengths = {split: list(map(_characters, rows)) for split, rows in splits.items() if rows}
-    return RecordedData(
+    records = read_records(content, suffix=PurePosixPath(data_set.path).suffix)
+    found = survey(records, input_column=data_set.input_column, output_column=data_set.output_column)
+    lengths = {split: list(map(_characters, rows)) for split, rows in found.rows.items() if rows}
+    recorded = RecordedData(
         sha256=_digest(content),
         bytes=len(content),
-        splits=split_sizes(splits),
+        splits=split_sizes(found.rows),
         longest={split: max(counts) for split, counts in lengths.items()},
         mean={split: round(sum(counts) / len(counts), 1) for split, counts in lengths.items()},
     )
+    return recorded, found
 
 
 def card_path(name: str) -> str:
@@ -254,9 +270,8 @@ def base_recipes(summary: Summary) -> dict[str, str]:
     return {name: path for path, name in reversed(named) if name and isinstance(name, str)}
 
 
-def _read(lab: Lab, commit: str, paths: Sequence[str]) -> dict[str, bytes]:
-    contents = read_objects(lab.root, [f"{commit}:{path}" for path in paths])
-    return {path: content for path, content in zip(paths, contents, strict=True) if content is not None}
+def _read(lab: Lab, commit: str, paths: Sequence[str]) -> Mapping[str, bytes]:
+    return read_files(lab.root, commit, paths).contents
 
 
 def _characters(row: Row) -> int:

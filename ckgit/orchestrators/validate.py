@@ -13,9 +13,8 @@ from ckgit.lab.objects import read_object
 from ckgit.lab.summary_file import FILE, SummaryFile
 from ckgit.lab.summary_text import FENCE
 from ckgit.lab.yaml_writer import Change
-from ckgit.orchestrators.design import check
+from ckgit.orchestrators.design import Checked, check
 from ckgit.orchestrators.measure import Place, default_branch
-from ckgit.orchestrators.stale import stale
 
 
 class Subject(NamedTuple):
@@ -35,7 +34,7 @@ class Valid(NamedTuple):
     runs: int
     cells: int
     unchecked: Sequence[str]  # what could not be checked here, one sentence each
-    warnings: Sequence[str] = ()  # what to look at before it is designed
+    warnings: Sequence[str]  # what is probably not meant
 
 
 def committed(lab: Lab, name: str) -> Subject:
@@ -74,12 +73,11 @@ def validate(lab: Lab | None, subject: Subject) -> Valid:
         raise DesignError([wrong], file=subject.file)
     if file.problems and not lab:
         raise DesignError(list(file.problems), file=subject.file)
-    unchecked, warnings = ["not inside a lab: models, data and tasks were not looked for"], list[str]()
+    checked = Checked(["not inside a lab: models, data and tasks were not looked for"], [])
     if lab:
-        place = Place(lab, subject.commit, f"exp/{name}") if subject.commit else default_branch(lab)
-        unchecked, warnings = check(place, file), stale(place, file.summary)
+        checked = check(Place(lab, subject.commit, f"exp/{name}") if subject.commit else default_branch(lab), file)
     plan = build_plan(file.summary)
-    return Valid(subject.file, file.summary.digest, len(plan.runs), len(plan.cells), unchecked, warnings)
+    return Valid(subject.file, file.summary.digest, len(plan.runs), len(plan.cells), *checked)
 
 
 def _read(subject: Subject) -> SummaryFile:

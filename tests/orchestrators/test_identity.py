@@ -35,7 +35,7 @@ def designed_again(bench: Bench, **controls: Any) -> list[str]:
     document = {**DESIGN, "controls": {"device": "cpu", **controls}}
     draft = draft_new(bench.lab, "demo", json.dumps(document).encode(), "again.yaml")
     commit(draft)
-    return list(draft.forecast.warnings)
+    return list(draft.warnings)
 
 
 def merged_and_deleted(bench: Bench) -> bytes:
