@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ckgit.experiment.data import Row, messages, user_text
+from ckgit.experiment.data import Row, listed, messages, user_text
 
 IGNORED = -100  # torchtune's and PyTorch's label of a token that is not trained
 
@@ -108,6 +108,12 @@ class Renderer:
         self.stops = end_ids(self.folder, self.tokenizer)
         if not self.stops:
             raise RenderError(f"{self.folder}: neither tokenizer nor configuration names a token that ends an answer (eos_token)")
+
+    @functools.cached_property
+    def positions(self) -> int | None:
+        """How many tokens the model can tell the places of; None where its config.json does not say."""
+        found = _configured(self.folder / "config.json").get("max_position_embeddings")
+        return found if isinstance(found, int) else None
 
     @functools.cached_property
     def end_of_turn(self) -> int:
@@ -222,6 +228,30 @@ def _configured(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RenderError(f"{path}: expected an object, found {type(value).__name__}")
     return value
+
+
+def refused_rows(where: str, reasons: Sequence[str]) -> str:
+    """What is wrong with rows of a split, each named in its reason, in one message."""
+    return f"{where}: {reasons[0]}" if len(reasons) == 1 else f"{where}: {len(reasons):,} rows cannot be used:\n{listed(reasons)}"
+
+
+def check_room(renderer: Renderer, rows: Iterable[tuple[str, Sequence[int]]], where: str) -> None:
+    """Refuse rows that leave a model no room for an answer.
+
+    Args:
+        renderer: of the model that is asked.
+        rows: each with its place and the tokens of its prefix.
+        where: the file and its split.
+
+    Raises:
+        RenderError: with every such row, up to a limit.
+    """
+    if renderer.positions is None:
+        return
+    why = f"which leaves no room for an answer in the {renderer.positions} positions of the model"
+    long = [f"{row} has {len(prefix)} tokens before its answer, {why}" for row, prefix in rows if len(prefix) >= renderer.positions]
+    if long:
+        raise RenderError(refused_rows(where, long))
 
 
 def short(text: str, length: int = 60) -> str:

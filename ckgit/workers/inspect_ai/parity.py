@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ckgit.experiment.data import DataError, Row, parse_rows, user_text
 from ckgit.experiment.results import TokenCheck
 from ckgit.workers.inspect_ai.codes import MARK
-from ckgit.workers.rendering import Renderer, prefixes_digest, short
+from ckgit.workers.rendering import Renderer, check_room, prefixes_digest, short
 
 METADATA_KEY = "ckgit"  # in the metadata of a sample's output
 
@@ -40,7 +40,7 @@ class Parity:
         template_date: the day that the chat template sees.
 
     Raises:
-        RenderError: the folder cannot render rows.
+        RenderError: the folder cannot render rows, or rows leave its model no room for an answer.
         DataError: the data file cannot be read, or has no such split.
         TokensDifferError: the training job recorded other tokens for these rows, or none.
     """
@@ -57,6 +57,8 @@ class Parity:
         self.where = f"{rows['data']}, split {rows['split']}"
         split = read_rows(rows)
         prefixes = [self.renderer.prefix(row.input) for row in split]
+        numbered = ((f"{rows['split']} row {number}", prefix) for number, prefix in enumerate(prefixes))
+        check_room(self.renderer, numbered, str(rows["data"]))
         self.check = {
             "rows": len(split),
             "sha256": prefixes_digest(prefixes),

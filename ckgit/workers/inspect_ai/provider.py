@@ -25,7 +25,7 @@ from transformers import AutoModelForCausalLM
 from ckgit.experiment.card import folder_digest
 from ckgit.workers.digests import digests_once
 from ckgit.workers.inspect_ai.parity import METADATA_KEY, Parity
-from ckgit.workers.rendering import end_ids, pinned_template
+from ckgit.workers.rendering import RenderError, end_ids, pinned_template, short
 
 
 class CkgitAPI(hf.HuggingFaceAPI):
@@ -95,13 +95,23 @@ class CkgitAPI(hf.HuggingFaceAPI):
 
         Raises:
             TokensDifferError: training saw other tokens for this row, or the message belongs to no row.
+            RenderError: there is no room for an answer.
         """
         text = self.hf_chat(input, tools)
         ids = list(self.tokenizer(text, **self.tokenizer_call_args)["input_ids"])
         record = self.parity.record(_last_user_text(input), text, ids) if self.parity else {}
+        self._check_room(_last_user_text(input), ids)
         output = await super().generate(input, tools, tool_choice, config)
         output.metadata = {**(output.metadata or {}), METADATA_KEY: {**record, "weights": self.weights, "versions": _versions()}}
         return output
+
+
+    def _check_room(self, message: str, ids: list[int]) -> None:
+        """Refuse a sample of a task that brings its own data; the design's rows were all looked at before the first one was asked."""
+        positions = getattr(self.model.config, "max_position_embeddings", None)
+        if positions is not None and len(ids) >= positions:
+            why = f"which leaves no room for an answer in the {positions} positions of the model"
+            raise RenderError(f"the sample {short(message)} has {len(ids)} tokens before its answer, {why}")
 
 
 @functools.cache

@@ -2,3 +2,4 @@
 
 TOKENS_DIFFER = 66
 CHECKPOINTS_MISSING = 67
+ROWS_REFUSED = 68  # rows that cannot be trained on, or asked

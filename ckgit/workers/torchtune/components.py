@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Dataset
 
 from ckgit.experiment.data import DataError, Row, parse_rows
-from ckgit.workers.rendering import Renderer, RenderError, Tokens, short
+from ckgit.workers.rendering import Renderer, RenderError, Tokens, refused_rows, short
 
 
 class RowRenderer:
@@ -67,10 +67,17 @@ def rows(
 
     Raises:
         DataError: the file or the split cannot be read.
-        RenderError: a row cannot be rendered, or is longer than max_seq_len tokens.
+        RenderError: rows that cannot be rendered, or are longer than max_seq_len or than the model's positions; all of them, up to a limit.
     """
     found = read_split(path, split, input_column, output_column)
-    rendered = [_render(tokenizer.renderer, row, f"{path}, {split} row {number}", max_seq_len) for number, row in enumerate(found)]
+    rendered, refused = [], []
+    for number, row in enumerate(found):
+        try:
+            rendered.append(_render(tokenizer.renderer, row, max_seq_len))
+        except RenderError as error:
+            refused.append(f"{split} row {number} {error}")
+    if refused:
+        raise RenderError(refused_rows(path, refused))
     order = list(range(len(found)))
     if shuffle_seed is not None:
         random.Random(shuffle_seed).shuffle(order)  # noqa: S311 an order, not a secret
@@ -93,13 +100,15 @@ def read_split(path: str, split: str, input_column: str, output_column: str) -> 
     return splits[split]
 
 
-def _render(renderer: Renderer, row: Row, where: str, max_seq_len: int | None) -> Tokens:
+def _render(renderer: Renderer, row: Row, max_seq_len: int | None) -> Tokens:
     try:
         tokens = renderer.tokens(row)
     except RenderError as error:
-        raise RenderError(f"{where}: {error}") from error
-    if max_seq_len is not None and len(tokens.tokens) > max_seq_len:
-        raise RenderError(f"{where} has {len(tokens.tokens)} tokens, more than max_seq_len {max_seq_len}: {short(row.input)}")
+        raise RenderError(f"cannot be rendered: {error}") from error
+    limits = {"max_seq_len": max_seq_len, "the model's positions,": renderer.positions}
+    for name, limit in limits.items():
+        if limit is not None and len(tokens.tokens) > limit:
+            raise RenderError(f"has {len(tokens.tokens)} tokens, more than {name} {limit}: {short(row.input)}")
     return tokens
 
 

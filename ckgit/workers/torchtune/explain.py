@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from ckgit.experiment.jobs import FailureClass
 from ckgit.workers import explain as common
-from ckgit.workers.torchtune.codes import CHECKPOINTS_MISSING, TOKENS_DIFFER
+from ckgit.workers.torchtune.codes import CHECKPOINTS_MISSING, ROWS_REFUSED, TOKENS_DIFFER
 
 TOOL = common.Tool(
-    codes={TOKENS_DIFFER: FailureClass.TOKENS_DIFFER, CHECKPOINTS_MISSING: FailureClass.OUTPUT_MISSING},
+    codes={
+        TOKENS_DIFFER: FailureClass.TOKENS_DIFFER,
+        CHECKPOINTS_MISSING: FailureClass.OUTPUT_MISSING,
+        ROWS_REFUSED: FailureClass.ERROR,
+    },
     less_memory="try a smaller batch_size",
 )
 

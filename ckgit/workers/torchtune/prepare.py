@@ -3,7 +3,8 @@
 `python -m ckgit.workers.torchtune.prepare experiments/NAME/RUN [--file=PATH=SHA256...]`, at the top of a work tree. Writes
 `artifacts/start.yaml`, the configuration that torchtune is started with (finetune.yaml itself, unless a training goes on),
 `artifacts/tokens.json` (a TokenCheck for `train` and for each task), `artifacts/versions.json` and `artifacts/starts.json`. Ends with
-exit code 66 where tokens differ, and with 65 where one of the files, the weights of a large model, has changed.
+exit code 66 where tokens differ, with 65 where one of the files, the weights of a large model, has changed, and with 68 where rows
+cannot be trained on or asked: every row is looked at, and each such row is named.
 """
 
 from __future__ import annotations
@@ -13,25 +14,27 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import click
 from omegaconf import DictConfig, OmegaConf
 from torchtune import config
 
-from ckgit.experiment.data import messages, user_text
+from ckgit.experiment.data import DataError, messages, user_text
 from ckgit.experiment.results import TokenCheck
 from ckgit.workers.digests import changed, told
-from ckgit.workers.rendering import IGNORED, Renderer, load_tokenizer, pinned_template, prefixes_digest
+from ckgit.workers.rendering import IGNORED, Renderer, RenderError, check_room, load_tokenizer, pinned_template, prefixes_digest
 from ckgit.workers.script import INPUTS_CHANGED
 from ckgit.workers.torchtune import resume, starts
-from ckgit.workers.torchtune.codes import TOKENS_DIFFER
+from ckgit.workers.torchtune.codes import ROWS_REFUSED, TOKENS_DIFFER
 from ckgit.workers.torchtune.components import RowRenderer, Rows, read_split
 
 MOST_ROWS = 256  # of each split; all rows are rendered by the same code, so more would find nothing else
+T = TypeVar("T")
 TOOLS = ("torch", "torchtune", "torchao", "transformers", "tokenizers", "safetensors")
 
 
@@ -101,15 +104,28 @@ def check_tokens(finetune: DictConfig, evaluated: Sequence[dict[str, Any]]) -> d
 
     Raises:
         TokensDifferError: at the first row that differs.
+        RenderError: rows that cannot be trained on or asked, all of them up to a limit.
+        DataError: rows cannot be read.
     """
     tokenizer: RowRenderer = config.instantiate(finetune.tokenizer)
-    dataset: Rows = config.instantiate(finetune.dataset, tokenizer)
     renderer = tokenizer.renderer
+    refused: list[str] = []
+    dataset: Rows | None = _unless_refused(partial(config.instantiate, finetune.dataset, tokenizer), refused)
+    asked = {entry["task"]: _unless_refused(partial(_asked, entry, finetune.tokenizer), refused) for entry in evaluated}
+    if dataset is None or refused:
+        raise RenderError("\n".join(refused))
     direct = direct_prefixes(finetune.tokenizer)
-    checks = {"train": _check("train", list(_trained(dataset, renderer)), renderer, direct)}
-    for entry in evaluated:
-        checks[entry["task"]] = _check(entry["task"], list(_asked(entry, finetune.tokenizer)), renderer, direct)
-    return checks
+    rows = {"train": list(_trained(dataset, renderer)), **asked}
+    return {name: _check(name, prompted or [], renderer, direct) for name, prompted in rows.items()}
+
+
+def _unless_refused(make: Callable[[], T], refused: list[str]) -> T | None:
+    """What `make` makes; where it refuses rows, its words are added to the others', so that all are told at once."""
+    try:
+        return make()
+    except RenderError as error:
+        refused.append(str(error))
+        return None
 
 
 def _trained(dataset: Rows, renderer: Renderer) -> Iterator[Prompted]:
@@ -121,12 +137,16 @@ def _trained(dataset: Rows, renderer: Renderer) -> Iterator[Prompted]:
         yield Prompted(row.input, renderer.prompt, renderer.system_prompt, item["tokens"][:ignored])
 
 
-def _asked(entry: dict[str, Any], tokenizer: DictConfig) -> Iterator[Prompted]:
-    """Rows of a task, with the task's own prompts where it has them."""
+def _asked(entry: dict[str, Any], tokenizer: DictConfig) -> list[Prompted]:
+    """Rows of a task, with the task's own prompts where it has them; all are looked at, and the first ones are handed back."""
     renderer = config.instantiate(tokenizer, prompt=entry["prompt"], system_prompt=entry["system_prompt"]).renderer
-    rows = read_split(entry["path"], entry["split"], entry["input_column"], entry["output_column"])
-    for row in rows[: entry["limit"]][:MOST_ROWS]:
-        yield Prompted(row.input, entry["prompt"], entry["system_prompt"], renderer.prefix(row.input))
+    split = entry["split"]
+    rows = read_split(entry["path"], split, entry["input_column"], entry["output_column"])[: entry["limit"]]
+    prefixes = [renderer.prefix(row.input) for row in rows]
+    numbered = ((f"{split} row {number}", prefix) for number, prefix in enumerate(prefixes))
+    check_room(renderer, numbered, f"task {entry['task']}, {entry['path']}")
+    pairs = zip(rows[:MOST_ROWS], prefixes, strict=False)
+    return [Prompted(row.input, entry["prompt"], entry["system_prompt"], prefix) for row, prefix in pairs]
 
 
 def _check(name: str, rows: Sequence[Prompted], renderer: Renderer, direct: Callable[[Prompted], list[int]]) -> TokenCheck:
@@ -192,3 +212,9 @@ if __name__ == "__main__":
     except TokensDifferError as difference:
         click.echo(f"ckgit: tokens differ: {difference}", err=True)
         sys.exit(TOKENS_DIFFER)
+    except (RenderError, DataError) as refusal:
+        lines = str(refusal).splitlines()
+        if len(lines) > 1:
+            click.echo(str(refusal), err=True)
+        click.echo(f"ckgit: {' '.join(line.strip() for line in lines)}", err=True)  # who explains the job's end reads one line
+        sys.exit(ROWS_REFUSED)
