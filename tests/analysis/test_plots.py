@@ -112,7 +112,13 @@ def test_other_processes_draw_the_same_bytes(tmp_path: Path) -> None:
     expected = [hashlib.sha256(picture).hexdigest() for picture in both()]
     (tmp_path / "matplotlibrc").write_text("font.size: 20\nsvg.hashsalt: other\naxes.grid: True\nlines.linewidth: 9\n")
     for seed, locale, zone in (("1", "C", "UTC"), ("77", "de_DE.UTF-8", "Asia/Kolkata")):
-        settings = {"PYTHONHASHSEED": seed, "LC_ALL": locale, "TZ": zone, "MATPLOTLIBRC": str(tmp_path), "MPLBACKEND": "module://of.a.notebook"}
+        settings = {
+            "PYTHONHASHSEED": seed,
+            "LC_ALL": locale,
+            "TZ": zone,
+            "MATPLOTLIBRC": str(tmp_path),
+            "MPLBACKEND": "module://of.a.notebook",
+        }
         drawn = subprocess.run([sys.executable, "-c", DRAW], env={**os.environ, **settings}, capture_output=True, text=True, check=True)
         assert drawn.stdout.split() == expected
 
