@@ -23,6 +23,7 @@ from ckgit.orchestrators.plugins import scheduler_for
 from ckgit.orchestrators.run import Follow, conclude, start_watch
 from ckgit.orchestrators.stagework import STAGES, Stagework, Wish, check_ready, due_jobs, stagework, submission
 from ckgit.orchestrators.standing import Standing, Step, show
+from ckgit.orchestrators.strays import refuse_strays
 from ckgit.orchestrators.talk import Silent
 from ckgit.orchestrators.watch import groups, submission_of
 from ckgit.orchestrators.worktree import find_work_tree, planned_ledger
@@ -73,6 +74,7 @@ def preview(standing: Standing, wish: Wish, to: State | None, cluster: str | Non
     jobs = due_jobs(standing, work, wish)
     if not jobs:
         return _ending(standing, work, wish)
+    refuse_strays(standing.lab, standing.name, standing.ledger)
     ledger = planned_ledger(standing)
     if standing.ledger and standing.ledger.work_tree:
         check_ready(standing, work, jobs, find_work_tree(ledger))
