@@ -14,11 +14,11 @@ LEGEND = f"{OVER_ROWS}: these models, on rows like these; what another seed woul
 def score(cell: CellResult, metric: Metric) -> str:
     """A metric with its interval, and of how many answers it is made where some have no score: `0.500 [0.120, 0.880] (6 of 8 scored)`.
 
-    A metric of an earlier version, which has no interval, is shown with its standard error.
+    A metric of an earlier version, which counted no rows and has no interval, is shown with its standard error.
     """
     if metric.value is None:
         text = UNDEFINED
-    elif metric.low is None and metric.stderr and not metric.interval:
+    elif metric.asked is None and metric.stderr:
         text = f"{number(metric.value)} (standard error {metric.stderr:.2g})"
     else:
         text = with_ends(metric.value, metric.low, metric.high)

@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ckgit.analysis.scores import Answers, as_number, coverage, difference, mean_scores, means, with_intervals
@@ -129,6 +129,7 @@ def test_the_rows_that_were_asked_are_in_the_results() -> None:
 SCORES = st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=2, max_size=12)
 
 
+@settings(deadline=None)  # a machine may be busy
 @given(SCORES, SCORES, st.sets(st.integers(0, 11)), st.sets(st.integers(0, 11)), st.booleans())
 def test_worst_case_bounds_have_the_complete_interval_in_them(
     one: list[float], other: list[float], lost: set[int], also_lost: set[int], paired: bool

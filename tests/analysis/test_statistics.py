@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ckgit.analysis.statistics import Interval, bonett_price, mean, newcombe, normal, normal_difference, student, welch, wilson
@@ -87,6 +87,7 @@ def test_a_standard_error_of_0_makes_no_interval() -> None:
     assert ends(normal_difference(0.9, 0.03, 0.4, 0.04)) == pytest.approx((0.4020018, 0.5979982))
 
 
+@settings(deadline=None)  # a machine may be busy
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60))
 def test_wilson_has_the_share_and_stays_in_the_scale(scores: list[float]) -> None:
     low, high = ends(wilson(math.fsum(scores), len(scores)))
@@ -94,6 +95,7 @@ def test_wilson_has_the_share_and_stays_in_the_scale(scores: list[float]) -> Non
     assert low < high
 
 
+@settings(deadline=None)  # a machine may be busy
 @given(st.lists(st.tuples(BITS, BITS), min_size=1, max_size=60))
 def test_a_difference_of_shares_is_in_its_interval_which_stays_in_the_scale(pairs: list[tuple[float, float]]) -> None:
     left, right = [one for one, _ in pairs], [other for _, other in pairs]
@@ -107,6 +109,7 @@ def test_a_difference_of_shares_is_in_its_interval_which_stays_in_the_scale(pair
         assert found.low < found.high
 
 
+@settings(deadline=None)  # a machine may be busy
 @given(st.lists(NUMBERS, min_size=2, max_size=30), st.lists(NUMBERS, min_size=2, max_size=30))
 def test_a_t_interval_has_its_mean_in_the_middle(left: list[float], right: list[float]) -> None:
     for found, middle in ((student(left), mean(left)), (welch(left, right), mean(left) - mean(right))):
