@@ -114,7 +114,8 @@ _SCORE_NOTES = """\
   brackets has no interval that would hold; an interval without width is never given.
 - Missing scores: a number is made of the rows that have a score, and “2 of 8 scored” beside it says how many were asked. Its interval
   takes the missing ones at worst and at best, and has the outer ends of both (Horowitz and Manski 2000, J. Am. Stat. Assoc. 95:77);
-  so does that of a difference. Where the score's scale is not known there is none, and a claim is undecided.
+  so does that of a difference. Known to lie between 0 and 1 are an accuracy, inspect-ai's exact and f1, and scores that are all 0 or 1;
+  where a score's scale is not known there is no interval, and a claim is undecided.
 - Claims: supported where the whole interval lies beyond the claimed margin, not supported where all of it falls short, undecided
   otherwise, which does not mean that there is no difference.
 - `results.json` names the method of each interval."""
