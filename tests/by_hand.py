@@ -14,6 +14,7 @@ def commit_by_hand(lab: Path, path: str, content: str | None, message: str = "by
     if content is None:
         file.unlink()
     else:
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
     subprocess.run(["git", "add", "--all"], cwd=hand, check=True)
     subprocess.run(["git", "commit", "--quiet", f"--message={message}"], cwd=hand, check=True)

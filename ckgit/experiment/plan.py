@@ -209,9 +209,13 @@ def label(parameter: str, value: Any, position: int) -> str:
     return f"{SHORT_NAMES.get(parameter, parameter)}{short_value(value)}"
 
 
-def build_plan(summary: Summary) -> Plan:
-    """Expand a summary whose `problems` are none."""
-    runs = tuple(_resolve(spec, varied, summary) for spec, varied in _specs(summary))
+def build_plan(summary: Summary, defaults: Mapping[str, Any] = DEFAULTS) -> Plan:
+    """Expand a summary whose `problems` are none.
+
+    Args:
+        defaults: those that it was scaffolded with, which another ckgit may have done.
+    """
+    runs = tuple(_resolve(spec, varied, summary, defaults) for spec, varied in _specs(summary))
     return Plan(runs=runs, cells=tuple(_cells(summary, runs)))
 
 
@@ -248,12 +252,12 @@ def _combinations(variables: Mapping[str, tuple[Any, ...]]) -> Iterator[dict[str
         yield dict(combination)
 
 
-def _resolve(spec: RunSpec, varied: dict[str, str], summary: Summary) -> Run:
+def _resolve(spec: RunSpec, varied: dict[str, str], summary: Summary, defaults: Mapping[str, Any]) -> Run:
     own, shared = spec.parameters.given(), summary.controls.given()
     recipe_name = own.get("base_recipe", shared.get("base_recipe"))
     recorded = summary.recorded.recipes.get(recipe_name) if recipe_name else None
     recipe = recorded.given() if recorded else {}
-    fallback = {**DEFAULTS, "template_date": summary.experiment.date, "model": summary.models[0]}
+    fallback = {**defaults, "template_date": summary.experiment.date, "model": summary.models[0]}
     fallback |= {"data": next(iter(summary.data))} if summary.data else {}
     layers = [(Source.RUN, own), (Source.DESIGN, shared), (Source.RECIPE, recipe), (Source.DEFAULT, fallback)]
     settings = {}

@@ -9,7 +9,7 @@ import ckgit
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.design import Summary
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.plan import Plan, build_plan
+from ckgit.experiment.plan import DEFAULTS, Plan, build_plan
 from ckgit.experiment.state import State
 from ckgit.experiment.worker import Context
 from ckgit.lab.lab import Lab
@@ -30,7 +30,7 @@ def load_context(lab: Lab, snapshot: Snapshot, cluster_name: str | None = None) 
     summary = snapshot.summary.summary
     _refuse_renamed(snapshot, summary)
     _refuse_changed_design(snapshot, summary)
-    plan = build_plan(summary)
+    plan = build_plan(summary, snapshot.defaults() or DEFAULTS)
     cards = {name: f"models/{name}.yaml" for name in model_names(summary, plan)}
     tasks = sorted({task.source for task in summary.evaluation.tasks})
     contents = snapshot.read_many([*cards.values(), *tasks, *(each.path for each in summary.data.values())])

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ckgit.experiment.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.lifecycle import EDGES, Event, legal
@@ -131,6 +131,18 @@ class Snapshot:
             next=f"ckgit revise {self.name} begins anew without them, or revert the commit that brought the file",
         )
 
+    def defaults(self) -> Mapping[str, Any] | None:
+        """The parameters' defaults that the experiment was scaffolded with; None before that, and where an older ckgit did it.
+
+        Raises:
+            CkgitError: EVIDENCE_MISSING, when they are there and cannot be read.
+        """
+        from ckgit.experiment.design import Parameters
+
+        path = f"{self.folder}/defaults.json"
+        content = None if self.state is State.DESIGNED else self.read(path)
+        return None if content is None else _parsed(Parameters, content, "the defaults", f"exp/{self.name}:{path}").given()
+
     def estimate(self) -> Estimate | None:
         """What the experiment was expected to take; None where ckgit did not estimate this design.
 
@@ -176,7 +188,7 @@ def take_snapshot(lab: Lab, name: str) -> Snapshot:
     left, _ = tips.pop(f"{TIPS}{name}", ("", None))
     ref = f"{BRANCHES}{name}" if f"{BRANCHES}{name}" in tips else _remote_ref(lab, name, list(tips), left)
     tip, last = tips[ref]
-    paths = [f"experiments/{name}/{file}" for file in ("experiment_summary.md", "jobs.json")]
+    paths = [f"experiments/{name}/{file}" for file in ("experiment_summary.md", "jobs.json", "defaults.json")]
     known = dict(zip(paths, read_objects(lab.root, [f"{tip}:{path}" for path in paths]), strict=True))
     state = _state(_there(known[paths[0]], name, tip), f"exp/{name}:{paths[0]}")
     recorded = last or _last_recorded(lab, name, tip)

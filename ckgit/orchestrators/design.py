@@ -369,6 +369,6 @@ def generated(snapshot: Snapshot) -> list[str]:
     for path in snapshot.list(snapshot.folder):
         head, _, rest = path.removeprefix(f"{snapshot.folder}/").partition("/")
         log = not rest and head.endswith(".log") and head != LOG
-        if (rest and head in owned) or head == "jobs.json" or log:
+        if (rest and head in owned) or head in ("jobs.json", "defaults.json") or log:
             found.append(path)
     return found

@@ -6,6 +6,7 @@ Pure: the same design, cluster profile, cards and version give the same bytes, s
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -14,6 +15,7 @@ from typing import NamedTuple
 from ckgit.experiment.design import Stage
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.plan import DEFAULTS
 from ckgit.experiment.problems import unrecorded
 from ckgit.experiment.worker import Context, Worker
 from ckgit.orchestrators.design import generated
@@ -49,6 +51,7 @@ def scaffold(standing: Standing) -> Step:
     files = {**_of_another_life(standing), **_together(made)}
     for one in made:
         files[standing.path(f"scaffold-{one.label}.log")] = untimed(_worker_lines(context, one.files))
+    files[standing.path("defaults.json")] = json.dumps(DEFAULTS, indent=2).encode() + b"\n"
     files[standing.path(LOG)] = untimed(_lines(context, made))
     told = [f"- scaffold-{one.label}: {_count(one)}" for one in made]
     body = paragraphs(f"Scaffolded {plural(len(context.plan.runs), 'run')}.", told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from pathlib import Path
@@ -12,6 +13,7 @@ from ckgit.experiment.design import State
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.orchestrators.advance import advance
 from ckgit.orchestrators.stagework import Wish
+from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench, steered
 
 OTHER = """
@@ -97,3 +99,29 @@ def test_checkpoints_follow_a_second_move_though_nothing_ran_where_the_first_one
     assert move(two, State.EVALUATED, "local") is Exit.DONE
     assert two.ledger.moved_from == str(first) != two.ledger.work_tree
     assert len([token for token in two.executions() if "finetune" in token]) == 2
+
+
+def test_checkpoints_that_are_not_what_training_committed_are_not_brought_along(two: Bench) -> None:
+    two.advance(State.TRAINED)
+    artifacts = two.work / "experiments/demo/rank4/artifacts"
+    weights = artifacts / "epoch_0/model.safetensors"
+    weights.write_bytes(b"trained")
+    saved = {"model.safetensors": {"sha256": hashlib.sha256(b"trained").hexdigest(), "bytes": 7}}
+    entry = {"epoch": 0, "path": "experiments/demo/rank4/artifacts/epoch_0", "bytes": 7, "sha256": "0" * 64, "files": saved}
+    manifest = json.dumps([entry])
+    (artifacts / "checkpoints.json").write_text(manifest)
+    commit_by_hand(two.folder, "rank4/checkpoints.json", manifest)
+    weights.write_bytes(b"damaged")
+    with pytest.raises(CkgitError) as caught:
+        move(two, State.EVALUATED)
+    assert caught.value.code is Exit.EVIDENCE_MISSING
+    assert f"{weights}: FAILED (its SHA-256 is " in caught.value.what
+    assert "ckgit revise demo" in caught.value.next
+    weights.write_bytes(b"trained")
+    (artifacts / "checkpoints.json").write_text("[]")  # as another training would leave it
+    with pytest.raises(CkgitError, match=r"checkpoints.json: FAILED \(it is not what training committed"):
+        two.advance(State.EVALUATED)
+    (artifacts / "checkpoints.json").write_text(manifest)
+    assert two.advance(State.ANALYZED).code is Exit.DONE
+    assert (two.work / "experiments/demo/rank4/artifacts/epoch_0/model.safetensors").read_bytes() == b"trained"
+    assert not list(two.work.glob("**/artifacts.part"))

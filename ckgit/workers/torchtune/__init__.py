@@ -19,7 +19,7 @@ class Torchtune:
     stage = Stage.TRAINING
     reads = "the design, model cards"
     writes = "setup_finetune.yaml, finetune.yaml and finetune.slurm of each fine-tuned run"
-    leaves = "artifacts/epoch_N, training.log, tokens.json, checkpoints.json and versions.json of each fine-tuned run"
+    leaves = "artifacts/epoch_N, training.log, tokens.json, checkpoints.json, starts.json and versions.json of each fine-tuned run"
 
     def check(self, context: Context) -> Sequence[Obstacle]:
         """See `Worker`."""

@@ -82,7 +82,7 @@ def test_a_job_leaves_evidence_from_which_its_result_is_read_again(trained):
     assert evidence.reasons == []
     folder = "experiments/capital/run"
     assert sorted(evidence.files) == [
-        f"{folder}/{name}" for name in ("checkpoints.json", "tokens.json", "training.log", "versions.json")
+        f"{folder}/{name}" for name in ("checkpoints.json", "starts.json", "tokens.json", "training.log", "versions.json")
     ]
     (result,) = evidence.results
     (again,) = worker.results(trained.context, trained.job, trained.attempt, evidence.files)
