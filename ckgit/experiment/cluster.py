@@ -25,7 +25,9 @@ class Cluster(Frozen):
         default="models", description="Folder that holds a folder for each model card; a relative one lies in the lab."
     )
     data_root: str = Field(default="", description="Folder of data files that the lab does not hold; empty for none.")
-    setup: tuple[str, ...] = Field(default=(), description="Shell lines at the start of each job, e.g. module load.")
+    setup: tuple[str, ...] = Field(
+        default=(), description="Shell lines at the start of each job, e.g. module load. What tools need of the environment, they export."
+    )
     training: Resources = Field(default_factory=Resources, description="Defaults of training jobs.")
     evaluation: Resources = Field(default_factory=Resources, description="Defaults of evaluation jobs.")
     container: tuple[Argument, ...] = Field(

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.jobs import FailureClass
 from ckgit.experiment.results import CellResult
 from ckgit.workers.inspect_ai import worker
-from tests.workers.inspect_ai.examples import BASE, LOG, TASK, TUNED, Ended, job_of, run_cell
+from ckgit.workers.inspect_ai.evaluate import read_header
+from tests.workers.inspect_ai.examples import BASE, LOG, TASK, TUNED, Ended, job_of, make_context, make_work_tree, run_cell, run_job
 
 pytestmark = pytest.mark.slow
 BROKEN = b"""
@@ -40,6 +42,22 @@ def test_a_job_leaves_evidence(tuned: Ended):
     assert result.tokens is not None
     assert (result.tokens.rows, result.tokens.end_of_turn) == (4, 257)
     assert {"inspect_ai", "python", "torch", "transformers", "tokenizers", "safetensors"} <= set(result.versions)
+
+
+def test_neither_set_up_lines_nor_a_file_of_the_work_tree_give_inspect_a_setting(models: Path, tmp_path: Path):
+    site = Cluster(setup=("export INSPECT_EVAL_EPOCHS=4 INSPECT_EVAL_EPOCHS_REDUCER=max INSPECT_EVAL_SOLVER=none",))
+    context = make_context(models)._replace(cluster=site)
+    work = make_work_tree(context, models, tmp_path / "work")
+    (work / ".env").write_text("INSPECT_EVAL_MESSAGE_LIMIT=1\nINSPECT_EVAL_MAX_RETRIES=5\n")
+    (work.parent / ".env").write_text("INSPECT_EVAL_TIME_LIMIT=1\n")
+    (work / "transformers.py").write_text("raise ImportError('of the work tree')")
+    ended = Ended(context, work, run_job(context, work, TUNED))
+    evidence = ended.evidence()
+    assert evidence.reasons == []
+    assert evidence.results[0].metrics[0].samples == 4
+    given = read_header(work / LOG)["eval"]
+    assert "max_retries" not in given["model_generate_config"]
+    assert {given["config"].get(name) for name in ("epochs_reducer", "message_limit", "time_limit")} == {None}
 
 
 def test_the_result_is_read_again_from_what_was_committed(tuned: Ended):
