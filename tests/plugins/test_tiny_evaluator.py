@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design import Stage
 from ckgit.experiment.jobs import Attempt, Phase
 from ckgit.experiment.results import CellResult
@@ -84,7 +85,8 @@ def test_a_design_that_names_it_gets_its_files(worker: Worker):
 
 @pytest.mark.slow
 def test_it_evaluates(worker: Worker, installed: Path, models: Path, tmp_path: Path):
-    made = context(models)
+    setup = f"export PYTHONPATH='{installed}{os.pathsep}{ROOT}'"
+    made = context(models)._replace(cluster=Cluster(setup=(setup,)))
     job = worker.jobs(made)[1]
     for path, content in {**made.sources, **worker.scaffold(made)}.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +96,7 @@ def test_it_evaluates(worker: Worker, installed: Path, models: Path, tmp_path: P
     (tmp_path / "models/plain").symlink_to(models / "plain")
     assert worker.ready(made, job, tmp_path) == []
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": os.pathsep.join([str(installed), str(ROOT)]), "CKGIT_JOB": NAME}
+    environment = {**os.environ, "PATH": path, "CKGIT_JOB": NAME}
     done = subprocess.run(["bash", job.script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     attempt = Attempt(
