@@ -26,9 +26,32 @@ Made from the code by `make docs`; a test holds it equal. For a way through it, 
 """
 
 
+NO_OTHER_SETTING = """\
+No other setting changes what ckgit reads, writes or says. Your identity, your access to remotes, your signing key, your hooks, and the
+filters of your checkouts are used as your own git commands use them. git never asks for a user name or password on behalf of ckgit;
+ssh and the signing program may, on a terminal.
+"""
+GIT_SETTINGS = {
+    "ckgit.defaultBranch": (
+        "the remote's, main, master, or the only one",
+        "Branch that `ckgit.toml`, tasks, data and model cards are read from.",
+    ),
+    "ckgit.sign": (
+        "`commit.gpgsign`",
+        "Whether ckgit signs its commits, with the key and the program of your own (`user.signingkey`, `gpg.format`, `gpg.program`).",
+    ),
+    "ckgit.remoteTimeout": (
+        "`60`",
+        "Seconds without a word after which the authority is given up (exit code 75). One that is slow and speaks is waited for.",
+    ),
+}
+
+
 def reference() -> str:
     """The whole page."""
-    return "\n".join([HEAD, *_commands(), *_exit_codes(), *_lifecycle(), *_design(), *_lab(), *_workers(), *_files(), *_schemas()])
+    return "\n".join(
+        [HEAD, *_commands(), *_exit_codes(), *_lifecycle(), *_design(), *_lab(), *_git_settings(), *_workers(), *_files(), *_schemas()]
+    )
 
 
 def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -91,6 +114,13 @@ def _lab() -> Iterator[str]:
     yield from _fields(LabConfig.model_json_schema(), "Top level")
     yield "## Model card\n\n`models/NAME.yaml`, written by `ckgit models add`.\n"
     yield from _fields(ModelCard.model_json_schema(), "Top level")
+
+
+def _git_settings() -> Iterator[str]:
+    yield "## Settings of git\n"
+    yield "`git config KEY VALUE`, for this clone; with `--global` for all of yours.\n"
+    yield _table(("key", "default", ""), [(f"`{key}`", default, text) for key, (default, text) in GIT_SETTINGS.items()])
+    yield NO_OTHER_SETTING
 
 
 def _fields(schema: Mapping[str, Any], title: str) -> Iterator[str]:
