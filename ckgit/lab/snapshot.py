@@ -243,7 +243,8 @@ def _design_of(root: Path, name: str, commit: str) -> str | None:
     """Design hash that a commit of ckgit's named; None where it is not there, or none of ckgit's."""
     if not git_ok(root, "rev-parse", "--quiet", "--verify", f"{commit}^{{commit}}"):
         return None
-    text = git(root, "-c", "log.showSignature=false", "log", "-1", f"--format={LOG_ATOM}", commit, "--").decode(errors="replace")
+    commits = ("rev-list", "--no-commit-header", "--max-count=1")
+    text = git(root, *commits, f"--format={LOG_ATOM}", commit, "--").decode(errors="replace")
     recorded = parse_trailers(text, name)
     return recorded.design if recorded else None
 

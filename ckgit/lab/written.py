@@ -14,8 +14,8 @@ from ckgit.lab.git import git
 from ckgit.lab.snapshot import Snapshot
 from ckgit.lab.trailers import LOG_ATOM, Recorded, parse_trailers
 
-_LOG = ("-c", "log.showSignature=false", "-c", "log.follow=false", "log", "-z", "--first-parent")
-_RAW = ("-m", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
+_LOG = ("-c", "log.showSignature=false", "-c", "log.follow=false", "-c", "log.showRoot=true", "log", "-z", "--first-parent")
+_RAW = ("--diff-merges=first-parent", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
 _FORM = f"--format=%x01%H%x02{LOG_ATOM}%x02"
 _BEFORE_JOBS = ("design", "scaffold")  # events whose files no job has made
 

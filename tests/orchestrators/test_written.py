@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
+
+import pytest
 
 from ckgit.experiment.design import State
 from ckgit.lab.written import written
@@ -70,3 +73,29 @@ def test_an_older_experiment_of_this_name_has_no_part_in_it(bench: Bench) -> Non
     bench.advance()
     assert "experiments/demo/rank4/finetune.slurm" in written(bench.snapshot).paths
     assert not any("training.log" in path for path in written(bench.snapshot).paths)
+
+
+def blob(bench: Bench, file: Path) -> str:
+    """A file as git's."""
+    command = ["git", "hash-object", "-w", str(file)]
+    return subprocess.run(command, cwd=bench.folder, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.parametrize("setting", ["log.diffMerges=off", "log.diffMerges=combined", "diff.relative=true", "grep.patternType=perl"])
+def test_an_edit_that_was_merged_is_seen_whatever_the_users_log_shows(bench: Bench, tmp_path: Path, setting: str) -> None:
+    bench.advance(State.SCAFFOLDED)
+    (tmp_path / "edit").write_text("lr 1\n")
+    for command in (
+        f"config {setting.replace('=', ' ')}",
+        "switch --quiet --create side exp/demo",
+        "commit --quiet --allow-empty --message=mine",
+        "switch --quiet exp/demo",
+        "commit --quiet --allow-empty --message=theirs",
+        "merge --quiet --no-ff --no-commit side",
+        f"update-index --cacheinfo 100644,{blob(bench, tmp_path / 'edit')},experiments/demo/rank4/setup.txt",
+        "commit --quiet --message=merged",
+        "switch --quiet --force main",
+    ):
+        subprocess.run(["git", *command.split()], cwd=bench.folder, check=True)
+
+    assert edited(bench) == {"rank4/setup.txt": ("scaffold", False)}
