@@ -38,7 +38,8 @@ def fairness_remarks(context: Context) -> Iterator[Remark]:
         return  # it was not looked up, so settings are not known
     products = [run for run in plan.runs[: len(plan.runs) - len(context.summary.runs)] if run.trains]
     facts = {run.name: derived(context, run) for run in plan.training}
-    for name in _CAUSES:
+    # where alpha is varied beside the rank, there are pairs of one scale
+    for name in [name for name in _CAUSES if name != SCALE or "lora_alpha" not in context.summary.variables]:
         yield from _confounded(context, products, name, facts)
     yield from _recipes(context, products)
     yield from _other_rows(context, products)

@@ -20,7 +20,7 @@ from ckgit.experiment.uses import Use
 
 LOOKED_AT = 200  # of the longest rows of each use
 MOST_CHARACTERS = 2_000_000  # that are counted for one design
-FAR = 12  # of a longer text only so many characters for each allowed token are counted
+FAR = 32  # of a longer text only so many characters for each allowed token are counted
 BYTE_VOCABULARY = range(257, 273)  # a vocabulary of single bytes and a few special tokens, with no room for longer pieces
 SLACK = 4  # tokens that a row's texts may lose where they are joined
 
@@ -126,20 +126,27 @@ def _asked(
 ) -> Iterator[Remark]:
     limit = card.architecture.max_position_embeddings
     most = generation(summary, task).max_tokens or 0
-    counted = list(_counts(use, survey.rows[use.split], longest, counter, max(0, limit - most)))
-    asked = [row for row, _ in counted]
+    asked = [row for row, _ in _counts(use, survey.rows[use.split], longest, counter, max(0, limit - most))]
     name = f"the {limit} positions of model {card.name}"
     full = list(_beyond(use, survey, asked, limit - 1, counter, f"which leaves no room for an answer in {name}"))
     yield from full
-    if not full and (tight := [row for row in asked if row.tokens + most > limit]):
+    if not full and (tight := [row for row in asked if row.tokens + _template(use) + most > limit]):
         where = survey.where(use.split, max(tight, key=lambda row: row.tokens).position)
         yield Remark(_place(summary, use), f"task {use.task}: {where} and an answer of max_tokens {most} are together longer than {name}")
-    short = [(row, answer) for row, answer in counted if counter.is_certain and answer - SLACK > most]
-    if short:
-        row, answer = max(short, key=lambda pair: pair[1])
+    yield from _cut(summary, use, survey, counter, most)
+
+
+def _cut(summary: Summary, use: Use, survey: Survey, counter: Counter, most: int) -> Iterator[Remark]:
+    """The longest output that no answer can equal, as answers end before."""
+    rows = survey.rows[use.split][: use.limit]
+    longest = heapq.nlargest(LOOKED_AT, range(len(rows)), key=lambda position: len(rows[position].output))
+    likely = [position for position in longest if len(rows[position].output.encode()) > most + SLACK and counter.left > 0]
+    counted = [_Long(position, counter(rows[position].output, most)) for position in likely if counter.is_certain]
+    row = max(counted, key=lambda row: row.tokens, default=None)
+    if row and row.tokens - SLACK > most:
         where = survey.where(use.split, row.position)
-        sentence = f"task {use.task}: the output of {where} has {answer:,} tokens, and an answer ends after max_tokens {most}"
-        yield Remark(_place(summary, use), sentence)
+        sentence = f"the output of {where} has at least {row.tokens:,} tokens, and an answer ends after max_tokens {most}"
+        yield Remark(_place(summary, use), f"task {use.task}: {sentence}")
 
 
 def _place(summary: Summary, use: Use) -> str:
@@ -148,12 +155,18 @@ def _place(summary: Summary, use: Use) -> str:
 
 def _beyond(use: Use, survey: Survey, rows: Sequence[_Long], limit: int, counter: Counter, why: str) -> Iterator[Remark]:
     """Rows over a limit: certainly, or with what the template adds."""
-    template = TEMPLATE_TOKENS if use.dataset_type == "chat" else 0
+    template = _template(use)
     certain = [row for row in rows if counter.is_certain and row.tokens - SLACK > limit]
     likely = [row._replace(tokens=row.tokens + template) for row in rows if row.tokens + template > limit]
-    for found, words in ((certain, "at least"), ([] if certain else likely, "about")):
-        if found:
-            named = [f"{survey.where(use.split, row.position)} ({words} {row.tokens:,} tokens)" for row in sorted(found)]
-            task = f"task {use.task}: " if use.task else ""
-            text = f"{named[0]} is too long: {why}" if len(named) == 1 else f"{len(named)} rows are too long: {why}:\n{listed(named)}"
-            yield Remark(f"data.{use.data}", f"{task}{text}", wrong=found is certain)
+    if found := certain or likely:
+        words, one, more = ("at least", "is", "are") if certain else ("about", "may be", "may be")
+        named = [f"{survey.where(use.split, row.position)} ({words} {row.tokens:,} tokens)" for row in sorted(found)]
+        task = f"task {use.task}: " if use.task else ""
+        counted = f"{len(named)} rows" + (" or more" if len(named) == LOOKED_AT else "")
+        text = f"{named[0]} {one} too long: {why}" if len(named) == 1 else f"{counted} {more} too long: {why}:\n{listed(named)}"
+        yield Remark(f"data.{use.data}", f"{task}{text}", wrong=bool(certain))
+
+
+def _template(use: Use) -> int:
+    """Tokens that a chat template may add."""
+    return TEMPLATE_TOKENS if use.dataset_type == "chat" else 0

@@ -10,6 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from ckgit.experiment.synonyms import advice
+
 Path = tuple[str | int, ...]
 
 WRITTEN_BY_CKGIT = ("state", "recorded")  # never proposed to a user
@@ -18,28 +20,61 @@ SYNONYMS = {
     "learning_rate": "lr",
     "rank": "lora_rank",
     "r": "lora_rank",
+    "lora_r": "lora_rank",
     "alpha": "lora_alpha",
     "dropout": "lora_dropout",
     "target_modules": "lora_attn_modules",
+    "lora_target_modules": "lora_attn_modules",
     "num_epochs": "epochs",
     "num_train_epochs": "epochs",
     "n_epochs": "epochs",
     "warmup_steps": "num_warmup_steps",
     "per_device_train_batch_size": "batch_size",
     "train_batch_size": "batch_size",
+    "micro_batch_size": "batch_size",
     "grad_accum": "gradient_accumulation_steps",
+    "gradient_accumulation": "gradient_accumulation_steps",
     "max_grad_norm": "clip_grad_norm",
+    "gradient_clipping": "clip_grad_norm",
+    "grad_clip": "clip_grad_norm",
+    "adapter": "method",
+    "model_name_or_path": "model",
+    "base_model": "model",
+    "model_name": "model",
+    "torch_compile": "compile",
+    "logging_steps": "log_every_n_steps",
+    "chat_format": "dataset_type",
+    "precision": "dtype",
     "lr_scheduler_type": "lr_scheduler",
     "scheduler": "lr_scheduler",
     "optim": "optimizer",
     "max_length": "max_seq_len",
     "max_seq_length": "max_seq_len",
+    "sequence_len": "max_seq_len",
+    "cutoff_len": "max_seq_len",
+    "model_max_length": "max_seq_len",
     "system": "system_prompt",
     "prompt_template": "prompt",
     "random_seed": "seed",
     "gradient_checkpointing": "enable_activation_checkpointing",
     "torch_dtype": "dtype",
     "max_new_tokens": "max_tokens",
+    "max_completion_tokens": "max_tokens",
+    "stop": "stop_seqs",
+    "stop_sequences": "stop_seqs",
+    "stop_strings": "stop_seqs",
+    "prompt_column": "input_column",
+    "instruction_column": "input_column",
+    "question_column": "input_column",
+    "completion_column": "output_column",
+    "response_column": "output_column",
+    "target_column": "output_column",
+    "label_column": "output_column",
+    "answer_column": "output_column",
+    "data_files": "path",
+    "file_name": "path",
+    "num_gpus": "gpus",
+    "n_gpus": "gpus",
     "walltime": "time",
     "memory": "mem",
     "cpus": "cpus_per_task",
@@ -55,6 +90,20 @@ NOT_SUPPORTED = {
     "run_val_every_n_steps": _NO_VALIDATION,
     "batch_size_val": _NO_VALIDATION,
     "packed": "packing joins rows into one, so rows could not be compared with what evaluation sends",
+    "packing": "packing joins rows into one, so rows could not be compared with what evaluation sends",
+    "sample_packing": "packing joins rows into one, so rows could not be compared with what evaluation sends",
+    "warmup_ratio": "warm-up is counted in optimizer steps: num_warmup_steps",
+    "max_steps": "training is counted in epochs: epochs, and max_steps_per_epoch to end each of them sooner",
+    "load_in_4bit": "weights are not quantized here",
+    "load_in_8bit": "weights are not quantized here",
+    "bf16": "write dtype: bf16",
+    "fp16": "torchtune has no fp16; write dtype: bf16 or dtype: fp32",
+    "use_peft": "write method: lora",
+    "chat_template": "the template of the model's own folder is used, in training and in evaluation",
+    "do_sample": "temperature says it: 0 decodes greedily",
+    "val_set_size": _NO_VALIDATION,
+    "eval_steps": _NO_VALIDATION,
+    "eval_strategy": _NO_VALIDATION,
     "train_on_input": "the loss is taken on the answer alone, as evaluation measures it",
     "fsdp_cpu_offload": "it is not supported",
     "resume_from_checkpoint": "a run begins with its model card; a training that was cut short goes on after its last whole epoch",
@@ -197,7 +246,8 @@ def shown(value: Any) -> str:
 def _choice(expected: str, value: Any) -> str:
     choices = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
     near = difflib.get_close_matches(str(value).lower(), choices, n=1)
-    return f"expected {' or '.join(choices)}; found {shown(value)}" + (f"; did you mean {near[0]}?" if near else "")
+    hint = advice(str(value), choices) or (f"did you mean {near[0]}?" if near else "")
+    return f"expected {' or '.join(choices)}; found {shown(value)}" + (f"; {hint}" if hint else "")
 
 
 def _missing(path: Path, model: type[BaseModel]) -> str:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ckgit.experiment.design import Summary
-from ckgit.experiment.problems import MOST_RUNS, problems
+from ckgit.experiment.problems import MOST_RUNS, problems, value_problems
 
 BASE = {
     "schema_version": 1,
@@ -24,6 +24,49 @@ SCORERS = [{"name": "exact"}, {"name": "match"}]
 def found(**parts):
     summary = Summary.model_validate_json(json.dumps({**BASE, **parts}))
     return [(problem.path, problem.message) for problem in problems(summary)]
+
+
+@pytest.mark.parametrize(
+    ("controls", "hint"),
+    [
+        ({"dataset_type": "chat_completion"}, "; did you mean chat? (text_completion is for a base model without a chat template)"),
+        ({"dataset_type": "completion"}, "; did you mean text_completion?"),
+        ({"dataset_type": "text-completion"}, "; did you mean text_completion?"),
+        ({"dtype": "bfloat16"}, "; did you mean bf16?"),
+        ({"dtype": "torch.float32"}, "; did you mean fp32?"),
+        ({"dtype": "fp16"}, "; did you mean bf16? (torchtune has no fp16)"),
+        ({"device": "GPU"}, "; did you mean cuda?"),
+        ({"optimizer": "AdamW"}, "; did you mean adamw?"),
+        ({"optimizer": "paged_adamw_8bit"}, "; did you mean adamw?"),
+        ({"lr_scheduler": "linear"}, "; there is no linear decay"),
+        ({"lr_scheduler": "constant_with_warmup"}, "; did you mean constant?"),
+        ({"method": "qlora"}, "; weights are not quantized here; lora trains the same matrices beside the model's own weights"),
+        ({"method": "sft"}, "; did you mean full?"),
+        ({"lora_attn_modules": ["o_proj"]}, "; did you mean output_proj?"),
+        ({"lora_attn_modules": ["gate_proj"]}, "; an MLP's projections are changed with apply_lora_to_mlp: true"),
+        ({"device": "tpu"}, "; jobs train on cuda and cpu"),
+    ],
+)
+def test_another_tool_s_value_is_answered_with_ours(controls, hint):
+    (name, value), *_ = controls.items()
+    [problem] = value_problems(name, [value])
+    assert problem.message.partition("; found ")[2] == f"{(value[0] if isinstance(value, list) else value)!r}{hint}"
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("micro_batch_size", "did you mean batch_size?"),
+        ("lora_r", "did you mean lora_rank?"),
+        ("base_model", "did you mean model?"),
+        ("sequence_len", "did you mean max_seq_len?"),
+        ("warmup_ratio", "warmup_ratio is not supported: warm-up is counted in optimizer steps: num_warmup_steps"),
+        ("load_in_4bit", "weights are not quantized here"),
+    ],
+)
+def test_another_tool_s_key_is_answered_with_ours(key, words):
+    [problem] = value_problems(key, [1])
+    assert words in problem.message
 
 
 def claims(*changed):

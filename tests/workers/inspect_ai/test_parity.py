@@ -2,12 +2,14 @@
 
 import datetime
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from ckgit.experiment.data import DataError
 from ckgit.workers.inspect_ai.parity import Parity, TokensDifferError
+from ckgit.workers.rendering import RenderError
 from tests.workers.inspect_ai.examples import DATA, make_context, training_saw
 
 DATE = datetime.date(2026, 11, 23)
@@ -89,6 +91,23 @@ def test_what_training_recorded_is_compared(rows: dict[str, object], models: Pat
         parity(rows, training_saw=str(file), task="other")
     with pytest.raises(TokensDifferError, match="from those that training recorded"):
         parity(rows, training_saw=str(file), task="capitalization", system_prompt="Be long.")
+
+
+def test_every_row_that_leaves_no_room_for_an_answer_is_named(rows: dict[str, object], models: Path, tmp_path: Path):
+    short = tmp_path / "short"
+    shutil.copytree(models / "plain", short)
+    config = json.loads((short / "config.json").read_bytes())
+    (short / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 50}))
+    long = {"test": [{"input": word, "output": "x"} for word in ("apple", "y" * 20, "lemon", "z" * 30)]}
+    (tmp_path / "words.json").write_text(json.dumps(long))
+    with pytest.raises(RenderError) as caught:
+        parity(rows, trained_from=str(short))
+    assert [line.partition(", which leaves no room")[0] for line in str(caught.value).splitlines()] == [
+        f"{tmp_path}/words.json: 2 rows cannot be used:",
+        "  test row 1 has 63 tokens before its answer",
+        "  test row 3 has 73 tokens before its answer",
+    ]
+    assert parity(rows, trained_from=str(short), limit=1).check["rows"] == 1
 
 
 def test_a_missing_split_is_an_error(rows: dict[str, object]):

@@ -1,13 +1,19 @@
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from omegaconf import OmegaConf
 
-from ckgit.workers.rendering import Renderer
+from ckgit.experiment.jobs import FailureClass
+from ckgit.workers.rendering import Renderer, RenderError
 from ckgit.workers.torchtune import worker
+from ckgit.workers.torchtune.codes import ROWS_REFUSED
 from ckgit.workers.torchtune.components import row_renderer, rows
 from ckgit.workers.torchtune.prepare import TokensDifferError, check_tokens, main
 from ckgit.workers.torchtune.tiny_model import byte_tokenizer
+from tests.whole import ROOT
 from tests.workers.torchtune.designs import DATA, context, write_tree
 
 RUN = "experiments/capital/run"
@@ -68,6 +74,60 @@ def test_another_seed_is_another_order_of_the_same_rows(work):
     orders = [[row.input for row in rows(renderer, DATA, "train", "input", "output", shuffle_seed=seed).rows] for seed in (None, 0, 1)]
     assert orders[0] == sorted(orders[1]) == sorted(orders[2])
     assert orders[0] != orders[1] != orders[2]
+
+
+def with_rows(work, changes):
+    """The work tree's data with other inputs or outputs: `{("train", 2): {"input": "x"}}`."""
+    document = json.loads((work / DATA).read_bytes())
+    for (split, number), values in changes.items():
+        document[split][number].update(values)
+    (work / DATA).write_text(json.dumps(document))
+
+
+def test_every_row_that_is_too_long_is_named_before_the_first_step(work):
+    (work / "models/tiny/config.json").write_text('{"model_type": "llama", "max_position_embeddings": 64}')
+    with_rows(
+        work,
+        {
+            ("train", 2): {"input": "x" * 3000},
+            ("train", 7): {"output": "X" * 90},
+            ("test", 1): {"input": "y" * 70},
+            ("test", 2): {"input": "z" * 80},
+        },
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "ckgit.workers.torchtune.prepare", RUN],
+        cwd=work, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == ROWS_REFUSED
+    told = [line for line in done.stderr.splitlines() if "tokens" in line or "rows cannot be used" in line]
+    assert told[:-1] == [
+        "data/words.json: 2 rows cannot be used:",
+        f"  train row 2 has 3016 tokens, more than the model's positions, 64: '{'x' * 59}…'",
+        "  train row 7 has 106 tokens, more than the model's positions, 64: 'house'",
+        ("task same, data/words.json: test row 1 has 80 tokens before its answer, which leaves no room for an answer in the 64 positions "
+        "of the model"),
+        "task own, data/words.json: 2 rows cannot be used:",
+        "  test row 1 has 80 tokens before its answer, which leaves no room for an answer in the 64 positions of the model",
+        "  test row 2 has 90 tokens before its answer, which leaves no room for an answer in the 64 positions of the model",
+    ]
+    assert not list((work / RUN / "artifacts").glob("epoch_*"))
+    failure, sentence = worker.explain(done.stderr, done.returncode)
+    assert failure is FailureClass.ERROR
+    assert sentence.startswith("data/words.json: 2 rows cannot be used: train row 2 has 3016 tokens, more than the model's positions, 64: ")
+
+
+def test_max_seq_len_and_rows_that_cannot_be_rendered_are_told_together(work):
+    with_rows(work, {("train", 1): {"output": "a<|end|>b"}, ("train", 3): {"input": "x" * 60}})
+    renderer = row_renderer("models/tiny", "chat", "{input}", "", "2026-11-23")
+    end = renderer.renderer._stop_texts[0]
+    with_rows(work, {("train", 1): {"output": f"a{end}b"}})
+    with pytest.raises(RenderError) as caught:
+        rows(renderer, DATA, "train", "input", "output", max_seq_len=50)
+    first, *named = str(caught.value).splitlines()
+    assert first == "data/words.json: 2 rows cannot be used:"
+    assert [line.partition(" has ")[0].partition(" cannot ")[0] for line in named] == ["  train row 1", "  train row 3"]
+    assert "more than max_seq_len 50" in named[1]
 
 
 @pytest.mark.parametrize(
