@@ -20,7 +20,7 @@ BY_HAND = "by-hand"  # how a job script names itself that no scheduler started
 class Start(Frozen):
     """One start of a training."""
 
-    token: str
+    token: str  # empty where a container hides the job's environment
     config: Sha256  # of finetune.yaml
 
 
@@ -37,12 +37,12 @@ def read(artifacts: Path) -> tuple[Start, ...]:
 
 def add(artifacts: Path, config: bytes) -> None:
     """Write down this start, after those of the training that it goes on with."""
-    start = Start(token=os.environ.get("CKGIT_JOB", BY_HAND), config=hashlib.sha256(config).hexdigest())
+    start = Start(token=os.environ.get("CKGIT_JOB", ""), config=hashlib.sha256(config).hexdigest())
     (artifacts / STARTS).write_bytes(_STARTS.dump_json((*read(artifacts), start), indent=2) + b"\n")
 
 
 def tokens(content: bytes, token: str, config: bytes | None) -> tuple[str, ...]:
-    """Tokens of the starts, in order.
+    """Tokens of the starts, in order, as far as they are known.
 
     Args:
         token: of the attempt that is to have made the training.
@@ -55,8 +55,8 @@ def tokens(content: bytes, token: str, config: bytes | None) -> tuple[str, ...]:
         found = _STARTS.validate_json(content)
     except ValidationError as error:
         raise ValueError(f"{STARTS} cannot be read: {error.errors()[0]['msg']}") from None
-    if not found or found[-1].token != token:
+    if not found or found[-1].token not in (token, ""):
         raise ValueError(f"artifacts/ was made by {found[-1].token if found else 'nobody'}, and not by {token}")
     if config is not None and any(start.config != hashlib.sha256(config).hexdigest() for start in found):
         raise ValueError("artifacts/ was made with another finetune.yaml")
-    return tuple(start.token for start in found)
+    return tuple(start.token for start in found if start.token)

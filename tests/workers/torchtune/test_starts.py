@@ -49,9 +49,9 @@ def test_what_another_job_made_is_not_this_ones(record):
         starts.tokens(b"{", "demo.1", None)
 
 
-def test_a_start_without_a_scheduler_is_by_hand(record, tmp_path: Path):
-    record(None)
-    assert [start.token for start in starts.read(tmp_path)] == [starts.BY_HAND]
+def test_a_start_in_a_container_that_hides_the_job_is_anybodys(record, tmp_path: Path):
+    assert starts.tokens(record(None), "demo.1", b"lr: 1") == ()
+    assert [start.token for start in starts.read(tmp_path)] == [""]
     assert starts.read(tmp_path / "none") == ()
 
 
