@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -14,6 +15,7 @@ from ckgit.cli.common import emit, note, printable
 from ckgit.cli.errors import as_document, without_secrets
 from ckgit.cli.streams import draws, fresh_line, say
 from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.listing import LINES, first_of, in_words
 from ckgit.experiment.secret_forms import masked
 from ckgit.orchestrators.advance import Outcome
 from ckgit.orchestrators.standing import Taken
@@ -111,19 +113,30 @@ def show_preview(preview: Preview, *, as_json: bool) -> int:
     document = {
         "experiment": preview.experiment,
         "state": preview.state,
-        "submit": [job._asdict() for job in preview.submit],
+        "submit": [job.document() for job in preview.submit],
         "commit": preview.commit,
         "remarks": list(preview.remarks),
     }
-    jobs = [line for job in preview.submit for line in _would_submit(job)]
-    emit(document, as_json, "\n".join(filter(None, [*jobs, *preview.remarks, preview.commit.rstrip("\n")])))
+    emit(document, as_json, "\n".join([*_would_submit(preview.submit), *first_of(preview.remarks), *_would_commit(preview.commit)]))
     return int(Exit.DONE)
 
 
-def _would_submit(job: WouldSubmit) -> list[str]:
-    """The exact script and command, and what the scheduler says to it."""
-    script = "".join(f"  | {line}\n" for line in job.script.splitlines()).rstrip("\n")
-    return [f"would submit {job.job}: {job.command}", *([f"  {job.answer}"] if job.answer else []), script]
+def _would_submit(submissions: Sequence[WouldSubmit]) -> Iterator[str]:
+    """The exact commands, what the scheduler says to them, and the first job's script; the others differ in names and numbers."""
+    for number, one in enumerate(submissions[:LINES]):
+        yield f"would submit {in_words(one.jobs)}: {one.command}"
+        yield from [f"  {one.answer}"] if one.answer else []
+        yield from (f"  | {line}" for line in one.scripts[0].splitlines()) if not number else ()
+    if others := sum(len(one.jobs) for one in submissions[LINES:]):
+        yield f"and would submit {others:,} more"
+    if (count := sum(len(one.scripts) for one in submissions)) > 1:
+        yield f"the scripts of the other {count - 1:,} are in --json"
+
+
+def _would_commit(text: str) -> Iterator[str]:
+    """The message, and the paths that are written: those of a large experiment are counted."""
+    for is_path, lines in groupby(text.rstrip("\n").splitlines(), key=lambda line: line.startswith(("  write  ", "  delete "))):
+        yield from (f"  {line}" for line in first_of((line.strip() for line in lines), more="more files")) if is_path else lines
 
 
 def _document(outcome: Outcome) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import click
 
 from ckgit.cli.streams import json_text, say
 from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.listing import in_words
 from ckgit.experiment.names import name_problem
 
 if TYPE_CHECKING:
@@ -62,11 +63,11 @@ def experiment_name(lab: Lab, name: str | None) -> str:
         return plain
     if here := checked_out_experiment(lab):
         return here
-    known = [row.name for row in list_experiments(lab)]
+    known = [row.name for row in sorted(list_experiments(lab), key=lambda row: row.date, reverse=True)]
     raise CkgitError(
         "which experiment? No NAME is given, and the checked-out branch is not an experiment's",
         code=Exit.USAGE,
-        next=f"name one of: {', '.join(known)}" if known else "ckgit design NAME makes the first one",
+        next=f"name one of: {in_words(known)} (ckgit list shows all)" if known else "ckgit design NAME makes the first one",
     )
 
 

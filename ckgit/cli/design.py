@@ -11,6 +11,7 @@ import click
 
 from ckgit.cli.common import dry_run_option, emit, json_option, lab_from, note
 from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.listing import first_of
 
 if TYPE_CHECKING:
     from ckgit.orchestrators.design import Draft
@@ -64,8 +65,8 @@ def command(
 
 def warn(draft: Draft) -> None:
     """Say what to look at again."""
-    for text in draft.warnings:
-        note(f"warning: {text}")
+    for text in first_of((f"warning: {text}" for text in draft.warnings), more="more warnings (--json has them all)"):
+        note(text)
 
 
 def finish(draft: Draft, *, dry_run: bool, as_json: bool) -> None:

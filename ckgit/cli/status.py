@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, printable
+from ckgit.experiment.listing import first_of
 from ckgit.orchestrators.overview import SUBMITTED, OpenJob, Overview, overview
 from ckgit.orchestrators.strays import listed
 
@@ -47,14 +48,10 @@ def _lines(found: Overview) -> Iterator[str]:
         yield f"  {stage:<12}{_counted(found, stage, phases)}"
     if found.left_to:
         yield f"  {_left_to(found.left_to, found.work_tree or '')}"
-    for failed in found.failed[:_MOST]:
-        yield f"  {failed.phase}: {failed.job}: {printable(failed.reason or 'no reason is known')}"
-    if len(found.failed) > _MOST:
-        yield f"  and {len(found.failed) - _MOST} more that failed"
-    for job in found.accepted_missing[:_MOST]:
-        yield f"  accepted as missing: {job}{_cells(found.cells.get(job, {}))}"
-    if len(found.accepted_missing) > _MOST:
-        yield f"  and {len(found.accepted_missing) - _MOST} more that were accepted as missing"
+    failed = [f"{each.phase}: {each.job}: {printable(each.reason or 'no reason is known')}" for each in found.failed]
+    yield from (f"  {line}" for line in first_of(failed, _MOST, more="more that failed"))
+    missing = [f"accepted as missing: {job}{_cells(found.cells.get(job, {}))}" for job in found.accepted_missing]
+    yield from (f"  {line}" for line in first_of(missing, _MOST, more="more that were accepted as missing"))
     yield from _beside(found)
     if detail := next((each.detail for each in found.open if each.detail), ""):
         yield f"  {printable(detail)}"

@@ -9,7 +9,8 @@ import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, note
 from ckgit.cli.design import read_file
-from ckgit.experiment.errors import CkgitError, DesignError, Exit
+from ckgit.experiment.errors import MORE_PROBLEMS, MOST_PROBLEMS, CkgitError, DesignError, Exit
+from ckgit.experiment.listing import first_of
 
 if TYPE_CHECKING:
     from ckgit.lab.lab import Lab
@@ -38,7 +39,8 @@ def command(ctx: click.Context, target: str | None, *, as_json: bool) -> None:
         found = validate.validate(lab, _subject(lab, target))
     except DesignError as error:
         document = {"valid": False, "file": error.file, "problems": [vars(problem) for problem in error.problems], "warnings": []}
-        emit(document, as_json, "\n".join([problem.at(error.file) for problem in error.problems]))
+        listed = first_of((problem.at(error.file) for problem in error.problems), MOST_PROBLEMS, more=MORE_PROBLEMS)
+        emit(document, as_json, "\n".join(listed))
         note(f"{len(error.problems)} problem{'s' if len(error.problems) > 1 else ''} in the design")
         ctx.exit(Exit.INVALID_DESIGN)
     for text in found.unchecked:

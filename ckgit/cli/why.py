@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, note, printable
+from ckgit.experiment.listing import first_of, in_words
 from ckgit.orchestrators.cancel import look
 from ckgit.orchestrators.why import Reason, why
+
+_MOST = 5  # jobs that are named with one reason
 
 
 @click.command("why")
@@ -16,7 +21,7 @@ from ckgit.orchestrators.why import Reason, why
 def command(ctx: click.Context, *, name: str | None, as_json: bool) -> None:
     """Say why jobs failed or wait.
 
-    A sentence for each, and the last lines of its log.
+    Jobs of which the same is to be said are told together, with the last lines of the first one's log.
     """
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)
@@ -26,13 +31,26 @@ def command(ctx: click.Context, *, name: str | None, as_json: bool) -> None:
         note(f"ckgit: {problem}")
     state = found.snapshot.state if found.snapshot else None
     document = {"experiment": experiment, "state": state, "jobs": [reason._asdict() for reason in reasons]}
-    text = "\n\n".join(map(_paragraph, reasons)) or f"{experiment} is {state}; no job of it failed, and none waits"
-    emit(document, as_json, text)
+    paragraphs = first_of(map(_paragraph, _alike(reasons)), more="more reasons (--json has them all)")
+    emit(document, as_json, "\n\n".join(paragraphs) or f"{experiment} is {state}; no job of it failed, and none waits")
 
 
-def _paragraph(reason: Reason) -> str:
+def _alike(reasons: Iterable[Reason]) -> Iterable[list[Reason]]:
+    """Reasons of which the same is to be said, those with a log apart from those without."""
+    found: dict[tuple[str, str, bool], list[Reason]] = {}
+    for reason in reasons:
+        found.setdefault((_kind(reason), reason.sentence, bool(reason.lines)), []).append(reason)
+    return found.values()
+
+
+def _kind(reason: Reason) -> str:
     what = f"{reason.phase}, {reason.failure}" if reason.failure and reason.failure != reason.phase else reason.phase
-    attempt = f", attempt {reason.attempt}" if reason.attempt > 1 else ""
-    head = f"{reason.job} ({what}{attempt}): {printable(reason.sentence)}"
-    log = [f"  {reason.log}:", *(f"    {printable(line)}" for line in reason.lines)] if reason.log and reason.lines else []
+    return f"{what}, attempt {reason.attempt}" if reason.attempt > 1 else what
+
+
+def _paragraph(alike: Sequence[Reason]) -> str:
+    """What is to be said of jobs, and the end of the first one's log."""
+    first = alike[0]
+    head = f"{in_words((reason.job for reason in alike), _MOST)} ({_kind(first)}): {printable(first.sentence)}"
+    log = [f"  {first.log}:", *(f"    {printable(line)}" for line in first.lines)] if first.log and first.lines else []
     return "\n".join([head, *log])

@@ -7,6 +7,7 @@ import click
 from ckgit.cli.acting import Terminal, no_wait_option, report, run_option, show_preview
 from ckgit.cli.common import dry_run_option, emit, experiment_name, json_option, lab_from, name_argument, table
 from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.listing import first_of
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators import alone
 from ckgit.orchestrators.advance import outcome_of
@@ -46,6 +47,7 @@ def command(
 
         standing = stand(lab, experiment)
         alone.find(standing, worker)
+        alone.check_run(standing, run)
         return show_preview(preview(standing, wish, None), as_json=as_json)
     return report(outcome_of(lab, experiment, alone.run_alone(begin(lab, experiment), worker, wish, Terminal())), as_json=as_json)
 
@@ -58,7 +60,7 @@ def _scaffold(lab: Lab, experiment: str, worker: str, run: str | None, *, dry_ru
             f"{worker} has nothing to write for {run or experiment}", code=Exit.ILLEGAL_TRANSITION, next=f"ckgit show {experiment}"
         )
     folder = None if dry_run else str(alone.leave(standing, worker, files))
-    listed = "\n".join(f"  {path} ({len(content)} bytes)" for path, content in sorted(files.items()))
+    listed = "\n".join(f"  {line}" for line in first_of(f"{path} ({len(content)} bytes)" for path, content in sorted(files.items())))
     head = f"would write {len(files)} files:" if dry_run else f"wrote {len(files)} files into {folder}; nothing was committed:"
     document = {
         "worker": worker,

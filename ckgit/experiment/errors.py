@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from ckgit.experiment.listing import first_of
+
 
 class Exit(IntEnum):
     """Exit codes of the `ckgit` command."""
@@ -81,13 +83,16 @@ class Problem:
         return f"{file}:{self.line}:{self.column}: {self.message}"
 
 
+MOST_PROBLEMS, MORE_PROBLEMS = 50, "more (--json has them all)"
+
+
 class DesignError(CkgitError):
     """Every problem of one design at once."""
 
     def __init__(self, problems: list[Problem], *, file: str, state: str = "nothing was written", next: str = "") -> None:
         self.problems = problems
         self.file = file
-        text = "\n".join(p.at(file) for p in problems)
+        text = "\n".join(first_of((p.at(file) for p in problems), MOST_PROBLEMS, more=MORE_PROBLEMS))
         count = f"{len(problems)} problem" + ("s" if len(problems) != 1 else "")
         super().__init__(
             f"{text}\n{count} in the design",

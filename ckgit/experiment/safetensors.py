@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import NamedTuple
+
+from ckgit.experiment.plain_json import read_json
 
 LENGTH_BYTES = 8
 SMALLEST_HEADER = 2  # {}
@@ -60,7 +61,7 @@ def parse_header(content: bytes, length: int) -> Header:
     if len(content) < length:
         raise HeaderError(f"its header is cut after {len(content)} of {length} bytes")
     try:
-        document = json.loads(content)
+        document = read_json(content)
         document.pop("__metadata__", None)
         tensors = {name: Tensor(entry["dtype"], tuple(map(int, entry["shape"]))) for name, entry in document.items()}
         end = max((int(entry["data_offsets"][1]) for entry in document.values()), default=0)

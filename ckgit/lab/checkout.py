@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.plain_json import read_json
 from ckgit.lab.git import OWN_PROGRAMS, GitError, git
 from ckgit.lab.waiting import NoAnswerError
 from ckgit.lab.worktrees import Branch, Change, Side, changes_between, checkouts, dirty, under_way
@@ -126,7 +127,7 @@ def _write(file: IO[str], document: Mapping[str, object]) -> None:
 
 def _resume(branch: Branch, file: IO[str]) -> list[str]:
     try:
-        owed = json.loads(file.read())
+        owed = read_json(file.read())
         old, new, places = str(owed["old"]), str(owed["new"]), [Path(place) for place in owed["places"]]
     except (ValueError, KeyError, TypeError):
         return []  # killed while it was written, which is before the branch moved

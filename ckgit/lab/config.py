@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.listing import choose
 from ckgit.experiment.names import DEFAULT_WORK_ROOT
 from ckgit.lab.user_folders import user_folder
 
@@ -104,8 +105,8 @@ def _validate(document: dict[str, Any], file: str) -> LabConfig:
         what = f"schema_version {config.schema_version} is not known to this ckgit"
         raise CkgitError(what, code=Exit.USAGE, where=file, next="upgrade ckgit")
     if config.default_cluster not in config.clusters:
-        listed = ", ".join(sorted(config.clusters))
-        raise _error(file, [f"default_cluster: there is no profile {config.default_cluster!r} (profiles: {listed})"])
+        known = choose(config.default_cluster, sorted(config.clusters), of="profiles")
+        raise _error(file, [f"default_cluster: there is no profile {config.default_cluster!r} ({known})"])
     return config
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.listing import in_words
+from ckgit.experiment.plain_json import read_json
 from ckgit.experiment.worker import Context
 from ckgit.lab.lab import Lab
 from ckgit.lab.objects import REGULAR, Entry, read_objects, tree_entries
@@ -193,13 +195,13 @@ def _publish(part: Path, target: Path) -> None:
 def _verify(target: Path) -> None:
     """Check that an export still holds the files it was made with, by their sizes; jobs check their digests."""
     try:
-        manifest = json.loads((target / _MANIFEST).read_bytes())
+        manifest = read_json((target / _MANIFEST).read_bytes())
         wrong = [path for path, size in manifest["files"].items() if _size(target / path) != size]
         wrong += [path for path, goal in manifest["links"].items() if _goal(target / path) != goal]
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(target, f"its {_MANIFEST} cannot be read ({error})") from error
     if wrong:
-        raise _damaged(target, f"files are missing or were changed: {', '.join(wrong[:5])}")
+        raise _damaged(target, f"files are missing or were changed: {in_words(wrong)}")
 
 
 def _size(file: Path) -> int | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.listing import choose
 from ckgit.experiment.state import State
 from ckgit.lab.git import GitError, git, git_lines, git_ok, git_text, settings
 from ckgit.lab.objects import read_object, read_objects
@@ -60,8 +61,8 @@ class Lab:
         """
         wanted = name or self.config.default_cluster
         if wanted not in self.config.clusters:
-            listed = ", ".join(sorted(self.config.clusters))
-            raise CkgitError(f"there is no cluster profile {wanted!r}", code=Exit.USAGE, where=CONFIG, next=f"choose one of: {listed}")
+            known = choose(wanted, sorted(self.config.clusters))
+            raise CkgitError(f"there is no cluster profile {wanted!r}", code=Exit.USAGE, where=CONFIG, next=known)
         return self.config.clusters[wanted]
 
     def cluster_of(self, ledger: Mapping[str, Any]) -> Cluster:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from ckgit.experiment.card import FAMILIES, Architecture, Family, FileDigest, ModelCard, RopeScaling, Template, is_model_file
 from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.plain_json import read_json
 from ckgit.experiment.safetensors import DTYPES, LENGTH_BYTES, Header, HeaderError, Tensor, header_length, parse_header
 from ckgit.lab.yaml_document import read_yaml
 from ckgit.lab.yaml_writer import write_yaml
@@ -119,7 +120,7 @@ def _json(folder: Path, name: str) -> dict[str, Any] | None:
     if path.stat().st_size > LARGEST_JSON:
         raise _Unfit(f"{name} has more than {LARGEST_JSON} bytes")
     try:
-        document = json.loads(path.read_bytes())
+        document = read_json(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise _Unfit(f"{name} is not JSON: {error}") from error
     if not isinstance(document, dict):

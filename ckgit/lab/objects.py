@@ -40,7 +40,7 @@ def read_objects(cwd: Path, names: Sequence[str]) -> Iterator[bytes | None]:
             continue
         _, kind, size = header.rsplit(b" ", 2)
         if kind != b"blob":
-            raise CkgitError(f"{name} is a {kind.decode()}, not a file", code=Exit.COMMAND_FAILED, where=str(cwd))
+            raise _no_file(name, kind.decode())
         yield answer[position : position + int(size)]
         position += int(size) + 1
 
@@ -78,6 +78,15 @@ def _blocking(cwd: Path, commit: str, path: str) -> list[Entry]:
     parents = [parent.as_posix() for parent in PurePosixPath(path).parents][:-1]
     found = [entry for parent in parents for entry in tree_entries(cwd, commit, parent) if entry.path == parent]
     return [entry for entry in found if entry.kind == "commit" or entry.mode == _LINK]
+def _no_file(name: str, kind: str) -> CkgitError:
+    commit, _, path = name.partition(":")
+    return CkgitError(
+        f"{path or name} is a {kind}, not a file",
+        code=Exit.COMMAND_FAILED,
+        where=f"commit {commit[:12]}" if path else "",
+        state="nothing was done",
+        next=f"git log {commit[:12]} -- {path} shows which commit put it there; revert that one" if path else "name a file",
+    )
 
 
 def read_object(cwd: Path, name: str) -> bytes | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.listing import first_of
 from ckgit.experiment.secret_forms import Hit, find, mask, secret_values, without
 
 MAX_FILE_BYTES = 50_000_000
@@ -44,7 +45,7 @@ def refuse_unfit(files: Mapping[str, bytes | None]) -> None:
             )
     if findings := find_secrets(files):
         raise CkgitError(
-            "\n".join(["a secret must not be committed:", *(f"  {finding}" for finding in findings)]),
+            "\n".join(["a secret must not be committed:", *(f"  {line}" for line in first_of(map(str, findings)))]),
             code=Exit.USAGE,
             state="nothing was committed",
             next="remove it from the file named above (an archive or a log can be deleted: its job then counts as failed, and "

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ckgit.experiment.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.lifecycle import EDGES, Event, legal
+from ckgit.experiment.listing import nearest
 from ckgit.experiment.names import name_problem
 from ckgit.experiment.state import State
 from ckgit.lab.checkout import resume
 from ckgit.lab.git import git, git_ok
-from ckgit.lab.lab import BRANCHES, Lab
+from ckgit.lab.lab import BRANCHES, Lab, list_experiments
 from ckgit.lab.objects import read_object, read_objects, tree_entries
 from ckgit.lab.states import state_in
 from ckgit.lab.tips import TIPS, is_lost
@@ -223,7 +224,8 @@ def _remote_ref(lab: Lab, name: str, refs: list[str], left: str) -> str:
     if not refs and left:
         raise DeletedError(lab, name, left)
     if not refs:
-        advice = f"ckgit list shows all; ckgit design {name} makes one"
+        near = nearest(name, [row.name for row in list_experiments(lab)])
+        advice = f"did you mean {near}? ckgit list shows all" if near else f"ckgit list shows all; ckgit design {name} makes one"
         raise CkgitError(f"there is no experiment {name}", code=Exit.USAGE, where=str(lab.root), next=advice)
     preferred = [ref for ref in refs if ref in (f"refs/remotes/{remote}/exp/{name}" for remote in (lab.config.authority, "origin"))]
     if len(refs) > 1 and not preferred:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ckgit.experiment.design import Stage
 from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.listing import choose
 from ckgit.experiment.worker import Worker
 from ckgit.orchestrators.going import complete
 from ckgit.orchestrators.plugins import installed_workers, worker_for
@@ -57,7 +58,7 @@ def find(standing: Standing, name: str) -> Worker:
     """
     known = [row.name for row in rows()]
     if name not in known:
-        raise CkgitError(f"there is no worker {name!r}", code=Exit.USAGE, next=f"choose one of: {', '.join(known)}")
+        raise CkgitError(f"there is no worker {name!r}", code=Exit.USAGE, next=choose(name, known))
     used = [worker for stage in Stage if (worker := worker_for(standing.context.summary, stage))]
     found = next((worker for worker in used if worker.label == name.partition("-")[2]), None)
     if found is None:
@@ -74,7 +75,7 @@ def check_run(standing: Standing, run: str | None) -> None:
     """Raise when the design has no such run."""
     names = [one.name for one in standing.context.plan.runs]
     if run is not None and run not in names:
-        raise CkgitError(f"there is no run {run!r} in {standing.name}", code=Exit.USAGE, next=f"choose one of: {', '.join(names)}")
+        raise CkgitError(f"there is no run {run!r} in {standing.name}", code=Exit.USAGE, next=choose(run, names))
 
 
 def render(standing: Standing, name: str, run: str | None) -> Mapping[str, bytes]:

@@ -11,6 +11,7 @@ from ckgit.analysis.words import difference, judged, stated
 from ckgit.experiment.design import Stage
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Attempt, Job, Ledger, Phase
+from ckgit.experiment.listing import first_of
 from ckgit.experiment.results import CellResult, Results, TrainingResult
 from ckgit.experiment.worker import Context, Worker
 from ckgit.lab.context import load_context
@@ -24,7 +25,6 @@ from ckgit.orchestrators.plugins import worker_for
 
 LOG = "analyze-experiment.log"
 INSTALL = 'pip install "ckgit[run]"'
-_LISTED = 10  # problems that an error names
 
 
 def analyze(lab: Lab, snapshot: Snapshot, ledger: Ledger | None) -> Mapping[str, bytes]:
@@ -158,9 +158,8 @@ def _checked(
 
 
 def _refused(snapshot: Snapshot, problems: Sequence[str], mend: str = "") -> CkgitError:
-    more = [f"and {len(problems) - _LISTED} more"] if len(problems) > _LISTED else []
     return CkgitError(
-        "\n  ".join(["the logs do not carry a report:", *problems[:_LISTED], *more]),
+        "\n  ".join(["the logs do not carry a report:", *first_of(problems)]),
         code=Exit.EVIDENCE_MISSING,
         where=f"exp/{snapshot.name} at {snapshot.tip[:12]}",
         state="nothing was written",

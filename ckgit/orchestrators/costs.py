@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from ckgit.experiment.jobs import Attempt, Job, Ledger, Phase, Usage
 
 GPU_LOG = "gpu.csv"  # what nvidia-smi said while the job ran; see workers/script.py
+_PERCENT = re.compile(r"100|[0-9]{1,2}")
 
 
 def used(attempt: Attempt, job: Job, accounted: Usage | None, folder: Path, *, device: str) -> Usage:
@@ -58,5 +60,5 @@ def _mean_utilization(path: Path) -> float | None:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
-    values = [float(first) for line in lines if (first := line.partition(",")[0].strip()).isdigit() and int(first) <= 100]  # noqa: PLR2004 - percent
+    values = [float(first) for line in lines if _PERCENT.fullmatch(first := line.partition(",")[0].strip())]
     return sum(values) / len(values) if values else None

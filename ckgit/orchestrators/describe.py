@@ -12,6 +12,7 @@ from ckgit.analysis.tables import JobRow, job_rows
 from ckgit.experiment.accounting import Accounting
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Attempt
+from ckgit.experiment.listing import choose
 from ckgit.experiment.plan import Run
 from ckgit.experiment.results import Results, RunRow
 from ckgit.experiment.state import State
@@ -46,8 +47,7 @@ def describe(standing: Standing, run: str | None) -> Described:
     plan = standing.context.plan
     chosen = [each for each in plan.runs if run in (None, each.name)]
     if not chosen:
-        names = ", ".join(each.name for each in plan.runs)
-        raise CkgitError(f"{standing.name} has no run {run!r}", code=Exit.USAGE, next=f"name one of: {names}")
+        raise CkgitError(f"{standing.name} has no run {run!r}", code=Exit.USAGE, next=choose(run or "", [each.name for each in plan.runs]))
     jobs = [job for job in job_rows(standing.context, standing.ledger) if run in (None, job.run)]
     listed = {job.job for job in jobs}
     attempts = [attempt for attempt in (standing.ledger.attempts if standing.ledger else ()) if attempt.job in listed]

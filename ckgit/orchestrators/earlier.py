@@ -15,6 +15,7 @@ from ckgit.experiment.estimate import COMPARED, START
 from ckgit.experiment.estimate_file import FILE, Estimate, Kind
 from ckgit.experiment.fit import Past
 from ckgit.experiment.jobs import Attempt, Ledger, Phase
+from ckgit.experiment.listing import first_of
 from ckgit.lab.lab import ExperimentRow, Lab, newest_experiments
 from ckgit.lab.objects import read_objects
 
@@ -96,6 +97,5 @@ def _taken(attempt: Attempt) -> float | None:
 def _warnings(unread: Mapping[str, str]) -> list[str]:
     if not unread:
         return []
-    listed = "; ".join(f"{name}: {reason}" for name, reason in list(unread.items())[:_LISTED])
-    more = f"; and {len(unread) - _LISTED} more" if len(unread) > _LISTED else ""
-    return [f"the estimate leaves out earlier experiments that cannot be read ({listed}{more})"]
+    listed = "; ".join(first_of((f"{name}: {reason}" for name, reason in unread.items()), _LISTED))
+    return [f"the estimate leaves out earlier experiments that cannot be read ({listed})"]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.plain_json import read_json
 from ckgit.experiment.state import State
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import DeletedError, Snapshot, take_snapshot
@@ -88,7 +89,7 @@ def overview(lab: Lab, name: str) -> Overview:
         stages.setdefault(attempt["stage"], Counter())[phase] += 1
     failed = [_failed(attempt) for attempt in newest if attempt["phase"] in _BAD and attempt["job"] not in accepted]
     detached = _going_on(ledger)
-    opened = _look(lab, ledger, [*(attempt for attempt in newest if attempt["phase"] == SUBMITTED), *detached])
+    opened = _look(lab, snapshot, ledger, [*(attempt for attempt in newest if attempt["phase"] == SUBMITTED), *detached])
     left_to = _left_to([opened.pop() for _ in detached])
     return Overview(
         experiment=name,
@@ -144,23 +145,36 @@ def _tokens(ledger: Mapping[str, Any]) -> frozenset[str]:
 
 def _read_ledger(snapshot: Snapshot) -> dict[str, Any]:
     """The ledger without its model: what status shows of it must be there."""
-    path = f"{snapshot.folder}/jobs.json"
     content = snapshot.ledger_bytes()
     if content is None:
         return {}
     try:
-        ledger: dict[str, Any] = json.loads(content)
-        whole = all(isinstance(attempt[key], str) for attempt in ledger["attempts"] for key in ("job", "stage", "phase", "token"))
-    except (ValueError, LookupError, TypeError):
+        ledger: dict[str, Any] = read_json(content)
+        whole = _is_whole(ledger)
+    except (ValueError, LookupError, TypeError, AttributeError):
         whole = False
-    if whole and (other := snapshot.other_design(str(ledger.get("design", "")), str(ledger.get("commit", "")))):
+    if not whole:
+        raise _unreadable(snapshot)
+    if other := snapshot.other_design(str(ledger.get("design", "")), str(ledger.get("commit", ""))):
         raise snapshot.not_its_ledger(other)
-    if whole:
-        return ledger
-    raise CkgitError(
+    return ledger
+
+
+def _is_whole(ledger: Mapping[str, Any]) -> bool:
+    """Whether what status shows of a ledger is there, and of the right types."""
+    attempts, detached, absent = ledger["attempts"], ledger.get("detached"), ""
+    texts = [ledger["cluster"], ledger["scheduler"], ledger.get("work_tree", absent), *ledger.get("accepted_missing", [])]
+    texts += [detached["token"], detached["submitted"]] if detached is not None else []
+    texts += [attempt[key] for attempt in attempts for key in ("job", "stage", "phase", "token")]
+    texts += [attempt.get(key, absent) for attempt in attempts for key in ("failure", "reason")]
+    return all(isinstance(text, str) for text in texts)
+
+
+def _unreadable(snapshot: Snapshot) -> CkgitError:
+    return CkgitError(
         "the ledger cannot be read",
         code=Exit.EVIDENCE_MISSING,
-        where=f"exp/{snapshot.name}:{path}",
+        where=f"exp/{snapshot.name}:{snapshot.folder}/jobs.json",
         next="git log -p on that file shows which commit broke it; revert that one",
     )
 
@@ -169,7 +183,7 @@ def _failed(attempt: Mapping[str, Any]) -> FailedJob:
     return FailedJob(attempt["job"], attempt.get("number", 1), attempt["phase"], attempt.get("failure"), attempt.get("reason"))
 
 
-def _look(lab: Lab, ledger: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]]) -> list[OpenJob]:
+def _look(lab: Lab, snapshot: Snapshot, ledger: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]]) -> list[OpenJob]:
     """Ask the scheduler for jobs that are out; that nothing can be learned here and now is an answer, too."""
     if not attempts:
         return []
@@ -181,9 +195,14 @@ def _look(lab: Lab, ledger: Mapping[str, Any], attempts: Sequence[Mapping[str, A
         work = Path(ledger["work_tree"])
         if not work.is_dir():
             return [_open(each, "unknown", f"the work tree {work} is not on this machine") for each in attempts]
-        known = [Attempt.model_validate_json(json.dumps(each)) for each in attempts]
+        try:
+            known = [Attempt.model_validate_json(json.dumps(each)) for each in attempts]
+        except ValueError:
+            raise _unreadable(snapshot) from None
         sightings = scheduler_for(cluster).poll(cluster, work, known).sightings
     except CkgitError as error:
+        if error.code is Exit.EVIDENCE_MISSING:
+            raise
         return [_open(each, "unknown", error.what) for each in attempts]
     return [_open(each, str(found.seen), found.detail) for each in attempts if (found := sightings[each["token"]])]
 

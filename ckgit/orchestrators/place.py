@@ -5,9 +5,8 @@ from __future__ import annotations
 from ckgit.experiment.cluster import elsewhere
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Ledger
+from ckgit.experiment.listing import in_words
 from ckgit.orchestrators.standing import Standing
-
-_LISTED = 5  # jobs in the error
 
 
 def refuse_misled(standing: Standing) -> None:
@@ -21,9 +20,8 @@ def refuse_misled(standing: Standing) -> None:
     if not ledger or not what:
         return
     jobs, name = _out(ledger), standing.name
-    more = f" and {len(jobs) - _LISTED} more" if len(jobs) > _LISTED else ""
     raise CkgitError(
-        f"cluster profile {ledger.cluster} points elsewhere than to where jobs are out ({what}): {', '.join(jobs[:_LISTED])}{more}",
+        f"cluster profile {ledger.cluster} points elsewhere than to where jobs are out ({what}): {in_words(jobs)}",
         code=Exit.USAGE,
         where=name,
         state="nothing was changed, and the jobs go on",

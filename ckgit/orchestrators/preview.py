@@ -15,7 +15,7 @@ from ckgit.orchestrators import cancel, steps
 from ckgit.orchestrators.advance import check_target, still_step
 from ckgit.orchestrators.attempts import chance
 from ckgit.orchestrators.cancel import Cancel
-from ckgit.orchestrators.collect import Ended, read_status
+from ckgit.orchestrators.collect import Ended, job_files, read_status
 from ckgit.orchestrators.detach import check_detachable
 from ckgit.orchestrators.move import move
 from ckgit.orchestrators.place import refuse_misled
@@ -32,10 +32,14 @@ from ckgit.orchestrators.worktree import find_work_tree, planned_ledger
 class WouldSubmit(NamedTuple):
     """A job that would be handed over, or an array of them."""
 
-    job: str  # or names of several, with commas
+    jobs: Sequence[str]
     command: str
     answer: str  # what the scheduler says to it; empty where it is not asked
-    script: str  # of all
+    scripts: Sequence[str]  # one a job
+
+    def document(self) -> dict[str, str]:
+        """For `--json`: all of it."""
+        return {"job": ", ".join(self.jobs), "command": self.command, "answer": self.answer, "script": "\n".join(self.scripts)}
 
 
 class Preview(NamedTuple):
@@ -143,8 +147,8 @@ def _would_submit(
         scripts = [files.get(path) or standing.snapshot.read(path) or b"" for path in paths]
         submissions = [submission_of(work, named[attempt.job], attempt) for attempt in group]
         command, answer = scheduler_for(cluster).rehearse(cluster, work, submissions, scripts[0])
-        text = b"\n".join(scripts).decode(errors="replace")
-        found.append(WouldSubmit(", ".join(attempt.job for attempt in group), command, answer, text))
+        texts = [script.decode(errors="replace") for script in scripts]
+        found.append(WouldSubmit([attempt.job for attempt in group], command, answer, texts))
     return found
 
 
@@ -155,13 +159,16 @@ def _ending(standing: Standing, work: Stagework, wish: Wish) -> Preview:
     follow = Follow(standing, work, wish, watch)
     for token, sighting in watch.scheduler.poll(watch.cluster, watch.work, watch.attempts).sightings.items():
         attempt = next(a for a in watch.attempts if a.token == token)
-        status = read_status(watch.work, token)
+        try:
+            status, seen = read_status(watch.work, token), str(sighting.seen)
+        except (ValueError, OSError) as error:
+            status, seen = None, f"{sighting.seen}, and {error} ({job_files(watch.work, token)}); a job that stays so counts as lost"
         if status:
             watch.ended[token] = Ended(attempt, status, ending=sighting.ending)
         elif sighting.seen is Seen.UNSEEN:
             unseen.append(attempt)
         else:
-            remarks.append(f"would wait for {attempt.job}: {sighting.seen}")
+            remarks.append(f"would wait for {attempt.job}: {seen}")
     if watch.awaited:
         submit = _would_submit(standing, standing.ledger, unseen, watch.jobs.values(), {}) if standing.ledger else []
         if wish.detach and standing.ledger and not standing.ledger.detached:

@@ -15,6 +15,7 @@ from ckgit.experiment.cluster import with_limits
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import FailureClass, Job, Phase, Usage
 from ckgit.experiment.lifecycle import ORDER
+from ckgit.experiment.listing import first_of
 from ckgit.experiment.results import CellResult, TrainingResult
 from ckgit.lab import authority
 from ckgit.lab.lab import open_lab
@@ -273,7 +274,7 @@ def _passed(taken: Sequence[Taken]) -> Passage:
 
 def _failed(standing: Standing, count: Tally) -> Passage:
     failed = "were cancelled" if all(attempt.phase is Phase.CANCELLED for attempt in count.failed) else "failed"
-    lines = [f"{len(count.failed)} of {count.total} jobs {failed}:", *(f"  {describe(attempt)}" for attempt in count.failed)]
+    lines = [f"{len(count.failed)} of {count.total} jobs {failed}:", *(f"  {line}" for line in first_of(map(describe, count.failed)))]
     name = standing.name
     again = f"ckgit why {name}, then ckgit retry {name} (or ckgit advance {name} --accept-missing)"
     if any(attempt.failure is FailureClass.INPUT_CHANGED for attempt in count.failed):  # it will fail again

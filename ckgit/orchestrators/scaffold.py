@@ -15,6 +15,7 @@ from typing import NamedTuple
 from ckgit.experiment.design import Stage
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.listing import first_of
 from ckgit.experiment.plan import DEFAULTS
 from ckgit.experiment.problems import unrecorded
 from ckgit.experiment.worker import Context, Worker
@@ -124,7 +125,7 @@ def refuse(standing: Standing, reasons: Mapping[str, Sequence[str]]) -> None:
     sentences = [f"{label}: {sentence}" for label, found in reasons.items() for sentence in found]
     if sentences:
         raise CkgitError(
-            "\n".join(sentences),
+            "\n".join(first_of(sentences)),
             code=Exit.INVALID_DESIGN,
             where=standing.name,
             state="nothing was written",

@@ -10,6 +10,7 @@ from ckgit.experiment.design import Stage, State
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Job, Ledger
 from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.listing import first_of
 from ckgit.experiment.worker import Worker
 from ckgit.orchestrators import steps
 from ckgit.orchestrators.attempts import Tries, latest_attempts, passed_over, tally
@@ -20,7 +21,6 @@ from ckgit.orchestrators.plugins import scheduler_for, worker_for
 from ckgit.orchestrators.standing import Standing, Step, Taken
 from ckgit.orchestrators.steps import NOTHING, Harvest
 
-_LISTED = 20  # reasons in an error
 STAGES: Mapping[State, Stage] = {State.SCAFFOLDED: Stage.TRAINING, State.TRAINED: Stage.EVALUATION}
 
 
@@ -124,10 +124,9 @@ def check_ready(standing: Standing, work: Stagework, jobs: Sequence[Job], tree: 
     """
     reasons = [f"{run}: {reason}" for run, reason in retrained(standing, jobs, tree).items()]
     reasons += [f"{job.name}: {reason}" for job in jobs for reason in work.workers[job.stage].ready(standing.context, job, tree)]
-    more = [f"and {len(reasons) - _LISTED} more reasons"] if len(reasons) > _LISTED else []
     if reasons:
         raise CkgitError(
-            "\n  ".join(["these jobs cannot start:", *reasons[:_LISTED], *more]),
+            "\n  ".join(["these jobs cannot start:", *first_of(reasons, more="more reasons")]),
             code=Exit.EVIDENCE_MISSING,
             state="nothing was submitted",
             next="mend this, then run the same command again",

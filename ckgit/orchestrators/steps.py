@@ -10,6 +10,7 @@ from ckgit.experiment.design import Stage
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Attempt, Detached, FailureClass, Job, Ledger, Phase, Usage
 from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.listing import first_of
 from ckgit.experiment.worker import Worker
 from ckgit.orchestrators.attempts import Tally, Tries, describe, describe_missing, new_attempts
 from ckgit.orchestrators.collect import Judged
@@ -103,7 +104,7 @@ def failure(
     """Jobs ended, and some that are needed have failed."""
     kind = f"{stage} job" if all(attempt.stage is stage for attempt in count.failed) else "job"
     text = f"{len(count.failed)} of {plural(count.total, kind)} failed"
-    body = paragraphs(f"{text}.", [f"- {describe(attempt)}" for attempt in count.failed], listed(_good(harvest), "Done:"))
+    body = paragraphs(f"{text}.", listed(map(describe, count.failed)), listed(_good(harvest), "Done:"))
     logs = _logs(workers, "FAILED", text, harvest)
     return prepare(standing, Event.FAIL, files=_files(harvest), logs=logs, ledger=ledger, body=body, time=time)
 
@@ -207,9 +208,8 @@ def plural(count: int, noun: str) -> str:
 
 def listed(lines: Iterable[str], heading: str = "") -> str:
     """A list, cut where it gets too long for a message."""
-    items = list(lines)
-    more = [f"- and {len(items) - _LISTED} more (jobs.json has them all)"] if len(items) > _LISTED else []
-    return "\n".join([*([heading] if heading and items else []), *(f"- {item}" for item in items[:_LISTED]), *more])
+    items = first_of(lines, _LISTED, more="more (jobs.json has them all)")
+    return "\n".join([*([heading] if heading and items else []), *(f"- {item}" for item in items)])
 
 
 def paragraphs(*parts: str | Sequence[str]) -> str:

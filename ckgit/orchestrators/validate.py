@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from ckgit.experiment.errors import CkgitError, DesignError, Exit
+from ckgit.experiment.listing import nearest
 from ckgit.experiment.plan import build_plan
 from ckgit.lab.lab import Lab, list_experiments
 from ckgit.lab.objects import read_object
@@ -45,8 +46,11 @@ def committed(lab: Lab, name: str) -> Subject:
     """
     tip = tip_of(lab, name)
     if tip is None:
+        near = nearest(name, [row.name for row in list_experiments(lab)])
         raise CkgitError(
-            f"{name} is neither a file nor an experiment", code=Exit.USAGE, next="ckgit list shows the experiments; - reads standard input"
+            f"{name} is neither a file nor an experiment",
+            code=Exit.USAGE,
+            next=f"{f'did you mean {near}? ' if near else ''}ckgit list shows the experiments; - reads standard input",
         )
     path = f"experiments/{name}/{FILE}"
     content = read_object(lab.root, f"{tip}:{path}")

@@ -7,7 +7,6 @@ lies in `.ckgit/jobs/TOKEN/` of the work tree, and locks that end with their hol
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shlex
 import signal
@@ -22,6 +21,7 @@ from typing import NamedTuple
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Attempt, FailureClass
+from ckgit.experiment.plain_json import read_json
 from ckgit.experiment.worker import Ending, Look, Seen, Sighting, Spent, Submission
 from ckgit.schedulers import local_job
 
@@ -155,7 +155,7 @@ def read_process(path: Path) -> Process | None:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
-    process = Process(**json.loads(text))
+    process = Process(**read_json(text))
     if not isinstance(process.pid, int) or process.pid <= 1:
         raise ValueError(f"{path.name} names process {process.pid!r}")
     return process

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.experiment.jobs import task_of
+from ckgit.experiment.plain_json import read_json
 from ckgit.schedulers.slurm_answers import Outcome, Verdict
 
 _NO_LOCKS = 90.0  # seconds after which a hand-over is over, on a file system that knows no locks
@@ -206,7 +207,7 @@ def _answer_of(path: Path) -> Path:
 def _read_answer(path: Path, nonce: str) -> Verdict | None:
     """None where there is no answer to this very hand-over."""
     try:
-        found = json.loads(_answer_of(path).read_text(encoding="utf-8"))
+        found = read_json(_answer_of(path).read_text(encoding="utf-8"))
         return Verdict(Outcome(found["outcome"]), str(found["job_id"]), str(found["words"])) if found["nonce"] == nonce else None
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
@@ -234,7 +235,7 @@ def _claim_id(folder: Path) -> str | None:
 
 def _exit_code(folder: Path) -> int | None:
     try:
-        code = json.loads((folder / "status.json").read_bytes())["exit_code"]
+        code = read_json((folder / "status.json").read_bytes())["exit_code"]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
     return code if isinstance(code, int) else None

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ckgit.experiment.data import Row, listed, messages, user_text
+from ckgit.experiment.plain_json import read_json
 
 IGNORED = -100  # torchtune's and PyTorch's label of a token that is not trained
 
@@ -222,7 +223,7 @@ def end_ids(folder: Path, tokenizer: Any) -> frozenset[int]:
 
 def _configured(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        value = read_json(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except ValueError as error:
         raise RenderError(f"{path}: not JSON: {error}") from None
     if not isinstance(value, dict):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ckgit.experiment.data import DataError, Row, parse_rows, user_text
+from ckgit.experiment.plain_json import read_json
 from ckgit.experiment.results import TokenCheck
 from ckgit.workers.inspect_ai.codes import MARK
 from ckgit.workers.rendering import Renderer, check_room, prefixes_digest, short
@@ -71,7 +72,7 @@ class Parity:
         self._known = self._index(split, prefixes)
 
     def _compare_with_training(self, path: Path, task: str, prefixes: Sequence[list[int]]) -> None:
-        recorded = json.loads(path.read_bytes()).get(task)
+        recorded = read_json(path.read_bytes()).get(task)
         if recorded is None:
             raise TokensDifferError(f"{MARK}: training recorded nothing of the rows of task {task} in {path}")
         seen = TokenCheck.model_validate_json(json.dumps(recorded))

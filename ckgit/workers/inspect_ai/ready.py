@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from ckgit.experiment.jobs import Job
+from ckgit.experiment.plain_json import read_json
 from ckgit.experiment.worker import Context
 from ckgit.workers.inspect_ai.cells import Planned, by_job
 from ckgit.workers.inspect_ai.scaffold import inputs
@@ -63,7 +63,7 @@ def _checkpoint_problems(cell: Planned, work: Path) -> Iterator[str]:
 
 def _config_problems(cell: Planned, folder: Path) -> Iterator[str]:
     try:
-        json.loads((folder / "config.json").read_bytes())
+        read_json((folder / "config.json").read_bytes())
     except (OSError, ValueError) as error:
         yield f"config.json of checkpoint {cell.model_folder} cannot be read: {error}"
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from ckgit.experiment.plain_json import read_json
 from ckgit.experiment.results import Checkpoint
 from ckgit.experiment.safetensors import LENGTH_BYTES, HeaderError, header_length, parse_header
 from ckgit.workers.digests import digests
@@ -67,7 +67,7 @@ def _index_problems(folder: Path) -> Iterator[str]:
     path = folder / INDEX
     if path.is_file():
         try:
-            named = set(json.loads(path.read_bytes())["weight_map"].values())
+            named = set(read_json(path.read_bytes())["weight_map"].values())
         except (ValueError, KeyError, AttributeError, TypeError):
             yield f"{folder.name}/{INDEX} cannot be read"
             return

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ckgit.experiment.plain_json import read_json
 from ckgit.workers.torchtune import starts
 from ckgit.workers.torchtune.checkpoint import ADAPTER_FOLDER, epoch_folder, weight_files, weights_problem
 from ckgit.workers.torchtune.config import LOG_NAME
@@ -80,7 +81,7 @@ def _obstacles(artifacts: Path, content: bytes, versions: Mapping[str, str], sha
         yield "it had another configuration"
     if any(start.token.startswith(BY_HAND) for start in starts.read(artifacts)):
         yield "it was started by hand"
-    if json.loads(_read(artifacts / "versions.json") or "{}") != versions:
+    if read_json(_read(artifacts / "versions.json") or "{}") != versions:
         yield "it had other versions of its tools"
     if not 0 < done < shape.epochs:
         yield "its state is damaged"
@@ -140,7 +141,7 @@ def cut_back(artifacts: Path, shape: Shape, done: int) -> None:
     with log.open("rb") as lines, short.open("wb") as kept:
         kept.writelines(line for line in lines if (step := step_of(line)) is not None and step <= done * shape.steps)
     short.replace(log)
-    starts = json.loads(_read(artifacts / RESUMED) or "[]")
+    starts = read_json(_read(artifacts / RESUMED) or "[]")
     (artifacts / RESUMED).write_text(json.dumps([*starts, done]) + "\n", encoding="utf-8")
 
 

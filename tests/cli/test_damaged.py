@@ -1,0 +1,209 @@
+"""Damaged files: whatever is in their place, every command that looks says which file it is, and none ends as a bug."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ckgit.cli import _invoke
+from ckgit.cli.errors import guarded
+from ckgit.experiment.design import State
+from ckgit.experiment.errors import Exit
+from tests.orchestrators.bench import Bench
+
+ODD = {"attempts": [{"job": "a", "stage": "b", "phase": "failed", "token": "t", "number": {}, "reason": 7}], "accepted_missing": 9}
+OPEN = {"job": "a", "stage": "b", "phase": "submitted", "token": "t", "number": {}}
+SHORT = {"schema_version": "x", "cluster": "local", "scheduler": "local", "work_tree": "/", "attempts": [OPEN]}
+DAMAGE: Mapping[str, bytes | None] = {
+    "garbage": bytes(range(256)) * 4,
+    "empty": b"",
+    "nul": b"\x00" * 512,
+    "cut": b'{"attempts": [{"job": ',
+    "null": b"null\n",
+    "list": b"[]\n",
+    "deep": b"[" * 100_000,
+    "number": b"9" * 5000,
+    "infinite": b'{"schema_version": 1e999, "attempts": NaN}',
+    "odd": json.dumps(ODD).encode(),
+    "short": json.dumps(SHORT).encode(),
+    "folder": None,
+}
+LOOKS = (
+    ("list", "--json"),
+    ("status", "demo"),
+    ("log", "demo"),
+    ("show", "demo", "rank4"),
+    ("why", "demo"),
+    ("validate", "demo"),
+    ("advance", "demo", "--dry-run"),
+    ("retry", "demo", "--dry-run"),
+    ("cancel", "demo", "--dry-run"),
+    ("worker", "scaffold-tiny-trainer", "demo", "--dry-run"),
+    ("design", "other", "--like", "demo", "--dry-run"),
+    ("models", "list"),
+)
+AT_JOBS = (("status", "demo"), ("why", "demo"), ("advance", "demo", "--dry-run"), ("cancel", "demo", "--dry-run"))
+
+
+class Answer:
+    """What a command came to, in this process."""
+
+    def __init__(self, bench: Bench, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+        monkeypatch.setattr(sys, "argv", ["ckgit", "-C", str(bench.folder), *words])
+        capfd.readouterr()
+        self.words = " ".join(words)
+        self.code = guarded(_invoke, sys.argv[1:])
+        self.out, self.err = capfd.readouterr()
+
+
+@pytest.fixture
+def ask(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
+    """`ask(bench, commands)`: their answers."""
+
+    def all_of(bench: Bench, commands: Sequence[tuple[str, ...]] = LOOKS) -> list[Answer]:
+        return [Answer(bench, words, monkeypatch, capfd) for words in commands]
+
+    return all_of
+
+
+REFUSED = (Exit.EVIDENCE_MISSING, Exit.INVALID_DESIGN, Exit.USAGE, Exit.COMMAND_FAILED)
+
+
+def faults(answers: Sequence[Answer], kind: str, *names: str) -> list[tuple[str, str, str]]:
+    """Answers that are bugs, or that refuse without naming one of the files, or without saying what to do."""
+    return [
+        (kind, answer.words, answer.err)
+        for answer in answers
+        if answer.code == Exit.BUG
+        or "Traceback" in answer.err
+        or (answer.code in REFUSED and "next" not in answer.err and not answer.words.startswith("validate"))
+        or (answer.code in REFUSED and not any(name in answer.err + answer.out for name in names))
+    ]
+
+
+@pytest.fixture(params=["analyzed", "out"])
+def bench_in(request: pytest.FixtureRequest, bench: Bench) -> Bench:
+    """One that is analyzed, and one whose jobs are out, of which one has ended and is not collected."""
+    if request.param == "analyzed":
+        bench.advance(State.ANALYZED)
+        return bench
+    bench.advance(State.SCAFFOLDED)
+    bench.hold("rank8/finetune")
+    bench.advance(wait=False)
+    bench.until((bench.work / ".ckgit/jobs" / bench.latest("rank4/finetune").token / "status.json").exists)
+    bench.until(lambda: len(bench.executions()) == 2)
+    return bench
+
+
+FILES = [f"experiments/demo/{name}" for name in ("experiment_summary.md", "jobs.json", "estimate.json", "analysis/results.json")]
+ALSO = ("nothing is to be cancelled", "no run", "there is no")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", [*FILES, "models/tiny.yaml", "tasks/capitalization.py", "data/words.json"])
+def test_a_file_of_the_branch(bench_in: Bench, file: str, ask) -> None:
+    tip, found = bench_in.snapshot.tip, []
+    for kind, content in DAMAGE.items():
+        with replaced(bench_in, file, content, tip):
+            found += faults(ask(bench_in), kind, file.rpartition("/")[2], *ALSO)
+    assert found == []
+
+
+@contextmanager
+def replaced(bench: Bench, file: str, content: bytes | None, tip: str) -> Iterator[None]:
+    """A commit by hand with other bytes in a file's place, or a folder."""
+    paths = {f"{file}/odd": b"x\n"} if content is None else {file: content}
+    stream = b"commit refs/heads/exp/demo\ncommitter Ada <a@b> 1764000000 +0000\ndata 7\nby hand\nfrom " + tip.encode() + b"\n"
+    stream += f"D {file}\n".encode()
+    for path, data in paths.items():
+        stream += f"M 100644 inline {path}\ndata {len(data)}\n".encode() + data + b"\n"
+    subprocess.run(["git", "fast-import", "--quiet", "--force"], input=stream, cwd=bench.folder, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["git", "update-ref", "refs/heads/exp/demo", tip], cwd=bench.folder, check=True)
+
+
+JOB_FILES = ("status.json", "local.json", "claim", "output", "gpu.csv", "cancelled")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*JOB_FILES, "script", "export.json", "artifacts", "work tree", "jobs"])
+@pytest.mark.parametrize("run", ["rank4", "rank8"])
+def test_a_file_of_the_work_tree(bench: Bench, name: str, run: str, ask) -> None:
+    bench.advance(State.SCAFFOLDED)
+    bench.hold("rank8/finetune")
+    bench.advance(wait=False)
+    bench.until((bench.work / ".ckgit/jobs" / bench.latest("rank4/finetune").token / "status.json").exists)
+    bench.until(lambda: len(bench.executions()) == 2)
+    token, work = bench.latest(f"{run}/finetune").token, bench.work
+    places = {
+        "script": work / f"experiments/demo/{run}/finetune.slurm",
+        "export.json": work / ".ckgit/export.json",
+        "artifacts": work / f"experiments/demo/{run}/artifacts",
+        "work tree": work,
+        "jobs": work / ".ckgit/jobs",
+    }
+    place = places.get(name, work / ".ckgit/jobs" / token / name)
+    found = []
+    for kind, content in {**DAMAGE, "not there": ...}.items():
+        with in_its_place(place, content):
+            found += faults(ask(bench, AT_JOBS), kind, place.name, token, str(work))
+    assert found == []
+
+
+@contextmanager
+def in_its_place(place: Path, content: bytes | object | None) -> Iterator[None]:
+    aside = place.with_name(f"{place.name}.aside")
+    there = place.exists()
+    if there:
+        place.rename(aside)
+    if content is None:
+        place.mkdir()
+    elif isinstance(content, bytes):
+        place.write_bytes(content)
+    try:
+        yield
+    finally:
+        shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
+        if there:
+            aside.rename(place)
+
+
+@pytest.mark.slow
+def test_the_lab_s_configuration(bench: Bench, ask, run) -> None:
+    file, found = bench.folder / "ckgit.toml", []
+    for kind, content in DAMAGE.items():
+        file.unlink()
+        if content is None:
+            file.mkdir()
+            (file / "odd").write_text("x")
+        else:
+            file.write_bytes(content)
+        found += [fault for fault in faults(ask(bench, LOOKS[:3]), kind, "ckgit.toml") if "list" not in fault[1]]
+        run(bench.folder, "add", "--all")
+        run(bench.folder, "commit", "--quiet", "--message=Broken")
+        found += faults(ask(bench), kind, "ckgit.toml")
+        run(bench.folder, "reset", "--quiet", "--hard", "HEAD~1")
+    assert found == []
+
+
+def test_a_preview_says_of_a_damaged_status_what_advance_says(bench: Bench) -> None:
+    bench.advance(State.SCAFFOLDED)
+    bench.advance(wait=False)
+    status = bench.work / ".ckgit/jobs" / bench.latest("rank4/finetune").token / "status.json"
+    bench.until(status.exists)
+    status.write_bytes(b"{")
+    shown = bench.ckgit("advance", "demo", "--dry-run")
+    assert "would wait for rank4/finetune: gone, and its status.json is damaged: " in shown.stdout
+    assert f"({status.parent}); a job that stays so counts as lost" in shown.stdout
+    done = bench.ckgit("advance", "demo", check=False)
+    assert done.returncode == Exit.JOBS_FAILED
+    assert "rank4/finetune: lost: its status.json is damaged: " in done.stderr
