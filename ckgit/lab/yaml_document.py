@@ -26,6 +26,7 @@ from ruamel.yaml.reader import ReaderError
 
 from ckgit.experiment.errors import Problem
 from ckgit.lab.yaml_scalars import AmbiguousError, plain
+from ckgit.lab.yaml_syntax import fault
 
 MAX_DEPTH = 24
 MAX_CHARACTERS = 1_000_000
@@ -75,6 +76,7 @@ class _Reader:
         self.spans: dict[str, Span] = {}
         self.starts: dict[str, int] = {}
         self.end = 0  # end of the last value that was read
+        self.quote: int | None = None  # where the last quoted value began
 
     def read(self) -> Document:
         value: Any = None
@@ -124,7 +126,8 @@ class _Reader:
         if "\t" in indent:
             self._add(line_start + indent.index("\t"), "a tab in the indentation; YAML is indented with spaces")
         else:
-            self._add(index, f"not YAML: {' '.join(filter(None, (error.context, error.problem)))}")
+            found = fault(error, self.text, self.quote)
+            self._add(found.offset, f"not YAML: {found.message}")
 
     def _place(self, index: int) -> tuple[int, int]:
         start = self.text.rfind("\n", 0, index) + 1
@@ -156,6 +159,8 @@ class _Reader:
 
     def _scalar(self, event: ScalarEvent, path: Path, start: int) -> Any:
         self.end = event.end_mark.index
+        if event.style in ("'", '"'):
+            self.quote = event.start_mark.index
         if event.style or event.tag:
             return event.value
         try:

@@ -178,7 +178,7 @@ def test_every_problem_is_reported_with_its_place():
     ("text", "message"),
     [
         ("a:\n\tb: 3", "f:2:1: a tab in the indentation; YAML is indented with spaces"),
-        ("a: [1", "f:1:6: not YAML"),
+        ("a: [1", "f:1:4: not YAML"),
         ("a: 1\n---\nb: 2\n", "f:2:1: a second document begins here"),
         ("%YAML 1.1\n---\na: 1\n", "f:2:1: directives"),
         ("a: x\u2028y", "f:1:5: the character '\\u2028' is not allowed"),
@@ -203,3 +203,37 @@ def test_a_float_keeps_its_value_to_the_last_bit():
     for value in (5e-324, 1.7976931348623157e308, 0.1, 1e22, 123456789.123456789):
         assert read_yaml(write_yaml({"x": value})).value == {"x": value}
     assert not math.isinf(read_yaml(write_yaml({"x": 1.7976931348623157e308})).value["x"])
+
+
+OPENED = "not YAML: the {} is not closed: {}"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "message"),
+    [
+        ('a: 1\nb: "open\nc: 2\nd: 3\n', 2, 4, OPENED.format("quote that begins here", '"open')),
+        ("a: 1\nb: 'open\nc: 2\n", 2, 4, OPENED.format("quote that begins here", "'open")),
+        ('a: 1\n"b: 2\nc: 3\n', 2, 1, OPENED.format("quote that begins here", '"b: 2')),
+        ("a: 1\nb:\n  - x\n  - 'y\nc: 2\n", 4, 5, OPENED.format("quote that begins here", "'y")),
+        ('q: "What: is\nmodels: [a]\ndata: "x"\n', 1, 4, "not YAML: the quote that begins here is closed lines later only"),
+        ("a: 1\nb: [1, 2\nc: 2\nd: 3\n", 2, 4, OPENED.format("[ that is opened here", "[1, 2")),
+        ("a: 1\nb: {x: 1\nc: 2\n", 2, 4, OPENED.format("{ that is opened here", "{x: 1")),
+        ("b: [1, {x: 2]\nc: 2\n", 1, 13, "not YAML: a comma is missing here, or the { before it is not closed"),
+        ("b: ['x' 1]\nc: 2\n", 1, 9, "not YAML: a comma is missing here, or the [ before it is not closed"),
+        ("a: 1\nb: ]\n", 2, 4, "not YAML: this ] closes nothing"),
+        ("a:\n  b: 1\n c: 2\n", 3, 2, "not YAML: this line is indented otherwise than those before it"),
+        ("a: 1\n  b: 2\n", 2, 4, "not YAML: no ': ' may stand here"),
+        ("a: what: is this\n", 1, 8, "not YAML: no ': ' may stand here"),
+        ("a: |\n  text\n more\nb: 2\n", 3, 2, "not YAML: this text belongs to nothing before it"),
+        ("a: |x\n  text\n", 1, 5, "not YAML: after | or > the line ends"),
+        ("a: 1\nb:2\nc: 3\n", 2, 1, "not YAML: this line has no ': ' after its key: b:2"),
+        ("a: 1\nb\nc: 2\n", 2, 1, "not YAML: this line has no ': ' after its key: b"),
+        ("a: @x\n", 1, 4, "not YAML: a value cannot begin with '@'; put it in quotes"),
+        ('a: "\\q"\n', 1, 6, "not YAML: \\q is no escape of double quotes"),
+        ("q: 'Don't stop'\n", 1, 9, "not YAML: this text belongs to nothing before it: mind its indentation, and quotes inside of quotes"),
+    ],
+)
+def test_a_syntax_error_is_told_where_it_begins(text, line, column, message):
+    [problem] = read_yaml(text, 1).problems
+    assert (problem.line, problem.column) == (line, column)
+    assert problem.message.startswith(message)
