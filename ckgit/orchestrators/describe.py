@@ -47,7 +47,8 @@ def describe(standing: Standing, run: str | None) -> Described:
     plan = standing.context.plan
     chosen = [each for each in plan.runs if run in (None, each.name)]
     if not chosen:
-        raise CkgitError(f"{standing.name} has no run {run!r}", code=Exit.USAGE, next=choose(run or "", [each.name for each in plan.runs]))
+        known = choose(run or "", [each.name for each in plan.runs], of="name one of")
+        raise CkgitError(f"{standing.name} has no run {run!r}", code=Exit.USAGE, next=known)
     jobs = [job for job in job_rows(standing.context, standing.ledger) if run in (None, job.run)]
     listed = {job.job for job in jobs}
     attempts = [attempt for attempt in (standing.ledger.attempts if standing.ledger else ()) if attempt.job in listed]
