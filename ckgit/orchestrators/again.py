@@ -10,6 +10,7 @@ from ckgit.experiment.compute import Resources
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Attempt, Job
 from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.listing import choose
 from ckgit.orchestrators import steps
 from ckgit.orchestrators.attempts import Tries, latest_attempts, tally
 from ckgit.orchestrators.belonging import refuse_edited
@@ -56,7 +57,7 @@ class Selection(NamedTuple):
             f"there is no {self.job or self.run or 'job'} in this stage",
             code=Exit.USAGE,
             state="nothing was changed",
-            next=f"choose one of: {', '.join(dict.fromkeys(job if self.job else job.partition('/')[0] for job in jobs))}",
+            next=choose(self.job or self.run or "", [job if self.job else job.partition("/")[0] for job in jobs]),
         )
 
 

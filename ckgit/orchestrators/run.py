@@ -15,7 +15,7 @@ from ckgit.experiment.cluster import with_limits
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import FailureClass, Job, Phase, Usage
 from ckgit.experiment.lifecycle import ORDER
-from ckgit.experiment.listing import first_of
+from ckgit.experiment.listing import first_of, in_words
 from ckgit.experiment.results import CellResult, TrainingResult
 from ckgit.lab import authority
 from ckgit.lab.lab import open_lab
@@ -236,10 +236,9 @@ def _left_behind(standing: Standing, watch: Watch, how: str) -> CkgitError:
     """The commit that was followed is not on the branch any more."""
     name, tip = standing.name, standing.snapshot.tip[:12]
     force = "-f " if standing.lab.branch(name).tip() else ""
-    jobs = f"; these jobs go on without it: {', '.join(attempt.job for attempt in watch.open[:LISTED])}" if watch.open else ""
-    more = f" and {len(watch.open) - LISTED} more" if len(watch.open) > LISTED else ""
+    jobs = f"; these jobs go on without it: {in_words((attempt.job for attempt in watch.open), LISTED)}" if watch.open else ""
     return CkgitError(
-        f"{how}, while this command followed it at {tip}{jobs}{more}",
+        f"{how}, while this command followed it at {tip}{jobs}",
         code=Exit.BRANCH_MOVED,
         where=f"exp/{name}",
         state="this command changed nothing after its last message",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.listing import in_words
 from ckgit.lab import tips
 from ckgit.lab.git import git_lines
 from ckgit.lab.lab import ExperimentRow, Lab, row_at
@@ -157,8 +158,7 @@ def _how_to_end(name: str, found: Sequence[Stray]) -> str:
 
 def listed(found: Sequence[Stray]) -> str:
     """Jobs with what is seen of them, as many as fit a line."""
-    more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
-    return ", ".join(f"{stray.token} ({stray.seen})" for stray in found[:_LISTED]) + more
+    return in_words((f"{stray.token} ({stray.seen})" for stray in found), _LISTED)
 
 
 def with_its_jobs(lab: Lab, gone: DeletedError) -> CkgitError:
