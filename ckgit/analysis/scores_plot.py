@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ckgit.analysis.drawing import COLOURS, GREY, INK, drawing, new_figure, svg
+from ckgit.analysis.markdown import UNDEFINED
 from ckgit.analysis.scores import coverage
 from ckgit.experiment.results import Results
 
@@ -20,7 +21,7 @@ class Dot(NamedTuple):
 
     run: str
     epoch: int | None
-    value: float
+    value: float | None  # None: undefined, which is written where the dot would be
     low: float | None
     high: float | None
     missing: str  # how many answers have a score, where some have none
@@ -44,8 +45,6 @@ def _score_panels(results: Results) -> dict[str, list[Dot]]:
         scorers.setdefault(cell.task, set()).update(metric.scorer for metric in cell.metrics)
     for cell in cells:
         for metric in cell.metrics:
-            if metric.value is None:
-                continue
             scorer = f" ({metric.scorer})" if len(scorers[cell.task]) > 1 else ""
             counted = coverage(cell, metric)
             dot = Dot(cell.run, cell.epoch, metric.value, metric.low, metric.high, "" if counted.whole else str(counted))
@@ -81,7 +80,7 @@ def _score_panel(axes: Any, title: str, dots: Sequence[Dot]) -> None:
     axes.set_yticks(range(len(runs)), runs)
     axes.set_ylim(len(runs) - 0.5, -0.5)
     axes.set_title(title, loc="left", fontweight="bold")
-    if all(0 <= dot.value <= 1 for dot in dots):
+    if all(0 <= dot.value <= 1 for dot in dots if dot.value is not None):
         axes.set_xlim(-0.03, 1.08)
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
     axes.grid(axis="x", color=GREY, linewidth=0.6)
@@ -106,24 +105,33 @@ def _placed(own: Sequence[Dot], row: int) -> list[_Spot]:
             dot,
             row + (place - (count - 1) / 2) / count,
             place == count - 1,
-            f"{dot.value:.3g}" + (f" (epoch {dot.epoch})" if count > 1 else "") + (f" ({dot.missing})" if dot.missing else ""),
+            _words(dot, several=count > 1),
         )
         for place, dot in enumerate(ordered)
     ]
 
 
+def _words(dot: Dot, *, several: bool) -> str:
+    value = UNDEFINED if dot.value is None else f"{dot.value:.3g}"
+    return value + (f" (epoch {dot.epoch})" if several else "") + (f" ({dot.missing})" if dot.missing else "")
+
+
 def _draw(axes: Any, spots: Sequence[_Spot], style: Mapping[str, Any]) -> None:
-    if not spots:
-        return
-    values, places = [spot.dot.value for spot in spots], [spot.y for spot in spots]
-    bars = [list(side) for side in zip(*(_reach(spot.dot) for spot in spots), strict=True)]
-    axes.errorbar(values, places, xerr=bars, fmt="o", color=COLOURS[0], capsize=2.5, elinewidth=1.2, **style)
+    known = [(spot, spot.dot.value) for spot in spots if spot.dot.value is not None]
+    if known:
+        values, places = [value for _, value in known], [spot.y for spot, _ in known]
+        bars = [list(side) for side in zip(*(_reach(value, spot.dot) for spot, value in known), strict=True)]
+        axes.errorbar(values, places, xerr=bars, fmt="o", color=COLOURS[0], capsize=2.5, elinewidth=1.2, **style)
+    text = {"fontsize": 6.5, "color": INK}
+    for spot, value in known:
+        axes.annotate(spot.label, (value, spot.y), xytext=(0, 4), textcoords="offset points", ha="center", **text)
     for spot in spots:
-        axes.annotate(spot.label, (spot.dot.value, spot.y), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=6.5, color=INK)
+        if spot.dot.value is None:
+            axes.text(0.02, spot.y, spot.label, transform=axes.get_yaxis_transform(), va="center", **text)
 
 
-def _reach(dot: Dot) -> tuple[float, float]:
+def _reach(value: float, dot: Dot) -> tuple[float, float]:
     """How far the bar goes to both sides."""
     if dot.low is None or dot.high is None:
         return math.nan, math.nan
-    return max(dot.value - dot.low, 0.0), max(dot.high - dot.value, 0.0)
+    return max(value - dot.low, 0.0), max(dot.high - value, 0.0)

@@ -24,6 +24,7 @@ from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.orchestrators import strays
 from ckgit.orchestrators.again import Selection
+from ckgit.orchestrators.collect import read_status
 from ckgit.orchestrators.detach import attempts_of
 from ckgit.orchestrators.logs import appended, now
 from ckgit.orchestrators.plugins import scheduler_for, worker_for
@@ -107,7 +108,7 @@ def plan_cancel(found: Found, selection: Selection) -> Cancel:
     open_ones = [attempt for attempt in chosen if attempt.phase is Phase.SUBMITTED]
     seen = _seen(found, [*open_ones, *(attempt for attempt in chosen if attempt.phase is Phase.CANCELLED)])
     # what has ended by itself keeps its own ending, which the next advance collects
-    wanted = [attempt for attempt in open_ones if seen.get(attempt.token) is not Seen.GONE]
+    wanted = [attempt for attempt in open_ones if seen.get(attempt.token) is not Seen.GONE or not _tells(found, attempt)]
     over = [attempt for attempt in open_ones if attempt not in wanted]
     whole = selection == Selection() or not [attempt for attempt in (ledger.open() if ledger else ()) if attempt not in (*wanted, *over)]
     if ledger and (wanted or (ledger.detached and whole)):
@@ -165,6 +166,17 @@ def _seen(found: Found, attempts: Sequence[Attempt]) -> Mapping[str, Seen]:
     scheduler = scheduler_for(found.cluster)
     sightings = scheduler.poll(found.cluster, Path(found.ledger.work_tree), attempts).sightings
     return {token: sighting.seen for token, sighting in sightings.items()}
+
+
+def _tells(found: Found, attempt: Attempt) -> bool:
+    """Whether a job that is gone can ever be judged: where its status cannot be read, that is waited for in vain."""
+    try:
+        read_status(Path(found.ledger.work_tree if found.ledger else ""), attempt.token)
+    except ValueError:
+        return True  # it is damaged, and the job counts as lost
+    except OSError:
+        return False
+    return True
 
 
 def _step(found: Found, attempts: Sequence[Attempt], ledger: Ledger, *, whole: bool) -> Step | None:

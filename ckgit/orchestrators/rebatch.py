@@ -112,20 +112,23 @@ def _by_run(jobs: Sequence[Job]) -> list[list[Job]]:
 
 
 def bring(standing: Standing, workers: Mapping[Stage, Worker], jobs: Sequence[Job], work: Path) -> None:
-    """Have the work tree hold what retries have committed of these jobs; who committed it may have died before that.
+    """Have the work tree hold what retried jobs read, as the branch has it.
 
+    Who committed a retry may have died before that, and a file that somebody has changed there would have every attempt refused.
     The bytes are the branch's: what would be rendered now may be something else, and is nobody's intent.
 
     Raises:
         CkgitError: they cannot be written.
     """
-    trainings = [job for job in jobs if job.stage is Stage.TRAINING]
-    batched = [path for job in trainings for path in _rendered(standing, workers[job.stage], job)]
-    for path, content in standing.snapshot.read_many(dict.fromkeys([*(job.script for job in jobs), *batched])).items():
+    one_of_each = {job.run: job for job in jobs}.values()
+    rendered = [path for job in one_of_each for worker in workers.values() for path in _rendered(standing, worker, job)]
+    committed = standing.snapshot.read_many(dict.fromkeys([*(job.script for job in jobs), *rendered]))
+    for path, content in {**committed, **standing.context.sources}.items():
         file = work / path
         part = file.with_name(f"{file.name}.part")
         try:
             if not file.exists() or file.read_bytes() != content:
+                file.parent.mkdir(parents=True, exist_ok=True)
                 part.write_bytes(content)
                 part.replace(file)
         except OSError as error:

@@ -287,7 +287,7 @@ def _in_flight(standing: Standing, watch: Watch, taken: Sequence[Taken]) -> Pass
             Exit.UNKNOWN,
             taken,
             f"nothing can be said now of {len(watch.unknown)} jobs ({watch.unknown[0].detail}); unknown means wait",
-            f"ckgit advance {standing.name}",
+            f"ckgit advance {standing.name} looks again; ckgit cancel {standing.name} gives them up",
         )
     return Passage(Exit.IN_FLIGHT, taken, f"jobs are in flight: {watch.count()}", f"ckgit advance {standing.name}")
 

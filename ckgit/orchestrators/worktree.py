@@ -72,10 +72,12 @@ def find_work_tree(ledger: Ledger) -> Path:
             state="nothing was changed",
             next=f"run the same command on {ledger.host}",
         )
+    name = work.parent.name
+    end_them = f"ckgit cancel {name}, then " if ledger.open() else ""  # revise leaves no job alone
     raise CkgitError(
         "the work tree with the jobs' files and checkpoints is gone",
         code=Exit.EVIDENCE_MISSING,
         where=str(work),
         state="what was committed stands; checkpoints that were only there are lost",
-        next="bring the folder back, or start anew: ckgit revise",
+        next=f"bring the folder back, or start anew: {end_them}ckgit revise {name}",
     )

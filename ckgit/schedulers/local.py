@@ -78,9 +78,8 @@ class LocalScheduler(NamedTuple):
         Raises:
             CkgitError: a job belongs to another machine, or is not ours to signal.
         """
-        if not work.is_dir():
-            return
-        alive = [process for attempt in attempts if (process := _mark_cancelled(job_folder(work, attempt.token)))]
+        folders = [job_folder(work, attempt.token) for attempt in attempts] if work.is_dir() else []  # jobs outlive a folder that is moved
+        alive = [process for folder in folders if (process := _mark_cancelled(folder))]
         for signal_number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
             for process in alive:
                 _signal(process, signal_number)

@@ -101,6 +101,16 @@ def test_bars_are_those_of_the_results_and_missing_scores_are_named(monkeypatch:
     assert "<!-- value (bars: 95 % over rows: this model, rows like these) -->" in comments(picture)
 
 
+def test_an_undefined_metric_is_written_where_its_dot_would_be() -> None:
+    here = context(experiment=ABOUT, variables={})
+    metrics = tuple(Metric(scorer="match", name=name, value=value, samples=40) for name, value in (("accuracy", 0.5), ("auc", None)))
+    found = assemble(here, jobs(here), {"base/eval/capitalization_base": [cell("base", 20, metrics=metrics)]}, {}, Accounting())
+    picture = scores_plot(found)
+    assert picture
+    for text in ("capitalization: accuracy", "0.5", "capitalization: auc", "undefined"):
+        assert f"<!-- {text} -->" in comments(picture)
+
+
 def test_nothing_to_draw() -> None:
     here = context(experiment=ABOUT)
     empty = assemble(here, jobs(here), {}, {}, Accounting())

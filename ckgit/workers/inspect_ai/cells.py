@@ -33,7 +33,7 @@ class Wanted(NamedTuple):
     config: Mapping[str, Any]  # the document of `--run-config`
     samples: int | None  # how many there must be; None where only the task itself can tell
     source: bytes  # the task file
-    weights: str | None = None  # digest of the checkpoint's files; None where nobody recorded it, and where the card tells
+    weights: str | None = None  # digest of the model folder's files; None where only what was recorded of them can tell
 
 
 class Planned(NamedTuple):

@@ -21,7 +21,7 @@ import click
 
 from ckgit.experiment.card import folder_digest
 from ckgit.experiment.jobs import FailureClass
-from ckgit.workers.digests import told
+from ckgit.workers.digests import digests_once, told
 from ckgit.workers.inspect_ai import weights
 from ckgit.workers.inspect_ai.cells import Wanted, attempts_of, log_of
 from ckgit.workers.inspect_ai.codes import MARK, NO_LOG, NOT_SUCCESS, TOKENS_DIFFER
@@ -118,7 +118,7 @@ def finish(wanted: Wanted, folder: Path, log: Path) -> End:
 
 
 def wanted_of(config: str) -> Wanted:
-    """What the log of a cell has to be, from its run config and its data.
+    """What the log of a cell has to be, from its run config, its data and its model.
 
     Raises:
         OSError, DataError: a file of them cannot be read.
@@ -130,8 +130,8 @@ def wanted_of(config: str) -> Wanted:
     document = yaml.safe_load(Path(config).read_bytes())
     rows = document["model"]["args"].get("rows")
     source = Path(document["task"]["task"].rpartition("@")[0]).read_bytes()
-    files = weights.saved(weights.manifest(folder := _model_folder(config)), folder)
-    return Wanted(document, len(read_rows(rows)) if rows else None, source, folder_digest(files) if files else None)
+    files = digests_once(_model_folder(config))  # they are as recorded, where that was done: see `main`
+    return Wanted(document, len(read_rows(rows)) if rows else None, source, folder_digest(files))
 
 
 def _is_done(config: str) -> bool:

@@ -53,7 +53,7 @@ def read_log(wanted: Wanted, path: Path) -> Log:
     _check_samples(wanted, header, samples)
     tokens = _tokens(wanted, samples)
     if wanted.weights and _weights(samples) not in (None, wanted.weights):
-        raise RefusedLogError("its answers were made with other weights than those that training left", FailureClass.INPUT_CHANGED)
+        raise RefusedLogError("its answers were made with other weights than those that are to be evaluated", FailureClass.INPUT_CHANGED)
     check_archive(path)
     return Log(header, samples, tokens)
 

@@ -1,13 +1,15 @@
 """A trainer and an evaluator that need bash alone, as a package of their own would bring them.
 
 Where a set-up line of the cluster profile exports a folder TINY, tests steer jobs by files in it: `hold` makes them wait, `hold-JOB`
-one of them, `fail-JOB` makes one fail, `lack-JOB-CELL` leave no log of one cell; each execution adds its token to `executions`.
+one of them, `fail-JOB` makes one fail and print what is in it, e.g. `failure: diverged`, `lack-JOB-CELL` leave no log of one cell;
+each execution adds its token to `executions`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from ckgit.workers.script import job_script
 _STEER = """\
 echo "$CKGIT_JOB" >>"${TINY:-.}/executions"
 while test -e "${TINY:-.}/hold" -o -e "${TINY:-.}/hold-$1"; do sleep 0.02; done
-if test -e "${TINY:-.}/fail-$1"; then echo "the tool says no"; exit 1; fi
+if test -e "${TINY:-.}/fail-$1"; then cat "${TINY:-.}/fail-$1"; echo "the tool says no"; exit 1; fi
 """
 _TRAIN = f"""{_STEER}
 rm -rf "$2/artifacts"
@@ -58,7 +60,8 @@ def _setup(context: Context, run: str) -> bytes:
 
 
 def _explain(log_tail: str, exit_code: int | None) -> tuple[FailureClass, str]:
-    kind = FailureClass.INPUT_CHANGED if exit_code == 65 else FailureClass.ERROR
+    said = re.search(r"^failure: (.+)$", log_tail, re.MULTILINE)
+    kind = FailureClass.INPUT_CHANGED if exit_code == 65 else FailureClass(said[1]) if said else FailureClass.ERROR
     return kind, f"the tool ended with exit code {exit_code}: {(log_tail.splitlines() or ['no output'])[-1]}"
 
 
