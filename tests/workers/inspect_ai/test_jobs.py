@@ -1,5 +1,7 @@
 """Real jobs: the rendered script, inspect-ai, a model with random weights, and the judgement of what they left."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -119,3 +121,20 @@ def test_an_error_is_no_success_although_inspect_exits_with_0(models: Path, tmp_
     assert (evidence.results, evidence.failure) == ((), FailureClass.ERROR)
     assert "no score today" in evidence.reasons[0]
     assert list(evidence.files) == [LOG.replace("tuned", "base").replace("epoch0", "base")]
+
+
+def test_rows_that_leave_no_room_for_an_answer_end_a_control_s_job_before_anything_is_generated(models: Path, tmp_path: Path):
+    short = tmp_path / "models"
+    shutil.copytree(models / "plain", short / "plain")
+    config = short / "plain/config.json"
+    config.write_text(json.dumps({**json.loads(config.read_bytes()), "max_position_embeddings": 40}))
+    work = tmp_path / "work"
+    work.mkdir()
+    ended = run_cell(short, work, BASE)
+    assert ended.attempt.exit_code == 1
+    assert "test row 3 has " in ended.output
+    assert not list(work.glob("experiments/cap/base/eval/logs/*.eval"))
+    evidence = ended.evidence()
+    assert evidence.failure is FailureClass.ERROR
+    failure, sentence = worker.explain(ended.output, ended.attempt.exit_code)
+    assert (failure, "data/words.json: 4 rows cannot be used" in sentence) == (FailureClass.ERROR, True)
