@@ -16,6 +16,7 @@ from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design import Stage
 from ckgit.experiment.errors import CkgitError
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress, task_of
+from ckgit.experiment.listing import NAMED, in_words
 from ckgit.experiment.worker import Context, Ending, Look, Scheduler, Seen, Sighting, Submission, Worker
 from ckgit.orchestrators.claims import claim
 from ckgit.orchestrators.collect import Ended, job_files, read_status
@@ -70,6 +71,7 @@ class Watch:
     running_since: dict[str, float] = field(default_factory=dict)
     paces: dict[str, Pace] = field(default_factory=dict)  # by token
     changed: bool = False  # whether the last look saw anything new
+    news: dict[str, list[str]] = field(default_factory=dict)  # what the look that goes on saw, with the jobs of which it is to be said
 
     @property
     def open(self) -> list[Attempt]:
@@ -112,6 +114,7 @@ class Watch:
         for attempt in self.open:
             sighting = sightings[attempt.token]
             self._note(attempt, self._settle(attempt, sighting) if sighting.seen is Seen.GONE else sighting)
+        self._tell()
 
     def _refresh(self) -> None:
         try:
@@ -237,9 +240,17 @@ class Watch:
         if sighting.seen is Seen.RUNNING:
             self.running_since.setdefault(attempt.token, _claimed(self.work, attempt.token))
         if attempt.token in self.ended:
-            self.talk.say(f"{attempt.job}: {_ending(self.ended[attempt.token])}")
+            self.news.setdefault(_ending(self.ended[attempt.token]), []).append(attempt.job)
         elif (before is None or before.seen is not sighting.seen) and sighting.seen is not Seen.GONE:
-            self.talk.say(f"{attempt.job}: {sighting.seen}" + (f" ({sighting.detail})" if sighting.detail else ""))
+            text = f"{sighting.seen}" + (f" ({sighting.detail})" if sighting.detail else "")
+            self.news.setdefault(text, []).append(attempt.job)
+
+    def _tell(self) -> None:
+        """Say the news: a line for each job, or one for all where many jobs have the same."""
+        for text, jobs in self.news.items():
+            for names in jobs if len(jobs) <= NAMED else [in_words(jobs)]:
+                self.talk.say(f"{names}: {text}")
+        self.news.clear()
 
     def lines(self) -> list[str]:
         """A line for each running job: step, loss, time left."""

@@ -10,7 +10,6 @@ import pytest
 
 from ckgit.experiment.design import State
 from ckgit.experiment.errors import Exit
-from ckgit.experiment.jobs import Ledger
 from tests.orchestrators.bench import Bench
 
 RUNS = 60
@@ -143,8 +142,11 @@ def test_every_problem_up_to_a_limit(bare_bench: Bench, tmp_path: Path) -> None:
 
 def test_a_ledger_of_many_jobs_is_told_in_lines(many: Bench) -> None:
     many.hold()
-    many.advance(wait=False)
-    assert isinstance(many.ledger, Ledger)
+    done = many.ckgit("advance", "demo", "--no-wait", check=False)
+    assert done.returncode == Exit.IN_FLIGHT
+    first = ", ".join(f"seed{number}/finetune" for number in range(10))
+    assert f"{first} and {RUNS - 10} more: queued\n" in done.stderr
+    assert done.stderr.count(": queued") == 1
     shown = many.ckgit("cancel", "demo", "--dry-run").stdout
     assert shown.count("would end seed") == 20
     assert f"and {RUNS - 20} more\n" in shown

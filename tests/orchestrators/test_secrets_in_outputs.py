@@ -68,3 +68,32 @@ def test_a_secret_in_another_file_is_refused_by_the_name_of_the_file_to_edit(ben
     assert (caught.value.code, bench.story()[-1]) == (Exit.USAGE, "submit")
     log.write_text(whole)
     assert bench.advance().state is State.TRAINED
+
+
+URL = "https://user:password@example.org/data"
+SAID = [URL, "glpat-" + "aB3-" * 5, "the database says sword-of-fish"]
+
+
+@pytest.mark.parametrize("text", SAID)
+def test_what_a_running_job_prints_is_masked_where_it_is_shown(bench: Bench, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "sword-of-fish")
+    started(bench)
+    say(bench, f"see {text}\n")
+    secret = {URL: "password", SAID[2]: "sword-of-fish"}.get(text, text)
+    for words in (["why", "demo"], ["why", "demo", "--json"]):
+        shown = bench.ckgit(*words).stdout
+        assert secret not in shown.replace("passw", "")
+        assert f"{secret[:4]}… ({len(secret)} characters)" in shown
+    bench.go()
+
+
+@pytest.mark.parametrize("text", SAID)
+def test_a_secret_in_a_design_is_refused_before_it_is_committed(bench: Bench, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "sword-of-fish")
+    for words in (["--dry-run"], []):
+        done = bench.ckgit("design", "new", "--like", "demo", "--set", f"experiment.question=Does {text} help?", *words, check=False)
+        assert done.returncode == Exit.USAGE, done.stderr
+        assert "a secret must not be committed" in done.stderr
+        assert "experiments/new/experiment_summary.md:5: " in done.stderr
+        assert text not in done.stderr + done.stdout
+    assert bench.ckgit("status", "new", check=False).returncode == Exit.USAGE
