@@ -39,13 +39,13 @@ _SCRIPT = """\
 # By hand, from the top of the work tree: bash {script}
 
 # Of the environment no more than this has a say; what else its tools need, the cluster profile's set-up lines export.
-for name in $(compgen -e); do
+unset -f $(declare -F | cut -d' ' -f3)
+for name in $(env -0 | cut -z -d= -f1 | tr '\\0' ' '); do
   case $name in
 {kept}
-    *) unset "$name" 2>/dev/null || export -n "$name" ;;
+    *) unset "$name" 2>/dev/null || export -n "$name" 2>/dev/null || : ;;
   esac
 done
-unset -f $(compgen -A function)
 export LC_ALL=C.UTF-8
 
 # One name, one execution: a second copy of this job ends here.

@@ -99,7 +99,7 @@ BY_HAND = {**dict.fromkeys(OF_TOOLS, "canary"), **dict.fromkeys(OF_THE_SCRIPT, "
 
 def test_whoever_starts_it_no_more_of_their_environment_has_a_say_than_is_listed(tmp_path):
     write_script(tmp_path, [("env",)], setup=["export ASKED=$HOME NOT=$HF_HOME"])
-    shell = {**BY_HAND, "HOME": "/h", "SLURM_JOB_ID": "7", "LC_ALL": "de_DE", "SHELLOPTS": "braceexpand:noclobber"}
+    shell = {**BY_HAND, "HOME": "/h", "SLURM_JOB_ID": "7", "LC_ALL": "de_DE", "SHELLOPTS": "braceexpand:errexit", "not-a-name": "1"}
     done = run(tmp_path, **shell)
     found = dict(line.split("=", 1) for line in done.stdout.splitlines())
     assert (done.returncode, "canary" in done.stdout, "SHELLOPTS" in found) == (0, False, False)
