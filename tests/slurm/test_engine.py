@@ -180,6 +180,8 @@ def test_arrays_run_each_task_once_and_a_failed_task_is_tried_again_alone(bench:
     assert once_each(bench)
 
 
+
+
 def test_two_experiments_are_followed_with_one_squeue_a_round(bench: Bench, slurm, monkeypatch: pytest.MonkeyPatch) -> None:
     if slurm.is_real:
         pytest.skip("only the fake counts its calls")

@@ -65,9 +65,7 @@ def benches(slurm, tmp_path: Path, tiny_package: Path, monkeypatch: pytest.Monke
         folder, steer = make_test_lab(tmp_path / f"lab{number}"), tmp_path / f"steer{number}"
         steer.mkdir()
         config = CONFIG.format(slurm=slurm.set_up, work=tmp_path / f"work{number}", steer=steer, path=path)
-        (folder / "ckgit.toml").write_text(
-            config.replace("poll_seconds = 0.3", "poll_seconds = 0.1").replace("grace_seconds = 6", "grace_seconds = 2")
-        )
+        (folder / "ckgit.toml").write_text(config.replace("poll_seconds = 0.3", "poll_seconds = 0.1").replace("grace_seconds = 6", "grace_seconds = 2"))
         (folder / "notes").write_text("one\n")
         run_git(folder, "add", "notes", "ckgit.toml")
         run_git(folder, "commit", "--quiet", "--message=a site")
@@ -84,14 +82,7 @@ def benches(slurm, tmp_path: Path, tiny_package: Path, monkeypatch: pytest.Monke
 
 
 def state_of_user(bench: Bench) -> list[str]:
-    commands = (
-        ["status", "--porcelain=v2", "--branch"],
-        ["diff"],
-        ["diff", "--cached"],
-        ["stash", "list"],
-        ["symbolic-ref", "HEAD"],
-        ["config", "--local", "--list"],
-    )
+    commands = (["status", "--porcelain=v2", "--branch"], ["diff"], ["diff", "--cached"], ["stash", "list"], ["symbolic-ref", "HEAD"], ["config", "--local", "--list"])
     return [run_git(bench.folder, *words) for words in commands]
 
 
