@@ -9,7 +9,7 @@ from ckgit.workers.inspect_ai.codes import NO_LOG, NOT_SUCCESS
 from ckgit.workers.inspect_ai.evaluate import finish
 from tests.workers.inspect_ai.examples import LOG, Ended
 
-NOTHING = Wanted({}, None)
+NOTHING = Wanted({}, None, b"")
 
 
 def test_no_log(tmp_path: Path):
