@@ -65,17 +65,17 @@ def _is_text(name: str, sample: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _repeats(name: str, own: Sequence[str], sample: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a column is the input or the output between texts that are the same in all rows: nothing is lost by not using it."""
+    """Whether a column is the input or the output, in any case, between texts that are the same in all rows: not using it loses nothing."""
     return not _PARTS.fullmatch(name) and any(_around(name, column, sample) for column in own)
 
 
 def _around(name: str, column: str, sample: Sequence[Mapping[str, Any]]) -> bool:
     seen = set()
     for raw in sample:
-        text, part = raw.get(name), raw[column].strip()
-        if not isinstance(text, str) or not part or part not in text:
+        text, part = raw.get(name), raw[column].strip().casefold()
+        if not isinstance(text, str) or not part or part not in text.casefold():
             return False
-        before, _, after = text.partition(part)
+        before, _, after = text.casefold().partition(part)
         seen.add((before, after))
         if len(seen) > 1:
             return False

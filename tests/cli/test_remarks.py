@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from importlib.resources import files
 
 import pytest
 
@@ -58,6 +59,12 @@ def test_columns_that_say_something_about_a_row_or_repeat_it_are_no_text(validat
         number=lambda n, w: "17", label_code=lambda n, w: f"x{n}", prefixed=lambda n, w: f"word: {w}", weight=lambda n, w: 0.5,
     )  # fmt: skip
     assert said(validate(splits(made))) == []
+
+
+def test_no_column_of_the_sample_data_is_missed_whichever_is_the_output(validate):
+    made = json.loads((files("ckgit.lab") / "templates/data/words_5L.json").read_bytes())
+    assert said(validate(made)) == []
+    assert said(validate(None, DESIGN.replace("data/rows.json", "data/rows.json, output_column: prefixed"))) == []
 
 
 def test_all_inputs_empty_is_refused_where_only_the_template_is_left(validate):
