@@ -139,7 +139,8 @@ def means(cells: Sequence[CellResult]) -> frozenset[tuple[str, str]]:
 
 
 def _all_means(found: Sequence[tuple[CellResult, Metric]]) -> bool:
-    return len(found) > 1 and all(metric.value is None or mean_scores(cell, metric) for cell, metric in found)
+    defined = [(cell, metric) for cell, metric in found if metric.value is not None]
+    return len(defined) > 1 and all(mean_scores(cell, metric) for cell, metric in defined)
 
 
 def on_unit_scale(metric: Metric, *sides: Answers) -> bool:

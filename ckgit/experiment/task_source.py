@@ -18,6 +18,31 @@ class Signature(NamedTuple):
         return self.any_keyword or name in self.parameters
 
 
+class OwnSettings(NamedTuple):
+    """Names of what a task file may give its tasks."""
+
+    names: frozenset[str]  # arguments given by keyword in any call, and attributes that are set
+    all: bool  # whether it may give anything: its tasks are made elsewhere, or from what only a run tells
+
+    def has(self, name: str) -> bool:
+        """Whether the file may give it."""
+        return self.all or name in self.names
+
+
+def own_settings(content: bytes) -> OwnSettings:
+    """What a task file may give its tasks; anything, where it is not Python."""
+    try:
+        nodes = list(ast.walk(ast.parse(content)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return OwnSettings(frozenset(), all=True)
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    makes = [call for call in calls if _called(call.func) == "Task"]
+    names = [keyword.arg for call in calls for keyword in call.keywords if keyword.arg]
+    names += [node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)]
+    unpacks = any(keyword.arg is None for call in calls for keyword in call.keywords)
+    return OwnSettings(frozenset(names), all=not makes or unpacks)
+
+
 def task_functions(content: bytes) -> dict[str, Signature]:
     """Functions decorated with inspect-ai's `@task`, at the top level of the file.
 
@@ -35,8 +60,12 @@ def task_functions(content: bytes) -> dict[str, Signature]:
 
 
 def _is_task(decorator: ast.expr) -> bool:
-    called = decorator.func if isinstance(decorator, ast.Call) else decorator
-    return (isinstance(called, ast.Name) and called.id == "task") or (isinstance(called, ast.Attribute) and called.attr == "task")
+    return _called(decorator.func if isinstance(decorator, ast.Call) else decorator) == "task"
+
+
+def _called(function: ast.expr) -> str:
+    """The last name of what is called; empty where it has none."""
+    return function.id if isinstance(function, ast.Name) else function.attr if isinstance(function, ast.Attribute) else ""
 
 
 def _signature(arguments: ast.arguments) -> Signature:

@@ -13,7 +13,7 @@ from ckgit.lab.lab import BRANCHES, Lab
 from ckgit.lab.remote import NotReachedError, fetch_branch, push_branch, remote_tip
 from ckgit.lab.snapshot import Snapshot
 from ckgit.lab.tips import Left
-from ckgit.lab.worktrees import Branch, checkouts
+from ckgit.lab.worktrees import Branch, moving
 
 
 class RefusedError(CkgitError):
@@ -133,7 +133,7 @@ def _behind(branch: Branch, remote: str, ours: str, theirs: str) -> CkgitError:
         code=Exit.BRANCH_MOVED,
         where=branch.name,
         state="nothing was committed",
-        next=f"{_take(branch, f'merge --ff-only {theirs[:12]}', theirs)} brings the local branch there; then try again",
+        next=f"{moving(branch, theirs, by='merge --ff-only')} brings the local branch there; then try again",
     )
 
 
@@ -146,13 +146,7 @@ def _diverged(branch: Branch, remote: str, ours: str, theirs: str, state: str = 
         advice = f"git fetch --unshallow {shlex.quote(remote)}, since a shallow clone cannot tell; then try again"
     else:
         aside = f"git branch mine-{branch.name[4:]} {ours[:12]}"
-        take = _take(branch, f"reset --keep {theirs[:12]}", theirs)
+        take = moving(branch, theirs)
         advice = f"git log {ours[:12]}...{theirs[:12]} shows both sides; to keep yours aside and take theirs: {aside} && {take}"
     what = f"{remote} is at {theirs[:12]}, which {ours[:12] or 'nothing here'} does not contain"
     return CkgitError(what, code=Exit.BRANCH_MOVED, where=branch.name, state=state, next=advice)
-
-
-def _take(branch: Branch, where_checked_out: str, commit: str) -> str:
-    """The command that moves the local branch; git moves one that is checked out there only."""
-    places = checkouts(branch)
-    return f"git -C {shlex.quote(str(places[0]))} {where_checked_out}" if places else f"git branch -f {branch.name} {commit[:12]}"

@@ -52,3 +52,11 @@ def updates(root: Path, name: str, left: Left, new: str) -> list[str]:
     """What else the transaction does that moves a branch to `new`, as lines for `git update-ref --stdin`."""
     kept = [f"update {rescue_ref(name, left.commit)} {left.commit}"] if is_lost(root, left.commit, left.base) else []
     return [f"update {TIPS}{name} {new}", *kept]
+
+
+def kept_note(root: Path, name: str, left: Left) -> str:
+    """What is to be told of what such a commit keeps; empty where nothing was lost."""
+    if not is_lost(root, left.commit, left.base):
+        return ""
+    kept = rescue_ref(name, left.commit)
+    return f"what exp/{name} held before it was rewritten or deleted is kept as {kept} (git branch NAME {kept} brings it back)"

@@ -16,6 +16,7 @@ from ckgit.experiment.errors import CkgitError, Exit
 
 _LOOK = 1.0  # seconds from one look to the next
 _QUIET = 5.0  # seconds after which a person is told what is waited for
+_REST = 0.2  # seconds in which what is in the pipes of a program that has ended is surely read
 _LAST_WORDS = 2.0  # seconds that a program has to clean up
 
 
@@ -64,7 +65,7 @@ def _listen(process: subprocess.Popen[bytes], stdin: bytes | None, waiting: Wait
         except subprocess.TimeoutExpired as look:
             stdin, answers = None, (look.output or b"", look.stderr or b"")
         if process.poll() is not None:
-            return answers  # a daemon that it left behind, as credential helpers do, keeps the pipes open
+            return _rest(process)
         if sum(map(len, answers)) > length:
             heard, length = time.monotonic(), sum(map(len, answers))
         silent = time.monotonic() - heard
@@ -75,6 +76,14 @@ def _listen(process: subprocess.Popen[bytes], stdin: bytes | None, waiting: Wait
             told = True
             with contextlib.suppress(OSError, ValueError):  # nobody reads that
                 sys.stderr.write(f"waiting for {waiting.who}, {waiting.seconds:.0f} s at most\n")
+
+
+def _rest(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    """What a program printed that has ended. A daemon that it left behind, as credential helpers do, keeps the pipes open."""
+    try:
+        return process.communicate(timeout=_REST)
+    except subprocess.TimeoutExpired as kept_open:
+        return kept_open.output or b"", kept_open.stderr or b""
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -58,6 +59,18 @@ def checkouts(branch: Branch) -> list[Path]:
         if f"branch {branch.ref}" in lines:
             places.append(Path(lines[0].removeprefix("worktree ")))
     return [place for place in places if place.is_dir()]
+
+
+def moving(branch: Branch, commit: str, by: str = "reset --keep") -> str:
+    """A shell line that moves or makes a branch. One that is checked out, git moves there only.
+
+    Args:
+        by: git's command in a checkout, which loses no change of the user's.
+    """
+    places = checkouts(branch)
+    if places:
+        return f"git -C {shlex.quote(str(places[0]))} {by} {commit[:12]}"
+    return f"git branch {'-f ' if branch.tip() else ''}{branch.name} {commit[:12]}"
 
 
 def changes_between(root: Path, old: str, new: str) -> dict[str, Change]:

@@ -21,9 +21,11 @@ from ckgit.lab import authority
 from ckgit.lab.commit import preview, record
 from ckgit.lab.context import load_context
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import Snapshot, take_snapshot
+from ckgit.lab.snapshot import DeletedError, Snapshot, take_snapshot
+from ckgit.lab.tips import Left, kept_note
 from ckgit.orchestrators import strays
 from ckgit.orchestrators.again import Selection
+from ckgit.orchestrators.belonging import refuse_edited
 from ckgit.orchestrators.collect import read_status
 from ckgit.orchestrators.detach import attempts_of
 from ckgit.orchestrators.logs import appended, now
@@ -72,12 +74,22 @@ def look(lab: Lab, name: str, *, fetch: bool = False) -> Found:
     try:
         snapshot = take_snapshot(lab, name)
         ledger = snapshot.ledger()
+        blocked = blocked or _edited(snapshot)
         if snapshot.state is not State.DESIGNED:
             standing = Standing(lab, snapshot, load_context(lab, snapshot, ledger.cluster if ledger else None), ledger)
     except CkgitError as error:
         problems.append(error)
-    running = strays.strays(lab, name, strays.known_tokens(ledger))
+    running = strays.strays(lab, name, strays.own_tokens(ledger))
     return Found(lab, name, snapshot, ledger, standing, running, problems, blocked)
+
+
+def _edited(snapshot: Snapshot) -> CkgitError | None:
+    """Why nothing may be recorded after what was changed by hand."""
+    try:
+        refuse_edited(snapshot)
+    except CkgitError as error:
+        return error
+    return None
 
 
 class Cancel(NamedTuple):
@@ -147,7 +159,7 @@ def _nothing(found: Found) -> CkgitError:
             code=Exit.ILLEGAL_TRANSITION,
             where=found.name,
             state="nothing was changed",
-            next=strays.way_back(found.name, found.strays),
+            next=strays.way_back(found.lab, found.name, found.strays),
         )
     if found.problems:
         return found.problems[-1]  # why nothing can be seen comes before that nothing is there
@@ -234,16 +246,24 @@ def cancel(found: Found, selection: Selection, talk: Talk) -> Cancelled:
             next=f"{unrecorded.next}; then ckgit advance {found.name} records what became of the jobs" if found.ledger else unrecorded.next,
         )
     message = f"{jobs} cancelled" if taken or not planned.attempts else f"{jobs} had been cancelled and still ran; ended now"
-    return Cancelled(taken, message, f"ckgit retry {found.name} runs them again" if taken else f"ckgit status {found.name}")
+    return Cancelled(taken, message, _onward(found, taken))
+
+
+def _onward(found: Found, taken: Sequence[Taken]) -> str:
+    if found.problems:
+        return found.problems[-1].next  # no retry reads the design either
+    return f"ckgit retry {found.name} runs them again" if taken else f"ckgit status {found.name}"
 
 
 def _record(planned: Cancel, talk: Talk) -> tuple[list[Taken], CkgitError | None]:
     """Commit it; or why that cannot be. What runs is ended in either case."""
     found, step, snapshot = planned.found, planned.step, planned.found.snapshot
-    if found.blocked or not snapshot:
-        return [], found.blocked or found.problems[-1]
-    if not step:
-        return [], None
+    if not step or not snapshot:
+        nothing_to_record = snapshot or isinstance(found.problems[-1], DeletedError)
+        return [], None if nothing_to_record else found.problems[-1]
+    if found.blocked:
+        return [], found.blocked
+    kept = kept_note(snapshot.root, found.name, Left(snapshot.left, snapshot.tip))
     try:
         commit = record(
             found.lab,
@@ -258,6 +278,8 @@ def _record(planned: Cancel, talk: Talk) -> tuple[list[Taken], CkgitError | None
         return [], error
     taken = Taken(step.event, found.name, commit, snapshot.state, snapshot.state, step.body)
     talk.say(taken.headline)
+    if kept:
+        talk.say(kept)
     return [taken], None
 
 

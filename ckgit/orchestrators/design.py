@@ -258,7 +258,7 @@ def _draft(place: Place, name: str, file: SummaryFile, parent: Snapshot | None) 
     lines = [(event, f"{name}, design {summary.digest}, ckgit {__version__}"), *log_lines(summary, measured, cost)]
     log = f"experiments/{name}/{LOG}"
     gone = generated(parent) if parent else _of_that_name(place, name)
-    warnings = [*([] if parent else _on_the_name(place.lab, name, gone)), *warnings]
+    warnings = [*_on_the_name(place, name, parent, gone), *warnings]
     files: dict[str, bytes | None] = {
         **dict.fromkeys(gone),
         f"experiments/{name}/{FILE}": file.dump(),
@@ -344,19 +344,14 @@ def _of_that_name(place: Place, name: str) -> list[str]:
     return [entry.path for entry in tree_entries(place.lab.root, place.commit, f"experiments/{name}/", recursive=True)]
 
 
-def _on_the_name(lab: Lab, name: str, gone: Sequence[str]) -> list[str]:
-    """What is to be said where the name was used before."""
-    found = []
-    if gone:
-        found.append(
-            f"{lab.default_branch} holds an experiment that was called {name}: the new branch begins without its "
-            f"{plural(len(gone), 'file')}, which {lab.default_branch} keeps"
-        )
-    left = tips.left_at(lab.root, name)
-    if tips.is_lost(lab.root, left, lab.base):
-        kept = tips.rescue_ref(name, left)
-        found.append(f"a deleted branch had this name: its commits are kept as {kept} (git branch exp/NEW {kept} brings them back)")
-    return found
+def _on_the_name(place: Place, name: str, parent: Snapshot | None, gone: Sequence[str]) -> list[str]:
+    """What is to be said where the name was used before, or its branch was rewritten."""
+    left = tips.Left(parent.left, parent.tip) if parent else tips.Left(tips.left_at(place.lab.root, name), place.lab.base)
+    kept = tips.kept_note(place.lab.root, name, left)
+    main = place.lab.default_branch
+    files = plural(len(gone), "file")
+    held = f"{main} holds an experiment that was called {name}: the new branch begins without its {files}, which {main} keeps"
+    return [*([held] if gone and not parent else []), *([kept] if kept else [])]
 
 
 def generated(snapshot: Snapshot) -> list[str]:

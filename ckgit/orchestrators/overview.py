@@ -18,7 +18,7 @@ from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import DeletedError, Snapshot, take_snapshot
 from ckgit.lab.tips import is_lost
 from ckgit.lab.written import Edit, written
-from ckgit.orchestrators.strays import Stray, strays, way_back, with_its_jobs
+from ckgit.orchestrators.strays import Stray, cancelled_first, known_tokens, strays, way_back, with_its_jobs
 
 SUBMITTED = "submitted"
 _BAD = ("failed", "cancelled")
@@ -78,7 +78,7 @@ def overview(lab: Lab, name: str) -> Overview:
     except DeletedError as gone:
         raise with_its_jobs(lab, gone) from None
     ledger = _read_ledger(snapshot)
-    unknown = strays(lab, name, _tokens(ledger))
+    unknown = strays(lab, name, known_tokens(ledger))
     rewritten = snapshot.left if is_lost(snapshot.root, snapshot.left, snapshot.tip) else None
     edited = written(snapshot).edits if snapshot.by_hand else ()
     newest = {attempt["job"]: attempt for attempt in ledger.get("attempts", [])}.values()
@@ -109,8 +109,8 @@ def overview(lab: Lab, name: str) -> Overview:
         by_hand=snapshot.by_hand,
         edited=edited,
         rewritten=rewritten,
-        next=(way_back(name, unknown) if unknown else None)
-        or _after_a_hand(lab, snapshot, edited)
+        next=(way_back(lab, name, unknown) if unknown else None)
+        or _mended(lab, snapshot, edited, stages, out=bool(opened))
         or _next(name, snapshot.state, failed=bool(failed), out=bool(opened)),
     )
 
@@ -136,11 +136,6 @@ def _going_on(ledger: Mapping[str, Any]) -> list[dict[str, Any]]:
         return []
     known = {"submitted": detached["submitted"], "phase": SUBMITTED, "job": "advance", "stage": "evaluation", "number": 1}
     return [{**known, "script_sha256": "", "token": token} for token in (detached["token"], f"{detached['token']}.again")]
-
-
-def _tokens(ledger: Mapping[str, Any]) -> frozenset[str]:
-    """Tokens of all jobs that a ledger lists."""
-    return frozenset([*(attempt["token"] for attempt in ledger.get("attempts", [])), *(attempt["token"] for attempt in _going_on(ledger))])
 
 
 def _read_ledger(snapshot: Snapshot) -> dict[str, Any]:
@@ -211,9 +206,12 @@ def _open(attempt: Mapping[str, Any], seen: str, detail: str) -> OpenJob:
     return OpenJob(attempt["job"], attempt["stage"], attempt["token"], seen, detail)
 
 
-def _after_a_hand(lab: Lab, snapshot: Snapshot, edited: Sequence[Edit]) -> str | None:
-    """What mends a branch whose last commit is the user's own, where ckgit would not go on from it."""
-    if not snapshot.by_hand:
+def _mended(lab: Lab, snapshot: Snapshot, edited: Sequence[Edit], stages: Mapping[str, Counter[str]], *, out: bool) -> str | None:
+    """What mends a branch from which ckgit would not go on.
+
+    Looked for where the last commit is the user's own, or jobs were cancelled: that is done after such a commit, too.
+    """
+    if not snapshot.by_hand and not any("cancelled" in phases for phases in stages.values()):
         return None
     from ckgit.experiment.problems import unrecorded
     from ckgit.lab.context import load_context
@@ -222,7 +220,7 @@ def _after_a_hand(lab: Lab, snapshot: Snapshot, edited: Sequence[Edit]) -> str |
     try:
         summary = load_context(lab, snapshot).summary
     except CkgitError as error:
-        return error.next
+        return cancelled_first(snapshot.name, error.next, out=out)
     if unrecorded(summary):
         return f"ckgit revise {snapshot.name}"
     return restored(snapshot.name, edited) if any(not edit.scaffolded for edit in edited) else None

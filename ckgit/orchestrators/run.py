@@ -21,6 +21,7 @@ from ckgit.lab import authority
 from ckgit.lab.lab import open_lab
 from ckgit.lab.snapshot import DeletedError, take_snapshot
 from ckgit.lab.tips import is_lost
+from ckgit.lab.worktrees import moving
 from ckgit.orchestrators import steps
 from ckgit.orchestrators.attempts import Tally, describe, tally
 from ckgit.orchestrators.belonging import foreign_starts, refuse_edited, retrained
@@ -235,14 +236,13 @@ def _follow(standing: Standing, watch: Watch) -> Standing:
 def _left_behind(standing: Standing, watch: Watch, how: str) -> CkgitError:
     """The commit that was followed is not on the branch any more."""
     name, tip = standing.name, standing.snapshot.tip[:12]
-    force = "-f " if standing.lab.branch(name).tip() else ""
     jobs = f"; these jobs go on without it: {in_words((attempt.job for attempt in watch.open), LISTED)}" if watch.open else ""
     return CkgitError(
         f"{how}, while this command followed it at {tip}{jobs}",
         code=Exit.BRANCH_MOVED,
         where=f"exp/{name}",
         state="this command changed nothing after its last message",
-        next=f"git branch {force}exp/{name} {tip} goes back to it; ckgit cancel {name} ends the jobs",
+        next=f"{moving(standing.lab.branch(name), tip)} goes back to it; ckgit cancel {name} ends the jobs",
     )
 
 

@@ -16,9 +16,9 @@ from ckgit.lab.commit import preview, record
 from ckgit.lab.context import load_context
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import DeletedError, Snapshot, take_snapshot
-from ckgit.lab.tips import is_lost, rescue_ref
+from ckgit.lab.tips import Left, kept_note
 from ckgit.orchestrators.logs import appended
-from ckgit.orchestrators.strays import with_its_jobs
+from ckgit.orchestrators.strays import cancelled_first, with_its_jobs
 from ckgit.orchestrators.talk import Talk
 
 
@@ -89,8 +89,7 @@ def _standing(lab: Lab, snapshot: Snapshot) -> Standing:
     try:
         context = load_context(lab, snapshot, ledger.cluster if ledger else None)
     except CkgitError as error:
-        if ledger and ledger.open():  # nothing else is possible as long as they run
-            error.next = f"ckgit cancel {snapshot.name} ends the jobs that are in flight; then {error.next}"
+        error.next = cancelled_first(snapshot.name, error.next, out=bool(ledger and ledger.open()))
         raise
     return Standing(lab, snapshot, context, ledger)
 
@@ -157,15 +156,14 @@ def take(standing: Standing, step: Step, talk: Talk) -> Taken:
     """
     summary, snapshot = standing.context.summary, standing.snapshot
     target = check_edge(step.event, snapshot.state)
-    rewritten = is_lost(snapshot.root, snapshot.left, snapshot.tip)
+    kept = kept_note(snapshot.root, standing.name, Left(snapshot.left, snapshot.tip))
     sha = record(
         standing.lab, name=standing.name, event=step.event, parent=snapshot, files=step.files, design_digest=summary.digest, body=step.body
     )
     taken = Taken(step.event, standing.name, sha, snapshot.state, target, step.body)
     talk.say(taken.headline)
-    if rewritten:
-        kept = rescue_ref(standing.name, snapshot.left)
-        talk.say(f"what exp/{standing.name} held before it was rewritten is kept as {kept} (git branch NAME {kept} brings it back)")
+    if kept:
+        talk.say(kept)
     return taken
 
 

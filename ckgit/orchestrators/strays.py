@@ -6,25 +6,31 @@ are read as long as all jobs have ended: `status` and `list` look here each time
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.listing import in_words
+from ckgit.experiment.plain_json import read_json
 from ckgit.lab import tips
-from ckgit.lab.git import git_lines
+from ckgit.lab.git import git_lines, git_text
 from ckgit.lab.lab import ExperimentRow, Lab, row_at
 from ckgit.lab.objects import read_objects
+from ckgit.lab.worktrees import moving
 
 if TYPE_CHECKING:
     from ckgit.experiment.cluster import Cluster
     from ckgit.experiment.jobs import Attempt, Ledger
     from ckgit.lab.snapshot import DeletedError
 
+_GOES_ON = re.compile(r"\.advance\.1\.[0-9a-f]{8}(\.again)?$")
 _TREE = re.compile(r"([0-9a-f]{12})(?:-[0-9]+)?")
+_OVER = "over"  # a mark in the folder of a job that has ended without a status: it is asked for no more
+_ENDS = ("status.json", _OVER)
 _LISTED = 5  # jobs in an error
 
 
@@ -40,15 +46,19 @@ class Stray(NamedTuple):
     @property
     def goes_on(self) -> bool:
         """Whether it is a job of `advance --detach`, which computes nothing itself."""
-        return re.search(r"\.advance\.1\.[0-9a-f]{8}(\.again)?$", self.token) is not None
+        return _GOES_ON.search(self.token) is not None
 
 
-def known_tokens(ledger: Ledger | None) -> frozenset[str]:
-    """Tokens of every job that a ledger lists."""
-    if not ledger:
-        return frozenset()
-    left = [ledger.detached.token, ledger.detached.stand_in] if ledger.detached else []
-    return frozenset([*(attempt.token for attempt in ledger.attempts), *left])
+def own_tokens(ledger: Ledger | None) -> frozenset[str]:
+    """Tokens of every job that an experiment's ledger lists."""
+    return known_tokens(ledger.model_dump() if ledger else {})
+
+
+def known_tokens(ledger: Mapping[str, Any]) -> frozenset[str]:
+    """The same of a ledger that was read as plain JSON; empty where there is none."""
+    detached = ledger.get("detached")
+    left = [detached["token"], f"{detached['token']}.again"] if detached else []
+    return frozenset([*(attempt["token"] for attempt in ledger.get("attempts", [])), *left])
 
 
 def strays(lab: Lab, name: str, known: AbstractSet[str]) -> list[Stray]:
@@ -82,7 +92,7 @@ def tokens_in(work: Path) -> list[str]:
 
 def _unfinished(work: Path, known: AbstractSet[str]) -> list[str]:
     jobs = work / ".ckgit" / "jobs"
-    return [token for token in tokens_in(work) if token not in known and not (jobs / token / "status.json").exists()]
+    return [token for token in tokens_in(work) if token not in known and not any((jobs / token / name).exists() for name in _ENDS)]
 
 
 def _own_commits(lab: Lab, commits: AbstractSet[str]) -> frozenset[str]:
@@ -99,21 +109,24 @@ def _alive(lab: Lab, work: Path, cluster_name: str, tokens: Sequence[str]) -> It
     from ckgit.orchestrators.plugins import scheduler_for
 
     cluster = lab.cluster(cluster_name)
-    sightings = scheduler_for(cluster).poll(cluster, work, [as_attempt(token) for token in tokens]).sightings
+    sightings = scheduler_for(cluster).poll(cluster, work, _as_attempts(lab, work, tokens)).sightings
     for token in tokens:
-        seen = sightings[token]
-        if seen.seen in (Seen.QUEUED, Seen.RUNNING, Seen.UNKNOWN):
-            yield Stray(token, work, cluster_name, str(seen.seen))
+        seen = sightings[token].seen
+        if seen in (Seen.QUEUED, Seen.RUNNING, Seen.UNKNOWN):
+            yield Stray(token, work, cluster_name, str(seen))
+        elif seen is Seen.GONE or (work / ".ckgit" / "jobs" / token / "cancelled").exists():
+            with contextlib.suppress(OSError):  # it may be another user's; then it is asked for again
+                (work / ".ckgit" / "jobs" / token / _OVER).touch()
 
 
-def as_attempt(token: str, submitted: str = "2000-01-01T00:00:00Z") -> Attempt:
-    """A job of which no more than the token is known, as schedulers are asked for it."""
+def _as_attempts(lab: Lab, work: Path, tokens: Sequence[str]) -> list[Attempt]:
+    """Jobs of which no more than the token is known, as schedulers are asked for them: none is older than what was scaffolded."""
     from ckgit.experiment.design import Stage
     from ckgit.experiment.jobs import Attempt, Phase
 
-    return Attempt(
-        job=token, stage=Stage.TRAINING, number=1, token=token, script_sha256="", phase=Phase.SUBMITTED, submitted=submitted
-    )
+    since = git_text(lab.root, "show", "--no-patch", "--format=%cI", work.name[:12])
+    one = Attempt(job="", stage=Stage.TRAINING, number=1, token="", script_sha256="", phase=Phase.SUBMITTED, submitted=since)
+    return [one.model_copy(update={"job": token, "token": token}) for token in tokens]
 
 
 def end(lab: Lab, found: Sequence[Stray]) -> None:
@@ -126,7 +139,8 @@ def end(lab: Lab, found: Sequence[Stray]) -> None:
 
     for work, name in dict.fromkeys((stray.work, stray.cluster) for stray in found):
         cluster: Cluster = lab.cluster(name)
-        scheduler_for(cluster).cancel(cluster, work, [as_attempt(stray.token) for stray in found if stray.work == work])
+        tokens = [stray.token for stray in found if stray.work == work]
+        scheduler_for(cluster).cancel(cluster, work, _as_attempts(lab, work, tokens))
 
 
 def _commits(lab: Lab, name: str) -> dict[str, bytes]:
@@ -142,11 +156,11 @@ def _that_lists(token: str, ledgers: Mapping[str, bytes]) -> str:
     return next((commit for commit, ledger in ledgers.items() if f'"{plain}"'.encode() in ledger), "")
 
 
-def way_back(name: str, found: Sequence[Stray]) -> str:
+def way_back(lab: Lab, name: str, found: Sequence[Stray]) -> str:
     """What to do about jobs that the branch does not know."""
     commit = next((stray.commit for stray in found if stray.commit), "")
     if commit:
-        return f"git branch -f exp/{name} {commit[:12]} goes back to the commit that knows them; {_how_to_end(name, found)}"
+        return f"{moving(lab.branch(name), commit)} goes back to the commit that knows them; {_how_to_end(name, found)}"
     return f"another clone submitted them: wait until they have ended, and fetch exp/{name} from there; {_how_to_end(name, found)}"
 
 
@@ -181,10 +195,20 @@ def beside(lab: Lab, rows: Sequence[ExperimentRow]) -> dict[str, list[Stray]]:
     Only experiments are looked at whose branch is not where ckgit left it.
     """
     at = {row.name: row.tip for row in rows}
-    moved = [name for name, left in tips.all_left(lab.root).items() if at.get(name) != left]
-    ledgers = read_objects(lab.root, [f"{at.get(name, '0' * 40)}:experiments/{name}/jobs.json" for name in moved])
-    known = {name: _tokens_of(ledger) for name, ledger in zip(moved, ledgers, strict=True)}
+    moved = {name: left for name, left in tips.all_left(lab.root).items() if at.get(name) != left}
+    ledgers = read_objects(lab.root, [f"{at.get(name, left)}:experiments/{name}/jobs.json" for name, left in moved.items()])
+    known = {name: _that_are_known(ledger, gone=name not in at) for name, ledger in zip(moved, ledgers, strict=True)}
     return {name: found for name in moved if (found := strays(lab, name, known[name]))}
+
+
+def _that_are_known(content: bytes | None, *, gone: bool) -> frozenset[str]:
+    """Jobs that are not to be looked for: those that the branch knows; where it is gone, those that it knew to have ended."""
+    try:
+        ledger: Mapping[str, Any] = read_json(content) if content else {}
+        attempts = [each for each in ledger.get("attempts", []) if not gone or each["phase"] != "submitted"]
+        return known_tokens({"attempts": attempts, "detached": None if gone else ledger.get("detached")})
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return frozenset()  # it cannot be read, and so it knows none
 
 
 def with_unknown_jobs(lab: Lab, rows: Sequence[ExperimentRow], found: Mapping[str, Sequence[Stray]]) -> list[ExperimentRow]:
@@ -198,25 +222,44 @@ def _noted(row: ExperimentRow, found: Sequence[Stray]) -> ExperimentRow:
     return row._replace(note="; ".join(filter(None, (row.note, note))))
 
 
-def _tokens_of(ledger: bytes | None) -> frozenset[str]:
-    """Tokens that a ledger lists, read without its model."""
-    names = re.findall(rb'"token": "([^"]+)"', ledger or b"")
-    return frozenset(token for name in names for token in (name.decode(), f"{name.decode()}.again"))
+def cancelled_first(name: str, then: str, *, out: bool) -> str:
+    """What mends a design that cannot be gone on with: where its jobs are out, nothing else is possible before they are ended."""
+    return f"ckgit cancel {name} ends the jobs that are in flight; then {then}" if out else then
 
 
 def refuse_strays(lab: Lab, name: str, ledger: Ledger | None) -> None:
-    """Check that no job of the experiment runs that its branch does not know: the same work would be done twice at once.
+    """Check that no job of the experiment runs that its branch does not know, and that none ever ran where the next ones are to run.
+
+    The same work would be done twice at once, or go on from what another attempt left.
 
     Raises:
-        CkgitError: IN_FLIGHT, naming the jobs and the commit that knows them.
+        CkgitError: IN_FLIGHT, naming the jobs and the commit that knows them; UNKNOWN where nothing can be said of them now;
+            BRANCH_MOVED where they have ended.
     """
-    found = [stray for stray in strays(lab, name, known_tokens(ledger)) if not stray.goes_on]
-    if not found:
-        return
-    raise CkgitError(
-        f"{len(found)} job{'s' if len(found) > 1 else ''} of {name} that its branch does not know may still run: {listed(found)}",
-        code=Exit.IN_FLIGHT,
-        where=str(found[0].work),
+    known = own_tokens(ledger)
+    found = [stray for stray in strays(lab, name, known) if not stray.goes_on]
+    if found:
+        raise CkgitError(
+            f"{len(found)} job{'s' if len(found) > 1 else ''} of {name} that its branch does not know may still run: {listed(found)}",
+            code=Exit.UNKNOWN if all(stray.seen == "unknown" for stray in found) else Exit.IN_FLIGHT,
+            where=str(found[0].work),
+            state="nothing was submitted",
+            next=way_back(lab, name, found),
+        )
+    work = Path(ledger.work_tree) if ledger and ledger.work_tree else None
+    if lost := [token for token in (tokens_in(work) if work else ()) if token not in known and not _GOES_ON.search(token)]:
+        raise _not_alone(lab, name, str(work), lost)
+
+
+def _not_alone(lab: Lab, name: str, work: str, lost: Sequence[str]) -> CkgitError:
+    commit = _that_lists(lost[0], _commits(lab, name))
+    back = (
+        f"{moving(lab.branch(name), commit)} goes back to the commit that knows them" if commit else f"fetch exp/{name} from who ran them"
+    )
+    return CkgitError(
+        f"jobs that its branch does not know ran in the work tree of {name}: {in_words(lost, _LISTED)}",
+        code=Exit.BRANCH_MOVED,
+        where=work,
         state="nothing was submitted",
-        next=way_back(name, found),
+        next=f"{back}; or begin anew: ckgit revise {name}",
     )

@@ -11,6 +11,7 @@ from ckgit.experiment.errors import CkgitError
 from ckgit.experiment.jobs import Attempt, Job, Phase
 from ckgit.experiment.secret_forms import masked
 from ckgit.experiment.worker import Seen, Sighting
+from ckgit.lab.snapshot import DeletedError
 from ckgit.orchestrators.attempts import latest_attempts
 from ckgit.orchestrators.cancel import Found
 from ckgit.orchestrators.collect import job_files, read_status
@@ -18,6 +19,7 @@ from ckgit.orchestrators.detach import attempts_of, is_alive, look_at
 from ckgit.orchestrators.logs import last_lines, readable, tail
 from ckgit.orchestrators.plugins import scheduler_for
 from ckgit.orchestrators.stagework import STAGES, stagework
+from ckgit.orchestrators.strays import cancelled_first, way_back, with_its_jobs
 from ckgit.orchestrators.worktree import find_work_tree
 
 LINES = 8
@@ -41,14 +43,26 @@ def why(found: Found) -> list[Reason]:
     Raises:
         CkgitError: the branch cannot be read, or its design cannot and it has no jobs.
     """
-    if found.problems and not (found.ledger and found.ledger.attempts):
+    gone = next((problem for problem in found.problems if isinstance(problem, DeletedError)), None)
+    if gone:
+        raise with_its_jobs(found.lab, gone)
+    if found.problems and not (found.ledger and found.ledger.attempts) and not found.strays:
         raise found.problems[-1]
+    out = bool(found.ledger and found.ledger.open())
+    for problem in found.problems:
+        problem.next = cancelled_first(found.name, problem.next, out=out)
     attempts = latest_attempts(found.ledger)
     jobs = stagework(found.standing).jobs if found.standing and found.standing.snapshot.state in STAGES else []
     closed = [a for a in attempts.values() if a.phase in (Phase.FAILED, Phase.CANCELLED)]
     open_ones = [a for a in attempts.values() if a.phase is Phase.SUBMITTED]
     waiting = [_unsubmitted(found, job) for job in jobs if job.name not in attempts]
-    return [*(_ended(found, attempt) for attempt in closed), *_live(found, open_ones), *waiting, *_left(found)]
+    return [*(_ended(found, attempt) for attempt in closed), *_live(found, open_ones), *waiting, *_left(found), *_unknown(found)]
+
+
+def _unknown(found: Found) -> list[Reason]:
+    """Jobs that the branch does not know."""
+    advice = way_back(found.lab, found.name, found.strays) if found.strays else ""
+    return [Reason(stray.token, 1, f"{stray.seen}, unknown to the branch", None, advice, None, []) for stray in found.strays]
 
 
 def _left(found: Found) -> list[Reason]:
@@ -90,8 +104,7 @@ def _live(found: Found, attempts: Sequence[Attempt]) -> list[Reason]:
         return [_reason(attempt, f"nothing can be said: {error.what}", None, "") for attempt in attempts]
     sightings = scheduler_for(cluster).poll(cluster, work, attempts).sightings
     return [
-        _reason(attempt, _sentence(found, attempt, sightings[attempt.token], work), *_work_tree_log(found, attempt))
-        for attempt in attempts
+        _reason(attempt, _sentence(found, attempt, sightings[attempt.token], work), *_work_tree_log(found, attempt)) for attempt in attempts
     ]
 
 
@@ -116,7 +129,8 @@ def _sentence(found: Found, attempt: Attempt, sighting: Sighting, work: Path) ->
 
 
 def _unsubmitted(found: Found, job: Job) -> Reason:
-    sentence = f"it was not submitted yet; ckgit advance {found.name} does that"
+    does = "is not, as long as jobs run that the branch does not know" if found.strays else f"ckgit advance {found.name} does that"
+    sentence = f"it was not submitted yet; {does}"
     return Reason(job.name, 0, "waiting", None, sentence, None, [])
 
 

@@ -40,7 +40,7 @@ _SCRIPT = """\
 
 # Of the environment no more than this has a say; what else its tools need, the cluster profile's set-up lines export.
 unset -f $(declare -F | cut -d' ' -f3)
-for name in $(env -0 | cut -z -d= -f1 | tr '\\0' ' '); do
+for name in $(compgen -e); do
   case $name in
 {kept}
     *) unset "$name" 2>/dev/null || export -n "$name" 2>/dev/null || : ;;

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckgit.experiment.task_source import Signature, task_functions
+from ckgit.experiment.task_source import OwnSettings, Signature, own_settings, task_functions
 
 SOURCE = b"""
 import inspect_ai
@@ -46,3 +46,19 @@ def test_any_bytes_give_functions_or_a_value_error(content):
         assert task_functions(content) == {}
     except ValueError as error:
         assert "not Python" in str(error)  # noqa: PT017 - either outcome is right
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("# over several epochs\nTask(rows, time_limit=60)", {"time_limit"}),
+        ("task = Task(config=GenerateConfig(top_p=0.5))\ntask.epochs = 2", {"config", "top_p", "epochs"}),
+        ("settings = dict(epochs=2)\nTask(**settings)", None),
+        ("task_with(other(), epochs=2)", None),
+        ("no Python", None),
+    ],
+)
+def test_what_a_file_may_give_its_tasks(source: str, expected: set[str] | None):
+    found = own_settings(source.encode())
+    assert found.all if expected is None else found == OwnSettings(frozenset(expected), all=False)
+    assert found.has("sandbox") is (expected is None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.lab.lab import open_lab
 from ckgit.orchestrators.design import commit, draft_new
+from ckgit.orchestrators.overview import overview
+from ckgit.orchestrators.plugins import scheduler_for
 from ckgit.schedulers.local import is_alive, job_folder, read_process
 from tests.by_hand import commit_by_hand
 from tests.conftest import make_test_lab
@@ -173,6 +177,38 @@ class TestABranchThatWasSetBack:
         assert any(f"refs/ckgit/rescue/demo/{followed[:12]}" in text for text in bench.heard.said)
         assert tip(bench, f"refs/ckgit/rescue/demo/{followed[:12]}") == followed
 
+    def test_a_checkout_of_it_is_brought_back_by_the_command_that_is_named(self, bench: Bench) -> None:
+        tokens = out(bench)
+        followed = tip(bench)
+        git(bench, "switch", "--quiet", "exp/demo")
+        git(bench, "reset", "--quiet", "--hard", "HEAD~1")
+        why = bench.ckgit("why", "demo").stdout
+        assert f"{tokens[0]}, {tokens[1]} (running, unknown to the branch): git -C " in why
+        assert "it was not submitted yet; is not, as long as jobs run that the branch does not know" in why
+        back = bench.ckgit("status", "demo").stdout.partition("next: ")[2].partition(" goes back to")[0]
+        subprocess.run(["bash", "-c", back], check=True)
+        assert tip(bench) == followed
+        assert "runs" in bench.ckgit("why", "demo").stdout
+        bench.go()
+        assert bench.advance(State.TRAINED).state is State.TRAINED
+        assert len(bench.executions()) == 2
+
+    def test_nothing_goes_on_from_what_an_attempt_left_that_it_does_not_know(self, bench: Bench) -> None:
+        bench.fail("rank8/finetune")
+        bench.advance(State.TRAINED)
+        assert bench.ckgit("retry", "demo", check=False).returncode == Exit.JOBS_FAILED
+        lost = tip(bench)
+        git(bench, "branch", "-f", "exp/demo", "exp/demo~2")  # behind the retry
+        before = tip(bench)
+        bench.mend("rank8/finetune")
+        done = bench.ckgit("retry", "demo", check=False)
+        assert (done.returncode, tip(bench), len(bench.executions())) == (Exit.BRANCH_MOVED, before, 3)
+        assert "jobs that its branch does not know ran in the work tree of demo: ckgit." in done.stderr
+        assert f"git branch -f exp/demo {lost[:12]} goes back to the commit that knows them" in done.stderr
+        assert "or begin anew: ckgit revise demo" in done.stderr
+        assert f"is kept as refs/ckgit/rescue/demo/{lost[:12]}" in bench.ckgit("revise", "demo").stderr
+        assert bench.advance(State.TRAINED).state is State.TRAINED
+
     def test_behind_a_retry_the_same_holds(self, bench: Bench) -> None:
         bench.fail("rank8/finetune")
         bench.advance(State.TRAINED)
@@ -212,7 +248,9 @@ class TestABranchThatWasDeleted:
             assert f"ckgit left it at {followed[:12]}" in done.stderr
             assert f"git branch exp/demo {followed[:12]} brings it back" in done.stderr
         assert tokens[0] in bench.ckgit("status", "demo", check=False).stderr
-        assert bench.ckgit("cancel", "demo", check=False).returncode == Exit.USAGE
+        ended = bench.ckgit("cancel", "demo").stdout
+        assert ended.startswith("2 jobs (2 of them unknown to the branch) cancelled")
+        assert f"git branch exp/demo {followed[:12]} brings it back" in ended
         assert not any(alive(bench, work, token) for token in tokens)
         assert "demo" not in bench.ckgit("list").stdout
 
@@ -231,21 +269,41 @@ class TestABranchThatWasDeleted:
 class TestCancelAlwaysWorks:
     def test_where_the_data_was_changed_by_a_merge(self, bench: Bench) -> None:
         tokens, work = out(bench), bench.work
-        (bench.folder / "data/words.json").write_text('{"train": [], "test": []}')
+        data = bench.folder / "data/words.json"
+        rows = json.loads(data.read_text())
+        data.write_text(json.dumps({**rows, "train": rows["train"][::-1]}))
         git(bench, "commit", "-qam", "other data")
         hand = bench.folder.parent / "hand"
         git(bench, "worktree", "add", "--quiet", str(hand), "exp/demo")
         subprocess.run(["git", "merge", "--quiet", "-m", "merge", "main"], cwd=hand, check=True)
         git(bench, "worktree", "remove", str(hand))
-        assert "it runs" in bench.ckgit("why", "demo").stdout
+        why = bench.ckgit("why", "demo")
+        assert "it runs" in why.stdout
+        first = "ckgit cancel demo ends the jobs that are in flight; then "
+        assert first in why.stderr
+        assert first in bench.ckgit("status", "demo").stdout
         advance = bench.ckgit("advance", "demo", check=False)
         assert advance.returncode == Exit.EVIDENCE_MISSING
-        assert "ckgit cancel demo ends the jobs that are in flight; then " in advance.stderr
+        assert first in advance.stderr
         assert "ckgit cancel demo" in bench.ckgit("revise", "demo", check=False).stderr
-        assert bench.ckgit("cancel", "demo").stdout.startswith("2 jobs cancelled")
+        cancelled = bench.ckgit("cancel", "demo").stdout
+        assert cancelled.startswith("2 jobs cancelled")
+        for said in (cancelled, bench.ckgit("status", "demo").stdout):
+            assert "ckgit retry" not in said
+            assert "ckgit revise demo" in said
         assert not any(alive(bench, work, token) for token in tokens)
         assert {attempt.phase for attempt in bench.ledger.attempts} == {Phase.CANCELLED}
         assert bench.story()[-1] == "cancel"
+        assert bench.ckgit("revise", "demo").returncode == 0
+
+    def test_where_a_file_was_changed_by_hand(self, bench: Bench) -> None:
+        tokens, work = out(bench), bench.work
+        commit_by_hand(bench.folder, "jobs.json", (bench.snapshot.read("experiments/demo/jobs.json") or b"").decode() + "\n")
+        done = bench.ckgit("cancel", "demo", check=False)
+        assert done.returncode == Exit.EVIDENCE_MISSING
+        assert "2 jobs ended, and that could not be recorded: files that ckgit wrote were changed by hand" in done.stderr
+        assert not any(alive(bench, work, token) for token in tokens)
+        assert bench.story()[-1] == "submit"
 
     def test_where_the_summary_cannot_be_read(self, bench: Bench) -> None:
         tokens, work = out(bench), bench.work
@@ -287,6 +345,28 @@ class TestCancelAlwaysWorks:
         assert bench.ckgit("cancel", "demo").stdout.startswith("2 jobs cancelled")
         assert not any(alive(bench, work, token) for token in tokens)
         assert bench.story()[-1] == "cancel"
+
+
+class TestJobsThatEndedWithoutAWord:
+    def test_are_asked_for_once(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        tokens, work = out(bench), bench.work
+        for token in tokens:
+            process = read_process(job_folder(work, token) / "local.json")
+            assert process
+            os.killpg(process.pid, signal.SIGKILL)
+        bench.until(lambda: not any(alive(bench, work, token) for token in tokens))
+        assert bench.advance().code is Exit.JOBS_FAILED
+        bench.ckgit("revise", "demo")
+        asked: list[str] = []
+
+        def scheduler(cluster: Any) -> Any:
+            asked.append(cluster.scheduler)
+            return scheduler_for(cluster)
+
+        monkeypatch.setattr("ckgit.orchestrators.plugins.scheduler_for", scheduler)
+        for _ in range(3):
+            assert overview(bench.lab, "demo").unknown_jobs == []
+        assert asked == ["local"]
 
 
 class TestTwoClonesWithOneWorkRoot:

@@ -20,6 +20,7 @@ from ckgit.workers.inspect_ai.settings import differences
 
 # A transcript can be a hundred times as large as what was asked, answered and scored.
 _UNREAD = {"messages", "events", "store", "attachments"}
+_STARTED = "_journal/start.json"  # the first file of a log; the header is the last
 
 
 class RefusedLogError(ValueError):
@@ -88,11 +89,15 @@ def _read_header(path: Path) -> dict[str, Any]:
 
     try:
         with zipfile.ZipFile(path) as archive:
-            return dict(json.loads(archive.read("header.json")))
+            names = archive.namelist()
+            header = dict(json.loads(archive.read("header.json"))) if "header.json" in names or _STARTED not in names else None
     except OSError:
         raise
     except Exception as error:  # each compression has an error of its own
         raise RefusedLogError(f"the log cannot be read, it was cut short or damaged: {error}") from error
+    if header is None:
+        raise RefusedLogError("the evaluation was not finished")
+    return header
 
 
 def check_archive(path: Path) -> None:
@@ -139,7 +144,7 @@ def _check_status(header: Mapping[str, Any]) -> None:
         return
     message = (header.get("error") or {}).get("message", "")
     failure = FailureClass.TOKENS_DIFFER if MARK in message else FailureClass.ERROR
-    words = {"started": "was not finished", "cancelled": "was cancelled"}.get(status, f"ended with status {status}")
+    words = "was cancelled" if status == "cancelled" else f"ended with status {status}"
     raise RefusedLogError(f"the evaluation {words}" + (f": {message}" if message else ""), failure)
 
 

@@ -1,7 +1,7 @@
 """The settings that a log records, held against those that were planned. Pure; inspect's models are not imported.
 
 A task may give some settings itself, and the log does not tell who gave them: what was not planned is the task's own where its
-file has the setting's name in it. inspect is kept from all else that could give one; see `pinned.pin`.
+file gives an argument of the setting's name. inspect is kept from all else that could give one; see `pinned.pin`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ckgit.experiment.task_source import OwnSettings, own_settings
 from ckgit.workers.inspect_ai.cells import Wanted
 
 # What the caller alone can give.
 _OF_THE_CALLER = ("limit", "sample_id", "sample_shuffle")
-# What a task can give, and the word that its file has where it does.
+# What a task can give, and the argument by which it does.
 _OF_TASKS = {
     "epochs": "epochs",
     "epochs_reducer": "epochs",
@@ -51,32 +52,29 @@ def differences(wanted: Wanted, header: Any) -> Iterator[str]:
     }
     for what, (found, given) in both.items():
         yield from _different(what, found, given)
-    yield from _config(wanted, spec, planned["eval_config"])
-    yield from _generation(wanted, _given(spec.model_generate_config), planned["generate_config"], of_tasks=False)
-    yield from _generation(wanted, _given(header.plan.config), planned["generate_config"], of_tasks=True)
+    own = own_settings(wanted.source)
+    yield from _config(own, spec, planned["eval_config"])
+    yield from _generation(None, _given(spec.model_generate_config), planned["generate_config"])
+    yield from _generation(own, _given(header.plan.config), planned["generate_config"])
 
 
-def _config(wanted: Wanted, spec: Any, planned: Mapping[str, Any]) -> Iterator[str]:
+def _config(own: OwnSettings, spec: Any, planned: Mapping[str, Any]) -> Iterator[str]:
     found = _given(spec.config)
     for name in (*_OF_THE_CALLER, *_OF_TASKS):
         default = _DEFAULTS.get(name)
-        if name not in _OF_TASKS or not _may_give(wanted, _OF_TASKS[name]):
+        if name not in _OF_TASKS or not own.has(_OF_TASKS[name]):
             yield from _different(name, found.get(name, default), planned.get(name, default))
     for name in ("sandbox", "model_roles"):
-        if not _may_give(wanted, name):
+        if not own.has(name):
             yield from _different(name, _plain(getattr(spec, name)) or None, None)
 
 
-def _generation(wanted: Wanted, found: Mapping[str, Any], planned: Mapping[str, Any], *, of_tasks: bool) -> Iterator[str]:
+# own: what the task gives; None where no task has a say
+def _generation(own: OwnSettings | None, found: Mapping[str, Any], planned: Mapping[str, Any]) -> Iterator[str]:
     for name in dict.fromkeys([*planned, *found]):
-        free = name in _OF_TRANSPORT or (of_tasks and _may_give(wanted, name))
+        free = name in _OF_TRANSPORT or (own is not None and own.has(name))
         if name in planned or not free:
             yield from _different(f"generation setting {name}", found.get(name), planned.get(name))
-
-
-def _may_give(wanted: Wanted, word: str) -> bool:
-    """Whether the task may give a setting itself: its file has the word, or leaves the making of its Task to another module."""
-    return word.encode() in wanted.source or b"Task(" not in wanted.source
 
 
 def _different(what: str, found: Any, wanted: Any) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Logs that are no evaluation of their cell: each is refused, and the reason says why."""
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,11 +52,20 @@ def test_the_log_as_it_is_counts(tuned: Ended, place: Path, tmp_path: Path):
     assert tuned._replace(work=tmp_path).evidence().reasons == []
 
 
-@pytest.mark.parametrize("status", ["started", "cancelled", "error"])
+@pytest.mark.parametrize("status", ["cancelled", "error"])
 def test_another_status(tuned: Ended, place: Path, tmp_path: Path, status: str):
     tampered(tuned, place, lambda log: setattr(log, "status", status))
-    words = {"started": "was not finished", "cancelled": "was cancelled", "error": "ended with status error"}[status]
+    words = {"cancelled": "was cancelled", "error": "ended with status error"}[status]
     assert words in refused(tuned, tmp_path)[0]
+
+
+def test_a_log_that_was_begun_only(tuned: Ended, place: Path, tmp_path: Path):
+    """inspect writes the header last, when it knows how the evaluation ended."""
+    with zipfile.ZipFile(tuned.work / LOG) as whole, zipfile.ZipFile(place, "w") as begun:
+        for name in whole.namelist():
+            if name != "header.json":
+                begun.writestr(name, whole.read(name))
+    assert refused(tuned, tmp_path) == ["the evaluation was not finished"]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +123,8 @@ def of_its_own(log: Any) -> None:
 def test_settings_that_a_task_gives_itself_are_the_designs(tuned: Ended, place: Path, tmp_path: Path):
     tampered(tuned, place, of_its_own)
     (path,) = (path for path in tuned.context.sources if path.startswith("tasks/"))
-    for gives, expected in [(b"# message_limit, time_limit, top_p", True), (b"# message_limit, top_p", False)]:
+    gives_all = b"\nlimits = dict(message_limit=9, time_limit=60, top_p=0.5)\n"
+    for gives, expected in [(gives_all, True), (b"\nlimits = dict(message_limit=9, top_p=0.5)  # no time_limit\n", False)]:
         sources = {**tuned.context.sources, path: tuned.context.sources[path] + gives}
         evidence = tuned._replace(work=tmp_path).evidence(tuned.context._replace(sources=sources))
         assert (evidence.reasons == []) is expected
