@@ -103,6 +103,7 @@ def test_a_metric_that_equals_the_mean_in_one_cell_by_chance_is_none() -> None:
     assert interval(always_same) == (None, None, None)
     assert means([always_same, trained]) == frozenset()
     assert means([always_same, answered(1.0, 1.0, 0.0, name="auc")]) == {("match", "auc")}
+    assert means([always_same, answered(1.0, 1.0, name="auc", value=None)]) == frozenset()  # an undefined one does not tell either
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -101,6 +102,16 @@ def test_a_daemon_that_keeps_the_pipes_open_is_not_waited_for(tmp_path):
     os.kill(int(daemon), signal.SIGKILL)
     assert (done.returncode, rest) == (3, b"in" * 100_000)
     assert time.monotonic() - begun < 20
+
+
+def test_what_a_program_says_last_is_heard(tmp_path, monkeypatch):
+    """It may end between a look that heard nothing and the question whether it still runs."""
+    monkeypatch.setattr("ckgit.lab.waiting._LOOK", 0.01)
+    monkeypatch.setattr(subprocess.Popen, "poll", subprocess.Popen.wait)
+
+    done = run_waiting(["sh", "-c", "sleep 0.2; echo the last word"], tmp_path, b"", dict(os.environ), Waiting("it", 20))
+
+    assert (done.returncode, done.stdout) == (0, b"the last word\n")
 
 
 def test_grafts_do_not_change_a_history(lab, run):
