@@ -21,7 +21,7 @@ _MOST = 5  # jobs that are named with one reason
 def command(ctx: click.Context, *, name: str | None, as_json: bool) -> None:
     """Say why jobs failed or wait.
 
-    Jobs of which the same is to be said are told together, with the last lines of the first one's log.
+    Jobs of which the same is to be said are told together, with the last lines of one of their logs.
     """
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)
@@ -36,10 +36,10 @@ def command(ctx: click.Context, *, name: str | None, as_json: bool) -> None:
 
 
 def _alike(reasons: Iterable[Reason]) -> Iterable[list[Reason]]:
-    """Reasons of which the same is to be said, those with a log apart from those without."""
-    found: dict[tuple[str, str, bool], list[Reason]] = {}
+    """Reasons of which the same is to be said."""
+    found: dict[tuple[str, str], list[Reason]] = {}
     for reason in reasons:
-        found.setdefault((_kind(reason), reason.sentence, bool(reason.lines)), []).append(reason)
+        found.setdefault((_kind(reason), reason.sentence), []).append(reason)
     return found.values()
 
 
@@ -49,8 +49,8 @@ def _kind(reason: Reason) -> str:
 
 
 def _paragraph(alike: Sequence[Reason]) -> str:
-    """What is to be said of jobs, and the end of the first one's log."""
-    first = alike[0]
+    """What is to be said of jobs, and the end of the first log that one of them left."""
+    first = next((reason for reason in alike if reason.lines), alike[0])
     head = f"{in_words((reason.job for reason in alike), _MOST)} ({_kind(first)}): {printable(first.sentence)}"
     log = [f"  {first.log}:", *(f"    {printable(line)}" for line in first.lines)] if first.log and first.lines else []
     return "\n".join([head, *log])

@@ -67,7 +67,7 @@ def test_a_metric_that_is_no_number_is_undefined(value: float | None) -> None:
     metrics = (Metric(scorer="match", name="f1", value=value, stderr=0.0, samples=40),)
     odd = cell("base", 2, metrics=metrics)
     found = assemble(here, jobs(here), {**left(here, RIGHT), "base/eval/capitalization_base": [odd]}, {}, Accounting())
-    assert found.runs[2].cells[0].metrics == (Metric(scorer="match", name="f1", value=None, samples=40),)
+    assert found.runs[2].cells[0].metrics == (Metric(scorer="match", name="f1", value=None, samples=40, asked=40),)
     assert "| base | – | match | f1 | undefined |" in render(here, None, found, []).decode()  # noqa: RUF001
 
 

@@ -94,24 +94,29 @@ def test_base_recipes_that_are_varied_bring_more_than_one_thing(of):
 CLAIM = "\n  claims: [{metric: accuracy, task: capitalization, left: LEFT, right: RIGHT, direction: greater}]"
 
 
+def fair(found):
+    """What is said of fairness alone: of claims between runs of one seed another thing is said, too."""
+    return [text for text in found if "is about these two models" not in text]
+
+
 def claim(left, right):
     return ("matter?", f"matter?{CLAIM.replace('LEFT', left).replace('RIGHT', right)}")
 
 
 def test_a_claim_whose_sides_differ_in_two_things_cannot_tell_which_is_why(of):
     varied = ("[4, 8]", "[4, 8]\n  lr: [0.1, 0.2]")
-    [found] = of(varied, claim("rank8_lr0.2", "rank4_lr0.1"))
+    [found] = fair(of(varied, claim("rank8_lr0.2", "rank4_lr0.1")))
     assert found == (
         "3:12: the claim compares rank8_lr0.2 with rank4_lr0.1, which differ in lr and lora_rank: it cannot tell which of these is why"
     )
-    assert of(varied, claim("rank8_lr0.2", "rank4_lr0.2")) == []
+    assert fair(of(varied, claim("rank8_lr0.2", "rank4_lr0.2"))) == []
 
 
 def test_a_claim_against_a_control_is_about_training_alone_or_says_what_else(of):
     control = ("variables:", "runs: [{name: base, type: control}]\nvariables:")
-    assert of(control, claim("rank8", "base")) == []
+    assert fair(of(control, claim("rank8", "base"))) == []
     other = ("variables:", "runs: [{name: base, type: control, parameters: {prompt: 'Say {input}'}}]\nvariables:")
-    [found] = of(other, claim("rank8", "base"))
+    [found] = fair(of(other, claim("rank8", "base")))
     assert "the claim compares rank8 with base, which differ in training and prompt" in found
 
 

@@ -46,7 +46,7 @@ def test_what_an_encoding_lacks_is_written_out(told: Bench, kind: str) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
     text = done.stdout.decode(CODEC[kind])
     value = text.partition("accuracy ")[2].split("\n")[0].rstrip()
-    assert value.startswith("0.90 ± 0.10" if kind in ("latin-1", "cp437", "utf-16") else "0.90 +/- 0.10")
+    assert value.startswith("0.900 [")
     question = text.partition("question:    ")[2].partition("\n")[0]
     expected = {
         "latin-1": r"Größe über 10 -> hilft \u8bad\u7ec3 or \U0001f642?",

@@ -10,6 +10,7 @@ import pytest
 from ckgit.experiment.jobs import Attempt, FailureClass, Phase
 from ckgit.lab.model_folder import read_card
 from ckgit.workers.torchtune import worker
+from ckgit.workers.torchtune.codes import ROWS_REFUSED
 from ckgit.workers.torchtune.steps import planned_steps
 from tests.workers.torchtune.designs import WORDS, context, write_tree
 
@@ -248,7 +249,7 @@ def test_a_row_that_is_too_long_ends_the_job_before_training_and_is_named(train)
     found = train(
         {"controls": {"max_seq_len": 12, "batch_size": 3}}, {**WORDS, "train": [*WORDS["train"], {"input": "longest", "output": "LONGEST"}]}
     )
-    assert found.code == 1
+    assert found.code == ROWS_REFUSED
     [reason] = found.evidence().reasons
-    assert reason == "RenderError: data/words.json, train row 0 has 14 tokens, more than max_seq_len 12: 'apple'"
+    assert reason.startswith("data/words.json: 10 rows cannot be used: train row 0 has 14 tokens, more than max_seq_len 12: 'apple'")
     assert not list((found.work / ARTIFACTS).glob("epoch_*"))
