@@ -22,7 +22,8 @@ def export(lab, snapshot):
     context = load_context(lab, snapshot)
     card = (lab.root / "models/tiny.yaml").read_bytes()
     folder = find_model(lab, context.cluster, context.cards["tiny"], card)
-    return export_work_tree(lab, snapshot, context, context.cluster_name, {"tiny": folder})
+    target = lab.work_root(context.cluster_name) / lab.config.name / "cap" / snapshot.tip[:12]
+    return export_work_tree(lab, snapshot, context, target, {"tiny": folder})
 
 
 def test_what_jobs_need_and_nothing_else(lab, designed, run):
