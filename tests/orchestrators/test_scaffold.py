@@ -15,8 +15,10 @@ from tests.conftest import make_test_lab
 from tests.orchestrators.bench import Bench, design_demo
 
 
-def test_two_labs_give_the_same_bytes(bench: Bench, tmp_path: Path) -> None:
+def test_two_labs_give_the_same_bytes(bench: Bench, tmp_path: Path, run: Callable[..., str]) -> None:
     other = bench._replace(folder=make_test_lab(tmp_path / "somewhere else"))
+    (other.folder / "ckgit.toml").write_bytes((bench.folder / "ckgit.toml").read_bytes())
+    run(other.folder, "commit", "--quiet", "--all", "--message=The same profile")
     design_demo(other.lab)
     one, two = (scaffold(stand(b.lab, "demo")) for b in (bench, other))
     assert one.files == two.files

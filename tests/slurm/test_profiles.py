@@ -67,7 +67,7 @@ def test_a_profile_that_points_elsewhere_is_refused_while_jobs_are_out_and_loses
         assert done.returncode == Exit.USAGE
         assert "cluster profile site points elsewhere than to where jobs are out (slurm_cluster is beta and was not set)" in done.stderr
         assert "rank4/finetune, rank8/finetune, base/eval/capitalization_base" in done.stderr
-    assert "rank4/finetune (submitted): it runs" in bench.ckgit("why", "demo").stdout  # who only looks, looks where they are
+    assert "base/eval/capitalization_base (submitted): it runs" in bench.ckgit("why", "demo").stdout  # who only looks, looks where they are
     assert "0 of 2 done, 2 running" in bench.ckgit("status", "demo").stdout
     assert "would end rank4/finetune" in bench.ckgit("cancel", "demo", "--dry-run").stdout
     assert bench.snapshot.tip == tip

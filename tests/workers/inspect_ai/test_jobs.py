@@ -10,7 +10,6 @@ from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.jobs import FailureClass
 from ckgit.experiment.results import CellResult
 from ckgit.workers.inspect_ai import worker
-from ckgit.workers.inspect_ai.evaluate import read_header
 from tests.workers.inspect_ai.examples import BASE, LOG, TASK, TUNED, Ended, job_of, make_context, make_work_tree, run_cell, run_job
 
 pytestmark = pytest.mark.slow
@@ -57,9 +56,11 @@ def test_neither_set_up_lines_nor_a_file_of_the_work_tree_give_inspect_a_setting
     evidence = ended.evidence()
     assert evidence.reasons == []
     assert evidence.results[0].metrics[0].samples == 4
-    given = read_header(work / LOG)["eval"]
-    assert "max_retries" not in given["model_generate_config"]
-    assert {given["config"].get(name) for name in ("epochs_reducer", "message_limit", "time_limit")} == {None}
+    from inspect_ai.log import read_eval_log
+
+    given = read_eval_log(work / LOG, header_only=True).eval
+    assert given.model_generate_config.max_retries is None
+    assert {getattr(given.config, name) for name in ("epochs_reducer", "message_limit", "time_limit")} == {None}
 
 
 def test_the_result_is_read_again_from_what_was_committed(tuned: Ended):
