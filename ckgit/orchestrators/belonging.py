@@ -45,13 +45,16 @@ def foreign_starts(ledger: Ledger | None, job: Job, found: Sequence[TrainingResu
     return f"it goes on with what {', '.join(others)} began, which is no attempt at {job.name}" if others else ""
 
 
-def refuse_edited(snapshot: Snapshot) -> None:
+def refuse_edited(snapshot: Snapshot, *only: str) -> None:
     """Raise where what jobs left, or the ledger, is not as ckgit committed it: nothing may follow from that.
+
+    Args:
+        only: paths of files; all where there is none.
 
     Raises:
         CkgitError: EVIDENCE_MISSING, naming files and commits.
     """
-    edits = [edit for edit in written(snapshot).edits if not edit.scaffolded]
+    edits = [edit for edit in written(snapshot).edits if not edit.scaffolded and (not only or edit.path in only)]
     if edits:
         raise CkgitError(
             "\n  ".join(["files that ckgit wrote were changed by hand, and nothing may follow from them:", *told(edits)]),

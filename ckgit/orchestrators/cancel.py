@@ -84,9 +84,9 @@ def look(lab: Lab, name: str, *, fetch: bool = False) -> Found:
 
 
 def _edited(snapshot: Snapshot) -> CkgitError | None:
-    """Why nothing may be recorded after what was changed by hand."""
+    """Why nothing may be recorded: a ledger that was changed by hand would be ckgit's own from then on."""
     try:
-        refuse_edited(snapshot)
+        refuse_edited(snapshot, f"{snapshot.folder}/jobs.json")
     except CkgitError as error:
         return error
     return None

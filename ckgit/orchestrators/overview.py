@@ -18,7 +18,7 @@ from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import DeletedError, Snapshot, take_snapshot
 from ckgit.lab.tips import is_lost
 from ckgit.lab.written import Edit, written
-from ckgit.orchestrators.strays import Stray, cancelled_first, known_tokens, strays, way_back, with_its_jobs
+from ckgit.orchestrators.strays import Stray, cancelled_first, known_tokens, still_unknown, way_back, with_its_jobs
 
 SUBMITTED = "submitted"
 _BAD = ("failed", "cancelled")
@@ -78,7 +78,7 @@ def overview(lab: Lab, name: str) -> Overview:
     except DeletedError as gone:
         raise with_its_jobs(lab, gone) from None
     ledger = _read_ledger(snapshot)
-    unknown = strays(lab, name, known_tokens(ledger))
+    unknown = still_unknown(lab, name, known_tokens(ledger))
     rewritten = snapshot.left if is_lost(snapshot.root, snapshot.left, snapshot.tip) else None
     edited = written(snapshot).edits if snapshot.by_hand else ()
     newest = {attempt["job"]: attempt for attempt in ledger.get("attempts", [])}.values()

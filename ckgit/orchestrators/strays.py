@@ -77,6 +77,23 @@ def strays(lab: Lab, name: str, known: AbstractSet[str]) -> list[Stray]:
     return [stray._replace(commit=_that_lists(stray.token, commits)) for stray in found.values()]
 
 
+def still_unknown(lab: Lab, name: str, known: AbstractSet[str]) -> list[Stray]:
+    """The same, without those that the branch lists by now.
+
+    Raises:
+        CkgitError: as `strays`.
+    """
+    found = strays(lab, name, known)
+    by_now = known_by_now(lab, name) if found else frozenset()
+    return [stray for stray in found if stray.token not in by_now]
+
+
+def known_by_now(lab: Lab, name: str) -> frozenset[str]:
+    """Jobs that the branch lists: somebody may have moved it on since the caller read it."""
+    (content,) = read_objects(lab.root, [f"{lab.branch(name).ref}:experiments/{name}/jobs.json"])
+    return _that_are_known(content, gone=False)
+
+
 def _trees(lab: Lab, name: str) -> Iterator[tuple[Path, str]]:
     """The work trees of an experiment on this machine, each with the profile in whose work root it lies."""
     for cluster, folder in lab.experiment_folders(name).items():
@@ -237,7 +254,7 @@ def refuse_strays(lab: Lab, name: str, ledger: Ledger | None) -> None:
             BRANCH_MOVED where they have ended.
     """
     known = own_tokens(ledger)
-    found = [stray for stray in strays(lab, name, known) if not stray.goes_on]
+    found = [stray for stray in still_unknown(lab, name, known) if not stray.goes_on]
     if found:
         raise CkgitError(
             f"{len(found)} job{'s' if len(found) > 1 else ''} of {name} that its branch does not know may still run: {listed(found)}",
@@ -247,7 +264,8 @@ def refuse_strays(lab: Lab, name: str, ledger: Ledger | None) -> None:
             next=way_back(lab, name, found),
         )
     work = Path(ledger.work_tree) if ledger and ledger.work_tree else None
-    if lost := [token for token in (tokens_in(work) if work else ()) if token not in known and not _GOES_ON.search(token)]:
+    others = [token for token in (tokens_in(work) if work else ()) if token not in known and not _GOES_ON.search(token)]
+    if others and (lost := [token for token in others if token not in known_by_now(lab, name)]):
         raise _not_alone(lab, name, str(work), lost)
 
 

@@ -12,7 +12,7 @@ from ckgit.lab.export import export_work_tree, find_model
 from ckgit.orchestrators.claims import claimed_by
 from ckgit.orchestrators.move import bring_checkpoints
 from ckgit.orchestrators.standing import Standing
-from ckgit.orchestrators.strays import own_tokens, tokens_in
+from ckgit.orchestrators.strays import known_by_now, own_tokens, tokens_in
 
 
 def make_work_tree(standing: Standing) -> Ledger:
@@ -44,7 +44,7 @@ def planned_ledger(standing: Standing) -> Ledger:
 
 def _free_folder(standing: Standing) -> Path:
     """Where the jobs of this submission run: a folder that is named by the commit, and in which no other submission's jobs ever ran."""
-    lab, known = standing.lab, own_tokens(standing.ledger)
+    lab, known = standing.lab, own_tokens(standing.ledger) | known_by_now(standing.lab, standing.name)
     first = lab.work_root(standing.context.cluster_name) / lab.config.name / standing.name / standing.snapshot.tip[:12]
     names = (first if number == 1 else first.with_name(f"{first.name}-{number}") for number in itertools.count(1))
     return next(work for work in names if known.issuperset([*tokens_in(work), *filter(None, [claimed_by(work)])]))

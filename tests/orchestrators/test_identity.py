@@ -16,8 +16,12 @@ from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.lab.lab import open_lab
 from ckgit.orchestrators.design import commit, draft_new
+from ckgit.orchestrators.going import complete
 from ckgit.orchestrators.overview import overview
 from ckgit.orchestrators.plugins import scheduler_for
+from ckgit.orchestrators.run import run_stage
+from ckgit.orchestrators.stagework import Wish
+from ckgit.orchestrators.standing import stand
 from ckgit.schedulers.local import is_alive, job_folder, read_process
 from tests.by_hand import commit_by_hand
 from tests.conftest import make_test_lab
@@ -235,6 +239,16 @@ class TestABranchThatWasSetBack:
         assert "moved demo on" not in said
 
 
+def test_who_is_overtaken_hears_that_the_branch_moved_and_leaves_nothing(bench: Bench) -> None:
+    bench.advance(State.SCAFFOLDED)
+    before = stand(bench.lab, "demo")
+    out(bench)
+    with pytest.raises(CkgitError, match="somebody else moved the branch") as caught:
+        complete(run_stage(before, Wish(), bench.heard))
+    assert caught.value.code is Exit.BRANCH_MOVED
+    assert [work.name for work in bench.work.parent.iterdir()] == [bench.work.name]
+
+
 class TestABranchThatWasDeleted:
     def test_its_jobs_are_listed_and_can_be_cancelled(self, bench: Bench) -> None:
         tokens = out(bench)
@@ -425,8 +439,6 @@ class TestTwoClonesWithOneWorkRoot:
         shared.mend("rank8/finetune")
         monkeypatch.setattr("ckgit.orchestrators.again.refuse_strays", lambda *_: None)
         from ckgit.orchestrators.again import Selection, retry
-        from ckgit.orchestrators.stagework import Wish
-        from ckgit.orchestrators.standing import stand
 
         assert retry(stand(shared.lab, "demo"), Selection(), Wish(), shared.heard).code is Exit.DONE
         with pytest.raises(CkgitError, match="was first in this work tree"):
