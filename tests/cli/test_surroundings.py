@@ -229,8 +229,10 @@ def test_ctrl_c_at_a_terminal_leaves_whole_lines(bench: Bench) -> None:
 SLEEPS = """
 import sys, time
 from ckgit.cli.errors import guarded
-print("ready", flush=True)
-sys.exit(guarded(lambda: time.sleep(60), []))
+def wait():
+    print("ready", flush=True)
+    time.sleep(60)
+sys.exit(guarded(wait, []))
 """
 
 
