@@ -26,7 +26,7 @@ def command(ctx: click.Context, *, name: str | None, dry_run: bool, as_json: boo
     """
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)
-    standing = stand(lab, experiment) if dry_run else begin(lab, experiment)
+    standing = stand(lab, experiment) if dry_run else begin(lab, experiment, Terminal())
     require(standing, State.EVALUATED)
     if dry_run:
         return show_preview(preview(standing, Wish(), None), as_json=as_json)

@@ -28,7 +28,7 @@ def command(ctx: click.Context, *, name: str | None, run: str | None, job: str |
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)
     selection = Selection(run, job)
-    found = look(lab, experiment, fetch=not dry_run)
+    found = look(lab, experiment, None if dry_run else Terminal())
     if dry_run:
         from ckgit.orchestrators.preview import preview_cancel
 

@@ -55,7 +55,7 @@ def command(
     experiment = experiment_name(lab, name)
     selection = Selection(run, job)
     resources = _resources(time=time, mem=mem, gpus=gpus)
-    standing = stand(lab, experiment) if dry_run else begin(lab, experiment)
+    standing = stand(lab, experiment) if dry_run else begin(lab, experiment, Terminal())
     if detach:
         check_detachable(standing.context.cluster)
     wish = Wish(wait=not (no_wait or detach), detach=State.ANALYZED if detach else None)

@@ -25,7 +25,7 @@ def command(ctx: click.Context, *, name: str | None, dry_run: bool, as_json: boo
     """
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)
-    standing = stand(lab, experiment) if dry_run else begin(lab, experiment)
+    standing = stand(lab, experiment) if dry_run else begin(lab, experiment, Terminal())
     require(standing, State.DESIGNED)
     if dry_run:
         from ckgit.orchestrators.preview import preview

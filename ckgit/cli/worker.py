@@ -49,7 +49,8 @@ def command(
         alone.find(standing, worker)
         alone.check_run(standing, run)
         return show_preview(preview(standing, wish, None), as_json=as_json)
-    return report(outcome_of(lab, experiment, alone.run_alone(begin(lab, experiment), worker, wish, Terminal())), as_json=as_json)
+    talk = Terminal()
+    return report(outcome_of(lab, experiment, alone.run_alone(begin(lab, experiment, talk), worker, wish, talk)), as_json=as_json)
 
 
 def _scaffold(lab: Lab, experiment: str, worker: str, run: str | None, *, dry_run: bool, as_json: bool) -> int:

@@ -20,8 +20,10 @@ class RefusedError(CkgitError):
     """The remote does not take the commit, by a rule of its own; nobody else was faster."""
 
 
-def fetch(lab: Lab, name: str) -> None:
+def fetch(lab: Lab, name: str) -> str:
     """Bring a local branch up to the authority's, if it can be by moving forward; without an authority nothing happens.
+
+    Returns what is to be told of commits that the branch had lost and that are kept now; mostly nothing.
 
     Raises:
         NotReachedError: the remote does not answer, or cannot be read.
@@ -29,15 +31,16 @@ def fetch(lab: Lab, name: str) -> None:
     """
     remote = lab.config.authority
     if not remote:
-        return
+        return ""
     theirs = _fetched(lab, remote, name)
     ours = lab.branch(name).tip()
     if theirs is None or theirs == ours or (ours and _is_ancestor(lab.root, theirs, ours)):
-        return
+        return ""
     if ours and not _is_ancestor(lab.root, ours, theirs):
         raise _diverged(lab.branch(name), remote, ours, theirs)
-    also = tips.updates(lab.root, name, Left(tips.left_at(lab.root, name), ours or theirs), theirs)
-    move(lab.branch(name), ours, theirs, subject=f"fetched from {remote}", also=also)
+    left = Left(tips.left_at(lab.root, name), ours or theirs)
+    move(lab.branch(name), ours, theirs, subject=f"fetched from {remote}", also=tips.updates(lab.root, name, left, theirs))
+    return tips.kept_note(lab.root, name, left)
 
 
 def refuse_stale(lab: Lab, snapshot: Snapshot) -> None:

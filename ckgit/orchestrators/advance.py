@@ -53,7 +53,7 @@ def advancing(lab: Lab, name: str, *, to: State | None, wish: Wish, talk: Talk, 
     Raises:
         CkgitError: there is nothing to do, someone else moved the branch, or a transition cannot be made.
     """
-    standing = begin(lab, name)
+    standing = begin(lab, name, talk)
     taken: list[Taken] = []
     if (yield from is_replaced(standing, wish)):
         state = standing.snapshot.state

@@ -56,17 +56,18 @@ class Found(NamedTuple):
         return self.lab.cluster_of(self.ledger.model_dump()) if self.ledger else self.lab.cluster()
 
 
-def look(lab: Lab, name: str, *, fetch: bool = False) -> Found:
+def look(lab: Lab, name: str, talk: Talk | None = None) -> Found:
     """See what of an experiment may run.
 
     Args:
-        fetch: whether the authority is asked first, where the lab has one.
+        talk: who is told; without one the authority is not asked first.
     """
     problems: list[CkgitError] = []
     snapshot, ledger, standing = None, None, None
     try:
-        if fetch:
-            authority.fetch(lab, name)
+        if talk:
+            if kept := authority.fetch(lab, name):
+                talk.say(kept)
             authority.refuse_stale(lab, take_snapshot(lab, name))
     except CkgitError as error:
         problems.append(error)

@@ -94,13 +94,14 @@ def _standing(lab: Lab, snapshot: Snapshot) -> Standing:
     return Standing(lab, snapshot, context, ledger)
 
 
-def begin(lab: Lab, name: str) -> Standing:
+def begin(lab: Lab, name: str, talk: Talk) -> Standing:
     """Read an experiment's branch in order to move it on: first the lab's authority is asked, where it has one.
 
     Raises:
         CkgitError: as `stand`; the authority does not answer, or has other commits.
     """
-    authority.fetch(lab, name)
+    if kept := authority.fetch(lab, name):
+        talk.say(kept)
     snapshot = _snapshot(lab, name)
     authority.refuse_stale(lab, snapshot)
     return _standing(lab, snapshot)

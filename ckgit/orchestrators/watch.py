@@ -18,10 +18,10 @@ from ckgit.experiment.errors import CkgitError
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress, task_of
 from ckgit.experiment.listing import NAMED, in_words
 from ckgit.experiment.worker import Context, Ending, Look, Scheduler, Seen, Sighting, Submission, Worker
-from ckgit.orchestrators.claims import claim
 from ckgit.orchestrators.collect import Ended, job_files, read_status
 from ckgit.orchestrators.going import Going
 from ckgit.orchestrators.logs import tail
+from ckgit.orchestrators.ownership import own
 from ckgit.orchestrators.talk import Talk
 
 _SLOWER, _SLOWEST = 1.25, 3.0  # each nap in which nothing changed makes the next one longer, up to so many times the first
@@ -174,7 +174,7 @@ class Watch:
                 waits = Sighting(Seen.UNSEEN, detail=self._waits_for(len(group), look))
                 answers |= {attempt.token: waits for attempt in group}
         if submissions:
-            claim(self.work, self.first, handed, self.context.summary.experiment.name)
+            own(self.work, self.first, handed, self.context.summary.experiment.name)
             answers |= self.scheduler.submit(self.cluster, self.work, submissions)
         for token in large:
             if answers[token].seen is Seen.QUEUED:

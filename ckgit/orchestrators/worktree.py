@@ -9,8 +9,8 @@ from pathlib import Path
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Ledger
 from ckgit.lab.export import export_work_tree, find_model
-from ckgit.orchestrators.claims import claimed_by
 from ckgit.orchestrators.move import bring_checkpoints
+from ckgit.orchestrators.ownership import owner_of
 from ckgit.orchestrators.standing import Standing
 from ckgit.orchestrators.strays import known_by_now, own_tokens, tokens_in
 
@@ -47,7 +47,7 @@ def _free_folder(standing: Standing) -> Path:
     lab, known = standing.lab, own_tokens(standing.ledger) | known_by_now(standing.lab, standing.name)
     first = lab.work_root(standing.context.cluster_name) / lab.config.name / standing.name / standing.snapshot.tip[:12]
     names = (first if number == 1 else first.with_name(f"{first.name}-{number}") for number in itertools.count(1))
-    return next(work for work in names if known.issuperset([*tokens_in(work), *filter(None, [claimed_by(work)])]))
+    return next(work for work in names if known.issuperset([*tokens_in(work), *filter(None, [owner_of(work)])]))
 
 
 def _ledger(standing: Standing, work: Path) -> Ledger:

@@ -417,7 +417,7 @@ class TestTwoClonesWithOneWorkRoot:
         with monkeypatch.context() as patched:  # neither sees the other before both have committed their intent
             patched.setattr("ckgit.orchestrators.run.refuse_strays", lambda *_: None)
             patched.setattr("ckgit.orchestrators.worktree.tokens_in", lambda _: [])
-            patched.setattr("ckgit.orchestrators.worktree.claimed_by", lambda _: "")
+            patched.setattr("ckgit.orchestrators.worktree.owner_of", lambda _: "")
             shared.advance(State.TRAINED, wait=False)
             with pytest.raises(CkgitError, match="another submission of demo was first in this work tree") as caught:
                 other.advance(State.TRAINED, wait=False)
