@@ -82,6 +82,22 @@ def test_a_checkout_comes_along_with_a_fetch(ada, bob, run):
     assert run(bob.root, "status", "--porcelain") == ""
 
 
+def test_what_the_branch_had_lost_before_a_fetch_is_kept_and_told(ada, bob, remote, run):
+    scaffold(ada, design(ada))
+    scaffolded = run(remote, "rev-parse", "exp/cap")
+    lost = submit(ada, take_snapshot(ada, "cap"), b"mine")
+    for place in (remote, ada.root):
+        run(place, "branch", "--force", "exp/cap", scaffolded)
+    run(bob.root, "fetch", "--quiet")
+    theirs = submit(bob, take_snapshot(bob, "cap"), b"theirs")
+
+    assert f"is kept as refs/ckgit/rescue/cap/{lost[:12]}" in authority.fetch(ada, "cap")
+
+    assert run(ada.root, "rev-parse", "exp/cap") == theirs
+    assert run(ada.root, "rev-parse", f"refs/ckgit/rescue/cap/{lost[:12]}") == lost
+    assert authority.fetch(ada, "cap") == ""
+
+
 def test_who_is_behind_the_authority_changes_nothing(ada, bob, run):
     scaffold(ada, design(ada))
     run(bob.root, "fetch", "--quiet")
