@@ -9,7 +9,8 @@ from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_f
 from ckgit.experiment.errors import Exit
 from ckgit.orchestrators.advance import Outcome
 from ckgit.orchestrators.again import Selection
-from ckgit.orchestrators.cancel import cancel, look, plan_cancel
+from ckgit.orchestrators.cancel import cancel, plan_cancel
+from ckgit.orchestrators.view import look
 
 
 @click.command("cancel")

@@ -10,22 +10,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design import Stage
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Attempt, Ledger, Phase
 from ckgit.experiment.lifecycle import Event
-from ckgit.experiment.state import State
 from ckgit.experiment.worker import Seen, Worker
-from ckgit.lab import authority
 from ckgit.lab.commit import preview, record
-from ckgit.lab.context import load_context
-from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import DeletedError, Snapshot, take_snapshot
+from ckgit.lab.snapshot import DeletedError
 from ckgit.lab.tips import Left, kept_note
 from ckgit.orchestrators import strays
 from ckgit.orchestrators.again import Selection
-from ckgit.orchestrators.belonging import refuse_edited
 from ckgit.orchestrators.collect import read_status
 from ckgit.orchestrators.detach import attempts_of
 from ckgit.orchestrators.logs import appended, now
@@ -34,69 +28,15 @@ from ckgit.orchestrators.standing import Standing, Step, Taken, prepare
 from ckgit.orchestrators.steps import cancellation, plural
 from ckgit.orchestrators.strays import Stray
 from ckgit.orchestrators.talk import Talk
+from ckgit.orchestrators.view import View
 
 _ALIVE = (Seen.QUEUED, Seen.RUNNING, Seen.UNKNOWN)
-
-
-class Found(NamedTuple):
-    """What can be seen of an experiment whose jobs are to be ended, and why there is no more."""
-
-    lab: Lab
-    name: str
-    snapshot: Snapshot | None  # None: the branch is gone, or cannot be read
-    ledger: Ledger | None
-    standing: Standing | None  # None: its design cannot be read, or is not the one that was scaffolded
-    strays: Sequence[Stray]
-    problems: Sequence[CkgitError]
-    blocked: CkgitError | None = None  # why nothing can be committed now, where the branch itself is not to blame
-
-    @property
-    def cluster(self) -> Cluster:
-        """The profile by which the jobs of the ledger were handed over, whatever became of it since."""
-        return self.lab.cluster_of(self.ledger.model_dump()) if self.ledger else self.lab.cluster()
-
-
-def look(lab: Lab, name: str, talk: Talk | None = None) -> Found:
-    """See what of an experiment may run.
-
-    Args:
-        talk: who is told; without one the authority is not asked first.
-    """
-    problems: list[CkgitError] = []
-    snapshot, ledger, standing = None, None, None
-    try:
-        if talk:
-            if kept := authority.fetch(lab, name):
-                talk.say(kept)
-            authority.refuse_stale(lab, take_snapshot(lab, name))
-    except CkgitError as error:
-        problems.append(error)
-    blocked = problems[0] if problems else None
-    try:
-        snapshot = take_snapshot(lab, name)
-        ledger = snapshot.ledger()
-        blocked = blocked or _edited(snapshot)
-        if snapshot.state is not State.DESIGNED:
-            standing = Standing(lab, snapshot, load_context(lab, snapshot, ledger.cluster if ledger else None), ledger)
-    except CkgitError as error:
-        problems.append(error)
-    running = strays.strays(lab, name, strays.own_tokens(ledger))
-    return Found(lab, name, snapshot, ledger, standing, running, problems, blocked)
-
-
-def _edited(snapshot: Snapshot) -> CkgitError | None:
-    """Why nothing may be recorded: a ledger that was changed by hand would be ckgit's own from then on."""
-    try:
-        refuse_edited(snapshot, f"{snapshot.folder}/jobs.json")
-    except CkgitError as error:
-        return error
-    return None
 
 
 class Cancel(NamedTuple):
     """What is to be cancelled. Without a step, it was recorded before, or cannot be, and is only to be signalled."""
 
-    found: Found
+    found: View
     step: Step | None
     attempts: Sequence[Attempt]
     whole: bool = True  # nothing that goes on is left, and so nobody is to go on with it
@@ -109,7 +49,7 @@ class Cancel(NamedTuple):
         return [*known, *(f"{stray.token}, which the branch does not know" for stray in self.strays)]
 
 
-def plan_cancel(found: Found, selection: Selection) -> Cancel:
+def plan_cancel(found: View, selection: Selection) -> Cancel:
     """What cancel would commit and signal.
 
     Raises:
@@ -132,14 +72,14 @@ def plan_cancel(found: Found, selection: Selection) -> Cancel:
     raise _nothing(found)
 
 
-def _unknown(found: Found, selection: Selection) -> list[Stray]:
+def _unknown(found: View, selection: Selection) -> list[Stray]:
     """Jobs that the branch does not know: those that it has lost, or one that is named by its token. Others are another clone's."""
     if selection == Selection():
         return [stray for stray in found.strays if stray.commit]
     return [stray for stray in found.strays if stray.token == selection.job]
 
 
-def _chosen(found: Found, selection: Selection) -> list[Attempt]:
+def _chosen(found: View, selection: Selection) -> list[Attempt]:
     """The latest attempts at the jobs that are meant.
 
     Raises:
@@ -153,7 +93,7 @@ def _chosen(found: Found, selection: Selection) -> list[Attempt]:
     return [attempt for job, attempt in latest.items() if selection.means(job)]
 
 
-def _nothing(found: Found) -> CkgitError:
+def _nothing(found: View) -> CkgitError:
     if found.strays:
         return CkgitError(
             f"no job of this branch is queued or running; others are: {strays.listed(found.strays)}",
@@ -173,7 +113,7 @@ def _nothing(found: Found) -> CkgitError:
     )
 
 
-def _seen(found: Found, attempts: Sequence[Attempt]) -> Mapping[str, Seen]:
+def _seen(found: View, attempts: Sequence[Attempt]) -> Mapping[str, Seen]:
     if not attempts or not found.ledger or not found.ledger.work_tree:
         return {}
     scheduler = scheduler_for(found.cluster)
@@ -181,7 +121,7 @@ def _seen(found: Found, attempts: Sequence[Attempt]) -> Mapping[str, Seen]:
     return {token: sighting.seen for token, sighting in sightings.items()}
 
 
-def _tells(found: Found, attempt: Attempt) -> bool:
+def _tells(found: View, attempt: Attempt) -> bool:
     """Whether a job that is gone can ever be judged: where its status cannot be read, that is waited for in vain."""
     try:
         read_status(Path(found.ledger.work_tree if found.ledger else ""), attempt.token)
@@ -192,7 +132,7 @@ def _tells(found: Found, attempt: Attempt) -> bool:
     return True
 
 
-def _step(found: Found, attempts: Sequence[Attempt], ledger: Ledger, *, whole: bool) -> Step | None:
+def _step(found: View, attempts: Sequence[Attempt], ledger: Ledger, *, whole: bool) -> Step | None:
     """The commit; without the tables of the summary where the design cannot be read."""
     if not found.snapshot:
         return None
@@ -228,7 +168,7 @@ class Cancelled(NamedTuple):
     next: str
 
 
-def cancel(found: Found, selection: Selection, talk: Talk) -> Cancelled:
+def cancel(found: View, selection: Selection, talk: Talk) -> Cancelled:
     """Record that jobs are not wanted, then end them. Killed in between, the same command ends them.
 
     Raises:
@@ -250,7 +190,7 @@ def cancel(found: Found, selection: Selection, talk: Talk) -> Cancelled:
     return Cancelled(taken, message, _onward(found, taken))
 
 
-def _onward(found: Found, taken: Sequence[Taken]) -> str:
+def _onward(found: View, taken: Sequence[Taken]) -> str:
     if found.problems:
         return found.problems[-1].next  # no retry reads the design either
     return f"ckgit retry {found.name} runs them again" if taken else f"ckgit status {found.name}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,10 +83,7 @@ def overview(lab: Lab, name: str) -> Overview:
     edited = written(snapshot).edits if snapshot.by_hand else ()
     newest = {attempt["job"]: attempt for attempt in ledger.get("attempts", [])}.values()
     accepted = ledger.get("accepted_missing", [])
-    stages: dict[str, Counter[str]] = {}
-    for attempt in newest:
-        phase = "accepted as missing" if attempt["job"] in accepted and attempt["phase"] != "done" else attempt["phase"]
-        stages.setdefault(attempt["stage"], Counter())[phase] += 1
+    stages = _phases(newest, accepted)
     failed = [_failed(attempt) for attempt in newest if attempt["phase"] in _BAD and attempt["job"] not in accepted]
     detached = _going_on(ledger)
     opened = _look(lab, snapshot, ledger, [*(attempt for attempt in newest if attempt["phase"] == SUBMITTED), *detached])
@@ -113,6 +110,15 @@ def overview(lab: Lab, name: str) -> Overview:
         or _mended(lab, snapshot, edited, stages, out=bool(opened))
         or _next(name, snapshot.state, failed=bool(failed), out=bool(opened)),
     )
+
+
+def _phases(newest: Iterable[Mapping[str, Any]], accepted: Container[str]) -> dict[str, Counter[str]]:
+    """How many jobs there are, by stage and by the phase of their newest attempt."""
+    stages: dict[str, Counter[str]] = {}
+    for attempt in newest:
+        phase = "accepted as missing" if attempt["job"] in accepted and attempt["phase"] != "done" else attempt["phase"]
+        stages.setdefault(attempt["stage"], Counter())[phase] += 1
+    return stages
 
 
 def _cells(ledger: Mapping[str, Any]) -> Mapping[str, Mapping[str, str]]:

@@ -13,13 +13,13 @@ from ckgit.experiment.secret_forms import masked
 from ckgit.experiment.worker import Seen, Sighting
 from ckgit.lab.snapshot import DeletedError
 from ckgit.orchestrators.attempts import latest_attempts
-from ckgit.orchestrators.cancel import Found
 from ckgit.orchestrators.collect import job_files, read_status
 from ckgit.orchestrators.detach import attempts_of, is_alive, look_at
 from ckgit.orchestrators.logs import last_lines, readable, tail
 from ckgit.orchestrators.plugins import scheduler_for
 from ckgit.orchestrators.stagework import STAGES, stagework
 from ckgit.orchestrators.strays import cancelled_first, way_back, with_its_jobs
+from ckgit.orchestrators.view import View
 from ckgit.orchestrators.worktree import find_work_tree
 
 LINES = 8
@@ -37,7 +37,7 @@ class Reason(NamedTuple):
     lines: Sequence[str]
 
 
-def why(found: Found) -> list[Reason]:
+def why(found: View) -> list[Reason]:
     """Every job that failed, was cancelled, is open, or waits to be submitted; in the order of the jobs.
 
     Raises:
@@ -59,13 +59,13 @@ def why(found: Found) -> list[Reason]:
     return [*(_ended(found, attempt) for attempt in closed), *_live(found, open_ones), *waiting, *_left(found), *_unknown(found)]
 
 
-def _unknown(found: Found) -> list[Reason]:
+def _unknown(found: View) -> list[Reason]:
     """Jobs that the branch does not know."""
     advice = way_back(found.lab, found.name, found.strays) if found.strays else ""
     return [Reason(stray.token, 1, f"{stray.seen}, unknown to the branch", None, advice, None, []) for stray in found.strays]
 
 
-def _left(found: Found) -> list[Reason]:
+def _left(found: View) -> list[Reason]:
     """The job that was to go on with the experiment, where it does not."""
     ledger = found.ledger
     if not ledger or not ledger.detached:
@@ -85,7 +85,7 @@ def _left(found: Found) -> list[Reason]:
     return [Reason("advance", 1, "left", None, sentence, log, _last(text))]
 
 
-def _ended(found: Found, attempt: Attempt) -> Reason:
+def _ended(found: View, attempt: Attempt) -> Reason:
     content = found.snapshot.read(attempt.log) if attempt.log and found.snapshot else None
     if content is not None:
         log, text = attempt.log, readable(content[-65_536:])
@@ -94,7 +94,7 @@ def _ended(found: Found, attempt: Attempt) -> Reason:
     return _reason(attempt, attempt.reason or "no reason was recorded", log, text)
 
 
-def _live(found: Found, attempts: Sequence[Attempt]) -> list[Reason]:
+def _live(found: View, attempts: Sequence[Attempt]) -> list[Reason]:
     if not attempts or not found.ledger:
         return []
     cluster = found.cluster
@@ -108,7 +108,7 @@ def _live(found: Found, attempts: Sequence[Attempt]) -> list[Reason]:
     ]
 
 
-def _sentence(found: Found, attempt: Attempt, sighting: Sighting, work: Path) -> str:
+def _sentence(found: View, attempt: Attempt, sighting: Sighting, work: Path) -> str:
     detail = f": {sighting.detail}" if sighting.detail else ""
     sentences = {
         Seen.UNSEEN: f"it is recorded and not handed over yet; ckgit advance {found.name} does that",
@@ -128,13 +128,13 @@ def _sentence(found: Found, attempt: Attempt, sighting: Sighting, work: Path) ->
     return sentences[sighting.seen]
 
 
-def _unsubmitted(found: Found, job: Job) -> Reason:
+def _unsubmitted(found: View, job: Job) -> Reason:
     does = "is not, as long as jobs run that the branch does not know" if found.strays else f"ckgit advance {found.name} does that"
     sentence = f"it was not submitted yet; {does}"
     return Reason(job.name, 0, "waiting", None, sentence, None, [])
 
 
-def _work_tree_log(found: Found, attempt: Attempt) -> tuple[str | None, str]:
+def _work_tree_log(found: View, attempt: Attempt) -> tuple[str | None, str]:
     """Path and end of what a job printed, where its work tree is on this machine."""
     if not found.ledger or not found.ledger.work_tree:
         return None, ""

@@ -13,9 +13,10 @@ from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.experiment.worker import Seen
 from ckgit.orchestrators.again import Selection, plan_retry, retry
-from ckgit.orchestrators.cancel import cancel, look, plan_cancel
+from ckgit.orchestrators.cancel import cancel, plan_cancel
 from ckgit.orchestrators.stagework import Wish
 from ckgit.orchestrators.standing import stand, take
+from ckgit.orchestrators.view import look
 from ckgit.schedulers.local import job_folder, read_process, scheduler
 from tests.attempts import attempts
 from tests.orchestrators.bench import Bench

@@ -13,7 +13,8 @@ from ckgit.experiment.design import State
 from ckgit.experiment.errors import Exit
 from ckgit.experiment.jobs import Phase
 from ckgit.orchestrators.again import Selection
-from ckgit.orchestrators.cancel import cancel, look
+from ckgit.orchestrators.cancel import cancel
+from ckgit.orchestrators.view import look
 from ckgit.schedulers import local
 from tests.orchestrators.bench import Bench
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ckgit.experiment.design import State
-from ckgit.orchestrators.cancel import look
+from ckgit.orchestrators.view import look
 from ckgit.orchestrators.why import Reason, why
 from tests.orchestrators.bench import Bench
 

@@ -18,9 +18,10 @@ from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators import together
 from ckgit.orchestrators.again import Selection, retry
-from ckgit.orchestrators.cancel import cancel, look
+from ckgit.orchestrators.cancel import cancel
 from ckgit.orchestrators.stagework import Wish
 from ckgit.orchestrators.standing import stand
+from ckgit.orchestrators.view import look
 from ckgit.orchestrators.why import why
 from ckgit.schedulers.slurm import scheduler
 from tests.orchestrators.bench import Bench, Heard, design_demo
