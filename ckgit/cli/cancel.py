@@ -16,7 +16,7 @@ from ckgit.orchestrators.view import look
 @click.command("cancel")
 @name_argument
 @run_option
-@click.option("--job", metavar="JOB", help="Only this job, e.g. rank8/finetune; or one that the branch does not know, by its token.")
+@click.option("--job", metavar="JOB", help="Only this job, e.g. rank8/finetune; by its token one that is not in the ledger.")
 @dry_run_option
 @json_option
 @click.pass_context
@@ -24,7 +24,7 @@ def command(ctx: click.Context, *, name: str | None, run: str | None, job: str |
     """Cancel the jobs that are queued or running.
 
     It is recorded first, then done; started again after an interruption, it does the rest. What has ended by itself is left alone.
-    Without --run and --job it also ends jobs that the branch has lost, as after `git branch -f` or -D.
+    Without --run and --job it also ends jobs whose ledger the branch lost when it was reset or deleted (`git branch -f`, `-D`).
     """
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)

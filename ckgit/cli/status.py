@@ -64,7 +64,7 @@ def _beside(found: Overview) -> Iterator[str]:
     """What the branch itself does not tell."""
     if found.unknown_jobs:
         count = f"{len(found.unknown_jobs)} job{'s' if len(found.unknown_jobs) > 1 else ''}"
-        yield f"  {count} that the branch does not know may still run: {printable(listed(found.unknown_jobs))}"
+        yield f"  {count} not in the ledger of the branch may still run: {printable(listed(found.unknown_jobs))}"
     if found.edited:
         more = f" and {len(found.edited) - _MOST} more" if len(found.edited) > _MOST else ""
         yield f"  not as ckgit wrote them: {printable(', '.join(map(str, found.edited[:_MOST])))}{more}"

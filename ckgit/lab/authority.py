@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.lab import tips
 from ckgit.lab.branch import move
-from ckgit.lab.git import git_ok, git_text
+from ckgit.lab.git import git_ok, git_text, is_ancestor
 from ckgit.lab.lab import BRANCHES, Lab
 from ckgit.lab.remote import NotReachedError, fetch_branch, push_branch, remote_tip
 from ckgit.lab.snapshot import Snapshot
@@ -34,9 +33,9 @@ def fetch(lab: Lab, name: str) -> str:
         return ""
     theirs = _fetched(lab, remote, name)
     ours = lab.branch(name).tip()
-    if theirs is None or theirs == ours or (ours and _is_ancestor(lab.root, theirs, ours)):
+    if theirs is None or theirs == ours or (ours and is_ancestor(lab.root, theirs, ours)):
         return ""
-    if ours and not _is_ancestor(lab.root, ours, theirs):
+    if ours and not is_ancestor(lab.root, ours, theirs):
         raise _diverged(lab.branch(name), remote, ours, theirs)
     left = Left(tips.left_at(lab.root, name), ours or theirs)
     move(lab.branch(name), ours, theirs, subject=f"fetched from {remote}", also=tips.updates(lab.root, name, left, theirs))
@@ -51,9 +50,9 @@ def refuse_stale(lab: Lab, snapshot: Snapshot) -> None:
     """
     ours = snapshot.tip
     for remote, theirs in snapshot.remotes.items():
-        if snapshot.local and theirs != ours and not _is_ancestor(snapshot.root, theirs, ours):
+        if snapshot.local and theirs != ours and not is_ancestor(snapshot.root, theirs, ours):
             branch = lab.branch(snapshot.name)
-            ahead = _is_ancestor(snapshot.root, ours, theirs)
+            ahead = is_ancestor(snapshot.root, ours, theirs)
             raise _behind(branch, remote, ours, theirs) if ahead else _diverged(branch, remote, ours, theirs)
 
 
@@ -69,9 +68,9 @@ def refuse_behind(lab: Lab, name: str, parent: str | None, new: str) -> None:
     """
     remote = lab.config.authority
     theirs = _fetched(lab, remote, name) if remote else None
-    if not theirs or theirs == new or (parent and _is_ancestor(lab.root, theirs, parent)):
+    if not theirs or theirs == new or (parent and is_ancestor(lab.root, theirs, parent)):
         return
-    if parent and _is_ancestor(lab.root, parent, theirs):
+    if parent and is_ancestor(lab.root, parent, theirs):
         raise _behind(lab.branch(name), remote, parent, theirs)
     raise _diverged(lab.branch(name), remote, parent or "", theirs)
 
@@ -99,9 +98,9 @@ def push(lab: Lab, name: str, commit: str) -> None:
     except NotReachedError as error:
         what = f"whether {remote} has commit {commit[:12]} is not known: {answer.words or error.what}"
         raise NotReachedError(what, code=error.code, where=f"exp/{name}", state=stands.partition(",")[0], next=again) from error
-    if theirs and _is_ancestor(lab.root, commit, theirs):
+    if theirs and is_ancestor(lab.root, commit, theirs):
         return  # another clone made the same commit, or git lost the remote's answer
-    if theirs and not _is_ancestor(lab.root, theirs, commit):
+    if theirs and not is_ancestor(lab.root, theirs, commit):
         raise _diverged(lab.branch(name), remote, commit, theirs, state=stands)
     if answer.passing:
         what = f"{remote} was busy and did not take commit {commit[:12]}: {answer.words}"
@@ -122,10 +121,6 @@ def _fetched(lab: Lab, remote: str, name: str) -> str | None:
     if tip and not git_ok(lab.root, "rev-parse", "--quiet", "--verify", f"{tip}^{{commit}}"):
         fetch_branch(lab.root, remote, ref, f"refs/remotes/{remote}/exp/{name}")
     return tip
-
-
-def _is_ancestor(root: Path, older: str, newer: str) -> bool:
-    return git_ok(root, "merge-base", "--is-ancestor", older, newer)
 
 
 def _behind(branch: Branch, remote: str, ours: str, theirs: str) -> CkgitError:

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.lab.checkout import promised, refuse_dirty
-from ckgit.lab.git import DURABLE, OWN_PROGRAMS, GitError, git, git_ok, git_text, settings
+from ckgit.lab.git import DURABLE, OWN_PROGRAMS, GitError, git, git_text, is_ancestor, settings
 from ckgit.lab.waiting import NoAnswerError, Waiting
 from ckgit.lab.worktrees import Branch, changes_between, checkouts
 
@@ -98,7 +98,7 @@ def move(branch: Branch, old: str, new: str, *, subject: str, also: Sequence[str
         except (GitError, NoAnswerError) as error:
             _explain(branch, old, new, error)
         seen = branch.tip()
-        if seen != new and not git_ok(branch.root, "merge-base", "--is-ancestor", new, seen):
+        if seen != new and not is_ancestor(branch.root, new, seen):
             _lost(branch, new, seen)
 
 
@@ -109,7 +109,7 @@ def _explain(branch: Branch, old: str, new: str, error: GitError | NoAnswerError
     second. A submission is never the same, since its tokens are drawn.
     """
     seen = branch.tip()
-    if seen == new or (seen and git_ok(branch.root, "merge-base", "--is-ancestor", new, seen)):
+    if seen == new or (seen and is_ancestor(branch.root, new, seen)):
         return
     if seen != old:
         _lost(branch, old, seen)

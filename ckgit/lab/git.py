@@ -95,6 +95,11 @@ def git_ok(cwd: Path, *args: str) -> bool:
     return done.returncode == 0
 
 
+def is_ancestor(cwd: Path, older: str, newer: str) -> bool:
+    """Whether a commit is, or is in the history of, another one."""
+    return git_ok(cwd, "merge-base", "--is-ancestor", older, newer)
+
+
 def settings(cwd: Path, *keys: str, kind: str = "") -> dict[str, str]:
     """Those of some settings that the user, or the repository, has; keys in small letters.
 

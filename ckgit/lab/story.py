@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import NamedTuple
 
-from ckgit.lab.git import git, git_ok
+from ckgit.lab.git import git, is_ancestor
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import Snapshot
 from ckgit.lab.trailers import LOG_ATOM, parse_trailers
@@ -29,7 +29,7 @@ class Chapter(NamedTuple):
 
 def story(lab: Lab, snapshot: Snapshot) -> list[Chapter]:
     """What happened on the experiment's branch since it left the default branch, oldest first."""
-    if git_ok(lab.root, "merge-base", "--is-ancestor", snapshot.tip, lab.base):
+    if is_ancestor(lab.root, snapshot.tip, lab.base):
         where = [f"--grep=^Ckgit-Experiment: {snapshot.name.replace('.', '[.]').replace('+', '[+]')}$", "--extended-regexp", snapshot.tip]
     else:
         where = ["--first-parent", snapshot.tip, f"^{lab.base}"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from ckgit.lab.git import git_lines, git_ok, git_text
+from ckgit.lab.git import git_lines, git_text, is_ancestor
 
 TIPS = "refs/ckgit/tips/"
 RESCUED = "refs/ckgit/rescue/"
@@ -38,7 +38,7 @@ def rescued(root: Path, name: str) -> list[str]:
 
 def is_lost(root: Path, commit: str, tip: str) -> bool:
     """Whether a branch at `tip` (empty: there is none) does not hold a commit that ckgit made on it."""
-    return bool(commit) and commit != tip and not (tip and git_ok(root, "merge-base", "--is-ancestor", commit, tip))
+    return bool(commit) and commit != tip and not (tip and is_ancestor(root, commit, tip))
 
 
 class Left(NamedTuple):

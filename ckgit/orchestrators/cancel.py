@@ -46,14 +46,14 @@ class Cancel(NamedTuple):
     def named(self) -> list[str]:
         """Each job with its token."""
         known = [f"{attempt.job} ({attempt.token})" for attempt in self.attempts]
-        return [*known, *(f"{stray.token}, which the branch does not know" for stray in self.strays)]
+        return [*known, *(f"{stray.token}, which is not in the ledger of the branch" for stray in self.strays)]
 
 
 def plan_cancel(found: View, selection: Selection) -> Cancel:
     """What cancel would commit and signal.
 
     Raises:
-        CkgitError: no job is open, none that was cancelled still runs, and none runs that the branch does not know.
+        CkgitError: no job is open, none that was cancelled still runs, and none runs beside the ledger.
     """
     chosen = _chosen(found, selection)
     ledger = found.ledger
@@ -73,7 +73,7 @@ def plan_cancel(found: View, selection: Selection) -> Cancel:
 
 
 def _unknown(found: View, selection: Selection) -> list[Stray]:
-    """Jobs that the branch does not know: those that it has lost, or one that is named by its token. Others are another clone's."""
+    """Jobs that are not in the ledger: those that the branch has lost, or one that is named by its token. Others are another clone's."""
     if selection == Selection():
         return [stray for stray in found.strays if stray.commit]
     return [stray for stray in found.strays if stray.token == selection.job]
@@ -239,6 +239,6 @@ def _end(planned: Cancel) -> None:
 def _told(planned: Cancel) -> str:
     ledger = planned.found.ledger
     jobs = plural(len(planned.attempts) + len(planned.strays), "job")
-    unknown = f" ({len(planned.strays)} of them unknown to the branch)" if planned.strays else ""
+    unknown = f" ({len(planned.strays)} of them not in the ledger)" if planned.strays else ""
     left = " and the one that was to go on" if planned.whole and ledger and ledger.detached else ""
     return f"{jobs}{unknown}{left}"

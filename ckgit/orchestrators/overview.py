@@ -60,7 +60,7 @@ class Overview(NamedTuple):
     failed: Sequence[FailedJob]
     accepted_missing: Sequence[str]
     cells: Mapping[str, Mapping[str, str]]  # by failed job of several cells: why each does not count; empty for one that does
-    unknown_jobs: Sequence[Stray]  # that run, and that the branch does not know
+    unknown_jobs: Sequence[Stray]  # that run, and are not in the ledger
     by_hand: bool  # whether the last commit is the user's
     edited: Sequence[Edit]  # files of ckgit's that are not as it left them; looked for where the last commit is the user's
     rewritten: str | None  # commit at which ckgit left the branch, where that holds it no more

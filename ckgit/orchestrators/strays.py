@@ -1,4 +1,4 @@
-"""Jobs that run although the branch does not know them: it was rewritten or deleted since, or another clone submitted them.
+"""Jobs that run although they are not in the ledger of their branch: it was rewritten or deleted since, or another clone submitted them.
 
 A job is known by its token, whose folder lies in a work tree of the experiment, whatever any branch says now. Only the names of files
 are read as long as all jobs have ended: `status` and `list` look here each time.
@@ -162,7 +162,8 @@ def end(lab: Lab, found: Sequence[Stray]) -> None:
 
 def _commits(lab: Lab, name: str) -> dict[str, bytes]:
     """Ledgers of the commits that the branch may have lost, by commit: where ckgit left it, what is kept, and where its reflog was."""
-    reflog = git_lines(lab.root, "rev-list", "--walk-reflogs", ref) if lab.branch(name).tip() and (ref := f"refs/heads/exp/{name}") else []
+    branch = lab.branch(name)
+    reflog = git_lines(lab.root, "rev-list", "--walk-reflogs", branch.ref) if branch.tip() else []
     commits = list(dict.fromkeys(filter(None, [tips.left_at(lab.root, name), *tips.rescued(lab.root, name), *reflog])))
     ledgers = read_objects(lab.root, [f"{commit}:experiments/{name}/jobs.json" for commit in commits])
     return {commit: ledger for commit, ledger in zip(commits, ledgers, strict=True) if ledger}
@@ -174,11 +175,15 @@ def _that_lists(token: str, ledgers: Mapping[str, bytes]) -> str:
 
 
 def way_back(lab: Lab, name: str, found: Sequence[Stray]) -> str:
-    """What to do about jobs that the branch does not know."""
+    """What to do about jobs that are not in the ledger of the branch."""
     commit = next((stray.commit for stray in found if stray.commit), "")
     if commit:
-        return f"{moving(lab.branch(name), commit)} goes back to the commit that knows them; {_how_to_end(name, found)}"
+        return f"{_going_back(lab, name, commit)}; {_how_to_end(name, found)}"
     return f"another clone submitted them: wait until they have ended, and fetch exp/{name} from there; {_how_to_end(name, found)}"
+
+
+def _going_back(lab: Lab, name: str, commit: str) -> str:
+    return f"{moving(lab.branch(name), commit)} goes back to the commit whose ledger lists them"
 
 
 def _how_to_end(name: str, found: Sequence[Stray]) -> str:
@@ -229,13 +234,13 @@ def _that_are_known(content: bytes | None, *, gone: bool) -> frozenset[str]:
 
 
 def with_unknown_jobs(lab: Lab, rows: Sequence[ExperimentRow], found: Mapping[str, Sequence[Stray]]) -> list[ExperimentRow]:
-    """The experiments of a lab, each with a note on jobs that its branch does not know, and those whose branch is gone while jobs run."""
+    """The experiments of a lab, each with a note on jobs that are not in its ledger, and those whose branch is gone while jobs run."""
     gone = [row_at(lab, name, f"{tips.TIPS}{name}") for name in found if name not in {row.name for row in rows}]
     return sorted([*(_noted(row, found.get(row.name, ())) for row in rows), *(_noted(row, found[row.name]) for row in gone)])
 
 
 def _noted(row: ExperimentRow, found: Sequence[Stray]) -> ExperimentRow:
-    note = f"{len(found)} jobs run that its branch does not know: ckgit status {row.name}" if found else ""
+    note = f"{len(found)} running jobs are not in the ledger of its branch: ckgit status {row.name}" if found else ""
     return row._replace(note="; ".join(filter(None, (row.note, note))))
 
 
@@ -245,37 +250,36 @@ def cancelled_first(name: str, then: str, *, out: bool) -> str:
 
 
 def refuse_strays(lab: Lab, name: str, ledger: Ledger | None) -> None:
-    """Check that no job of the experiment runs that its branch does not know, and that none ever ran where the next ones are to run.
+    """Check that no job of the experiment runs that is not in its ledger, and that none ever ran where the next ones are to run.
 
     The same work would be done twice at once, or go on from what another attempt left.
 
     Raises:
-        CkgitError: IN_FLIGHT, naming the jobs and the commit that knows them; UNKNOWN where nothing can be said of them now;
+        CkgitError: IN_FLIGHT, naming the jobs and the commit whose ledger lists them; UNKNOWN where nothing can be said of them now;
             BRANCH_MOVED where they have ended.
     """
     known = own_tokens(ledger)
     found = [stray for stray in still_unknown(lab, name, known) if not stray.goes_on]
     if found:
         raise CkgitError(
-            f"{len(found)} job{'s' if len(found) > 1 else ''} of {name} that its branch does not know may still run: {listed(found)}",
+            f"{len(found)} job{'s' if len(found) > 1 else ''} of {name} not in the ledger of its branch may still run: {listed(found)}",
             code=Exit.UNKNOWN if all(stray.seen == "unknown" for stray in found) else Exit.IN_FLIGHT,
             where=str(found[0].work),
             state="nothing was submitted",
             next=way_back(lab, name, found),
         )
     work = Path(ledger.work_tree) if ledger and ledger.work_tree else None
-    others = [token for token in (tokens_in(work) if work else ()) if token not in known and not _GOES_ON.search(token)]
-    if others and (lost := [token for token in others if token not in known_by_now(lab, name)]):
+    others = {token for token in (tokens_in(work) if work else ()) if token not in known and not _GOES_ON.search(token)}
+    lost = sorted(others - known_by_now(lab, name)) if others else []
+    if lost:
         raise _not_alone(lab, name, str(work), lost)
 
 
 def _not_alone(lab: Lab, name: str, work: str, lost: Sequence[str]) -> CkgitError:
     commit = _that_lists(lost[0], _commits(lab, name))
-    back = (
-        f"{moving(lab.branch(name), commit)} goes back to the commit that knows them" if commit else f"fetch exp/{name} from who ran them"
-    )
+    back = _going_back(lab, name, commit) if commit else f"fetch exp/{name} from whoever ran them"
     return CkgitError(
-        f"jobs that its branch does not know ran in the work tree of {name}: {in_words(lost, _LISTED)}",
+        f"jobs that are not in the ledger of its branch ran in the work tree of {name}: {in_words(lost, _LISTED)}",
         code=Exit.BRANCH_MOVED,
         where=work,
         state="nothing was submitted",

@@ -60,9 +60,9 @@ def why(found: View) -> list[Reason]:
 
 
 def _unknown(found: View) -> list[Reason]:
-    """Jobs that the branch does not know."""
+    """Jobs that are not in the ledger of the branch."""
     advice = way_back(found.lab, found.name, found.strays) if found.strays else ""
-    return [Reason(stray.token, 1, f"{stray.seen}, unknown to the branch", None, advice, None, []) for stray in found.strays]
+    return [Reason(stray.token, 1, f"{stray.seen}, not in the ledger of the branch", None, advice, None, []) for stray in found.strays]
 
 
 def _left(found: View) -> list[Reason]:
@@ -129,8 +129,8 @@ def _sentence(found: View, attempt: Attempt, sighting: Sighting, work: Path) -> 
 
 
 def _unsubmitted(found: View, job: Job) -> Reason:
-    does = "is not, as long as jobs run that the branch does not know" if found.strays else f"ckgit advance {found.name} does that"
-    sentence = f"it was not submitted yet; {does}"
+    first = "first the running jobs that are not in the ledger must end"
+    sentence = f"it was not submitted yet; {first if found.strays else f'ckgit advance {found.name} does that'}"
     return Reason(job.name, 0, "waiting", None, sentence, None, [])
 
 

@@ -156,10 +156,10 @@ class TestABranchThatWasSetBack:
         assert f"git branch -f exp/demo {followed[:12]}" in done.stderr
         assert len(bench.executions()) == 2
         status = bench.ckgit("status", "demo").stdout
-        assert "2 jobs that the branch does not know may still run" in status
+        assert "2 jobs not in the ledger of the branch may still run" in status
         assert tokens[0] in status
         assert f"rewritten since ckgit left it at {followed[:12]}" in status
-        assert "2 jobs run that its branch does not know" in bench.ckgit("list").stdout
+        assert "2 running jobs are not in the ledger of its branch" in bench.ckgit("list").stdout
         assert {each["token"] for each in json.loads(bench.ckgit("status", "demo", "--json").stdout)["unknown_jobs"]} == set(tokens)
         git(bench, "branch", "-f", "exp/demo", followed[:12])
         bench.go()
@@ -172,8 +172,8 @@ class TestABranchThatWasSetBack:
         work, followed = bench.work, tip(bench)
         git(bench, "branch", "-f", "exp/demo", "exp/demo~1")
         dry = bench.ckgit("cancel", "demo", "--dry-run").stdout
-        assert f"would end {tokens[0]}, which the branch does not know" in dry
-        assert bench.ckgit("cancel", "demo").stdout.startswith("2 jobs (2 of them unknown to the branch) cancelled")
+        assert f"would end {tokens[0]}, which is not in the ledger of the branch" in dry
+        assert bench.ckgit("cancel", "demo").stdout.startswith("2 jobs (2 of them not in the ledger) cancelled")
         assert not any(alive(bench, work, token) for token in tokens)
         bench.go()
         assert bench.advance(State.TRAINED).state is State.TRAINED
@@ -187,8 +187,8 @@ class TestABranchThatWasSetBack:
         git(bench, "switch", "--quiet", "exp/demo")
         git(bench, "reset", "--quiet", "--hard", "HEAD~1")
         why = bench.ckgit("why", "demo").stdout
-        assert f"{tokens[0]}, {tokens[1]} (running, unknown to the branch): git -C " in why
-        assert "it was not submitted yet; is not, as long as jobs run that the branch does not know" in why
+        assert f"{tokens[0]}, {tokens[1]} (running, not in the ledger of the branch): git -C " in why
+        assert "it was not submitted yet; first the running jobs that are not in the ledger must end" in why
         back = bench.ckgit("status", "demo").stdout.partition("next: ")[2].partition(" goes back to")[0]
         subprocess.run(["bash", "-c", back], check=True)
         assert tip(bench) == followed
@@ -207,8 +207,8 @@ class TestABranchThatWasSetBack:
         bench.mend("rank8/finetune")
         done = bench.ckgit("retry", "demo", check=False)
         assert (done.returncode, tip(bench), len(bench.executions())) == (Exit.BRANCH_MOVED, before, 3)
-        assert "jobs that its branch does not know ran in the work tree of demo: ckgit." in done.stderr
-        assert f"git branch -f exp/demo {lost[:12]} goes back to the commit that knows them" in done.stderr
+        assert "jobs that are not in the ledger of its branch ran in the work tree of demo: ckgit." in done.stderr
+        assert f"git branch -f exp/demo {lost[:12]} goes back to the commit whose ledger lists them" in done.stderr
         assert "or begin anew: ckgit revise demo" in done.stderr
         assert f"is kept as refs/ckgit/rescue/demo/{lost[:12]}" in bench.ckgit("revise", "demo").stderr
         assert bench.advance(State.TRAINED).state is State.TRAINED
@@ -255,7 +255,7 @@ class TestABranchThatWasDeleted:
         work, followed = bench.work, tip(bench)
         git(bench, "branch", "-D", "exp/demo")
         listed = bench.ckgit("list").stdout
-        assert "its branch was deleted; 2 jobs run that its branch does not know: ckgit status demo" in listed
+        assert "its branch was deleted; 2 running jobs are not in the ledger of its branch: ckgit status demo" in listed
         for words in (["status", "demo"], ["advance", "demo"], ["why", "demo"], ["show", "demo"]):
             done = bench.ckgit(*words, check=False)
             assert done.returncode == Exit.USAGE
@@ -263,7 +263,7 @@ class TestABranchThatWasDeleted:
             assert f"git branch exp/demo {followed[:12]} brings it back" in done.stderr
         assert tokens[0] in bench.ckgit("status", "demo", check=False).stderr
         ended = bench.ckgit("cancel", "demo").stdout
-        assert ended.startswith("2 jobs (2 of them unknown to the branch) cancelled")
+        assert ended.startswith("2 jobs (2 of them not in the ledger) cancelled")
         assert f"git branch exp/demo {followed[:12]} brings it back" in ended
         assert not any(alive(bench, work, token) for token in tokens)
         assert "demo" not in bench.ckgit("list").stdout
@@ -324,7 +324,7 @@ class TestCancelAlwaysWorks:
         commit_by_hand(bench.folder, "experiment_summary.md", "<<<<<<< HEAD\nno summary\n")
         done = bench.ckgit("cancel", "demo", check=False)
         assert done.returncode == Exit.INVALID_DESIGN
-        assert "2 jobs (2 of them unknown to the branch) ended, and that could not be recorded" in done.stderr
+        assert "2 jobs (2 of them not in the ledger) ended, and that could not be recorded" in done.stderr
         assert not any(alive(bench, work, token) for token in tokens)
         git(bench, "branch", "-f", "exp/demo", "exp/demo~1")
         assert bench.advance().code is Exit.JOBS_FAILED
