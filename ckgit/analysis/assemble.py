@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from ckgit.analysis.claim_scope import scope
 from ckgit.analysis.claims import judge
 from ckgit.analysis.scores import means, with_intervals
-from ckgit.analysis.subject import subject
 from ckgit.analysis.versions import marked
 from ckgit.experiment.accounting import Accounting
 from ckgit.experiment.design import Claim, DataSet
@@ -49,7 +49,7 @@ def assemble(context: Context, jobs: Sequence[Job], left: Left, missing: Mapping
 
 def _judged(context: Context, claim: Claim, runs: Sequence[RunRow]) -> Verdict:
     plan = context.plan
-    return judge(claim, runs, _evaluated_on(context, claim.task), subject(plan.run(claim.left), plan.run(claim.right)))
+    return judge(claim, runs, _evaluated_on(context, claim.task), scope(plan.run(claim.left), plan.run(claim.right)))
 
 
 def _evaluated_on(context: Context, task: str) -> dict[str, DataSet]:

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ckgit.analysis import statistics
+from ckgit.analysis.claim_scope import Scope
 from ckgit.analysis.markdown import number
 from ckgit.analysis.scores import Answers, Coverage, coverage, difference, mean_scores, means, on_unit_scale
 from ckgit.analysis.statistics import Interval
-from ckgit.analysis.subject import Subject
 from ckgit.experiment.design import Claim, DataSet
 from ckgit.experiment.results import CellResult, Judgement, Metric, RunRow, Verdict
 
@@ -39,19 +39,19 @@ class _Compared(NamedTuple):
     unknown: str  # why there is no interval, where there is none
 
 
-def judge(claim: Claim, runs: Sequence[RunRow], data: Mapping[str, DataSet], subject: Subject) -> Verdict:
+def judge(claim: Claim, runs: Sequence[RunRow], data: Mapping[str, DataSet], scope: Scope) -> Verdict:
     """What the runs' cells say of a claim; of a run with several epochs, the last that was evaluated.
 
     Args:
         data: what each run was evaluated on by the claim's task, by name of the run, where it is known.
-        subject: what comparing these runs is about.
+        scope: what comparing these runs is about.
     """
     cells = [cell for run in runs for cell in run.cells if cell.task == claim.task]
     sides = [_side(claim, name, cells) for name in (claim.left, claim.right)]
     left, right = sides
     if isinstance(left, str) or isinstance(right, str):
         reasons = "; ".join(dict.fromkeys(side for side in sides if isinstance(side, str)))
-        return Verdict(claim=claim, judgement=Judgement.UNDECIDED, about=subject.about, reason=_with(reasons, subject))
+        return Verdict(claim=claim, judgement=Judgement.UNDECIDED, about=scope.about, reason=_with(reasons, scope))
     other = claim.left in data and claim.right in data and data[claim.left] != data[claim.right]
     found = _compare(left, right, paired=not other and _same_rows(left.cell, right.cell))
     judgement, reason = _decide(claim, found)
@@ -59,8 +59,8 @@ def judge(claim: Claim, runs: Sequence[RunRow], data: Mapping[str, DataSet], sub
     return Verdict(
         claim=claim,
         judgement=judgement,
-        about=subject.about,
-        reason=_with("; ".join([reason, *_missing(left, right, found)]), subject),
+        about=scope.about,
+        reason=_with("; ".join([reason, *_missing(left, right, found)]), scope),
         left=left.value,
         right=right.value,
         difference=left.value - right.value,
@@ -78,8 +78,8 @@ def judge(claim: Claim, runs: Sequence[RunRow], data: Mapping[str, DataSet], sub
     )
 
 
-def _with(reason: str, subject: Subject) -> str:
-    return f"{reason}. {subject.caveat}" if subject.caveat else reason
+def _with(reason: str, scope: Scope) -> str:
+    return f"{reason}. {scope.caveat}" if scope.caveat else reason
 
 
 def _side(claim: Claim, name: str, cells: Sequence[CellResult]) -> _Side | str:

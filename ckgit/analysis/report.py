@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from ckgit.analysis.accounting import accounting_section
 from ckgit.analysis.markdown import NOTHING, duration, number, table
 from ckgit.analysis.provenance import failures_section, provenance_section, tokens_section
+from ckgit.analysis.score_text import LEGEND, OVER_ROWS, compared, difference, judged, rows, score, stated
 from ckgit.analysis.scores import Coverage
-from ckgit.analysis.words import LEGEND, OVER_ROWS, compared, difference, judged, rows, score, stated
 from ckgit.experiment.jobs import Ledger
 from ckgit.experiment.results import CellResult, Judgement, Results, RunRow, Verdict
 from ckgit.experiment.worker import Context

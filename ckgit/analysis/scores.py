@@ -189,7 +189,7 @@ def _of_answers(answers: Answers, *, unit: bool) -> Interval | None:
 
 
 def _of_mean(values: Sequence[float], *, binary: bool, unit: bool) -> Interval | None:
-    found = None if binary else statistics.student(values)
+    found = None if binary else statistics.t_interval(values)
     if found:
         return found.within(0.0, 1.0) if unit else found
     return statistics.wilson(math.fsum(values), len(values)) if unit else None
@@ -222,7 +222,7 @@ def difference(left: Answers, right: Answers, *, paired: bool, unit: bool) -> In
 
 def _paired(left: Mapping[object, float], right: Mapping[object, float], *, binary: bool, unit: bool) -> Interval | None:
     differences = [left[key] - right[key] for key in left]
-    found = None if binary else statistics.student(differences, "paired t")
+    found = None if binary else statistics.t_interval(differences, "paired t")
     if found:
         return found.within(-1.0, 1.0) if unit else found
     return statistics.bonett_price(differences) if unit else None

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ckgit.analysis.student import t_quantile
+from ckgit.analysis.t_distribution import t_quantile
 
 _UPPER = 0.975  # what lies below the upper end of a 95 % interval
 Z95 = 1.959963984540054  # the standard normal distribution's quantile of it
@@ -33,18 +33,18 @@ def mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def wilson(right: float, count: int) -> Interval:
+def wilson(successes: float, trials: int) -> Interval:
     """A share of 0/1 scores: Wilson 1927 (J. Am. Stat. Assoc. 22:209), the score interval; never beyond 0 or 1.
 
     Of scores between 0 and 1 it is too wide rather than too narrow: none of them spreads more than a 0/1 score of the same mean.
 
     Args:
-        right: sum of the scores.
-        count: rows, at least one.
+        successes: sum of the scores.
+        trials: rows, at least one.
     """
-    share, square = right / count, Z95**2 / count
+    share, square = successes / trials, Z95**2 / trials
     middle = (share + square / 2) / (1 + square)
-    half = Z95 / (1 + square) * math.sqrt(share * (1 - share) / count + square / (4 * count))
+    half = Z95 / (1 + square) * math.sqrt(share * (1 - share) / trials + square / (4 * trials))
     # rounding must not leave the share itself, or 0 or 1, outside
     return Interval(max(0.0, min(middle - half, share)), min(1.0, max(middle + half, share)), "Wilson")
 
@@ -70,7 +70,7 @@ def bonett_price(differences: Sequence[float]) -> Interval:
     return Interval(more - less - half, more - less + half, "Bonett-Price").within(-1.0, 1.0)
 
 
-def student(values: Sequence[float], method: str = "t") -> Interval | None:
+def t_interval(values: Sequence[float], method: str = "t") -> Interval | None:
     """The mean of numbers: mean ± t·s/√n with n - 1 degrees of freedom (Student 1908); None where they do not spread.
 
     Of differences over the same rows it is the paired t interval.

@@ -16,7 +16,7 @@ from ckgit.cli.errors import as_document, without_secrets
 from ckgit.cli.streams import draws, fresh_line, say
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.listing import LINES, first_of, in_words
-from ckgit.experiment.secret_forms import masked
+from ckgit.experiment.secret_patterns import masked
 from ckgit.orchestrators.advance import Outcome
 from ckgit.orchestrators.standing import Taken
 

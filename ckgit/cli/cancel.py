@@ -8,8 +8,8 @@ from ckgit.cli.acting import Terminal, report, run_option, show_preview
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
 from ckgit.experiment.errors import Exit
 from ckgit.orchestrators.advance import Outcome
-from ckgit.orchestrators.again import Selection
 from ckgit.orchestrators.cancel import cancel, plan_cancel
+from ckgit.orchestrators.retry import Selection
 from ckgit.orchestrators.view import look
 
 

@@ -109,7 +109,7 @@ def as_document(error: CkgitError) -> dict[str, Any]:
 
 
 def _bug(error: Exception, argv: Sequence[str]) -> CkgitError:
-    from ckgit.experiment.secret_forms import masked
+    from ckgit.experiment.secret_patterns import masked
 
     text = masked(
         f"ckgit {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
@@ -126,7 +126,7 @@ def _bug(error: Exception, argv: Sequence[str]) -> CkgitError:
 
 def without_secrets(error: CkgitError) -> CkgitError:
     """An error may quote what git, a scheduler or a file said."""
-    from ckgit.experiment.secret_forms import masked
+    from ckgit.experiment.secret_patterns import masked
 
     error.what, error.where, error.next = (masked(text, os.environ) for text in (error.what, error.where, error.next))
     if isinstance(error, DesignError):

@@ -11,8 +11,8 @@ from ckgit.experiment.compute import Resources
 from ckgit.experiment.errors import Exit
 from ckgit.experiment.state import State
 from ckgit.orchestrators.advance import advance, outcome_of
-from ckgit.orchestrators.again import Selection, plan_retry, retry
 from ckgit.orchestrators.detach import check_detachable
+from ckgit.orchestrators.retry import Selection, plan_retry, retry
 from ckgit.orchestrators.stagework import Wish
 from ckgit.orchestrators.standing import begin, stand
 

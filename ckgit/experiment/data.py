@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ckgit.experiment.foreign import ELSEWHERE, foreign
+from ckgit.experiment.file_kinds import ELSEWHERE, foreign
 
 PLACEHOLDER = "{input}"
 DEFAULT_SPLIT = "train"

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ckgit.experiment.data import PLACEHOLDER, Row
+from ckgit.experiment.data_profile import Survey
 from ckgit.experiment.design import Summary
 from ckgit.experiment.plan import Plan
 from ckgit.experiment.remarks import Remark, joined
-from ckgit.experiment.survey import Survey
-from ckgit.experiment.uses import Use, prompt_place
+from ckgit.experiment.row_uses import Use, prompt_place
 
 MOST = 0.5  # a share of rows that is no exception
 _BRACES = re.compile(r"\{\s*([A-Za-z_]\w*)\s*\}")

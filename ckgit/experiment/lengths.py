@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.data import PLACEHOLDER, Row, listed
+from ckgit.experiment.data_profile import Survey
 from ckgit.experiment.design import Summary, TaskSpec
 from ckgit.experiment.estimate import CHARACTERS_A_TOKEN, TEMPLATE_TOKENS
 from ckgit.experiment.plan import generation
 from ckgit.experiment.remarks import Remark
-from ckgit.experiment.survey import Survey
-from ckgit.experiment.uses import Use
+from ckgit.experiment.row_uses import Use
 
 LOOKED_AT = 200  # of the longest rows of each use
 MOST_CHARACTERS = 2_000_000  # that are counted for one design

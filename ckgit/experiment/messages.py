@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from ckgit.experiment.synonyms import advice
+from ckgit.experiment.value_synonyms import advice
 
 Path = tuple[str | int, ...]
 

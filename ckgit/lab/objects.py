@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.foreign import annexed
+from ckgit.experiment.file_kinds import annexed
 from ckgit.lab.git import git
 
 REGULAR = ("100644", "100755")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.listing import first_of
-from ckgit.experiment.secret_forms import Hit, find, mask, secret_values, without
+from ckgit.experiment.secret_patterns import Hit, find, mask, secret_values, without
 
 MAX_FILE_BYTES = 50_000_000
 

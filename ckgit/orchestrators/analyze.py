@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ckgit.analysis.accounting import account
 from ckgit.analysis.assemble import Left, assemble
 from ckgit.analysis.report import LOSS_PLOT, SCORES_PLOT, render
-from ckgit.analysis.words import difference, judged, stated
+from ckgit.analysis.score_text import difference, judged, stated
 from ckgit.experiment.design import Stage
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Attempt, Job, Ledger, Phase
@@ -15,11 +15,11 @@ from ckgit.experiment.listing import first_of
 from ckgit.experiment.results import CellResult, Results, TrainingResult
 from ckgit.experiment.worker import Context, Worker
 from ckgit.lab.context import load_context
+from ckgit.lab.hand_edits import written
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import Snapshot
-from ckgit.lab.written import written
-from ckgit.orchestrators.belonging import foreign_starts, restored, told
 from ckgit.orchestrators.collect import gist
+from ckgit.orchestrators.integrity import foreign_starts, restored, told
 from ckgit.orchestrators.logs import untimed
 from ckgit.orchestrators.plugins import worker_for
 

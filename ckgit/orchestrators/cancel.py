@@ -19,11 +19,11 @@ from ckgit.lab.commit import preview, record
 from ckgit.lab.snapshot import DeletedError
 from ckgit.lab.tips import Left, kept_note
 from ckgit.orchestrators import strays
-from ckgit.orchestrators.again import Selection
 from ckgit.orchestrators.collect import read_status
 from ckgit.orchestrators.detach import attempts_of
 from ckgit.orchestrators.logs import appended, now
 from ckgit.orchestrators.plugins import scheduler_for, worker_for
+from ckgit.orchestrators.retry import Selection
 from ckgit.orchestrators.standing import Standing, Step, Taken, prepare
 from ckgit.orchestrators.steps import cancellation, plural
 from ckgit.orchestrators.strays import Stray

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from ckgit.analysis.score_text import OVER_ROWS, score
 from ckgit.analysis.scores import means, with_intervals
-from ckgit.analysis.words import OVER_ROWS, score
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Phase, Status, Usage
 from ckgit.experiment.results import CellResult, TrainingResult

@@ -16,9 +16,9 @@ from ckgit.experiment.listing import choose
 from ckgit.experiment.plan import Run
 from ckgit.experiment.results import Results, RunRow
 from ckgit.experiment.state import State
-from ckgit.lab.written import Edit, written
+from ckgit.lab.hand_edits import Edit, written
 from ckgit.orchestrators import scaffolded
-from ckgit.orchestrators.belonging import restored, told
+from ckgit.orchestrators.integrity import restored, told
 from ckgit.orchestrators.standing import Standing
 
 

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from ckgit.experiment.calibration import Past
 from ckgit.experiment.errors import CkgitError
 from ckgit.experiment.estimate import COMPARED, START
 from ckgit.experiment.estimate_file import FILE, Estimate, Kind
-from ckgit.experiment.fit import Past
 from ckgit.experiment.jobs import Attempt, Ledger, Phase
 from ckgit.experiment.listing import first_of
 from ckgit.lab.lab import ExperimentRow, Lab, newest_experiments

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
+from ckgit.analysis.claim_scope import scope
 from ckgit.analysis.markdown import size
-from ckgit.analysis.subject import subject
 from ckgit.experiment import estimate
+from ckgit.experiment.calibration import Past, fit
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design import NONE, Recorded, Stage, Summary
 from ckgit.experiment.errors import Problem
 from ckgit.experiment.estimate import FORMULA, Guess, Steps
 from ckgit.experiment.estimate_file import Estimate, Group, Kind
-from ckgit.experiment.fit import Past, fit
 from ckgit.experiment.plan import Cell, Plan, Run, generation, resources
 from ckgit.experiment.problems import place_of
 from ckgit.experiment.worker import Context
@@ -230,7 +230,7 @@ def _about_claims(summary: Summary, plan: Plan) -> Iterator[str]:
     """What the verdicts will not be about, before anything is run for them."""
     listed: dict[str, list[str]] = {}
     for number, claim in enumerate(summary.experiment.claims, start=1):
-        about, caveat = subject(plan.run(claim.left), plan.run(claim.right))
+        about, caveat = scope(plan.run(claim.left), plan.run(claim.right))
         if caveat:
             listed.setdefault(f"about {about}, on rows like these. {caveat}", []).append(str(number))
     for text, numbers in listed.items():

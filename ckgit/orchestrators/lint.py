@@ -7,17 +7,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from ckgit.experiment.confounds import confound_remarks
 from ckgit.experiment.data_lint import data_remarks
+from ckgit.experiment.data_profile import Survey
 from ckgit.experiment.design import TaskSpec
 from ckgit.experiment.errors import CkgitError
-from ckgit.experiment.fairness import fairness_remarks
 from ckgit.experiment.lengths import Counter, length_remarks, without_tokenizer
 from ckgit.experiment.plan import Run, Source
 from ckgit.experiment.problems import place_of
 from ckgit.experiment.remarks import Remark, of_runs
-from ckgit.experiment.survey import Survey
+from ckgit.experiment.row_uses import uses
 from ckgit.experiment.task_source import Signature
-from ckgit.experiment.uses import uses
 from ckgit.experiment.worker import Context
 from ckgit.lab.export import find_model
 from ckgit.lab.lab import Lab
@@ -45,7 +45,7 @@ def remarks(lab: Lab, looked: Looked) -> list[Remark]:
     found = [
         *data_remarks(summary, plan, surveys, used),
         *length_remarks(summary, surveys, used, context.cards, counters),
-        *fairness_remarks(context),
+        *confound_remarks(context),
         *_device_remarks(context),
     ]
     return list(dict.fromkeys(found))

@@ -10,16 +10,16 @@ from typing import NamedTuple
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.data import DataError, Row, read_records, split_sizes
+from ckgit.experiment.data_profile import Survey, survey
 from ckgit.experiment.design import DataSet, Parameters, Recorded, RecordedData, Summary, TaskSpec
 from ckgit.experiment.errors import CkgitError, Exit, Problem
-from ckgit.experiment.foreign import ELSEWHERE, foreign
+from ckgit.experiment.file_kinds import ELSEWHERE, foreign
 from ckgit.experiment.plan import typed
-from ckgit.experiment.survey import Survey, survey
 from ckgit.experiment.task_source import Signature, task_functions
 from ckgit.lab.lab import Lab
-from ckgit.lab.newer import newer_branches
 from ckgit.lab.objects import Files, read_files, tree_entries
 from ckgit.lab.summary_file import SummaryFile
+from ckgit.lab.upstream import newer_branches
 
 
 class Measured(NamedTuple):

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.plain_json import read_json
 from ckgit.experiment.state import State
+from ckgit.lab.hand_edits import Edit, written
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import DeletedError, Snapshot, take_snapshot
 from ckgit.lab.tips import is_lost
-from ckgit.lab.written import Edit, written
 from ckgit.orchestrators.strays import Stray, cancelled_first, known_tokens, still_unknown, way_back, with_its_jobs
 
 SUBMITTED = "submitted"
@@ -221,7 +221,7 @@ def _mended(lab: Lab, snapshot: Snapshot, edited: Sequence[Edit], stages: Mappin
         return None
     from ckgit.experiment.problems import unrecorded
     from ckgit.lab.context import load_context
-    from ckgit.orchestrators.belonging import restored
+    from ckgit.orchestrators.integrity import restored
 
     try:
         summary = load_context(lab, snapshot).summary

@@ -24,11 +24,11 @@ from ckgit.lab.tips import is_lost
 from ckgit.lab.worktrees import moving
 from ckgit.orchestrators import steps
 from ckgit.orchestrators.attempts import Tally, describe, tally
-from ckgit.orchestrators.belonging import foreign_starts, refuse_edited, retrained
 from ckgit.orchestrators.collect import Judged, judge
 from ckgit.orchestrators.costs import lacking
 from ckgit.orchestrators.detach import detached_of, end_detached
 from ckgit.orchestrators.going import Going
+from ckgit.orchestrators.integrity import foreign_starts, refuse_edited, retrained
 from ckgit.orchestrators.leaving import LOOKS, leave
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.place import refuse_misled

@@ -14,8 +14,8 @@ from ckgit.experiment.listing import first_of
 from ckgit.experiment.worker import Worker
 from ckgit.orchestrators import steps
 from ckgit.orchestrators.attempts import Tries, latest_attempts, passed_over, tally
-from ckgit.orchestrators.belonging import retrained
 from ckgit.orchestrators.detach import Leave, detached_of
+from ckgit.orchestrators.integrity import retrained
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.plugins import scheduler_for, worker_for
 from ckgit.orchestrators.standing import Standing, Step, Taken

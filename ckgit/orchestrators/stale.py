@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ckgit.experiment.design import Summary
 from ckgit.lab.lab import CONFIG
-from ckgit.lab.newer import Newer, newer_branches, newer_files
+from ckgit.lab.upstream import Newer, newer_branches, newer_files
 from ckgit.orchestrators.measure import Place, named_paths
 from ckgit.orchestrators.steps import plural
 

@@ -14,7 +14,7 @@ from ckgit.lab.context import load_context
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.orchestrators import strays
-from ckgit.orchestrators.belonging import refuse_edited
+from ckgit.orchestrators.integrity import refuse_edited
 from ckgit.orchestrators.standing import Standing
 from ckgit.orchestrators.strays import Stray
 from ckgit.orchestrators.talk import Talk

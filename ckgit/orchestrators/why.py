@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ckgit.experiment.errors import CkgitError
 from ckgit.experiment.jobs import Attempt, Job, Phase
-from ckgit.experiment.secret_forms import masked
+from ckgit.experiment.secret_patterns import masked
 from ckgit.experiment.worker import Seen, Sighting
 from ckgit.lab.snapshot import DeletedError
 from ckgit.orchestrators.attempts import latest_attempts

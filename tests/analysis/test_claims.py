@@ -3,14 +3,14 @@ from typing import Any
 
 import pytest
 
+from ckgit.analysis.claim_scope import Scope
 from ckgit.analysis.claims import judge
-from ckgit.analysis.subject import Subject
 from ckgit.experiment.design import Claim, DataSet, RunType
 from ckgit.experiment.results import CellResult, Judgement, Metric, RunRow, Sample, Score, Verdict
 from tests.analysis.build import cell
 
 SUPPORTED, NOT_SUPPORTED, UNDECIDED = Judgement.SUPPORTED, Judgement.NOT_SUPPORTED, Judgement.UNDECIDED
-SUBJECT = Subject("these two models", "Nothing about the settings: one seed each")
+SCOPE = Scope("these two models", "Nothing about the settings: one seed each")
 
 
 def claim(**changes: Any) -> Claim:
@@ -36,7 +36,7 @@ def scored(run: str, *scores: Score, name: str = "accuracy", value: float | None
 
 
 def compare(left: CellResult, right: CellResult, **changes: Any) -> Verdict:
-    return judge(claim(**changes), rows([left], [right]), {}, SUBJECT)
+    return judge(claim(**changes), rows([left], [right]), {}, SCOPE)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def compare(left: CellResult, right: CellResult, **changes: Any) -> Verdict:
     ],
 )
 def test_the_interval_of_the_difference_decides(tuned: int, base: int, by: float, expected: Judgement) -> None:
-    verdict = judge(claim(by=by), rows([cell("tuned", tuned, epoch=0)], [cell("base", base)]), {}, SUBJECT)
+    verdict = judge(claim(by=by), rows([cell("tuned", tuned, epoch=0)], [cell("base", base)]), {}, SCOPE)
     assert verdict.judgement is expected
     assert verdict.paired
     assert verdict.samples == 40
@@ -60,13 +60,13 @@ def test_the_interval_of_the_difference_decides(tuned: int, base: int, by: float
 
 def test_less_is_greater_the_other_way_round() -> None:
     runs = rows([cell("tuned", 4, epoch=0)], [cell("base", 36)])
-    assert judge(claim(direction="less", by=0.5), runs, {}, SUBJECT).judgement is SUPPORTED
-    assert judge(claim(direction="greater", by=0.5), runs, {}, SUBJECT).judgement is NOT_SUPPORTED
-    assert judge(claim(direction="less", by=0.95), runs, {}, SUBJECT).judgement is NOT_SUPPORTED
+    assert judge(claim(direction="less", by=0.5), runs, {}, SCOPE).judgement is SUPPORTED
+    assert judge(claim(direction="greater", by=0.5), runs, {}, SCOPE).judgement is NOT_SUPPORTED
+    assert judge(claim(direction="less", by=0.95), runs, {}, SCOPE).judgement is NOT_SUPPORTED
 
 
 def test_the_difference_stays_left_minus_right() -> None:
-    verdict = judge(claim(direction="less"), rows([cell("tuned", 4, epoch=0)], [cell("base", 36)]), {}, SUBJECT)
+    verdict = judge(claim(direction="less"), rows([cell("tuned", 4, epoch=0)], [cell("base", 36)]), {}, SCOPE)
     assert verdict.difference == pytest.approx(-0.8)
     assert verdict.low is not None
     assert verdict.high is not None
@@ -74,7 +74,7 @@ def test_the_difference_stays_left_minus_right() -> None:
 
 
 def test_other_sample_ids_are_not_paired() -> None:
-    verdict = judge(claim(), rows([cell("tuned", 36, epoch=0)], [cell("base", 4, of=50)]), {}, SUBJECT)
+    verdict = judge(claim(), rows([cell("tuned", 36, epoch=0)], [cell("base", 4, of=50)]), {}, SCOPE)
     assert (verdict.paired, verdict.interval, verdict.samples) == (False, "Newcombe", 40)
     # Wilson: 36 of 40 [0.769502, 0.960429], 4 of 50 [0.031545, 0.188410]; 0.82 - √(0.130498² + 0.108410²), 0.82 + √(0.060429² + 0.048455²)
     assert (verdict.low, verdict.high) == (pytest.approx(0.650345, abs=2e-5), pytest.approx(0.897457, abs=2e-5))
@@ -83,16 +83,16 @@ def test_other_sample_ids_are_not_paired() -> None:
 def test_rows_of_other_data_are_not_paired_though_their_numbers_agree() -> None:
     tuned, base = cell("tuned", 36, epoch=0), cell("base", 4)
     others = tuple(sample.model_copy(update={"target": f"B{sample.id}"}) for sample in base.samples)
-    by_target = judge(claim(), rows([tuned], [base.model_copy(update={"samples": others})]), {}, SUBJECT)
+    by_target = judge(claim(), rows([tuned], [base.model_copy(update={"samples": others})]), {}, SCOPE)
     words, more = DataSet(path="data/words.json"), DataSet(path="data/more.json")
-    by_data = judge(claim(), rows([tuned], [base]), {"tuned": words, "base": more}, SUBJECT)
+    by_data = judge(claim(), rows([tuned], [base]), {"tuned": words, "base": more}, SCOPE)
     assert (by_target.paired, by_data.paired) == (False, False)
     assert (by_target.interval, by_data.interval) == ("Newcombe", "Newcombe")
-    assert judge(claim(), rows([tuned], [base]), {"tuned": words, "base": words}, SUBJECT).paired
+    assert judge(claim(), rows([tuned], [base]), {"tuned": words, "base": words}, SCOPE).paired
 
 
 def test_the_last_epoch_is_compared() -> None:
-    verdict = judge(claim(), rows([cell("tuned", 36, epoch=2), cell("tuned", 1, epoch=0)], [cell("base", 4)]), {}, SUBJECT)
+    verdict = judge(claim(), rows([cell("tuned", 36, epoch=2), cell("tuned", 1, epoch=0)], [cell("base", 4)]), {}, SCOPE)
     assert (verdict.left, verdict.left_epoch, verdict.right_epoch) == (0.9, 2, None)
 
 
@@ -106,7 +106,7 @@ def test_the_last_epoch_is_compared() -> None:
     ],
 )
 def test_rows_that_differ_alike_have_an_interval(left: int, right: int, by: float, expected: Judgement, low: float, high: float) -> None:
-    verdict = judge(claim(by=by), rows([cell("tuned", left, epoch=0)], [cell("base", right)]), {}, SUBJECT)
+    verdict = judge(claim(by=by), rows([cell("tuned", left, epoch=0)], [cell("base", right)]), {}, SCOPE)
     assert (verdict.judgement, verdict.interval) == (expected, "Bonett-Price")
     assert (verdict.low, verdict.high) == (pytest.approx(low, abs=5e-4), pytest.approx(high, abs=5e-4))
 
@@ -169,7 +169,7 @@ def test_missing_scores_are_unknown_to_a_metric_that_is_no_mean() -> None:
 
 
 def test_a_verdict_says_what_it_is_about() -> None:
-    for verdict in (compare(cell("tuned", 36, epoch=0), cell("base", 4)), judge(claim(), rows([], []), {}, SUBJECT)):
+    for verdict in (compare(cell("tuned", 36, epoch=0), cell("base", 4)), judge(claim(), rows([], []), {}, SCOPE)):
         assert verdict.about == "these two models"
         assert verdict.reason.endswith(". Nothing about the settings: one seed each")
 
@@ -183,18 +183,18 @@ def test_no_standard_error_no_decision() -> None:
 
 
 def test_a_missing_side_is_named() -> None:
-    verdict = judge(claim(), rows([], [cell("base", 4)]), {}, SUBJECT)
+    verdict = judge(claim(), rows([], [cell("base", 4)]), {}, SCOPE)
     assert verdict.judgement is UNDECIDED
     assert verdict.reason.startswith("there is no result of tuned on capitalization. ")
 
 
 def test_an_unknown_metric_lists_those_there_are() -> None:
-    verdict = judge(claim(metric="f1"), rows([cell("tuned", 36, epoch=0)], [cell("base", 4)]), {}, SUBJECT)
+    verdict = judge(claim(metric="f1"), rows([cell("tuned", 36, epoch=0)], [cell("base", 4)]), {}, SCOPE)
     assert "tuned on capitalization has no metric f1 (it has: accuracy)" in verdict.reason
 
 
 def test_several_scorers_need_a_choice() -> None:
     two = tuple(Metric(scorer=name, name="accuracy", value=0.9, samples=40) for name in ("match", "includes"))
     runs = rows([cell("tuned", 36, epoch=0, metrics=two)], [cell("base", 4)])
-    assert "several scorers (match, includes)" in judge(claim(), runs, {}, SUBJECT).reason
-    assert judge(claim(scorer="match"), runs, {}, SUBJECT).judgement is SUPPORTED
+    assert "several scorers (match, includes)" in judge(claim(), runs, {}, SCOPE).reason
+    assert judge(claim(scorer="match"), runs, {}, SCOPE).judgement is SUPPORTED

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckgit.analysis.statistics import Interval, bonett_price, mean, newcombe, normal, normal_difference, student, welch, wilson
+from ckgit.analysis.statistics import Interval, bonett_price, mean, newcombe, normal, normal_difference, t_interval, welch, wilson
 
 NUMBERS = st.floats(-1e6, 1e6)
 BITS = st.sampled_from([0.0, 1.0])
@@ -22,12 +22,12 @@ def ends(found: Interval | None) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize(
-    ("right", "count", "low", "high"),
+    ("successes", "trials", "low", "high"),
     # Newcombe 1998, Stat. Med. 17:857, table I, method 3
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
 )
-def test_wilson_as_published(right: int, count: int, low: float, high: float) -> None:
-    assert ends(wilson(right, count)) == pytest.approx((low, high), abs=5e-5)
+def test_wilson_as_published(successes: int, trials: int, low: float, high: float) -> None:
+    assert ends(wilson(successes, trials)) == pytest.approx((low, high), abs=5e-5)
 
 
 def test_wilson_without_variance() -> None:
@@ -62,21 +62,21 @@ def test_bonett_and_price_by_hand() -> None:
 def test_t_intervals_as_r_prints_them() -> None:
     # t.test(extra ~ group, data = sleep, paired = TRUE), t.test(extra ~ group, data = sleep), and of the first group alone
     differences = [one - other for one, other in zip(DRUG_1, DRUG_2, strict=True)]
-    assert ends(student(differences)) == pytest.approx((-2.4598858, -0.7001142), abs=1e-7)
+    assert ends(t_interval(differences)) == pytest.approx((-2.4598858, -0.7001142), abs=1e-7)
     assert ends(welch(DRUG_1, DRUG_2)) == pytest.approx((-3.3654832, 0.2054832), abs=1e-7)
-    assert ends(student(DRUG_1)) == pytest.approx((-0.5297804, 2.0297804), abs=1e-7)
+    assert ends(t_interval(DRUG_1)) == pytest.approx((-0.5297804, 2.0297804), abs=1e-7)
 
 
 @pytest.mark.parametrize("alike", [[0.5], [0.5] * 9, [0.1 + 0.2, 0.3]])
 def test_numbers_that_do_not_spread_have_no_t_interval(alike: Sequence[float]) -> None:
-    assert student(alike) is None
+    assert t_interval(alike) is None
     assert welch(alike, DRUG_1) is None
     assert welch(DRUG_1, alike) is None
 
 
 def test_numbers_of_any_size_have_their_interval() -> None:
     for size in (1e-200, 1e200):
-        assert ends(student([size * each for each in DRUG_1])) == pytest.approx((-0.5297804 * size, 2.0297804 * size), rel=1e-6)
+        assert ends(t_interval([size * each for each in DRUG_1])) == pytest.approx((-0.5297804 * size, 2.0297804 * size), rel=1e-6)
         low, high = ends(welch([size * each for each in DRUG_1], [size * each for each in DRUG_2]))
         assert (low / size, high / size) == pytest.approx((-3.3654832, 0.2054832), abs=1e-7)
 
@@ -112,7 +112,7 @@ def test_a_difference_of_shares_is_in_its_interval_which_stays_in_the_scale(pair
 @settings(deadline=None)  # a machine may be busy
 @given(st.lists(NUMBERS, min_size=2, max_size=30), st.lists(NUMBERS, min_size=2, max_size=30))
 def test_a_t_interval_has_its_mean_in_the_middle(left: list[float], right: list[float]) -> None:
-    for found, middle in ((student(left), mean(left)), (welch(left, right), mean(left) - mean(right))):
+    for found, middle in ((t_interval(left), mean(left)), (welch(left, right), mean(left) - mean(right))):
         if found:
             assert found.low < found.high
             assert (found.low + found.high) / 2 == pytest.approx(middle, abs=1e-5, rel=1e-9)

@@ -437,8 +437,8 @@ class TestTwoClonesWithOneWorkRoot:
         assert shared.advance(State.TRAINED).code is Exit.JOBS_FAILED
         other = shared.clone("colleague")
         shared.mend("rank8/finetune")
-        monkeypatch.setattr("ckgit.orchestrators.again.refuse_strays", lambda *_: None)
-        from ckgit.orchestrators.again import Selection, retry
+        monkeypatch.setattr("ckgit.orchestrators.retry.refuse_strays", lambda *_: None)
+        from ckgit.orchestrators.retry import Selection, retry
 
         assert retry(stand(shared.lab, "demo"), Selection(), Wish(), shared.heard).code is Exit.DONE
         with pytest.raises(CkgitError, match="was first in this work tree"):

@@ -12,8 +12,8 @@ import pytest
 from ckgit.experiment.design import State
 from ckgit.experiment.errors import Exit
 from ckgit.experiment.jobs import Phase
-from ckgit.orchestrators.again import Selection
 from ckgit.orchestrators.cancel import cancel
+from ckgit.orchestrators.retry import Selection
 from ckgit.orchestrators.view import look
 from ckgit.schedulers import local
 from tests.orchestrators.bench import Bench

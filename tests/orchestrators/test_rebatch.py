@@ -11,7 +11,7 @@ from ckgit.experiment.compute import Resources
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Batch, FailureClass, Phase
 from ckgit.lab.lab import open_lab
-from ckgit.orchestrators.again import Selection, plan_retry
+from ckgit.orchestrators.retry import Selection, plan_retry
 from ckgit.orchestrators.stagework import Wish
 from ckgit.orchestrators.standing import stand
 from ckgit.workers.torchtune.tiny_model import write_random_model

@@ -12,7 +12,7 @@ from ckgit.experiment.design import State
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Phase
 from ckgit.experiment.results import Results
-from ckgit.orchestrators.again import Selection, retry
+from ckgit.orchestrators.retry import Selection, retry
 from ckgit.orchestrators.stagework import Wish
 from ckgit.orchestrators.standing import stand
 from tests.orchestrators.bench import Bench

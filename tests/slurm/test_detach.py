@@ -12,9 +12,9 @@ from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Detached, Phase
 from ckgit.experiment.worker import Seen
 from ckgit.orchestrators import leaving, run
-from ckgit.orchestrators.again import Selection
 from ckgit.orchestrators.cancel import cancel
 from ckgit.orchestrators.detach import look_at
+from ckgit.orchestrators.retry import Selection
 from ckgit.orchestrators.view import look
 from tests.orchestrators.bench import Bench
 from tests.orchestrators.conftest import tiny_package  # noqa: F401 - a fixture

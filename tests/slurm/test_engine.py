@@ -17,8 +17,8 @@ from ckgit.experiment.errors import Exit
 from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators import together
-from ckgit.orchestrators.again import Selection, retry
 from ckgit.orchestrators.cancel import cancel
+from ckgit.orchestrators.retry import Selection, retry
 from ckgit.orchestrators.stagework import Wish
 from ckgit.orchestrators.standing import stand
 from ckgit.orchestrators.view import look

@@ -25,8 +25,8 @@ from ckgit.workers.digests import digests_once, told
 from ckgit.workers.inspect_ai import weights
 from ckgit.workers.inspect_ai.cells import Wanted, attempts_of, log_of
 from ckgit.workers.inspect_ai.codes import MARK, NO_LOG, NOT_SUCCESS, TOKENS_DIFFER
+from ckgit.workers.inspect_ai.isolation import pin
 from ckgit.workers.inspect_ai.logs import RefusedLogError, read_log
-from ckgit.workers.inspect_ai.pinned import pin
 from ckgit.workers.script import INPUTS_CHANGED
 
 

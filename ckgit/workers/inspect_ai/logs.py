@@ -14,7 +14,7 @@ from ckgit.experiment.jobs import FailureClass
 from ckgit.experiment.results import CellResult, TokenCheck
 from ckgit.workers.inspect_ai.cells import Planned, Wanted
 from ckgit.workers.inspect_ai.codes import MARK
-from ckgit.workers.inspect_ai.pinned import forget_settings
+from ckgit.workers.inspect_ai.isolation import forget_settings
 from ckgit.workers.inspect_ai.scores import metrics_of, samples_of
 from ckgit.workers.inspect_ai.settings import differences
 

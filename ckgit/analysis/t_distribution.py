@@ -17,14 +17,14 @@ def t_quantile(probability: float, df: float) -> float:
     Bisection on the distribution function, which rises.
     """
     low, high = 0.0, 1.0
-    while t_below(high, df) < probability:
+    while t_cdf(high, df) < probability:
         low, high = high, 2 * high
     while low < (middle := (low + high) / 2) < high:
-        low, high = (middle, high) if t_below(middle, df) < probability else (low, middle)
+        low, high = (middle, high) if t_cdf(middle, df) < probability else (low, middle)
     return high
 
 
-def t_below(value: float, df: float) -> float:
+def t_cdf(value: float, df: float) -> float:
     """P(T < value) for a value of at least 0: 1 - I_x(df/2, 1/2)/2 with x = df/(df + value²) (DLMF 8.17; A&S 26.7.1)."""
     return 1 - _incomplete_beta(df / 2, 0.5, df / (df + value * value), value * value / (df + value * value)) / 2
 

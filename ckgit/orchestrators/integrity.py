@@ -9,8 +9,8 @@ from pathlib import Path
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Job, Ledger
 from ckgit.experiment.results import MANIFEST, CellResult, TrainingResult
+from ckgit.lab.hand_edits import Edit, written
 from ckgit.lab.snapshot import Snapshot
-from ckgit.lab.written import Edit, written
 from ckgit.orchestrators.standing import Standing
 
 _LISTED = 5  # files that an error names

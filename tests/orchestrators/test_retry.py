@@ -12,8 +12,8 @@ from ckgit.experiment.design import State
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.experiment.worker import Seen
-from ckgit.orchestrators.again import Selection, plan_retry, retry
 from ckgit.orchestrators.cancel import cancel, plan_cancel
+from ckgit.orchestrators.retry import Selection, plan_retry, retry
 from ckgit.orchestrators.stagework import Wish
 from ckgit.orchestrators.standing import stand, take
 from ckgit.orchestrators.view import look

@@ -13,9 +13,9 @@ from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.listing import choose
 from ckgit.orchestrators import steps
 from ckgit.orchestrators.attempts import Tries, latest_attempts, tally
-from ckgit.orchestrators.belonging import refuse_edited
 from ckgit.orchestrators.detach import detached_of
 from ckgit.orchestrators.going import complete
+from ckgit.orchestrators.integrity import refuse_edited
 from ckgit.orchestrators.logs import now
 from ckgit.orchestrators.place import refuse_misled
 from ckgit.orchestrators.plugins import scheduler_for

@@ -33,7 +33,7 @@ _MEANT: dict[str, tuple[str, ...]] = {
     "output_proj": ("o", "wo", "o_proj", "out_proj", "dense"),
 }  # fmt: skip
 _BY_VALUE = {theirs: [ours for ours, all_of in _MEANT.items() if theirs in all_of] for names in _MEANT.values() for theirs in names}
-_REMARKS = {
+_NOTES = {
     "chat_completion": " (text_completion is for a base model without a chat template)",
     **dict.fromkeys(("fp16", "float16", "torch.float16", "half"), " (torchtune has no fp16)"),
     **dict.fromkeys(("mps", "metal"), " (torchtune trains on cuda and cpu)"),
@@ -59,6 +59,6 @@ def advice(value: str, choices: list[str]) -> str | None:
     names = (plain, plain.replace("-", "_"), plain.replace("_", "-"))
     meant = next((ours for name in names for ours in _BY_VALUE.get(name, ()) if ours in choices), None)
     if meant:
-        return f"did you mean {meant}?{next((_REMARKS[name] for name in names if name in _REMARKS), '')}"
+        return f"did you mean {meant}?{next((_NOTES[name] for name in names if name in _NOTES), '')}"
     spelled = next((choice for choice in choices if choice.replace("-", "_") == plain.replace("-", "_").replace(" ", "_")), None)
     return f"did you mean {spelled}?" if spelled else next((_NONE_SUCH[name] for name in names if name in _NONE_SUCH), None)

@@ -95,7 +95,7 @@ CLAIM = "\n  claims: [{metric: accuracy, task: capitalization, left: LEFT, right
 
 
 def fair(found):
-    """What is said of fairness alone: of claims between runs of one seed another thing is said, too."""
+    """What is said of confounds alone: of claims between runs of one seed another thing is said, too."""
     return [text for text in found if "is about these two models" not in text]
 
 

@@ -1,4 +1,4 @@
-"""Whether runs that are compared differ in what is varied, and in nothing else; and whether two runs are one. Pure.
+"""Confounds: runs that are compared differ in more than what is varied; and duplicate runs. Pure.
 
 A run's *facts* are its settings as far as they change what is trained or measured, and what follows from them. A fact may differ
 where one of its causes does: steps follow from epochs by intention. Where it differs without one, a comparison is not about what is varied.
@@ -31,7 +31,7 @@ _NEAR = 0.1  # shares by which rows seen may differ: an incomplete batch is drop
 Facts = dict[str, Hashable]
 
 
-def fairness_remarks(context: Context) -> Iterator[Remark]:
+def confound_remarks(context: Context) -> Iterator[Remark]:
     """Comparisons that are about more than what is varied, and runs that are the same."""
     plan, recorded = context.plan, context.summary.recorded
     if {run["base_recipe"] for run in plan.runs} - {None, *recorded.recipes}:
@@ -71,15 +71,15 @@ def _confounded(context: Context, runs: Sequence[Run], name: str, facts: Mapping
         if name in facts[run.name]:
             key = tuple(run.varied[variable] for variable in variables if variable in _CAUSES[name])
             groups.setdefault(key, {}).setdefault(facts[run.name][name], run)
-    unfair = next((found for found in groups.values() if _differ(name, list(found))), None)
-    if unfair is None:
+    confounded = next((found for found in groups.values() if _differ(name, list(found))), None)
+    if confounded is None:
         return
     apart = [variable for variable in variables if variable not in _CAUSES[name]]
-    varied = [variable for variable in apart if len({run.varied[variable] for run in unfair.values()}) > 1]
-    values = joined((short_value(value) for value in unfair), "and")
-    named = joined(run.name for run in unfair.values())
+    varied = [variable for variable in apart if len({run.varied[variable] for run in confounded.values()}) > 1]
+    values = joined((short_value(value) for value in confounded), "and")
+    named = joined(run.name for run in confounded.values())
     sentence = f"runs {named} differ in {name}, too ({values}), and not in {joined(varied)} alone"
-    yield Remark(f"variables.{varied[0]}", f"{sentence}: {_reason(name, next(iter(unfair.values())))}")
+    yield Remark(f"variables.{varied[0]}", f"{sentence}: {_reason(name, next(iter(confounded.values())))}")
 
 
 def _differ(name: str, values: Sequence[Any]) -> bool:
