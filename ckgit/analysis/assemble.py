@@ -16,15 +16,17 @@ from ckgit.experiment.plan import Run
 from ckgit.experiment.results import CellResult, Metric, Results, RunRow, TrainingResult, Verdict
 from ckgit.experiment.worker import Context
 
-Left = Mapping[str, Sequence[TrainingResult | CellResult]]  # by name of the job
+ResultsByJob = Mapping[str, Sequence[TrainingResult | CellResult]]  # by name of the job
 
 
-def assemble(context: Context, jobs: Sequence[Job], left: Left, missing: Mapping[str, Sequence[str]], accounting: Accounting) -> Results:
+def assemble(
+    context: Context, jobs: Sequence[Job], results: ResultsByJob, missing: Mapping[str, Sequence[str]], accounting: Accounting
+) -> Results:
     """The results of an experiment.
 
     Args:
         jobs: all that the workers name, in the order in which the report lists them.
-        left: what each finished job left.
+        results: what each finished job left.
         missing: why a job that was accepted as missing, or each cell of it that does not count, left nothing, by its name.
         accounting: what all of them took.
 
@@ -35,7 +37,7 @@ def assemble(context: Context, jobs: Sequence[Job], left: Left, missing: Mapping
     by_run: dict[str, list[Job]] = {}
     for job in jobs:
         by_run.setdefault(job.run, []).append(job)
-    runs = _with_intervals([_row(run, by_run.get(run.name, []), left, missing) for run in context.plan.runs])
+    runs = _with_intervals([_row(run, by_run.get(run.name, []), results, missing) for run in context.plan.runs])
     return Results(
         experiment=about.name,
         question=about.question,
@@ -58,10 +60,10 @@ def _evaluated_on(context: Context, task: str) -> dict[str, DataSet]:
     return {run: context.summary.data[name] for run, name in names.items() if name is not None}
 
 
-def _row(run: Run, jobs: Sequence[Job], left: Left, missing: Mapping[str, Sequence[str]]) -> RunRow:
-    results = [result for job in jobs for result in left.get(job.name, ())]
-    trained = next((result for result in results if isinstance(result, TrainingResult)), None)
-    found = [result for result in results if isinstance(result, CellResult)]
+def _row(run: Run, jobs: Sequence[Job], results: ResultsByJob, missing: Mapping[str, Sequence[str]]) -> RunRow:
+    of_run = [result for job in jobs for result in results.get(job.name, ())]
+    trained = next((result for result in of_run if isinstance(result, TrainingResult)), None)
+    found = [result for result in of_run if isinstance(result, CellResult)]
     for cell in found:
         _refuse_other_tokens(trained, cell)
         _refuse_other_weights(trained, cell)

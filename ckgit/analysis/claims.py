@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ckgit.analysis import statistics
 from ckgit.analysis.claim_scope import Scope
 from ckgit.analysis.markdown import number
-from ckgit.analysis.scores import Answers, Coverage, coverage, difference, mean_scores, means, on_unit_scale
+from ckgit.analysis.scores import Answers, ScoredCount, difference, mean_scores, means, on_unit_scale, scored_count
 from ckgit.analysis.statistics import Interval
 from ckgit.experiment.design import Claim, DataSet
 from ckgit.experiment.results import CellResult, Judgement, Metric, RunRow, Verdict
@@ -26,7 +26,7 @@ class _Side(NamedTuple):
     cell: CellResult
     metric: Metric
     value: float
-    counted: Coverage
+    counted: ScoredCount
     answers: Answers | None  # None where the metric is not their mean
 
 
@@ -94,7 +94,7 @@ def _side(claim: Claim, name: str, cells: Sequence[CellResult]) -> _Side | str:
     if len(found) > 1:
         return f"{claim.metric} belongs to several scorers ({', '.join(metric.scorer for metric in found)}), and the claim names none"
     [metric] = found
-    counted = coverage(cell, metric)
+    counted = scored_count(cell, metric)
     if metric.value is None:
         return f"{claim.metric} of {name} on {claim.task} is undefined" + ("" if counted.whole else f" ({counted})")
     answers = mean_scores(cell, metric) if (metric.scorer, metric.name) in means(cells) else None

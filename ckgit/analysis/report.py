@@ -8,7 +8,7 @@ from ckgit.analysis.accounting import accounting_section
 from ckgit.analysis.markdown import NOTHING, duration, number, table
 from ckgit.analysis.provenance import failures_section, provenance_section, tokens_section
 from ckgit.analysis.score_text import LEGEND, OVER_ROWS, compared, difference, judged, rows, score, stated
-from ckgit.analysis.scores import Coverage
+from ckgit.analysis.scores import ScoredCount
 from ckgit.experiment.jobs import Ledger
 from ckgit.experiment.results import CellResult, Judgement, Results, RunRow, Verdict
 from ckgit.experiment.worker import Context
@@ -60,7 +60,7 @@ def _claim_row(verdict: Verdict) -> list[str]:
 
 def _side(value: float | None, epoch: int | None, scored: int | None, asked: int | None) -> str:
     text = number(value) + (f" (epoch {epoch})" if epoch is not None else "")
-    return text if scored is None or asked is None or scored >= asked else f"{text} ({Coverage(scored, asked)})"
+    return text if scored is None or asked is None or scored >= asked else f"{text} ({ScoredCount(scored, asked)})"
 
 
 def _runs_section(runs: Sequence[RunRow], plots: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ckgit.analysis.markdown import NOTHING, UNDEFINED, number, with_ends
-from ckgit.analysis.scores import Coverage, coverage
+from ckgit.analysis.scores import ScoredCount, scored_count
 from ckgit.experiment.design import Claim
 from ckgit.experiment.results import CellResult, Metric, Verdict
 
@@ -22,13 +22,13 @@ def score(cell: CellResult, metric: Metric) -> str:
         text = f"{number(metric.value)} (standard error {metric.stderr:.2g})"
     else:
         text = with_ends(metric.value, metric.low, metric.high)
-    counted = coverage(cell, metric)
+    counted = scored_count(cell, metric)
     return text if counted.whole else f"{text} ({counted})"
 
 
 def rows(cell: CellResult, metric: Metric) -> str:
     """The rows that a metric is made of: `100`, or `2 of 8` where some have no score."""
-    counted = coverage(cell, metric)
+    counted = scored_count(cell, metric)
     return f"{metric.samples:,}" if counted.whole else f"{counted.scored:,} of {counted.asked:,}"
 
 
@@ -57,7 +57,7 @@ def missing(verdict: Verdict) -> list[str]:
         (claim.left, verdict.left_scored, verdict.left_asked),
         (claim.right, verdict.right_scored, verdict.right_asked),
     )
-    counted = [(name, Coverage(scored, asked)) for name, scored, asked in sides if scored is not None and asked is not None]
+    counted = [(name, ScoredCount(scored, asked)) for name, scored, asked in sides if scored is not None and asked is not None]
     return [f"{name}: {each}" for name, each in counted if not each.whole]
 
 

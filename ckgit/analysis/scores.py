@@ -19,7 +19,7 @@ _SHARES = ("exact", "f1")  # scorers of inspect-ai whose numbers lie between 0 a
 WORST_CASE = "missing scores at worst and at best"
 
 
-class Coverage(NamedTuple):
+class ScoredCount(NamedTuple):
     """Of how many answers there is a score."""
 
     scored: int
@@ -95,14 +95,14 @@ def _is_missing(score: Score) -> bool:
     return score is None or (isinstance(score, float) and not math.isfinite(score))
 
 
-def coverage(cell: CellResult, metric: Metric) -> Coverage:
+def scored_count(cell: CellResult, metric: Metric) -> ScoredCount:
     """Of how many of a cell's answers a metric's scorer gave a score."""
     scored = sum(not _is_missing(_score(sample, metric.scorer)) for sample in cell.samples)
     if scored:
-        return Coverage(scored, max(len(cell.samples), metric.asked or 0))
+        return ScoredCount(scored, max(len(cell.samples), metric.asked or 0))
     # this scorer's scores are not listed by sample, or there are none at all
     asked = metric.asked if metric.asked is not None else max(metric.samples, len({sample.id for sample in cell.samples}))
-    return Coverage(min(metric.samples, asked), asked)
+    return ScoredCount(min(metric.samples, asked), asked)
 
 
 def mean_scores(cell: CellResult, metric: Metric) -> Answers | None:
@@ -162,14 +162,14 @@ def with_intervals(cell: CellResult, known: Container[tuple[str, str]]) -> CellR
 
 
 def _with_interval(metric: Metric, cell: CellResult, *, mean: bool) -> Metric:
-    counted = coverage(cell, metric)
+    counted = scored_count(cell, metric)
     found = _interval(metric, cell, counted, mean=mean)
     ends = {"low": found.low, "high": found.high, "interval": found.method} if found else {}
     rows = metric.samples if counted.whole else max(metric.samples, len({sample.id for sample in cell.samples}))
     return metric.model_copy(update={"asked": rows if metric.asked is None else metric.asked, **ends})
 
 
-def _interval(metric: Metric, cell: CellResult, counted: Coverage, *, mean: bool) -> Interval | None:
+def _interval(metric: Metric, cell: CellResult, counted: ScoredCount, *, mean: bool) -> Interval | None:
     if metric.value is None:
         return None
     answers = mean_scores(cell, metric) if mean else None

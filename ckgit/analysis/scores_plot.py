@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ckgit.analysis.drawing import COLOURS, GREY, INK, drawing, new_figure, svg
 from ckgit.analysis.markdown import UNDEFINED
-from ckgit.analysis.scores import coverage
+from ckgit.analysis.scores import scored_count
 from ckgit.experiment.results import Results
 
 MOST_RUNS = 60  # further ones are in the tables
@@ -46,7 +46,7 @@ def _score_panels(results: Results) -> dict[str, list[Dot]]:
     for cell in cells:
         for metric in cell.metrics:
             scorer = f" ({metric.scorer})" if len(scorers[cell.task]) > 1 else ""
-            counted = coverage(cell, metric)
+            counted = scored_count(cell, metric)
             dot = Dot(cell.run, cell.epoch, metric.value, metric.low, metric.high, "" if counted.whole else str(counted))
             panels.setdefault(f"{cell.task}: {metric.name}{scorer}", []).append(dot)
     return panels

@@ -31,10 +31,10 @@ def command(ctx: click.Context, folder: Path, slots: int, *, dry_run: bool, as_j
     place = (ctx.obj if isinstance(ctx.obj, Path) else Path()) / folder
     made = plan_lab(place, slots) if dry_run else make_lab(place, slots)
     document = {"lab": str(made.folder), "branch": made.branch, "files": sorted(made.files), "dry_run": dry_run}
-    emit(document, as_json, _told(made, folder, dry_run=dry_run))
+    emit(document, as_json, _text(made, folder, dry_run=dry_run))
 
 
-def _told(made: NewLab, folder: Path, *, dry_run: bool) -> str:
+def _text(made: NewLab, folder: Path, *, dry_run: bool) -> str:
     if not made.files:
         return f"{made.folder} is a lab already (ckgit.toml is on branch {made.branch}); there is nothing to do"
     verb = "would make" if dry_run else "made"

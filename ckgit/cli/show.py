@@ -15,7 +15,7 @@ from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_
 from ckgit.experiment.plan import Run
 from ckgit.experiment.results import CellResult, Metric, RunRow, Verdict
 from ckgit.orchestrators.describe import Described, cells, describe, document
-from ckgit.orchestrators.integrity import told
+from ckgit.orchestrators.integrity import edit_lines
 from ckgit.orchestrators.scaffolded import parameters
 from ckgit.orchestrators.standing import stand
 
@@ -39,7 +39,7 @@ def command(ctx: click.Context, *, name: str | None, run: str | None, as_json: b
 def _edited(found: Described) -> Iterator[str]:
     """What was shown, or stands behind it, and is not ckgit's any more."""
     if found.edited:
-        yield "\n".join(["not as ckgit wrote them:", *(f"  {printable(line)}" for line in told(found.edited))])
+        yield "\n".join(["not as ckgit wrote them:", *(f"  {printable(line)}" for line in edit_lines(found.edited))])
 
 
 def _experiment_sections(found: Described) -> Iterator[str]:

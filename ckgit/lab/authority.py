@@ -102,7 +102,7 @@ def push(lab: Lab, name: str, commit: str) -> None:
         return  # another clone made the same commit, or git lost the remote's answer
     if theirs and not is_ancestor(lab.root, theirs, commit):
         raise _diverged(lab.branch(name), remote, commit, theirs, state=stands)
-    if answer.passing:
+    if answer.retryable:
         what = f"{remote} was busy and did not take commit {commit[:12]}: {answer.words}"
         raise NotReachedError(what, code=Exit.UNKNOWN, where=f"exp/{name}", state=stands, next=again)
     raise RefusedError(

@@ -25,7 +25,7 @@ _NO_PERMISSION = re.compile(
     re.IGNORECASE,
 )
 # Another push held the branch's lock, or changed it in the same moment.
-_PASSING = re.compile(r"failed to update ref|cannot lock ref|incorrect old value|failed to report status|reference already exists")
+_RETRYABLE = re.compile(r"failed to update ref|cannot lock ref|incorrect old value|failed to report status|reference already exists")
 _PROGRESS = re.compile(
     r"(remote: )?(Enumerating|Counting|Compressing|Receiving|Writing|Resolving|Unpacking|Checking|Total) .*|Delta compression .*"
     r"|To .*|From .*|remote:|hint:.*|error: failed to push some refs .*"
@@ -44,7 +44,7 @@ class Pushed(NamedTuple):
     """What a push came to."""
 
     taken: bool  # the remote says that it has the commit
-    passing: bool  # it does not, but may in a moment
+    retryable: bool  # it does not, but may in a moment
     words: str  # its own, and git's, on one line
 
 
@@ -73,12 +73,12 @@ def push_branch(root: Path, remote: str, commit: str, ref: str) -> Pushed:
     try:
         done = _ask(root, remote, [*unforced, *_PUSH, "--", remote, f"{commit}:{ref}"])
     except NoAnswerError as error:
-        return Pushed(taken=False, passing=True, words=error.what)
+        return Pushed(taken=False, retryable=True, words=error.what)
     told = [line for line in done.stdout.decode(errors="replace").splitlines() if line.startswith("!\t")]
     words = (
         "; ".join([*_words(done.stderr), *(line.rpartition("\t")[2] for line in told)]) or f"exit code {done.returncode}, without a word"
     )
-    return Pushed(taken=done.returncode == 0, passing=bool(_PASSING.search(words)), words=words)
+    return Pushed(taken=done.returncode == 0, retryable=bool(_RETRYABLE.search(words)), words=words)
 
 
 def _asked(root: Path, remote: str, ref: str, *args: str) -> str:

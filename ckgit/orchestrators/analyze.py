@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ckgit.analysis.accounting import account
-from ckgit.analysis.assemble import Left, assemble
+from ckgit.analysis.assemble import ResultsByJob, assemble
 from ckgit.analysis.report import LOSS_PLOT, SCORES_PLOT, render
 from ckgit.analysis.score_text import difference, judged, stated
 from ckgit.experiment.design import Stage
@@ -19,7 +19,7 @@ from ckgit.lab.hand_edits import written
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import Snapshot
 from ckgit.orchestrators.collect import gist
-from ckgit.orchestrators.integrity import foreign_starts, restored, told
+from ckgit.orchestrators.integrity import edit_lines, foreign_starts, restored
 from ckgit.orchestrators.logs import untimed
 from ckgit.orchestrators.plugins import worker_for
 
@@ -73,7 +73,7 @@ def _jobs(context: Context) -> list[tuple[Job, Worker]]:
 
 def _collect(
     context: Context, snapshot: Snapshot, ledger: Ledger | None, planned: Sequence[tuple[Job, Worker]]
-) -> tuple[Left, Mapping[str, Sequence[str]]]:
+) -> tuple[ResultsByJob, Mapping[str, Sequence[str]]]:
     """What finished jobs left, and why accepted ones, or cells of them, left nothing.
 
     Raises:
@@ -83,7 +83,7 @@ def _collect(
     missing: dict[str, Sequence[str]] = {}
     ours = written(snapshot)
     edits = [edit for edit in ours.edits if not edit.scaffolded]
-    problems = told(edits)
+    problems = edit_lines(edits)
     attempts = {attempt.job: attempt for attempt in (ledger.attempts if ledger else ())}
     cells = ledger.cells() if ledger else {}
     files = _RunFiles(snapshot, ours.paths)
@@ -177,7 +177,7 @@ def _pictures(results: Results) -> dict[str, bytes]:
 
 
 def _log(
-    jobs: Sequence[Job], left: Left, missing: Mapping[str, Sequence[str]], results: Results, files: Mapping[str, bytes]
+    jobs: Sequence[Job], left: ResultsByJob, missing: Mapping[str, Sequence[str]], results: Results, files: Mapping[str, bytes]
 ) -> Iterator[tuple[str, str]]:
     """What was read, found and written, as (event, text)."""
     for job in jobs:

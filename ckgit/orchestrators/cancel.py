@@ -177,7 +177,7 @@ def cancel(found: View, selection: Selection, talk: Talk) -> Cancelled:
     planned = plan_cancel(found, selection)
     taken, unrecorded = _record(planned, talk)
     _end(planned)
-    jobs = _told(planned)
+    jobs = _jobs_text(planned)
     if unrecorded:
         raise CkgitError(
             f"{jobs} ended, and that could not be recorded: {unrecorded.what}",
@@ -236,7 +236,7 @@ def _end(planned: Cancel) -> None:
     strays.end(found.lab, planned.strays)
 
 
-def _told(planned: Cancel) -> str:
+def _jobs_text(planned: Cancel) -> str:
     ledger = planned.found.ledger
     jobs = plural(len(planned.attempts) + len(planned.strays), "job")
     unknown = f" ({len(planned.strays)} of them not in the ledger)" if planned.strays else ""

@@ -105,7 +105,7 @@ def _judge(
 ) -> Judged:
     output = job_files(work, ended.attempt.token) / "output"
     files: dict[str, bytes] = {}
-    attempt = _told(context, ended, job, work)
+    attempt = _with_accounting(context, ended, job, work)
     log = bounded(output, limit)
     if log is not None:
         path = _log_path(job, attempt, taken)
@@ -123,7 +123,7 @@ def _judge(
     return Judged(attempt.model_copy(update={"phase": Phase.DONE}), files, f"{job.name}: {gist(evidence.results)}")
 
 
-def _told(context: Context, ended: Ended, job: Job, work: Path) -> Attempt:
+def _with_accounting(context: Context, ended: Ended, job: Job, work: Path) -> Attempt:
     """The attempt with what status file and accounting say of its times and costs."""
     attempt, status = ended.attempt, ended.status
     update: dict[str, object] = {"job_id": ended.job_id or attempt.job_id}

@@ -18,7 +18,7 @@ from ckgit.experiment.results import Results, RunRow
 from ckgit.experiment.state import State
 from ckgit.lab.hand_edits import Edit, written
 from ckgit.orchestrators import scaffolded
-from ckgit.orchestrators.integrity import restored, told
+from ckgit.orchestrators.integrity import edit_lines, restored
 from ckgit.orchestrators.standing import Standing
 
 
@@ -66,7 +66,7 @@ def _results(standing: Standing, edited: Sequence[Edit]) -> Results | None:
     results = _read_results(standing, path, restored(standing.name, edits) if edits else "")
     if edits:
         raise CkgitError(
-            f"these are not the results that analyze committed: {told(edits)[0]}",
+            f"these are not the results that analyze committed: {edit_lines(edits)[0]}",
             code=Exit.EVIDENCE_MISSING,
             where=f"exp/{standing.name}",
             state="nothing is shown of them",

@@ -57,7 +57,7 @@ def refuse_edited(snapshot: Snapshot, *only: str) -> None:
     edits = [edit for edit in written(snapshot).edits if not edit.scaffolded and (not only or edit.path in only)]
     if edits:
         raise CkgitError(
-            "\n  ".join(["files that ckgit wrote were changed by hand, and nothing may follow from them:", *told(edits)]),
+            "\n  ".join(["files that ckgit wrote were changed by hand, and nothing may follow from them:", *edit_lines(edits)]),
             code=Exit.EVIDENCE_MISSING,
             where=f"exp/{snapshot.name} at {snapshot.tip[:12]}",
             state="nothing was changed",
@@ -65,7 +65,7 @@ def refuse_edited(snapshot: Snapshot, *only: str) -> None:
         )
 
 
-def told(edits: Sequence[Edit]) -> list[str]:
+def edit_lines(edits: Sequence[Edit]) -> list[str]:
     """A line for each of the first few files."""
     return [*map(str, edits[:_LISTED]), *([f"and {len(edits) - _LISTED} more"] if len(edits) > _LISTED else [])]
 

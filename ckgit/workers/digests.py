@@ -40,14 +40,14 @@ def digests_once(folder: Path) -> Mapping[str, FileDigest]:
     return digests(folder)
 
 
-def told(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+def parse_file_options(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """The words of a command: those that are no `FILE_OPTION`, and what these say, SHA-256 by path."""
     files = [word.removeprefix(FILE_OPTION).rpartition("=") for word in words if word.startswith(FILE_OPTION)]
     return [word for word in words if not word.startswith(FILE_OPTION)], {path: sha256 for path, _, sha256 in files}
 
 
 def options(files: Mapping[str, FileDigest]) -> list[str]:
-    """The words that `told` reads."""
+    """The words that `parse_file_options` reads."""
     return [f"{FILE_OPTION}{path}={file.sha256}" for path, file in sorted(files.items())]
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckgit.analysis.scores import Answers, as_number, coverage, difference, mean_scores, means, with_intervals
+from ckgit.analysis.scores import Answers, as_number, difference, mean_scores, means, scored_count, with_intervals
 from ckgit.experiment.results import CellResult, Metric, Sample, Score
 from tests.analysis.build import cell
 
@@ -119,7 +119,7 @@ def test_a_metric_that_equals_the_mean_in_one_cell_by_chance_is_none() -> None:
     ],
 )
 def test_what_was_scored_is_counted(of: CellResult, scored: int, asked: int) -> None:
-    assert coverage(of, of.metrics[0]) == (scored, asked)
+    assert scored_count(of, of.metrics[0]) == (scored, asked)
 
 
 def test_the_rows_that_were_asked_are_in_the_results() -> None:

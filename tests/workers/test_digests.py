@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ckgit.experiment.card import folder_digest
-from ckgit.workers.digests import changed, differences, digests, options, told
+from ckgit.workers.digests import changed, differences, digests, options, parse_file_options
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_each_file_that_is_not_as_recorded_is_named(folder: Path) -> None:
 def test_a_command_is_told_of_files_whatever_their_names(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     odd = folder / "a=b c.json"
     odd.write_text("odd")
-    words, files = told(["run", *options(digests(folder)), "last"])
+    words, files = parse_file_options(["run", *options(digests(folder)), "last"])
     assert words == ["run", "last"]
     assert files["a=b c.json"] == sha256("odd")
     monkeypatch.chdir(folder)

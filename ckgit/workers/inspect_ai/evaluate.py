@@ -21,7 +21,7 @@ import click
 
 from ckgit.experiment.card import folder_digest
 from ckgit.experiment.jobs import FailureClass
-from ckgit.workers.digests import digests_once, told
+from ckgit.workers.digests import digests_once, parse_file_options
 from ckgit.workers.inspect_ai import weights
 from ckgit.workers.inspect_ai.cells import Wanted, attempts_of, log_of
 from ckgit.workers.inspect_ai.codes import MARK, NO_LOG, NOT_SUCCESS, TOKENS_DIFFER
@@ -40,7 +40,7 @@ class End(NamedTuple):
 def main(words: Sequence[str]) -> int:
     """Evaluate each cell; the job's exit code, which is that of the first failure, or of different tokens where there are any."""
     pin()
-    configs, of_card = told(words)
+    configs, of_card = parse_file_options(words)
     if not all(_is_as_recorded(folder, of_card) for folder in dict.fromkeys(map(_model_folder, configs))):
         return INPUTS_CHANGED
     failed: list[End] = []

@@ -26,7 +26,7 @@ from torchtune import config
 
 from ckgit.experiment.data import DataError, messages, user_text
 from ckgit.experiment.results import TokenCheck
-from ckgit.workers.digests import changed, told
+from ckgit.workers.digests import changed, parse_file_options
 from ckgit.workers.rendering import IGNORED, Renderer, RenderError, check_room, load_tokenizer, pinned_template, prefixes_digest
 from ckgit.workers.script import INPUTS_CHANGED
 from ckgit.workers.torchtune import resume, starts
@@ -205,7 +205,7 @@ def refuse_changed(files: Mapping[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    (folder,), large = told(sys.argv[1:])
+    (folder,), large = parse_file_options(sys.argv[1:])
     refuse_changed(large)
     try:
         main(Path(folder))
