@@ -24,7 +24,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "Design": {
         "design": "Design experiment NAME on a branch of its own.",
-        "validate": "Check a design and report every problem at once, and what is probably not meant.",
+        "validate": "Check a design: report every problem at once, and warn of likely mistakes.",
         "revise": "Take experiment NAME back to designed, to change its design.",
         "schema": "Print the JSON schema NAME, or list the schemas.",
     },

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def command(ctx: click.Context, target: str | None, *, as_json: bool) -> None:
-    """Check a design and report every problem at once, and what is probably not meant.
+    """Check a design: report every problem at once, and warn of likely mistakes.
 
     TARGET is a file, an experiment's name, or - for standard input; without it, the checked-out experiment's summary.
     Nothing that the design names is executed. Inside a lab, models, data and tasks are looked for, too.

@@ -32,7 +32,7 @@ Facts = dict[str, Hashable]
 
 
 def confound_remarks(context: Context) -> Iterator[Remark]:
-    """Comparisons that are about more than what is varied, and runs that are the same."""
+    """Comparisons that are confounded, and runs that are duplicates."""
     plan, recorded = context.plan, context.summary.recorded
     if {run["base_recipe"] for run in plan.runs} - {None, *recorded.recipes}:
         return  # it was not looked up, so settings are not known
@@ -78,8 +78,8 @@ def _confounded(context: Context, runs: Sequence[Run], name: str, facts: Mapping
     varied = [variable for variable in apart if len({run.varied[variable] for run in confounded.values()}) > 1]
     values = joined((short_value(value) for value in confounded), "and")
     named = joined(run.name for run in confounded.values())
-    sentence = f"runs {named} differ in {name}, too ({values}), and not in {joined(varied)} alone"
-    yield Remark(f"variables.{varied[0]}", f"{sentence}: {_reason(name, next(iter(confounded.values())))}")
+    sentence = f"runs {named} are confounded: besides {joined(varied)} they differ in {name} ({values})"
+    yield Remark(f"variables.{varied[0]}", f"{sentence}, because {_reason(name, next(iter(confounded.values())))}")
 
 
 def _differ(name: str, values: Sequence[Any]) -> bool:
@@ -93,7 +93,7 @@ def _reason(name: str, run: Run) -> str:
         alpha = run.settings["lora_alpha"]
         source = f" (base_recipe {run['base_recipe']} gives it)" if alpha.source is Source.RECIPE else ""
         remedy = "to compare ranks alone, write the runs out, each with a lora_alpha that goes with its lora_rank"
-        return f"lora_alpha is {short_value(alpha.value)} in each{source}, and LoRA's part is scaled by lora_alpha/lora_rank; {remedy}"
+        return f"lora_alpha is {short_value(alpha.value)} in each{source}, and the LoRA update is scaled by lora_alpha/lora_rank; {remedy}"
     if name == SEEN:
         return "an incomplete batch is dropped, and max_steps_per_epoch cuts an epoch at steps, not at rows"
     return "their splits are not of one size; max_steps_per_epoch can make the steps equal"
@@ -204,11 +204,11 @@ def _same(context: Context) -> Iterator[Remark]:
         found.setdefault(_identity(context, run), []).append(run)
     groups = [runs for runs in found.values() if len(runs) > 1]
     for runs in groups[:_MOST_GROUPS]:
-        done = "trained" if runs[0].trains else "evaluated"
+        work = "training" if runs[0].trains else "evaluation"
         times = "twice" if len(runs) == 2 else f"{len(runs)} times"  # noqa: PLR2004 - two have a word of their own
         named = joined(run.name for run in runs)
         more = f" (and so on: {len(groups)} such groups)" if len(groups) > _MOST_GROUPS and runs is groups[_MOST_GROUPS - 1] else ""
-        yield Remark(_run_place(context, runs[-1]), f"runs {named} are the same, and so it is {done} {times}{more}")
+        yield Remark(_run_place(context, runs[-1]), f"runs {named} are duplicates: the same {work} would run {times}{more}")
 
 
 def _run_place(context: Context, run: Run) -> str:

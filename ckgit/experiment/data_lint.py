@@ -114,7 +114,7 @@ def _empty_outputs(surveys: Mapping[str, Survey], rows: _Rows) -> Iterator[Remar
     if rows.trained:
         yield Remark(place, f"{counted}: they train nothing but the end of the turn", wrong=len(empty) >= MOST * len(taken))
     else:
-        yield Remark(place, f"{counted}: a scorer that compares with it calls every answer there right, or none")
+        yield Remark(place, f"{counted}: a scorer that compares with the output will mark every such answer right, or none")
 
 
 def _columns(names: Sequence[str]) -> str:
@@ -159,8 +159,9 @@ def _overlap(summary: Summary, surveys: Mapping[str, Survey], source: tuple[str,
     if both := sum(text in known for text in asked):
         of = f"split {use.split}" if data == use.data else f"split {use.split} of data {use.data}"
         where = f"split {split}" if data == use.data else f"split {split} of data {data}"
-        what = "have an input that is trained on, too" if both > 1 else "has an input that is trained on, too"
-        yield Remark(f"data.{use.data}", f"{both:,} of {len(asked):,} rows of {of} {what} ({where}): they measure memory")
+        have, these = ("have", "these rows") if both > 1 else ("has", "this row")
+        found = f"{both:,} of {len(asked):,} rows of {of} {have} an input that is trained on, too ({where})"
+        yield Remark(f"data.{use.data}", f"train/test overlap: {found}; on {these} the score measures memorization")
 
 
 def _braces(summary: Summary, plan: Plan, surveys: Mapping[str, Survey], uses: Mapping[Use, Sequence[str]]) -> Iterator[Remark]:
@@ -186,7 +187,7 @@ def _unfilled(name: str, text: str, columns: Sequence[str]) -> Iterator[tuple[st
         if match[0] == PLACEHOLDER and name == "prompt":
             continue
         if word == "input":
-            yield f"{match[0]} in {name} is sent as it stands: {PLACEHOLDER} is replaced in prompt alone, written just so", True
+            yield f"{match[0]} in {name} is sent as it stands: only prompt is filled in, and only where it has exactly {PLACEHOLDER}", True
         elif word.lower() in known:
             remedy = f"did you mean input_column: {known[word.lower()]}, and {PLACEHOLDER} in the prompt?"
             yield f"{match[0]} in {name} is sent as it stands, as only {PLACEHOLDER} is replaced; {remedy}", True

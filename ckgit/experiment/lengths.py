@@ -112,9 +112,9 @@ def _counts(use: Use, rows: Sequence[Row], longest: Sequence[int], counter: Coun
 
 
 def _trained(use: Use, survey: Survey, longest: Sequence[int], card: ModelCard, counter: Counter) -> Iterator[Remark]:
-    positions = card.architecture.max_position_embeddings
-    limit = min(use.max_seq_len or positions, positions)
-    name = f"max_seq_len {limit}" if use.max_seq_len == limit else f"the {limit} positions of model {card.name}"
+    longest_possible = card.architecture.max_position_embeddings
+    limit = min(use.max_seq_len or longest_possible, longest_possible)
+    name = f"max_seq_len {limit}" if use.max_seq_len == limit else _context_length(card)
     counted = _counts(use, survey.rows[use.split], longest, counter, limit)
     rows = [_Long(asked.position, asked.tokens + answer + 1) for asked, answer in counted]
     what = "a longer row cannot be trained on: shorten it, or leave it out"
@@ -127,8 +127,8 @@ def _asked(
     limit = card.architecture.max_position_embeddings
     most = generation(summary, task).max_tokens or 0
     asked = [row for row, _ in _counts(use, survey.rows[use.split], longest, counter, max(0, limit - most))]
-    name = f"the {limit} positions of model {card.name}"
-    full = list(_beyond(use, survey, asked, limit - 1, counter, f"which leaves no room for an answer in {name}"))
+    name = _context_length(card)
+    full = list(_beyond(use, survey, asked, limit - 1, counter, f"no room is left for an answer in {name}"))
     yield from full
     if not full and (tight := [row for row in asked if row.tokens + _template(use) + most > limit]):
         where = survey.where(use.split, max(tight, key=lambda row: row.tokens).position)
@@ -147,6 +147,10 @@ def _cut(summary: Summary, use: Use, survey: Survey, counter: Counter, most: int
         where = survey.where(use.split, row.position)
         sentence = f"the output of {where} has at least {row.tokens:,} tokens, and an answer ends after max_tokens {most}"
         yield Remark(_place(summary, use), f"task {use.task}: {sentence}")
+
+
+def _context_length(card: ModelCard) -> str:
+    return f"the context length of model {card.name} ({card.architecture.max_position_embeddings} tokens)"
 
 
 def _place(summary: Summary, use: Use) -> str:

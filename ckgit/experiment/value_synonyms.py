@@ -42,10 +42,10 @@ _MLP = "an MLP's projections are changed with apply_lora_to_mlp: true"
 # Values that a near spelling would be wrong for, each with what can be had.
 _NONE_SUCH = {
     "qlora": "weights are not quantized here; lora trains the same matrices beside the model's own weights",
-    "dora": "DoRA is not supported; lora is its plain form",
-    "linear": "there is no linear decay",
-    "polynomial": "there is no polynomial decay",
-    "auto": "it must be said",
+    "dora": "DoRA is not supported; use lora",
+    "linear": "linear is not supported; use cosine or constant",
+    "polynomial": "polynomial is not supported; use cosine or constant",
+    "auto": "auto is not supported; write a value",
     **dict.fromkeys(("tpu", "npu", "xpu", "hpu"), "jobs train on cuda and cpu"),
     **dict.fromkeys(("gate_proj", "up_proj", "down_proj", "w1", "w2", "w3", "mlp"), _MLP),
     **dict.fromkeys(("all", "all-linear"), f"name each attention projection; {_MLP}"),

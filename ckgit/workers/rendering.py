@@ -111,8 +111,8 @@ class Renderer:
             raise RenderError(f"{self.folder}: neither tokenizer nor configuration names a token that ends an answer (eos_token)")
 
     @functools.cached_property
-    def positions(self) -> int | None:
-        """How many tokens the model can tell the places of; None where its config.json does not say."""
+    def context_length(self) -> int | None:
+        """How many tokens the model takes at most, the answer's too; None where its config.json does not say."""
         found = _configured(self.folder / "config.json").get("max_position_embeddings")
         return found if isinstance(found, int) else None
 
@@ -247,10 +247,11 @@ def check_room(renderer: Renderer, rows: Iterable[tuple[str, Sequence[int]]], wh
     Raises:
         RenderError: with every such row, up to a limit.
     """
-    if renderer.positions is None:
+    most = renderer.context_length
+    if most is None:
         return
-    why = f"which leaves no room for an answer in the {renderer.positions} positions of the model"
-    long = [f"{row} has {len(prefix)} tokens before its answer, {why}" for row, prefix in rows if len(prefix) >= renderer.positions]
+    why = f"which leaves no room for an answer in the model's context length ({most} tokens)"
+    long = [f"{row} has {len(prefix)} tokens before its answer, {why}" for row, prefix in rows if len(prefix) >= most]
     if long:
         raise RenderError(refused_rows(where, long))
 

@@ -1,4 +1,4 @@
-"""Comparisons that are about more than what is varied, runs that are the same, and runs on a GPU that is not there."""
+"""Confounded comparisons, duplicate runs, and runs on a GPU that is not there."""
 
 import json
 
@@ -27,12 +27,12 @@ def test_ranks_whose_alpha_is_the_same_differ_in_their_scale(of):
     pytest.importorskip("torchtune")
     [found] = of(("batch_size: 2", f"batch_size: 2, {RECIPE}"), ("[4, 8]", "[4, 16]"))
     assert found == (
-        "8:3: runs rank4 and rank16 differ in lora_alpha/lora_rank, too (32 and 8), and not in lora_rank alone: lora_alpha is 128 in each "
-        "(base_recipe llama3_2/1B_lora_single_device gives it), and LoRA's part is scaled by lora_alpha/lora_rank; to compare ranks alone, "
-        "write the runs out, each with a lora_alpha that goes with its lora_rank"
+        "8:3: runs rank4 and rank16 are confounded: besides lora_rank they differ in lora_alpha/lora_rank (32 and 8), because "
+        "lora_alpha is 128 in each (base_recipe llama3_2/1B_lora_single_device gives it), and the LoRA update is scaled by lora_alpha/"
+        "lora_rank; to compare ranks alone, write the runs out, each with a lora_alpha that goes with its lora_rank"
     )
     [held] = of(("batch_size: 2", "batch_size: 2, lora_alpha: 16"))
-    assert held.startswith("8:3: runs rank4 and rank8 differ in lora_alpha/lora_rank, too (4 and 2), and not in lora_rank alone: ")
+    assert held.startswith("8:3: runs rank4 and rank8 are confounded: besides lora_rank they differ in lora_alpha/lora_rank (4 and 2), ")
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_splits_of_other_sizes_make_other_steps(of, commit):
     commit({"data/two.json": {"few": made[:4], "many": made[:8], "test": made[8:]}})
     [found] = of(("rows.json", "two.json"), ("lora_rank: [4, 8]", "train_split: [few, many]"))
     assert found == (
-        "8:3: runs few and many differ in optimizer steps, too (2 and 4), and not in train_split alone: "
+        "8:3: runs few and many are confounded: besides train_split they differ in optimizer steps (2 and 4), because "
         "their splits are not of one size; max_steps_per_epoch can make the steps equal"
     )
 
@@ -78,7 +78,7 @@ def test_data_that_are_varied_are_not_evaluated_by_one_yardstick(of, commit):
 def test_rows_that_a_larger_batch_drops_are_said(of):
     [found] = of((", batch_size: 2", ""), ("lora_rank: [4, 8]", "batch_size: [2, 5]"))
     assert found == (
-        "8:3: runs batch2 and batch5 differ in rows seen in training, too (8 and 5), and not in batch_size alone: "
+        "8:3: runs batch2 and batch5 are confounded: besides batch_size they differ in rows seen in training (8 and 5), because "
         "an incomplete batch is dropped, and max_steps_per_epoch cuts an epoch at steps, not at rows"
     )
 
@@ -133,16 +133,16 @@ def test_a_claim_between_runs_on_other_numbers_of_gpus_says_so(of):
 def test_runs_that_coincide_are_named(of):
     written = "runs: [{name: again, parameters: {lora_rank: 8, lora_alpha: 16, max_seq_len: 100, log_every_n_steps: 2}}]"
     [found] = of(("variables:", f"{written}\nvariables:"))
-    assert found == "7:8: runs rank8 and again are the same, and so it is trained twice"
+    assert found == "7:8: runs rank8 and again are duplicates: the same training would run twice"
     assert of(("variables:", f"{written.replace('lora_rank: 8', 'lora_rank: 9')}\nvariables:")) == []
     [varied] = of(("lora_rank: [4, 8]", "max_seq_len: [60, 70, 80]"))
-    assert varied == "7:1: runs max_seq_len60, max_seq_len70 and max_seq_len80 are the same, and so it is trained 3 times"
+    assert varied == "7:1: runs max_seq_len60, max_seq_len70 and max_seq_len80 are duplicates: the same training would run 3 times"
 
 
 def test_a_control_and_an_evaluated_checkpoint_that_coincide_are_named(of):
     pair = "runs: [{name: base, type: control}, {name: also, type: eval-only, checkpoint: tiny}]"
     [found] = of(("variables:", f"{pair}\nvariables:"))
-    assert found == "7:37: runs base and also are the same, and so it is evaluated twice"
+    assert found == "7:37: runs base and also are duplicates: the same evaluation would run twice"
     assert of(("variables:", f"{pair.replace('tiny}', 'tiny, parameters: {dtype: bf16}}')}\nvariables:")) == []
 
 
@@ -175,9 +175,9 @@ def test_design_says_it_with_its_place_and_keeps_it_in_summary_log_and_commit(of
     assert done.returncode == 0, done.stderr
     lines = done.stderr.splitlines()
     assert lines[0] == "warning: run rank4 and 1 other: trains for 4 steps only"
-    assert lines[1].startswith("warning: <stdin>:8:3: runs rank4 and rank8 differ in lora_alpha/lora_rank, too (4 and 2)")
+    assert lines[1].startswith("warning: <stdin>:8:3: runs rank4 and rank8 are confounded: besides lora_rank they differ in ")
     assert json.loads(done.stdout)["warnings"] == [line.removeprefix("warning: ") for line in lines]
-    words = "runs rank4 and rank8 differ in lora_alpha/lora_rank, too"
+    words = "runs rank4 and rank8 are confounded: besides lora_rank they differ in lora_alpha/lora_rank"
     for name in ("experiment_summary.md", "design-experiment.log"):
         assert words in run(lab_folder, "show", f"exp/cap:experiments/cap/{name}")
     assert f"Warning: {words}" in run(lab_folder, "log", "-1", "--format=%B", "exp/cap")

@@ -95,7 +95,10 @@ def test_rows_that_are_trained_on_and_evaluated_are_counted(validate):
     made = rows()
     both = {"train": made[:8], "test": [*made[6:8], *made[8:10]]}
     assert said(validate(both)) == [
-        "5:3: 2 of 4 rows of split test have an input that is trained on, too (split train): they measure memory"
+        (
+            "5:3: train/test overlap: 2 of 4 rows of split test have an input that is trained on, too (split train); "
+            "on these rows the score measures memorization"
+        )
     ]
     same = DESIGN.replace("name: capitalization", "{name: capitalization, split: train}")
     assert said(validate(None, same)) == ["11:7: task capitalization evaluates split train of data words, which the runs are trained on"]
@@ -251,10 +254,10 @@ def test_rows_that_are_too_long_are_refused_before_anything_is_committed(validat
     made[2]["input"], made[5]["input"], made[9]["input"] = "x" * 3000, "y" * 130, "z" * 200
     found = said(validate(splits(made)))
     assert found == [
-        ("5:3: 2 rows are too long: more than the 128 positions of model tiny; a longer row cannot be trained on: shorten it, or leave it "
-        "out:\n  train row 2 (at least 3,006 tokens)\n  train row 5 (at least 136 tokens)"),
-        ("5:3: task capitalization: test row 1 (at least 200 tokens) is too long: which leaves no room for an answer in the 128 positions "
-        "of model tiny"),
+        ("5:3: 2 rows are too long: more than the context length of model tiny (128 tokens); a longer row cannot be trained on: shorten "
+        "it, or leave it out:\n  train row 2 (at least 3,006 tokens)\n  train row 5 (at least 136 tokens)"),
+        ("5:3: task capitalization: test row 1 (at least 200 tokens) is too long: no room is left for an answer in the context length "
+        "of model tiny (128 tokens)"),
     ]
     assert run(lab_folder, "branch", "--list", "exp/*") == ""
 
@@ -266,7 +269,7 @@ def test_the_model_s_own_tokenizer_counts_where_it_is_here(lab_folder, commit, r
     commit({"data/rows.json": splits(made)})
     done = ckgit(lab_folder, "design", "cap", "--from", "-", stdin=DESIGN.replace("[tiny]", "[tiny_llama]"))
     assert done.returncode == 3
-    assert "train row 2 (at least 3,006 tokens) is too long: more than the 256 positions of model tiny_llama" in done.stderr
+    assert "train row 2 (at least 3,006 tokens) is too long: more than the context length of model tiny_llama (256 tokens)" in done.stderr
     assert "test row 1 (at least 256 tokens)" not in done.stderr  # a merged piece may be shorter than its bytes
     assert run(lab_folder, "branch", "--list", "exp/*") == ""
 
@@ -300,5 +303,5 @@ def test_an_answer_that_cannot_be_given_in_max_tokens_is_named(validate):
     assert found == ["11:7: task capitalization: the output of test row 2 has at least 40 tokens, and an answer ends after max_tokens 12"]
     made[10]["input"] = "i" * 108
     [tight, _] = said(validate(splits(made)))
-    words = "test row 2 and an answer of max_tokens 12 are together longer than the 128 positions of model tiny"
+    words = "test row 2 and an answer of max_tokens 12 are together longer than the context length of model tiny (128 tokens)"
     assert tight == f"11:7: task capitalization: {words}"

@@ -38,7 +38,7 @@ def found(**parts):
         ({"device": "GPU"}, "; did you mean cuda?"),
         ({"optimizer": "AdamW"}, "; did you mean adamw?"),
         ({"optimizer": "paged_adamw_8bit"}, "; did you mean adamw?"),
-        ({"lr_scheduler": "linear"}, "; there is no linear decay"),
+        ({"lr_scheduler": "linear"}, "; linear is not supported; use cosine or constant"),
         ({"lr_scheduler": "constant_with_warmup"}, "; did you mean constant?"),
         ({"method": "qlora"}, "; weights are not quantized here; lora trains the same matrices beside the model's own weights"),
         ({"method": "sft"}, "; did you mean full?"),

@@ -108,9 +108,9 @@ class CkgitAPI(hf.HuggingFaceAPI):
 
     def _check_room(self, message: str, ids: list[int]) -> None:
         """Refuse a sample of a task that brings its own data; the design's rows were all looked at before the first one was asked."""
-        positions = getattr(self.model.config, "max_position_embeddings", None)
-        if positions is not None and len(ids) >= positions:
-            why = f"which leaves no room for an answer in the {positions} positions of the model"
+        most = getattr(self.model.config, "max_position_embeddings", None)
+        if most is not None and len(ids) >= most:
+            why = f"which leaves no room for an answer in the model's context length ({most} tokens)"
             raise RenderError(f"the sample {short(message)} has {len(ids)} tokens before its answer, {why}")
 
 

@@ -67,7 +67,7 @@ def rows(
 
     Raises:
         DataError: the file or the split cannot be read.
-        RenderError: rows that cannot be rendered, or are longer than max_seq_len or than the model's positions; all of them, up to a limit.
+        RenderError: rows that cannot be rendered, or are longer than max_seq_len or the model's context length; all, up to a limit.
     """
     found = read_split(path, split, input_column, output_column)
     rendered, refused = [], []
@@ -105,10 +105,11 @@ def _render(renderer: Renderer, row: Row, max_seq_len: int | None) -> Tokens:
         tokens = renderer.tokens(row)
     except RenderError as error:
         raise RenderError(f"cannot be rendered: {error}") from error
-    limits = {"max_seq_len": max_seq_len, "the model's positions,": renderer.positions}
-    for name, limit in limits.items():
+    most = renderer.context_length
+    limits = ((max_seq_len, f"max_seq_len {max_seq_len}"), (most, f"the model's context length ({most} tokens)"))
+    for limit, name in limits:
         if limit is not None and len(tokens.tokens) > limit:
-            raise RenderError(f"has {len(tokens.tokens)} tokens, more than {name} {limit}: {short(row.input)}")
+            raise RenderError(f"has {len(tokens.tokens)} tokens, more than {name}: {short(row.input)}")
     return tokens
 
 

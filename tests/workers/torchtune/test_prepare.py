@@ -103,18 +103,18 @@ def test_every_row_that_is_too_long_is_named_before_the_first_step(work):
     told = [line for line in done.stderr.splitlines() if "tokens" in line or "rows cannot be used" in line]
     assert told[:-1] == [
         "data/words.json: 2 rows cannot be used:",
-        f"  train row 2 has 3016 tokens, more than the model's positions, 64: '{'x' * 59}…'",
-        "  train row 7 has 106 tokens, more than the model's positions, 64: 'house'",
-        ("task same, data/words.json: test row 1 has 80 tokens before its answer, which leaves no room for an answer in the 64 positions "
-        "of the model"),
+        f"  train row 2 has 3016 tokens, more than the model's context length (64 tokens): '{'x' * 59}…'",
+        "  train row 7 has 106 tokens, more than the model's context length (64 tokens): 'house'",
+        ("task same, data/words.json: test row 1 has 80 tokens before its answer, which leaves no room for an answer in the model's "
+        "context length (64 tokens)"),
         "task own, data/words.json: 2 rows cannot be used:",
-        "  test row 1 has 80 tokens before its answer, which leaves no room for an answer in the 64 positions of the model",
-        "  test row 2 has 90 tokens before its answer, which leaves no room for an answer in the 64 positions of the model",
+        "  test row 1 has 80 tokens before its answer, which leaves no room for an answer in the model's context length (64 tokens)",
+        "  test row 2 has 90 tokens before its answer, which leaves no room for an answer in the model's context length (64 tokens)",
     ]
     assert not list((work / RUN / "artifacts").glob("epoch_*"))
     failure, sentence = worker.explain(done.stderr, done.returncode)
     assert failure is FailureClass.ERROR
-    assert sentence.startswith("data/words.json: 2 rows cannot be used: train row 2 has 3016 tokens, more than the model's positions, 64: ")
+    assert sentence.startswith("data/words.json: 2 rows cannot be used: train row 2 has 3016 tokens, more than the model's context length")
 
 
 def test_max_seq_len_and_rows_that_cannot_be_rendered_are_told_together(work):
