@@ -108,8 +108,8 @@ def _untied(run: str, training: TrainingResult | None, cells: Sequence[CellResul
     """Evaluations of which nobody wrote down what they evaluated, or what was to be evaluated: older jobs did not, nor do all tools."""
     saved = {checkpoint.epoch: checkpoint.weights for checkpoint in (training.checkpoints if training else ())}
     tied = [cell for cell in cells if cell.weights and (cell.epoch is None or saved.get(cell.epoch))]
-    kind = "training saved" if training else "the model card names"
-    return [f"{run}: no digest says that the weights that were evaluated are those that {kind}"] if len(tied) < len(cells) else []
+    source = "those that training saved" if training else "those of the model card"
+    return [f"{run}: no recorded digest ties the evaluated weights to {source}"] if len(tied) < len(cells) else []
 
 
 def _refuse_other_tokens(training: TrainingResult | None, cell: CellResult) -> None:

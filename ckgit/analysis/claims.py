@@ -79,7 +79,7 @@ def judge(claim: Claim, runs: Sequence[RunRow], data: Mapping[str, DataSet], sco
 
 
 def _with(reason: str, scope: Scope) -> str:
-    return f"{reason}. {scope.caveat}" if scope.caveat else reason
+    return f"{reason}; {scope.caveat}" if scope.caveat else reason
 
 
 def _side(claim: Claim, name: str, cells: Sequence[CellResult]) -> _Side | str:

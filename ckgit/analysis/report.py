@@ -101,7 +101,7 @@ def _metric_rows(cell: CellResult) -> list[list[str]]:
 _TRAINING_NOTE = "Final loss: the training loss of the last logged step, of one batch. Duration: from a job's start to its end."
 _SCORE_NOTES = """\
 - What an interval is about: this model (or these two), on rows like those that were answered. Each run was trained once, with
-  one seed; what another seed would have changed is in no interval, so no verdict is about a setting.
+  one seed; variance between training seeds is in no interval, so no verdict generalizes to a setting.
 - A row that was answered several times counts once, by its mean. One run, each score 0 or 1: Wilson's score interval (Wilson 1927,
   J. Am. Stat. Assoc. 22:209). One run, other numbers: mean ± t·s/√n with n-1 degrees of freedom, cut to 0 and 1 where the score cannot
   lie outside; scores between 0 and 1 that are all the same: Wilson's, which is then too wide rather than too narrow.

@@ -8,7 +8,7 @@ from ckgit.experiment.design import Claim
 from ckgit.experiment.results import CellResult, Metric, Verdict
 
 OVER_ROWS = "[95 % over rows]"  # what stands in brackets, in a table's head
-LEGEND = f"{OVER_ROWS}: these models, on rows like these; what another seed would have changed is not in it."
+LEGEND = f"{OVER_ROWS}: 95 % confidence interval over the evaluated rows; variance between training seeds is not included."
 
 
 def score(cell: CellResult, metric: Metric) -> str:

@@ -35,7 +35,7 @@ def marked(verdict: Verdict, runs: Sequence[RunRow]) -> Verdict:
         for name, version in versions.items()
         if right.get(stage, {}).get(name, version) != version
     ]
-    reason = f"{verdict.reason}; the sides were made with other versions of their tools: {'; '.join(others)}"
+    reason = f"{verdict.reason}; the two runs used different tool versions: {'; '.join(others)}"
     return verdict.model_copy(update={"reason": reason}) if others else verdict
 
 

@@ -230,11 +230,11 @@ def _about_claims(summary: Summary, plan: Plan) -> Iterator[str]:
     """What the verdicts will not be about, before anything is run for them."""
     listed: dict[str, list[str]] = {}
     for number, claim in enumerate(summary.experiment.claims, start=1):
-        about, caveat = scope(plan.run(claim.left), plan.run(claim.right))
-        if caveat:
-            listed.setdefault(f"about {about}, on rows like these. {caveat}", []).append(str(number))
+        if why := scope(plan.run(claim.left), plan.run(claim.right)).why:
+            listed.setdefault(f"on rows like these, not their settings: {why}", []).append(str(number))
     for text, numbers in listed.items():
-        yield f"claim {numbers[0]} is {text}" if len(numbers) == 1 else f"claims {', '.join(numbers)} are each {text}"
+        compared = "claim {} compares these" if len(numbers) == 1 else "claims {} each compare"
+        yield f"{compared.format(', '.join(numbers))} two models {text}"
 
 
 def duration(seconds: float) -> str:

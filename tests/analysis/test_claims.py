@@ -10,7 +10,7 @@ from ckgit.experiment.results import CellResult, Judgement, Metric, RunRow, Samp
 from tests.analysis.build import cell
 
 SUPPORTED, NOT_SUPPORTED, UNDECIDED = Judgement.SUPPORTED, Judgement.NOT_SUPPORTED, Judgement.UNDECIDED
-SCOPE = Scope("these two models", "Nothing about the settings: one seed each")
+SCOPE = Scope("these two models", "each was trained with one seed", "this does not generalize to their settings")
 
 
 def claim(**changes: Any) -> Claim:
@@ -171,7 +171,7 @@ def test_missing_scores_are_unknown_to_a_metric_that_is_no_mean() -> None:
 def test_a_verdict_says_what_it_is_about() -> None:
     for verdict in (compare(cell("tuned", 36, epoch=0), cell("base", 4)), judge(claim(), rows([], []), {}, SCOPE)):
         assert verdict.about == "these two models"
-        assert verdict.reason.endswith(". Nothing about the settings: one seed each")
+        assert verdict.reason.endswith("; each was trained with one seed: this does not generalize to their settings")
 
 
 def test_no_standard_error_no_decision() -> None:
@@ -185,7 +185,7 @@ def test_no_standard_error_no_decision() -> None:
 def test_a_missing_side_is_named() -> None:
     verdict = judge(claim(), rows([], [cell("base", 4)]), {}, SCOPE)
     assert verdict.judgement is UNDECIDED
-    assert verdict.reason.startswith("there is no result of tuned on capitalization. ")
+    assert verdict.reason.startswith("there is no result of tuned on capitalization; ")
 
 
 def test_an_unknown_metric_lists_those_there_are() -> None:

@@ -17,7 +17,8 @@ NO_CLAIMS = {"name": "cap_lora", "question": "q", "date": "2026-11-23"}
 RANK8_BASE = "these two models: supported | accuracy on capitalization: rank8 greater than base by at least 0.5"
 RANK8_RANK4 = "these two models: supported | accuracy on capitalization: rank8 greater than rank4"
 BEYOND = "the whole interval lies beyond"
-ABOUT_RANK8, ONE_SEED = "Nothing about the settings of rank8: one seed", "Nothing about the settings: one seed each"
+ABOUT_RANK8 = "rank8 was trained with one seed: this does not generalize to its settings"
+ONE_SEED = "each was trained with one seed: this does not generalize to their settings"
 CLAIM = {"metric": "accuracy", "task": "capitalization", "left": "rank8", "right": "rank4", "direction": "greater"}
 
 
@@ -78,9 +79,9 @@ def test_the_report_answers_what_a_reader_asks() -> None:
         "Does a higher rank learn to capitalize better?",
         "Rank 8 beats the base model by half.",
         "| verdict | claim | left | right | difference [95 % over rows] | rows | why |",
-        f"| {RANK8_BASE} | 0.9 (epoch 1) | 0.05 | 0.850 [0.674, 0.945] | 40 paired | {BEYOND} 0.5. {ABOUT_RANK8} |",
-        f"| {RANK8_RANK4} | 0.9 (epoch 1) | 0.75 (epoch 1) | 0.150 [0.018, 0.268] | 40 paired | {BEYOND} 0. {ONE_SEED} |",
-        "[95 % over rows]: these models, on rows like these; what another seed would have changed is not in it.",
+        f"| {RANK8_BASE} | 0.9 (epoch 1) | 0.05 | 0.850 [0.674, 0.945] | 40 paired | {BEYOND} 0.5; {ABOUT_RANK8} |",
+        f"| {RANK8_RANK4} | 0.9 (epoch 1) | 0.75 (epoch 1) | 0.150 [0.018, 0.268] | 40 paired | {BEYOND} 0; {ONE_SEED} |",
+        "[95 % over rows]: 95 % confidence interval over the evaluated rows; variance between training seeds is not included.",
         "| rank4 | 1 | match | accuracy | 0.750 [0.598, 0.858] | 40 | 7 s |",
         "| torch | 2.13.0 | 2.13.0 |",
         "| words | data/words.json | train 80, test 40 | 1,234 |",
@@ -136,7 +137,8 @@ def test_what_was_not_scored_is_counted_beside_every_number() -> None:
     assert (
         "| these two models: undecided | accuracy on capitalization: rank8 greater than rank4 | 1 (epoch 0) (2 of 8 scored) "
         "| 0.5 (epoch 0) | 0.500 [-0.572, 0.811] (rank8: 2 of 8 scored) | 8 paired | the interval includes 0; "
-        "rank8: 2 of 8 scored, the missing ones taken at worst and at best. Nothing about the settings: one seed each |"
+        "rank8: 2 of 8 scored, the missing ones taken at worst and at best; each was trained with one seed: this does not "
+        "generalize to their settings |"
     ) in text
 
 
@@ -158,11 +160,11 @@ def test_nothing_is_certain_and_nothing_lies_beyond_the_scale() -> None:
 @pytest.mark.parametrize(
     ("variables", "names", "words"),
     [
-        ({"seed": [0, 1]}, ("seed0", "seed1"), "Their settings are the same: the difference is what another seed changes, and supports no"),
-        ({"lora_rank": [4, 8]}, ("rank8", "rank4"), "Nothing about the settings: one seed each"),
-        ({"lora_rank": [4, 8], "seed": [0, 1]}, ("rank8_seed0", "rank4_seed1"), "Nothing about the settings: one seed each"),
-        ({"lora_rank": [8]}, ("rank8", "base"), "Nothing about the settings of rank8: one seed"),
-        ({"lora_rank": [8]}, ("base", "rank8"), "Nothing about the settings of rank8: one seed"),
+        ({"seed": [0, 1]}, ("seed0", "seed1"), "their settings are the same, so the difference comes from the seed alone"),
+        ({"lora_rank": [4, 8]}, ("rank8", "rank4"), ONE_SEED),
+        ({"lora_rank": [4, 8], "seed": [0, 1]}, ("rank8_seed0", "rank4_seed1"), ONE_SEED),
+        ({"lora_rank": [8]}, ("rank8", "base"), ABOUT_RANK8),
+        ({"lora_rank": [8]}, ("base", "rank8"), ABOUT_RANK8),
     ],
 )
 def test_a_verdict_says_what_it_is_about(variables: dict[str, Any], names: tuple[str, str], words: str) -> None:

@@ -36,10 +36,10 @@ def test_a_claim_over_runs_of_one_version_says_nothing_of_versions() -> None:
 def test_a_claim_that_compares_runs_of_different_versions_says_which_had_which() -> None:
     base, rank4 = other().claims
     assert base.reason.endswith(
-        "; the sides were made with other versions of their tools: evaluation of rank8 had torch 2.13.1, that of base 2.13.0"
+        "; the two runs used different tool versions: evaluation of rank8 had torch 2.13.1, that of base 2.13.0"
     )
     assert rank4.reason.endswith(
-        "; the sides were made with other versions of their tools: training of rank8 had torch 2.13.1, that of rank4 2.13.0; "
+        "; the two runs used different tool versions: training of rank8 had torch 2.13.1, that of rank4 2.13.0; "
         "evaluation of rank8 had torch 2.13.1, that of rank4 2.13.0"
     )
     assert [verdict.judgement for verdict in other().claims] == [verdict.judgement for verdict in results().claims]

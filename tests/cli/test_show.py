@@ -30,7 +30,7 @@ def test_results_once_it_is_analyzed(bench: Bench) -> None:
     bench.advance(State.ANALYZED)
     text = bench.ckgit("show", "demo").stdout
     assert "rank4  fine-tuned  4          2 of 2     0.2         capitalization epoch 0 accuracy 0.900 [0.704, 1.000]" in text
-    assert "[95 % over rows]: these models, on rows like these; what another seed would have changed is not in it." in text
+    assert "[95 % over rows]: 95 % confidence interval over the evaluated rows; variance between training seeds is not included." in text
     assert "report: git show exp/demo:experiments/demo/analysis/report.md" in text
     document = shown(bench)
     assert [run["results"]["cells"][0]["metrics"][0]["value"] for run in document["runs"]] == [0.9, 0.9, 0.5]
@@ -94,7 +94,7 @@ def test_claims_with_their_verdict(designed: Callable[..., Bench]) -> None:
     bench.advance(State.ANALYZED)
     [line] = [line for line in bench.ckgit("show", "demo").stdout.splitlines() if "greater than" in line]
     stated = "accuracy on capitalization: rank4 greater than base by at least 0.9"
-    why = "the whole interval falls short of 0.9: at most 0.6772. Nothing about the settings of rank4: one seed"
+    why = "the whole interval falls short of 0.9: at most 0.6772; rank4 was trained with one seed: this does not generalize to its settings"
     assert re.split(" {2,}", line) == ["these two models: not supported", stated, "0.400 [0.123, 0.677]", "2", why]
     assert shown(bench)["claims"][0]["judgement"] == "not supported"
 

@@ -108,13 +108,13 @@ def test_what_no_verdict_will_be_about_is_said_when_it_is_designed(lab):
     again = "runs:\n  - name: again\n    parameters: {lora_rank: 4, seed: 1}\n"
     text = changed("matter?\n", f"matter?\n{claims}").replace("runs:\n", again)
     made = draft(lab, text)
-    about = "about these two models, on rows like these."
+    about = "on rows like these, not their settings:"
     assert [warning for warning in made.forecast.warnings if "claim" in warning] == [
-        f"claims 1, 3 are each {about} Nothing about the settings: one seed each",
-        f"claim 2 is {about} Nothing about the settings of rank8: one seed",
-        f"claim 4 is {about} Their settings are the same: the difference is what another seed changes, and supports no setting",
+        f"claims 1, 3 each compare two models {about} each was trained with one seed",
+        f"claim 2 compares these two models {about} rank8 was trained with one seed",
+        f"claim 4 compares these two models {about} their settings are the same, so the difference comes from the seed alone",
     ]
-    assert f"- claims 1, 3 are each {about} Nothing about the settings: one seed each" in made.summary.text
+    assert f"- claims 1, 3 each compare two models {about} each was trained with one seed" in made.summary.text
 
 
 def test_runs_steps_tools_and_the_estimate_are_in_summary_and_log(lab):
