@@ -42,7 +42,7 @@ GIT_SETTINGS = {
     ),
     "ckgit.remoteTimeout": (
         "`60`",
-        "Seconds without a word after which the authority is given up (exit code 75). One that is slow and speaks is waited for.",
+        "Seconds without output after which the authority times out (exit code 75); a slow remote that still prints is waited for.",
     ),
 }
 

@@ -96,9 +96,9 @@ def _asked(root: Path, remote: str, ref: str, *args: str) -> str:
         what = f"this clone has no remote {remote}, which ckgit.toml names as the authority"
         raise NotReachedError(what, code=Exit.USAGE, where=place, state=state, next=f"git remote add {shlex.quote(remote)} URL")
     if _NO_PERMISSION.search(words):
-        mend = f"git ls-remote {shlex.quote(remote)} has to work without asking: an agent, a credential helper, a token; then try again"
+        mend = f"make git ls-remote {shlex.quote(remote)} work without a prompt (ssh-agent, credential helper or token), then try again"
         raise NotReachedError(
-            f"the authority {remote} lets nobody in: {words}", code=Exit.COMMAND_FAILED, where=place, state=state, next=mend
+            f"no access to the authority {remote}: {words}", code=Exit.COMMAND_FAILED, where=place, state=state, next=mend
         )
     raise NotReachedError(
         f"the authority {remote} does not answer: {words}",
@@ -118,7 +118,7 @@ def _ask(root: Path, remote: str, args: Sequence[str]) -> subprocess.CompletedPr
     set_to = settings(root, "ckgit.remotetimeout", kind="int").get("ckgit.remotetimeout")
     waiting = Waiting(f"remote {remote}", max(1.0, float(set_to or SECONDS)))
     if time.monotonic() - _silent.get((root, remote), -math.inf) < waiting.seconds:
-        raise NoAnswerError(f"nothing came from {waiting.who} a moment ago", code=Exit.UNKNOWN)
+        raise NoAnswerError(f"{waiting.who} timed out a moment ago", code=Exit.UNKNOWN)
     try:
         return run_git(root, args, waiting=waiting)
     except NoAnswerError:

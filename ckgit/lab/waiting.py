@@ -70,7 +70,7 @@ def _listen(process: subprocess.Popen[bytes], stdin: bytes | None, waiting: Wait
             heard, length = time.monotonic(), sum(map(len, answers))
         silent = time.monotonic() - heard
         if silent >= waiting.seconds:
-            what = f"nothing came from {waiting.who} for {waiting.seconds:.0f} s; it was given up"
+            what = f"timed out: {waiting.who} printed nothing for {waiting.seconds:.0f} s"
             raise NoAnswerError(what, code=Exit.UNKNOWN, next="see what it waits for, then run the command again")
         if silent >= _QUIET and not told:
             told = True

@@ -348,7 +348,7 @@ def test_a_hook_that_hangs_is_given_up(lab, run, monkeypatch):
     hook.chmod(0o755)
     monkeypatch.setattr("ckgit.lab.branch.OWN_PROGRAMS", Waiting("a hook", 1.0))
 
-    with pytest.raises(CkgitError, match="reference-transaction hook does not end: nothing came from a hook for 1 s") as caught:
+    with pytest.raises(CkgitError, match="reference-transaction hook does not end: timed out: a hook printed nothing for 1 s") as caught:
         scaffold(lab, parent)
 
     assert caught.value.code is Exit.UNKNOWN

@@ -85,7 +85,7 @@ def test_a_program_of_the_users_that_hangs_is_ended_and_git_leaves_no_lock(lab, 
     hook.write_text(f"#!/bin/sh\necho $$ >{tmp_path}/pid\nsleep 1000\n")
     hook.chmod(0o755)
 
-    with pytest.raises(NoAnswerError, match="nothing came from a hook for 1 s") as caught:
+    with pytest.raises(NoAnswerError, match="timed out: a hook printed nothing for 1 s") as caught:
         git(lab.root, "update-ref", "refs/heads/new", run(lab.root, "rev-parse", "HEAD"), waiting=Waiting("a hook", 1.0))
 
     assert caught.value.code is Exit.UNKNOWN

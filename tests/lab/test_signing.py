@@ -101,7 +101,7 @@ def test_a_signer_that_asks_for_ever_is_ended(broken, lab, monkeypatch):
     broken.write_text(f"#!/bin/sh\necho $$ >{broken}.pid\nsleep 1000\n")
     monkeypatch.setattr("ckgit.lab.branch._SIGNER", Waiting("the signer", 1.0))
 
-    with pytest.raises(CkgitError, match="nothing came from the signer for 1 s") as caught:
+    with pytest.raises(CkgitError, match="timed out: the signer printed nothing for 1 s") as caught:
         design(lab)
 
     assert caught.value.code is Exit.COMMAND_FAILED

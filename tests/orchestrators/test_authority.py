@@ -91,7 +91,7 @@ def test_a_remote_that_hangs_ends_a_command_with_the_remotes_name_and_the_way_on
     first, *rest = done.stderr.splitlines()
     assert first == "waiting for remote origin, 7 s at most"
     assert rest == [
-        "ckgit: exp/demo: the authority origin does not answer: nothing came from remote origin for 7 s; it was given up",
+        "ckgit: exp/demo: the authority origin does not answer: timed out: remote origin printed nothing for 7 s",
         "  state: nothing was committed",
         "  next:  try again later; git ls-remote origin shows whether it answers (git config ckgit.remoteTimeout: seconds)",
     ]
