@@ -5,7 +5,7 @@ import time
 import zipfile
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ckgit.experiment.errors import CkgitError
@@ -241,15 +241,20 @@ def test_what_was_masked_holds_no_secret_and_nothing_else_changed(parts):
     assert after.count(b"\n") == content.count(b"\n")
 
 
-@given(st.text(max_size=200))
-def test_a_text_without_secrets_is_not_touched(text):
-    if not find_secrets({"log": text.encode()}):
-        assert len(masked(text, {"MY_TOKEN": "swordfish"})) >= 0
-    assert masked(text, {}) == text or "characters)" in masked(text, {})
+TEXT = st.lists(st.one_of(st.characters(), st.just("\udcc3")), max_size=50).map("".join)  # that is a byte of a file name which is no UTF-8
+
+
+@given(TEXT, TEXT)
+def test_what_is_no_secret_is_not_touched(before, after):
+    text = f"{before}swordfish{after}"
+    assume(text.count("swordfish") == 1)
+    assume(not without_secrets("log", text.encode(errors="surrogatepass"))[1])  # no well-known form beside it
+    assert masked(text, {}) == text
+    assert masked(text, {"MY_TOKEN": "swordfish"}) == f"{before}{mask(b'swordfish')}{after}"
 
 
 def test_large_logs_are_searched_in_seconds():
     lines = b"2026-11-28 12:00:00 https://example.org:443/x loss:0.5 commit=0123456789abcdef key: wandb bearer sk-x hf_x gl-\n" * 100_000
-    begin = time.monotonic()
+    begin = time.process_time()  # what others do on the machine does not count
     assert find_secrets({"log": lines}) == []
-    assert time.monotonic() - begin < 10
+    assert time.process_time() - begin < 10
