@@ -1,5 +1,7 @@
 """Start-up and rate, fitted to jobs of any length."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,13 +34,20 @@ def test_an_outlier_carries_nothing_away():
 
 
 WORK, TAKEN = st.floats(0.0, 1e6), st.floats(0.1, 1e6)
+FURTHEST = 1000.0 ** (4 / 3) * 1.001  # the search goes a factor of 1000, then a quarter as far (in logarithms), and so on
+
+
+def off(found, past):
+    """How far the jobs are from a fit, in logarithms."""
+    return sum(abs(math.log(job.taken / (found.start + found.scale * job.work))) for job in past)
 
 
 @given(st.lists(st.builds(Past, WORK, TAKEN), max_size=5))
 def test_any_jobs_give_a_fit(past):
     found = fit(8.0, past)
-    assert found.start > 0
-    assert found.scale > 0
+    for value in (found.start / 8.0, found.scale):
+        assert 1 / FURTHEST < value < FURTHEST  # which no infinite number is, nor NaN
+    assert off(found, past) <= off(Fit(8.0, 1.0), past)
 
 
 @given(WORK, TAKEN)
