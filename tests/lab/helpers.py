@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
 
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.state import State
@@ -58,6 +62,20 @@ def assert_sound(root: Path) -> None:
     temporary = [file for file in git_dir.rglob("*") if file.suffix == ".lock" or file.name.startswith(("tmp_", "index."))]
     assert temporary == []
     assert list(git_dir.glob("ckgit/*")) == []
+
+
+def wait_by_looks(monkeypatch: pytest.MonkeyPatch, pid_file: Path) -> None:
+    """Let whoever waits for a program count looks, a second each, once that has left its id in a file.
+
+    By the clock, a busy machine may take longer to start the program than the test would wait for it.
+    """
+    seconds = itertools.count()
+
+    def monotonic() -> int:
+        return next(seconds) if pid_file.exists() and pid_file.read_text().endswith("\n") else 0
+
+    monkeypatch.setattr("ckgit.lab.waiting.time", SimpleNamespace(monotonic=monotonic))
+    monkeypatch.setattr("ckgit.lab.waiting._LOOK", 0.01)
 
 
 def is_over(pid: int) -> bool:

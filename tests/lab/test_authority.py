@@ -10,7 +10,7 @@ from ckgit.lab.lab import open_lab
 from ckgit.lab.remote import NotReachedError
 from ckgit.lab.snapshot import take_snapshot
 from tests.conftest import CONFIG
-from tests.lab.helpers import DIGEST, assert_sound, design, is_over, scaffold
+from tests.lab.helpers import DIGEST, assert_sound, design, is_over, scaffold, wait_by_looks
 
 
 @pytest.fixture
@@ -317,25 +317,25 @@ def test_a_remote_that_lets_nobody_in(ada, run, tmp_path):
 
 def test_a_remote_that_hangs_is_given_up(ada, run, tmp_path, capsys, monkeypatch):
     over_ssh(ada, run, tmp_path, f"echo $$ >{tmp_path}/pid; sleep 1000")
-    run(ada.root, "config", "ckgit.remoteTimeout", "2")
-    monkeypatch.setattr("ckgit.lab.waiting._QUIET", 0.5)
+    run(ada.root, "config", "ckgit.remoteTimeout", "20")
+    wait_by_looks(monkeypatch, tmp_path / "pid")
 
-    with pytest.raises(NotReachedError, match="the authority origin does not answer: timed out: remote origin printed nothing for 2 s") as caught:
+    with pytest.raises(NotReachedError, match="the authority origin does not answer: timed out: remote origin printed nothing for 20 s") as caught:
         design(ada)
 
     assert caught.value.code is Exit.UNKNOWN
     assert caught.value.state == "nothing was committed"
     assert "git ls-remote origin" in caught.value.next
-    assert capsys.readouterr().err == "waiting for remote origin, 2 s at most\n"
+    assert capsys.readouterr().err == "waiting for remote origin, 20 s at most\n"
     assert is_over(int((tmp_path / "pid").read_text()))
 
 
-def test_a_remote_that_hangs_while_it_is_pushed_to_leaves_the_commit_standing(ada, remote, run):
+def test_a_remote_that_hangs_while_it_is_pushed_to_leaves_the_commit_standing(ada, remote, run, tmp_path, monkeypatch):
     parent = design(ada)
-    rule = hook(remote, "sleep 1000")
-    run(ada.root, "config", "ckgit.remoteTimeout", "2")
+    rule = hook(remote, f"echo $$ >{tmp_path}/pid; sleep 1000")
+    wait_by_looks(monkeypatch, tmp_path / "pid")
 
-    with pytest.raises(NotReachedError, match="timed out: remote origin printed nothing for 2 s") as caught:
+    with pytest.raises(NotReachedError, match="timed out: remote origin printed nothing for 60 s") as caught:
         scaffold(ada, parent)
 
     tip = run(ada.root, "rev-parse", "exp/cap")
@@ -348,8 +348,8 @@ def test_a_remote_that_hangs_while_it_is_pushed_to_leaves_the_commit_standing(ad
 
 
 def test_a_remote_that_is_slow_and_speaks_is_waited_for(ada, remote, run):
-    hook(remote, "for n in 1 2 3 4; do echo still scanning >&2; sleep 1; done")
-    run(ada.root, "config", "ckgit.remoteTimeout", "2")
+    hook(remote, "for n in $(seq 60); do echo still scanning >&2; sleep 0.1; done")
+    run(ada.root, "config", "ckgit.remoteTimeout", "5")
 
     tip = design(ada).tip
 

@@ -8,7 +8,7 @@ import pytest
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.lab.git import GitError, git, git_lines, git_ok, git_text, settings
 from ckgit.lab.waiting import NoAnswerError, Waiting, run_waiting
-from tests.lab.helpers import is_over
+from tests.lab.helpers import is_over, wait_by_looks
 
 
 def test_variables_of_a_hook_do_not_redirect_git(lab, tmp_path, monkeypatch):
@@ -80,13 +80,14 @@ def test_settings_are_read_as_git_reads_them(lab, run):
     assert settings(lab.root, "ckgit.none") == {}
 
 
-def test_a_program_of_the_users_that_hangs_is_ended_and_git_leaves_no_lock(lab, run, tmp_path):
+def test_a_program_of_the_users_that_hangs_is_ended_and_git_leaves_no_lock(lab, run, tmp_path, monkeypatch):
     hook = lab.git_dir / "hooks" / "reference-transaction"
     hook.write_text(f"#!/bin/sh\necho $$ >{tmp_path}/pid\nsleep 1000\n")
     hook.chmod(0o755)
+    wait_by_looks(monkeypatch, tmp_path / "pid")
 
-    with pytest.raises(NoAnswerError, match="timed out: a hook printed nothing for 1 s") as caught:
-        git(lab.root, "update-ref", "refs/heads/new", run(lab.root, "rev-parse", "HEAD"), waiting=Waiting("a hook", 1.0))
+    with pytest.raises(NoAnswerError, match="timed out: a hook printed nothing for 60 s") as caught:
+        git(lab.root, "update-ref", "refs/heads/new", run(lab.root, "rev-parse", "HEAD"), waiting=Waiting("a hook"))
 
     assert caught.value.code is Exit.UNKNOWN
     assert is_over(int((tmp_path / "pid").read_text()))

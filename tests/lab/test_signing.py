@@ -7,9 +7,8 @@ import pytest
 from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.lab.init import make_lab
 from ckgit.lab.snapshot import take_snapshot
-from ckgit.lab.waiting import Waiting
 from tests.conftest import run_git
-from tests.lab.helpers import assert_sound, design, is_over, scaffold
+from tests.lab.helpers import assert_sound, design, is_over, scaffold, wait_by_looks
 
 
 @pytest.fixture
@@ -98,14 +97,15 @@ def test_ckgits_commits_alone_can_be_signed(signing, lab, run):
 
 
 def test_a_signer_that_asks_for_ever_is_ended(broken, lab, monkeypatch):
-    broken.write_text(f"#!/bin/sh\necho $$ >{broken}.pid\nsleep 1000\n")
-    monkeypatch.setattr("ckgit.lab.branch._SIGNER", Waiting("the signer", 1.0))
+    pid = broken.with_name("no-gpg.pid")
+    broken.write_text(f"#!/bin/sh\necho $$ >{pid}\nsleep 1000\n")
+    wait_by_looks(monkeypatch, pid)
 
-    with pytest.raises(CkgitError, match="timed out: the signer printed nothing for 1 s") as caught:
+    with pytest.raises(CkgitError, match="timed out: the program that signs commits printed nothing for 120 s") as caught:
         design(lab)
 
     assert caught.value.code is Exit.COMMAND_FAILED
-    assert is_over(int(broken.with_name("no-gpg.pid").read_text()))
+    assert is_over(int(pid.read_text()))
 
 
 def test_a_setting_that_is_no_answer_is_told(configure, lab):
