@@ -320,7 +320,7 @@ def test_a_remote_that_hangs_is_given_up(ada, run, tmp_path, capsys, monkeypatch
     run(ada.root, "config", "ckgit.remoteTimeout", "20")
     wait_by_looks(monkeypatch, tmp_path / "pid")
 
-    with pytest.raises(NotReachedError, match="the authority origin does not answer: timed out: remote origin printed nothing for 20 s") as caught:
+    with pytest.raises(NotReachedError, match="origin does not answer: timed out: remote origin printed nothing for 20 s") as caught:
         design(ada)
 
     assert caught.value.code is Exit.UNKNOWN

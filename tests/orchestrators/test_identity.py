@@ -73,6 +73,18 @@ def out(bench: Bench) -> list[str]:
     return [attempt.token for attempt in bench.ledger.open()]
 
 
+def overtaken(bench: Bench, *words: str) -> tuple[int, str]:
+    """Exit code and words of an advance during whose wait git is told something."""
+    file = bench.folder.parent / "said"  # a pipe would be read for ever where nothing comes
+    with file.open("w") as stream, subprocess.Popen(bench.command("advance", "demo"), stdout=stream, stderr=stream) as waiting:
+        try:
+            bench.until(lambda: "running" in file.read_text(), 60)
+            git(bench, *words)
+            return waiting.wait(timeout=60), file.read_text()
+        finally:
+            waiting.kill()
+
+
 def alive(bench: Bench, work: Path, token: str) -> bool:
     process = read_process(job_folder(work, token) / "local.json")
     return bool(process and is_alive(process))
@@ -228,11 +240,8 @@ class TestABranchThatWasSetBack:
     def test_a_command_that_waits_says_what_it_followed(self, bench: Bench) -> None:
         out(bench)
         followed = tip(bench)
-        waiting = bench.start("advance", "demo")
-        bench.until(lambda: "running" in (waiting.stderr.readline() if waiting.stderr else ""))
-        git(bench, "branch", "-f", "exp/demo", "exp/demo~1")
-        _, said = waiting.communicate(timeout=30)
-        assert waiting.returncode == Exit.BRANCH_MOVED
+        code, said = overtaken(bench, "branch", "-f", "exp/demo", "exp/demo~1")
+        assert code == Exit.BRANCH_MOVED
         assert "the branch was rewritten" in said
         assert "rank4/finetune, rank8/finetune" in said
         assert f"git branch -f exp/demo {followed[:12]}" in said
@@ -271,11 +280,8 @@ class TestABranchThatWasDeleted:
     def test_a_command_that_waits_says_what_it_followed(self, bench: Bench) -> None:
         out(bench)
         followed = tip(bench)
-        waiting = bench.start("advance", "demo")
-        bench.until(lambda: "running" in (waiting.stderr.readline() if waiting.stderr else ""))
-        git(bench, "branch", "-D", "exp/demo")
-        _, said = waiting.communicate(timeout=30)
-        assert waiting.returncode == Exit.BRANCH_MOVED
+        code, said = overtaken(bench, "branch", "-D", "exp/demo")
+        assert code == Exit.BRANCH_MOVED
         assert f"followed it at {followed[:12]}" in said
         assert f"git branch exp/demo {followed[:12]}" in said
 

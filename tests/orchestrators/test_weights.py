@@ -139,7 +139,8 @@ def test_other_weights_than_training_left_are_never_evaluated_nor_reported(lab: 
     found = lab.ledger.latest(ONE)
     assert found
     assert found.exit_code == 65
-    assert lab.ckgit("show", "demo", "--json").count('"metrics"') == 0
+    files = lab.run("git", "ls-tree", "-r", "--name-only", "exp/demo").stdout.split()
+    assert [file for file in files if file.endswith(".eval")] == ["experiments/demo/base/eval/logs/capitalization_base.eval"]
 
     lab.bring_back("one")
     lab.ckgit("retry", "demo", code=Exit.JOBS_FAILED)
@@ -165,4 +166,10 @@ def test_other_weights_than_training_left_are_never_evaluated_nor_reported(lab: 
     lab.ckgit("revise", "demo")
     lab.ckgit("advance", "demo", "--to", "trained")
     assert {attempt.phase for attempt in lab.ledger.attempts} == {Phase.DONE}
-    assert not any((lab.runs / f"{run}/artifacts").samefile(lab.kept) for run in ("one", "two"))
+    tokens = {attempt.job.split("/")[0]: attempt.token for attempt in lab.ledger.attempts}
+    for run in ("one", "two"):
+        [start] = json.loads(lab.committed(f"{run}/starts.json"))
+        assert start["token"] == tokens[run]
+        for epoch in json.loads(lab.committed(f"{run}/checkpoints.json")):
+            file = weights(Path(lab.ledger.work_tree) / epoch["path"])
+            assert epoch["files"][file.name]["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
