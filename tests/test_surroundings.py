@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,7 @@ def make_hostile(lab: Lab) -> Path:
     """Surround a lab with settings; returns a file to which each Python writes that takes them and is a job's."""
     told = lab.home / "told"
     site = lab.home / "site"
-    of_user = lab.home / ".local/lib/python3.11/site-packages"
+    of_user = lab.home / f".local/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
     for folder in (site, of_user):
         folder.mkdir(parents=True)
         code = f"import os\nif 'CKGIT_JOB' in os.environ:\n    open({str(told)!r}, 'a').write('{folder.name}')\n"
