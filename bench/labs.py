@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ckgit.cli import group
 from ckgit.experiment.card import Architecture, FileDigest, ModelCard, Template
-from ckgit.lab.model_folder import dump_card
+from ckgit.lab.models.folder import dump_card
 
 MODEL = "bench_llama"
 DESIGN = """\

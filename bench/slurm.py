@@ -20,11 +20,11 @@ from bench.labs import MODEL, git, make_lab
 from bench.measure import Row, Used, run, table, timed
 from bench.operations import CKGIT
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.compute import Resources
-from ckgit.experiment.design import Stage
+from ckgit.experiment.design.compute import Resources
+from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, Phase
-from ckgit.experiment.worker import Seen, Submission
-from ckgit.schedulers.slurm import scheduler
+from ckgit.experiment.scheduler import Seen, Submission
+from ckgit.schedulers.slurm.scheduler import scheduler
 
 JOBS, MANY, REPEAT = 100, 1_000, 3
 SMALL = Resources(time="00:05:00", mem="100M")

@@ -10,12 +10,12 @@ from typing import Any
 import click
 
 from ckgit.cli import COMMANDS, group
+from ckgit.errors import MEANING
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import LabConfig
-from ckgit.experiment.design import Design
-from ckgit.experiment.errors import MEANING
+from ckgit.experiment.design.model import Design
+from ckgit.experiment.design.plan import DEFAULTS, EVALUATION_PARAMETERS
 from ckgit.experiment.lifecycle import EDGES, TRAILERS
-from ckgit.experiment.plan import DEFAULTS, EVALUATION_PARAMETERS
 from ckgit.experiment.schemas import MODELS
 from docs.files import FILES
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ckgit.experiment.design import Stage
+from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, Phase
 
 

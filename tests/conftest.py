@@ -196,7 +196,7 @@ def designed(lab):
     from ckgit.experiment.lifecycle import Event
     from ckgit.lab.commit import record
     from ckgit.lab.snapshot import take_snapshot
-    from ckgit.lab.summary_file import SummaryFile
+    from ckgit.lab.summary.file import SummaryFile
 
     path = "experiments/cap/experiment_summary.md"
     summary = SummaryFile.from_design(DESIGN.encode(), path)

@@ -15,7 +15,7 @@ def tiny_llama() -> Path:
     """The tiny Llama of the quickstart; made by torchtune where it is not there yet, and kept."""
     folder = MODELS / "tiny_llama"
     if not folder.exists():
-        command = [sys.executable, "-m", "ckgit.workers.torchtune.tiny_model", folder]
+        command = [sys.executable, "-m", "ckgit.examples.tiny_model", folder]
         subprocess.run(command, check=True, capture_output=True)
     return folder
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from ckgit.analysis.markdown import NOTHING, duration, number, size, table
 from ckgit.experiment.accounting import Accounting, AttemptCosts, Comparison, Costs, Total
-from ckgit.experiment.design import Stage
-from ckgit.experiment.estimate_file import Estimate
+from ckgit.experiment.design.model import Stage
+from ckgit.experiment.estimates.file import Estimate
 from ckgit.experiment.jobs import Attempt, Phase, Usage
+from ckgit.formats.markdown import NOTHING, duration, number, size, table
 
 COSTS_HEADER = ("queue wait", "elapsed", "GPU-hours", "CPU time", "peak memory", "GPU use")
 TOTALS_HEADER = ("stage", "attempts", *COSTS_HEADER)

@@ -10,9 +10,9 @@ from ckgit.analysis.claims import judge
 from ckgit.analysis.scores import means, with_intervals
 from ckgit.analysis.versions import marked
 from ckgit.experiment.accounting import Accounting
-from ckgit.experiment.design import Claim, DataSet
+from ckgit.experiment.design.model import Claim, DataSet
+from ckgit.experiment.design.plan import Run
 from ckgit.experiment.jobs import Job
-from ckgit.experiment.plan import Run
 from ckgit.experiment.results import CellResult, Metric, Results, RunRow, TrainingResult, Verdict
 from ckgit.experiment.worker import Context
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ckgit.experiment.plan import Run
+from ckgit.experiment.design.plan import Run
 
 MODELS, RUNS = "these two models", "these two runs"
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ckgit.analysis import statistics
 from ckgit.analysis.claim_scope import Scope
-from ckgit.analysis.markdown import number
 from ckgit.analysis.scores import Answers, ScoredCount, difference, mean_scores, means, on_unit_scale, scored_count
-from ckgit.analysis.statistics import Interval
-from ckgit.experiment.design import Claim, DataSet
+from ckgit.analysis.statistics import intervals
+from ckgit.analysis.statistics.intervals import Interval
+from ckgit.experiment.design.model import Claim, DataSet
 from ckgit.experiment.results import CellResult, Judgement, Metric, RunRow, Verdict
+from ckgit.formats.markdown import number
 
 
 class _Side(NamedTuple):
@@ -118,7 +118,7 @@ def _compare(left: _Side, right: _Side, *, paired: bool) -> _Compared:
     what = f"{left.metric.name} is not a mean of the rows' scores"
     if not whole:
         return _Compared(None, samples, paired=False, unknown=f"{what}, so nothing is known of what the missing ones would have made of it")
-    found = statistics.normal_difference(left.value, left.metric.stderr, right.value, right.metric.stderr)
+    found = intervals.normal_difference(left.value, left.metric.stderr, right.value, right.metric.stderr)
     if found and on_unit_scale(left.metric) and on_unit_scale(right.metric):
         found = found.within(-1.0, 1.0)
     return _Compared(found, samples, paired=False, unknown=f"{what}, and the evaluator gave no standard error")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ckgit.analysis.markdown import NOTHING, table
 from ckgit.analysis.versions import by_package
 from ckgit.experiment.jobs import Attempt, Ledger, Phase
 from ckgit.experiment.results import CellResult, Results, RunRow, TokenCheck
 from ckgit.experiment.worker import Context
+from ckgit.formats.markdown import NOTHING, table
 
 _SHORT = 12  # digits of a digest
 

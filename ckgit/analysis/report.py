@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ckgit.analysis.accounting import accounting_section
-from ckgit.analysis.markdown import NOTHING, duration, number, table
 from ckgit.analysis.provenance import failures_section, provenance_section, tokens_section
 from ckgit.analysis.score_text import LEGEND, OVER_ROWS, compared, difference, judged, rows, score, stated
 from ckgit.analysis.scores import ScoredCount
 from ckgit.experiment.jobs import Ledger
 from ckgit.experiment.results import CellResult, Judgement, Results, RunRow, Verdict
 from ckgit.experiment.worker import Context
+from ckgit.formats.markdown import NOTHING, duration, number, table
 
 LOSS_PLOT, SCORES_PLOT = "loss.svg", "scores.svg"
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ckgit.analysis.markdown import NOTHING, UNDEFINED, number, with_ends
 from ckgit.analysis.scores import ScoredCount, scored_count
-from ckgit.experiment.design import Claim
+from ckgit.experiment.design.model import Claim
 from ckgit.experiment.results import CellResult, Metric, Verdict
+from ckgit.formats.markdown import NOTHING, UNDEFINED, number, with_ends
 
 OVER_ROWS = "[95 % over rows]"  # what stands in brackets, in a table's head
 LEGEND = f"{OVER_ROWS}: 95 % confidence interval over the evaluated rows; variance between training seeds is not included."

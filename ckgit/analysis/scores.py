@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import NamedTuple
 
-from ckgit.analysis import statistics
-from ckgit.analysis.statistics import Interval
+from ckgit.analysis.statistics import intervals
+from ckgit.analysis.statistics.intervals import Interval
 from ckgit.experiment.results import CellResult, Metric, Sample, Score
 
 # inspect-ai's own value_to_float: correct, partially correct, incorrect, no answer.
@@ -57,11 +57,11 @@ class Answers(NamedTuple):
     def scored(self) -> dict[object, float]:
         """The mean score of each id that has one."""
         known = {key: [number for number in each if number is not None] for key, each in self.by_id.items()}
-        return {key: statistics.mean(numbers) for key, numbers in known.items() if numbers}
+        return {key: intervals.mean(numbers) for key, numbers in known.items() if numbers}
 
     def filled(self, missing: float) -> dict[object, float]:
         """The mean score of each id, with a number in place of every score that is missing."""
-        return {key: statistics.mean([missing if number is None else number for number in each]) for key, each in self.by_id.items()}
+        return {key: intervals.mean([missing if number is None else number for number in each]) for key, each in self.by_id.items()}
 
 
 def as_number(score: Score) -> float | None:
@@ -118,7 +118,7 @@ def mean_scores(cell: CellResult, metric: Metric) -> Answers | None:
     scored = answers.scored()
     if metric.value is None or not scored or (metric.asked or 0) > len(cell.samples):
         return None
-    found = statistics.mean(list(scored.values()))
+    found = intervals.mean(list(scored.values()))
     return answers if math.isclose(found, metric.value, rel_tol=_ROUNDING, abs_tol=_ROUNDING) else None
 
 
@@ -175,7 +175,7 @@ def _interval(metric: Metric, cell: CellResult, counted: ScoredCount, *, mean: b
     answers = mean_scores(cell, metric) if mean else None
     if answers:
         return _of_answers(answers, unit=on_unit_scale(metric, answers))
-    found = statistics.normal(metric.value, metric.stderr) if counted.whole else None
+    found = intervals.normal(metric.value, metric.stderr) if counted.whole else None
     return found.within(0.0, 1.0) if found and on_unit_scale(metric) else found
 
 
@@ -189,10 +189,10 @@ def _of_answers(answers: Answers, *, unit: bool) -> Interval | None:
 
 
 def _of_mean(values: Sequence[float], *, binary: bool, unit: bool) -> Interval | None:
-    found = None if binary else statistics.t_interval(values)
+    found = None if binary else intervals.t_interval(values)
     if found:
         return found.within(0.0, 1.0) if unit else found
-    return statistics.wilson(math.fsum(values), len(values)) if unit else None
+    return intervals.wilson(math.fsum(values), len(values)) if unit else None
 
 
 def bounds(worst: Interval | None, best: Interval | None) -> Interval | None:
@@ -222,15 +222,15 @@ def difference(left: Answers, right: Answers, *, paired: bool, unit: bool) -> In
 
 def _paired(left: Mapping[object, float], right: Mapping[object, float], *, binary: bool, unit: bool) -> Interval | None:
     differences = [left[key] - right[key] for key in left]
-    found = None if binary else statistics.t_interval(differences, "paired t")
+    found = None if binary else intervals.t_interval(differences, "paired t")
     if found:
         return found.within(-1.0, 1.0) if unit else found
-    return statistics.bonett_price(differences) if unit else None
+    return intervals.bonett_price(differences) if unit else None
 
 
 def _unpaired(left: Mapping[object, float], right: Mapping[object, float], *, binary: bool, unit: bool) -> Interval | None:
     one, other = list(left.values()), list(right.values())
-    found = None if binary else statistics.welch(one, other)
+    found = None if binary else intervals.welch(one, other)
     if found:
         return found.within(-1.0, 1.0) if unit else found
-    return statistics.newcombe(math.fsum(one), len(one), math.fsum(other), len(other)) if unit else None
+    return intervals.newcombe(math.fsum(one), len(one), math.fsum(other), len(other)) if unit else None

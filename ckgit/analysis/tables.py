@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ckgit.analysis.markdown import NOTHING, cell, table
-from ckgit.experiment.design import Stage
+from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, Ledger, Phase
 from ckgit.experiment.worker import Context
+from ckgit.formats.markdown import NOTHING, cell, table
 
 MOST_ROWS = 200  # a longer table lists only what is not done
 

@@ -100,7 +100,7 @@ def _check_current_folder(folder: Path) -> None:
     try:
         folder.absolute()
     except FileNotFoundError:
-        from ckgit.experiment.errors import CkgitError, Exit
+        from ckgit.errors import CkgitError, Exit
 
         raise CkgitError(
             "the current folder has been deleted",

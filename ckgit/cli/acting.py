@@ -14,14 +14,14 @@ import click
 from ckgit.cli.common import emit, note, printable
 from ckgit.cli.errors import as_document, without_secrets
 from ckgit.cli.streams import draws, fresh_line, say
-from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.listing import LINES, first_of, in_words
-from ckgit.experiment.secret_patterns import masked
-from ckgit.orchestrators.advance import Outcome
-from ckgit.orchestrators.standing import Taken
+from ckgit.errors import CkgitError, Exit
+from ckgit.formats.listing import LINES, first_of, in_words
+from ckgit.formats.secret_patterns import masked
+from ckgit.orchestrators.commands.advance import Outcome
+from ckgit.orchestrators.engine.experiment import Taken
 
 if TYPE_CHECKING:
-    from ckgit.orchestrators.preview import Preview, WouldSubmit
+    from ckgit.orchestrators.commands.dry_run import Preview, WouldSubmit
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -6,11 +6,11 @@ import click
 
 from ckgit.cli.acting import Terminal, detach_option, no_wait_option, report, report_all, show_preview
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
-from ckgit.orchestrators.advance import advance
-from ckgit.orchestrators.stagework import Wish
-from ckgit.orchestrators.standing import stand
+from ckgit.orchestrators.commands.advance import advance
+from ckgit.orchestrators.engine.experiment import stand
+from ckgit.orchestrators.run.stage import Wish
 
 
 @click.command("advance")
@@ -61,13 +61,13 @@ def command(
     if dry_run and len(experiments) > 1:
         raise CkgitError("--dry-run shows one experiment at a time", code=Exit.USAGE, next=f"ckgit advance {experiments[0]} --dry-run")
     if dry_run:
-        from ckgit.orchestrators.preview import preview
+        from ckgit.orchestrators.commands.dry_run import preview
 
         return show_preview(preview(stand(lab, experiments[0]), wish, target, cluster), as_json=as_json)
     if len(experiments) == 1:
         code = report(advance(lab, experiments[0], to=target, wish=wish, talk=Terminal(), cluster=cluster), as_json=as_json)
         # of a job, whose stand-in would try the same again
         return int(Exit.DONE) if token and code == Exit.JOBS_FAILED else code
-    from ckgit.orchestrators.together import advance_together
+    from ckgit.orchestrators.commands.many import advance_together
 
     return report_all(advance_together(lab, experiments, to=target, wish=wish, talk=Terminal(), cluster=cluster), as_json=as_json)

@@ -7,11 +7,11 @@ import click
 from ckgit.cli.acting import Terminal, report, show_preview
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
 from ckgit.experiment.state import State
-from ckgit.orchestrators.advance import outcome_of, require, transition
-from ckgit.orchestrators.going import complete
-from ckgit.orchestrators.preview import preview
-from ckgit.orchestrators.stagework import Wish
-from ckgit.orchestrators.standing import begin, stand
+from ckgit.orchestrators.commands.advance import outcome_of, require, transition
+from ckgit.orchestrators.commands.dry_run import preview
+from ckgit.orchestrators.engine.experiment import begin, stand
+from ckgit.orchestrators.engine.polling import complete
+from ckgit.orchestrators.run.stage import Wish
 
 
 @click.command("analyze-experiment")

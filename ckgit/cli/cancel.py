@@ -6,11 +6,11 @@ import click
 
 from ckgit.cli.acting import Terminal, report, run_option, show_preview
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
-from ckgit.experiment.errors import Exit
-from ckgit.orchestrators.advance import Outcome
-from ckgit.orchestrators.cancel import cancel, plan_cancel
-from ckgit.orchestrators.retry import Selection
-from ckgit.orchestrators.view import look
+from ckgit.errors import Exit
+from ckgit.orchestrators.commands.advance import Outcome
+from ckgit.orchestrators.commands.cancel import cancel, plan_cancel
+from ckgit.orchestrators.commands.retry import Selection
+from ckgit.orchestrators.engine.view import look
 
 
 @click.command("cancel")
@@ -31,7 +31,7 @@ def command(ctx: click.Context, *, name: str | None, run: str | None, job: str |
     selection = Selection(run, job)
     found = look(lab, experiment, None if dry_run else Terminal())
     if dry_run:
-        from ckgit.orchestrators.preview import preview_cancel
+        from ckgit.orchestrators.commands.dry_run import preview_cancel
 
         return show_preview(preview_cancel(plan_cancel(found, selection)), as_json=as_json)
     done = cancel(found, selection, Terminal())

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ckgit.cli.streams import json_text, say
-from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.listing import in_words
-from ckgit.experiment.names import name_problem
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.names import name_problem
+from ckgit.formats.listing import in_words
 
 if TYPE_CHECKING:
     from ckgit.lab.lab import Lab

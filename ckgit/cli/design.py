@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ckgit.cli.common import dry_run_option, emit, json_option, lab_from, note
-from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.listing import first_of
+from ckgit.errors import CkgitError, Exit
+from ckgit.formats.listing import first_of
 
 if TYPE_CHECKING:
-    from ckgit.orchestrators.design import Draft
+    from ckgit.orchestrators.design.draft import Draft
 
 set_option = click.option(
     "--set", "changes", multiple=True, metavar="PLACE=VALUE", help="Replace or add a value, e.g. controls.lr=1e-4. May be repeated."
@@ -37,7 +37,7 @@ def command(
     Checks that models, data and tasks exist, measures the data, estimates what the runs cost, and commits all of it.
     On a terminal, without --from and --like, it asks.
     """
-    from ckgit.orchestrators import design
+    from ckgit.orchestrators.design import draft as design
 
     if source and like:
         raise click.UsageError("--from and --like exclude each other")
@@ -71,7 +71,7 @@ def warn(draft: Draft) -> None:
 
 def finish(draft: Draft, *, dry_run: bool, as_json: bool) -> None:
     """Commit a draft, or show what would be committed."""
-    from ckgit.orchestrators import design
+    from ckgit.orchestrators.design import draft as design
 
     document: dict[str, Any] = {
         "experiment": draft.name,

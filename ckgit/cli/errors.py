@@ -20,7 +20,7 @@ import click
 
 from ckgit import __version__
 from ckgit.cli.streams import fresh_line, json_text, say
-from ckgit.experiment.errors import CkgitError, DesignError, Exit
+from ckgit.errors import CkgitError, DesignError, Exit
 
 PIPE_CLOSED = 141  # what a shell reports of a program that wrote to a closed pipe: 128 + SIGPIPE
 INSTALL_RUN = 'pip install "ckgit[run]"'
@@ -109,7 +109,7 @@ def as_document(error: CkgitError) -> dict[str, Any]:
 
 
 def _bug(error: Exception, argv: Sequence[str]) -> CkgitError:
-    from ckgit.experiment.secret_patterns import masked
+    from ckgit.formats.secret_patterns import masked
 
     text = masked(
         f"ckgit {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
@@ -126,7 +126,7 @@ def _bug(error: Exception, argv: Sequence[str]) -> CkgitError:
 
 def without_secrets(error: CkgitError) -> CkgitError:
     """An error may quote what git, a scheduler or a file said."""
-    from ckgit.experiment.secret_patterns import masked
+    from ckgit.formats.secret_patterns import masked
 
     error.what, error.where, error.next = (masked(text, os.environ) for text in (error.what, error.where, error.next))
     if isinstance(error, DesignError):

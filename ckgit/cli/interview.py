@@ -10,17 +10,17 @@ import click
 from ckgit.cli.common import note
 from ckgit.cli.design import warn
 from ckgit.cli.streams import say
-from ckgit.experiment.data import PLACEHOLDER
-from ckgit.experiment.design import Parameters, RunType, TaskSpec
-from ckgit.experiment.errors import CkgitError, DesignError, Exit
-from ckgit.experiment.messages import unknown_key
-from ckgit.experiment.problems import value_problems
+from ckgit.errors import CkgitError, DesignError, Exit
+from ckgit.experiment.checks.messages import unknown_key
+from ckgit.experiment.checks.problems import value_problems
+from ckgit.experiment.design.model import Parameters, RunType, TaskSpec
+from ckgit.formats.rows import PLACEHOLDER
+from ckgit.formats.yaml.document import read_yaml
+from ckgit.formats.yaml.writer import Change, write_yaml
 from ckgit.lab.lab import Lab
-from ckgit.lab.yaml_document import read_yaml
-from ckgit.lab.yaml_writer import Change, write_yaml
-from ckgit.orchestrators.design import Draft, draft_new, refuse_existing, totals
-from ckgit.orchestrators.design_tables import runs_block
-from ckgit.orchestrators.measure import Offers, offers
+from ckgit.orchestrators.design.draft import Draft, draft_new, refuse_existing, totals
+from ckgit.orchestrators.design.lookup import Offers, offers
+from ckgit.orchestrators.design.tables import runs_block
 
 Ask = Callable[..., Any]
 

@@ -6,7 +6,7 @@ import click
 
 from ckgit.cli.common import emit, json_option, lab_from, table
 from ckgit.lab.lab import ExperimentRow, list_experiments
-from ckgit.orchestrators.strays import beside, with_unknown_jobs
+from ckgit.orchestrators.engine.orphans import beside, with_unknown_jobs
 
 
 @click.command("list")

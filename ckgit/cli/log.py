@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, table
+from ckgit.lab.history import Chapter, story
 from ckgit.lab.snapshot import take_snapshot
-from ckgit.lab.story import Chapter, story
 
 
 @click.command("log")

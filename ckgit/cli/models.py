@@ -10,7 +10,7 @@ import click
 from ckgit.cli.common import dry_run_option, emit, json_option, lab_from, note, table
 
 if TYPE_CHECKING:
-    from ckgit.lab.model_cards import Added, Listed
+    from ckgit.lab.models.cards import Added, Listed
 
 
 @click.group("models")
@@ -34,7 +34,7 @@ def add(ctx: click.Context, name: str, path: Path, *, replace: bool, commit: boo
 
     Nothing of the folder is executed. The folder stays where it is, and this machine remembers it for the card.
     """
-    from ckgit.lab.model_cards import add_model
+    from ckgit.lab.models.cards import add_model
 
     added = add_model(lab_from(ctx), name, path, replace=replace, commit=commit, dry_run=dry_run)
     emit(_added_document(added), as_json, added.content.decode() if dry_run else _added_text(added))
@@ -66,7 +66,7 @@ def _added_text(added: Added) -> str:
 @click.pass_context
 def list_(ctx: click.Context, *, as_json: bool) -> None:
     """List the model cards of the lab, and where their files are on this machine."""
-    from ckgit.lab.model_cards import list_models
+    from ckgit.lab.models.cards import list_models
 
     lab = lab_from(ctx)
     models = list_models(lab, lab.cluster())

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from ckgit.cli.streams import say
+from ckgit.examples.quickstart import EXAMPLES, quickstart
 from ckgit.lab.user_folders import needed_user_folder
-from ckgit.orchestrators.quickstart import EXAMPLES, quickstart
 
 
 @click.command("quickstart")

@@ -7,14 +7,14 @@ from pydantic import ValidationError
 
 from ckgit.cli.acting import Terminal, detach_option, no_wait_option, report, run_option, show_preview
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
-from ckgit.experiment.compute import Resources
-from ckgit.experiment.errors import Exit
+from ckgit.errors import Exit
+from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.state import State
-from ckgit.orchestrators.advance import advance, outcome_of
-from ckgit.orchestrators.detach import check_detachable
-from ckgit.orchestrators.retry import Selection, plan_retry, retry
-from ckgit.orchestrators.stagework import Wish
-from ckgit.orchestrators.standing import begin, stand
+from ckgit.orchestrators.commands.advance import advance, outcome_of
+from ckgit.orchestrators.commands.retry import Selection, plan_retry, retry
+from ckgit.orchestrators.engine.experiment import begin, stand
+from ckgit.orchestrators.run.detach import check_detachable
+from ckgit.orchestrators.run.stage import Wish
 
 
 @click.command("retry")
@@ -60,7 +60,7 @@ def command(
         check_detachable(standing.context.cluster)
     wish = Wish(wait=not (no_wait or detach), detach=State.ANALYZED if detach else None)
     if dry_run:
-        from ckgit.orchestrators.preview import preview_step
+        from ckgit.orchestrators.commands.dry_run import preview_step
 
         planned = plan_retry(standing, selection, wish, resources)
         return show_preview(preview_step(standing, planned.step, planned.jobs), as_json=as_json)

@@ -23,7 +23,7 @@ def command(ctx: click.Context, name: str | None, source: str | None, changes: S
     One commit removes what was scaffolded, run and analyzed from the old design; the branch's history keeps it.
     Without --from the present design is checked and measured again.
     """
-    from ckgit.orchestrators import design
+    from ckgit.orchestrators.design import draft as design
 
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)

@@ -6,10 +6,10 @@ import click
 
 from ckgit.cli.acting import Terminal, no_wait_option, report, show_preview
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
-from ckgit.experiment.design import State
-from ckgit.orchestrators.advance import advance, require
-from ckgit.orchestrators.stagework import Wish
-from ckgit.orchestrators.standing import stand
+from ckgit.experiment.design.model import State
+from ckgit.orchestrators.commands.advance import advance, require
+from ckgit.orchestrators.engine.experiment import stand
+from ckgit.orchestrators.run.stage import Wish
 
 
 @click.command("run-experiment")
@@ -30,7 +30,7 @@ def command(ctx: click.Context, *, name: str | None, no_wait: bool, accept_missi
     require(standing, State.SCAFFOLDED, State.TRAINED)
     wish = Wish(wait=not no_wait, accept_missing=accept_missing)
     if dry_run:
-        from ckgit.orchestrators.preview import preview
+        from ckgit.orchestrators.commands.dry_run import preview
 
         return show_preview(preview(standing, wish, State.EVALUATED), as_json=as_json)
     return report(advance(lab, experiment, to=State.EVALUATED, wish=wish, talk=Terminal()), as_json=as_json)

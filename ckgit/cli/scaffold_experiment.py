@@ -6,11 +6,11 @@ import click
 
 from ckgit.cli.acting import Terminal, report, show_preview
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
-from ckgit.experiment.design import State
-from ckgit.orchestrators.advance import outcome_of, require, transition
-from ckgit.orchestrators.going import complete
-from ckgit.orchestrators.stagework import Wish
-from ckgit.orchestrators.standing import begin, stand
+from ckgit.experiment.design.model import State
+from ckgit.orchestrators.commands.advance import outcome_of, require, transition
+from ckgit.orchestrators.engine.experiment import begin, stand
+from ckgit.orchestrators.engine.polling import complete
+from ckgit.orchestrators.run.stage import Wish
 
 
 @click.command("scaffold-experiment")
@@ -28,7 +28,7 @@ def command(ctx: click.Context, *, name: str | None, dry_run: bool, as_json: boo
     standing = stand(lab, experiment) if dry_run else begin(lab, experiment, Terminal())
     require(standing, State.DESIGNED)
     if dry_run:
-        from ckgit.orchestrators.preview import preview
+        from ckgit.orchestrators.commands.dry_run import preview
 
         return show_preview(preview(standing, Wish(), None), as_json=as_json)
     return report(outcome_of(lab, experiment, complete(transition(standing, Wish(), Terminal()))), as_json=as_json)

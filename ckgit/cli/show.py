@@ -9,15 +9,15 @@ from typing import Any
 import click
 
 from ckgit.analysis.accounting import ATTEMPTS_HEADER, ESTIMATE_HEADER, TOTALS_HEADER, attempt_rows, estimate_rows, totals_rows
-from ckgit.analysis.markdown import duration, number
 from ckgit.analysis.score_text import LEGEND, OVER_ROWS, compared, difference, judged, score, stated
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, printable, table
-from ckgit.experiment.plan import Run
+from ckgit.experiment.design.plan import Run
 from ckgit.experiment.results import CellResult, Metric, RunRow, Verdict
-from ckgit.orchestrators.describe import Described, cells, describe, document
-from ckgit.orchestrators.integrity import edit_lines
-from ckgit.orchestrators.scaffolded import parameters
-from ckgit.orchestrators.standing import stand
+from ckgit.formats.markdown import duration, number
+from ckgit.orchestrators.engine.experiment import stand
+from ckgit.orchestrators.engine.integrity import edit_lines
+from ckgit.orchestrators.queries.settings import parameters
+from ckgit.orchestrators.queries.show import Described, cells, describe, document
 
 
 @click.command("show")

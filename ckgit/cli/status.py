@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, printable
-from ckgit.experiment.listing import first_of
-from ckgit.orchestrators.overview import SUBMITTED, OpenJob, Overview, overview
-from ckgit.orchestrators.strays import listed
+from ckgit.formats.listing import first_of
+from ckgit.orchestrators.engine.orphans import listed
+from ckgit.orchestrators.queries.status import SUBMITTED, OpenJob, Overview, overview
 
 _MOST = 5  # jobs that are named
 

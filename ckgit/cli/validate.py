@@ -9,12 +9,12 @@ import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, note
 from ckgit.cli.design import read_file
-from ckgit.experiment.errors import MORE_PROBLEMS, MOST_PROBLEMS, CkgitError, DesignError, Exit
-from ckgit.experiment.listing import first_of
+from ckgit.errors import MORE_PROBLEMS, MOST_PROBLEMS, CkgitError, DesignError, Exit
+from ckgit.formats.listing import first_of
 
 if TYPE_CHECKING:
     from ckgit.lab.lab import Lab
-    from ckgit.orchestrators.validate import Subject
+    from ckgit.orchestrators.design.validate import Subject
 
 
 @click.command("validate")
@@ -27,7 +27,7 @@ def command(ctx: click.Context, target: str | None, *, as_json: bool) -> None:
     TARGET is a file, an experiment's name, or - for standard input; without it, the checked-out experiment's summary.
     Nothing that the design names is executed. Inside a lab, models, data and tasks are looked for, too.
     """
-    from ckgit.orchestrators import validate
+    from ckgit.orchestrators.design import validate
 
     lab = None
     try:
@@ -53,8 +53,8 @@ def command(ctx: click.Context, target: str | None, *, as_json: bool) -> None:
 
 def _subject(lab: Lab | None, target: str | None) -> Subject:
     """What is to be checked: a file goes before an experiment of that name."""
-    from ckgit.lab.summary_file import FILE
-    from ckgit.orchestrators.validate import Subject, committed, tip_of
+    from ckgit.lab.summary.file import FILE
+    from ckgit.orchestrators.design.validate import Subject, committed, tip_of
 
     if target is None:
         if lab is None:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, note, printable
-from ckgit.experiment.listing import first_of, in_words
-from ckgit.orchestrators.view import look
-from ckgit.orchestrators.why import Reason, why
+from ckgit.formats.listing import first_of, in_words
+from ckgit.orchestrators.engine.view import look
+from ckgit.orchestrators.queries.why import Reason, why
 
 _MOST = 5  # jobs that are named with one reason
 

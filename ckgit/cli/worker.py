@@ -6,13 +6,13 @@ import click
 
 from ckgit.cli.acting import Terminal, no_wait_option, report, run_option, show_preview
 from ckgit.cli.common import dry_run_option, emit, experiment_name, json_option, lab_from, name_argument, table
-from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.listing import first_of
+from ckgit.errors import CkgitError, Exit
+from ckgit.formats.listing import first_of
 from ckgit.lab.lab import Lab
-from ckgit.orchestrators import alone
-from ckgit.orchestrators.advance import outcome_of
-from ckgit.orchestrators.stagework import Wish
-from ckgit.orchestrators.standing import begin, stand
+from ckgit.orchestrators.commands import one_worker
+from ckgit.orchestrators.commands.advance import outcome_of
+from ckgit.orchestrators.engine.experiment import begin, stand
+from ckgit.orchestrators.run.stage import Wish
 
 
 @click.command("worker")
@@ -32,35 +32,35 @@ def command(
     judges them as `ckgit advance` does. Without WORKER: all that are installed, with what each reads and writes.
     """
     if worker is None:
-        found = alone.rows()
+        found = one_worker.rows()
         header = ["worker", "stage", "package", "reads", "writes"]
         text = table(header, [[row.name, row.stage, row.package, row.reads, row.writes] for row in found])
         emit({"workers": [row._asdict() for row in found]}, as_json, text)
         return None
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)
-    if worker.startswith(f"{alone.SCAFFOLD}-"):
+    if worker.startswith(f"{one_worker.SCAFFOLD}-"):
         return _scaffold(lab, experiment, worker, run, dry_run=dry_run, as_json=as_json)
     wish = Wish(wait=not no_wait, run=run)
     if dry_run:
-        from ckgit.orchestrators.preview import preview
+        from ckgit.orchestrators.commands.dry_run import preview
 
         standing = stand(lab, experiment)
-        alone.find(standing, worker)
-        alone.check_run(standing, run)
+        one_worker.find(standing, worker)
+        one_worker.check_run(standing, run)
         return show_preview(preview(standing, wish, None), as_json=as_json)
     talk = Terminal()
-    return report(outcome_of(lab, experiment, alone.run_alone(begin(lab, experiment, talk), worker, wish, talk)), as_json=as_json)
+    return report(outcome_of(lab, experiment, one_worker.run_alone(begin(lab, experiment, talk), worker, wish, talk)), as_json=as_json)
 
 
 def _scaffold(lab: Lab, experiment: str, worker: str, run: str | None, *, dry_run: bool, as_json: bool) -> int:
     standing = stand(lab, experiment)
-    files = alone.render(standing, worker, run)
+    files = one_worker.render(standing, worker, run)
     if not files:
         raise CkgitError(
             f"{worker} has nothing to write for {run or experiment}", code=Exit.ILLEGAL_TRANSITION, next=f"ckgit show {experiment}"
         )
-    folder = None if dry_run else str(alone.leave(standing, worker, files))
+    folder = None if dry_run else str(one_worker.leave(standing, worker, files))
     listed = "\n".join(f"  {line}" for line in first_of(f"{path} ({len(content)} bytes)" for path, content in sorted(files.items())))
     head = f"would write {len(files)} files:" if dry_run else f"wrote {len(files)} files into {folder}; nothing was committed:"
     document = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ckgit.experiment.design import Frozen, Stage
+from ckgit.experiment.design.model import Frozen, Stage
 from ckgit.experiment.jobs import Phase, Usage
 
 

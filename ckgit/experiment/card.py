@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from ckgit.experiment.design import Frozen, Sha256
-from ckgit.experiment.names import Name
+from ckgit.experiment.design.model import Frozen, Sha256
+from ckgit.experiment.design.names import Name
 
 Family = Literal["llama", "qwen2", "mistral", "gemma", "phi3"]
 FAMILIES: tuple[Family, ...] = ("llama", "qwen2", "mistral", "gemma", "phi3")

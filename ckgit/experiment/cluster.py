@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ckgit.experiment.design import Frozen, Resources
-from ckgit.experiment.names import DEFAULT_WORK_ROOT, Name
+from ckgit.experiment.design.model import Frozen, Resources
+from ckgit.experiment.design.names import DEFAULT_WORK_ROOT, Name
 
 # A value of an #SBATCH line: white space, a quote or a newline would end the comment and run as shell. With a dash it would be an option.
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:,@&|()\[\]*+/=][A-Za-z0-9._:,@&|()\[\]*+/=-]*$", max_length=200)]

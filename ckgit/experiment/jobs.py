@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from ckgit.experiment.design import Frozen, Resources, Stage
+from ckgit.experiment.design.model import Frozen, Resources, Stage
 from ckgit.experiment.state import State
 
 

@@ -9,7 +9,7 @@ import functools
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ckgit.experiment.accounting import Accounting
 from ckgit.experiment.card import FileDigest, folder_digest
-from ckgit.experiment.design import Claim, Frozen, RunType, Sha256
+from ckgit.experiment.design.model import Claim, Frozen, RunType, Sha256
 
 Score = float | int | str | bool | None
 MANIFEST = "checkpoints.json"  # a list of `Checkpoint`: in a run's folder on the branch, and in its artifacts/ in the work tree

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import LabConfig
-from ckgit.experiment.design import Design, Frozen, Summary
-from ckgit.experiment.estimate_file import Estimate
+from ckgit.experiment.design.model import Design, Frozen, Summary
+from ckgit.experiment.estimates.file import Estimate
 from ckgit.experiment.jobs import Ledger, Status
 from ckgit.experiment.results import Results
 

@@ -1,18 +1,16 @@
-"""What a worker and a scheduler are, for those who write one."""
+"""What a worker is, for those who write one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.design import Resources, Stage, Summary
-from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress, Usage
-from ckgit.experiment.plan import Plan
+from ckgit.experiment.design.model import Stage, Summary
+from ckgit.experiment.design.plan import Plan
+from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
 from ckgit.experiment.results import CellResult, TrainingResult
 
 
@@ -68,7 +66,7 @@ class Worker(Protocol):
     def check(self, context: Context) -> Sequence[Obstacle]:
         """What makes scaffolding impossible; empty when nothing does. Pure; executes nothing.
 
-        `ckgit.experiment.problems.place_of` tells where a run's value was written. What stands in a place for which the lab lacks
+        `ckgit.experiment.checks.problems.place_of` tells where a run's value was written. What stands in a place for which the lab lacks
         something is not said twice.
         """
 
@@ -88,9 +86,7 @@ class Worker(Protocol):
     def evidence(self, context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:
         """Judge a job whose status file says that it ended, whatever its exit code. Reads the work tree only."""
 
-    def results(
-        self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]
-    ) -> Sequence[TrainingResult | CellResult]:
+    def results(self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> Sequence[TrainingResult | CellResult]:
         """Read results again from the committed `files` of their evidence; none when those are not there.
 
         Of an attempt with `cells`, only those that count are read.
@@ -104,95 +100,3 @@ class Worker(Protocol):
 
     def explain(self, log_tail: str, exit_code: int | None) -> tuple[FailureClass, str]:
         """Class of a failure and one sentence on it, from the end of the job's log."""
-
-
-class Submission(NamedTuple):
-    """What a scheduler is handed: one job."""
-
-    token: str
-    script: str  # relative to the work tree, which is the job's working directory
-    output: str  # file for what the job prints, relative to the work tree
-    resources: Resources
-    changed: bool = False  # whether the resources are not those of the script's own #SBATCH lines
-    after: Sequence[str] = ()  # job ids: it starts when these have ended, however; at once where there are none
-    after_any: bool = False  # whether the end of one of them is enough
-    if_failed: bool = False  # whether it starts only where they fail, and is dropped where they do not
-    delay: float = 0.0  # seconds before it may start
-
-
-class Seen(StrEnum):
-    """What a scheduler knows of a token."""
-
-    UNSEEN = "unseen"  # certainly never accepted: it may be handed over
-    QUEUED = "queued"
-    RUNNING = "running"
-    GONE = "gone"  # it is no longer there; the status file tells how it ended, if there is one
-    UNKNOWN = "unknown"  # nothing can be said now: wait
-
-
-class Ending(NamedTuple):
-    """How a job ended, by the scheduler's own account. It counts where the job could not tell itself, or was made to end."""
-
-    failure: FailureClass | None  # None: the scheduler knows of nothing wrong
-    sentence: str  # e.g. SLURM ended it at its time limit of 02:00:00
-
-
-class Sighting(NamedTuple):
-    """One answer to a poll."""
-
-    seen: Seen
-    job_id: str | None = None
-    detail: str = ""  # e.g. the scheduler's reason for waiting
-    ending: Ending | None = None  # of a job that is GONE, where the scheduler tells
-
-
-class Look(NamedTuple):
-    """What one poll saw."""
-
-    sightings: Mapping[str, Sighting]  # by token
-    in_queue: int = 0  # jobs of this user at the scheduler that have not ended, those of others programs counted
-    queries: Mapping[str, int] = {}  # how often each command was called, e.g. squeue 1, sacct 1
-
-
-class Spent(NamedTuple):
-    """What accounting said."""
-
-    usage: Mapping[str, Usage]  # by token
-    queries: Mapping[str, int] = {}  # as in `Look`
-
-
-class Scheduler(Protocol):
-    """Runs scripts. Folders are work trees; `.ckgit/jobs/TOKEN/` in them holds a job's claim, status and output."""
-
-    name: str
-    overlaps: bool  # whether evaluations of one run start while another still trains
-    detaches: bool  # whether it can start a job when others have ended (`Submission.after`)
-    poll_seconds: float  # between two polls, unless the profile says otherwise
-    grace_seconds: float  # for a file system to show what a job left, likewise
-
-    def submit(self, cluster: Cluster, work: Path, submissions: Sequence[Submission]) -> Mapping[str, Sighting]:
-        """Hand jobs over; twice for one token is the same as once.
-
-        An answer is QUEUED; UNKNOWN when it cannot be told whether the job was accepted; or GONE when it was refused, with the
-        scheduler's words as its ending.
-        """
-
-    def poll(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Look:
-        """What is known of each attempt, in one query for all of them."""
-
-    def one_look(self) -> AbstractContextManager[None]:
-        """While it lasts, which is no longer than a moment, polls of several work trees share what they ask."""
-
-    def cancel(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:
-        """End these jobs. One that is unseen is kept from starting; one that is gone is no error."""
-
-    def usage(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Spent:
-        """What attempts that have ended took; what is not known (yet) is left out. Never raises."""
-
-    def rehearse(self, cluster: Cluster, work: Path, submissions: Sequence[Submission], script: bytes) -> tuple[str, str]:
-        """The command that would hand a job over, for people; and what the scheduler says to it (empty when it is not asked).
-
-        Args:
-            submissions: one, or the tasks of one array.
-            script: bytes of the first one's; the work tree may not be there yet.
-        """

@@ -6,20 +6,21 @@ import re
 from collections.abc import Mapping
 
 from ckgit import __version__
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.names import name_problem
 from ckgit.experiment.lifecycle import Event, check_edge
-from ckgit.experiment.names import name_problem
 from ckgit.experiment.state import State
-from ckgit.lab import authority, tips
-from ckgit.lab.branch import commit_tree, move
-from ckgit.lab.checkout import refuse_lagging
-from ckgit.lab.git import git_lines
+from ckgit.lab.git import tips
+from ckgit.lab.git.branch import commit_tree, move
+from ckgit.lab.git.checkout import refuse_lagging
+from ckgit.lab.git.command import git_lines
+from ckgit.lab.git.tips import Left
+from ckgit.lab.git.tree import plan_tree, write_objects
 from ckgit.lab.lab import Lab
+from ckgit.lab.remotes import authority
 from ckgit.lab.secrets import refuse_unfit
 from ckgit.lab.snapshot import Snapshot
-from ckgit.lab.states import state_in
-from ckgit.lab.tips import Left
-from ckgit.lab.tree import plan_tree, write_objects
+from ckgit.lab.summary.state import state_in
 
 # Letters, digits, spaces and . _ - +; no part begins with a hyphen or is '.', '..' or '.git'.
 _PART = r"(?!-|\.{1,2}(?:/|$)|\.git(?:/|$))[A-Za-z0-9._+ -]+"

@@ -8,9 +8,9 @@ import tomllib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.listing import choose
-from ckgit.experiment.names import DEFAULT_WORK_ROOT
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.names import DEFAULT_WORK_ROOT
+from ckgit.formats.listing import choose
 from ckgit.lab.user_folders import user_folder
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 import ckgit
+from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.card import ModelCard
-from ckgit.experiment.design import Summary
-from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.plan import DEFAULTS, Plan, build_plan
+from ckgit.experiment.design.model import Summary
+from ckgit.experiment.design.plan import DEFAULTS, Plan, build_plan
 from ckgit.experiment.state import State
 from ckgit.experiment.worker import Context
 from ckgit.lab.lab import Lab
-from ckgit.lab.model_folder import parse_card
+from ckgit.lab.models.folder import parse_card
 from ckgit.lab.snapshot import Snapshot
 
 

@@ -8,14 +8,14 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.listing import in_words
-from ckgit.experiment.plain_json import read_json
 from ckgit.experiment.worker import Context
+from ckgit.formats.listing import in_words
+from ckgit.formats.plain_json import read_json
+from ckgit.lab.git.objects import REGULAR, Entry, read_objects, tree_entries
 from ckgit.lab.lab import Lab
-from ckgit.lab.objects import REGULAR, Entry, read_objects, tree_entries
 from ckgit.lab.snapshot import Snapshot
 from ckgit.lab.user_folders import user_folder
 

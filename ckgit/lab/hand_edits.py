@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ckgit.lab.git import git
+from ckgit.lab.git.command import git
+from ckgit.lab.git.trailers import LOG_ATOM, Recorded, parse_trailers
 from ckgit.lab.snapshot import Snapshot
-from ckgit.lab.trailers import LOG_ATOM, Recorded, parse_trailers
 
 _LOG = ("-c", "log.showSignature=false", "-c", "log.follow=false", "-c", "log.showRoot=true", "log", "-z", "--first-parent")
 _RAW = ("--diff-merges=first-parent", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none")

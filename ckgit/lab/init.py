@@ -10,14 +10,14 @@ from pathlib import Path
 from string import Template
 from typing import NamedTuple
 
-from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.names import MAX_LENGTH, name_problem
-from ckgit.lab.branch import commit_tree, empty_tree, is_about_identity, move, no_identity
-from ckgit.lab.checkout import refuse_lagging
-from ckgit.lab.git import GitError, git, git_lines, git_ok, git_text
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.names import MAX_LENGTH, name_problem
+from ckgit.lab.git.branch import commit_tree, empty_tree, is_about_identity, move, no_identity
+from ckgit.lab.git.checkout import refuse_lagging
+from ckgit.lab.git.command import GitError, git, git_lines, git_ok, git_text
+from ckgit.lab.git.tree import plan_tree, write_objects
+from ckgit.lab.git.worktrees import Branch
 from ckgit.lab.lab import CONFIG, default_branch, repository
-from ckgit.lab.tree import plan_tree, write_objects
-from ckgit.lab.worktrees import Branch
 
 # Files of a new lab, and the templates that they are copies of. Git and packaging would obey the templates if they began with a dot.
 _FILES = {

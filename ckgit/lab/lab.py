@@ -9,15 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.listing import choose
+from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
-from ckgit.lab.git import GitError, git, git_lines, git_ok, git_text, settings
-from ckgit.lab.objects import read_object, read_objects
-from ckgit.lab.states import state_in
-from ckgit.lab.trailers import REF_ATOM, parse_trailers
+from ckgit.formats.listing import choose
+from ckgit.lab.git.command import GitError, git, git_lines, git_ok, git_text, settings
+from ckgit.lab.git.objects import read_object, read_objects
+from ckgit.lab.git.trailers import REF_ATOM, parse_trailers
+from ckgit.lab.git.worktrees import Branch
+from ckgit.lab.summary.state import state_in
 from ckgit.lab.user_folders import expanded
-from ckgit.lab.worktrees import Branch
 
 if TYPE_CHECKING:
     from ckgit.experiment.cluster import Cluster, LabConfig

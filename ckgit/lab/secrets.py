@@ -10,9 +10,9 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.listing import first_of
-from ckgit.experiment.secret_patterns import Hit, find, mask, secret_values, without
+from ckgit.errors import CkgitError, Exit
+from ckgit.formats.listing import first_of
+from ckgit.formats.secret_patterns import Hit, find, mask, secret_values, without
 
 MAX_FILE_BYTES = 50_000_000
 

@@ -8,24 +8,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ckgit.experiment.errors import CkgitError, DesignError, Exit
+from ckgit.errors import CkgitError, DesignError, Exit
+from ckgit.experiment.design.names import name_problem
 from ckgit.experiment.lifecycle import EDGES, Event, legal
-from ckgit.experiment.listing import nearest
-from ckgit.experiment.names import name_problem
 from ckgit.experiment.state import State
-from ckgit.lab.checkout import resume
-from ckgit.lab.git import git, git_ok
+from ckgit.formats.listing import nearest
+from ckgit.lab.git.checkout import resume
+from ckgit.lab.git.command import git, git_ok
+from ckgit.lab.git.objects import read_object, read_objects, tree_entries
+from ckgit.lab.git.tips import TIPS, is_lost
+from ckgit.lab.git.trailers import LOG_ATOM, REF_ATOM, Recorded, parse_trailers
 from ckgit.lab.lab import BRANCHES, Lab, list_experiments
-from ckgit.lab.objects import read_object, read_objects, tree_entries
-from ckgit.lab.states import state_in
-from ckgit.lab.tips import TIPS, is_lost
-from ckgit.lab.trailers import LOG_ATOM, REF_ATOM, Recorded, parse_trailers
+from ckgit.lab.summary.state import state_in
 
 if TYPE_CHECKING:
-    from ckgit.experiment.estimate_file import Estimate
-    from ckgit.experiment.fields import Frozen
+    from ckgit.experiment.design.fields import Frozen
+    from ckgit.experiment.estimates.file import Estimate
     from ckgit.experiment.jobs import Ledger
-    from ckgit.lab.summary_file import SummaryFile
+    from ckgit.lab.summary.file import SummaryFile
 
 M = TypeVar("M", bound="Frozen")
 
@@ -76,7 +76,7 @@ class Snapshot:
         Raises:
             DesignError: with every problem.
         """
-        from ckgit.lab.summary_file import SummaryFile
+        from ckgit.lab.summary.file import SummaryFile
 
         try:
             return SummaryFile.parse(self.summary_bytes(), f"exp/{self.name}:{self.folder}/experiment_summary.md")
@@ -138,7 +138,7 @@ class Snapshot:
         Raises:
             CkgitError: EVIDENCE_MISSING, when they are there and cannot be read.
         """
-        from ckgit.experiment.design import Parameters
+        from ckgit.experiment.design.model import Parameters
 
         path = f"{self.folder}/defaults.json"
         content = None if self.state is State.DESIGNED else self.read(path)
@@ -150,7 +150,7 @@ class Snapshot:
         Raises:
             CkgitError: EVIDENCE_MISSING, when it is there and cannot be read.
         """
-        from ckgit.experiment.estimate_file import FILE, Estimate
+        from ckgit.experiment.estimates.file import FILE, Estimate
 
         path = f"{self.folder}/{FILE}"
         content = self.read(path)

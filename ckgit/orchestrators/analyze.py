@@ -8,20 +8,20 @@ from ckgit.analysis.accounting import account
 from ckgit.analysis.assemble import ResultsByJob, assemble
 from ckgit.analysis.report import LOSS_PLOT, SCORES_PLOT, render
 from ckgit.analysis.score_text import difference, judged, stated
-from ckgit.experiment.design import Stage
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, Job, Ledger, Phase
-from ckgit.experiment.listing import first_of
 from ckgit.experiment.results import CellResult, Results, TrainingResult
 from ckgit.experiment.worker import Context, Worker
+from ckgit.formats.listing import first_of
 from ckgit.lab.context import load_context
 from ckgit.lab.hand_edits import written
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import Snapshot
-from ckgit.orchestrators.collect import gist
-from ckgit.orchestrators.integrity import edit_lines, foreign_starts, restored
-from ckgit.orchestrators.logs import untimed
-from ckgit.orchestrators.plugins import worker_for
+from ckgit.orchestrators.engine.integrity import edit_lines, foreign_starts, restored
+from ckgit.orchestrators.engine.logs import untimed
+from ckgit.orchestrators.engine.plugins import worker_for
+from ckgit.orchestrators.run.collect import gist
 
 LOG = "analyze-experiment.log"
 INSTALL = 'pip install "ckgit[run]"'
@@ -169,8 +169,8 @@ def _refused(snapshot: Snapshot, problems: Sequence[str], mend: str = "") -> Ckg
 
 
 def _pictures(results: Results) -> dict[str, bytes]:
-    from ckgit.analysis.loss_plot import loss_plot
-    from ckgit.analysis.scores_plot import scores_plot
+    from ckgit.analysis.plots.loss_plot import loss_plot
+    from ckgit.analysis.plots.scores_plot import scores_plot
 
     drawn = {LOSS_PLOT: loss_plot(results), SCORES_PLOT: scores_plot(results)}
     return {name: content for name, content in drawn.items() if content is not None}

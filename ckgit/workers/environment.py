@@ -19,7 +19,7 @@ import click
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from ckgit.workers.script import OFFLINE, PROGRAM_MISSING
+from ckgit.jobs.script import OFFLINE, PROGRAM_MISSING
 
 
 @click.command()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ckgit.experiment.jobs import FailureClass
-from ckgit.workers.script import INPUTS_CHANGED, PROGRAM_MISSING
+from ckgit.jobs.script import INPUTS_CHANGED, PROGRAM_MISSING
 
 LONGEST = 300
 KILLED = (137, 247)  # SIGKILL, as bash and as Python report it

@@ -6,8 +6,8 @@ import functools
 from collections.abc import Sequence
 from importlib.util import find_spec
 
+from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.errors import CkgitError, Exit
 
 
 def check_installed(cluster: Cluster, modules: Sequence[str]) -> None:

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ckgit.experiment.data import Row, listed, messages, user_text
-from ckgit.experiment.plain_json import read_json
+from ckgit.formats.plain_json import read_json
+from ckgit.formats.rows import Row, listed, messages, user_text
 
 IGNORED = -100  # torchtune's and PyTorch's label of a token that is not trained
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from ckgit.analysis.accounting import account, accounting_section, totals_rows
-from ckgit.analysis.markdown import size
 from ckgit.experiment.accounting import Accounting, Costs, Total
-from ckgit.experiment.design import Stage
-from ckgit.experiment.estimate_file import Estimate, Group, Kind
+from ckgit.experiment.design.model import Stage
+from ckgit.experiment.estimates.file import Estimate, Group, Kind
 from ckgit.experiment.jobs import Attempt, Phase, Usage
+from ckgit.formats.markdown import size
 from tests.analysis.build import DIGEST, attempt, context, jobs
 
 HOUR = 3600.0

@@ -5,7 +5,7 @@ import pytest
 
 from ckgit.analysis.claim_scope import Scope
 from ckgit.analysis.claims import judge
-from ckgit.experiment.design import Claim, DataSet, RunType
+from ckgit.experiment.design.model import Claim, DataSet, RunType
 from ckgit.experiment.results import CellResult, Judgement, Metric, RunRow, Sample, Score, Verdict
 from tests.analysis.build import cell
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from ckgit.analysis.assemble import assemble
-from ckgit.analysis.loss_plot import MOST_POINTS, loss_plot, smoothed, thinned
-from ckgit.analysis.scores_plot import scores_plot
+from ckgit.analysis.plots.loss_plot import MOST_POINTS, loss_plot, smoothed, thinned
+from ckgit.analysis.plots.scores_plot import scores_plot
 from ckgit.experiment.accounting import Accounting
 from ckgit.experiment.results import LossPoint, Metric, Results, Sample
 from tests.analysis.build import cell, context, jobs, left, training
@@ -65,8 +65,8 @@ def test_twenty_runs_have_a_panel_each_and_a_row_each() -> None:
 
 
 def test_of_very_many_runs_it_is_said_how_many_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ckgit.analysis.loss_plot.MOST_PANELS", 8)
-    monkeypatch.setattr("ckgit.analysis.scores_plot.MOST_RUNS", 8)
+    monkeypatch.setattr("ckgit.analysis.plots.loss_plot.MOST_PANELS", 8)
+    monkeypatch.setattr("ckgit.analysis.plots.scores_plot.MOST_RUNS", 8)
     found = many_runs(9)
     for picture, runs in ((loss_plot(found), 9), (scores_plot(found), 10)):
         assert picture is not None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckgit.analysis.statistics import Interval, bonett_price, mean, newcombe, normal, normal_difference, t_interval, welch, wilson
+from ckgit.analysis.statistics.intervals import Interval, bonett_price, mean, newcombe, normal, normal_difference, t_interval, welch, wilson
 
 NUMBERS = st.floats(-1e6, 1e6)
 BITS = st.sampled_from([0.0, 1.0])

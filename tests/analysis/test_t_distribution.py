@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckgit.analysis.t_distribution import t_cdf, t_quantile
+from ckgit.analysis.statistics.t_distribution import t_cdf, t_quantile
 
 
 @pytest.mark.parametrize(

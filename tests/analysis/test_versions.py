@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ckgit.analysis.assemble import assemble
-from ckgit.analysis.markdown import NOTHING
 from ckgit.analysis.report import render
 from ckgit.analysis.versions import MOST_NAMED, by_package
 from ckgit.experiment.accounting import Accounting
-from ckgit.experiment.design import RunType
+from ckgit.experiment.design.model import RunType
 from ckgit.experiment.results import Results, RunRow
+from ckgit.formats.markdown import NOTHING
 from tests.analysis.build import cell, context, jobs, ledger, left, training
 
 RIGHT = {"rank4": 30, "rank8": 36, "base": 2}

@@ -7,7 +7,7 @@ import os
 import pty
 import subprocess
 
-from ckgit.experiment.errors import Exit
+from ckgit.errors import Exit
 from tests.orchestrators.bench import Bench
 from tests.orchestrators.conftest import bare_bench, bench, tiny_package  # noqa: F401 - fixtures
 

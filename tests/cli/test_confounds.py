@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ckgit.orchestrators import lint
+from ckgit.orchestrators.design import lint
 from tests.cli.remarks import DESIGN, ckgit, rows, said, splits
 
 RECIPE = "base_recipe: llama3_2/1B_lora_single_device, gradient_accumulation_steps: 1, num_warmup_steps: 0"

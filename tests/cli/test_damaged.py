@@ -14,8 +14,8 @@ import pytest
 
 from ckgit.cli import _invoke
 from ckgit.cli.errors import guarded
-from ckgit.experiment.design import State
-from ckgit.experiment.errors import Exit
+from ckgit.errors import Exit
+from ckgit.experiment.design.model import State
 from tests.orchestrators.bench import Bench
 
 ODD = {"attempts": [{"job": "a", "stage": "b", "phase": "failed", "token": "t", "number": {}, "reason": 7}], "accepted_missing": 9}

@@ -1,7 +1,7 @@
 import json
 import subprocess
 
-from ckgit.experiment.design import State
+from ckgit.experiment.design.model import State
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench
 

@@ -12,7 +12,7 @@ import pytest
 
 from ckgit.cli import COMMANDS, group
 from ckgit.cli.errors import guarded
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
 
 Capture = pytest.CaptureFixture[Any]
 

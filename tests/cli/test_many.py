@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ckgit.experiment.design import State
-from ckgit.experiment.errors import Exit
+from ckgit.errors import Exit
+from ckgit.experiment.design.model import State
 from tests.orchestrators.bench import Bench
 
 RUNS = 60

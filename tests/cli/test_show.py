@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from ckgit.cli.show import _result_lines, _scores
-from ckgit.experiment.design import RunType, State
-from ckgit.experiment.errors import Exit
+from ckgit.errors import Exit
+from ckgit.experiment.design.model import RunType, State
 from ckgit.experiment.results import CellResult, Metric, RunRow, Sample
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench

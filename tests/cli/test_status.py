@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from ckgit.experiment.design import State
-from ckgit.experiment.errors import Exit
+from ckgit.errors import Exit
+from ckgit.experiment.design.model import State
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench
 
@@ -120,5 +120,5 @@ def test_what_is_slow_to_import_is_not_imported(bench: Bench) -> None:
         f"group.main(['-C', {str(bench.folder)!r}, 'status', 'demo'], standalone_mode=False); print(*sys.modules, file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    heavy = {"pydantic", "ruamel", "transitions", "torch", "inspect_ai", "matplotlib", "numpy", "ckgit.experiment.design"}
+    heavy = {"pydantic", "ruamel", "transitions", "torch", "inspect_ai", "matplotlib", "numpy", "ckgit.experiment.design.model"}
     assert heavy & set(done.stderr.split()) == set()

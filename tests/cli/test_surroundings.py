@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from ckgit.cli import COMMANDS
-from ckgit.experiment.design import State
-from ckgit.experiment.errors import Exit
+from ckgit.errors import Exit
+from ckgit.experiment.design.model import State
 from tests.orchestrators.bench import Bench, design_demo
 
 NARROW = {

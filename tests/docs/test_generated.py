@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from ckgit.experiment.worker import Scheduler, Worker
+from ckgit.experiment.scheduler import Scheduler
+from ckgit.experiment.worker import Worker
 from docs.generate import BLOCK, ROOT, stale
 
 

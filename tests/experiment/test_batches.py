@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ckgit.experiment.batches import Division, halved, over
+from ckgit.experiment.estimates.batches import Division, halved, over
 from ckgit.experiment.jobs import Batch
 
 

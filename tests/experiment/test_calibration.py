@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckgit.experiment.calibration import Fit, Past, fit
+from ckgit.experiment.estimates.calibration import Fit, Past, fit
 
 
 def test_without_jobs_everything_is_assumed():

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ckgit.experiment.data import DataError, Row, parse_rows
+from ckgit.formats.rows import DataError, Row, parse_rows
 
 
 def test_a_line_of_jsonl_ends_at_a_line_feed_and_nowhere_else():

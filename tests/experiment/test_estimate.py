@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from ckgit.experiment import estimate
 from ckgit.experiment.card import Architecture, ModelCard
-from ckgit.experiment.design import Generation, RecordedData, Resources, Stage, Summary
-from ckgit.experiment.plan import build_plan
+from ckgit.experiment.design.model import Generation, RecordedData, Resources, Stage, Summary
+from ckgit.experiment.design.plan import build_plan
+from ckgit.experiment.estimates import estimate
 
 SHAPE = Architecture(
     vocab_size=49152,

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import EDGES, ORDER, Event, check_edge, legal, machine
 from ckgit.experiment.state import State
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ckgit.experiment.names import MAX_LENGTH, name_problem
+from ckgit.experiment.design.names import MAX_LENGTH, name_problem
 
 HOSTILE = [
     "$(touch x)",

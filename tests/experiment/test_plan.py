@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from ckgit.experiment.design import Recorded, Resources, RunType, Stage, Summary
-from ckgit.experiment.plan import Source, build_plan, generation, label, prompts, resources, scorers, short_value
-from ckgit.experiment.problems import problems, unrecorded
+from ckgit.experiment.checks.problems import problems, unrecorded
+from ckgit.experiment.design.model import Recorded, Resources, RunType, Stage, Summary
+from ckgit.experiment.design.plan import Source, build_plan, generation, label, prompts, resources, scorers
+from ckgit.formats.numbers import short_value
 
 BASE = {
     "schema_version": 1,

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from ckgit.experiment.design import Summary
-from ckgit.experiment.problems import MOST_RUNS, problems, value_problems
+from ckgit.experiment.checks.problems import MOST_RUNS, problems, value_problems
+from ckgit.experiment.design.model import Summary
 
 BASE = {
     "schema_version": 1,

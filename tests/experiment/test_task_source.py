@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckgit.experiment.task_source import OwnSettings, Signature, own_settings, task_functions
+from ckgit.formats.task_source import OwnSettings, Signature, own_settings, task_functions
 
 SOURCE = b"""
 import inspect_ai

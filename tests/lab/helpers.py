@@ -74,8 +74,8 @@ def wait_by_looks(monkeypatch: pytest.MonkeyPatch, pid_file: Path) -> None:
     def monotonic() -> int:
         return next(seconds) if pid_file.exists() and pid_file.read_text().endswith("\n") else 0
 
-    monkeypatch.setattr("ckgit.lab.waiting.time", SimpleNamespace(monotonic=monotonic))
-    monkeypatch.setattr("ckgit.lab.waiting._LOOK", 0.01)
+    monkeypatch.setattr("ckgit.lab.git.waiting.time", SimpleNamespace(monotonic=monotonic))
+    monkeypatch.setattr("ckgit.lab.git.waiting._LOOK", 0.01)
 
 
 def is_over(pid: int) -> bool:

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from ckgit.experiment.errors import CkgitError
+from ckgit.errors import CkgitError
 from ckgit.experiment.lifecycle import Event
 from ckgit.lab.commit import record
 from ckgit.lab.lab import open_lab

@@ -2,12 +2,12 @@ import subprocess
 
 import pytest
 
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import Event
-from ckgit.lab import authority
 from ckgit.lab.commit import record
 from ckgit.lab.lab import open_lab
-from ckgit.lab.remote import NotReachedError
+from ckgit.lab.remotes import authority
+from ckgit.lab.remotes.query import NotReachedError
 from ckgit.lab.snapshot import take_snapshot
 from tests.conftest import CONFIG
 from tests.lab.helpers import DIGEST, assert_sound, design, is_over, scaffold, wait_by_looks

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import Event
-from ckgit.lab import checkout
 from ckgit.lab.commit import record
+from ckgit.lab.git import checkout
 from ckgit.lab.lab import open_lab
 from ckgit.lab.snapshot import take_snapshot
 from tests.lab.helpers import assert_sound, design, scaffold, summary, user_state

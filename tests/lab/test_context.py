@@ -2,13 +2,13 @@ import hashlib
 
 import pytest
 
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.state import State
 from ckgit.lab.commit import record
 from ckgit.lab.context import load_context
 from ckgit.lab.snapshot import take_snapshot
-from ckgit.lab.summary_file import SummaryFile
+from ckgit.lab.summary.file import SummaryFile
 from tests.conftest import DESIGN
 
 SUMMARY = "experiments/cap/experiment_summary.md"

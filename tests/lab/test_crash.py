@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ckgit.experiment.errors import Exit
+from ckgit.errors import Exit
 from tests.lab.helpers import design
 
 # Not everybody has strace; CI must.

@@ -4,14 +4,14 @@ import multiprocessing
 
 import pytest
 
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import Event
 from ckgit.lab.commit import record
 from ckgit.lab.context import load_context
 from ckgit.lab.export import export_work_tree, find_model
 from ckgit.lab.lab import open_lab
 from ckgit.lab.snapshot import take_snapshot
-from ckgit.lab.summary_file import SummaryFile
+from ckgit.lab.summary.file import SummaryFile
 from tests.conftest import CONFIG, DESIGN
 from tests.lab.test_context import change
 

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.lab.git import GitError, git, git_lines, git_ok, git_text, settings
-from ckgit.lab.waiting import NoAnswerError, Waiting, run_waiting
+from ckgit.errors import CkgitError, Exit
+from ckgit.lab.git.command import GitError, git, git_lines, git_ok, git_text, settings
+from ckgit.lab.git.waiting import NoAnswerError, Waiting, run_waiting
 from tests.lab.helpers import is_over, wait_by_looks
 
 
@@ -107,7 +107,7 @@ def test_a_daemon_that_keeps_the_pipes_open_is_not_waited_for(tmp_path):
 
 def test_what_a_program_says_last_is_heard(tmp_path, monkeypatch):
     """It may end between a look that heard nothing and the question whether it still runs."""
-    monkeypatch.setattr("ckgit.lab.waiting._LOOK", 0.01)
+    monkeypatch.setattr("ckgit.lab.git.waiting._LOOK", 0.01)
     monkeypatch.setattr(subprocess.Popen, "poll", subprocess.Popen.wait)
 
     done = run_waiting(["sh", "-c", "sleep 0.2; echo the last word"], tmp_path, b"", dict(os.environ), Waiting("it", 20))

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
 from ckgit.lab.init import make_lab, plan_lab
 from ckgit.lab.lab import open_lab
 from tests.lab.helpers import assert_sound, user_state

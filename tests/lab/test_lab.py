@@ -1,6 +1,6 @@
 import pytest
 
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
 from ckgit.lab.lab import checked_out_experiment, list_experiments, open_lab
 from tests.conftest import CONFIG, make_test_lab

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from ckgit.experiment.errors import CkgitError
+from ckgit.errors import CkgitError
 from ckgit.lab.export import find_model
 from ckgit.lab.lab import open_lab
-from ckgit.lab.model_cards import add_model, list_models
+from ckgit.lab.models.cards import add_model, list_models
 from tests.lab.test_model_folder import CONFIG, WEIGHTS
 
 

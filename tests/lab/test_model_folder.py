@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.experiment.safetensors import HeaderError, header_length, parse_header
-from ckgit.lab.model_folder import parse_card, read_card
+from ckgit.errors import CkgitError, Exit
+from ckgit.formats.safetensors import HeaderError, header_length, parse_header
+from ckgit.lab.models.folder import parse_card, read_card
 
 CONFIG = {
     "model_type": "llama",

@@ -4,7 +4,7 @@ import multiprocessing
 
 import pytest
 
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
 from ckgit.lab.lab import list_experiments
 from tests.lab.helpers import assert_sound, design
 from tests.lab.step import step

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ckgit.experiment.errors import CkgitError
-from ckgit.experiment.secret_patterns import mask, masked
+from ckgit.errors import CkgitError
+from ckgit.formats.secret_patterns import mask, masked
 from ckgit.lab.secrets import MAX_FILE_BYTES, find_secrets, refuse_unfit, without_secrets
 
 HEX = "0123456789abcdef" * 3

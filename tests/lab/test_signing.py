@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
 from ckgit.lab.init import make_lab
 from ckgit.lab.snapshot import take_snapshot
 from tests.conftest import run_git

@@ -2,15 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Ledger
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.state import State
-from ckgit.lab.authority import refuse_stale
 from ckgit.lab.commit import record
 from ckgit.lab.lab import open_lab
+from ckgit.lab.remotes.authority import refuse_stale
 from ckgit.lab.snapshot import take_snapshot
-from ckgit.lab.states import state_in
+from ckgit.lab.summary.state import state_in
 from tests.lab.helpers import DIGEST, design, scaffold, summary
 
 FOLDER = "experiments/cap"

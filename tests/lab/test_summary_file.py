@@ -6,10 +6,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ckgit.experiment.design import Recorded, RecordedData, State
-from ckgit.experiment.errors import DesignError, Exit
-from ckgit.lab.summary_file import SummaryFile
-from ckgit.lab.yaml_writer import Change
+from ckgit.errors import DesignError, Exit
+from ckgit.experiment.design.model import Recorded, RecordedData, State
+from ckgit.formats.yaml.writer import Change
+from ckgit.lab.summary.file import SummaryFile
 
 GOOD = """\
 ---

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ckgit.lab.yaml_document import MAX_DEPTH, read_yaml
-from ckgit.lab.yaml_scalars import AmbiguousError, plain
-from ckgit.lab.yaml_writer import Change, PathError, edit_yaml, write_yaml
+from ckgit.formats.yaml.document import MAX_DEPTH, read_yaml
+from ckgit.formats.yaml.scalars import AmbiguousError, plain
+from ckgit.formats.yaml.writer import Change, PathError, edit_yaml, write_yaml
 
 yaml_1_1 = pytest.importorskip("yaml")  # PyYAML comes with ckgit[run]
 

@@ -13,15 +13,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ckgit.experiment.design import State
+from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Attempt, Ledger
 from ckgit.experiment.lifecycle import Event
 from ckgit.lab.commit import record
 from ckgit.lab.lab import Lab, open_lab
 from ckgit.lab.snapshot import Snapshot, take_snapshot
-from ckgit.lab.summary_file import SummaryFile
-from ckgit.orchestrators.advance import Outcome, advance
-from ckgit.orchestrators.stagework import Wish
+from ckgit.lab.summary.file import SummaryFile
+from ckgit.orchestrators.commands.advance import Outcome, advance
+from ckgit.orchestrators.run.stage import Wish
 
 PACKAGE = Path(__file__).parent.parent / "packages" / "ckgit-tiny"
 DESIGN: dict[str, Any] = {

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ckgit.lab.lab import Lab
-from ckgit.schedulers.local import scheduler
+from ckgit.schedulers.local.scheduler import scheduler
 from tests.attempts import attempts
 from tests.orchestrators.bench import PACKAGE, Bench, Heard, design_demo
 

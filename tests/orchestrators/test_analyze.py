@@ -9,14 +9,14 @@ from collections.abc import Callable
 
 import pytest
 
-from ckgit.analysis.markdown import duration
-from ckgit.experiment.design import State
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Ledger, Usage
 from ckgit.experiment.results import Results
-from ckgit.lab.yaml_writer import write_yaml
-from ckgit.orchestrators import design
+from ckgit.formats.markdown import duration
+from ckgit.formats.yaml.writer import write_yaml
 from ckgit.orchestrators.analyze import analyze
+from ckgit.orchestrators.design import draft as design
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import DESIGN, Bench
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ckgit.experiment.design import State
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.model import State
 from tests.orchestrators.bench import Bench
 
 

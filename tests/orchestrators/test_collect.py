@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ckgit.experiment.design import Stage
+from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, FailureClass, Phase
-from ckgit.orchestrators.collect import Ended, job_files, judge
-from ckgit.orchestrators.stagework import stagework
-from ckgit.orchestrators.standing import stand
+from ckgit.jobs.folder import job_folder
+from ckgit.orchestrators.engine.experiment import stand
+from ckgit.orchestrators.run.collect import Ended, judge
+from ckgit.orchestrators.run.stage import stagework
 from tests.orchestrators.bench import Bench
 
 
@@ -25,8 +26,8 @@ def test_two_attempts_with_one_process_id_keep_a_log_each(bench: Bench) -> None:
         submitted="",
         job_id="77",
     )
-    job_files(bench.folder, "t").mkdir(parents=True)
-    (job_files(bench.folder, "t") / "output").write_text("printed\n")
+    job_folder(bench.folder, "t").mkdir(parents=True)
+    (job_folder(bench.folder, "t") / "output").write_text("printed\n")
     folder = "experiments/demo/rank4"
     for taken, log in ((frozenset[str](), "slurm-77.out"), (frozenset({f"{folder}/slurm-77.out"}), "slurm-77.2.out")):
         ended = Ended(attempt, None, "it is gone", FailureClass.LOST)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ckgit.experiment.design import Resources, Stage
+from ckgit.experiment.design.model import Resources, Stage
 from ckgit.experiment.jobs import Attempt, Job, Ledger, Phase, Usage
-from ckgit.orchestrators.costs import GPU_LOG, fill, lacking, used
+from ckgit.orchestrators.run.usage import GPU_LOG, fill, lacking, used
 
 ATTEMPT = Attempt(
     job="rank4/finetune",

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ckgit.experiment.design import State
+from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Phase
 from tests.orchestrators.bench import Bench
 

@@ -6,18 +6,18 @@ import sys
 
 import pytest
 
-from ckgit.experiment.design import Stage, State
-from ckgit.experiment.errors import CkgitError, DesignError, Exit
+from ckgit.errors import CkgitError, DesignError, Exit
+from ckgit.experiment.checks.problems import unrecorded
+from ckgit.experiment.design.model import Stage, State
+from ckgit.experiment.design.plan import build_plan
 from ckgit.experiment.jobs import Attempt, Ledger, Phase
 from ckgit.experiment.lifecycle import Event
-from ckgit.experiment.plan import build_plan
-from ckgit.experiment.problems import unrecorded
 from ckgit.lab.commit import record
 from ckgit.lab.lab import open_lab
 from ckgit.lab.snapshot import take_snapshot
-from ckgit.lab.summary_file import SummaryFile
-from ckgit.orchestrators import design
-from ckgit.orchestrators.measure import default_branch, offers
+from ckgit.lab.summary.file import SummaryFile
+from ckgit.orchestrators.design import draft as design
+from ckgit.orchestrators.design.lookup import default_branch, offers
 
 DESIGN = """\
 # Kept.
@@ -132,7 +132,7 @@ def test_runs_steps_tools_and_the_estimate_are_in_summary_and_log(lab):
 
 
 def test_a_tool_that_is_not_here_is_said_so(lab, monkeypatch):
-    from ckgit.orchestrators import forecast
+    from ckgit.orchestrators.design import forecast
 
     def absent(name):
         raise forecast.PackageNotFoundError(name)

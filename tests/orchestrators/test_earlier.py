@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 
-from ckgit.experiment.design import Stage, State
-from ckgit.experiment.estimate_file import Estimate, Group
+from ckgit.experiment.design.model import Stage, State
+from ckgit.experiment.estimates.file import Estimate, Group
 from ckgit.experiment.jobs import Attempt, Ledger, Phase, Usage
 from ckgit.experiment.lifecycle import Event
 from ckgit.lab.commit import record
 from ckgit.lab.lab import Lab, open_lab
 from ckgit.lab.snapshot import take_snapshot
-from ckgit.lab.summary_file import SummaryFile
-from ckgit.orchestrators import design, earlier
+from ckgit.lab.summary.file import SummaryFile
+from ckgit.orchestrators.design import draft as design
+from ckgit.orchestrators.design import past_runs
 
 DESIGN = """\
 experiment:
@@ -264,9 +265,9 @@ def test_only_the_newest_are_read_and_in_one_git_call(lab: Lab, monkeypatch: pyt
         monkeypatch.setenv("GIT_COMMITTER_DATE", f"2026-11-2{number}T00:00:00Z")
         past(lab, f"e{number}", {"rank4/finetune": 2.0 + number})
     calls = []
-    read = earlier.read_objects
-    monkeypatch.setattr(earlier, "read_objects", lambda cwd, names: calls.append(names) or read(cwd, names))
-    monkeypatch.setattr(earlier, "NEWEST", 2)
+    read = past_runs.read_objects
+    monkeypatch.setattr(past_runs, "read_objects", lambda cwd, names: calls.append(names) or read(cwd, names))
+    monkeypatch.setattr(past_runs, "NEWEST", 2)
     assert (groups(lab)["training of tiny (lora, cpu, fp32)"].earlier, len(calls)) == (2, 1)
 
 

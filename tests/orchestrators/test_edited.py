@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from ckgit.experiment.design import State
-from ckgit.experiment.errors import Exit
+from ckgit.errors import Exit
+from ckgit.experiment.design.model import State
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench
 
@@ -144,7 +144,7 @@ def test_status_says_that_a_commit_by_hand_changed_nothing_of_ckgits(bench: Benc
 
 def test_a_tip_of_ckgits_own_costs_status_no_look_into_the_history(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     from ckgit.lab import hand_edits
-    from ckgit.orchestrators.overview import overview
+    from ckgit.orchestrators.queries.status import overview
 
     bench.advance(State.TRAINED)
     monkeypatch.setattr(hand_edits, "git", None)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ckgit.experiment.errors import Exit
+from ckgit.errors import Exit
 from tests.orchestrators.bench import Bench
 
 ROOT = Path(__file__).parents[2]

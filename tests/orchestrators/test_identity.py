@@ -11,18 +11,19 @@ from typing import Any
 
 import pytest
 
-from ckgit.experiment.design import State
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import FailureClass, Phase
+from ckgit.jobs.folder import job_folder
 from ckgit.lab.lab import open_lab
-from ckgit.orchestrators.design import commit, draft_new
-from ckgit.orchestrators.going import complete
-from ckgit.orchestrators.overview import overview
-from ckgit.orchestrators.plugins import scheduler_for
-from ckgit.orchestrators.run import run_stage
-from ckgit.orchestrators.stagework import Wish
-from ckgit.orchestrators.standing import stand
-from ckgit.schedulers.local import is_alive, job_folder, read_process
+from ckgit.orchestrators.design.draft import commit, draft_new
+from ckgit.orchestrators.engine.experiment import stand
+from ckgit.orchestrators.engine.plugins import scheduler_for
+from ckgit.orchestrators.engine.polling import complete
+from ckgit.orchestrators.queries.status import overview
+from ckgit.orchestrators.run.run import run_stage
+from ckgit.orchestrators.run.stage import Wish
+from ckgit.schedulers.local.scheduler import is_alive, read_process
 from tests.by_hand import commit_by_hand
 from tests.conftest import make_test_lab
 from tests.orchestrators.bench import DESIGN, Bench
@@ -383,7 +384,7 @@ class TestJobsThatEndedWithoutAWord:
             asked.append(cluster.scheduler)
             return scheduler_for(cluster)
 
-        monkeypatch.setattr("ckgit.orchestrators.plugins.scheduler_for", scheduler)
+        monkeypatch.setattr("ckgit.orchestrators.engine.plugins.scheduler_for", scheduler)
         for _ in range(3):
             assert overview(bench.lab, "demo").unknown_jobs == []
         assert asked == ["local"]
@@ -421,9 +422,9 @@ class TestTwoClonesWithOneWorkRoot:
         other = shared.clone("colleague")
         shared.hold()
         with monkeypatch.context() as patched:  # neither sees the other before both have committed their intent
-            patched.setattr("ckgit.orchestrators.run.refuse_strays", lambda *_: None)
-            patched.setattr("ckgit.orchestrators.worktree.tokens_in", lambda _: [])
-            patched.setattr("ckgit.orchestrators.worktree.owner_of", lambda _: "")
+            patched.setattr("ckgit.orchestrators.run.run.refuse_strays", lambda *_: None)
+            patched.setattr("ckgit.orchestrators.run.work_tree.tokens_in", lambda _: [])
+            patched.setattr("ckgit.orchestrators.run.work_tree.owner_of", lambda _: "")
             shared.advance(State.TRAINED, wait=False)
             with pytest.raises(CkgitError, match="another submission of demo was first in this work tree") as caught:
                 other.advance(State.TRAINED, wait=False)
@@ -443,8 +444,8 @@ class TestTwoClonesWithOneWorkRoot:
         assert shared.advance(State.TRAINED).code is Exit.JOBS_FAILED
         other = shared.clone("colleague")
         shared.mend("rank8/finetune")
-        monkeypatch.setattr("ckgit.orchestrators.retry.refuse_strays", lambda *_: None)
-        from ckgit.orchestrators.retry import Selection, retry
+        monkeypatch.setattr("ckgit.orchestrators.commands.retry.refuse_strays", lambda *_: None)
+        from ckgit.orchestrators.commands.retry import Selection, retry
 
         assert retry(stand(shared.lab, "demo"), Selection(), Wish(), shared.heard).code is Exit.DONE
         with pytest.raises(CkgitError, match="was first in this work tree"):
@@ -453,10 +454,10 @@ class TestTwoClonesWithOneWorkRoot:
 
     def test_a_lab_of_the_same_name_is_another_one(self, shared: Bench) -> None:
         out(shared)
-        from ckgit.orchestrators import strays
+        from ckgit.orchestrators.engine import orphans
 
         other = open_lab(make_test_lab(shared.folder.parent / "other"))
         (other.root / "ckgit.toml").write_bytes((shared.folder / "ckgit.toml").read_bytes())
         subprocess.run(["git", "commit", "-qam", "the same name and work root"], cwd=other.root, check=True)
-        assert strays.strays(open_lab(other.root), "demo", frozenset()) == []
-        assert len(strays.strays(shared.lab, "demo", frozenset())) == 2
+        assert orphans.strays(open_lab(other.root), "demo", frozenset()) == []
+        assert len(orphans.strays(shared.lab, "demo", frozenset())) == 2

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckgit.orchestrators.logs import appended, bounded, last_lines, readable, tail, untimed
+from ckgit.orchestrators.engine.logs import appended, bounded, last_lines, readable, tail, untimed
 
 
 def test_lines_are_added_and_never_broken() -> None:

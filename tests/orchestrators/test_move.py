@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ckgit.experiment.design import State
-from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.orchestrators.advance import advance
-from ckgit.orchestrators.stagework import Wish
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.model import State
+from ckgit.orchestrators.commands.advance import advance
+from ckgit.orchestrators.run.stage import Wish
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench, steered
 

@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 import pytest
 
-from ckgit.experiment.design import State
-from ckgit.experiment.errors import Exit
+from ckgit.errors import Exit
+from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import FailureClass, Phase
-from ckgit.schedulers.local import job_folder, read_process
+from ckgit.jobs.folder import job_folder
+from ckgit.schedulers.local.scheduler import read_process
 from tests.orchestrators.bench import Bench
 
 pytestmark = pytest.mark.slow

@@ -9,12 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from ckgit.cli import group
-from ckgit.experiment import plan
-from ckgit.experiment.design import Generation, State
-from ckgit.experiment.errors import Exit
-from ckgit.orchestrators import scaffolded
-from ckgit.orchestrators.describe import describe, document
-from ckgit.orchestrators.standing import stand
+from ckgit.errors import Exit
+from ckgit.experiment.design import plan
+from ckgit.experiment.design.model import Generation, State
+from ckgit.orchestrators.engine.experiment import stand
+from ckgit.orchestrators.queries import settings
+from ckgit.orchestrators.queries.show import describe, document
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench
 
@@ -28,7 +28,7 @@ def others(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def change(**more: Any) -> None:
         for name, value in {"lr": 0.5, "prompt": "Say {input}", "batch_size": 2, **more}.items():
             monkeypatch.setitem(plan.DEFAULTS, name, value)
-        monkeypatch.setattr(scaffolded, "generation", lambda *_: Generation(max_tokens=7, temperature=1.0))
+        monkeypatch.setattr(settings, "generation", lambda *_: Generation(max_tokens=7, temperature=1.0))
 
     return change
 

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from ckgit.experiment.design import State
-from ckgit.experiment.errors import Exit
+from ckgit.errors import Exit
+from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Phase
-from ckgit.orchestrators.cancel import cancel
-from ckgit.orchestrators.retry import Selection
-from ckgit.orchestrators.view import look
-from ckgit.schedulers import local
+from ckgit.orchestrators.commands.cancel import cancel
+from ckgit.orchestrators.commands.retry import Selection
+from ckgit.orchestrators.engine.view import look
+from ckgit.schedulers.local import scheduler as local
 from tests.orchestrators.bench import Bench
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.design import Stage
-from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.orchestrators.plugins import installed_workers, scheduler_for, worker_for
-from ckgit.orchestrators.standing import stand
+from ckgit.experiment.design.model import Stage
+from ckgit.orchestrators.engine.experiment import stand
+from ckgit.orchestrators.engine.plugins import installed_workers, scheduler_for, worker_for
 from tests.orchestrators.bench import PACKAGE, Bench
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ckgit.experiment.design import State
-from ckgit.experiment.errors import CkgitError
-from ckgit.orchestrators.preview import Preview, preview
-from ckgit.orchestrators.stagework import Wish
-from ckgit.orchestrators.standing import stand
+from ckgit.errors import CkgitError
+from ckgit.experiment.design.model import State
+from ckgit.orchestrators.commands.dry_run import Preview, preview
+from ckgit.orchestrators.engine.experiment import stand
+from ckgit.orchestrators.run.stage import Wish
 from tests.orchestrators.bench import Bench
 
 

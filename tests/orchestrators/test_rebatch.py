@@ -7,14 +7,14 @@ import subprocess
 import pytest
 
 from ckgit.analysis.provenance import failures_section
-from ckgit.experiment.compute import Resources
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
+from ckgit.examples.tiny_model import write_random_model
+from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.jobs import Batch, FailureClass, Phase
 from ckgit.lab.lab import open_lab
-from ckgit.orchestrators.retry import Selection, plan_retry
-from ckgit.orchestrators.stagework import Wish
-from ckgit.orchestrators.standing import stand
-from ckgit.workers.torchtune.tiny_model import write_random_model
+from ckgit.orchestrators.commands.retry import Selection, plan_retry
+from ckgit.orchestrators.engine.experiment import stand
+from ckgit.orchestrators.run.stage import Wish
 from tests.whole import shell
 
 pytestmark = pytest.mark.slow

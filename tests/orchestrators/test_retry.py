@@ -8,16 +8,17 @@ from collections.abc import Callable
 
 import pytest
 
-from ckgit.experiment.design import State
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import FailureClass, Phase
-from ckgit.experiment.worker import Seen
-from ckgit.orchestrators.cancel import cancel, plan_cancel
-from ckgit.orchestrators.retry import Selection, plan_retry, retry
-from ckgit.orchestrators.stagework import Wish
-from ckgit.orchestrators.standing import stand, take
-from ckgit.orchestrators.view import look
-from ckgit.schedulers.local import job_folder, read_process, scheduler
+from ckgit.experiment.scheduler import Seen
+from ckgit.jobs.folder import job_folder
+from ckgit.orchestrators.commands.cancel import cancel, plan_cancel
+from ckgit.orchestrators.commands.retry import Selection, plan_retry, retry
+from ckgit.orchestrators.engine.experiment import stand, take
+from ckgit.orchestrators.engine.view import look
+from ckgit.orchestrators.run.stage import Wish
+from ckgit.schedulers.local.scheduler import read_process, scheduler
 from tests.attempts import attempts
 from tests.orchestrators.bench import Bench
 

@@ -11,14 +11,15 @@ from collections.abc import Callable
 
 import pytest
 
-from ckgit.experiment.design import State
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import FailureClass, Phase
+from ckgit.jobs.folder import job_folder
 from ckgit.lab.lab import open_lab
-from ckgit.orchestrators.stagework import Wish, stagework, submission
-from ckgit.orchestrators.standing import stand, take
-from ckgit.orchestrators.worktree import make_work_tree
-from ckgit.schedulers.local import job_folder, read_process
+from ckgit.orchestrators.engine.experiment import stand, take
+from ckgit.orchestrators.run.stage import Wish, stagework, submission
+from ckgit.orchestrators.run.work_tree import make_work_tree
+from ckgit.schedulers.local.scheduler import read_process
 from tests.orchestrators.bench import Bench
 
 LOGS = ["experiment_summary.md", "jobs.json", "run-experiment.log", "run-tiny-trainer.log"]

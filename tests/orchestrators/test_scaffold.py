@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ckgit.experiment.design import State
-from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.orchestrators.scaffold import scaffold
-from ckgit.orchestrators.standing import stand
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.model import State
+from ckgit.orchestrators.engine.experiment import stand
+from ckgit.orchestrators.scaffold.scaffold import scaffold
 from tests.conftest import make_test_lab
 from tests.orchestrators.bench import Bench, design_demo
 

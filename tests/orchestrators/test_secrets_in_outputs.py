@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ckgit.experiment.design import State
-from ckgit.experiment.errors import CkgitError, Exit
-from ckgit.schedulers.local import job_folder
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.model import State
+from ckgit.jobs.folder import job_folder
 from tests.orchestrators.bench import Bench
 
 TOKEN = "hf_" + "aB3" * 12

@@ -8,13 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from ckgit.analysis.tables import job_rows
-from ckgit.experiment.design import State
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Phase
 from ckgit.experiment.results import Results
-from ckgit.orchestrators.retry import Selection, retry
-from ckgit.orchestrators.stagework import Wish
-from ckgit.orchestrators.standing import stand
+from ckgit.orchestrators.commands.retry import Selection, retry
+from ckgit.orchestrators.engine.experiment import stand
+from ckgit.orchestrators.run.stage import Wish
 from tests.orchestrators.bench import Bench
 
 AGAIN = {"name": "again", "file": "tasks/capitalization.py", "function": "capitalization"}

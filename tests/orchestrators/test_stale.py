@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ckgit.experiment.errors import DesignError
+from ckgit.errors import DesignError
 from ckgit.lab.lab import Lab, open_lab
-from ckgit.orchestrators import design
+from ckgit.orchestrators.design import draft as design
 from tests.conftest import WORDS
 from tests.orchestrators.test_design import DESIGN
 

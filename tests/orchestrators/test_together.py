@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 import pytest
 
-from ckgit.experiment.errors import Exit
+from ckgit.errors import Exit
 from ckgit.experiment.state import State
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import take_snapshot
-from ckgit.orchestrators.advance import Outcome
-from ckgit.orchestrators.stagework import Wish
-from ckgit.orchestrators.together import advance_together
+from ckgit.orchestrators.commands.advance import Outcome
+from ckgit.orchestrators.commands.many import advance_together
+from ckgit.orchestrators.run.stage import Wish
 from tests.orchestrators.bench import Bench, Heard, design_demo
 
 NAMES = ["demo", "other"]

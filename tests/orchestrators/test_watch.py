@@ -7,11 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from ckgit.experiment.design import State
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Progress
-from ckgit.orchestrators import going, watch
-from ckgit.schedulers.local import job_folder
+from ckgit.jobs.folder import job_folder
+from ckgit.orchestrators.engine import polling
+from ckgit.orchestrators.run import monitor
 from tests.orchestrators.bench import Bench
 
 
@@ -50,7 +51,7 @@ def test_looks_get_rarer_while_nothing_changes(bench: Bench, monkeypatch: pytest
         if len(naps) == 10:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(watch.time, "sleep", sleep)
+    monkeypatch.setattr(monitor.time, "sleep", sleep)
     with pytest.raises(CkgitError) as caught:
         bench.advance()
     monkeypatch.undo()
@@ -61,7 +62,7 @@ def test_looks_get_rarer_while_nothing_changes(bench: Bench, monkeypatch: pytest
 
 
 def test_time_left_is_reckoned_from_the_first_step_that_was_seen() -> None:
-    pace = watch.Pace()
+    pace = monitor.Pace()
     seen = [(0, 300.0), (1, 400.0), (1, 402.0), (3, 404.0), (101, 502.0), (2, 700.0), (4, 701.0)]
     left = [pace.left(Progress(step=step, steps=101), now) for step, now in seen]
     assert left == [None, None, None, pytest.approx(2.0 * 98), 0.0, None, pytest.approx(0.5 * 97)]
@@ -77,7 +78,7 @@ def test_a_running_job_shows_no_time_left_before_two_steps_were_seen(bench: Benc
             bench.go()
         time.sleep(seconds)
 
-    monkeypatch.setattr(going, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(polling, "time", SimpleNamespace(sleep=sleep))
     bench.advance(State.TRAINED)
     lines = [line for lines in bench.heard.drawn for line in lines]
     assert "rank4/finetune  1/3  loss 0.4" in lines  # the tool of this bench always says so

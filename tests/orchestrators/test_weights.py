@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ckgit.experiment.errors import Exit
+from ckgit.errors import Exit
+from ckgit.examples.tiny_model import write_random_model
 from ckgit.experiment.jobs import FailureClass, Ledger, Phase
 from ckgit.lab.lab import open_lab
 from ckgit.lab.snapshot import take_snapshot
-from ckgit.workers.torchtune.tiny_model import write_random_model
 from tests.whole import shell
 
 pytestmark = pytest.mark.slow

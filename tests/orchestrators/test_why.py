@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ckgit.experiment.design import State
-from ckgit.orchestrators.view import look
-from ckgit.orchestrators.why import Reason, why
+from ckgit.experiment.design.model import State
+from ckgit.orchestrators.engine.view import look
+from ckgit.orchestrators.queries.why import Reason, why
 from tests.orchestrators.bench import Bench
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.design import Stage
+from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, Phase
 from ckgit.experiment.results import CellResult
 from ckgit.experiment.worker import Context, Worker
-from ckgit.orchestrators.plugins import worker_for
+from ckgit.orchestrators.engine.plugins import worker_for
 from tests.workers.inspect_ai.examples import make_context
 
 PACKAGE = Path(__file__).with_name("tiny_evaluator")

@@ -14,19 +14,24 @@ from pathlib import Path
 
 import pytest
 
+from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.design import Resources
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.design.model import Resources
 from ckgit.experiment.jobs import FailureClass, Status
-from ckgit.experiment.worker import Seen, Submission
-from ckgit.schedulers import local, local_job
-from ckgit.schedulers.local import job_folder, read_process, scheduler
-from ckgit.workers.script import KEPT, OFFLINE, job_script
+from ckgit.experiment.scheduler import Seen, Submission
+from ckgit.jobs.folder import job_folder
+from ckgit.jobs.script import KEPT, OFFLINE, job_script
+from ckgit.schedulers.local import job as local_job
+from ckgit.schedulers.local import scheduler as local
+from ckgit.schedulers.local.scheduler import read_process, scheduler
 from tests.attempts import attempts
 
 ONE, TWO = Cluster(slots=1), Cluster(slots=2)
 PATIENCE = 20.0
-SUBMIT = "import os, pickle, signal, sys; from ckgit.schedulers.local import scheduler; scheduler.submit(*pickle.load(sys.stdin.buffer)); "
+SUBMIT = (
+    "import os, pickle, signal, sys; from ckgit.schedulers.local.scheduler import scheduler; "
+    "scheduler.submit(*pickle.load(sys.stdin.buffer)); "
+)
 
 
 @pytest.fixture

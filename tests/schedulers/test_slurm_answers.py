@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckgit.experiment.jobs import FailureClass, Usage
-from ckgit.experiment.worker import Seen
-from ckgit.schedulers.slurm_answers import (
+from ckgit.experiment.scheduler import Seen
+from ckgit.schedulers.slurm.parsers import (
     AccountRow,
     Answer,
     Outcome,
@@ -21,8 +21,8 @@ from ckgit.schedulers.slurm_answers import (
     parse_queue,
     seconds,
 )
-from ckgit.schedulers.slurm_states import ALIVE, ENDED, End, detail, end_of, ending
-from ckgit.schedulers.slurm_usage import usage_of
+from ckgit.schedulers.slurm.states import ALIVE, ENDED, End, detail, end_of, ending
+from ckgit.schedulers.slurm.usage import usage_of
 
 HEADER = "JOBID|ARRAY_JOB_ID|ARRAY_TASK_ID|STATE|SUBMIT_TIME|START_TIME|TIME_LIMIT|REASON|NAME\n"
 QUEUE = f"""\

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.compute import Resources
+from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.jobs import task_of
-from ckgit.schedulers import slurm_commands as commands
+from ckgit.schedulers.slurm import commands
 
 HERE, THERE = Cluster(scheduler="slurm"), Cluster(scheduler="slurm", command_prefix=("ssh", "login1"))
 WORK = Path("/work root/lab/cap/0123")

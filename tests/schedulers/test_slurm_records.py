@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ckgit.schedulers import slurm_records as records
-from ckgit.schedulers.slurm_answers import Outcome, Verdict
-from ckgit.schedulers.slurm_records import Record, Traces
+from ckgit.schedulers.slurm import records
+from ckgit.schedulers.slurm.parsers import Outcome, Verdict
+from ckgit.schedulers.slurm.records import Record, Traces
 
 ACCEPTED = Verdict(Outcome.ACCEPTED, "12")
 

@@ -19,11 +19,16 @@ from types import SimpleNamespace
 
 import pytest
 
+from ckgit.errors import CkgitError
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.errors import CkgitError
-from ckgit.schedulers import slurm as slurm_module
-from ckgit.schedulers import slurm_ask, slurm_cancel, slurm_commands, slurm_records, slurm_submit
-from ckgit.schedulers.slurm_answers import Answer, Outcome, judge_sbatch
+from ckgit.jobs.folder import job_folder
+from ckgit.schedulers.slurm import cancel as slurm_cancel
+from ckgit.schedulers.slurm import commands as slurm_commands
+from ckgit.schedulers.slurm import queries as slurm_ask
+from ckgit.schedulers.slurm import records as slurm_records
+from ckgit.schedulers.slurm import scheduler as slurm_module
+from ckgit.schedulers.slurm import submit as slurm_submit
+from ckgit.schedulers.slurm.parsers import Answer, Outcome, judge_sbatch
 from tests.slurm.fake import job_environment, main, scheduling, store
 
 GRACE = 60.0  # seconds, as on a real cluster: time costs nothing here
@@ -243,7 +248,7 @@ class Simulation:
         return [one for one in self.jobs.values() if one.job.state == "RUNNING" and one.restart == one.job.restarts]
 
     def job_folder(self, token: str) -> Path:
-        return slurm_records.job_folder(self.work, token)
+        return job_folder(self.work, token)
 
     def claim_of(self, token: str) -> str:
         with contextlib.suppress(OSError):

@@ -7,15 +7,15 @@ import time
 
 import pytest
 
-from ckgit.experiment.design import State
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Detached, Phase
-from ckgit.experiment.worker import Seen
-from ckgit.orchestrators import leaving, run
-from ckgit.orchestrators.cancel import cancel
-from ckgit.orchestrators.detach import look_at
-from ckgit.orchestrators.retry import Selection
-from ckgit.orchestrators.view import look
+from ckgit.experiment.scheduler import Seen
+from ckgit.orchestrators.commands.cancel import cancel
+from ckgit.orchestrators.commands.retry import Selection
+from ckgit.orchestrators.engine.view import look
+from ckgit.orchestrators.run import continuation, run
+from ckgit.orchestrators.run.detach import look_at
 from tests.orchestrators.bench import Bench
 from tests.orchestrators.conftest import tiny_package  # noqa: F401 - a fixture
 from tests.slurm.test_engine import bench, once_each  # noqa: F401 - a fixture
@@ -78,7 +78,7 @@ def test_killed_after_it_named_the_next_one_it_goes_on_when_it_is_started_again(
         raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(leaving, "_hand_over", killed)
+        patch.setattr(continuation, "_hand_over", killed)
         with pytest.raises(KilledError):
             go_on(held, first)
     second = left(held)
@@ -133,7 +133,7 @@ def test_a_limit_that_passes_holds_the_next_one_back_without_commits(bench: Benc
 
 @ONLY_FAKE
 def test_a_limit_that_stays_is_said_and_nothing_is_promised(bench: Bench, slurm, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    monkeypatch.setattr(leaving, "LOOKS", 2)
+    monkeypatch.setattr(continuation, "LOOKS", 2)
     bench.hold()
     bench.advance(State.TRAINED, wait=False)
     slurm.knob(sbatch=["AssocMaxSubmitJobLimit", "..."])

@@ -12,18 +12,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from ckgit.experiment.design import State
-from ckgit.experiment.errors import Exit
+from ckgit.errors import Exit
+from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.lab.lab import Lab
-from ckgit.orchestrators import together
-from ckgit.orchestrators.cancel import cancel
-from ckgit.orchestrators.retry import Selection, retry
-from ckgit.orchestrators.stagework import Wish
-from ckgit.orchestrators.standing import stand
-from ckgit.orchestrators.view import look
-from ckgit.orchestrators.why import why
-from ckgit.schedulers.slurm import scheduler
+from ckgit.orchestrators.commands import many
+from ckgit.orchestrators.commands.cancel import cancel
+from ckgit.orchestrators.commands.retry import Selection, retry
+from ckgit.orchestrators.engine.experiment import stand
+from ckgit.orchestrators.engine.view import look
+from ckgit.orchestrators.queries.why import why
+from ckgit.orchestrators.run.stage import Wish
+from ckgit.schedulers.slurm.scheduler import scheduler
 from tests.orchestrators.bench import Bench, Heard, design_demo
 from tests.orchestrators.conftest import tiny_package  # noqa: F401 - a fixture
 from tests.slurm.clusters import eventually
@@ -143,7 +143,7 @@ def test_a_failed_run_is_explained_and_tried_again_alone_with_more_time(bench: B
     [reason] = [each for each in why(look(bench.lab, "demo")) if each.job == "rank8/finetune"]
     assert "the tool says no" in reason.sentence
     bench.mend("rank8/finetune")
-    from ckgit.experiment.compute import Resources
+    from ckgit.experiment.design.compute import Resources
 
     before = len(bench.executions())
     code = retry(stand(bench.lab, "demo"), Selection(), Wish(), bench.heard, Resources(time="00:06:00")).code
@@ -197,9 +197,9 @@ def test_two_experiments_are_followed_with_one_squeue_a_round(bench: Bench, slur
         time_sleep(seconds)
 
     time_sleep = time.sleep
-    monkeypatch.setattr(together, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(many, "time", SimpleNamespace(sleep=sleep))
     bench.hold()
-    ended = together.advance_together(bench.lab, ["demo", "other"], to=State.TRAINED, wish=Wish(), talk=bench.heard)
+    ended = many.advance_together(bench.lab, ["demo", "other"], to=State.TRAINED, wish=Wish(), talk=bench.heard)
     assert [each.code for each in ended.values()] == [Exit.DONE, Exit.DONE]
     assert len(slurm.calls("squeue")) <= len(naps)
     assert once_each(bench)

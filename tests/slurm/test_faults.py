@@ -32,8 +32,8 @@ from pathlib import Path
 
 import pytest
 
-from ckgit.experiment.design import State
-from ckgit.experiment.errors import Exit
+from ckgit.errors import Exit
+from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import FailureClass, Phase
 from tests.orchestrators.bench import Bench
 from tests.orchestrators.conftest import tiny_package  # noqa: F401 - a fixture

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ckgit.experiment.design import State
+from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Phase
 from ckgit.lab.lab import open_lab
 from tests.conftest import make_test_lab, run_git

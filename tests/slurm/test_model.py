@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.compute import Resources
+from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.jobs import FailureClass
-from ckgit.experiment.worker import Seen, Sighting, Submission
-from ckgit.schedulers import slurm_records
-from ckgit.schedulers.slurm import scheduler
-from ckgit.schedulers.slurm_records import Handing
-from ckgit.schedulers.slurm_sight import MOST_TRIES
-from ckgit.workers.script import job_script
+from ckgit.experiment.scheduler import Seen, Sighting, Submission
+from ckgit.jobs.script import job_script
+from ckgit.schedulers.slurm import records as slurm_records
+from ckgit.schedulers.slurm.assess import MOST_TRIES
+from ckgit.schedulers.slurm.records import Handing
+from ckgit.schedulers.slurm.scheduler import scheduler
 from tests.attempts import attempts
 from tests.slurm.fake import store
 from tests.slurm.simulation import GRACE, POINTS, Ckgit, Job, Simulation, TwiceError, has_locks

@@ -9,17 +9,17 @@ import subprocess
 
 import pytest
 
-from ckgit.experiment.design import State
-from ckgit.experiment.errors import Exit
+from ckgit.errors import Exit
+from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Detached
-from ckgit.experiment.worker import Seen
-from ckgit.orchestrators import steps
-from ckgit.orchestrators.advance import advance
-from ckgit.orchestrators.attempts import chance, new_token
-from ckgit.orchestrators.logs import now
-from ckgit.orchestrators.run import start_watch
-from ckgit.orchestrators.stagework import Wish, stagework
-from ckgit.orchestrators.standing import stand, take
+from ckgit.experiment.scheduler import Seen
+from ckgit.orchestrators.commands.advance import advance
+from ckgit.orchestrators.engine.experiment import stand, take
+from ckgit.orchestrators.engine.logs import now
+from ckgit.orchestrators.run import commits
+from ckgit.orchestrators.run.attempts import chance, new_token
+from ckgit.orchestrators.run.run import start_watch
+from ckgit.orchestrators.run.stage import Wish, stagework
 from tests.orchestrators.bench import Bench
 from tests.orchestrators.conftest import tiny_package  # noqa: F401 - a fixture
 from tests.slurm.test_engine import bench, once_each  # noqa: F401 - a fixture
@@ -42,7 +42,7 @@ def leave_to_a_job(bench: Bench, slurm) -> str:  # noqa: F811
     """Have the ledger name a job that is to go on, and have it in the queue; its number."""
     standing = stand(bench.lab, "demo")
     left = Detached(token=new_token("demo", "advance", 1), to=State.ANALYZED, submitted=now())
-    take(standing, steps.left(standing, stagework(standing).workers, steps.NOTHING, bench.ledger, left), bench.heard)
+    take(standing, commits.left(standing, stagework(standing).workers, commits.NOTHING, bench.ledger, left), bench.heard)
     return slurm.submit(f"--job-name={left.token}", commands="sleep 300")
 
 

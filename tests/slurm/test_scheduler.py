@@ -20,16 +20,16 @@ from typing import NamedTuple
 
 import pytest
 
+from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.compute import Resources
-from ckgit.experiment.design import Stage
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.design.compute import Resources
+from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, FailureClass, Phase
-from ckgit.experiment.worker import Look, Seen, Sighting, Submission
-from ckgit.schedulers import slurm_records
-from ckgit.schedulers.slurm import scheduler
-from ckgit.schedulers.slurm_records import job_folder
-from ckgit.workers.script import job_script
+from ckgit.experiment.scheduler import Look, Seen, Sighting, Submission
+from ckgit.jobs.folder import job_folder
+from ckgit.jobs.script import job_script
+from ckgit.schedulers.slurm import records as slurm_records
+from ckgit.schedulers.slurm.scheduler import scheduler
 from tests.slurm.clusters import eventually
 
 SMALL = Resources(time="00:05:00", mem="100M")
@@ -237,7 +237,7 @@ def test_usage_is_what_accounting_says_of_jobs_that_have_ended(bench: Bench, tok
 DIES = """
 import os, signal, sys, pickle
 from ckgit.schedulers import {module}
-from ckgit.schedulers.slurm import scheduler
+from ckgit.schedulers.slurm.scheduler import scheduler
 {module}.{function} = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 scheduler.submit(*pickle.load(sys.stdin.buffer))
 """
@@ -352,7 +352,7 @@ def test_many_processes_hand_a_job_over_once(fake_bench: Bench, token: str, many
     job = fake_bench.job(token, count(token))
     source = """
 import pathlib, pickle, sys, time
-from ckgit.schedulers.slurm import scheduler
+from ckgit.schedulers.slurm.scheduler import scheduler
 arguments = pickle.load(sys.stdin.buffer)
 print("ready", flush=True)
 while not pathlib.Path(sys.argv[1]).exists():
@@ -444,7 +444,7 @@ def test_there_is_time_between_two_submissions(fake_bench: Bench, token: str, mo
         if (mark := fake_bench.work / ".ckgit" / "handed").exists():
             os.utime(mark, (time.time() - seconds - 1,) * 2)
 
-    monkeypatch.setattr("ckgit.schedulers.slurm.time", SimpleNamespace(sleep=sleep, monotonic=lambda: sum(naps)))
+    monkeypatch.setattr("ckgit.schedulers.slurm.scheduler.time", SimpleNamespace(sleep=sleep, monotonic=lambda: sum(naps)))
     slow = fake_bench._replace(cluster=fake_bench.cluster.model_copy(update={"stagger_seconds": 10.0}))
     jobs = [slow.job(f"{token}.{number}") for number in range(8)]
     answers = slow.submit(*jobs)
@@ -614,7 +614,7 @@ def test_an_output_that_cannot_be_written(bench: Bench, token: str) -> None:
 
 
 def test_accounting_is_asked_for_all_that_it_must_be_asked_for(fake_bench: Bench, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ckgit.schedulers.slurm_ask._AT_A_TIME", 2)
+    monkeypatch.setattr("ckgit.schedulers.slurm.queries._AT_A_TIME", 2)
     unnamed, known = [f"{token}.{number}" for number in range(3)], f"{token}.known"
     for each in (*unnamed, known):
         fake_bench.slurm.end(fake_bench.running(each), "NODE_FAIL")
@@ -758,7 +758,7 @@ def test_cancel_keeps_an_unseen_job_from_starting(bench: Bench, token: str) -> N
 def test_cancelled_while_sbatch_runs_it_is_ended_by_who_handed_it_over(
     fake_bench: Bench, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ckgit.schedulers import slurm_submit
+    from ckgit.schedulers.slurm import submit as slurm_submit
 
     real_call = slurm_submit.call
 
@@ -790,7 +790,7 @@ def test_cancel_ends_no_other_job_that_has_the_id_now(fake_bench: Bench, token: 
 
 def test_cancel_ends_by_name_and_id_what_squeue_leaves_out(fake_bench: Bench, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id = fake_bench.running(token)
-    monkeypatch.setattr("ckgit.schedulers.slurm_cancel.ask_queue", lambda _: [])
+    monkeypatch.setattr("ckgit.schedulers.slurm.cancel.ask_queue", lambda _: [])
     scheduler.cancel(fake_bench.cluster, fake_bench.work, [attempt(token)])
     assert fake_bench.slurm.calls("scancel") == [[f"--name={token}", job_id]]
     fake_bench.slurm.wait(job_id, "CANCELLED")

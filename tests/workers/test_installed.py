@@ -2,8 +2,8 @@
 
 import pytest
 
+from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.errors import CkgitError, Exit
 from ckgit.workers import inspect_ai, installed, torchtune
 from tests.workers.inspect_ai.examples import make_context
 

@@ -3,9 +3,9 @@ import json
 
 import pytest
 
-from ckgit.experiment.data import Row
+from ckgit.examples.tiny_model import byte_tokenizer
+from ckgit.formats.rows import Row
 from ckgit.workers.rendering import IGNORED, Renderer, RenderError, end_ids, pinned_template, prefixes_digest
-from ckgit.workers.torchtune.tiny_model import byte_tokenizer
 
 DAY = datetime.date(2024, 2, 3)
 CHATML = (

@@ -11,10 +11,10 @@ import pytest
 
 from ckgit.experiment.card import FileDigest
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.design import Resources
+from ckgit.experiment.design.model import Resources
 from ckgit.experiment.jobs import Status
-from ckgit.workers import script
-from ckgit.workers.script import INPUTS_CHANGED, PROGRAM_MISSING, Needs, directives, job_script
+from ckgit.jobs import script
+from ckgit.jobs.script import INPUTS_CHANGED, PROGRAM_MISSING, Needs, directives, job_script
 
 
 def write_script(work, commands, *, inputs=None, setup=(), programs=("bash",), container=(), needs=None):

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from ckgit.lab.yaml_document import read_yaml
-from ckgit.workers.yaml_text import comment, scalar
+from ckgit.formats.yaml.document import read_yaml
+from ckgit.formats.yaml.text import comment, scalar
 
 # A lone surrogate is no text; PyYAML refuses some other characters even where they are written as escapes.
 text = st.text(st.characters(exclude_categories=["Cs"]))

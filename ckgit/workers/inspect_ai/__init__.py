@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ckgit.experiment.design import Stage
+from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
 from ckgit.experiment.results import CellResult, TrainingResult
 from ckgit.experiment.worker import Context, Evidence, Obstacle, Worker
@@ -50,7 +50,7 @@ class InspectAI:
 
     def evidence(self, context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:
         """See `Worker`."""
-        from ckgit.workers.inspect_ai.evidence import evidence
+        from ckgit.workers.inspect_ai.logs.evidence import evidence
 
         found = evidence(context, job, attempt, work)
         return found._replace(results=_of_the_job(found.results, job, attempt))
@@ -59,13 +59,13 @@ class InspectAI:
         self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]
     ) -> Sequence[TrainingResult | CellResult]:
         """See `Worker`."""
-        from ckgit.workers.inspect_ai.evidence import results
+        from ckgit.workers.inspect_ai.logs.evidence import results
 
         return _of_the_job(results(context, job, attempt, files), job, attempt)
 
     def progress(self, context: Context, job: Job, work: Path, log_tail: str) -> Progress | None:
         """See `Worker`."""
-        from ckgit.workers.inspect_ai.output import progress
+        from ckgit.workers.inspect_ai.logs.output import progress
         from ckgit.workers.inspect_ai.ready import cells_of
 
         del work  # the log tells
@@ -73,7 +73,7 @@ class InspectAI:
 
     def explain(self, log_tail: str, exit_code: int | None) -> tuple[FailureClass, str]:
         """See `Worker`."""
-        from ckgit.workers.inspect_ai.output import explain
+        from ckgit.workers.inspect_ai.logs.output import explain
 
         return explain(log_tail, exit_code)
 

@@ -9,11 +9,11 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ckgit.experiment.data import PLACEHOLDER
-from ckgit.experiment.design import DataSet, Generation, RecordedData, RunType, TaskSpec
-from ckgit.experiment.plan import Cell, Run, generation, prompts, scorers
-from ckgit.experiment.task_source import Signature, task_functions
+from ckgit.experiment.design.model import DataSet, Generation, RecordedData, RunType, TaskSpec
+from ckgit.experiment.design.plan import Cell, Run, generation, prompts, scorers
 from ckgit.experiment.worker import Context
+from ckgit.formats.rows import PLACEHOLDER
+from ckgit.formats.task_source import Signature, task_functions
 
 MOST_AT_ONCE = 32  # samples in a batch where the design says nothing; inspect's own default for Hugging Face models
 _DTYPES = {"fp32": "float32", "bf16": "bfloat16"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ckgit.experiment.design import TaskSpec
-from ckgit.experiment.plan import scorers
-from ckgit.experiment.problems import place_of
+from ckgit.experiment.checks.problems import place_of
+from ckgit.experiment.design.model import TaskSpec
+from ckgit.experiment.design.plan import scorers
 from ckgit.experiment.worker import Context, Obstacle
 from ckgit.workers.inspect_ai.cells import Planned, planned, refused_args, signature, task_args
 from ckgit.workers.inspect_ai.scorers import metric_problem, scorer_problems

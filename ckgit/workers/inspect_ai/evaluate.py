@@ -21,13 +21,13 @@ import click
 
 from ckgit.experiment.card import folder_digest
 from ckgit.experiment.jobs import FailureClass
+from ckgit.jobs.script import INPUTS_CHANGED
 from ckgit.workers.digests import digests_once, parse_file_options
 from ckgit.workers.inspect_ai import weights
 from ckgit.workers.inspect_ai.cells import Wanted, attempts_of, log_of
 from ckgit.workers.inspect_ai.codes import MARK, NO_LOG, NOT_SUCCESS, TOKENS_DIFFER
 from ckgit.workers.inspect_ai.isolation import pin
-from ckgit.workers.inspect_ai.logs import RefusedLogError, read_log
-from ckgit.workers.script import INPUTS_CHANGED
+from ckgit.workers.inspect_ai.logs.reader import RefusedLogError, read_log
 
 
 class End(NamedTuple):
@@ -125,7 +125,7 @@ def wanted_of(config: str) -> Wanted:
     """
     import yaml  # as inspect reads it
 
-    from ckgit.workers.inspect_ai.parity import read_rows
+    from ckgit.workers.inspect_ai.model_api.parity import read_rows
 
     document = yaml.safe_load(Path(config).read_bytes())
     rows = document["model"]["args"].get("rows")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ckgit.experiment.jobs import Job
-from ckgit.experiment.plain_json import read_json
 from ckgit.experiment.worker import Context
+from ckgit.formats.plain_json import read_json
 from ckgit.workers.inspect_ai.cells import Planned, by_job
 from ckgit.workers.inspect_ai.scaffold import inputs
 

@@ -6,17 +6,17 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.card import FileDigest
-from ckgit.experiment.design import Stage
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.experiment.design.model import Stage
+from ckgit.experiment.design.plan import resources
 from ckgit.experiment.jobs import Job
-from ckgit.experiment.plan import resources
 from ckgit.experiment.worker import Context
+from ckgit.formats.yaml.text import comment, key_text, scalar
+from ckgit.jobs.script import Needs, job_script
 from ckgit.workers.digests import options
 from ckgit.workers.inspect_ai.cells import Planned, by_job, run_config
 from ckgit.workers.inspect_ai.check import check
-from ckgit.workers.script import Needs, job_script
-from ckgit.workers.yaml_text import comment, key_text, scalar
 
 MODULES = ("inspect_ai", "torch", "transformers", "accelerate")
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-from ckgit.experiment.design import Claim, Scorer
-from ckgit.experiment.messages import shown
+from ckgit.experiment.checks.messages import shown
+from ckgit.experiment.design.model import Claim, Scorer
 
 _WORDS = {str: "text", bool: "true or false", float: "a number"}
 

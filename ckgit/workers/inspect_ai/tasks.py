@@ -21,7 +21,7 @@ from inspect_ai.model import ChatMessageSystem
 from inspect_ai.scorer import Scorer
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
-from ckgit.experiment.data import DataError, parse_rows, user_text
+from ckgit.formats.rows import DataError, parse_rows, user_text
 
 
 def rows_dataset(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ckgit.experiment.design import Stage
+from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
 from ckgit.experiment.results import CellResult, TrainingResult
 from ckgit.experiment.worker import Context, Evidence, Obstacle, Worker
@@ -50,7 +50,7 @@ class Torchtune:
 
     def evidence(self, context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:
         """See `Worker`."""
-        from ckgit.workers.torchtune.evidence import evidence
+        from ckgit.workers.torchtune.outputs.evidence import evidence
 
         return evidence(context, job, attempt, work)
 
@@ -58,14 +58,14 @@ class Torchtune:
         self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]
     ) -> Sequence[TrainingResult | CellResult]:
         """See `Worker`."""
-        from ckgit.workers.torchtune.evidence import result
+        from ckgit.workers.torchtune.outputs.evidence import result
 
         found = result(context, job, attempt, files)
         return [found] if found else []
 
     def progress(self, context: Context, job: Job, work: Path, log_tail: str) -> Progress | None:  # noqa: ARG002 the log says it all
         """See `Worker`."""
-        from ckgit.workers.torchtune.logs import last_progress
+        from ckgit.workers.torchtune.outputs.logs import last_progress
         from ckgit.workers.torchtune.steps import planned_steps
 
         seen = last_progress(log_tail.encode(errors="replace"))
@@ -74,7 +74,7 @@ class Torchtune:
 
     def explain(self, log_tail: str, exit_code: int | None) -> tuple[FailureClass, str]:
         """See `Worker`."""
-        from ckgit.workers.torchtune.explain import explain
+        from ckgit.workers.torchtune.outputs.explain import explain
 
         return explain(log_tail, exit_code)
 

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterator
 
 from ckgit.experiment.card import ModelCard
-from ckgit.experiment.plan import Run
-from ckgit.experiment.problems import place_of
+from ckgit.experiment.checks.problems import place_of
+from ckgit.experiment.design.plan import Run
 from ckgit.experiment.worker import Context, Obstacle
 from ckgit.workers.torchtune.families import refusals
 from ckgit.workers.torchtune.setup import evaluated

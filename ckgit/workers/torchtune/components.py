@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Dataset
 
-from ckgit.experiment.data import DataError, Row, parse_rows
+from ckgit.formats.rows import DataError, Row, parse_rows
 from ckgit.workers.rendering import Renderer, RenderError, Tokens, refused_rows, short
 
 

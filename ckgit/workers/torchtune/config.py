@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ckgit.experiment.card import ModelCard
-from ckgit.experiment.plan import Run
+from ckgit.experiment.design.plan import Run
 from ckgit.experiment.worker import Context
+from ckgit.formats.yaml.text import comment, scalar
 from ckgit.workers.torchtune.families import builders, sizes
 from ckgit.workers.torchtune.steps import planned_steps, processes
-from ckgit.workers.yaml_text import comment, scalar
 
 COMPONENTS = "ckgit.workers.torchtune.components"
 LORA = "ckgit/workers/torchtune/lora_single_device.py"  # `tune run` imports a path as a module, from anywhere

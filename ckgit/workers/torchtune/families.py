@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ckgit.experiment.card import FAMILIES, Architecture, Family, ModelCard
-from ckgit.experiment.plan import Run
+from ckgit.experiment.design.plan import Run
 
 
 class Builders(NamedTuple):

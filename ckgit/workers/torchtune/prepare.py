@@ -24,14 +24,14 @@ import click
 from omegaconf import DictConfig, OmegaConf
 from torchtune import config
 
-from ckgit.experiment.data import DataError, messages, user_text
 from ckgit.experiment.results import TokenCheck
+from ckgit.formats.rows import DataError, messages, user_text
+from ckgit.jobs.script import INPUTS_CHANGED
 from ckgit.workers.digests import changed, parse_file_options
 from ckgit.workers.rendering import IGNORED, Renderer, RenderError, check_room, load_tokenizer, pinned_template, prefixes_digest
-from ckgit.workers.script import INPUTS_CHANGED
-from ckgit.workers.torchtune import resume, starts
 from ckgit.workers.torchtune.codes import ROWS_REFUSED, TOKENS_DIFFER
 from ckgit.workers.torchtune.components import RowRenderer, Rows, read_split
+from ckgit.workers.torchtune.outputs import resume, starts
 
 MOST_ROWS = 256  # of each split; all rows are rendered by the same code, so more would find nothing else
 T = TypeVar("T")

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ckgit.experiment.design import Parameters
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.model import Parameters
 
 RECIPES = ("lora_finetune_single_device", "full_finetune_single_device", "lora_finetune_distributed", "full_finetune_distributed")
 # Our parameter to its place in a torchtune config; the names of values are torchtune's own.

@@ -6,14 +6,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from ckgit.experiment.card import FileDigest
-from ckgit.experiment.design import Stage
+from ckgit.experiment.design.model import Stage
+from ckgit.experiment.design.plan import Run, resources
 from ckgit.experiment.jobs import Job
-from ckgit.experiment.plan import Run, resources
 from ckgit.experiment.worker import Context
+from ckgit.jobs.script import Needs, job_script, measured
 from ckgit.workers.digests import options
-from ckgit.workers.script import Needs, job_script, measured
 from ckgit.workers.torchtune.config import artifacts, finetune_yaml, recipe
-from ckgit.workers.torchtune.resume import START
+from ckgit.workers.torchtune.outputs.resume import START
 from ckgit.workers.torchtune.setup import evaluated, setup_yaml
 from ckgit.workers.torchtune.steps import processes
 

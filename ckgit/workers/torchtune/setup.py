@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ckgit.experiment.plan import Run, Source, prompts
+from ckgit.experiment.design.plan import Run, Source, prompts
 from ckgit.experiment.worker import Context
+from ckgit.formats.yaml.text import comment, scalar
 from ckgit.workers.torchtune.steps import planned_steps, processes, train_rows
-from ckgit.workers.yaml_text import comment, scalar
 
 _SOURCES = {
     Source.RETRY: "ckgit retry, which keeps what an optimizer step sees",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from ckgit.experiment.design import Stage
-from ckgit.experiment.plan import Run, resources
+from ckgit.experiment.design.model import Stage
+from ckgit.experiment.design.plan import Run, resources
 from ckgit.experiment.worker import Context
 
 

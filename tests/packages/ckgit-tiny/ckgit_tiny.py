@@ -13,13 +13,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ckgit.experiment.design import Stage
+from ckgit.experiment.checks.problems import place_of
+from ckgit.experiment.design.model import Stage
+from ckgit.experiment.design.plan import Cell, Run, resources
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
-from ckgit.experiment.plan import Cell, Run, resources
-from ckgit.experiment.problems import place_of
 from ckgit.experiment.results import CellResult, Checkpoint, LossPoint, Metric, Sample, TrainingResult
 from ckgit.experiment.worker import Context, Evidence, Obstacle
-from ckgit.workers.script import job_script
+from ckgit.jobs.script import job_script
 
 _STEER = """\
 echo "$CKGIT_JOB" >>"${TINY:-.}/executions"

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM
 
-from ckgit.experiment.data import parse_rows
+from ckgit.formats.rows import parse_rows
 from ckgit.workers.rendering import Renderer
 
 

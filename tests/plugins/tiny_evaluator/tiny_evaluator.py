@@ -5,12 +5,12 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ckgit.experiment.design import Stage
+from ckgit.experiment.design.model import Stage
+from ckgit.experiment.design.plan import Cell, prompts, resources
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
-from ckgit.experiment.plan import Cell, prompts, resources
 from ckgit.experiment.results import CellResult, Metric, Sample
 from ckgit.experiment.worker import Context, Evidence, Obstacle
-from ckgit.workers.script import job_script
+from ckgit.jobs.script import job_script
 
 
 class ExactCount:

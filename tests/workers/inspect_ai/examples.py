@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.design import Summary
+from ckgit.experiment.design.model import Summary
+from ckgit.experiment.design.plan import build_plan
 from ckgit.experiment.jobs import Attempt, Job, Phase, Status
-from ckgit.experiment.plan import build_plan
 from ckgit.experiment.worker import Context, Evidence
 from ckgit.workers.inspect_ai import worker
 

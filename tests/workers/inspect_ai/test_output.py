@@ -4,7 +4,7 @@ import pytest
 
 from ckgit.experiment.jobs import FailureClass
 from ckgit.workers.inspect_ai import worker
-from ckgit.workers.inspect_ai.output import progress
+from ckgit.workers.inspect_ai.logs.output import progress
 
 PLAIN = "ask          | Steps:  12/40 30% | Samples:  12/ 40 | accuracy: 0.00 | ckgit: 28/32 | HTTP retries: 0\n"
 

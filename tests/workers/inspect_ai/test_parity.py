@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ckgit.experiment.data import DataError
-from ckgit.workers.inspect_ai.parity import Parity, TokensDifferError
+from ckgit.formats.rows import DataError
+from ckgit.workers.inspect_ai.model_api.parity import Parity, TokensDifferError
 from ckgit.workers.rendering import RenderError
 from tests.workers.inspect_ai.examples import DATA, make_context, training_saw
 

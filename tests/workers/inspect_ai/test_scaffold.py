@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ckgit.experiment.design import Stage
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.model import Stage
 from ckgit.workers.inspect_ai import worker
 from ckgit.workers.inspect_ai.cells import _batch
 from tests.workers.inspect_ai.examples import DATA, TASK, make_context

@@ -11,10 +11,10 @@ import pytest
 from ckgit.experiment.card import folder_digest
 from ckgit.experiment.jobs import FailureClass
 from ckgit.experiment.results import CellResult, Checkpoint
-from ckgit.workers import script
+from ckgit.jobs import script
 from ckgit.workers.digests import digests
 from ckgit.workers.inspect_ai import weights
-from ckgit.workers.inspect_ai.logs import RefusedLogError
+from ckgit.workers.inspect_ai.logs.reader import RefusedLogError
 from ckgit.workers.inspect_ai.ready import cells_of
 from tests.workers.inspect_ai.examples import BASE, LOG, TUNED, Ended, job_of, make_context, make_work_tree, run_job
 

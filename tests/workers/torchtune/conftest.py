@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ckgit.workers.torchtune.tiny_model import write_random_model
+from ckgit.examples.tiny_model import write_random_model
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ckgit.examples.tiny_model import ARCHITECTURE
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.data import parse_rows
-from ckgit.experiment.design import Summary
-from ckgit.experiment.plan import build_plan
+from ckgit.experiment.design.model import Summary
+from ckgit.experiment.design.plan import build_plan
 from ckgit.experiment.worker import Context
-from ckgit.workers.torchtune.tiny_model import ARCHITECTURE
+from ckgit.formats.rows import parse_rows
 
 DATA = "data/words.json"
 WORDS = {

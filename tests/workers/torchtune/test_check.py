@@ -1,4 +1,4 @@
-from ckgit.experiment.design import Parameters
+from ckgit.experiment.design.model import Parameters
 from ckgit.workers.torchtune import worker
 from tests.workers.torchtune.designs import DATA, WORDS, card, context
 

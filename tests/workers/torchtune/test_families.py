@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ckgit.lab.model_folder import read_card
+from ckgit.lab.models.folder import read_card
 from ckgit.workers.torchtune.families import refusals
 from ckgit.workers.torchtune.scaffold import scaffold
 from tests.workers.torchtune.designs import card, context, write_tree
@@ -49,7 +49,7 @@ def save_model(folder, kind):
     import torch
     import transformers
 
-    from ckgit.workers.torchtune.tiny_model import byte_tokenizer
+    from ckgit.examples.tiny_model import byte_tokenizer
 
     class_name, changes = MODELS[kind]
     torch.manual_seed(0)

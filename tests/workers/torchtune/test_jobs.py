@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from ckgit.experiment.jobs import Attempt, FailureClass, Phase
-from ckgit.lab.model_folder import read_card
+from ckgit.lab.models.folder import read_card
 from ckgit.workers.torchtune import worker
 from ckgit.workers.torchtune.codes import ROWS_REFUSED
 from ckgit.workers.torchtune.steps import planned_steps

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckgit.workers.torchtune import worker
-from ckgit.workers.torchtune.logs import Progressed, last_progress, loss_points, read_bounded
+from ckgit.workers.torchtune.outputs.logs import Progressed, last_progress, loss_points, read_bounded
 from tests.workers.torchtune.designs import context
 
 LOG = b"""\

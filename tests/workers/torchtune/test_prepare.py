@@ -6,13 +6,13 @@ import sys
 import pytest
 from omegaconf import OmegaConf
 
+from ckgit.examples.tiny_model import byte_tokenizer
 from ckgit.experiment.jobs import FailureClass
 from ckgit.workers.rendering import Renderer, RenderError
 from ckgit.workers.torchtune import worker
 from ckgit.workers.torchtune.codes import ROWS_REFUSED
 from ckgit.workers.torchtune.components import row_renderer, rows
 from ckgit.workers.torchtune.prepare import TokensDifferError, check_tokens, main
-from ckgit.workers.torchtune.tiny_model import byte_tokenizer
 from tests.whole import ROOT
 from tests.workers.torchtune.designs import DATA, context, write_tree
 

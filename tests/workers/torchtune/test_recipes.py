@@ -1,7 +1,7 @@
 import pytest
 
-from ckgit.experiment.design import Parameters
-from ckgit.experiment.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.model import Parameters
 from ckgit.workers.torchtune import recipes
 from ckgit.workers.torchtune.recipes import RECIPES, recipe_values
 

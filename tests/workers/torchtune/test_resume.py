@@ -12,9 +12,10 @@ import pytest
 from safetensors.torch import load_file
 
 from ckgit.experiment.jobs import Attempt, Phase
-from ckgit.lab.model_folder import read_card
-from ckgit.workers.torchtune import resume, worker
-from ckgit.workers.torchtune.logs import loss_points
+from ckgit.lab.models.folder import read_card
+from ckgit.workers.torchtune import worker
+from ckgit.workers.torchtune.outputs import resume
+from ckgit.workers.torchtune.outputs.logs import loss_points
 from tests.workers.torchtune.designs import context, write_tree
 
 ARTIFACTS = "experiments/capital/run/artifacts"

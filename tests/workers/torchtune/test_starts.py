@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from ckgit.experiment.jobs import Attempt, FailureClass, Phase
-from ckgit.lab.model_folder import read_card
-from ckgit.workers import script
-from ckgit.workers.torchtune import resume, starts, worker
+from ckgit.jobs import script
+from ckgit.lab.models.folder import read_card
+from ckgit.workers.torchtune import worker
+from ckgit.workers.torchtune.outputs import resume, starts
 from tests.workers.torchtune.designs import context, write_tree
 
 

@@ -1,0 +1,102 @@
+"""The one error a user sees, and the exit codes it can end in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from ckgit.formats.listing import first_of
+
+
+class Exit(IntEnum):
+    """Exit codes of the `ckgit` command."""
+
+    DONE = 0
+    USAGE = 2
+    INVALID_DESIGN = 3
+    ILLEGAL_TRANSITION = 4
+    BRANCH_MOVED = 5
+    TOOL_MISSING = 6
+    COMMAND_FAILED = 7
+    EVIDENCE_MISSING = 8
+    IN_FLIGHT = 10
+    JOBS_FAILED = 11
+    BUG = 70
+    UNKNOWN = 75
+    INTERRUPTED = 130
+
+
+MEANING: dict[Exit, str] = {
+    Exit.DONE: "done",
+    Exit.USAGE: "the command line is wrong, or this is no lab",
+    Exit.INVALID_DESIGN: "the design is invalid; every problem is listed",
+    Exit.ILLEGAL_TRANSITION: "not a legal step from this state",
+    Exit.BRANCH_MOVED: "someone else moved the branch, or a checkout is in the way",
+    Exit.TOOL_MISSING: "a tool or a part of ckgit is not installed",
+    Exit.COMMAND_FAILED: "an external command failed",
+    Exit.EVIDENCE_MISSING: "what a step needs to see is not there",
+    Exit.IN_FLIGHT: "jobs are in flight; run the command again later",
+    Exit.JOBS_FAILED: "jobs failed; `ckgit why` says how",
+    Exit.BUG: "a bug in ckgit; a report file is written",
+    Exit.UNKNOWN: "nothing can be said now; try again",
+    Exit.INTERRUPTED: "interrupted; jobs that run go on",
+}
+
+
+class CkgitError(Exception):
+    """What went wrong, where, what state is left, and the next command.
+
+    Args:
+        what: one sentence, without a final full stop.
+        code: the exit code the command ends with.
+        where: file, branch or job it is about; empty when `what` says it.
+        state: what is left, e.g. "nothing was written".
+        next: the next command or action for the user.
+    """
+
+    def __init__(self, what: str, *, code: Exit, where: str = "", state: str = "", next: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.code = code
+        self.where = where
+        self.state = state
+        self.next = next
+
+    def __str__(self) -> str:
+        lines = [f"{self.where}: {self.what}" if self.where else self.what]
+        lines += [f"  state: {self.state}"] if self.state else []
+        lines += [f"  next:  {self.next}"] if self.next else []
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a summary. Lines and columns count from 1; 0 is unknown."""
+
+    line: int
+    column: int
+    message: str
+    path: str = ""  # dotted place in the front matter, e.g. controls.lr
+
+    def at(self, file: str) -> str:
+        """`file:line:column: message`, as editors and compilers write it."""
+        return f"{file}:{self.line}:{self.column}: {self.message}"
+
+
+MOST_PROBLEMS, MORE_PROBLEMS = 50, "more (--json has them all)"
+
+
+class DesignError(CkgitError):
+    """Every problem of one design at once."""
+
+    def __init__(self, problems: list[Problem], *, file: str, state: str = "nothing was written", next: str = "") -> None:
+        self.problems = problems
+        self.file = file
+        text = "\n".join(first_of((p.at(file) for p in problems), MOST_PROBLEMS, more=MORE_PROBLEMS))
+        count = f"{len(problems)} problem" + ("s" if len(problems) != 1 else "")
+        super().__init__(
+            f"{text}\n{count} in the design",
+            code=Exit.INVALID_DESIGN,
+            state=state,
+            next=next or "mend the lines above, then run the command again",
+        )

@@ -1,0 +1,195 @@
+"""What a design's data would train or measure that is hardly meant. Pure.
+
+Rows without text, columns that nothing uses, rows that are trained on and evaluated, braces that nothing fills.
+Each remark stands at the data set or the prompt that it is about.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from ckgit.experiment.checks.data_profile import Survey
+from ckgit.experiment.checks.remarks import Remark, joined
+from ckgit.experiment.checks.row_uses import Use, prompt_place
+from ckgit.experiment.design.model import Summary
+from ckgit.experiment.design.plan import Plan
+from ckgit.formats.rows import PLACEHOLDER, Row
+
+MOST = 0.5  # a share of rows that is no exception
+_BRACES = re.compile(r"\{\s*([A-Za-z_]\w*)\s*\}")
+# The columns that hold the question in the data sets that most people know.
+_QUESTIONS = ("instruction", "question", "prompt", "query", "text")
+
+
+class _Rows(NamedTuple):
+    """One use of a split, whatever the model: training, or a task."""
+
+    data: str
+    split: str
+    limit: int | None
+    trained: bool
+
+
+def data_remarks(summary: Summary, plan: Plan, surveys: Mapping[str, Survey], uses: Mapping[Use, Sequence[str]]) -> Iterator[Remark]:
+    """Everything that the rows and columns of the design's data say against it.
+
+    Args:
+        summary: the design.
+        plan: its runs.
+        surveys: of each data set that could be read.
+        uses: of rows; see `uses`.
+    """
+    known = {use: runs for use, runs in uses.items() if use.data in surveys and use.split in surveys[use.data].rows}
+    emptied = set()
+    for rows, of in _grouped(known).items():
+        for remark in (*_empty_inputs(summary, surveys, rows, of), *_empty_outputs(surveys, rows)):
+            emptied |= {rows.data} if remark.wrong else set()
+            yield remark
+    yield from _unused_columns(summary, surveys, {use.data for use in known} - emptied)
+    yield from _overlaps(summary, surveys, known)
+    yield from _braces(summary, plan, surveys, known)
+
+
+def _grouped(uses: Mapping[Use, Sequence[str]]) -> dict[_Rows, list[Use]]:
+    found: dict[_Rows, list[Use]] = {}
+    for use in uses:
+        found.setdefault(_Rows(use.data, use.split, use.limit, use.task is None), []).append(use)
+    return found
+
+
+def _unused(summary: Summary, surveys: Mapping[str, Survey], data: str) -> list[str]:
+    """Columns of text that no data set of the design with this file uses; those that look like a question first."""
+    path = summary.data[data].path
+    same = [other for other in summary.data.values() if other.path == path]
+    used = {column for other in same for column in (other.input_column, other.output_column)}
+    names = [name for name in surveys[data].unused if name not in used]
+    return sorted(names, key=lambda name: _QUESTIONS.index(name.lower()) if name.lower() in _QUESTIONS else len(_QUESTIONS))
+
+
+def _without(rows: Sequence[Row], column: str) -> list[int]:
+    """Positions of the rows that have nothing but white space there."""
+    return [position for position, row in enumerate(rows) if not getattr(row, column).strip()]
+
+
+def _counted(survey: Survey, rows: _Rows, empty: Sequence[int], total: int) -> str:
+    first = survey.where(rows.split, empty[0])
+    count = f"all {total:,}" if len(empty) == total else f"{len(empty):,} of {total:,}"
+    return f"{count} rows of split {rows.split} ({first}{' is the first' if len(empty) > 1 else ''})"
+
+
+def _empty_inputs(summary: Summary, surveys: Mapping[str, Survey], rows: _Rows, uses: Sequence[Use]) -> Iterator[Remark]:
+    survey, data_set, place = surveys[rows.data], summary.data[rows.data], f"data.{rows.data}"
+    taken = survey.rows[rows.split][: rows.limit]
+    empty = _without(taken, "input")
+    if not empty:
+        return
+    unused = _unused(summary, surveys, rows.data)
+    counted = f"{_counted(survey, rows, empty, len(taken))} have no text in input_column {data_set.input_column!r}"
+    what = "trained on" if rows.trained else "asked"
+    most = len(empty) >= MOST * len(taken)
+    if most and unused:
+        others = f"and nothing uses the text {_columns(unused)}"
+        remedy = f"write input_column: {unused[0]}, or join the columns into one in the file"
+        yield Remark(place, f"{counted}, {others}: the model would be {what} the prompt without it; {remedy}", wrong=True)
+    elif len(empty) == len(taken) and any(_is_bare(use) for use in uses):
+        yield Remark(place, f"{counted}: the model would be {what} nothing but its template", wrong=True)
+    else:
+        yield Remark(place, f"{counted}: there the model is {what} the prompt alone")
+
+
+def _is_bare(use: Use) -> bool:
+    """Whether an empty input leaves nothing of the messages. Plain text may begin with the answer: that trains a language model."""
+    return use.dataset_type == "chat" and not use.prompt.replace(PLACEHOLDER, "").strip()
+
+
+def _empty_outputs(surveys: Mapping[str, Survey], rows: _Rows) -> Iterator[Remark]:
+    survey, place = surveys[rows.data], f"data.{rows.data}"
+    taken = survey.rows[rows.split][: rows.limit]
+    empty = _without(taken, "output")
+    if not empty:
+        return
+    counted = f"{_counted(survey, rows, empty, len(taken))} have no text in the output column"
+    if rows.trained:
+        yield Remark(place, f"{counted}: they train nothing but the end of the turn", wrong=len(empty) >= MOST * len(taken))
+    else:
+        yield Remark(place, f"{counted}: a scorer that compares with the output will mark every such answer right, or none")
+
+
+def _columns(names: Sequence[str]) -> str:
+    return f"column{'s' if len(names) > 1 else ''} {joined(names)}"
+
+
+def _unused_columns(summary: Summary, surveys: Mapping[str, Survey], used: set[str]) -> Iterator[Remark]:
+    seen = set()
+    for name in summary.data:
+        path = summary.data[name].path
+        unused = _unused(summary, surveys, name) if name in used and path not in seen else []
+        seen.add(path)
+        if unused:
+            sees = "the model is never shown them" if len(unused) > 1 else "the model is never shown it"
+            yield Remark(f"data.{name}", f"nothing uses the text {_columns(unused)} of {path}: {sees}")
+
+
+def _overlaps(summary: Summary, surveys: Mapping[str, Survey], uses: Mapping[Use, Sequence[str]]) -> Iterator[Remark]:
+    """Evaluated rows whose input was trained on by the same run."""
+    trained: dict[str, tuple[str, str]] = {run: (use.data, use.split) for use, runs in uses.items() if use.task is None for run in runs}
+    seen = set()
+    for use, runs in uses.items():
+        if use.task is None:
+            continue
+        for source in dict.fromkeys(trained[run] for run in runs if run in trained):
+            key = (source, use.data, use.split, use.limit)
+            if key not in seen:
+                seen.add(key)
+                yield from _overlap(summary, surveys, source, use)
+
+
+def _overlap(summary: Summary, surveys: Mapping[str, Survey], source: tuple[str, str], use: Use) -> Iterator[Remark]:
+    data, split = source
+    position = next(n for n, task in enumerate(summary.evaluation.tasks) if task.name == use.task)
+    if source == (use.data, use.split):
+        place = f"evaluation.tasks.{position}"
+        yield Remark(place, f"task {use.task} evaluates split {split} of data {data}, which the runs are trained on")
+        return
+    asked = [row.input.strip() for row in surveys[use.data].rows[use.split][: use.limit]]
+    wanted = set(asked) - {""}
+    known = {text for row in surveys[data].rows[split] if (text := row.input.strip()) in wanted}
+    if both := sum(text in known for text in asked):
+        of = f"split {use.split}" if data == use.data else f"split {use.split} of data {use.data}"
+        where = f"split {split}" if data == use.data else f"split {split} of data {data}"
+        have, these = ("have", "these rows") if both > 1 else ("has", "this row")
+        found = f"{both:,} of {len(asked):,} rows of {of} {have} an input that is trained on, too ({where})"
+        yield Remark(f"data.{use.data}", f"train/test overlap: {found}; on {these} the score measures memorization")
+
+
+def _braces(summary: Summary, plan: Plan, surveys: Mapping[str, Survey], uses: Mapping[Use, Sequence[str]]) -> Iterator[Remark]:
+    """`{word}` in a prompt: nothing but {input} is filled in."""
+    tasks = {task.name: task for task in summary.evaluation.tasks}
+    found: dict[Remark, None] = {}
+    for use, runs in uses.items():
+        task, run = tasks.get(use.task or ""), plan.run(runs[0])
+        for name in ("prompt", "system_prompt"):
+            if "{" in getattr(use, name):
+                place = prompt_place(summary, run, task, name)
+                found |= dict.fromkeys(Remark(place, *said) for said in _unfilled(name, getattr(use, name), surveys[use.data].columns))
+    yield from found
+
+
+def _unfilled(name: str, text: str, columns: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """What is sent with its braces as it stands, and whether that is certainly not meant."""
+    known = {column.lower(): column for column in columns}
+    if name == "prompt" and f"{{{PLACEHOLDER}}}" in text:
+        yield f"{{{PLACEHOLDER}}} in {name} keeps its outer braces: write {PLACEHOLDER}", False
+    for match in _BRACES.finditer(text):
+        word = match[1]
+        if match[0] == PLACEHOLDER and name == "prompt":
+            continue
+        if word == "input":
+            yield f"{match[0]} in {name} is sent as it stands: only prompt is filled in, and only where it has exactly {PLACEHOLDER}", True
+        elif word.lower() in known:
+            remedy = f"did you mean input_column: {known[word.lower()]}, and {PLACEHOLDER} in the prompt?"
+            yield f"{match[0]} in {name} is sent as it stands, as only {PLACEHOLDER} is replaced; {remedy}", True
+        else:
+            yield f"{match[0]} in {name} is sent as it stands, as only {PLACEHOLDER} is replaced", False

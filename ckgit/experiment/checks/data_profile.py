@@ -1,0 +1,82 @@
+"""A data file as a design is held against it: its rows, where they stand, and its columns. Pure."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ckgit.formats.rows import Records, Row, rows_of
+
+SAMPLE = 1000  # rows whose columns are looked at
+# Columns by whose name it is clear that they say something about a row and are no part of it.
+_ABOUT = re.compile(
+    r"split|(.*_)?(id|ids|idx|index|uid|uuid|guid|key|hash|md5|sha1|sha256)|"
+    r"(data_?)?source|dataset|subset|config|(source_?)?(url|link)|licen[cs]e|lang(uage)?|locale|"
+    r"date|time(stamp)?|created(_at)?|author|category|categories|topic|subject|tags?|domain|difficulty|level|type|version|model",
+    re.IGNORECASE,
+)
+# Columns by whose name it is clear that they are meant for the model, whatever they hold.
+_PARTS = re.compile(
+    r"instructions?|questions?|contexts?|prompts?|query|passage|document|article|system(_prompt)?|history|text", re.IGNORECASE
+)
+_CODE = re.compile(r"\S*\d\S*|[\W_]*|https?://\S+")  # a number, a date, an identifier, punctuation
+
+
+class Survey(NamedTuple):
+    """What a data file holds, by the columns of one data set."""
+
+    rows: Mapping[str, Sequence[Row]]  # by split
+    numbers: Mapping[str, Sequence[int]]  # of each row, as the file counts them
+    unit: str  # see `Records`
+    columns: Sequence[str]
+    unused: Sequence[str]  # columns of text that are neither input nor output
+
+    def where(self, split: str, position: int) -> str:
+        """A row's place in the file."""
+        number = self.numbers[split][position]
+        return f"{split} row {number}" if self.unit == "split" else f"{self.unit} {number}"
+
+
+def survey(records: Records, *, input_column: str, output_column: str) -> Survey:
+    """Look at the rows of a file.
+
+    Raises:
+        DataError: rows that have no text in one of the two columns.
+    """
+    rows = rows_of(records, input_column=input_column, output_column=output_column)
+    numbers: dict[str, array[int]] = {split: array("L") for split in rows}
+    for record in records.found:
+        numbers[record.split].append(record.number)
+    sample = [record.raw for record in records.found[:: max(1, len(records.found) // SAMPLE)]]
+    columns = list(dict.fromkeys(str(name) for raw in sample for name in raw))
+    own = (input_column, output_column)
+    unused = [name for name in columns if name not in own and _is_text(name, sample) and not _repeats(name, own, sample)]
+    return Survey(rows, numbers, records.unit, columns, unused)
+
+
+def _is_text(name: str, sample: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a column holds words."""
+    if _ABOUT.fullmatch(name):
+        return False
+    values = (raw.get(name) for raw in sample)
+    return any(isinstance(value, str) and not _CODE.fullmatch(value.strip()) for value in values)
+
+
+def _repeats(name: str, own: Sequence[str], sample: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a column is the input or the output, in any case, between texts that are the same in all rows: not using it loses nothing."""
+    return not _PARTS.fullmatch(name) and any(_around(name, column, sample) for column in own)
+
+
+def _around(name: str, column: str, sample: Sequence[Mapping[str, Any]]) -> bool:
+    seen = set()
+    for raw in sample:
+        text, part = raw.get(name), raw[column].strip().casefold()
+        if not isinstance(text, str) or not part or part not in text.casefold():
+            return False
+        before, _, after = text.casefold().partition(part)
+        seen.add((before, after))
+        if len(seen) > 1:
+            return False
+    return True

@@ -1,0 +1,288 @@
+"""What is wrong with a document, in plain words instead of a validation library's."""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from ckgit.experiment.checks.value_synonyms import advice
+
+Path = tuple[str | int, ...]
+
+WRITTEN_BY_CKGIT = ("state", "recorded")  # never proposed to a user
+# What other tools call our parameters.
+SYNONYMS = {
+    "learning_rate": "lr",
+    "rank": "lora_rank",
+    "r": "lora_rank",
+    "lora_r": "lora_rank",
+    "alpha": "lora_alpha",
+    "dropout": "lora_dropout",
+    "target_modules": "lora_attn_modules",
+    "lora_target_modules": "lora_attn_modules",
+    "num_epochs": "epochs",
+    "num_train_epochs": "epochs",
+    "n_epochs": "epochs",
+    "warmup_steps": "num_warmup_steps",
+    "per_device_train_batch_size": "batch_size",
+    "train_batch_size": "batch_size",
+    "micro_batch_size": "batch_size",
+    "grad_accum": "gradient_accumulation_steps",
+    "gradient_accumulation": "gradient_accumulation_steps",
+    "max_grad_norm": "clip_grad_norm",
+    "gradient_clipping": "clip_grad_norm",
+    "grad_clip": "clip_grad_norm",
+    "adapter": "method",
+    "model_name_or_path": "model",
+    "base_model": "model",
+    "model_name": "model",
+    "torch_compile": "compile",
+    "logging_steps": "log_every_n_steps",
+    "chat_format": "dataset_type",
+    "precision": "dtype",
+    "lr_scheduler_type": "lr_scheduler",
+    "scheduler": "lr_scheduler",
+    "optim": "optimizer",
+    "max_length": "max_seq_len",
+    "max_seq_length": "max_seq_len",
+    "sequence_len": "max_seq_len",
+    "cutoff_len": "max_seq_len",
+    "model_max_length": "max_seq_len",
+    "system": "system_prompt",
+    "prompt_template": "prompt",
+    "random_seed": "seed",
+    "gradient_checkpointing": "enable_activation_checkpointing",
+    "torch_dtype": "dtype",
+    "max_new_tokens": "max_tokens",
+    "max_completion_tokens": "max_tokens",
+    "stop": "stop_seqs",
+    "stop_sequences": "stop_seqs",
+    "stop_strings": "stop_seqs",
+    "prompt_column": "input_column",
+    "instruction_column": "input_column",
+    "question_column": "input_column",
+    "completion_column": "output_column",
+    "response_column": "output_column",
+    "target_column": "output_column",
+    "label_column": "output_column",
+    "answer_column": "output_column",
+    "data_files": "path",
+    "file_name": "path",
+    "num_gpus": "gpus",
+    "n_gpus": "gpus",
+    "walltime": "time",
+    "memory": "mem",
+    "cpus": "cpus_per_task",
+    "dataset": "data",
+    "datasets": "data",
+    "task": "tasks",
+    "title": "name",
+}
+_NO_VALIDATION = "torchtune 0.6.1's recipes have no validation and ignore it; evaluate after each epoch: evaluation.matrix with epochs: all"
+# Keys that torchtune's configs know and that do nothing, or something else, in its stock recipes.
+NOT_SUPPORTED = {
+    "dataset_val": _NO_VALIDATION,
+    "run_val_every_n_steps": _NO_VALIDATION,
+    "batch_size_val": _NO_VALIDATION,
+    "packed": "packing joins rows into one, so rows could not be compared with what evaluation sends",
+    "packing": "packing joins rows into one, so rows could not be compared with what evaluation sends",
+    "sample_packing": "packing joins rows into one, so rows could not be compared with what evaluation sends",
+    "warmup_ratio": "warm-up is counted in optimizer steps: num_warmup_steps",
+    "max_steps": "training is counted in epochs: epochs, and max_steps_per_epoch to end each of them sooner",
+    "load_in_4bit": "weights are not quantized here",
+    "load_in_8bit": "weights are not quantized here",
+    "bf16": "write dtype: bf16",
+    "fp16": "torchtune has no fp16; write dtype: bf16 or dtype: fp32",
+    "use_peft": "write method: lora",
+    "chat_template": "the template of the model's own folder is used, in training and in evaluation",
+    "do_sample": "use temperature, where 0 means greedy decoding",
+    "val_set_size": _NO_VALIDATION,
+    "eval_steps": _NO_VALIDATION,
+    "eval_strategy": _NO_VALIDATION,
+    "train_on_input": "the loss is taken on the answer alone, as evaluation measures it",
+    "fsdp_cpu_offload": "nothing is offloaded to the CPU",
+    "resume_from_checkpoint": "a run begins with its model card; a training that was cut short goes on after its last whole epoch",
+    "save_adapter_weights_only": "evaluation needs the merged weights of each epoch",
+    "output_dir": "ckgit decides it: experiments/NAME/RUN/artifacts",
+    "checkpointer": "ckgit renders it from the model card",
+    "tokenizer": "ckgit renders it from the model card",
+    "_component_": "a design cannot name code; ckgit renders components from the model card",
+}
+_MAPPING = "a mapping (key: value)"
+_MOST_SHOWN = 60
+_EXPECTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "model_type": _MAPPING,
+    "dict_type": _MAPPING,
+    "finite_number": "a finite number",
+}
+# Unions have one message, whichever of their members complained.
+_UNIONS = {
+    "epochs": "expected last, all, or a list of epochs counted from 0, e.g. [0, 2]",
+    "runs": "expected all, or a list of run names",
+    "tasks": "expected all, or a list of task names",
+    "args": "expected text, a number, true or false",
+}
+_BOUNDS = {
+    "greater_than": ("gt", "must be greater than"),
+    "greater_than_equal": ("ge", "must be at least"),
+    "less_than": ("lt", "must be less than"),
+    "less_than_equal": ("le", "must be at most"),
+}
+
+
+def findings(error: ValidationError, model: type[BaseModel], document: Any) -> list[tuple[Path, str]]:
+    """One message for each place in the document; the path of a missing key ends in that key."""
+    deepest: dict[Path, list[tuple[Path, str]]] = {}
+    details = error.errors(include_url=False)
+    for detail in details:
+        if detail["type"] == "too_short" and any(_is_inside(other["loc"], detail["loc"]) for other in details):
+            continue  # its items are there, and wrong
+        path, union_at = _resolve(detail["loc"], document)
+        message = _union(union_at, document) if union_at == path else _message(detail, path, model)
+        deepest.setdefault(path if union_at is None else union_at, []).append((path, message))
+    found = []
+    for group in deepest.values():
+        length = max(len(path) for path, _ in group)
+        found += [item for item in dict.fromkeys(group) if len(item[0]) == length]
+    return found
+
+
+def _resolve(loc: tuple[str | int, ...], document: Any) -> tuple[Path, Path | None]:
+    """The place in the document that a location means, and the place of the union it lies in."""
+    path: list[str | int] = []
+    union: Path | None = None
+    value = document
+    for position, part in enumerate(loc):
+        inside = (isinstance(value, Mapping) and part in value) or (isinstance(value, list) and isinstance(part, int))
+        if inside:
+            value = value[part]
+            path.append(part)
+        elif isinstance(value, Mapping) and position == len(loc) - 1 and part != "[key]" and _is_key(part):
+            path.append(part)
+        elif part != "[key]":
+            union = tuple(path) if union is None else union
+    return tuple(path), union
+
+
+def _is_inside(inner: tuple[str | int, ...], outer: tuple[str | int, ...]) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
+
+
+def _is_key(part: str | int) -> bool:
+    return isinstance(part, str) and part.isidentifier() and part not in ("str", "bool", "int", "float")
+
+
+def _union(path: Path, document: Any) -> str:
+    name = next(part for part in reversed(path) if part in _UNIONS)
+    return f"{_UNIONS[str(name)]}; found {shown(_at(document, path))}"
+
+
+def _at(document: Any, path: Path) -> Any:
+    for part in path:
+        document = document[part]
+    return document
+
+
+def _message(detail: ErrorDetails, path: Path, model: type[BaseModel]) -> str:
+    if detail["type"] == "missing":
+        return _missing(path, model)
+    if detail["type"] == "extra_forbidden":
+        return unknown_key(str(path[-1]), _allowed(model, path[:-1]))
+    return _value_message(detail, next((part for part in reversed(path) if isinstance(part, str)), "it"))
+
+
+def _value_message(detail: ErrorDetails, name: str) -> str:
+    kind, context, value = detail["type"], detail.get("ctx", {}), detail.get("input")
+    if kind == "value_error":
+        return str(context["error"])
+    if kind in ("literal_error", "enum"):
+        return _choice(str(context["expected"]), value)
+    if kind in _BOUNDS:
+        bound, words = _BOUNDS[kind]
+        limit = context[bound]
+        return f"{name} {words} {limit if isinstance(limit, int) else format(limit, 'g')}; found {shown(value)}"
+    if kind in _EXPECTED:
+        return f"expected {_EXPECTED[kind]}; found {shown(value)}" + _hint(kind, value)
+    if kind.startswith("date"):
+        return f"expected a date, YYYY-MM-DD; found {shown(value)}"
+    if kind in ("too_short", "string_too_short"):
+        return f"{name} must not be empty"
+    if kind == "string_pattern_mismatch":
+        return f"{shown(value)} does not have the form {context['pattern']}"
+    return detail["msg"]
+
+
+def _hint(kind: str, value: Any) -> str:
+    if kind == "string_type" and isinstance(value, int | float):
+        return f'; quote it if it is text: "{str(value).lower()}"'
+    if kind in ("int_type", "float_type") and isinstance(value, str):
+        return "; a number is written without quotes"
+    return f"; write [{shown(value)}]" if kind == "tuple_type" and isinstance(value, str | int | float) else ""
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it, cut where it is long."""
+    if isinstance(value, list):
+        return "a list" if value else "an empty list"
+    if isinstance(value, dict):
+        return _MAPPING if value else "an empty mapping"
+    text = str(value).lower() if isinstance(value, bool) else "null" if value is None else repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."
+
+
+def _choice(expected: str, value: Any) -> str:
+    choices = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
+    near = difflib.get_close_matches(str(value).lower(), choices, n=1)
+    hint = advice(str(value), choices) or (f"did you mean {near[0]}?" if near else "")
+    return f"expected {' or '.join(choices)}; found {shown(value)}" + (f"; {hint}" if hint else "")
+
+
+def _missing(path: Path, model: type[BaseModel]) -> str:
+    owner = next(iter(_models(model, path[:-1])), None)
+    field = owner.model_fields.get(str(path[-1])) if owner else None
+    return f"{path[-1]} is missing" + (f": {field.description}" if field and field.description else "")
+
+
+def unknown_key(key: str, allowed: Iterable[str]) -> str:
+    """What to say of a key that does not exist, given those that do."""
+    if key in NOT_SUPPORTED:
+        return f"{key} is not supported: {NOT_SUPPORTED[key]}"
+    known = {name.lower(): name for name in allowed}
+    plain = key.lower().replace("-", "_")
+    synonym = SYNONYMS.get(plain)
+    near = [synonym] if synonym in known else difflib.get_close_matches(plain, known, n=1, cutoff=0.7)
+    if near:
+        return f"unknown key {key}: did you mean {known[near[0]]}?"
+    return f"unknown key {key} (known here: {', '.join(allowed)})"
+
+
+def _allowed(model: type[BaseModel], path: Path) -> list[str]:
+    return [name for owner in _models(model, path) for name in owner.model_fields if name not in WRITTEN_BY_CKGIT]
+
+
+def _models(annotation: Any, path: Path) -> Iterator[type[BaseModel]]:
+    """The models that may stand at a path, found through lists, mappings and unions."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if not path:
+            yield annotation
+        elif field := annotation.model_fields.get(str(path[0])):
+            yield from _models(field.annotation, path[1:])
+        return
+    origin = typing.get_origin(annotation)
+    members = typing.get_args(annotation)
+    rest = path[1:] if origin in (tuple, dict) else path
+    for member in members if path or origin not in (tuple, dict) else ():
+        yield from _models(member, rest)

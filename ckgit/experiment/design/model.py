@@ -1,0 +1,285 @@
+"""The front matter of `experiment_summary.md` as typed, frozen models.
+
+The design is what the researcher decides. `state` and `recorded` are what ckgit writes itself.
+Parameter names are torchtune's; each field's description is its entry in the reference and in the JSON schema.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ckgit.experiment.design.compute import Compute as Compute  # noqa: PLC0414 - a part of the design, as these two
+from ckgit.experiment.design.compute import Resources as Resources  # noqa: PLC0414
+from ckgit.experiment.design.compute import RunCompute as RunCompute  # noqa: PLC0414
+from ckgit.experiment.design.fields import Frozen as Frozen  # noqa: PLC0414 - most models need it with something of the design
+from ckgit.experiment.design.fields import NonNegative, Positive, PositiveInt, Prompt, RelativePath
+from ckgit.experiment.design.fields import Sha256 as Sha256  # noqa: PLC0414 - likewise
+from ckgit.experiment.design.names import Name
+from ckgit.experiment.state import State as State  # noqa: PLC0414 - part of the summary, and so exported with it
+
+SCHEMA_VERSION = 1
+NONE = "none"  # in place of a tool: this half of the work is not done
+
+
+class RunType(StrEnum):
+    """What a run is."""
+
+    FINE_TUNED = "fine-tuned"
+    CONTROL = "control"
+    EVAL_ONLY = "eval-only"
+
+
+class Stage(StrEnum):
+    """Which half of the work a job belongs to."""
+
+    TRAINING = "training"
+    EVALUATION = "evaluation"
+
+
+class Claim(Frozen):
+    """A part of the hypothesis that is fixed before results exist: left compared with right, by a metric of a task."""
+
+    metric: str = Field(description="Metric name as the report lists it, e.g. accuracy or mean.")
+    task: Name = Field(description="Task it is measured on.")
+    left: Name = Field(description="Run on the left of the comparison.")
+    right: Name = Field(description="Run on the right of the comparison.")
+    direction: Literal["greater", "less"] = Field(description="Whether left is said to be greater or less than right.")
+    by: NonNegative = Field(default=0.0, description="By at least how much, in the metric's unit.")
+    scorer: str | None = Field(default=None, description="Scorer the metric belongs to; needed when a task has several.")
+
+
+class About(Frozen):
+    """What the experiment is for."""
+
+    name: Name = Field(description="Name of the experiment; its branch is exp/NAME.")
+    question: Annotated[str, Field(min_length=1)] = Field(description="The question it answers, in one sentence.")
+    date: datetime.date = Field(description="Day of the design (YYYY-MM-DD).")
+    hypothesis: str = Field(default="", description="What is expected, in words.")
+    purpose: str = Field(default="", description="Why it is worth knowing.")
+    claims: tuple[Claim, ...] = Field(default=(), description="Typed parts of the hypothesis, judged by analyze.")
+
+
+class Tools(Frozen):
+    """Which tool does which half of the work."""
+
+    preparation: Name = Field(default="torchtune", description="Trainer: torchtune, or none.")
+    evaluation: Name = Field(default="inspect-ai", description="Evaluator: inspect-ai, none, or an installed worker's tool name.")
+
+
+class DataSet(Frozen):
+    """A data file and where its text is."""
+
+    path: RelativePath = Field(description="Path in the lab, or under the cluster's data_root when the lab does not hold it.")
+    sha256: Sha256 | None = Field(default=None, description="Digest the file must have; needed for a file outside the lab.")
+    input_column: str = Field(default="input", description="Column with what the model is given.")
+    output_column: str = Field(default="output", description="Column with what it should answer.")
+
+
+class Parameters(Frozen):
+    """Parameters of a run. Absent means: take it from the controls, the base recipe, or ckgit's default."""
+
+    model: Name | None = Field(default=None, description="Model card to start from.")
+    data: Name | None = Field(default=None, description="Data set to train on.")
+    train_split: str | None = Field(default=None, description="Split of the data set to train on.")
+    method: Literal["lora", "full"] | None = Field(default=None, description="LoRA or full fine-tuning.")
+    base_recipe: str | None = Field(
+        default=None, description="A config of `tune ls` that supplies defaults, e.g. llama3_2/1B_lora_single_device."
+    )
+    epochs: PositiveInt | None = Field(default=None, description="Passes over the training split.")
+    batch_size: PositiveInt | None = Field(default=None, description="Rows per step and device.")
+    gradient_accumulation_steps: PositiveInt | None = Field(default=None, description="Batches per optimizer step.")
+    max_steps_per_epoch: PositiveInt | None = Field(default=None, description="Stop an epoch after so many optimizer steps.")
+    lr: Positive | None = Field(default=None, description="Learning rate.")
+    weight_decay: NonNegative | None = Field(default=None, description="Weight decay of the optimizer.")
+    optimizer: Literal["adamw", "adam", "sgd"] | None = Field(default=None, description="Optimizer of torch.optim.")
+    lr_scheduler: Literal["cosine", "constant"] | None = Field(default=None, description="Learning-rate schedule after warm-up.")
+    num_warmup_steps: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Optimizer steps of linear warm-up.")
+    clip_grad_norm: Positive | None = Field(default=None, description="Largest gradient norm; absent means no clipping.")
+    lora_rank: PositiveInt | None = Field(default=None, description="Rank of the LoRA matrices.")
+    lora_alpha: Positive | None = Field(default=None, description="Scale of LoRA; twice the rank when absent.")
+    lora_dropout: Annotated[float, Field(ge=0, lt=1)] | None = Field(default=None, description="Dropout of LoRA.")
+    lora_attn_modules: tuple[Literal["q_proj", "k_proj", "v_proj", "output_proj"], ...] | None = Field(
+        default=None, min_length=1, description="Attention projections that LoRA changes."
+    )
+    apply_lora_to_mlp: bool | None = Field(default=None, description="Whether LoRA changes the MLP.")
+    apply_lora_to_output: bool | None = Field(default=None, description="Whether LoRA changes the output projection.")
+    dataset_type: Literal["chat", "text_completion"] | None = Field(
+        default=None, description="chat: the model's own template; text_completion: a base model without one."
+    )
+    prompt: Prompt | None = Field(default=None, description="User message; {input} is the row's input.")
+    system_prompt: str | None = Field(default=None, description="System message; empty for none.")
+    template_date: datetime.date | None = Field(
+        default=None, description="The day that a date-dependent chat template sees; the design's date when absent."
+    )
+    max_seq_len: PositiveInt | None = Field(default=None, description="Longest row in tokens; a longer one is an error, never cut.")
+    seed: Annotated[int, Field(ge=0, lt=2**32)] | None = Field(default=None, description="Seed of training.")
+    shuffle: bool | None = Field(default=None, description="Whether rows are shuffled each epoch.")
+    device: Literal["cpu", "cuda"] | None = Field(default=None, description="Where it trains and evaluates.")
+    dtype: Literal["fp32", "bf16"] | None = Field(default=None, description="Number format of training.")
+    compile: bool | None = Field(default=None, description="Whether torch.compile is used.")
+    enable_activation_checkpointing: bool | None = Field(default=None, description="Trade time for memory.")
+    log_every_n_steps: PositiveInt | None = Field(default=None, description="Steps between two lines of the training log.")
+
+    def given(self) -> dict[str, Any]:
+        """The parameters that were written down, in declaration order."""
+        return {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
+
+
+class RunSpec(Frozen):
+    """A run that is written out."""
+
+    name: Name = Field(description="Name of the run; also its folder.")
+    type: RunType = Field(
+        default=RunType.FINE_TUNED, description="fine-tuned, control (base model) or eval-only (a checkpoint that exists)."
+    )
+    parameters: Parameters = Field(default_factory=Parameters.model_construct, description="What differs from the controls.")
+    checkpoint: str | None = Field(default=None, description="eval-only: model card of the checkpoint.")
+    compute: RunCompute = Field(default_factory=RunCompute.model_construct, description="What differs from compute.")
+
+    @model_validator(mode="after")
+    def _checkpoint_belongs_to_eval_only(self) -> Self:
+        if (self.type is RunType.EVAL_ONLY) != (self.checkpoint is not None):
+            raise ValueError("checkpoint: is needed for a run of type eval-only, and only there (a card that `ckgit models add` wrote)")
+        return self
+
+
+class Scorer(Frozen):
+    """A scorer of inspect-ai by name, with its arguments."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")] = Field(
+        description="Scorer of inspect_ai.scorer, e.g. match, includes, exact, pattern."
+    )
+    args: dict[str, str | bool | int | float] = Field(default={}, description="Its arguments, e.g. {location: exact, ignore_case: false}.")
+
+
+class Generation(Frozen):
+    """How answers are generated. Temperature 0 is greedy decoding."""
+
+    max_tokens: PositiveInt | None = Field(default=None, description="Most tokens of an answer.")
+    temperature: NonNegative | None = Field(default=None, description="Sampling temperature; 0 decodes greedily.")
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(default=None, description="Nucleus sampling.")
+    top_k: PositiveInt | None = Field(default=None, description="Sample from the k likeliest tokens.")
+    stop_seqs: tuple[str, ...] | None = Field(default=None, description="Text that ends an answer.")
+    seed: Annotated[int, Field(ge=0, lt=2**32)] | None = Field(default=None, description="Seed of sampling.")
+    max_connections: PositiveInt | None = Field(default=None, description="Samples per batch.")
+
+    def over(self, base: Generation) -> Generation:
+        """These settings, with those of `base` where nothing is given."""
+        return Generation(**{**base.model_dump(exclude_none=True), **self.model_dump(exclude_none=True)})
+
+
+class TaskSpec(Frozen):
+    """An inspect-ai task and what it is given."""
+
+    name: Name = Field(description="Name in this experiment; also the default file and function.")
+    file: RelativePath | None = Field(default=None, description="Task file; tasks/NAME.py when absent.")
+    function: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = Field(
+        default=None, description="@task function; NAME when absent."
+    )
+    data: Name | None = Field(default=None, description="Data set; the run's own when absent.")
+    split: str = Field(default="test", description="Split that is evaluated.")
+    limit: PositiveInt | None = Field(default=None, description="Evaluate only the first so many rows.")
+    prompt: Prompt | None = Field(default=None, description="Prompt of this task instead of the run's.")
+    system_prompt: str | None = Field(default=None, description="System prompt of this task instead of the run's.")
+    scorers: tuple[Scorer, ...] = Field(default=(), description="Scorers of this task instead of evaluation.scorers.")
+    generation: Generation = Field(default_factory=Generation.model_construct, description="What differs from evaluation.generation.")
+    args: dict[str, str | bool | int | float] = Field(default={}, description="Further arguments of the task function.")
+
+    @property
+    def source(self) -> str:
+        """Path of the task file in the lab."""
+        return self.file or f"tasks/{self.name}.py"
+
+    @property
+    def entry(self) -> str:
+        """Name of the @task function."""
+        return self.function or self.name
+
+
+Epochs = Literal["last", "all"] | Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+
+
+class MatrixRow(Frozen):
+    """Which runs are evaluated on which tasks after which epochs."""
+
+    runs: tuple[Name, ...] | Literal["all"] = Field(default="all", description="Runs, or all.")
+    tasks: tuple[Name, ...] | Literal["all"] = Field(default="all", description="Tasks, or all.")
+    epochs: Epochs = Field(default="last", description="Zero-based list, last, or all. Control and eval-only runs have no epochs.")
+
+
+class Evaluation(Frozen):
+    """What is measured."""
+
+    tasks: tuple[TaskSpec, ...] = Field(default=(), description="Tasks.")
+    matrix: tuple[MatrixRow, ...] = Field(
+        default_factory=lambda: (MatrixRow(),),
+        min_length=1,
+        description="Which cells there are; every run on every task after the last epoch when absent.",
+    )
+    scorers: tuple[Scorer, ...] = Field(default=(), description="Scorers of every task; the task's own when absent.")
+    generation: Generation = Field(default_factory=Generation.model_construct, description="Generation settings of every task.")
+
+
+class RecordedData(Frozen):
+    """What design measured of a data set."""
+
+    sha256: Sha256
+    bytes: int
+    splits: dict[str, int] = Field(description="Rows per split.")
+    longest: dict[str, int] = Field(default={}, description="Characters of the longest row per split, input and output.")
+    mean: dict[str, float] = Field(default={}, description="Mean characters of a row per split, input and output.")
+
+
+class Recorded(Frozen):
+    """What design found outside the summary, so that scaffolding needs nothing else."""
+
+    data: dict[str, RecordedData] = {}
+    models: dict[str, Sha256] = Field(default={}, description="Digest of each model card.")
+    tasks: dict[str, Sha256] = Field(default={}, description="Digest of each task file, by path.")
+    recipes: dict[str, Parameters] = Field(default={}, description="Values of each base recipe, under our parameter names.")
+
+
+class Design(Frozen):
+    """What an experiment compares."""
+
+    schema_version: int = Field(ge=1, description=f"Version of this format: {SCHEMA_VERSION}.")
+    experiment: About
+    tools: Tools = Field(default_factory=Tools.model_construct)
+    models: tuple[Name, ...] = Field(min_length=1, description="Model cards that are used.")
+    data: dict[Name, DataSet] = Field(default={}, description="Data sets by name.")
+    controls: Parameters = Field(default_factory=Parameters.model_construct, description="What all runs share.")
+    variables: dict[str, tuple[Any, ...]] = Field(
+        default={}, description="Parameter to the values that are compared; runs are their product."
+    )
+    runs: tuple[RunSpec, ...] = Field(default=(), description="Runs that are written out, beside those that variables make.")
+    evaluation: Evaluation = Field(default_factory=Evaluation.model_construct)
+    compute: Compute = Field(default_factory=Compute.model_construct)
+
+    def canonical(self) -> bytes:
+        """The design in its canonical form: sorted, compact JSON without what ckgit writes itself.
+
+        The order of data sets and variables is kept: the first data set is the default one, and variables name runs in their order.
+        """
+        document = self.model_dump(mode="json", exclude={"state", "recorded"}, exclude_defaults=True)
+        document["schema_version"] = self.schema_version
+        for ordered in {"data", "variables"} & document.keys():
+            document[ordered] = list(document[ordered].items())
+        return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+    @property
+    def digest(self) -> str:
+        """The design hash: SHA-256 of the canonical form, in hexadecimal."""
+        return hashlib.sha256(self.canonical()).hexdigest()
+
+
+class Summary(Design):
+    """The whole front matter: a design, its state, and what design recorded."""
+
+    state: State = Field(description="Written by ckgit.")
+    recorded: Recorded = Field(default_factory=Recorded.model_construct, description="Written by ckgit.")

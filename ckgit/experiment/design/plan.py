@@ -1,0 +1,307 @@
+"""From a design to its runs and cells. Pure: the same summary gives the same plan everywhere."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from ckgit.experiment.design.model import (
+    Generation,
+    MatrixRow,
+    Parameters,
+    Resources,
+    RunCompute,
+    RunSpec,
+    RunType,
+    Scorer,
+    Stage,
+    Summary,
+    TaskSpec,
+)
+from ckgit.experiment.design.names import name_problem
+from ckgit.formats.numbers import short_value
+
+# Parameters that torchtune's own recipes call by these names, except dataset_type, method and the prompts, which are ours.
+DEFAULTS: dict[str, Any] = {
+    "train_split": "train",
+    "method": "lora",
+    "epochs": 1,
+    "batch_size": 4,
+    "gradient_accumulation_steps": 1,
+    "lr": 3e-4,
+    "weight_decay": 0.01,
+    "optimizer": "adamw",
+    "lr_scheduler": "cosine",
+    "num_warmup_steps": 0,
+    "lora_rank": 8,
+    "lora_dropout": 0.0,
+    "lora_attn_modules": ("q_proj", "v_proj", "output_proj"),
+    "apply_lora_to_mlp": True,
+    "apply_lora_to_output": False,
+    "dataset_type": "chat",
+    "prompt": "{input}",
+    "system_prompt": "",
+    "seed": 0,
+    "shuffle": True,
+    "device": "cuda",
+    "dtype": "bf16",
+    "compile": False,
+    "enable_activation_checkpointing": False,
+    "log_every_n_steps": 1,
+}
+LORA_ONLY = ("lora_rank", "lora_alpha", "lora_dropout", "lora_attn_modules", "apply_lora_to_mlp", "apply_lora_to_output")
+SHORT_NAMES = {
+    "lora_rank": "rank",
+    "lora_alpha": "alpha",
+    "lora_dropout": "dropout",
+    "lora_attn_modules": "attn",
+    "batch_size": "batch",
+    "num_warmup_steps": "warmup",
+}
+# Text that is no word for a name: its place in the list stands for it.
+FREE_TEXT = ("prompt", "system_prompt", "base_recipe")
+# What a control or eval-only run can differ in: everything else only means something in training.
+EVALUATION_PARAMETERS = ("model", "data", "dataset_type", "prompt", "system_prompt", "template_date", "device", "dtype")
+
+
+class Source(StrEnum):
+    """Where a parameter's value came from, strongest first."""
+
+    RETRY = "retry"
+    RUN = "run"
+    DESIGN = "design"
+    RECIPE = "recipe"
+    DEFAULT = "default"
+
+
+class Setting(NamedTuple):
+    """A parameter's value and its source."""
+
+    value: Any
+    source: Source
+
+
+@dataclass(frozen=True)
+class Run:
+    """One row of the design, with every parameter resolved."""
+
+    name: str
+    type: RunType
+    settings: dict[str, Setting]
+    varied: dict[str, str]  # parameter to its value as text
+    checkpoint: str | None
+    compute: RunCompute
+
+    def __getitem__(self, parameter: str) -> Any:
+        """The value of a parameter, or None when it has none."""
+        setting = self.settings.get(parameter)
+        return setting.value if setting else None
+
+    def from_recipe(self, *parameters: str) -> str:
+        """The end of a message on parameters that nobody wrote down: which of them the base recipe gives; empty for none."""
+        given = [name for name in parameters if name in self.settings and self.settings[name].source is Source.RECIPE]
+        return f"; base_recipe {self['base_recipe']} gives {' and '.join(given)}, and a value in controls goes before it" if given else ""
+
+    @property
+    def model(self) -> str:
+        """Name of the model card whose weights the run starts from (or, eval-only, evaluates)."""
+        return self.checkpoint or str(self["model"])
+
+    @property
+    def job(self) -> str:
+        """Name of its training job."""
+        return f"{self.name}/finetune"
+
+    @property
+    def trains(self) -> bool:
+        """Whether the run has a training job."""
+        return self.type is RunType.FINE_TUNED
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One evaluation: a run, a task, an epoch."""
+
+    run: str
+    task: TaskSpec
+    epoch: int | None
+    shares_job: bool = False  # with the other cells of its checkpoint
+
+    @property
+    def name(self) -> str:
+        """File stem of its script: `capitalization_epoch0`, or `capitalization_base`."""
+        return f"{self.task.name}_base" if self.epoch is None else f"{self.task.name}_epoch{self.epoch}"
+
+    @property
+    def job(self) -> str:
+        """Name of its job."""
+        shared = "base" if self.epoch is None else f"epoch{self.epoch}"
+        return f"{self.run}/eval/{shared if self.shares_job else self.name}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All runs and cells of a design, in the design's order."""
+
+    runs: tuple[Run, ...]
+    cells: tuple[Cell, ...]
+
+    def run(self, name: str) -> Run:
+        """The run of that name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return self._by_name[name]
+
+    @functools.cached_property
+    def _by_name(self) -> dict[str, Run]:
+        return {run.name: run for run in self.runs}
+
+    def cells_of(self, run: str) -> tuple[Cell, ...]:
+        """A run's cells, in the design's order."""
+        return tuple(self._cells_by_run.get(run, ()))
+
+    @functools.cached_property
+    def _cells_by_run(self) -> dict[str, list[Cell]]:
+        found: dict[str, list[Cell]] = {}
+        for cell in self.cells:
+            found.setdefault(cell.run, []).append(cell)
+        return found
+
+    @functools.cached_property
+    def evaluation_jobs(self) -> dict[str, list[Cell]]:
+        """Cells by name of the job that makes them, in the design's order."""
+        found: dict[str, list[Cell]] = {}
+        for cell in self.cells:
+            found.setdefault(cell.job, []).append(cell)
+        return found
+
+    @property
+    def training(self) -> tuple[Run, ...]:
+        """Runs with a training job."""
+        return tuple(run for run in self.runs if run.trains)
+
+
+def label(parameter: str, value: Any, position: int) -> str:
+    """The part of a run's name that says what varies: `rank8`, `lr1e-5`; text that is no name becomes `prompt1`, `prompt2`."""
+    if isinstance(value, str):
+        return value if parameter not in FREE_TEXT and not name_problem(value) else f"{parameter}{position}"
+    return f"{SHORT_NAMES.get(parameter, parameter)}{short_value(value)}"
+
+
+def build_plan(summary: Summary, defaults: Mapping[str, Any] = DEFAULTS) -> Plan:
+    """Expand a summary whose `problems` are none.
+
+    Args:
+        defaults: those that it was scaffolded with, which another ckgit may have done.
+    """
+    runs = tuple(_resolve(spec, varied, summary, defaults) for spec, varied in _specs(summary))
+    return Plan(runs=runs, cells=tuple(_cells(summary, runs)))
+
+
+def _specs(summary: Summary) -> Iterator[tuple[RunSpec, dict[str, str]]]:
+    for combination in _combinations(summary.variables):
+        values = {parameter: value for parameter, (_, value) in combination.items()}
+        name = "_".join(label(parameter, value, position) for parameter, (position, value) in combination.items())
+        # Built without checks: a name that is none is reported by `problems`.
+        spec = RunSpec.model_construct(name=name, type=RunType.FINE_TUNED, parameters=typed(values), checkpoint=None, compute=RunCompute())
+        yield spec, {parameter: short_value(value) for parameter, value in values.items()}
+    for spec in summary.runs:
+        yield spec, {name: short_value(value) for name, value in spec.parameters.given().items()}
+
+
+def typed(values: Mapping[str, Any]) -> Parameters:
+    """Values of parameters, as they are read from a document.
+
+    Raises:
+        ValidationError: a parameter that does not exist, or a value of the wrong type.
+    """
+    return Parameters.model_validate_json(json.dumps(values))
+
+
+def size(variables: Mapping[str, tuple[Any, ...]]) -> int:
+    """How many runs variables make."""
+    return math.prod(map(len, variables.values())) if variables else 0
+
+
+def _combinations(variables: Mapping[str, tuple[Any, ...]]) -> Iterator[dict[str, tuple[int, Any]]]:
+    if not variables:
+        return
+    axes = [[(name, (position, value)) for position, value in enumerate(values, start=1)] for name, values in variables.items()]
+    for combination in itertools.product(*axes):
+        yield dict(combination)
+
+
+def _resolve(spec: RunSpec, varied: dict[str, str], summary: Summary, defaults: Mapping[str, Any]) -> Run:
+    own, shared = spec.parameters.given(), summary.controls.given()
+    recipe_name = own.get("base_recipe", shared.get("base_recipe"))
+    recorded = summary.recorded.recipes.get(recipe_name) if recipe_name else None
+    recipe = recorded.given() if recorded else {}
+    fallback = {**defaults, "template_date": summary.experiment.date, "model": summary.models[0]}
+    fallback |= {"data": next(iter(summary.data))} if summary.data else {}
+    layers = [(Source.RUN, own), (Source.DESIGN, shared), (Source.RECIPE, recipe), (Source.DEFAULT, fallback)]
+    settings = {}
+    for name in Parameters.model_fields:
+        found = next(((source, layer[name]) for source, layer in layers if name in layer), None)
+        if found:
+            settings[name] = Setting(value=found[1], source=found[0])
+    if "lora_alpha" not in settings:
+        settings["lora_alpha"] = Setting(value=2.0 * settings["lora_rank"].value, source=Source.DEFAULT)
+    if settings["method"].value == "full":
+        settings = {name: setting for name, setting in settings.items() if name not in LORA_ONLY}
+    return Run(name=spec.name, type=spec.type, settings=settings, varied=varied, checkpoint=spec.checkpoint, compute=spec.compute)
+
+
+def _cells(summary: Summary, runs: tuple[Run, ...]) -> Iterator[Cell]:
+    seen = set()
+    shared = summary.compute.evaluation_jobs == "checkpoint"
+    for row in summary.evaluation.matrix:
+        chosen = runs if row.runs == "all" else [run for run in runs if run.name in set(row.runs)]
+        tasks = [task for task in summary.evaluation.tasks if row.tasks == "all" or task.name in row.tasks]
+        for run, task in itertools.product(chosen, tasks):
+            for epoch in _epochs(row, run):
+                if (run.name, task.name, epoch) not in seen:
+                    seen.add((run.name, task.name, epoch))
+                    yield Cell(run=run.name, task=task, epoch=epoch, shares_job=shared)
+
+
+def _epochs(row: MatrixRow, run: Run) -> list[int | None]:
+    if not run.trains:
+        return [None]
+    if row.epochs == "last":
+        return [run["epochs"] - 1]
+    if row.epochs == "all":
+        return list(range(run["epochs"]))
+    return list(row.epochs)
+
+
+def generation(summary: Summary, task: TaskSpec) -> Generation:
+    """A task's generation settings over the experiment's; greedy, 128 tokens where neither says."""
+    shared = summary.evaluation.generation.over(Generation(max_tokens=128, temperature=0.0))
+    return task.generation.over(shared)
+
+
+def scorers(summary: Summary, task: TaskSpec) -> tuple[Scorer, ...]:
+    """A task's scorers, else the experiment's; empty leaves the task its own."""
+    return task.scorers or summary.evaluation.scorers
+
+
+def prompts(run: Run, task: TaskSpec) -> tuple[str, str]:
+    """Prompt and system prompt of a cell: the task's where it has its own, otherwise the run's."""
+    prompt = task.prompt if task.prompt is not None else run["prompt"]
+    system_prompt = task.system_prompt if task.system_prompt is not None else run["system_prompt"]
+    return prompt, system_prompt
+
+
+def resources(summary: Summary, run: Run, stage: Stage, cluster: Resources) -> Resources:
+    """What a job asks for: the run's, over the experiment's, over the cluster profile's."""
+    layers = (getattr(run.compute, stage.value), getattr(summary.compute, stage.value), cluster)
+    merged = {k: v for layer in reversed(layers) for k, v in layer.model_dump(exclude_none=True).items()}
+    return Resources(**merged)

@@ -1,0 +1,105 @@
+"""What a scheduler is, for those who write one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.design.model import Resources
+from ckgit.experiment.jobs import Attempt, FailureClass, Usage
+
+
+class Submission(NamedTuple):
+    """What a scheduler is handed: one job."""
+
+    token: str
+    script: str  # relative to the work tree, which is the job's working directory
+    output: str  # file for what the job prints, relative to the work tree
+    resources: Resources
+    changed: bool = False  # whether the resources are not those of the script's own #SBATCH lines
+    after: Sequence[str] = ()  # job ids: it starts when these have ended, however; at once where there are none
+    after_any: bool = False  # whether the end of one of them is enough
+    if_failed: bool = False  # whether it starts only where they fail, and is dropped where they do not
+    delay: float = 0.0  # seconds before it may start
+
+
+class Seen(StrEnum):
+    """What a scheduler knows of a token."""
+
+    UNSEEN = "unseen"  # certainly never accepted: it may be handed over
+    QUEUED = "queued"
+    RUNNING = "running"
+    GONE = "gone"  # it is no longer there; the status file tells how it ended, if there is one
+    UNKNOWN = "unknown"  # nothing can be said now: wait
+
+
+class Ending(NamedTuple):
+    """How a job ended, by the scheduler's own account. It counts where the job could not tell itself, or was made to end."""
+
+    failure: FailureClass | None  # None: the scheduler knows of nothing wrong
+    sentence: str  # e.g. SLURM ended it at its time limit of 02:00:00
+
+
+class Sighting(NamedTuple):
+    """One answer to a poll."""
+
+    seen: Seen
+    job_id: str | None = None
+    detail: str = ""  # e.g. the scheduler's reason for waiting
+    ending: Ending | None = None  # of a job that is GONE, where the scheduler tells
+
+
+class Look(NamedTuple):
+    """What one poll saw."""
+
+    sightings: Mapping[str, Sighting]  # by token
+    in_queue: int = 0  # jobs of this user at the scheduler that have not ended, those of others programs counted
+    queries: Mapping[str, int] = {}  # how often each command was called, e.g. squeue 1, sacct 1
+
+
+class Spent(NamedTuple):
+    """What accounting said."""
+
+    usage: Mapping[str, Usage]  # by token
+    queries: Mapping[str, int] = {}  # as in `Look`
+
+
+class Scheduler(Protocol):
+    """Runs scripts. Folders are work trees; `.ckgit/jobs/TOKEN/` in them holds a job's claim, status and output."""
+
+    name: str
+    overlaps: bool  # whether evaluations of one run start while another still trains
+    detaches: bool  # whether it can start a job when others have ended (`Submission.after`)
+    poll_seconds: float  # between two polls, unless the profile says otherwise
+    grace_seconds: float  # for a file system to show what a job left, likewise
+
+    def submit(self, cluster: Cluster, work: Path, submissions: Sequence[Submission]) -> Mapping[str, Sighting]:
+        """Hand jobs over; twice for one token is the same as once.
+
+        An answer is QUEUED; UNKNOWN when it cannot be told whether the job was accepted; or GONE when it was refused, with the
+        scheduler's words as its ending.
+        """
+
+    def poll(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Look:
+        """What is known of each attempt, in one query for all of them."""
+
+    def one_look(self) -> AbstractContextManager[None]:
+        """While it lasts, which is no longer than a moment, polls of several work trees share what they ask."""
+
+    def cancel(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:
+        """End these jobs. One that is unseen is kept from starting; one that is gone is no error."""
+
+    def usage(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Spent:
+        """What attempts that have ended took; what is not known (yet) is left out. Never raises."""
+
+    def rehearse(self, cluster: Cluster, work: Path, submissions: Sequence[Submission], script: bytes) -> tuple[str, str]:
+        """The command that would hand a job over, for people; and what the scheduler says to it (empty when it is not asked).
+
+        Args:
+            submissions: one, or the tasks of one array.
+            script: bytes of the first one's; the work tree may not be there yet.
+        """

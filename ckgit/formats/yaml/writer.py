@@ -1,0 +1,164 @@
+"""YAML as a person would write it, in which every value reads back the same in every reader."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import SequenceMatcher
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.resolver import VersionedResolver
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+from ckgit.formats.numbers import short_value
+from ckgit.formats.yaml.document import read_yaml
+from ckgit.formats.yaml.scalars import AmbiguousError, plain
+
+_NEVER_FOLDED = 2**31
+# A key, a value or an item of a list may begin with these, by rules that differ from reader to reader where no space follows.
+_INDICATORS = ("?", ":", "-")
+
+
+class Change(NamedTuple):
+    """A value for a place, e.g. `controls.lr`. Items of a list are found by their index or their `name`."""
+
+    path: str
+    value: Any
+    first: bool = False  # a new key stands before the others, not after them
+
+
+class PathError(ValueError):
+    """The place of a change does not exist; the message says where the path ends."""
+
+
+class _Verbatim(VersionedResolver):  # type: ignore[misc]  # ruamel is untyped
+    """Unquoted scalars are text: what is not changed is written back as it was, whatever number it means."""
+
+    def resolve(self, kind: type, value: Any, implicit: Any) -> Any:
+        if kind is ScalarNode:
+            return self.DEFAULT_SCALAR_TAG
+        return super().resolve(kind, value, implicit)
+
+
+def _round_trip() -> YAML:
+    yaml = YAML()
+    yaml.Resolver = _Verbatim
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.preserve_quotes = True
+    yaml.width = _NEVER_FOLDED
+    yaml.allow_unicode = True
+    yaml.brace_single_entry_mapping_in_flow_sequence = True  # [{name: includes}], which YAML may write as [name: includes]
+    return yaml
+
+
+def write_yaml(value: Mapping[str, Any]) -> str:
+    """A mapping as text. The order of its keys is kept."""
+    return _dump(_node(value))
+
+
+def edit_yaml(text: str, changes: Iterable[Change]) -> str:
+    """A mapping's text with values replaced or added; lines that no change touches stay as they are, wherever YAML allows it.
+
+    Args:
+        text: front matter that `read_yaml` accepts.
+        changes: their order counts.
+
+    Raises:
+        PathError: a path leads through text, or past the end of a list.
+    """
+    root = _round_trip().load(text) or CommentedMap()
+    root.fa.set_block_style()  # a design in JSON has its keys between braces
+    before = _dump(root)
+    for change in changes:
+        _set(root, change.path, change)
+    after = _dump(root)
+    kept = _with_lines_of(text, before, after)
+    return kept if kept == after or read_yaml(kept)[:2] == read_yaml(after)[:2] else after
+
+
+def _with_lines_of(text: str, before: str, after: str) -> str:
+    """`after`, with the lines of `text` in place of those that `before` has, too: the writer has its own way with spaces and braces."""
+    own, written, changed = (each.split("\n") for each in (text, before, after))
+    if own == written or len(own) != len(written):
+        return after
+    blocks = SequenceMatcher(None, written, changed).get_opcodes()
+    lines = [own[start:end] if kind == "equal" else changed[first:last] for kind, start, end, first, last in blocks]
+    return "\n".join(line for block in lines for line in block)
+
+
+def float_text(value: float) -> str:
+    """A finite float as text that `plain` reads as the same float: 1e-5, 0.5, 2.0."""
+    text = short_value(value)
+    return text if "." in text or "e" in text else f"{text}.0"
+
+
+def _dump(value: Any) -> str:
+    stream = io.StringIO()
+    _round_trip().dump(value, stream)
+    return stream.getvalue()
+
+
+def _node(value: Any) -> Any:
+    """A value as ruamel's nodes, every scalar as the text it is written with."""
+    if isinstance(value, Mapping):
+        return CommentedMap((_scalar(str(key)), _node(item)) for key, item in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        items = CommentedSeq([_node(item) for item in value])
+        if not any(isinstance(item, CommentedMap | CommentedSeq) for item in items):
+            items.fa.set_flow_style()
+        return items
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, float):
+        return float_text(value)
+    if not isinstance(value, str):
+        return json.dumps(value)  # true, null and whole numbers are the same in JSON
+    try:
+        is_text = plain(value) == value
+    except AmbiguousError:
+        is_text = False
+    clear = is_text and value.isprintable() and not value.startswith(_INDICATORS)
+    return value if clear else DoubleQuotedScalarString(value)
+
+
+def _set(node: Any, rest: str, change: Change) -> None:
+    key, rest = _step(node, rest, change)
+    if not rest:
+        _put(node, key, change)
+        return
+    if isinstance(node, CommentedMap) and key not in node:
+        node[key] = CommentedMap()
+    _set(node[key], rest, change)
+
+
+def _put(node: Any, key: str | int, change: Change) -> None:
+    value = _node(change.value)
+    if isinstance(key, int) and key == len(node):
+        node.append(value)
+    elif change.first and key not in node:
+        node.insert(0, key, value)
+    else:
+        node[key] = value
+
+
+def _step(node: Any, path: str, change: Change) -> tuple[str | int, str]:
+    """The next key of a path, which may have dots in it where such a key exists, and what remains."""
+    if isinstance(node, Mapping):
+        known = [key for key in node if f"{path}.".startswith(f"{key}.")]
+        key = max(known, key=len, default=path.partition(".")[0])
+        return str(key), path[len(key) + 1 :]
+    if not isinstance(node, list):
+        raise PathError(f"{change.path}: {path!r} leads into {str(node)!r}, which has no keys")
+    names = {str(item["name"]): i for i, item in enumerate(node) if isinstance(item, Mapping) and "name" in item}
+    names |= {str(i): i for i in range(len(node) + 1) if str(i) not in names}
+    found = max((name for name in names if f"{path}.".startswith(f"{name}.")), key=len, default=None)
+    if found is None:
+        wanted, listed = path.partition(".")[0], ", ".join(names)
+        raise PathError(f"{change.path}: there is no {wanted!r} in this list; it has {listed} (the last one adds to it)")
+    return names[found], path[len(found) + 1 :]

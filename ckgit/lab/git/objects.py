@@ -1,0 +1,107 @@
+"""Reading git objects, many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from ckgit.errors import CkgitError, Exit
+from ckgit.formats.file_kinds import annexed
+from ckgit.lab.git.command import git
+
+REGULAR = ("100644", "100755")
+_LINK = "120000"
+
+
+class Entry(NamedTuple):
+    """One entry of a tree."""
+
+    mode: str
+    kind: str
+    oid: str
+    path: str
+
+
+def read_objects(cwd: Path, names: Sequence[str]) -> Iterator[bytes | None]:
+    """Contents of objects by name (an id, or `COMMIT:PATH`), None for each that is not there; one git call for all."""
+    if not names:
+        return
+    if bad := next((name for name in names if "\n" in name), None):
+        raise CkgitError(f"{bad!r} holds a line break, which no path in a lab may have", code=Exit.USAGE)
+    answer = git(cwd, "cat-file", "--batch", stdin="".join(f"{name}\n" for name in names).encode(errors="surrogateescape"))
+    position = 0
+    for name in names:
+        end = answer.index(b"\n", position)
+        header = answer[position:end]
+        position = end + 1
+        if header.endswith((b" missing", b" ambiguous")):
+            yield None
+            continue
+        _, kind, size = header.rsplit(b" ", 2)
+        if kind != b"blob":
+            raise _no_file(name, kind.decode())
+        yield answer[position : position + int(size)]
+        position += int(size) + 1
+
+
+class Files(NamedTuple):
+    """What a commit has at some paths."""
+
+    contents: Mapping[str, bytes]  # of plain files
+    others: Mapping[str, str]  # what stands there instead of a plain file, in words: a symbolic link, a folder, a submodule
+
+
+def read_files(cwd: Path, commit: str, paths: Sequence[str]) -> Files:
+    """Files of a commit by path; a path that it does not have is in neither mapping. No link is followed."""
+    wanted = set(paths)
+    entries = [entry for entry in tree_entries(cwd, commit, *paths, trees=True) if entry.path in wanted] if paths else []
+    plain = [entry for entry in entries if entry.mode in REGULAR]
+    contents = zip(plain, read_objects(cwd, [entry.oid for entry in plain]), strict=True)
+    others = {entry.path: _kind(cwd, entry) for entry in entries if entry.mode not in REGULAR}
+    for path in wanted - {entry.path for entry in entries}:
+        if parents := _blocking(cwd, commit, path):
+            others[path] = f"inside {_kind(cwd, parents[0])} ({parents[0].path})"
+    return Files({entry.path: content for entry, content in contents if content is not None}, others)
+
+
+def _kind(cwd: Path, entry: Entry) -> str:
+    if entry.kind != "blob":
+        return "a folder" if entry.kind == "tree" else "a submodule"
+    target = read_object(cwd, entry.oid) or b""
+    kept = "; git-annex keeps the file itself elsewhere (git annex get fetches it)" if annexed(target) else ""
+    return f"a symbolic link to {target.decode(errors='replace')}{kept}"
+
+
+def _blocking(cwd: Path, commit: str, path: str) -> list[Entry]:
+    """The link or submodule that stands where a path needs a folder."""
+    parents = [parent.as_posix() for parent in PurePosixPath(path).parents][:-1]
+    found = [entry for parent in parents for entry in tree_entries(cwd, commit, parent) if entry.path == parent]
+    return [entry for entry in found if entry.kind == "commit" or entry.mode == _LINK]
+def _no_file(name: str, kind: str) -> CkgitError:
+    commit, _, path = name.partition(":")
+    return CkgitError(
+        f"{path or name} is a {kind}, not a file",
+        code=Exit.COMMAND_FAILED,
+        where=f"commit {commit[:12]}" if path else "",
+        state="nothing was done",
+        next=f"git log {commit[:12]} -- {path} shows which commit put it there; revert that one" if path else "name a file",
+    )
+
+
+def read_object(cwd: Path, name: str) -> bytes | None:
+    """Content of one object, or None when it is not there."""
+    return next(read_objects(cwd, [name]))
+
+
+def tree_entries(cwd: Path, tree: str, *paths: str, recursive: bool = False, trees: bool = False) -> list[Entry]:
+    """Entries of a commit's tree (`COMMIT`, or `COMMIT:FOLDER`), of some paths where they are given."""
+    options = [*(["-r"] if recursive else []), *(["-t"] if trees else [])]
+    listed = git(cwd, "ls-tree", "-z", "--full-tree", *options, tree, "--", *paths).decode(errors="surrogateescape")
+    return [_entry(record) for record in listed.split("\0") if record]
+
+
+def _entry(record: str) -> Entry:
+    head, path = record.split("\t", 1)
+    mode, kind, oid = head.split(" ")
+    return Entry(mode, kind, oid, path)

@@ -1,0 +1,62 @@
+"""Where ckgit left each experiment's branch: a ref beside it, by which commits of a rewritten or deleted branch are found again.
+
+`refs/ckgit/tips/NAME` moves with each commit that ckgit makes, in the same transaction as the branch. What a branch has lost by then
+is kept as `refs/ckgit/rescue/NAME/COMMIT`. Neither is ever pushed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from ckgit.lab.git.command import git_lines, git_text, is_ancestor
+
+TIPS = "refs/ckgit/tips/"
+RESCUED = "refs/ckgit/rescue/"
+
+
+def rescue_ref(name: str, commit: str) -> str:
+    """Where a commit is kept that the experiment's branch has lost."""
+    return f"{RESCUED}{name}/{commit[:12]}"
+
+
+def left_at(root: Path, name: str) -> str:
+    """The commit at which ckgit left the branch; empty where it never made one here."""
+    return git_text(root, "for-each-ref", "--format=%(objectname)", f"{TIPS}{name}")
+
+
+def all_left(root: Path) -> dict[str, str]:
+    """Where ckgit left every branch, by name of the experiment."""
+    lines = git_lines(root, "for-each-ref", "--format=%(refname) %(objectname)", TIPS)
+    return {ref.removeprefix(TIPS): commit for ref, commit in (line.split(" ") for line in lines)}
+
+
+def rescued(root: Path, name: str) -> list[str]:
+    """Commits that are kept because the branch lost them."""
+    return git_lines(root, "for-each-ref", "--format=%(objectname)", f"{RESCUED}{name}/")
+
+
+def is_lost(root: Path, commit: str, tip: str) -> bool:
+    """Whether a branch at `tip` (empty: there is none) does not hold a commit that ckgit made on it."""
+    return bool(commit) and commit != tip and not (tip and is_ancestor(root, commit, tip))
+
+
+class Left(NamedTuple):
+    """Where ckgit left a branch before a commit, and what the commit is made on."""
+
+    commit: str  # empty where ckgit never made one here
+    base: str
+
+
+def updates(root: Path, name: str, left: Left, new: str) -> list[str]:
+    """What else the transaction does that moves a branch to `new`, as lines for `git update-ref --stdin`."""
+    kept = [f"update {rescue_ref(name, left.commit)} {left.commit}"] if is_lost(root, left.commit, left.base) else []
+    return [f"update {TIPS}{name} {new}", *kept]
+
+
+def kept_note(root: Path, name: str, left: Left) -> str:
+    """What is to be told of what such a commit keeps; empty where nothing was lost."""
+    if not is_lost(root, left.commit, left.base):
+        return ""
+    kept = rescue_ref(name, left.commit)
+    return f"what exp/{name} held before it was rewritten or deleted is kept as {kept} (git branch NAME {kept} brings it back)"

@@ -1,0 +1,50 @@
+"""The story of an experiment: the commits of its branch, as git tells them."""
+
+from __future__ import annotations
+
+import datetime
+from typing import NamedTuple
+
+from ckgit.lab.git.command import git, is_ancestor
+from ckgit.lab.git.trailers import LOG_ATOM, parse_trailers
+from ckgit.lab.lab import Lab
+from ckgit.lab.snapshot import Snapshot
+
+_FORM = f"%H%x00%cI%x00%an%x00%s%x00%b%x00{LOG_ATOM}%x00"
+_FIELDS = 6
+
+
+class Chapter(NamedTuple):
+    """One commit. The last three are None when it is not ckgit's."""
+
+    commit: str
+    date: datetime.datetime  # of the commit, in the committer's time zone
+    author: str
+    subject: str
+    body: str  # for people, without the trailers
+    event: str | None
+    source: str | None  # `none` for the first one
+    target: str | None
+
+
+def story(lab: Lab, snapshot: Snapshot) -> list[Chapter]:
+    """What happened on the experiment's branch since it left the default branch, oldest first."""
+    if is_ancestor(lab.root, snapshot.tip, lab.base):
+        where = [f"--grep=^Ckgit-Experiment: {snapshot.name.replace('.', '[.]').replace('+', '[+]')}$", "--extended-regexp", snapshot.tip]
+    else:
+        where = ["--first-parent", snapshot.tip, f"^{lab.base}"]
+    commits = ("rev-list", "--no-commit-header", "--reverse", f"--format={_FORM}")
+    fields = git(lab.root, *commits, *where, "--").decode(errors="replace").split("\0")
+    return [_chapter(fields[at : at + _FIELDS], snapshot.name) for at in range(0, len(fields) - _FIELDS, _FIELDS)]
+
+
+def _chapter(fields: list[str], name: str) -> Chapter:
+    commit, date, author, subject, body, trailers = fields
+    found = parse_trailers(trailers, name)
+    steps = (found.event, found.source, found.target) if found else (None, None, None)
+    return Chapter(commit.strip(), datetime.datetime.fromisoformat(date), author, subject, _without_trailers(body), *steps)
+
+
+def _without_trailers(body: str) -> str:
+    head, _, last = f"\n\n{body.strip()}".rpartition("\n\n")
+    return head.strip() if last.startswith("Ckgit-") else body.strip()

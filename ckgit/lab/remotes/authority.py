@@ -1,0 +1,150 @@
+"""The remote that decides who owns an experiment, where ckgit.toml names one."""
+
+from __future__ import annotations
+
+import shlex
+
+from ckgit.errors import CkgitError, Exit
+from ckgit.lab.git import tips
+from ckgit.lab.git.branch import move
+from ckgit.lab.git.command import git_ok, git_text, is_ancestor
+from ckgit.lab.git.tips import Left
+from ckgit.lab.git.worktrees import Branch, moving
+from ckgit.lab.lab import BRANCHES, Lab
+from ckgit.lab.remotes.query import NotReachedError, fetch_branch, push_branch, remote_tip
+from ckgit.lab.snapshot import Snapshot
+
+
+class RefusedError(CkgitError):
+    """The remote does not take the commit, by a rule of its own; nobody else was faster."""
+
+
+def fetch(lab: Lab, name: str) -> str:
+    """Bring a local branch up to the authority's, if it can be by moving forward; without an authority nothing happens.
+
+    Returns what is to be told of commits that the branch had lost and that are kept now; mostly nothing.
+
+    Raises:
+        NotReachedError: the remote does not answer, or cannot be read.
+        CkgitError: BRANCH_MOVED, both have commits that the other lacks.
+    """
+    remote = lab.config.authority
+    if not remote:
+        return ""
+    theirs = _fetched(lab, remote, name)
+    ours = lab.branch(name).tip()
+    if theirs is None or theirs == ours or (ours and is_ancestor(lab.root, theirs, ours)):
+        return ""
+    if ours and not is_ancestor(lab.root, ours, theirs):
+        raise _diverged(lab.branch(name), remote, ours, theirs)
+    left = Left(tips.left_at(lab.root, name), ours or theirs)
+    move(lab.branch(name), ours, theirs, subject=f"fetched from {remote}", also=tips.updates(lab.root, name, left, theirs))
+    return tips.kept_note(lab.root, name, left)
+
+
+def refuse_stale(lab: Lab, snapshot: Snapshot) -> None:
+    """Check that no remote's branch, as it was last fetched, holds commits that the local one lacks. Asks no remote.
+
+    Raises:
+        CkgitError: BRANCH_MOVED, one does; going on here would do the same work twice.
+    """
+    ours = snapshot.tip
+    for remote, theirs in snapshot.remotes.items():
+        if snapshot.local and theirs != ours and not is_ancestor(snapshot.root, theirs, ours):
+            branch = lab.branch(snapshot.name)
+            ahead = is_ancestor(snapshot.root, ours, theirs)
+            raise _behind(branch, remote, ours, theirs) if ahead else _diverged(branch, remote, ours, theirs)
+
+
+def refuse_behind(lab: Lab, name: str, parent: str | None, new: str) -> None:
+    """Check that the authority holds nothing that `parent` lacks, apart from `new` itself, which another clone may have made, too.
+
+    Args:
+        parent: the commit that an event starts from; None for a new experiment.
+        new: the event's own commit.
+
+    Raises:
+        CkgitError: as `fetch`; BRANCH_MOVED, too, where the authority is merely ahead.
+    """
+    remote = lab.config.authority
+    theirs = _fetched(lab, remote, name) if remote else None
+    if not theirs or theirs == new or (parent and is_ancestor(lab.root, theirs, parent)):
+        return
+    if parent and is_ancestor(lab.root, parent, theirs):
+        raise _behind(lab.branch(name), remote, parent, theirs)
+    raise _diverged(lab.branch(name), remote, parent or "", theirs)
+
+
+def push(lab: Lab, name: str, commit: str) -> None:
+    """Push a commit to the authority, never by force; without an authority nothing happens.
+
+    What the remote holds afterwards decides: it has the commit, or somebody else's, or refuses ours.
+
+    Raises:
+        RefusedError: COMMAND_FAILED, it does not take the commit, with its own words.
+        NotReachedError: it does not answer, and may have the commit or not; or it cannot be read.
+        CkgitError: BRANCH_MOVED, somebody else was faster. In each case the local commit stands.
+    """
+    remote = lab.config.authority
+    if not remote:
+        return
+    answer = push_branch(lab.root, remote, commit, BRANCHES + name)
+    if answer.taken:
+        return
+    stands = f"commit {commit[:12]} stands on the local branch, and not at {remote}"
+    again = f"ckgit status {name}, then go on: the next step pushes it first; or git push {shlex.quote(remote)} exp/{name}"
+    try:
+        theirs = _fetched(lab, remote, name)
+    except NotReachedError as error:
+        what = f"whether {remote} has commit {commit[:12]} is not known: {answer.words or error.what}"
+        raise NotReachedError(what, code=error.code, where=f"exp/{name}", state=stands.partition(",")[0], next=again) from error
+    if theirs and is_ancestor(lab.root, commit, theirs):
+        return  # another clone made the same commit, or git lost the remote's answer
+    if theirs and not is_ancestor(lab.root, theirs, commit):
+        raise _diverged(lab.branch(name), remote, commit, theirs, state=stands)
+    if answer.retryable:
+        what = f"{remote} was busy and did not take commit {commit[:12]}: {answer.words}"
+        raise NotReachedError(what, code=Exit.UNKNOWN, where=f"exp/{name}", state=stands, next=again)
+    raise RefusedError(
+        f"{remote} refused commit {commit[:12]}: {answer.words}",
+        code=Exit.COMMAND_FAILED,
+        where=f"exp/{name}",
+        state=f"{stands}; what waits for the push did not happen",
+        next=f"settle that with those who run {remote}; then {again}",
+    )
+
+
+def _fetched(lab: Lab, remote: str, name: str) -> str | None:
+    """Tip of the remote's branch, with its objects here; None when it has no such branch."""
+    ref = BRANCHES + name
+    tip = remote_tip(lab.root, remote, ref)
+    if tip and not git_ok(lab.root, "rev-parse", "--quiet", "--verify", f"{tip}^{{commit}}"):
+        fetch_branch(lab.root, remote, ref, f"refs/remotes/{remote}/exp/{name}")
+    return tip
+
+
+def _behind(branch: Branch, remote: str, ours: str, theirs: str) -> CkgitError:
+    """The local branch lacks commits, and has none of its own."""
+    seen = f"{remote}/{branch.name}"
+    return CkgitError(
+        f"{seen} is ahead of the local branch: somebody took {branch.name[4:]} on from {ours[:12]} to {theirs[:12]}",
+        code=Exit.BRANCH_MOVED,
+        where=branch.name,
+        state="nothing was committed",
+        next=f"{moving(branch, theirs, by='merge --ff-only')} brings the local branch there; then try again",
+    )
+
+
+def _diverged(branch: Branch, remote: str, ours: str, theirs: str, state: str = "nothing was committed") -> CkgitError:
+    """Both have commits that the other lacks; or there is no local branch, and yet one on the remote."""
+    if not ours:
+        get = f"git fetch {shlex.quote(remote)} +{branch.ref}:refs/remotes/{remote}/{branch.name}"
+        advice = f"choose another name, or go on with that one: {get} && ckgit status {branch.name[4:]}"
+    elif git_text(branch.root, "rev-parse", "--is-shallow-repository") == "true":
+        advice = f"git fetch --unshallow {shlex.quote(remote)}, since a shallow clone cannot tell; then try again"
+    else:
+        aside = f"git branch mine-{branch.name[4:]} {ours[:12]}"
+        take = moving(branch, theirs)
+        advice = f"git log {ours[:12]}...{theirs[:12]} shows both sides; to keep yours aside and take theirs: {aside} && {take}"
+    what = f"{remote} is at {theirs[:12]}, which {ours[:12] or 'nothing here'} does not contain"
+    return CkgitError(what, code=Exit.BRANCH_MOVED, where=branch.name, state=state, next=advice)

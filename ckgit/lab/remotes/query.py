@@ -1,0 +1,137 @@
+"""Asking a remote, for as long as it is worth it. The answers are told from silence and from faults of the way there."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ckgit.errors import CkgitError, Exit
+from ckgit.lab.git.command import run_git, settings
+from ckgit.lab.git.waiting import NoAnswerError, Waiting
+
+SECONDS = 60  # without a word from the remote; `ckgit.remoteTimeout` is another number
+# Options of the user's that would push or fetch more than the one branch, by force, or leave processes behind.
+_PUSH = ("push", "--porcelain", "--progress", "--no-follow-tags", "--recurse-submodules=no")
+_FETCH = ("fetch", "--progress", "--no-tags", "--no-prune", "--no-recurse-submodules", "--no-auto-maintenance", "--no-write-fetch-head")
+_NO_PERMISSION = re.compile(
+    r"authentication fail|Permission denied|could not read (Username|Password)|Host key verification failed|certificate"
+    r"|repository( '.*')? not found|access denied|HTTP 40[13]|returned error: 40[13]|transport '.*' not allowed|detected dubious ownership",
+    re.IGNORECASE,
+)
+# Another push held the branch's lock, or changed it in the same moment.
+_RETRYABLE = re.compile(r"failed to update ref|cannot lock ref|incorrect old value|failed to report status|reference already exists")
+_PROGRESS = re.compile(
+    r"(remote: )?(Enumerating|Counting|Compressing|Receiving|Writing|Resolving|Unpacking|Checking|Total) .*|Delta compression .*"
+    r"|To .*|From .*|remote:|hint:.*|error: failed to push some refs .*"
+)
+
+
+# When a remote did not answer: of many experiments that a command advances, one waits for it.
+_silent: dict[tuple[Path, str], float] = {}
+
+
+class NotReachedError(CkgitError):
+    """The remote did not answer (UNKNOWN), or the way to it is barred (COMMAND_FAILED)."""
+
+
+class Pushed(NamedTuple):
+    """What a push came to."""
+
+    taken: bool  # the remote says that it has the commit
+    retryable: bool  # it does not, but may in a moment
+    words: str  # its own, and git's, on one line
+
+
+def remote_tip(root: Path, remote: str, ref: str) -> str | None:
+    """The commit that a remote's ref is at; None when it has no such ref.
+
+    Raises:
+        NotReachedError: there is no answer.
+    """
+    listed = _asked(root, remote, ref, "ls-remote", "--", remote, ref)
+    return next((oid for oid, _, name in (line.partition("\t") for line in listed.splitlines()) if name == ref), None)
+
+
+def fetch_branch(root: Path, remote: str, ref: str, to: str) -> None:
+    """Fetch one ref of a remote, with its objects.
+
+    Raises:
+        NotReachedError: there is no answer.
+    """
+    _asked(root, remote, ref, *_FETCH, "--refmap=", "--", remote, f"+{ref}:{to}")
+
+
+def push_branch(root: Path, remote: str, commit: str, ref: str) -> Pushed:
+    """Push one commit to a ref of a remote, never by force."""
+    unforced = ("-c", f"remote.{remote}.mirror=false")
+    try:
+        done = _ask(root, remote, [*unforced, *_PUSH, "--", remote, f"{commit}:{ref}"])
+    except NoAnswerError as error:
+        return Pushed(taken=False, retryable=True, words=error.what)
+    told = [line for line in done.stdout.decode(errors="replace").splitlines() if line.startswith("!\t")]
+    words = (
+        "; ".join([*_words(done.stderr), *(line.rpartition("\t")[2] for line in told)]) or f"exit code {done.returncode}, without a word"
+    )
+    return Pushed(taken=done.returncode == 0, retryable=bool(_RETRYABLE.search(words)), words=words)
+
+
+def _asked(root: Path, remote: str, ref: str, *args: str) -> str:
+    state, place = "nothing was committed", ref.removeprefix("refs/heads/")
+    try:
+        done = _ask(root, remote, args)
+    except NoAnswerError as error:
+        what = f"the authority {remote} does not answer: {error.what}"
+        onward = f"try again later; git ls-remote {shlex.quote(remote)} shows whether it answers (git config ckgit.remoteTimeout: seconds)"
+        raise NotReachedError(what, code=Exit.UNKNOWN, where=place, state=state, next=onward) from None
+    if done.returncode == 0:
+        return done.stdout.decode(errors="surrogateescape")
+    words = "; ".join(_words(done.stderr)) or f"git {args[0]} ended with exit code {done.returncode}"
+    if _is_unknown(root, remote, words):
+        what = f"this clone has no remote {remote}, which ckgit.toml names as the authority"
+        raise NotReachedError(what, code=Exit.USAGE, where=place, state=state, next=f"git remote add {shlex.quote(remote)} URL")
+    if _NO_PERMISSION.search(words):
+        mend = f"make git ls-remote {shlex.quote(remote)} work without a prompt (ssh-agent, credential helper or token), then try again"
+        raise NotReachedError(
+            f"no access to the authority {remote}: {words}", code=Exit.COMMAND_FAILED, where=place, state=state, next=mend
+        )
+    raise NotReachedError(
+        f"the authority {remote} does not answer: {words}",
+        code=Exit.UNKNOWN,
+        where=place,
+        state=state,
+        next="try again later; `authority` in ckgit.toml names the remote",
+    )
+
+
+def _ask(root: Path, remote: str, args: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
+    """Run a git command that talks to a remote.
+
+    Raises:
+        NoAnswerError: nothing came for too long, now or a moment ago.
+    """
+    set_to = settings(root, "ckgit.remotetimeout", kind="int").get("ckgit.remotetimeout")
+    waiting = Waiting(f"remote {remote}", max(1.0, float(set_to or SECONDS)))
+    if time.monotonic() - _silent.get((root, remote), -math.inf) < waiting.seconds:
+        raise NoAnswerError(f"{waiting.who} timed out a moment ago", code=Exit.UNKNOWN)
+    try:
+        return run_git(root, args, waiting=waiting)
+    except NoAnswerError:
+        _silent[root, remote] = time.monotonic()
+        raise
+
+
+def _is_unknown(root: Path, remote: str, words: str) -> bool:
+    """Whether git took the name for a path, because this clone has no remote of that name."""
+    return "does not appear to be a git repository" in words and not settings(root, f"remote.{remote}.url") and "/" not in remote
+
+
+def _words(stderr: bytes) -> list[str]:
+    """What git and the remote said, without progress and advice."""
+    lines = (line.strip() for line in re.split(r"[\r\n]", stderr.decode(errors="replace")))
+    return [line for line in lines if line and not _PROGRESS.fullmatch(line)]

@@ -1,0 +1,304 @@
+"""`experiment_summary.md`: front matter that ckgit understands, and a body that belongs to the user.
+
+ckgit changes the values of `state` and `recorded` and the blocks between its markers; every other byte stays as it was written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from ckgit.errors import DesignError, Problem
+from ckgit.experiment.checks import messages
+from ckgit.experiment.checks.problems import problems
+from ckgit.experiment.design.model import SCHEMA_VERSION, Recorded, State, Summary
+from ckgit.formats.yaml.document import Document, Span, read_yaml
+from ckgit.formats.yaml.writer import Change, PathError, edit_yaml, write_yaml
+from ckgit.lab.summary import text as summary_text
+from ckgit.lab.summary.text import FENCE
+
+FILE = "experiment_summary.md"
+NEW_BODY = "\n## Notes\n\n"
+
+
+@dataclass(frozen=True)
+class SummaryFile:
+    """A summary and the text it was read from."""
+
+    file: str
+    text: str
+    summary: Summary
+    state_value: Span  # of the state's value in `text`; empty where the key is missing, at the place for it
+    recorded_block: Span  # of the key `recorded` and its value, or empty at the place for it
+    document: Document = field(compare=False, repr=False)  # as it was parsed
+    changes: Sequence[Change] = field(default=(), compare=False)  # what replaced values of the file
+    problems: Sequence[Problem] = ()  # of a file that is read in order to say all that is wrong with it: then it is good for nothing else
+
+    @classmethod
+    def parse(cls, content: bytes, file: str, *, strict: bool = True) -> SummaryFile:
+        """Read a summary. One without a state counts as designed.
+
+        Args:
+            content: the whole file.
+            file: how problems name it.
+            strict: raise what is wrong with values, too; otherwise that becomes its `problems`, and the summary has what can be read.
+
+        Raises:
+            DesignError: with every problem, each with its line and column.
+        """
+        text, found = summary_text.decode(content)
+        parts = summary_text.split(text)
+        if parts.first_line == 1 and not found:
+            found = [Problem(1, 1, f"the summary must begin with a line {FENCE}, its front matter, and another line {FENCE}")]
+        _raise(found, file)
+        document = read_yaml(parts.front, parts.first_line)
+        body_line = parts.first_line + parts.front.count("\n") + 1
+        found = document_problems(document)
+        around = [*_flow_problems(document, parts), *summary_text.block_problems(parts.body, body_line)]
+        if strict or around or not _is_readable(document):
+            _raise([*found, *around], file)
+        summary = _readable(document.value) if found else _summary(document.value)
+        return cls(file, text, summary, *_spans(document, parts.front), document, problems=sorted(found, key=_order))
+
+    @classmethod
+    def from_design(
+        cls, content: bytes, file: str, *, changes: Sequence[Change] = (), defaults: Sequence[Change] = (), strict: bool = True
+    ) -> SummaryFile:
+        """A new summary in state designed from a summary, or from the design alone as YAML. Comments are kept.
+
+        Args:
+            content: the whole file. What ckgit wrote into it (state, measurements, blocks of the body) is left out.
+            file: how problems name it; their places are those in this file.
+            changes: values that replace those of the file.
+            defaults: values for what neither has.
+            strict: see `parse`.
+
+        Raises:
+            DesignError: with every problem.
+        """
+        text, found = summary_text.decode(content)
+        _raise(found, file)
+        parts = summary_text.split(text)
+        original = read_yaml(parts.front, parts.first_line)
+        filled = _lacking(original.value, [Change("schema_version", SCHEMA_VERSION, first=True), *defaults])
+        if original.problems or not isinstance(original.value, dict):
+            given = {change.path for change in [*filled, *changes]}
+            _raise([problem for problem in document_problems(original) if problem.path not in given], file)
+        try:
+            front = edit_yaml(_without_own(parts.front, original), [*filled, *changes])
+        except PathError as error:
+            if changes:
+                cls.from_design(content, file, defaults=[*defaults, *changes])  # the file's own problems come first
+            raise DesignError([Problem(1, 1, f"--set {error}")], file=file) from None
+        body = summary_text.without_blocks(parts.body) if parts.body else NEW_BODY
+        try:
+            made = cls.parse(summary_text.join(f"{front}state: {State.DESIGNED}\n", body).encode(), FILE, strict=strict)
+        except DesignError as error:
+            placed = [_in(original, changes, p.path, p.message) for p in error.problems]
+            raise DesignError(sorted(placed, key=_order), file=file) from None
+        placed = sorted([_in(original, changes, p.path, p.message) for p in made.problems], key=_order)
+        return replace(made, file=file, document=original, changes=changes, problems=placed)
+
+    @classmethod
+    def new(cls, design: Mapping[str, Any]) -> SummaryFile:
+        """A summary in state designed from a design as plain values (text, numbers, lists, mappings).
+
+        Raises:
+            DesignError: the design has problems.
+        """
+        return cls.from_design(write_yaml(design).encode(), FILE)
+
+    def without_body(self) -> bytes:
+        """The front matter alone, on the lines where it is."""
+        return summary_text.join(summary_text.split(self.text).front, "").encode()
+
+    def dump(self) -> bytes:
+        """The file's bytes; those it was read from where nothing was changed."""
+        return self.text.encode()
+
+    def with_state(self, state: State) -> SummaryFile:
+        """The same file in another state."""
+        span, value = self.state_value, str(state)
+        summary = self.summary.model_copy(update={"state": state})
+        if span.end > span.start:
+            return self._spliced(span, value, summary, state_value=Span(span.start, span.start + len(value)))
+        line = f"state: {value}\n"
+        end = span.start + len(line)
+        return self._spliced(span, line, summary, state_value=Span(end - 1 - len(value), end - 1))
+
+    def with_recorded(self, recorded: Recorded) -> SummaryFile:
+        """The same file with what design measured."""
+        document = recorded.model_dump(mode="json", exclude_defaults=True)
+        text = write_yaml({"recorded": document}) if document else ""
+        start = self.recorded_block.start
+        summary = self.summary.model_copy(update={"recorded": recorded})
+        return self._spliced(self.recorded_block, text, summary, recorded_block=Span(start, start + len(text)))
+
+    def with_block(self, name: str, markdown: str) -> SummaryFile:
+        """The same file with a block of the body replaced, or added at its end. Comments in `markdown` become visible text."""
+        parts = summary_text.split(self.text)
+        return replace(self, text=summary_text.join(parts.front, summary_text.with_block(parts.body, name, markdown)))
+
+    def problem(self, path: str, message: str) -> Problem:
+        """A problem at its place in the file that was read, whatever was changed since."""
+        return _in(self.document, self.changes, path, message)
+
+    def _spliced(
+        self, span: Span, new: str, summary: Summary, *, state_value: Span | None = None, recorded_block: Span | None = None
+    ) -> SummaryFile:
+        """With other text in one of the two spans, whose new place is given; the other one moves when it lies behind."""
+        by = len(new) - (span.end - span.start)
+
+        def moved(at: Span) -> Span:
+            return Span(at.start + by, at.end + by) if at.start >= span.end else at
+
+        return replace(
+            self,
+            text=self.text[: span.start] + new + self.text[span.end :],
+            summary=summary,
+            state_value=state_value or moved(self.state_value),
+            recorded_block=recorded_block or moved(self.recorded_block),
+        )
+
+
+def document_problems(document: Document) -> list[Problem]:
+    """Everything that is wrong with a front matter, each with its place. A missing `state` is none."""
+    found = document.problems
+    if not document.complete:
+        return found
+    value = document.value
+    if not isinstance(value, dict):
+        return found or [_placed(document, (), f"expected a mapping (key: value); found {messages.shown(value)}")]
+    if _is_newer(value):
+        newer = f"format {value['schema_version']} is newer than this ckgit, which knows {SCHEMA_VERSION}: upgrade ckgit"
+        return [_placed(document, ("schema_version",), newer)]
+    try:
+        summary = _summary(value)
+    except ValidationError as error:
+        unread = {problem.path for problem in found}
+        placed = [_placed(document, path, message) for path, message in messages.findings(error, Summary, _with_state(value))]
+        return [*found, *(problem for problem in placed if problem.path not in unread)]
+    if found:
+        return found
+    return [_placed(document, locate(value, problem.path), problem.message) for problem in problems(summary)]
+
+
+def locate(document: Any, dotted: str) -> Sequence[str | int]:
+    """The keys that a dotted path means; keys may have dots in them. Stops where the document does."""
+    path: list[str | int] = []
+    while dotted:
+        if isinstance(document, Mapping):
+            key: str | int | None = max((k for k in document if k and f"{dotted}.".startswith(f"{k}.")), key=len, default=None)
+        else:
+            head = dotted.partition(".")[0]
+            key = int(head) if isinstance(document, list) and head.isdecimal() and int(head) < len(document) else None
+        if key is None:
+            break
+        path.append(key)
+        document, dotted = document[key], dotted[len(str(key)) + 1 :]
+    return path
+
+
+def _raise(found: list[Problem], file: str) -> None:
+    if found:
+        raise DesignError(sorted(found, key=_order), file=file)
+
+
+def _order(problem: Problem) -> tuple[int, int]:
+    return problem.line, problem.column
+
+
+def _with_state(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {"state": str(State.DESIGNED), **value}
+
+
+def _is_readable(document: Document) -> bool:
+    """Whether it has values to look at."""
+    return document.complete and not document.problems and isinstance(document.value, dict) and not _is_newer(document.value)
+
+
+def _is_newer(value: Mapping[str, Any]) -> bool:
+    version = value.get("schema_version")
+    return isinstance(version, int) and not isinstance(version, bool) and version > SCHEMA_VERSION
+
+
+def _readable(value: Mapping[str, Any]) -> Summary:
+    """The sections that can be read by themselves, whatever is wrong with the others: what they name can still be looked for."""
+    with contextlib.suppress(ValidationError):
+        return _summary(value)
+    least = {"schema_version": SCHEMA_VERSION, "experiment": {"name": "unnamed", "question": "?", "date": "2000-01-01"}, "models": ["none"]}
+    summary = _summary(least).model_copy(update={"models": ()})
+    for key in ("experiment", "models", "data", "evaluation", "compute"):
+        with contextlib.suppress(ValidationError, KeyError):
+            summary = summary.model_copy(update={key: getattr(_summary({**least, key: value[key]}), key)})
+    return summary
+
+
+def _summary(value: Mapping[str, Any]) -> Summary:
+    return Summary.model_validate_json(json.dumps(_with_state(value)))
+
+
+def _placed(document: Document, path: Sequence[str | int], message: str) -> Problem:
+    """A problem at its key, or at the nearest one that exists around it."""
+    dotted = ".".join(map(str, path))
+    for length in range(len(path), -1, -1):
+        head = tuple(path[:length])
+        place = document.keys.get(head) or document.values.get(head)
+        if place:
+            return Problem(*place, message, dotted)
+    return Problem(1, 1, message, dotted)
+
+
+def _in(document: Document, changes: Sequence[Change], path: str, message: str) -> Problem:
+    """A problem at its place in the document, with the change that it is about."""
+    cause = next((change.path for change in changes if f"{path}.".startswith(f"{change.path}.")), None)
+    if cause is not None:
+        quote = "; text needs quotes of its own, as in 'KEY=\"text: {input}\"'" if "expected text" in message else ""
+        message = f"--set {cause}: {message}{quote}"
+    return replace(_placed(document, locate(document.value, path), message), path=path)
+
+
+def _flow_problems(document: Document, parts: summary_text.Parts) -> Iterator[Problem]:
+    """Keys between braces leave no lines for what ckgit adds."""
+    line, column = document.values.get((), (parts.first_line, 1))
+    if parts.front.split("\n")[line - parts.first_line][column - 1 : column] == "{":
+        yield Problem(line, column, "the keys of the front matter stand on lines of their own, not between braces")
+
+
+def _lacking(value: Any, defaults: Sequence[Change]) -> list[Change]:
+    """Defaults for which a mapping has no value, and room."""
+    return [default for default in defaults if _is_lacking(value, default.path.split("."))]
+
+
+def _is_lacking(value: Any, path: Sequence[str]) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    return path[0] not in value or (len(path) > 1 and _is_lacking(value[path[0]], path[1:]))
+
+
+def _without_own(front: str, document: Document) -> str:
+    """Front matter without what ckgit writes."""
+    spans = [_lines(front, document.spans[key]) for key in ("state", "recorded") if key in document.spans]
+    for span in sorted(spans, reverse=True):
+        front = front[: span.start] + front[span.end :]
+    return front
+
+
+def _lines(front: str, span: Span) -> Span:
+    """To the end of the line on which a key's value ends."""
+    end = span.end if front[span.end - 1] == "\n" else front.index("\n", span.end) + 1
+    return Span(span.start, end)
+
+
+def _spans(document: Document, front: str) -> tuple[Span, Span]:
+    """Places of what ckgit writes, in the whole file: after its first line."""
+    shift = len(FENCE) + 1
+    end = Span(len(front), len(front))
+    state = Span(document.starts["state"], document.spans["state"].end) if "state" in document.spans else end
+    recorded = _lines(front, document.spans["recorded"]) if "recorded" in document.spans else end
+    return Span(state.start + shift, state.end + shift), Span(recorded.start + shift, recorded.end + shift)

@@ -1,0 +1,246 @@
+"""cancel: jobs that are not wanted any more are recorded so, then ended.
+
+It works on whatever runs. Where the branch cannot be read, its design has changed, a checkout is in the way or the authority is away,
+the jobs are ended all the same: they are found by their tokens, and what could not be recorded is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.model import Stage
+from ckgit.experiment.jobs import Attempt, Ledger, Phase
+from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.scheduler import Seen
+from ckgit.experiment.worker import Worker
+from ckgit.formats.listing import plural
+from ckgit.jobs.folder import read_status
+from ckgit.lab.commit import preview, record
+from ckgit.lab.git.tips import Left, kept_note
+from ckgit.lab.snapshot import DeletedError
+from ckgit.orchestrators.commands.retry import Selection
+from ckgit.orchestrators.engine import orphans
+from ckgit.orchestrators.engine.experiment import Standing, Step, Taken, prepare
+from ckgit.orchestrators.engine.logs import appended, now
+from ckgit.orchestrators.engine.orphans import Stray
+from ckgit.orchestrators.engine.plugins import scheduler_for, worker_for
+from ckgit.orchestrators.engine.reporter import Talk
+from ckgit.orchestrators.engine.view import View
+from ckgit.orchestrators.run.commits import cancellation
+from ckgit.orchestrators.run.detach import attempts_of
+
+_ALIVE = (Seen.QUEUED, Seen.RUNNING, Seen.UNKNOWN)
+
+
+class Cancel(NamedTuple):
+    """What is to be cancelled. Without a step, it was recorded before, or cannot be, and is only to be signalled."""
+
+    found: View
+    step: Step | None
+    attempts: Sequence[Attempt]
+    whole: bool = True  # nothing that goes on is left, and so nobody is to go on with it
+    strays: Sequence[Stray] = ()
+
+    @property
+    def named(self) -> list[str]:
+        """Each job with its token."""
+        known = [f"{attempt.job} ({attempt.token})" for attempt in self.attempts]
+        return [*known, *(f"{stray.token}, which is not in the ledger of the branch" for stray in self.strays)]
+
+
+def plan_cancel(found: View, selection: Selection) -> Cancel:
+    """What cancel would commit and signal.
+
+    Raises:
+        CkgitError: no job is open, none that was cancelled still runs, and none runs beside the ledger.
+    """
+    chosen = _chosen(found, selection)
+    ledger = found.ledger
+    others = _unknown(found, selection)
+    open_ones = [attempt for attempt in chosen if attempt.phase is Phase.SUBMITTED]
+    seen = _seen(found, [*open_ones, *(attempt for attempt in chosen if attempt.phase is Phase.CANCELLED)])
+    # what has ended by itself keeps its own ending, which the next advance collects
+    wanted = [attempt for attempt in open_ones if seen.get(attempt.token) is not Seen.GONE or not _tells(found, attempt)]
+    over = [attempt for attempt in open_ones if attempt not in wanted]
+    whole = selection == Selection() or not [attempt for attempt in (ledger.open() if ledger else ()) if attempt not in (*wanted, *over)]
+    if ledger and (wanted or (ledger.detached and whole)):
+        return Cancel(found, _step(found, wanted, ledger, whole=whole), wanted, whole, others)
+    lingering = [attempt for attempt in chosen if attempt.phase is Phase.CANCELLED and seen.get(attempt.token) in _ALIVE]
+    if lingering or others:
+        return Cancel(found, None, lingering, strays=others)
+    raise _nothing(found)
+
+
+def _unknown(found: View, selection: Selection) -> list[Stray]:
+    """Jobs that are not in the ledger: those that the branch has lost, or one that is named by its token. Others are another clone's."""
+    if selection == Selection():
+        return [stray for stray in found.strays if stray.commit]
+    return [stray for stray in found.strays if stray.token == selection.job]
+
+
+def _chosen(found: View, selection: Selection) -> list[Attempt]:
+    """The latest attempts at the jobs that are meant.
+
+    Raises:
+        CkgitError: there is no such run or job.
+    """
+    latest = {attempt.job: attempt for attempt in (found.ledger.attempts if found.ledger else ())}
+    workers = _workers(found.standing)
+    planned = [job.name for worker in workers.values() for job in worker.jobs(found.standing.context)] if found.standing else []
+    if not any(map(selection.means, [*latest, *planned])) and selection != Selection() and not _unknown(found, selection):
+        raise selection.not_found(planned or list(latest))
+    return [attempt for job, attempt in latest.items() if selection.means(job)]
+
+
+def _nothing(found: View) -> CkgitError:
+    if found.strays:
+        return CkgitError(
+            f"no job of this branch is queued or running; others are: {orphans.listed(found.strays)}",
+            code=Exit.ILLEGAL_TRANSITION,
+            where=found.name,
+            state="nothing was changed",
+            next=orphans.way_back(found.lab, found.name, found.strays),
+        )
+    if found.problems:
+        return found.problems[-1]  # why nothing can be seen comes before that nothing is there
+    return CkgitError(
+        "no job is queued or running",
+        code=Exit.ILLEGAL_TRANSITION,
+        where=found.name,
+        state="nothing was changed",
+        next=f"ckgit status {found.name}",
+    )
+
+
+def _seen(found: View, attempts: Sequence[Attempt]) -> Mapping[str, Seen]:
+    if not attempts or not found.ledger or not found.ledger.work_tree:
+        return {}
+    scheduler = scheduler_for(found.cluster)
+    sightings = scheduler.poll(found.cluster, Path(found.ledger.work_tree), attempts).sightings
+    return {token: sighting.seen for token, sighting in sightings.items()}
+
+
+def _tells(found: View, attempt: Attempt) -> bool:
+    """Whether a job that is gone can ever be judged: where its status cannot be read, that is waited for in vain."""
+    try:
+        read_status(Path(found.ledger.work_tree if found.ledger else ""), attempt.token)
+    except ValueError:
+        return True  # it is damaged, and the job counts as lost
+    except OSError:
+        return False
+    return True
+
+
+def _step(found: View, attempts: Sequence[Attempt], ledger: Ledger, *, whole: bool) -> Step | None:
+    """The commit; without the tables of the summary where the design cannot be read."""
+    if not found.snapshot:
+        return None
+    time = now()
+    made = cancellation(_workers(found.standing), attempts, ledger, time=time, whole=whole)
+    if found.standing:
+        return prepare(found.standing, Event.CANCEL, files={}, logs=made.logs, ledger=made.ledger, body=made.body, time=time)
+    folder = found.snapshot.folder
+    logs = {f"{folder}/{log}": lines for log, lines in made.logs.items()}
+    files: dict[str, bytes | None] = {path: appended(found.snapshot.read(path), lines, time=time) for path, lines in logs.items()}
+    return Step(Event.CANCEL, {**files, f"{folder}/jobs.json": made.ledger.dump()}, made.body)
+
+
+def _workers(standing: Standing | None) -> Mapping[Stage, Worker]:
+    if not standing:
+        return {}
+    return {stage: worker for stage in Stage if (worker := worker_for(standing.context.summary, stage))}
+
+
+def show(planned: Cancel) -> str:
+    """What cancel would commit; empty where it commits nothing."""
+    step, snapshot = planned.step, planned.found.snapshot
+    if not step or not snapshot:
+        return ""
+    return preview(snapshot.name, step.event, snapshot, step.files, snapshot.design_digest or "", step.body)
+
+
+class Cancelled(NamedTuple):
+    """What became of it."""
+
+    taken: Sequence[Taken]
+    message: str
+    next: str
+
+
+def cancel(found: View, selection: Selection, talk: Talk) -> Cancelled:
+    """Record that jobs are not wanted, then end them. Killed in between, the same command ends them.
+
+    Raises:
+        CkgitError: nothing is to be cancelled; a job runs on another machine; or the jobs were ended and that could not be recorded.
+    """
+    planned = plan_cancel(found, selection)
+    taken, unrecorded = _record(planned, talk)
+    _end(planned)
+    jobs = _jobs_text(planned)
+    if unrecorded:
+        raise CkgitError(
+            f"{jobs} ended, and that could not be recorded: {unrecorded.what}",
+            code=unrecorded.code,
+            where=unrecorded.where or f"exp/{found.name}",
+            state=unrecorded.state,
+            next=f"{unrecorded.next}; then ckgit advance {found.name} records what became of the jobs" if found.ledger else unrecorded.next,
+        )
+    message = f"{jobs} cancelled" if taken or not planned.attempts else f"{jobs} had been cancelled and still ran; ended now"
+    return Cancelled(taken, message, _onward(found, taken))
+
+
+def _onward(found: View, taken: Sequence[Taken]) -> str:
+    if found.problems:
+        return found.problems[-1].next  # no retry reads the design either
+    return f"ckgit retry {found.name} runs them again" if taken else f"ckgit status {found.name}"
+
+
+def _record(planned: Cancel, talk: Talk) -> tuple[list[Taken], CkgitError | None]:
+    """Commit it; or why that cannot be. What runs is ended in either case."""
+    found, step, snapshot = planned.found, planned.step, planned.found.snapshot
+    if not step or not snapshot:
+        nothing_to_record = snapshot or isinstance(found.problems[-1], DeletedError)
+        return [], None if nothing_to_record else found.problems[-1]
+    if found.blocked:
+        return [], found.blocked
+    kept = kept_note(snapshot.root, found.name, Left(snapshot.left, snapshot.tip))
+    try:
+        commit = record(
+            found.lab,
+            name=found.name,
+            event=step.event,
+            parent=snapshot,
+            files=step.files,
+            design_digest=snapshot.design_digest or "",
+            body=step.body,
+        )
+    except CkgitError as error:
+        return [], error
+    taken = Taken(step.event, found.name, commit, snapshot.state, snapshot.state, step.body)
+    talk.say(taken.headline)
+    if kept:
+        talk.say(kept)
+    return [taken], None
+
+
+def _end(planned: Cancel) -> None:
+    found, ledger = planned.found, planned.found.ledger
+    if ledger and ledger.work_tree:
+        scheduler, work = scheduler_for(found.cluster), Path(ledger.work_tree)
+        if planned.whole and ledger.detached:
+            for attempt in reversed(attempts_of(ledger.detached)):  # the stand-in first: the end of the other would start it
+                scheduler.cancel(found.cluster, work, [attempt])
+        if planned.attempts:
+            scheduler.cancel(found.cluster, work, planned.attempts)
+    orphans.end(found.lab, planned.strays)
+
+
+def _jobs_text(planned: Cancel) -> str:
+    ledger = planned.found.ledger
+    jobs = plural(len(planned.attempts) + len(planned.strays), "job")
+    unknown = f" ({len(planned.strays)} of them not in the ledger)" if planned.strays else ""
+    left = " and the one that was to go on" if planned.whole and ledger and ledger.detached else ""
+    return f"{jobs}{unknown}{left}"

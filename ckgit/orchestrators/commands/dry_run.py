@@ -1,0 +1,182 @@
+"""What a command would write, submit and commit, found without doing any of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from ckgit.experiment.design.model import State
+from ckgit.experiment.jobs import Attempt, Job, Ledger
+from ckgit.experiment.scheduler import Seen
+from ckgit.jobs.folder import job_folder, read_status
+from ckgit.lab.context import load_context
+from ckgit.orchestrators.commands import cancel
+from ckgit.orchestrators.commands.advance import check_target, still_step
+from ckgit.orchestrators.commands.cancel import Cancel
+from ckgit.orchestrators.engine.experiment import Standing, Step, show
+from ckgit.orchestrators.engine.orphans import refuse_strays
+from ckgit.orchestrators.engine.plugins import scheduler_for
+from ckgit.orchestrators.engine.reporter import Silent
+from ckgit.orchestrators.run import commits
+from ckgit.orchestrators.run.attempts import chance
+from ckgit.orchestrators.run.change_cluster import move
+from ckgit.orchestrators.run.check_cluster import refuse_misled
+from ckgit.orchestrators.run.collect import Ended
+from ckgit.orchestrators.run.detach import check_detachable
+from ckgit.orchestrators.run.monitor import groups, submission_of
+from ckgit.orchestrators.run.run import Follow, conclude, start_watch
+from ckgit.orchestrators.run.stage import STAGES, Stagework, Wish, check_ready, due_jobs, stagework, submission
+from ckgit.orchestrators.run.work_tree import find_work_tree, planned_ledger
+
+
+class WouldSubmit(NamedTuple):
+    """A job that would be handed over, or an array of them."""
+
+    jobs: Sequence[str]
+    command: str
+    answer: str  # what the scheduler says to it; empty where it is not asked
+    scripts: Sequence[str]  # one a job
+
+    def document(self) -> dict[str, str]:
+        """For `--json`: all of it."""
+        return {"job": ", ".join(self.jobs), "command": self.command, "answer": self.answer, "script": "\n".join(self.scripts)}
+
+
+class Preview(NamedTuple):
+    """What a command would do."""
+
+    experiment: str
+    state: State | None  # None where the branch is gone
+    submit: Sequence[WouldSubmit]
+    commit: str  # message and paths; empty when nothing would be committed now
+    remarks: Sequence[str]
+
+
+def preview(standing: Standing, wish: Wish, to: State | None, cluster: str | None = None) -> Preview:
+    """What `advance` would do next. What comes after it depends on what the jobs leave.
+
+    Args:
+        cluster: name of the profile that is to take over, where it is another one.
+
+    Raises:
+        CkgitError: as `advance` itself.
+    """
+    if cluster and (step := move(standing, cluster)):
+        return _after_move(standing, step, preview(_moved(standing, step, cluster), wish, to))
+    state = standing.snapshot.state
+    if to is state:
+        return Preview(standing.name, state, [], "", [f"nothing to do: {standing.name} is {state}"])
+    check_target(standing.name, state, to)
+    if wish.detach:
+        check_detachable(standing.context.cluster)
+    if state not in STAGES:
+        return preview_step(standing, still_step(standing))
+    refuse_misled(standing)
+    work = stagework(standing)
+    if not work.worker or not work.jobs:
+        return preview_step(standing, commits.nothing_to_do(standing, work.stage, work.worker, work.over))
+    jobs = due_jobs(standing, work, wish)
+    if not jobs:
+        return _ending(standing, work, wish)
+    refuse_strays(standing.lab, standing.name, standing.ledger)
+    ledger = planned_ledger(standing)
+    if standing.ledger and standing.ledger.work_tree:
+        check_ready(standing, work, jobs, find_work_tree(ledger))
+    return preview_step(standing, submission(standing, work, wish, jobs, ledger), jobs)
+
+
+def _moved(standing: Standing, step: Step, cluster: str) -> Standing:
+    """An experiment as it would stand after a move to another cluster."""
+    snapshot = replace(standing.snapshot, known={**standing.snapshot.known, **step.files})
+    return Standing(standing.lab, snapshot, load_context(standing.lab, snapshot, cluster), snapshot.ledger())
+
+
+def _after_move(standing: Standing, step: Step, then: Preview) -> Preview:
+    """Both commits, and the jobs; the new work tree is called by the first of these commits, which is not there yet."""
+    submit = [each._replace(command=each.command.replace(standing.snapshot.tip[:12], "COMMIT")) for each in then.submit]
+    return then._replace(submit=submit, commit="\n".join(filter(None, [show(standing, step), then.commit])))
+
+
+def preview_step(standing: Standing, step: Step, jobs: Sequence[Job] = ()) -> Preview:
+    """A commit, and the jobs that would be handed over after it."""
+    content = step.files.get(standing.path("jobs.json")) if jobs else None
+    if not content:
+        return Preview(standing.name, standing.snapshot.state, [], show(standing, step), [])
+    ledger = Ledger.model_validate_json(content)
+    before = {attempt.token for attempt in standing.ledger.attempts} if standing.ledger else set()
+    new = [attempt for attempt in ledger.attempts if attempt.token not in before]
+    drawn = {chance(token) for token in (*(attempt.token for attempt in new), *([ledger.detached.token] if ledger.detached else []))}
+    submit = [each._replace(command=_without(each.command, drawn)) for each in _would_submit(standing, ledger, new, jobs, step.files)]
+    remarks = [_going_on(standing, ledger.detached.to)] if ledger.detached else []
+    return Preview(standing.name, standing.snapshot.state, submit, _without(show(standing, step), drawn), remarks)
+
+
+def _without(text: str, drawn: Iterable[str]) -> str:
+    """What is known beforehand of a text: the parts of tokens that are drawn anew each time are not."""
+    for each in drawn:
+        text = text.replace(each, "TOKEN")
+    return text
+
+
+def _going_on(standing: Standing, to: State) -> str:
+    """The job of ours that would be left behind."""
+    asked = ", ".join(f"{name} {value}" for name, value in standing.context.cluster.advance.model_dump(exclude_none=True).items())
+    return f"then would submit a job of ckgit's own ({asked}) that waits for these, and takes {standing.name} on to {to}"
+
+
+def preview_cancel(planned: Cancel) -> Preview:
+    """A cancellation."""
+    snapshot = planned.found.snapshot
+    state = snapshot.state if snapshot else None
+    return Preview(planned.found.name, state, [], cancel.show(planned), [f"would end {each}" for each in planned.named])
+
+
+def _would_submit(
+    standing: Standing, ledger: Ledger, attempts: Sequence[Attempt], jobs: Iterable[Job], files: Mapping[str, bytes | None]
+) -> list[WouldSubmit]:
+    """The hand-overs of attempts, in as many as they take.
+
+    Args:
+        files: what the commit before it writes.
+    """
+    cluster, work = standing.context.cluster, Path(ledger.work_tree)
+    named = {job.name: job for job in jobs}
+    found = []
+    for group in groups(attempts):
+        paths = [named[attempt.job].script for attempt in group]
+        scripts = [files.get(path) or standing.snapshot.read(path) or b"" for path in paths]
+        submissions = [submission_of(work, named[attempt.job], attempt) for attempt in group]
+        command, answer = scheduler_for(cluster).rehearse(cluster, work, submissions, scripts[0])
+        texts = [script.decode(errors="replace") for script in scripts]
+        found.append(WouldSubmit([attempt.job for attempt in group], command, answer, texts))
+    return found
+
+
+def _ending(standing: Standing, work: Stagework, wish: Wish) -> Preview:
+    """Jobs were submitted before: which are still out, or what would be committed of them."""
+    remarks, unseen = [], []
+    watch = start_watch(standing, work, wish.run, Silent())
+    follow = Follow(standing, work, wish, watch)
+    for token, sighting in watch.scheduler.poll(watch.cluster, watch.work, watch.attempts).sightings.items():
+        attempt = next(a for a in watch.attempts if a.token == token)
+        try:
+            status, seen = read_status(watch.work, token), str(sighting.seen)
+        except (ValueError, OSError) as error:
+            status, seen = None, f"{sighting.seen}, and {error} ({job_folder(watch.work, token)}); a job that stays so counts as lost"
+        if status:
+            watch.ended[token] = Ended(attempt, status, ending=sighting.ending)
+        elif sighting.seen is Seen.UNSEEN:
+            unseen.append(attempt)
+        else:
+            remarks.append(f"would wait for {attempt.job}: {seen}")
+    if watch.awaited:
+        submit = _would_submit(standing, standing.ledger, unseen, watch.jobs.values(), {}) if standing.ledger else []
+        if wish.detach and standing.ledger and not standing.ledger.detached:
+            remarks.append(_going_on(standing, wish.detach))
+        step = follow.meanwhile()
+        return Preview(standing.name, standing.snapshot.state, submit, show(standing, step) if step else "", remarks)
+    step, passage = conclude(standing, work, wish, follow.harvest())
+    commit = show(standing, step) if step else ""
+    return Preview(standing.name, standing.snapshot.state, [], commit, [passage.message] if passage.message else [])

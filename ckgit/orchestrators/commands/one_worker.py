@@ -1,0 +1,131 @@
+"""One worker by itself: to see what it makes, or to run its half of one run."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.model import Stage
+from ckgit.experiment.worker import Worker
+from ckgit.formats.listing import choose
+from ckgit.orchestrators.engine.experiment import Standing
+from ckgit.orchestrators.engine.plugins import installed_workers, worker_for
+from ckgit.orchestrators.engine.polling import complete
+from ckgit.orchestrators.engine.reporter import Talk
+from ckgit.orchestrators.run.run import run_stage
+from ckgit.orchestrators.run.stage import Passage, Wish, stagework
+from ckgit.orchestrators.scaffold.scaffold import refuse
+
+SCAFFOLD, RUN = "scaffold", "run"
+
+
+class WorkerRow(NamedTuple):
+    """A worker as `ckgit worker` lists it."""
+
+    name: str
+    tool: str
+    stage: Stage
+    package: str
+    reads: str
+    writes: str
+
+
+def rows() -> list[WorkerRow]:
+    """Every worker that is installed, scaffolding before running.
+
+    Raises:
+        CkgitError: one of them cannot be loaded; names its package.
+    """
+    return [row for worker, package in installed_workers() for row in _rows(worker, package)]
+
+
+def _rows(worker: Worker, package: str) -> list[WorkerRow]:
+    runs = f"scripts of {SCAFFOLD}-{worker.label}, in the work tree", f"{worker.leaves}; slurm-N.out of each job, {RUN}-{worker.label}.log"
+    return [
+        WorkerRow(f"{SCAFFOLD}-{worker.label}", worker.tool, worker.stage, package, worker.reads, worker.writes),
+        WorkerRow(f"{RUN}-{worker.label}", worker.tool, worker.stage, package, *runs),
+    ]
+
+
+def find(standing: Standing, name: str) -> Worker:
+    """The worker that a name such as run-torchtune means, if the experiment's design uses it.
+
+    Raises:
+        CkgitError: there is no such worker, or the design uses another one.
+    """
+    known = [row.name for row in rows()]
+    if name not in known:
+        raise CkgitError(f"there is no worker {name!r}", code=Exit.USAGE, next=choose(name, known))
+    used = [worker for stage in Stage if (worker := worker_for(standing.context.summary, stage))]
+    found = next((worker for worker in used if worker.label == name.partition("-")[2]), None)
+    if found is None:
+        labels = ", ".join(worker.label for worker in used) or "none"
+        raise CkgitError(
+            f"the design of {standing.name} does not use {name} (its tools: {labels})",
+            code=Exit.USAGE,
+            next="`tools` in the design names them",
+        )
+    return found
+
+
+def check_run(standing: Standing, run: str | None) -> None:
+    """Raise when the design has no such run."""
+    names = [one.name for one in standing.context.plan.runs]
+    if run is not None and run not in names:
+        raise CkgitError(f"there is no run {run!r} in {standing.name}", code=Exit.USAGE, next=choose(run, names))
+
+
+def render(standing: Standing, name: str, run: str | None) -> Mapping[str, bytes]:
+    """The files that a scaffolding worker makes.
+
+    Raises:
+        CkgitError: with every reason against scaffolding.
+    """
+    worker = find(standing, name)
+    check_run(standing, run)
+    refuse(standing, {worker.label: [obstacle.sentence for obstacle in worker.check(standing.context)]})
+    return worker.scaffold(standing.context, run)
+
+
+def leave(standing: Standing, name: str, files: Mapping[str, bytes]) -> Path:
+    """Write rendered files into a folder of their own beside the work trees, in place of those of the last time.
+
+    Never into a checkout: what lies uncommitted there would be in the way of the scaffold commit.
+    """
+    folder = standing.lab.work_root(standing.context.cluster_name) / ".preview" / standing.name / name
+    if folder.exists():
+        shutil.rmtree(folder)
+    for path, content in files.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    return folder
+
+
+def run_alone(standing: Standing, name: str, wish: Wish, talk: Talk) -> Passage:
+    """Submit, await and judge a worker's jobs, as advance would.
+
+    Raises:
+        CkgitError: it is not this worker's turn.
+    """
+    worker = find(standing, name)
+    check_run(standing, wish.run)
+    work = stagework(standing)
+    if not work.worker or work.worker.label != worker.label:
+        raise CkgitError(
+            f"{standing.name} is {standing.snapshot.state}, and {name} does {worker.stage}",
+            code=Exit.ILLEGAL_TRANSITION,
+            state="nothing was changed",
+            next=f"ckgit advance {standing.name}",
+        )
+    if not work.selected(wish.run):
+        raise CkgitError(
+            f"run {wish.run} has no {work.stage} job",
+            code=Exit.ILLEGAL_TRANSITION,
+            state="nothing was changed",
+            next=f"ckgit show {standing.name}",
+        )
+    return complete(run_stage(standing, wish, talk))

@@ -1,0 +1,151 @@
+"""retry: new attempts at jobs that failed, recorded before they are handed over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.compute import Resources
+from ckgit.experiment.jobs import Attempt, Job
+from ckgit.experiment.lifecycle import Event
+from ckgit.formats.listing import choose
+from ckgit.orchestrators.engine.experiment import Standing, Step, stand, take
+from ckgit.orchestrators.engine.integrity import refuse_edited
+from ckgit.orchestrators.engine.logs import now
+from ckgit.orchestrators.engine.orphans import refuse_strays
+from ckgit.orchestrators.engine.plugins import scheduler_for
+from ckgit.orchestrators.engine.polling import complete
+from ckgit.orchestrators.engine.reporter import Talk
+from ckgit.orchestrators.run import commits
+from ckgit.orchestrators.run.attempts import Tries, latest_attempts, tally
+from ckgit.orchestrators.run.check_cluster import refuse_misled
+from ckgit.orchestrators.run.detach import detached_of
+from ckgit.orchestrators.run.run import finish
+from ckgit.orchestrators.run.stage import Passage, Stagework, Wish, check_ready, stagework
+from ckgit.orchestrators.run.work_tree import find_work_tree
+from ckgit.orchestrators.scaffold.rerender import rendered_anew, wanted_batch
+
+DESIGNED = Resources()  # nothing but what the design says
+
+
+class Selection(NamedTuple):
+    """Which jobs a command is about: all, those of one run, or one."""
+
+    run: str | None = None
+    job: str | None = None
+
+    def of(self, jobs: Sequence[Job]) -> list[Job]:
+        """Those of `jobs` that are meant.
+
+        Raises:
+            CkgitError: there is no such run or job in this stage; lists those that are.
+        """
+        found = [job for job in jobs if self.means(job.name)]
+        if not found:
+            raise self.not_found([job.name for job in jobs])
+        return found
+
+    def means(self, job: str) -> bool:
+        """Whether a job of that name is meant."""
+        return self.run in (None, job.partition("/")[0]) and self.job in (None, job)
+
+    def not_found(self, jobs: Sequence[str]) -> CkgitError:
+        """The error where none of these jobs is meant."""
+        return CkgitError(
+            f"there is no {self.job or self.run or 'job'} in this stage",
+            code=Exit.USAGE,
+            state="nothing was changed",
+            next=choose(self.job or self.run or "", [job if self.job else job.partition("/")[0] for job in jobs]),
+        )
+
+
+class Retry(NamedTuple):
+    """New attempts at jobs that failed, ready to be committed."""
+
+    step: Step
+    jobs: Sequence[Job]
+    before: Sequence[Attempt]
+    files: Mapping[str, bytes] = {}  # of the step: what the jobs read that is not as it was
+
+
+def plan_retry(standing: Standing, selection: Selection, wish: Wish, resources: Resources = DESIGNED) -> Retry:
+    """What retry would commit.
+
+    Args:
+        resources: what to ask for instead of what the job, or its last attempt, asked for.
+
+    Raises:
+        CkgitError: nothing failed, what the jobs need is missing, or it would compare something else.
+    """
+    work = _stage(standing)
+    jobs = selection.of(work.all)
+    count = tally(standing.ledger, jobs)
+    if not count.failed or not standing.ledger:
+        name = standing.name
+        raise CkgitError(
+            f"nothing failed: {len(count.done)} done, {len(count.open)} open, {len(count.unsubmitted)} not submitted",
+            code=Exit.ILLEGAL_TRANSITION,
+            where=name,
+            state="nothing was changed",
+            next=f"ckgit advance {name}",
+        )
+    refuse_edited(standing.snapshot)
+    refuse_strays(standing.lab, standing.name, standing.ledger)
+    failed = {attempt.job for attempt in count.failed}
+    again = [job for job in jobs if job.name in failed]
+    check_ready(standing, work, again, find_work_tree(standing.ledger))
+    before = latest_attempts(standing.ledger)
+    asked = {job.name: wanted for job in again if (wanted := _asked_for(before[job.name], job, resources))}
+    batches = {job.name: batch for job in again if (batch := wanted_batch(standing, job, before[job.name], resources))}
+    anew = rendered_anew(standing, work.workers, again, before, batches)
+    tries = Tries(now(), before, resources=asked, batches=batches, files=anew.files, notes=anew.notes)
+    step = commits.submission(
+        standing,
+        Event.RETRY,
+        work.workers,
+        again,
+        standing.ledger,
+        tries,
+        detached=detached_of(standing.name, wish.leave, tries.time, by=wish.token),
+    )
+    return Retry(step, again, count.failed, anew.files)
+
+
+def _asked_for(before: Attempt, job: Job, resources: Resources) -> Resources | None:
+    """The resources of a new try, where they are not those of the design."""
+    last = before.resources or job.resources
+    wanted = last.model_copy(update=resources.model_dump(exclude_none=True))
+    return None if wanted == job.resources else wanted
+
+
+def retry(standing: Standing, selection: Selection, wish: Wish, talk: Talk, resources: Resources = DESIGNED) -> Passage:
+    """Submit again what failed, and see it to its end.
+
+    Raises:
+        CkgitError: nothing failed, or what the jobs need is missing.
+    """
+    planned = plan_retry(standing, selection, wish, resources)
+    if standing.ledger:  # a job that was cancelled, but not ended, writes to the same files as the new one
+        _end(standing, find_work_tree(standing.ledger), planned.before)
+    taken = take(standing, planned.step, talk)
+    return complete(finish(stand(standing.lab, standing.name), wish, talk, [taken]))
+
+
+def _stage(standing: Standing) -> Stagework:
+    refuse_misled(standing)
+    work = stagework(standing)
+    if not work.worker:
+        raise CkgitError(
+            f"the design names no tool for {work.stage}, so it has no jobs",
+            code=Exit.ILLEGAL_TRANSITION,
+            where=standing.name,
+            state="nothing was changed",
+            next=f"ckgit advance {standing.name}",
+        )
+    return work
+
+
+def _end(standing: Standing, tree: Path, attempts: Sequence[Attempt]) -> None:
+    scheduler_for(standing.context.cluster).cancel(standing.context.cluster, tree, attempts)

@@ -1,0 +1,355 @@
+"""design-experiment: a design becomes a branch, checked against the lab and measured; and revise, which designs it anew."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
+from typing import NamedTuple
+
+from ckgit import __version__
+from ckgit.analysis.tables import status_blocks
+from ckgit.errors import CkgitError, DesignError, Exit, Problem
+from ckgit.experiment.checks.problems import problems
+from ckgit.experiment.checks.remarks import Remark
+from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.design.model import Stage, Summary
+from ckgit.experiment.design.names import name_problem
+from ckgit.experiment.design.plan import Plan, build_plan
+from ckgit.experiment.estimates import file as estimate_file
+from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.worker import Context, Obstacle
+from ckgit.formats.listing import plural
+from ckgit.formats.markdown import size
+from ckgit.formats.yaml.document import read_yaml
+from ckgit.formats.yaml.writer import Change
+from ckgit.lab.commit import preview, record
+from ckgit.lab.git import tips
+from ckgit.lab.git.objects import tree_entries
+from ckgit.lab.lab import Lab, list_experiments
+from ckgit.lab.snapshot import Snapshot, take_snapshot
+from ckgit.lab.summary.file import FILE, SummaryFile
+from ckgit.orchestrators.design import lint
+from ckgit.orchestrators.design.forecast import Forecast, data_problems, duration, forecast, kinds
+from ckgit.orchestrators.design.lookup import Measured, Place, base_recipes, default_branch, look
+from ckgit.orchestrators.design.past_runs import NOTHING, look_back
+from ckgit.orchestrators.design.stale import stale
+from ckgit.orchestrators.design.tables import log_lines, resources_block, runs_block
+from ckgit.orchestrators.engine import logs
+from ckgit.orchestrators.engine.generated import generated
+from ckgit.orchestrators.engine.logs import DESIGN_LOG
+from ckgit.orchestrators.engine.plugins import nearest_tool, worker_for
+
+_OWN_KEYS = ("state", "recorded", "schema_version")
+
+
+class Draft(NamedTuple):
+    """A checked and measured design that is not committed yet."""
+
+    lab: Lab
+    name: str
+    event: Event
+    parent: Snapshot | None
+    summary: SummaryFile
+    plan: Plan
+    forecast: Forecast
+    files: Mapping[str, bytes | None]  # all that its commit writes or deletes, by path of the lab
+    warnings: Sequence[str]  # each with its place in the file that was read, where it has one
+
+    @property
+    def body(self) -> str:
+        """The commit's text for people."""
+        counts = f"{_runs(self.plan)}; {plural(len(self.plan.cells), 'evaluation')}."
+        lines = [self.summary.summary.experiment.question, "", counts]
+        return "\n".join([*lines, *(f"Warning: {text}" for text in self.forecast.warnings)])
+
+
+def changes_from(texts: Iterable[str]) -> list[Change]:
+    """`PLACE=VALUE` texts as changes, each value read by the same strict rules as a design.
+
+    Raises:
+        CkgitError: USAGE, with what is wrong with the text.
+    """
+    return [_change(text) for text in texts]
+
+
+def _change(text: str) -> Change:
+    path, equals, value = text.partition("=")
+    path = path.strip()
+    if not equals or not path or "" in path.split("."):
+        raise _refused(f"--set {text}: expected PLACE=VALUE", "write it as in --set controls.lr=1e-4; ckgit schema design shows all places")
+    if path.split(".")[0] in _OWN_KEYS:
+        raise _refused(f"--set {path}: {path.split('.')[0]} is written by ckgit itself", "leave it out: ckgit schema design shows the rest")
+    if path == "experiment.name":
+        raise _refused(f"--set {path}: an experiment's name is that of its branch", "leave it out: the command's NAME is the name")
+    document = read_yaml(value)
+    if document.problems or not value.strip():
+        raise _refused(
+            f"--set {path}: {document.problems[0].message if document.problems else 'has no value'}",
+            f"text with braces or a colon needs quotes of its own: --set '{path}=\"...\"'",
+        )
+    return Change(path, document.value)
+
+
+def _refused(what: str, onward: str) -> CkgitError:
+    return CkgitError(what, code=Exit.USAGE, state="nothing was written", next=onward)
+
+
+def draft_new(lab: Lab, name: str, content: bytes, file: str, changes: Sequence[Change] = ()) -> Draft:
+    """A new experiment from a summary or a design as YAML, checked and measured.
+
+    Args:
+        content: the file's bytes. Its name, if it has one, gives way to `name`; a missing date is today's, in UTC.
+        file: how problems name it.
+
+    Raises:
+        DesignError: with every problem.
+        CkgitError: the experiment exists, or a tool is missing.
+    """
+    refuse_existing(lab, name)
+    named = Change("experiment.name", name, first=True)
+    summary = SummaryFile.from_design(content, file, changes=[*changes, named], defaults=[_dated()], strict=False)
+    return _draft(default_branch(lab), name, summary, None)
+
+
+def draft_like(lab: Lab, name: str, other: str, changes: Sequence[Change] = ()) -> Draft:
+    """A new experiment with the design of another one and today's date.
+
+    Raises:
+        DesignError: with every problem.
+        CkgitError: there is no such experiment, the new one exists, or a tool is missing.
+    """
+    refuse_existing(lab, name)
+    snapshot = take_snapshot(lab, other)
+    file = f"exp/{other}:{snapshot.folder}/{FILE}"
+    design = SummaryFile.parse(snapshot.summary_bytes(), file).without_body()
+    return draft_new(lab, name, design, file, [_dated(), *changes])
+
+
+def draft_revision(lab: Lab, name: str, content: bytes | None, file: str, changes: Sequence[Change] = ()) -> Draft:
+    """An existing experiment designed anew, without what was scaffolded, run and analyzed from its old design.
+
+    Args:
+        content: the new summary or design; the present one where it is None.
+        file: how problems name it.
+
+    Raises:
+        DesignError: with every problem.
+        CkgitError: IN_FLIGHT, jobs may still be running; there is no such experiment; or a tool is missing.
+    """
+    snapshot = take_snapshot(lab, name)
+    ledger = snapshot.any_ledger()
+    if ledger and ledger.open() and not snapshot.other_design(ledger.design, ledger.commit):
+        raise CkgitError(
+            f"{plural(len(ledger.open()), 'job')} of {name} are in flight",
+            code=Exit.IN_FLIGHT,
+            state="nothing was changed",
+            next=f"ckgit cancel {name} ends them; where the design is as it was, ckgit advance {name} waits for them",
+        )
+    source = snapshot.summary_bytes() if content is None else content
+    named = Change("experiment.name", name, first=True)
+    summary = SummaryFile.from_design(source, file, changes=[*changes, named], defaults=[_dated()], strict=False)
+    return _draft(Place(lab, snapshot.tip, f"exp/{name}"), name, summary, snapshot)
+
+
+def commit(draft: Draft) -> str:
+    """Make the draft's commit; its id.
+
+    Raises:
+        CkgitError: BRANCH_MOVED, someone else was first; then nothing was changed.
+    """
+    return record(
+        draft.lab,
+        name=draft.name,
+        event=draft.event,
+        parent=draft.parent,
+        files=draft.files,
+        design_digest=draft.summary.summary.digest,
+        body=draft.body,
+    )
+
+
+def show(draft: Draft) -> str:
+    """What `commit` would write: the message, the paths and the summary."""
+    told = preview(
+        name=draft.name,
+        event=draft.event,
+        parent=draft.parent,
+        files=draft.files,
+        design_digest=draft.summary.summary.digest,
+        body=draft.body,
+    )
+    return f"{told}\n\n{draft.summary.text}"
+
+
+def totals(draft: Draft) -> str:
+    """A draft in one line."""
+    guesses = [guess for one in draft.forecast.runs for guess in (one.training, one.evaluation) if guess]
+    cost = f"about {duration(sum(guess.seconds for guess in guesses))}, {size(sum(guess.disk for guess in guesses))} of checkpoints"
+    return f"{_runs(draft.plan)}, {plural(len(draft.plan.cells), 'evaluation')}; {cost}"
+
+
+def _runs(plan: Plan) -> str:
+    return f"{plural(len(plan.runs), 'run')}, {len(plan.training)} of them trained"
+
+
+class Checked(NamedTuple):
+    """What is to be said of a design without problems."""
+
+    unchecked: Sequence[str]  # what could not be checked here, one sentence each
+    warnings: Sequence[str]  # as a `Draft` has them
+
+
+def check(place: Place, file: SummaryFile) -> Checked:
+    """Check a summary against the lab.
+
+    Raises:
+        DesignError: with every problem.
+    """
+    found = find_spec("torchtune") is not None  # without importing it: most designs name no recipe
+    checked = _measured(place, file, recipes=found)
+    old, placed = stale(place, file.summary), _placed(file, checked.remarks)
+    if not found and base_recipes(file.summary):
+        return Checked(["base recipes were not looked up: torchtune is not installed here"], [*old, *placed])
+    summary = file.summary.model_copy(update={"recorded": checked.measured.recorded})
+    cost = forecast(_context(place.lab, summary, build_plan(summary), checked.measured, checked.cluster), NOTHING)
+    return Checked([], [*old, *cost.warnings, *placed])
+
+
+def _placed(file: SummaryFile, remarks: Sequence[Remark]) -> list[str]:
+    """Remarks as they are printed: with file, line and column where they have a place."""
+    placed = [(remark, file.problem(remark.path, remark.message)) for remark in remarks]
+    return [problem.at(file.file) if remark.path and problem.line else remark.message for remark, problem in placed]
+
+
+def refuse_existing(lab: Lab, name: str) -> None:
+    """Refuse a name that cannot be one, or that an experiment has, here or on a remote.
+
+    Raises:
+        CkgitError: USAGE.
+    """
+    if problem := name_problem(name):
+        raise _refused(f"{name!r} cannot be the name of an experiment: {problem}", "run the same command again with another name")
+    taken = next((row.name for row in list_experiments(lab) if row.name.lower() == name.lower()), None)
+    if taken is None:
+        return
+    exists = f"experiment {name} exists already" if taken == name else f"experiment {taken} exists, and {name} differs from it only in case"
+    onward = f"ckgit revise {taken} changes its design, ckgit advance {taken} goes on with it"
+    raise CkgitError(exists, code=Exit.USAGE, state="nothing was changed", next=onward)
+
+
+def _dated() -> Change:
+    """Today's date, in UTC: one moment has one date everywhere."""
+    return Change("experiment.date", datetime.datetime.now(datetime.UTC).date().isoformat())
+
+
+def _draft(place: Place, name: str, file: SummaryFile, parent: Snapshot | None) -> Draft:
+    measured, cluster, remarks = _measured(place, file, recipes=True)
+    file = file.with_recorded(measured.recorded)
+    summary, plan = file.summary, build_plan(file.summary)
+    context = _context(place.lab, summary, plan, measured, cluster)
+    cost = forecast(context, look_back(place.lab, context.cluster_name, kinds(context)))
+    old = stale(place, summary)
+    warnings = [*old, *cost.warnings, *_placed(file, remarks)]
+    cost = cost._replace(warnings=[*old, *cost.warnings, *(remark.message for remark in remarks)])
+    resources = resources_block(summary, measured.recorded, measured.cards, cost)
+    for block, markdown in {"runs": runs_block(cost), "resources": resources, **status_blocks(context, None)}.items():
+        file = file.with_block(block, markdown)
+    event = Event.REVISE if parent else Event.DESIGN
+    lines = [(event, f"{name}, design {summary.digest}, ckgit {__version__}"), *log_lines(summary, measured, cost)]
+    log = f"experiments/{name}/{DESIGN_LOG}"
+    gone = generated(parent) if parent else _of_that_name(place, name)
+    warnings = [*_on_the_name(place, name, parent, gone), *warnings]
+    files: dict[str, bytes | None] = {
+        **dict.fromkeys(gone),
+        f"experiments/{name}/{FILE}": file.dump(),
+        f"experiments/{name}/{estimate_file.FILE}": cost.estimate.dump(),
+        log: logs.appended(parent.read(log) if parent else None, lines, time=logs.now()),
+    }
+    return Draft(place.lab, name, event, parent, file, plan, cost, files, warnings)
+
+
+class _Found(NamedTuple):
+    """What the lab holds of a design without problems."""
+
+    measured: Measured
+    cluster: Cluster
+    remarks: Sequence[Remark]  # warnings
+
+
+def _measured(place: Place, file: SummaryFile, *, recipes: bool) -> _Found:
+    """What the lab holds of a design.
+
+    Raises:
+        DesignError: with every problem.
+    """
+    summary, found = file.summary, list(file.problems)
+    try:
+        cluster = place.lab.cluster(summary.compute.cluster)
+    except CkgitError as error:
+        found.append(file.problem("compute.cluster", f"{error.what} ({error.next})"))
+        raise DesignError(found, file=file.file) from None  # its profile says where data lies
+    measured = look(place, file, cluster, recipes=recipes)
+    found += measured.problems
+    remarks: list[Remark] = []
+    if not file.problems:
+        known = summary.model_copy(update={"recorded": measured.recorded})
+        wrong = problems(known)  # a base recipe's values are known only now
+        found += [file.problem(p.path, p.message) for p in wrong or data_problems(summary, build_plan(known), measured.recorded, cluster)]
+        if not wrong and (recipes or not base_recipes(summary)):
+            found += _worker_problems(place.lab, file, build_plan(known), measured, cluster, found)
+        if not wrong:
+            context = _context(place.lab, known, build_plan(known), measured, cluster)
+            remarks = lint.remarks(place.lab, lint.Looked(context, measured.tasks, measured.surveys))
+            found += [file.problem(remark.path, remark.message) for remark in remarks if remark.wrong]
+    if found:
+        raise DesignError(sorted(dict.fromkeys(found), key=lambda p: (p.line, p.column)), file=file.file)
+    return _Found(measured, cluster, [remark for remark in remarks if not remark.wrong])
+
+
+def _worker_problems(
+    lab: Lab, file: SummaryFile, plan: Plan, measured: Measured, cluster: Cluster, known: Sequence[Problem]
+) -> list[Problem]:
+    """What the tools' workers have against it: better now than when it is scaffolded. What is known of a place is not said again."""
+    summary = file.summary.model_copy(update={"recorded": measured.recorded})
+    context = _context(lab, summary, plan, measured, cluster)
+    obstacles = [obstacle for stage in Stage for obstacle in _obstacles(context, stage)]
+    new = [o for o in obstacles if not o.place or not any(f"{problem.path}.".startswith(f"{o.place}.") for problem in known)]
+    return [file.problem(obstacle.place, obstacle.sentence) for obstacle in new]
+
+
+def _obstacles(context: Context, stage: Stage) -> Sequence[Obstacle]:
+    """What the tool of a stage has against the design, or that there is no such tool.
+
+    Raises:
+        CkgitError: TOOL_MISSING, it is not installed, and no other one has a name like it.
+    """
+    try:
+        worker = worker_for(context.summary, stage)
+    except CkgitError as error:
+        place = "preparation" if stage is Stage.TRAINING else "evaluation"
+        near = nearest_tool(getattr(context.summary.tools, place), stage)
+        if near is None:
+            raise
+        return [Obstacle(f"{error.what}; did you mean {near}?", f"tools.{place}")]
+    return worker.check(context) if worker else []
+
+
+def _context(lab: Lab, summary: Summary, plan: Plan, measured: Measured, cluster: Cluster) -> Context:
+    cluster_name = summary.compute.cluster or lab.config.default_cluster
+    return Context(summary, plan, measured.cards, cluster, cluster_name, __version__, measured.sources)
+
+
+def _of_that_name(place: Place, name: str) -> list[str]:
+    """Files that the default branch has of an experiment that had this name before: a name that is used again begins with nothing."""
+    return [entry.path for entry in tree_entries(place.lab.root, place.commit, f"experiments/{name}/", recursive=True)]
+
+
+def _on_the_name(place: Place, name: str, parent: Snapshot | None, gone: Sequence[str]) -> list[str]:
+    """What is to be said where the name was used before, or its branch was rewritten."""
+    left = tips.Left(parent.left, parent.tip) if parent else tips.Left(tips.left_at(place.lab.root, name), place.lab.base)
+    kept = tips.kept_note(place.lab.root, name, left)
+    main = place.lab.default_branch
+    files = plural(len(gone), "file")
+    held = f"{main} holds an experiment that was called {name}: the new branch begins without its {files}, which {main} keeps"
+    return [*([held] if gone and not parent else []), *([kept] if kept else [])]

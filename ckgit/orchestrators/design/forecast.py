@@ -1,0 +1,246 @@
+"""What a design will cost, and what about it is probably not meant; as values and as the summary's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
+
+from ckgit.analysis.claim_scope import scope
+from ckgit.errors import Problem
+from ckgit.experiment.checks.problems import place_of
+from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.design.model import NONE, Recorded, Stage, Summary
+from ckgit.experiment.design.plan import Cell, Plan, Run, generation, resources
+from ckgit.experiment.estimates import estimate
+from ckgit.experiment.estimates.calibration import Past, fit
+from ckgit.experiment.estimates.estimate import FORMULA, Guess, Steps
+from ckgit.experiment.estimates.file import Estimate, Group, Kind
+from ckgit.experiment.worker import Context
+from ckgit.formats.markdown import size
+from ckgit.orchestrators.design.past_runs import Earlier
+
+_UNIT_BYTES = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+class RunForecast(NamedTuple):
+    """One run: its steps, and guesses at its training and at all of its evaluations."""
+
+    run: Run
+    steps: Steps | None  # None for a run that is not trained
+    training: Guess | None
+    cells: Sequence[Cell]
+    evaluation: Guess | None  # seconds of all its cells, memory of the largest
+
+
+class Forecast(NamedTuple):
+    """All runs, and warnings, one sentence each."""
+
+    runs: Sequence[RunForecast]
+    warnings: Sequence[str]
+    tools: Mapping[str, str]  # version by tool, or that it is not installed here
+    estimate: Estimate  # of each job
+
+
+def kinds(context: Context) -> frozenset[Kind]:
+    """The kinds of the jobs that a design makes."""
+    plan = context.plan
+    trained = {_kind(context, run, Stage.TRAINING) for run in plan.training}
+    return frozenset(trained | {_kind(context, plan.run(cell.run), Stage.EVALUATION) for cell in plan.cells})
+
+
+def _kind(context: Context, run: Run, stage: Stage) -> Kind:
+    tools = context.summary.tools
+    return Kind(
+        stage=stage,
+        tool=tools.preparation if stage is Stage.TRAINING else tools.evaluation,
+        model=run.model,
+        card=context.summary.recorded.models[run.model],
+        device=run["device"],
+        dtype=run["dtype"],
+        method=run["method"] if run.trains else "none",
+    )
+
+
+def forecast(context: Context, earlier: Earlier) -> Forecast:
+    """Estimate a plan whose data and models were measured.
+
+    Args:
+        earlier: what earlier jobs of these kinds took; where there are some, they correct the assumed start-up and speeds.
+    """
+    summary, plan, cluster = context.summary, context.plan, context.cluster
+    recorded = summary.recorded
+    jobs = {run.name: list(_jobs(context, run)) for run in plan.runs}
+    groups = _groups([job for of_run in jobs.values() for job in of_run], earlier)
+    known = {group.kind: group for group in groups}
+    runs = [_forecast_run(context, run, jobs[run.name], known) for run in plan.runs]
+    concerned: dict[str, list[str]] = {}
+    for one in runs:
+        for text in _warnings(summary, one, recorded, cluster):
+            concerned.setdefault(text, []).append(one.run.name)
+    by_run = [f"{_named(names)}: {text}" for text, names in concerned.items()]
+    warnings = [*_unused(summary, plan), *_about_claims(summary, plan), *by_run, *earlier.warnings]
+    expected = Estimate(formula=FORMULA, design=summary.digest, cluster=context.cluster_name, groups=groups)
+    return Forecast(runs, warnings, tool_versions(summary), expected)
+
+
+def data_problems(summary: Summary, plan: Plan, recorded: Recorded, cluster: Cluster) -> Iterator[Problem]:
+    """Splits that do not exist, and runs too short for one step, or for one line of the training log."""
+    concerned: dict[tuple[str, str], list[str]] = {}
+    for run in plan.training:
+        for found in _training_problem(summary, run, recorded, cluster):
+            concerned.setdefault(found, []).append(run.name)
+    yield from (_problem(path, f"{_named(names)}: {text}") for (path, text), names in concerned.items())
+    positions = {task.name: position for position, task in enumerate(summary.evaluation.tasks)}
+    for name, split, task in dict.fromkeys((c.task.data or plan.run(c.run)["data"], c.task.split, c.task.name) for c in plan.cells):
+        splits = recorded.data[name].splits if name in recorded.data else {split: 0}
+        if split not in splits:
+            place = f"evaluation.tasks.{positions[task]}.split"
+            yield _problem(place, f"data {name} has no split {split} (splits: {', '.join(splits)})")
+
+
+def _training_problem(summary: Summary, run: Run, recorded: Recorded, cluster: Cluster) -> Iterator[tuple[str, str]]:
+    """What makes a run's training impossible, as (place, text)."""
+    if run["data"] not in recorded.data:
+        return  # there is no such file, which is a problem of its own
+    splits, split = recorded.data[run["data"]].splits, run["train_split"]
+    place = f"data.{run['data']}"
+    if split not in splits:
+        yield place, f"there is no split {split} to train on (splits: {', '.join(splits)})"
+        return
+    if run["base_recipe"] not in {None, *recorded.recipes}:
+        return  # it was not looked up, so the batch size is not known
+    wanted = resources(summary, run, Stage.TRAINING, cluster.training)
+    total, interval = estimate.steps(run, splits[split], wanted).total, run["log_every_n_steps"]
+    if not total:
+        needed = run["batch_size"] * run["gradient_accumulation_steps"] * estimate.processes(wanted)
+        text = f"{splits[split]} rows in split {split} make no step, which takes {needed} (batch_size x gradient_accumulation_steps x "
+        recipe = run.from_recipe("batch_size", "gradient_accumulation_steps")
+        yield place, f"{text}processes); an incomplete batch is dropped{recipe}"
+    elif interval > total:
+        text = f"log_every_n_steps is {interval}, but training takes {total} steps: its log would hold no loss"
+        yield place_of(summary, run, "log_every_n_steps"), f"{text}{run.from_recipe('log_every_n_steps')}"
+
+
+def _named(runs: Sequence[str]) -> str:
+    if len(runs) == 1:
+        return f"run {runs[0]}"
+    return f"run {runs[0]} and {len(runs) - 1} other{'s' if len(runs) > 2 else ''}"  # noqa: PLR2004 - one other, or several
+
+
+def tool_versions(summary: Summary) -> dict[str, str]:
+    """Version of each tool that the design names, on this machine."""
+    found = {}
+    for tool in dict.fromkeys((summary.tools.preparation, summary.tools.evaluation)):
+        if tool == NONE:
+            continue
+        try:
+            found[tool] = version(tool)
+        except PackageNotFoundError:
+            found[tool] = "not installed here"
+    return found
+
+
+def _problem(path: str, message: str) -> Problem:
+    return Problem(0, 0, message, path)
+
+
+class _Job(NamedTuple):
+    """One job and what it may need by assumed speeds."""
+
+    name: str
+    kind: Kind
+    guess: Guess
+    known: bool = True  # False where a task brings rows of its own: how many is not known
+
+
+def _jobs(context: Context, run: Run) -> Iterator[_Job]:
+    summary, recorded, card, cluster = context.summary, context.summary.recorded, context.cards[run.model], context.cluster
+    if run.trains:
+        wanted = resources(summary, run, Stage.TRAINING, cluster.training)
+        yield _Job(run.job, _kind(context, run, Stage.TRAINING), estimate.training(run, card, recorded.data[run["data"]], wanted))
+    asked = resources(summary, run, Stage.EVALUATION, cluster.evaluation)
+    shared: dict[str, list[Cell]] = {}
+    for cell in context.plan.cells_of(run.name):
+        shared.setdefault(cell.job, []).append(cell)
+    for name, cells in shared.items():
+        rows = [_rows(run, cell, recorded) for cell in cells]
+        guesses = [
+            estimate.evaluation(run, card, count, generation(summary, cell.task), asked) for cell, count in zip(cells, rows, strict=True)
+        ]
+        yield _Job(name, _kind(context, run, Stage.EVALUATION), estimate.in_one_job(guesses), known=all(rows))
+
+
+def _groups(jobs: Sequence[_Job], earlier: Earlier) -> tuple[Group, ...]:
+    """Jobs by their kind, each with what earlier ones of it say."""
+    found: dict[Kind, dict[str, float]] = {}
+    for job in jobs:
+        found.setdefault(job.kind, {}).update({job.name: round(job.guess.seconds, 1)} if job.known else {})
+    return tuple(_group(kind, assumed, earlier.jobs.get(kind, ())) for kind, assumed in found.items())
+
+
+def _group(kind: Kind, assumed: Mapping[str, float], past: Sequence[Past]) -> Group:
+    start = estimate.START[kind.stage]
+    found = fit(start, past)
+    learned = {name: float(f"{value:.4g}") for name, value in found._asdict().items()}
+    return Group(kind=kind, **learned, assumed_start=start, earlier=len(past), assumed=dict(assumed))
+
+
+def _forecast_run(context: Context, run: Run, jobs: Sequence[_Job], groups: Mapping[Kind, Group]) -> RunForecast:
+    guesses = {job.name: job.guess._replace(seconds=groups[job.kind].expected(job.guess.seconds)) for job in jobs}
+    trained = guesses.pop(run.job, None)
+    steps = None
+    if trained:
+        wanted = resources(context.summary, run, Stage.TRAINING, context.cluster.training)
+        steps = estimate.steps(run, context.summary.recorded.data[run["data"]].splits[run["train_split"]], wanted)
+    evaluated = list(guesses.values())
+    total = Guess(sum(guess.seconds for guess in evaluated), max(guess.memory for guess in evaluated), 0.0) if evaluated else None
+    return RunForecast(run, steps, trained, context.plan.cells_of(run.name), total)
+
+
+def _rows(run: Run, cell: Cell, recorded: Recorded) -> int:
+    """Rows that a cell evaluates; 0 where the task brings its own."""
+    name = cell.task.data or run["data"]
+    rows = recorded.data[name].splits.get(cell.task.split, 0) if name in recorded.data else 0
+    return min(rows, cell.task.limit or rows)
+
+
+def _warnings(summary: Summary, one: RunForecast, recorded: Recorded, cluster: Cluster) -> Iterator[str]:
+    run = one.run
+    if one.steps and one.training:
+        wanted = resources(summary, run, Stage.TRAINING, cluster.training)
+        yield from estimate.warnings(run, recorded.data[run["data"]], wanted)
+        if wanted.mem and one.training.memory > int(wanted.mem[:-1]) * _UNIT_BYTES[wanted.mem[-1]]:
+            yield f"training may need {size(one.training.memory)} of memory, more than mem: {wanted.mem}"
+    for cell in one.cells:
+        name = cell.task.data or run["data"]
+        rows = recorded.data[name].splits.get(cell.task.split, 0) if name in recorded.data else 0
+        if cell.task.limit and rows and cell.task.limit > rows:
+            yield f"limit {cell.task.limit} of task {cell.task.name} is more than the {rows} rows of split {cell.task.split}"
+
+
+def _unused(summary: Summary, plan: Plan) -> Iterator[str]:
+    models = {run.model for run in plan.runs}
+    yield from (f"model {name} is listed and no run uses it" for name in summary.models if name not in models)
+    data = {run["data"] for run in plan.runs} | {task.data for task in summary.evaluation.tasks}
+    yield from (f"data {name} is listed and nothing uses it" for name in summary.data if name not in data)
+
+
+def _about_claims(summary: Summary, plan: Plan) -> Iterator[str]:
+    """What the verdicts will not be about, before anything is run for them."""
+    listed: dict[str, list[str]] = {}
+    for number, claim in enumerate(summary.experiment.claims, start=1):
+        if why := scope(plan.run(claim.left), plan.run(claim.right)).why:
+            listed.setdefault(f"on rows like these, not their settings: {why}", []).append(str(number))
+    for text, numbers in listed.items():
+        compared = "claim {} compares these" if len(numbers) == 1 else "claims {} each compare"
+        yield f"{compared.format(', '.join(numbers))} two models {text}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as text: `45 s`, `12 min`, `3.5 h`."""
+    for limit, divisor, unit in ((90, 1, "s"), (5400, 60, "min"), (36 * 3600, 3600, "h")):
+        if seconds < limit:
+            value = seconds / divisor
+            return f"{value:.1f} {unit}" if value < 10 and divisor > 1 else f"{value:.0f} {unit}"  # noqa: PLR2004 - two digits say enough
+    return f"{seconds / 86400:.1f} d"

@@ -1,0 +1,288 @@
+"""Jobs that run although they are not in the ledger of their branch: it was rewritten or deleted since, or another clone submitted them.
+
+A job is known by its token, whose folder lies in a work tree of the experiment, whatever any branch says now. Only the names of files
+are read as long as all jobs have ended: `status` and `list` look here each time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ckgit.errors import CkgitError, Exit
+from ckgit.formats.listing import in_words
+from ckgit.formats.plain_json import read_json
+from ckgit.jobs.folder import job_folder, jobs_folder
+from ckgit.lab.git import tips
+from ckgit.lab.git.command import git_lines, git_text
+from ckgit.lab.git.objects import read_objects
+from ckgit.lab.git.worktrees import moving
+from ckgit.lab.lab import ExperimentRow, Lab, row_at
+
+if TYPE_CHECKING:
+    from ckgit.experiment.cluster import Cluster
+    from ckgit.experiment.jobs import Attempt, Ledger
+    from ckgit.lab.snapshot import DeletedError
+
+_GOES_ON = re.compile(r"\.advance\.1\.[0-9a-f]{8}(\.again)?$")
+_TREE = re.compile(r"([0-9a-f]{12})(?:-[0-9]+)?")
+_OVER = "over"  # a mark in the folder of a job that has ended without a status: it is asked for no more
+_ENDS = ("status.json", _OVER)
+_LISTED = 5  # jobs in an error
+
+
+class Stray(NamedTuple):
+    """A job that may still run and is in no ledger of the branch."""
+
+    token: str
+    work: Path
+    cluster: str  # name of the profile in whose work root it lies
+    seen: str
+    commit: str = ""  # of this repository, whose ledger lists it: the branch has lost it; empty where another clone submitted the job
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it is a job of `advance --detach`, which computes nothing itself."""
+        return _GOES_ON.search(self.token) is not None
+
+
+def own_tokens(ledger: Ledger | None) -> frozenset[str]:
+    """Tokens of every job that an experiment's ledger lists."""
+    return known_tokens(ledger.model_dump() if ledger else {})
+
+
+def known_tokens(ledger: Mapping[str, Any]) -> frozenset[str]:
+    """The same of a ledger that was read as plain JSON; empty where there is none."""
+    detached = ledger.get("detached")
+    left = [detached["token"], f"{detached['token']}.again"] if detached else []
+    return frozenset([*(attempt["token"] for attempt in ledger.get("attempts", [])), *left])
+
+
+def strays(lab: Lab, name: str, known: AbstractSet[str]) -> list[Stray]:
+    """Jobs of an experiment that may still run and whose token is not among those that are known.
+
+    Raises:
+        CkgitError: USAGE, a configuration file cannot be read.
+    """
+    candidates = {(work, cluster): tokens for work, cluster in _trees(lab, name) if (tokens := _unfinished(work, known))}
+    own = _own_commits(lab, {work.name[:12] for work, _ in candidates})
+    found: dict[str, Stray] = {}
+    for (work, cluster), tokens in candidates.items():
+        if work.name[:12] in own:  # work roots are shared, and another lab may have this one's name
+            found |= {stray.token: stray for stray in _alive(lab, work, cluster, tokens) if stray.token not in found}
+    commits = _commits(lab, name) if found else {}
+    return [stray._replace(commit=_that_lists(stray.token, commits)) for stray in found.values()]
+
+
+def still_unknown(lab: Lab, name: str, known: AbstractSet[str]) -> list[Stray]:
+    """The same, without those that the branch lists by now.
+
+    Raises:
+        CkgitError: as `strays`.
+    """
+    found = strays(lab, name, known)
+    by_now = known_by_now(lab, name) if found else frozenset()
+    return [stray for stray in found if stray.token not in by_now]
+
+
+def known_by_now(lab: Lab, name: str) -> frozenset[str]:
+    """Jobs that the branch lists: somebody may have moved it on since the caller read it."""
+    (content,) = read_objects(lab.root, [f"{lab.branch(name).ref}:experiments/{name}/jobs.json"])
+    return _that_are_known(content, gone=False)
+
+
+def _trees(lab: Lab, name: str) -> Iterator[tuple[Path, str]]:
+    """The work trees of an experiment on this machine, each with the profile in whose work root it lies."""
+    for cluster, folder in lab.experiment_folders(name).items():
+        names = sorted(folder.iterdir()) if folder.is_dir() else []
+        yield from ((work, cluster) for work in names if _TREE.fullmatch(work.name))
+
+
+def tokens_in(work: Path) -> list[str]:
+    """Tokens of all jobs that were ever handed over in a work tree."""
+    jobs = jobs_folder(work)
+    return sorted(entry.name for entry in jobs.iterdir() if entry.name.startswith("ckgit.")) if jobs.is_dir() else []
+
+
+def _unfinished(work: Path, known: AbstractSet[str]) -> list[str]:
+    jobs = jobs_folder(work)
+    return [token for token in tokens_in(work) if token not in known and not any((jobs / token / name).exists() for name in _ENDS)]
+
+
+def _own_commits(lab: Lab, commits: AbstractSet[str]) -> frozenset[str]:
+    """Those of the abbreviated commits that this repository has."""
+    if not commits:
+        return frozenset()
+    ordered = sorted(commits)
+    answers = git_lines(lab.root, "cat-file", "--batch-check", stdin="".join(f"{commit}^{{commit}}\n" for commit in ordered).encode())
+    return frozenset(commit for commit, answer in zip(ordered, answers, strict=True) if not answer.endswith(("missing", "ambiguous")))
+
+
+def _alive(lab: Lab, work: Path, cluster_name: str, tokens: Sequence[str]) -> Iterator[Stray]:
+    from ckgit.experiment.scheduler import Seen
+    from ckgit.orchestrators.engine.plugins import scheduler_for
+
+    cluster = lab.cluster(cluster_name)
+    sightings = scheduler_for(cluster).poll(cluster, work, _as_attempts(lab, work, tokens)).sightings
+    for token in tokens:
+        seen = sightings[token].seen
+        if seen in (Seen.QUEUED, Seen.RUNNING, Seen.UNKNOWN):
+            yield Stray(token, work, cluster_name, str(seen))
+        elif seen is Seen.GONE or (job_folder(work, token) / "cancelled").exists():
+            with contextlib.suppress(OSError):  # it may be another user's; then it is asked for again
+                (job_folder(work, token) / _OVER).touch()
+
+
+def _as_attempts(lab: Lab, work: Path, tokens: Sequence[str]) -> list[Attempt]:
+    """Jobs of which no more than the token is known, as schedulers are asked for them: none is older than what was scaffolded."""
+    from ckgit.experiment.design.model import Stage
+    from ckgit.experiment.jobs import Attempt, Phase
+
+    since = git_text(lab.root, "show", "--no-patch", "--format=%cI", work.name[:12])
+    one = Attempt(job="", stage=Stage.TRAINING, number=1, token="", script_sha256="", phase=Phase.SUBMITTED, submitted=since)
+    return [one.model_copy(update={"job": token, "token": token}) for token in tokens]
+
+
+def end(lab: Lab, found: Sequence[Stray]) -> None:
+    """End jobs that no branch knows.
+
+    Raises:
+        CkgitError: the scheduler did not take the order.
+    """
+    from ckgit.orchestrators.engine.plugins import scheduler_for
+
+    for work, name in dict.fromkeys((stray.work, stray.cluster) for stray in found):
+        cluster: Cluster = lab.cluster(name)
+        tokens = [stray.token for stray in found if stray.work == work]
+        scheduler_for(cluster).cancel(cluster, work, _as_attempts(lab, work, tokens))
+
+
+def _commits(lab: Lab, name: str) -> dict[str, bytes]:
+    """Ledgers of the commits that the branch may have lost, by commit: where ckgit left it, what is kept, and where its reflog was."""
+    branch = lab.branch(name)
+    reflog = git_lines(lab.root, "rev-list", "--walk-reflogs", branch.ref) if branch.tip() else []
+    commits = list(dict.fromkeys(filter(None, [tips.left_at(lab.root, name), *tips.rescued(lab.root, name), *reflog])))
+    ledgers = read_objects(lab.root, [f"{commit}:experiments/{name}/jobs.json" for commit in commits])
+    return {commit: ledger for commit, ledger in zip(commits, ledgers, strict=True) if ledger}
+
+
+def _that_lists(token: str, ledgers: Mapping[str, bytes]) -> str:
+    plain = token.removesuffix(".again")
+    return next((commit for commit, ledger in ledgers.items() if f'"{plain}"'.encode() in ledger), "")
+
+
+def way_back(lab: Lab, name: str, found: Sequence[Stray]) -> str:
+    """What to do about jobs that are not in the ledger of the branch."""
+    commit = next((stray.commit for stray in found if stray.commit), "")
+    if commit:
+        return f"{_going_back(lab, name, commit)}; {_how_to_end(name, found)}"
+    return f"another clone submitted them: wait until they have ended, and fetch exp/{name} from there; {_how_to_end(name, found)}"
+
+
+def _going_back(lab: Lab, name: str, commit: str) -> str:
+    return f"{moving(lab.branch(name), commit)} goes back to the commit whose ledger lists them"
+
+
+def _how_to_end(name: str, found: Sequence[Stray]) -> str:
+    if any(stray.commit for stray in found):
+        return f"ckgit cancel {name} ends them"
+    return f"ckgit cancel {name} --job {found[0].token} ends that one"
+
+
+def listed(found: Sequence[Stray]) -> str:
+    """Jobs with what is seen of them, as many as fit a line."""
+    return in_words((f"{stray.token} ({stray.seen})" for stray in found), _LISTED)
+
+
+def with_its_jobs(lab: Lab, gone: DeletedError) -> CkgitError:
+    """The error for a branch that was deleted, with those of its jobs that go on."""
+    found = strays(lab, gone.name, frozenset())
+    if not found:
+        return gone
+    return CkgitError(
+        f"{gone.what}; its jobs go on: {listed(found)}",
+        code=gone.code,
+        where=gone.where,
+        state=gone.state,
+        next=f"{gone.next}; {_how_to_end(gone.name, found)}",
+    )
+
+
+def beside(lab: Lab, rows: Sequence[ExperimentRow]) -> dict[str, list[Stray]]:
+    """Jobs that may still run and that no branch knows, by experiment; those of deleted branches among them.
+
+    Only experiments are looked at whose branch is not where ckgit left it.
+    """
+    at = {row.name: row.tip for row in rows}
+    moved = {name: left for name, left in tips.all_left(lab.root).items() if at.get(name) != left}
+    ledgers = read_objects(lab.root, [f"{at.get(name, left)}:experiments/{name}/jobs.json" for name, left in moved.items()])
+    known = {name: _that_are_known(ledger, gone=name not in at) for name, ledger in zip(moved, ledgers, strict=True)}
+    return {name: found for name in moved if (found := strays(lab, name, known[name]))}
+
+
+def _that_are_known(content: bytes | None, *, gone: bool) -> frozenset[str]:
+    """Jobs that are not to be looked for: those that the branch knows; where it is gone, those that it knew to have ended."""
+    try:
+        ledger: Mapping[str, Any] = read_json(content) if content else {}
+        attempts = [each for each in ledger.get("attempts", []) if not gone or each["phase"] != "submitted"]
+        return known_tokens({"attempts": attempts, "detached": None if gone else ledger.get("detached")})
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return frozenset()  # it cannot be read, and so it knows none
+
+
+def with_unknown_jobs(lab: Lab, rows: Sequence[ExperimentRow], found: Mapping[str, Sequence[Stray]]) -> list[ExperimentRow]:
+    """The experiments of a lab, each with a note on jobs that are not in its ledger, and those whose branch is gone while jobs run."""
+    gone = [row_at(lab, name, f"{tips.TIPS}{name}") for name in found if name not in {row.name for row in rows}]
+    return sorted([*(_noted(row, found.get(row.name, ())) for row in rows), *(_noted(row, found[row.name]) for row in gone)])
+
+
+def _noted(row: ExperimentRow, found: Sequence[Stray]) -> ExperimentRow:
+    note = f"{len(found)} running jobs are not in the ledger of its branch: ckgit status {row.name}" if found else ""
+    return row._replace(note="; ".join(filter(None, (row.note, note))))
+
+
+def cancelled_first(name: str, then: str, *, out: bool) -> str:
+    """What mends a design that cannot be gone on with: where its jobs are out, nothing else is possible before they are ended."""
+    return f"ckgit cancel {name} ends the jobs that are in flight; then {then}" if out else then
+
+
+def refuse_strays(lab: Lab, name: str, ledger: Ledger | None) -> None:
+    """Check that no job of the experiment runs that is not in its ledger, and that none ever ran where the next ones are to run.
+
+    The same work would be done twice at once, or go on from what another attempt left.
+
+    Raises:
+        CkgitError: IN_FLIGHT, naming the jobs and the commit whose ledger lists them; UNKNOWN where nothing can be said of them now;
+            BRANCH_MOVED where they have ended.
+    """
+    known = own_tokens(ledger)
+    found = [stray for stray in still_unknown(lab, name, known) if not stray.goes_on]
+    if found:
+        raise CkgitError(
+            f"{len(found)} job{'s' if len(found) > 1 else ''} of {name} not in the ledger of its branch may still run: {listed(found)}",
+            code=Exit.UNKNOWN if all(stray.seen == "unknown" for stray in found) else Exit.IN_FLIGHT,
+            where=str(found[0].work),
+            state="nothing was submitted",
+            next=way_back(lab, name, found),
+        )
+    work = Path(ledger.work_tree) if ledger and ledger.work_tree else None
+    others = {token for token in (tokens_in(work) if work else ()) if token not in known and not _GOES_ON.search(token)}
+    lost = sorted(others - known_by_now(lab, name)) if others else []
+    if lost:
+        raise _not_alone(lab, name, str(work), lost)
+
+
+def _not_alone(lab: Lab, name: str, work: str, lost: Sequence[str]) -> CkgitError:
+    commit = _that_lists(lost[0], _commits(lab, name))
+    back = _going_back(lab, name, commit) if commit else f"fetch exp/{name} from whoever ran them"
+    return CkgitError(
+        f"jobs that are not in the ledger of its branch ran in the work tree of {name}: {in_words(lost, _LISTED)}",
+        code=Exit.BRANCH_MOVED,
+        where=work,
+        state="nothing was submitted",
+        next=f"{back}; or begin anew: ckgit revise {name}",
+    )

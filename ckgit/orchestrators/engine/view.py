@@ -1,0 +1,75 @@
+"""Looking at an experiment of which not all can be read: whatever is broken, its jobs can be seen, explained and ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ckgit.errors import CkgitError
+from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.jobs import Ledger
+from ckgit.experiment.state import State
+from ckgit.lab.context import load_context
+from ckgit.lab.lab import Lab
+from ckgit.lab.remotes import authority
+from ckgit.lab.snapshot import Snapshot, take_snapshot
+from ckgit.orchestrators.engine import orphans
+from ckgit.orchestrators.engine.experiment import Standing
+from ckgit.orchestrators.engine.integrity import refuse_edited
+from ckgit.orchestrators.engine.orphans import Stray
+from ckgit.orchestrators.engine.reporter import Talk
+
+
+class View(NamedTuple):
+    """What can be seen of an experiment, and why there is no more."""
+
+    lab: Lab
+    name: str
+    snapshot: Snapshot | None  # None: the branch is gone, or cannot be read
+    ledger: Ledger | None
+    standing: Standing | None  # None: its design cannot be read, or is not the one that was scaffolded
+    strays: Sequence[Stray]
+    problems: Sequence[CkgitError]
+    blocked: CkgitError | None = None  # why nothing can be committed now, though the branch can be read
+
+    @property
+    def cluster(self) -> Cluster:
+        """The profile by which the jobs of the ledger were handed over, whatever became of it since."""
+        return self.lab.cluster_of(self.ledger.model_dump()) if self.ledger else self.lab.cluster()
+
+
+def look(lab: Lab, name: str, talk: Talk | None = None) -> View:
+    """See what of an experiment may run.
+
+    Args:
+        talk: who is told; without one the authority is not asked first.
+    """
+    problems: list[CkgitError] = []
+    snapshot, ledger, standing = None, None, None
+    try:
+        if talk:
+            if kept := authority.fetch(lab, name):
+                talk.say(kept)
+            authority.refuse_stale(lab, take_snapshot(lab, name))
+    except CkgitError as error:
+        problems.append(error)
+    blocked = problems[0] if problems else None
+    try:
+        snapshot = take_snapshot(lab, name)
+        ledger = snapshot.ledger()
+        blocked = blocked or _edited(snapshot)
+        if snapshot.state is not State.DESIGNED:
+            standing = Standing(lab, snapshot, load_context(lab, snapshot, ledger.cluster if ledger else None), ledger)
+    except CkgitError as error:
+        problems.append(error)
+    running = orphans.strays(lab, name, orphans.own_tokens(ledger))
+    return View(lab, name, snapshot, ledger, standing, running, problems, blocked)
+
+
+def _edited(snapshot: Snapshot) -> CkgitError | None:
+    """Why nothing may be recorded: a ledger that was changed by hand would be ckgit's own from then on."""
+    try:
+        refuse_edited(snapshot, f"{snapshot.folder}/jobs.json")
+    except CkgitError as error:
+        return error
+    return None

@@ -1,0 +1,151 @@
+"""What `ckgit show` tells of an experiment or one of its runs: design, runs, cells, attempts, and results where there are some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from ckgit.analysis.accounting import account
+from ckgit.analysis.tables import JobRow, job_rows
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.accounting import Accounting
+from ckgit.experiment.design.plan import Run
+from ckgit.experiment.jobs import Attempt
+from ckgit.experiment.results import Results, RunRow
+from ckgit.experiment.state import State
+from ckgit.formats.listing import choose
+from ckgit.lab.hand_edits import Edit, written
+from ckgit.orchestrators.engine.experiment import Standing
+from ckgit.orchestrators.engine.integrity import edit_lines, restored
+from ckgit.orchestrators.queries import settings
+
+
+class Described(NamedTuple):
+    """An experiment as its branch has it."""
+
+    standing: Standing
+    runs: Sequence[Run]  # all, or the one that was asked for
+    jobs: Sequence[JobRow]
+    results: Results | None  # None before analyze
+    attempts: Sequence[Attempt]  # every one of these runs' jobs, in order
+    accounting: Accounting  # what those that ended took, analyzed or not
+    edited: Sequence[Edit] = ()  # files of ckgit's that are not as it left them
+
+    def result(self, run: str) -> RunRow | None:
+        """What was found of a run; None before analyze."""
+        return next((row for row in self.results.runs if row.name == run), None) if self.results else None
+
+
+def describe(standing: Standing, run: str | None) -> Described:
+    """An experiment, or one run of it.
+
+    Raises:
+        CkgitError: there is no such run, or the results cannot be read.
+    """
+    plan = standing.context.plan
+    chosen = [each for each in plan.runs if run in (None, each.name)]
+    if not chosen:
+        known = choose(run or "", [each.name for each in plan.runs], of="name one of")
+        raise CkgitError(f"{standing.name} has no run {run!r}", code=Exit.USAGE, next=known)
+    jobs = [job for job in job_rows(standing.context, standing.ledger) if run in (None, job.run)]
+    listed = {job.job for job in jobs}
+    attempts = [attempt for attempt in (standing.ledger.attempts if standing.ledger else ()) if attempt.job in listed]
+    estimate = standing.snapshot.estimate()
+    edited = written(standing.snapshot).edits if standing.snapshot.by_hand else ()
+    costs = account(attempts, estimate and estimate.of(listed))
+    return Described(standing, chosen, jobs, _results(standing, edited), attempts, costs, edited)
+
+
+def _results(standing: Standing, edited: Sequence[Edit]) -> Results | None:
+    if standing.snapshot.state is not State.ANALYZED:
+        return None
+    path = standing.path("analysis/results.json")
+    edits = [edit for edit in edited if edit.path == path]
+    results = _read_results(standing, path, restored(standing.name, edits) if edits else "")
+    if edits:
+        raise CkgitError(
+            f"these are not the results that analyze committed: {edit_lines(edits)[0]}",
+            code=Exit.EVIDENCE_MISSING,
+            where=f"exp/{standing.name}",
+            state="nothing is shown of them",
+            next=restored(standing.name, edits),
+        )
+    found, own = (results.experiment, results.design), (standing.name, standing.context.summary.digest)
+    if found != own:
+        raise CkgitError(
+            f"the results are of another design: experiment {found[0]}, hash {found[1][:12]}; this is {own[0]}, hash {own[1][:12]}",
+            code=Exit.EVIDENCE_MISSING,
+            where=f"exp/{standing.name}:{path}",
+            state="nothing is shown of them",
+            next=f"git log exp/{standing.name} -- {path} shows where they came from; ckgit revise {standing.name} begins anew",
+        )
+    return results
+
+
+def _read_results(standing: Standing, path: str, mend: str) -> Results:
+    content = standing.snapshot.read(path)
+    try:
+        return Results.model_validate_json(content or b"")
+    except ValidationError as error:
+        raise CkgitError(
+            f"the results cannot be read ({error.errors()[0]['msg']})",
+            code=Exit.EVIDENCE_MISSING,
+            where=f"exp/{standing.name}:{path}",
+            next=mend or "git log -p on that file shows which commit broke it; revert that one",
+        ) from None
+
+
+def document(found: Described, *, detailed: bool) -> dict[str, Any]:
+    """For `--json`. With `detailed` each run has its parameters and its samples."""
+    standing = found.standing
+    summary = standing.context.summary
+    design = summary.model_dump(mode="json", exclude={"state"}, exclude_defaults=True)
+    return {
+        "experiment": standing.name,
+        "state": standing.snapshot.state,
+        "commit": standing.snapshot.tip,
+        "design_hash": summary.digest,
+        **({} if detailed else {"design": design}),
+        "runs": [_run(found, run, detailed=detailed) for run in found.runs],
+        "attempts": [attempt.model_dump(mode="json", exclude_none=True) for attempt in found.attempts],
+        "edited": [edit._asdict() for edit in found.edited],
+        "accounting": found.accounting.model_dump(mode="json"),
+        "claims": [verdict.model_dump(mode="json") for verdict in found.results.claims] if found.results else [],
+    }
+
+
+def _run(found: Described, run: Run, *, detailed: bool) -> dict[str, Any]:
+    result = found.result(run.name)
+    skipped: Any = None if detailed else {"training": {"losses", "checkpoints", "tokens"}, "cells": {"__all__": {"samples"}}}
+    return {
+        "name": run.name,
+        "type": run.type,
+        "model": run.model,
+        "varied": run.varied,
+        "jobs": [_job(rows) for rows in _jobs(found, run)],
+        **({"parameters": settings.parameters(found.standing, run), "cells": cells(found, run)} if detailed else {}),
+        "results": result.model_dump(mode="json", exclude=skipped) if result else None,
+    }
+
+
+def _jobs(found: Described, run: Run) -> Iterable[Sequence[JobRow]]:
+    """The rows of each job of a run; several cells may share one."""
+    jobs: dict[str, list[JobRow]] = {}
+    for row in found.jobs:
+        if row.run == run.name:
+            jobs.setdefault(row.job, []).append(row)
+    return jobs.values()
+
+
+def _job(rows: Sequence[JobRow]) -> dict[str, Any]:
+    """A job in the state of what is not done of it; where its cells were judged one by one, with why each does not count."""
+    row = next((row for row in rows if not row.counts), rows[0])
+    cells = {each.cell: each.why for each in rows if each.why is not None}
+    return {"name": row.job, "stage": row.stage, "state": row.state, **({"cells": cells} if cells else {})}
+
+
+def cells(found: Described, run: Run) -> Sequence[Mapping[str, Any]]:
+    """A run's evaluations, each with what it sends and how answers are made and scored."""
+    return [settings.cell(found.standing, run, cell) for cell in found.standing.context.plan.cells_of(run.name)]

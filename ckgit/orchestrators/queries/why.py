@@ -1,0 +1,152 @@
+"""why: one sentence for every job that failed or waits, and what its log says last."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ckgit.errors import CkgitError
+from ckgit.experiment.jobs import Attempt, Job, Phase
+from ckgit.experiment.scheduler import Seen, Sighting
+from ckgit.formats.secret_patterns import masked
+from ckgit.jobs.folder import job_folder, read_status
+from ckgit.lab.snapshot import DeletedError
+from ckgit.orchestrators.engine.logs import last_lines, readable, tail
+from ckgit.orchestrators.engine.orphans import cancelled_first, way_back, with_its_jobs
+from ckgit.orchestrators.engine.plugins import scheduler_for
+from ckgit.orchestrators.engine.view import View
+from ckgit.orchestrators.run.attempts import latest_attempts
+from ckgit.orchestrators.run.detach import attempts_of, is_alive, look_at
+from ckgit.orchestrators.run.stage import STAGES, stagework
+from ckgit.orchestrators.run.work_tree import find_work_tree
+
+LINES = 8
+
+
+class Reason(NamedTuple):
+    """What is to be said of a job."""
+
+    job: str
+    attempt: int  # 0 where it was never submitted
+    phase: str  # of the ledger; or waiting
+    failure: str | None
+    sentence: str
+    log: str | None  # where the lines stand: a path of the branch, or an absolute path of the work tree
+    lines: Sequence[str]
+
+
+def why(found: View) -> list[Reason]:
+    """Every job that failed, was cancelled, is open, or waits to be submitted; in the order of the jobs.
+
+    Raises:
+        CkgitError: the branch cannot be read, or its design cannot and it has no jobs.
+    """
+    gone = next((problem for problem in found.problems if isinstance(problem, DeletedError)), None)
+    if gone:
+        raise with_its_jobs(found.lab, gone)
+    if found.problems and not (found.ledger and found.ledger.attempts) and not found.strays:
+        raise found.problems[-1]
+    out = bool(found.ledger and found.ledger.open())
+    for problem in found.problems:
+        problem.next = cancelled_first(found.name, problem.next, out=out)
+    attempts = latest_attempts(found.ledger)
+    jobs = stagework(found.standing).jobs if found.standing and found.standing.snapshot.state in STAGES else []
+    closed = [a for a in attempts.values() if a.phase in (Phase.FAILED, Phase.CANCELLED)]
+    open_ones = [a for a in attempts.values() if a.phase is Phase.SUBMITTED]
+    waiting = [_unsubmitted(found, job) for job in jobs if job.name not in attempts]
+    return [*(_ended(found, attempt) for attempt in closed), *_live(found, open_ones), *waiting, *_left(found), *_unknown(found)]
+
+
+def _unknown(found: View) -> list[Reason]:
+    """Jobs that are not in the ledger of the branch."""
+    advice = way_back(found.lab, found.name, found.strays) if found.strays else ""
+    return [Reason(stray.token, 1, f"{stray.seen}, not in the ledger of the branch", None, advice, None, []) for stray in found.strays]
+
+
+def _left(found: View) -> list[Reason]:
+    """The job that was to go on with the experiment, where it does not."""
+    ledger = found.ledger
+    if not ledger or not ledger.detached:
+        return []
+    try:
+        work = find_work_tree(ledger)
+    except CkgitError:
+        return []  # what is said of the other jobs says it
+    sighting = look_at(ledger.detached, found.cluster, work).sightings[ledger.detached.token]
+    if is_alive(sighting) or sighting.seen is Seen.UNKNOWN:
+        return []
+    how = sighting.ending.sentence if sighting.ending else "it is gone"
+    ended = "was not handed over" if sighting.seen is Seen.UNSEEN else f"has ended ({how})"
+    sentence = f"the job that was to go on {ended}; ckgit advance {found.name} goes on, with --detach by another one"
+    itself = attempts_of(ledger.detached)[0]
+    log, text = _work_tree_log(found, itself)
+    return [Reason("advance", 1, "left", None, sentence, log, _last(text))]
+
+
+def _ended(found: View, attempt: Attempt) -> Reason:
+    content = found.snapshot.read(attempt.log) if attempt.log and found.snapshot else None
+    if content is not None:
+        log, text = attempt.log, readable(content[-65_536:])
+    else:
+        log, text = _work_tree_log(found, attempt)
+    return _reason(attempt, attempt.reason or "no reason was recorded", log, text)
+
+
+def _live(found: View, attempts: Sequence[Attempt]) -> list[Reason]:
+    if not attempts or not found.ledger:
+        return []
+    cluster = found.cluster
+    try:
+        work = find_work_tree(found.ledger)
+    except CkgitError as error:
+        return [_reason(attempt, f"nothing can be said: {error.what}", None, "") for attempt in attempts]
+    sightings = scheduler_for(cluster).poll(cluster, work, attempts).sightings
+    return [
+        _reason(attempt, _sentence(found, attempt, sightings[attempt.token], work), *_work_tree_log(found, attempt)) for attempt in attempts
+    ]
+
+
+def _sentence(found: View, attempt: Attempt, sighting: Sighting, work: Path) -> str:
+    detail = f": {sighting.detail}" if sighting.detail else ""
+    sentences = {
+        Seen.UNSEEN: f"it is recorded and not handed over yet; ckgit advance {found.name} does that",
+        Seen.QUEUED: f"it waits{detail}",
+        Seen.RUNNING: f"it runs{detail}",
+        Seen.UNKNOWN: f"nothing can be said now{detail}",
+        Seen.GONE: f"it is gone and left no status; ckgit advance {found.name} judges it",
+    }
+    try:
+        status = read_status(work, attempt.token)
+    except ValueError as error:
+        return str(error)
+    except OSError as error:
+        return f"nothing can be said now: its status cannot be read: {error.strerror}"
+    if status and sighting.seen not in (Seen.QUEUED, Seen.RUNNING):  # one that was queued again left a status before
+        return f"it ended with exit code {status.exit_code}; ckgit advance {found.name} collects it"
+    return sentences[sighting.seen]
+
+
+def _unsubmitted(found: View, job: Job) -> Reason:
+    first = "first the running jobs that are not in the ledger must end"
+    sentence = f"it was not submitted yet; {first if found.strays else f'ckgit advance {found.name} does that'}"
+    return Reason(job.name, 0, "waiting", None, sentence, None, [])
+
+
+def _work_tree_log(found: View, attempt: Attempt) -> tuple[str | None, str]:
+    """Path and end of what a job printed, where its work tree is on this machine."""
+    if not found.ledger or not found.ledger.work_tree:
+        return None, ""
+    path = job_folder(Path(found.ledger.work_tree), attempt.token) / "output"
+    return (os.fspath(path), tail(path)) if path.exists() else (None, "")
+
+
+def _reason(attempt: Attempt, sentence: str, log: str | None, text: str) -> Reason:
+    told = masked(sentence, os.environ)
+    return Reason(attempt.job, attempt.number, str(attempt.phase), attempt.failure, told, log, _last(text))
+
+
+def _last(text: str) -> list[str]:
+    """The last lines of what a job printed. In its work tree nothing was masked."""
+    return last_lines(masked(text, os.environ), LINES)

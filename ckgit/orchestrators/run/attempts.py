@@ -1,0 +1,140 @@
+"""Attempts at jobs: which are needed, and what is known of those that were made. Pure, apart from the tokens' chance."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from ckgit.experiment.design.model import Resources, Stage
+from ckgit.experiment.jobs import ARRAY_END, Attempt, Batch, FailureClass, Job, Ledger, Phase, task_of
+
+_TOKEN_HEAD = 80  # characters; the whole token stays under 100, which every scheduler takes as a job name
+
+
+def new_token(experiment: str, job: str, number: int) -> str:
+    """A name that no other attempt of any experiment has."""
+    head = f"ckgit.{experiment}.{job.replace('/', '.')}"[:_TOKEN_HEAD].rstrip(".")
+    return f"{head}.{number}.{secrets.token_hex(4)}"
+
+
+def chance(token: str) -> str:
+    """What of a token is drawn anew each time."""
+    task = task_of(token)
+    return (task.array.removesuffix(ARRAY_END) if task else token).rpartition(".")[2]
+
+
+def new_attempts(experiment: str, jobs: Sequence[Job], scripts: Mapping[str, bytes], wish: Tries) -> list[Attempt]:
+    """The intent to run jobs, to be committed before they are handed over.
+
+    Args:
+        scripts: bytes of each job's script, by path.
+        wish: what is common to them.
+    """
+    tokens = _array_tokens(experiment, jobs, wish) if wish.array_size > 1 else {}
+    return [
+        Attempt(
+            job=job.name,
+            stage=job.stage,
+            number=(number := _number(wish, job)),
+            token=tokens.get(job.name) or new_token(experiment, job.name, number),
+            script_sha256=hashlib.sha256(scripts[job.script]).hexdigest(),
+            phase=Phase.SUBMITTED,
+            submitted=wish.time,
+            resources=wish.resources.get(job.name),
+            batch=wish.batches.get(job.name),
+        )
+        for job in jobs
+    ]
+
+
+class Tries(NamedTuple):
+    """What the attempts of one submission have in common."""
+
+    time: str  # ISO 8601, UTC
+    before: Mapping[str, Attempt]  # the latest attempt of each job
+    array_size: int = 1  # most tasks of an array; 1 for none
+    resources: Mapping[str, Resources] = {}  # by job, where they are not the design's
+    batches: Mapping[str, Batch] = {}  # likewise
+    files: Mapping[str, bytes] = {}  # rendered anew for them, by path
+    notes: Sequence[str] = ()  # what is to be said of that
+
+
+def _number(wish: Tries, job: Job) -> int:
+    return wish.before[job.name].number + 1 if job.name in wish.before else 1
+
+
+def _array_tokens(experiment: str, jobs: Sequence[Job], wish: Tries) -> dict[str, str]:
+    """Tokens of jobs that are submitted as arrays: first tries with equal resources, by job. One alone needs no array."""
+    alike: dict[tuple[Stage, Resources], list[Job]] = {}
+    for job in jobs:
+        if job.name not in wish.before:
+            alike.setdefault((job.stage, job.resources), []).append(job)
+    tokens: dict[str, str] = {}
+    for (stage, _), members in alike.items():
+        for start in range(0, len(members), wish.array_size):
+            part = members[start : start + wish.array_size]
+            array = f"ckgit.{experiment}.{stage}.{secrets.token_hex(4)}{ARRAY_END}"
+            tokens |= {job.name: f"{array}_{index}" for index, job in enumerate(part)} if len(part) > 1 else {}
+    return tokens
+
+
+class Tally(NamedTuple):
+    """The jobs of a stage by where their latest attempt stands."""
+
+    unsubmitted: Sequence[Job]
+    open: Sequence[Attempt]
+    done: Sequence[Attempt]
+    failed: Sequence[Attempt]  # and cancelled
+
+    @property
+    def total(self) -> int:
+        """How many jobs there are."""
+        return len(self.unsubmitted) + len(self.open) + len(self.done) + len(self.failed)
+
+
+def tally(ledger: Ledger | None, jobs: Sequence[Job]) -> Tally:
+    """Sort jobs by their latest attempt."""
+    latest = latest_attempts(ledger)
+    tries = [latest[job.name] for job in jobs if job.name in latest]
+    return Tally(
+        unsubmitted=[job for job in jobs if job.name not in latest],
+        open=[attempt for attempt in tries if attempt.phase is Phase.SUBMITTED],
+        done=[attempt for attempt in tries if attempt.phase is Phase.DONE],
+        failed=[attempt for attempt in tries if attempt.phase in (Phase.FAILED, Phase.CANCELLED)],
+    )
+
+
+def latest_attempts(ledger: Ledger | None) -> Mapping[str, Attempt]:
+    """The newest attempt of each job, by the job's name."""
+    return {attempt.job: attempt for attempt in (ledger.attempts if ledger else ())}
+
+
+def passed_over(jobs: Iterable[Job], ledger: Ledger | None) -> list[Job]:
+    """Evaluations that cannot be made, because the training of their run was passed over by --accept-missing."""
+    accepted = ledger.accepted_missing if ledger else ()
+    untrained = {
+        attempt.job.partition("/")[0]
+        for attempt in (ledger.attempts if ledger else ())
+        if attempt.stage is Stage.TRAINING and attempt.job in accepted
+    }
+    return [job for job in jobs if job.stage is Stage.EVALUATION and job.run in untrained]
+
+
+def describe(attempt: Attempt) -> str:
+    """One line on an attempt that ended."""
+    again = f" (attempt {attempt.number})" if attempt.number > 1 else ""
+    if attempt.phase is Phase.DONE:
+        return f"{attempt.job}{again}: done"
+    kind = attempt.failure or FailureClass.ERROR
+    return f"{attempt.job}{again}: {kind}: {attempt.reason or 'no reason is known'}"
+
+
+def describe_missing(attempt: Attempt, cells: Mapping[str, str]) -> list[str]:
+    """A line on a failed attempt that is passed over, or on each of its cells that does not count.
+
+    Args:
+        cells: of its job, see `Ledger.cells`; none where they were not judged one by one.
+    """
+    return [f"{attempt.job}: {cell}: {why}" for cell, why in cells.items() if why] or [describe(attempt)]

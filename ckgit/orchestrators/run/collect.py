@@ -1,0 +1,174 @@
+"""From a job that ended to what is committed of it: phase, reason, evidence and its tool log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ckgit.analysis.score_text import OVER_ROWS, score
+from ckgit.analysis.scores import means, with_intervals
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.jobs import Attempt, FailureClass, Job, Phase, Status, Usage
+from ckgit.experiment.results import CellResult, TrainingResult
+from ckgit.experiment.scheduler import Ending
+from ckgit.experiment.worker import Context, Evidence, Worker
+from ckgit.jobs.folder import job_folder
+from ckgit.lab.secrets import refuse_unfit, without_secrets
+from ckgit.orchestrators.engine.logs import bounded, tail
+from ckgit.orchestrators.run.usage import used
+
+
+class Ended(NamedTuple):
+    """A job that is over, before it is judged."""
+
+    attempt: Attempt
+    status: Status | None  # None: it was lost or refused
+    reason: str = ""  # why there is no status
+    failure: FailureClass | None = None
+    job_id: str | None = None
+    ending: Ending | None = None  # what the scheduler says of it
+    usage: Usage | None = None  # what the scheduler's accounting says it took
+
+
+class Judged(NamedTuple):
+    """A job that is over, with what is to be committed of it."""
+
+    attempt: Attempt
+    files: Mapping[str, bytes]
+    text: str  # one line for people
+    masked: Sequence[str] = ()  # secrets of its tool log: place, rule and masked value
+
+
+Foreign = Callable[[Sequence[TrainingResult | CellResult]], str]  # why results are not this experiment's; empty where they are
+
+
+def judge(
+    worker: Worker,
+    context: Context,
+    job: Job,
+    ended: Ended,
+    work: Path,
+    *,
+    limit: int,
+    taken: frozenset[str],
+    foreign: Foreign = lambda _: "",
+) -> Judged:
+    """What a job that is over is worth.
+
+    Args:
+        limit: bytes of its tool log that are committed.
+        taken: paths of earlier attempts' logs: process ids are used again.
+        foreign: asked of what counts by the worker's word.
+
+    Raises:
+        CkgitError: UNKNOWN, what it left cannot be read now; USAGE, a file of it must not be committed.
+    """
+    try:
+        return _fit(_judge(worker, context, job, ended, work, limit=limit, taken=taken, foreign=foreign), job, work)
+    except OSError as error:
+        raise CkgitError(
+            f"what {job.name} left cannot be read: {error}",
+            code=Exit.UNKNOWN,
+            state="nothing was judged",
+            next="run the same command again",
+        ) from error
+
+
+def _judge(
+    worker: Worker, context: Context, job: Job, ended: Ended, work: Path, *, limit: int, taken: frozenset[str], foreign: Foreign
+) -> Judged:
+    output = job_folder(work, ended.attempt.token) / "output"
+    files: dict[str, bytes] = {}
+    attempt = _with_accounting(context, ended, job, work)
+    log = bounded(output, limit)
+    if log is not None:
+        path = _log_path(job, attempt, taken)
+        files[path] = log
+        attempt = attempt.model_copy(update={"log": path})
+    if not ended.status:
+        return _failed(attempt, files, ended.failure or FailureClass.LOST, ended.reason)
+    evidence = worker.evidence(context, job, attempt, work)
+    files |= evidence.files
+    if not evidence.results or evidence.reasons or attempt.exit_code:
+        failure, reason, cells = _cause(worker, evidence, ended, attempt, tail(output))
+        return _failed(attempt.model_copy(update={"cells": cells}), files, failure, reason)
+    if why := foreign(evidence.results):
+        return _failed(attempt, files, FailureClass.INPUT_CHANGED, why)
+    return Judged(attempt.model_copy(update={"phase": Phase.DONE}), files, f"{job.name}: {gist(evidence.results)}")
+
+
+def _with_accounting(context: Context, ended: Ended, job: Job, work: Path) -> Attempt:
+    """The attempt with what status file and accounting say of its times and costs."""
+    attempt, status = ended.attempt, ended.status
+    update: dict[str, object] = {"job_id": ended.job_id or attempt.job_id}
+    if status:
+        update = {"started": status.started, "ended": status.ended, "exit_code": status.exit_code, "host": status.host}
+        update["job_id"] = status.job_id
+    attempt = attempt.model_copy(update=update)
+    device = str(context.plan.run(job.run)["device"])
+    return attempt.model_copy(update={"usage": used(attempt, job, ended.usage, job_folder(work, attempt.token), device=device)})
+
+
+def _cause(worker: Worker, evidence: Evidence, ended: Ended, attempt: Attempt, log: str) -> tuple[FailureClass, str, dict[str, str]]:
+    """Why a job that ended does not count, and which of its cells. Where the scheduler made it end, the tool's last words are no reason."""
+    cells = dict(evidence.cells)
+    counting = sum(not why for why in cells.values())
+    rest = f" ({counting} of its {len(cells)} cells count)" if counting else ""
+    if ended.ending and ended.ending.failure and attempt.exit_code:
+        sentence = ended.ending.sentence
+        return ended.ending.failure, sentence + rest, {cell: why and sentence for cell, why in cells.items()}
+    guess, sentence = worker.explain(log, attempt.exit_code)
+    return evidence.failure or guess, ("; ".join(evidence.reasons) or sentence) + rest, cells
+
+
+def _fit(judged: Judged, job: Job, work: Path) -> Judged:
+    """Secrets are masked in what the tool printed; in any other file they are refused, where the file lies in the work tree."""
+    log, files = judged.attempt.log, dict(judged.files)
+    content, found = without_secrets(log, files.pop(log)) if log in files else (None, [])
+    refuse_unfit({_source(path, job, work): each for path, each in files.items()})
+    if content is not None and log:
+        files[log] = content
+    # the reason of a failure is taken from what the tool printed
+    reason = judged.attempt.reason and _plain(judged.attempt.reason)
+    cells = {cell: why and _plain(why) for cell, why in judged.attempt.cells.items()}
+    attempt = judged.attempt.model_copy(update={"reason": reason, "cells": cells})
+    return Judged(attempt, files, _plain(judged.text), [str(finding) for finding in found])
+
+
+def _plain(text: str) -> str:
+    return without_secrets("", text.encode())[0].decode()
+
+
+def _source(path: str, job: Job, work: Path) -> str:
+    """The file in the work tree that a committed file is a copy of; it may lie deeper."""
+    copies = [work / path, *sorted((work / job.folder).rglob(Path(path).name))]
+    return next((str(copy) for copy in copies if copy.is_file()), path)
+
+
+def _log_path(job: Job, attempt: Attempt, taken: frozenset[str]) -> str:
+    name = attempt.job_id or f"attempt{attempt.number}"
+    path = f"{job.folder}/slurm-{name}.out"
+    return path if path not in taken else f"{job.folder}/slurm-{name}.{attempt.number}.out"
+
+
+def _failed(attempt: Attempt, files: Mapping[str, bytes], failure: FailureClass, reason: str) -> Judged:
+    phase = Phase.CANCELLED if failure is FailureClass.CANCELLED else Phase.FAILED
+    failed = attempt.model_copy(update={"phase": phase, "failure": failure, "reason": reason})
+    return Judged(failed, files, f"{attempt.job}: {failure}: {reason}")
+
+
+def gist(results: Sequence[TrainingResult | CellResult]) -> str:
+    """What one job left, in a few words."""
+    if len(results) == 1:
+        return _gist(results[0])
+    return "; ".join(f"{result.task}: {_gist(result)}" for result in results if isinstance(result, CellResult))
+
+
+def _gist(result: TrainingResult | CellResult) -> str:
+    if isinstance(result, TrainingResult):
+        return f"{result.steps} steps, final loss {result.final_loss:.4g}, {result.seconds:.0f} s"
+    cell = with_intervals(result, means([result]))
+    metrics = ", ".join(f"{metric.name} {score(cell, metric)}" for metric in cell.metrics)
+    about = f"; {OVER_ROWS}" if any(metric.interval for metric in cell.metrics) else ""
+    return f"{metrics or 'no metrics'}, {len(result.samples)} samples, {result.seconds:.0f} s{about}"

@@ -1,0 +1,144 @@
+"""Leaving an experiment to its cluster: a small job of ours that starts when others have ended, and advances it.
+
+Its token stands in the ledger, so that everyone knows who goes on. Each such job names the next one in a commit, hands it over
+and ends, until the wanted state is reached. One whose token is not in the ledger any more has been replaced, and does nothing;
+but as long as the next one was certainly not handed over, the one that named it goes on, killed and started again in between.
+With each goes a stand-in that starts only where it fails: killed, out of time, or because someone else moved the branch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.design.model import Stage
+from ckgit.experiment.jobs import Attempt, Detached, Ledger, Phase
+from ckgit.experiment.scheduler import Look, Seen, Sighting, Submission
+from ckgit.experiment.state import State
+from ckgit.jobs.folder import job_folder
+from ckgit.jobs.script import job_script
+from ckgit.orchestrators.engine.experiment import Standing
+from ckgit.orchestrators.engine.plugins import scheduler_for
+from ckgit.orchestrators.run.attempts import new_token
+
+_ALIVE = (Seen.QUEUED, Seen.RUNNING)
+
+
+class Leave(NamedTuple):
+    """How an experiment is to be left to its cluster."""
+
+    to: State
+    sequential: bool = False
+    accept_missing: bool = False
+
+    def is_that_of(self, detached: Detached) -> bool:
+        """Whether a job was told the same."""
+        return self == (detached.to, detached.sequential, detached.accept_missing)
+
+
+def detached_of(experiment: str, leave: Leave | None, time: str, *, by: str | None) -> Detached | None:
+    """The intent to have a job go on with an experiment; none where it is not left.
+
+    Args:
+        by: token of the job that names it, if it is one.
+    """
+    if not leave:
+        return None
+    return Detached(token=new_token(experiment, "advance", 1), by=by or "", submitted=time, **leave._asdict())
+
+
+def check_detachable(cluster: Cluster) -> None:
+    """Raise where the scheduler of a cluster cannot start a job when others have ended."""
+    if not scheduler_for(cluster).detaches:
+        raise CkgitError(
+            f"scheduler {cluster.scheduler} cannot go on by itself when jobs have ended",
+            code=Exit.USAGE,
+            state="nothing was changed",
+            next="leave out --detach: advance waits, and Ctrl-C leaves the jobs running",
+        )
+
+
+def look_at(detached: Detached, cluster: Cluster, work: Path) -> Look:
+    """What the scheduler knows of the job that is to go on, or of its stand-in once that has its place."""
+    attempts = attempts_of(detached)
+    look = scheduler_for(cluster).poll(cluster, work, attempts)
+    itself, stand_in = (look.sightings[attempt.token] for attempt in attempts)
+    found = stand_in if itself.seen is Seen.GONE and stand_in.seen in _ALIVE else itself
+    return look._replace(sightings={detached.token: found})
+
+
+def is_alive(sighting: Sighting) -> bool:
+    """Whether it will still go on."""
+    return sighting.seen in _ALIVE
+
+
+def hand_over(standing: Standing, detached: Detached, work: Path, after: Sequence[str], *, any_of: bool, delay: float) -> Sighting:
+    """Submit the job that the ledger names.
+
+    Args:
+        after: ids of the jobs that it waits for.
+        any_of: whether the end of one of them is enough.
+        delay: seconds before it may start.
+    """
+    submission = _submission(standing, detached, detached.token, work)._replace(after=after, after_any=any_of, delay=delay)
+    cluster = standing.context.cluster
+    return scheduler_for(cluster).submit(cluster, work, [submission])[detached.token]
+
+
+def secure(standing: Standing, detached: Detached, work: Path, job_id: str) -> None:
+    """Submit the stand-in of a job that was handed over. Where it is not taken, there is none."""
+    submission = _submission(standing, detached, detached.stand_in, work)._replace(after=[job_id], if_failed=True)
+    cluster = standing.context.cluster
+    scheduler_for(cluster).submit(cluster, work, [submission])
+
+
+def end_detached(standing: Standing, ledger: Ledger) -> None:
+    """End the job that the ledger names: someone else goes on, or nobody is to."""
+    if ledger.detached and ledger.work_tree:
+        cluster = standing.context.cluster
+        for attempt in reversed(attempts_of(ledger.detached)):  # the stand-in first: the end of the other would start it
+            scheduler_for(cluster).cancel(cluster, Path(ledger.work_tree), [attempt])
+
+
+def attempts_of(detached: Detached) -> list[Attempt]:
+    """The job and its stand-in, as schedulers are asked for them."""
+    return [
+        Attempt(
+            job="advance",
+            stage=Stage.EVALUATION,
+            number=1,
+            token=token,
+            script_sha256="",
+            phase=Phase.SUBMITTED,
+            submitted=detached.submitted,
+        )
+        for token in (detached.token, detached.stand_in)
+    ]
+
+
+def _submission(standing: Standing, detached: Detached, token: str, work: Path) -> Submission:
+    """The job, or its stand-in, with its script in the work tree."""
+    folder = job_folder(work, token)
+    script = folder / "advance.slurm"
+    folder.mkdir(parents=True, exist_ok=True)
+    path, output = (str((folder / name).relative_to(work)) for name in ("advance.slurm", "output"))
+    script.write_bytes(_script(standing, detached, path))
+    return Submission(token, path, output, standing.context.cluster.advance)
+
+
+def _script(standing: Standing, detached: Detached, path: str) -> bytes:
+    site = standing.context.cluster.model_copy(update={"container": ()})  # SLURM's commands are on its nodes, not in the image
+    options = [*(["--sequential"] if detached.sequential else []), *(["--accept-missing"] if detached.accept_missing else [])]
+    command = ("ckgit", "-C", str(standing.lab.root), "advance", standing.name, "--to", str(detached.to), "--detach", *options)
+    return job_script(
+        title=f"Takes experiment {standing.name} on to {detached.to}.",
+        script=path,
+        resources=site.advance,
+        cluster=site,
+        inputs={},
+        programs=("ckgit", "git"),
+        commands=((*command, "--as", detached.token),),
+    )

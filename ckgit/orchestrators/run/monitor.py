@@ -1,0 +1,317 @@
+"""Waiting for jobs: hand over what was not, look, say what changed, notice what ended.
+
+Whatever cannot be told now is waited for: an unknown job is neither done nor failed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ckgit.errors import CkgitError
+from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.design.model import Stage
+from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress, task_of
+from ckgit.experiment.scheduler import Ending, Look, Scheduler, Seen, Sighting, Submission
+from ckgit.experiment.worker import Context, Worker
+from ckgit.formats.listing import NAMED, in_words
+from ckgit.jobs.folder import job_folder, read_status
+from ckgit.jobs.ownership import own
+from ckgit.orchestrators.engine.logs import tail
+from ckgit.orchestrators.engine.polling import Going
+from ckgit.orchestrators.engine.reporter import Talk
+from ckgit.orchestrators.run.collect import Ended
+
+_SLOWER, _SLOWEST = 1.25, 3.0  # each nap in which nothing changed makes the next one longer, up to so many times the first
+_SETTLING = 4  # looks in the time that a file system may take
+
+
+@dataclass
+class Pace:
+    """How fast one job goes, by the steps that were seen: the time before its first step is start-up, which says nothing of the others."""
+
+    first: tuple[float, int] | None = None  # when a step was first seen, and which
+    last: int = 0  # the step that was seen last
+
+    def left(self, found: Progress, now: float) -> float | None:
+        """Seconds that the remaining steps take; None before two different steps were seen."""
+        begins = self.first is None or found.step < self.last  # a job that was started again counts anew
+        self.last = found.step
+        if begins:
+            self.first = (now, found.step) if found.step else None
+        if self.first is None:
+            return None
+        since, step = self.first
+        return (now - since) / (found.step - step) * (found.steps - found.step) if found.step > step else None
+
+
+@dataclass
+class Watch:
+    """The open attempts of an experiment in one work tree, and what was last seen of them."""
+
+    workers: Mapping[Stage, Worker]
+    context: Context
+    cluster: Cluster
+    refresh: Callable[[], Cluster]  # with the limits as they are now: they may change while jobs are waited for
+    scheduler: Scheduler
+    work: Path
+    jobs: Mapping[str, Job]  # by name
+    first: str  # token of the first attempt of the ledger, which owns the work tree
+    attempts: Sequence[Attempt]
+    wanted: frozenset[str]  # tokens of those whose end is waited for
+    talk: Talk
+    detached: int = 0  # 1 where a job of ours may be in the queue that goes on with the experiment
+    ended: dict[str, Ended] = field(default_factory=dict)  # by token
+    seen: dict[str, Sighting] = field(default_factory=dict)  # by token
+    queries: Counter[str] = field(default_factory=Counter)  # calls of the scheduler's commands
+    gone_since: dict[str, float] = field(default_factory=dict)
+    unreadable_since: dict[str, float] = field(default_factory=dict)
+    running_since: dict[str, float] = field(default_factory=dict)
+    paces: dict[str, Pace] = field(default_factory=dict)  # by token
+    changed: bool = False  # whether the last look saw anything new
+    news: dict[str, list[str]] = field(default_factory=dict)  # what the look that goes on saw, with the jobs of which it is to be said
+
+    @property
+    def open(self) -> list[Attempt]:
+        """Attempts that are not known to have ended."""
+        return [attempt for attempt in self.attempts if attempt.token not in self.ended]
+
+    @property
+    def awaited(self) -> list[Attempt]:
+        """Open attempts whose end is waited for."""
+        return [attempt for attempt in self.open if attempt.token in self.wanted]
+
+    @property
+    def grace(self) -> float:
+        """Seconds that the file system may take to show what a job left."""
+        return self.cluster.grace_seconds or self.scheduler.grace_seconds
+
+    @property
+    def unknown(self) -> list[Sighting]:
+        """What was last seen of open attempts that nothing can be said of."""
+        return [self.seen[attempt.token] for attempt in self.open if self.seen[attempt.token].seen is Seen.UNKNOWN]
+
+    @property
+    def unseen(self) -> int:
+        """How many open attempts were not handed over at the last look."""
+        return sum(self.seen[attempt.token].seen is Seen.UNSEEN for attempt in self.open)
+
+    @property
+    def poll_seconds(self) -> float:
+        """Seconds between two looks, while something changes."""
+        return self.cluster.poll_seconds or self.scheduler.poll_seconds
+
+    def look(self) -> None:
+        """One poll: hand over what is certainly not with the scheduler, and take note of what ended."""
+        self.changed = False
+        self._refresh()
+        look = self.scheduler.poll(self.cluster, self.work, self.open) if self.open else Look({})
+        self.queries.update(look.queries)
+        sightings = {attempt.token: look.sightings.get(attempt.token, _NO_ANSWER) for attempt in self.open}
+        sightings |= self._hand_over([attempt for attempt in self.open if sightings[attempt.token].seen is Seen.UNSEEN], look)
+        for attempt in self.open:
+            sighting = sightings[attempt.token]
+            self._note(attempt, self._settle(attempt, sighting) if sighting.seen is Seen.GONE else sighting)
+        self._tell()
+
+    def _refresh(self) -> None:
+        try:
+            self.cluster = self.refresh()
+        except CkgitError as error:
+            self.talk.say(f"{error.where}: {error.what}; the cluster profile stays as it was")
+
+    def wait(self, pause: Callable[[], bool]) -> Going[None]:
+        """Look until all that are wanted have ended, or until `pause`, asked after each look, says that something is to be done."""
+        nap = self.poll_seconds
+        while True:
+            self.look()
+            self.talk.progress(self.lines)
+            if not self.awaited or pause():
+                return
+            nap = self.poll_seconds if self.changed else min(nap * _SLOWER, self.poll_seconds * _SLOWEST)
+            yield min(nap, self.grace / _SETTLING) if self._settling else nap
+
+    def look_thoroughly(self) -> Going[None]:
+        """Look, until no more can be handed over, and where a job has just gone, for as long as its status may take to show."""
+        self.look()
+        while self.cluster.stagger_seconds and (before := self.unseen):  # a look hands over some of many
+            self.look()
+            if self.unseen >= before:
+                break
+        while self._settling:
+            yield min(self.poll_seconds, self.grace / _SETTLING)
+            self.look()
+
+    @property
+    def _settling(self) -> bool:
+        return any(self.seen[attempt.token].seen is Seen.GONE for attempt in self.open)
+
+    def _hand_over(self, attempts: Sequence[Attempt], look: Look) -> dict[str, Sighting]:
+        """Submit as many as the cluster takes; the others wait for their turn. An array goes whole, as one sbatch is one record.
+
+        One that is larger than the limit, which was lowered since, goes when there is nothing else to wait for.
+        """
+        limit = self.cluster.max_submit
+        room = len(attempts) if limit is None else max(limit - look.in_queue, 0)
+        answers: dict[str, Sighting] = {}
+        submissions: list[Submission] = []
+        handed: list[Attempt] = []
+        large: list[str] = []
+        for group in groups(attempts):
+            broken = {attempt.token: why for attempt in group if (why := self._broken(attempt))}
+            too_large = limit is not None and limit < len(group)
+            if broken:
+                refused = next(iter(broken.values()))
+                answers |= {attempt.token: Sighting(Seen.GONE, ending=Ending(FailureClass.REFUSED, refused)) for attempt in group}
+            elif len(group) <= room or (too_large and look.in_queue <= self.detached and not submissions):
+                room -= len(group)
+                submissions += [submission_of(self.work, self.jobs[attempt.job], attempt) for attempt in group]
+                handed += group
+                large += [attempt.token for attempt in group if too_large]
+            else:
+                waits = Sighting(Seen.UNSEEN, detail=self._waits_for(len(group), look))
+                answers |= {attempt.token: waits for attempt in group}
+        if submissions:
+            own(self.work, self.first, handed, self.context.summary.experiment.name)
+            answers |= self.scheduler.submit(self.cluster, self.work, submissions)
+        for token in large:
+            if answers[token].seen is Seen.QUEUED:
+                answers[token] = answers[token]._replace(detail=f"its array is one submission, of more jobs than max_submit, {limit}")
+        return answers
+
+    def _waits_for(self, tasks: int, look: Look) -> str:
+        """Why a job, or an array of so many, is not handed over now."""
+        limit = self.cluster.max_submit or 0
+        full = f"{look.in_queue} jobs are in the queue, and max_submit is {limit}"
+        if tasks == 1:
+            return full
+        mine = sum(sighting.seen in {Seen.QUEUED, Seen.RUNNING} for sighting in look.sightings.values())
+        others = look.in_queue - mine
+        until = "until no other job is there" if limit < tasks else f"until there is room for {tasks}"
+        text = f"its array of {tasks} waits {until}: {full}"
+        if limit - others >= tasks or not others:
+            return text
+        name = self.context.summary.experiment.name
+        way_out = f"if they stay, ckgit cancel {name} and ckgit retry {name} make its tasks jobs of their own"
+        return f"{text}; {others} of them are not jobs of {name}: {way_out}"
+
+    def _broken(self, attempt: Attempt) -> str:
+        """Why a job must not be handed over: the bytes that were committed as the intent are those that run."""
+        path = self.work / self.jobs[attempt.job].script
+        try:
+            same = hashlib.sha256(path.read_bytes()).hexdigest() == attempt.script_sha256
+        except OSError as error:
+            return f"the job's script cannot be read: {error.strerror}"
+        return "" if same else "the job's script in the work tree is not the one that was scaffolded"
+
+    def _settle(self, attempt: Attempt, gone: Sighting) -> Sighting:
+        """A job that is gone has ended when its status says so, or when that has not come in time; one that cannot be read is unknown."""
+        token, now = attempt.token, time.monotonic()
+        status, why = None, "it is gone and left no status: it was killed, or its machine stopped"
+        if gone.ending and gone.ending.failure is FailureClass.REFUSED:
+            self.ended[token] = Ended(attempt, None, gone.ending.sentence, FailureClass.REFUSED)
+            return gone
+        try:
+            status = read_status(self.work, token)
+        except ValueError as error:
+            why = str(error)
+        except OSError as error:
+            self.gone_since.pop(token, None)  # what shows once it can be read again has its time to settle, too
+            late = now - self.unreadable_since.setdefault(token, now) >= self.grace
+            return Sighting(Seen.UNKNOWN, gone.job_id, f"{token}: its status cannot be read: {error.strerror}") if late else gone
+        self.unreadable_since.pop(token, None)
+        if not (gone.ending and gone.ending.failure) and (job_folder(self.work, token) / "cancelled").exists():
+            gone = gone._replace(ending=Ending(FailureClass.CANCELLED, "cancelled by ckgit cancel"))  # which could not record it
+        failure, reason = (gone.ending.failure, gone.ending.sentence) if gone.ending and gone.ending.failure else (FailureClass.LOST, why)
+        if status:
+            self.ended[token] = Ended(attempt, status, job_id=gone.job_id, ending=gone.ending)
+        elif now - self.gone_since.setdefault(token, now) >= self.grace:
+            self.ended[token] = Ended(attempt, None, reason, failure, job_id=gone.job_id, ending=gone.ending)
+        return gone
+
+    def _note(self, attempt: Attempt, sighting: Sighting) -> None:
+        """Say what is new of a job."""
+        before = self.seen.get(attempt.token)
+        self.seen[attempt.token] = sighting
+        # that SLURM expects a later start is no news
+        self.changed |= before is None or before.seen is not sighting.seen or attempt.token in self.ended
+        if sighting.seen is Seen.RUNNING:
+            self.running_since.setdefault(attempt.token, _claimed(self.work, attempt.token))
+        if attempt.token in self.ended:
+            self.news.setdefault(_ending(self.ended[attempt.token]), []).append(attempt.job)
+        elif (before is None or before.seen is not sighting.seen) and sighting.seen is not Seen.GONE:
+            text = f"{sighting.seen}" + (f" ({sighting.detail})" if sighting.detail else "")
+            self.news.setdefault(text, []).append(attempt.job)
+
+    def _tell(self) -> None:
+        """Say the news: a line for each job, or one for all where many jobs have the same."""
+        for text, jobs in self.news.items():
+            for names in jobs if len(jobs) <= NAMED else [in_words(jobs)]:
+                self.talk.say(f"{names}: {text}")
+        self.news.clear()
+
+    def lines(self) -> list[str]:
+        """A line for each running job: step, loss, time left."""
+        running = [attempt for attempt in self.open if self.seen[attempt.token].seen is Seen.RUNNING]
+        width = max((len(attempt.job) for attempt in running), default=0)
+        return [f"{attempt.job:<{width}}  {self.progress(attempt)}" for attempt in running]
+
+    def count(self) -> str:
+        """How many jobs are open, by what was last seen of them."""
+        kinds = Counter(str(self.seen[a.token].seen) if a.token in self.seen else "not looked at" for a in self.open)
+        return ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items())) or "none open"
+
+    def progress(self, attempt: Attempt) -> str:
+        """How far a running job is, in words."""
+        output = tail(job_folder(self.work, attempt.token) / "output")
+        job = self.jobs[attempt.job]
+        found = self.workers[job.stage].progress(self.context, job, self.work, output)
+        elapsed = max(0.0, time.time() - self.running_since.get(attempt.token, time.time()))
+        if found is None or not found.steps:
+            return f"started {clock(elapsed)} ago"
+        parts = [f"{found.step}/{found.steps}"]
+        parts += [f"loss {found.loss:.4g}"] if found.loss is not None else []
+        left = self.paces.setdefault(attempt.token, Pace()).left(found, time.monotonic())
+        parts += [f"{clock(left)} left"] if left is not None else []
+        return "  ".join([*parts, *([found.note] if found.note else [])])
+
+
+_NO_ANSWER = Sighting(Seen.UNKNOWN, detail="the scheduler did not answer for it")
+
+
+def groups(attempts: Sequence[Attempt]) -> list[list[Attempt]]:
+    """Attempts that are to be handed over together: the tasks of one array, or one alone."""
+    found: dict[str, list[Attempt]] = {}
+    for attempt in attempts:
+        found.setdefault(task.array if (task := task_of(attempt.token)) else attempt.token, []).append(attempt)
+    return list(found.values())
+
+
+def submission_of(work: Path, job: Job, attempt: Attempt) -> Submission:
+    """How a scheduler is to be given an attempt."""
+    output = (job_folder(work, attempt.token) / "output").relative_to(work)
+    return Submission(attempt.token, job.script, str(output), attempt.resources or job.resources, changed=attempt.resources is not None)
+
+
+def _claimed(work: Path, token: str) -> float:
+    try:
+        return (job_folder(work, token) / "claim").stat().st_mtime
+    except OSError:
+        return time.time()
+
+
+def _ending(ended: Ended) -> str:
+    if ended.status:
+        return f"ended with exit code {ended.status.exit_code}"
+    return f"{ended.failure}: {ended.reason}"
+
+
+def clock(seconds: float) -> str:
+    """A duration as people read it: 0:07, 12:30, 3:04:05."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

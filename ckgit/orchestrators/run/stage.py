@@ -1,0 +1,133 @@
+"""A stage of an experiment: which jobs it has, which of them are to be submitted now, and how that is wished for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.model import Stage, State
+from ckgit.experiment.jobs import Job, Ledger
+from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.worker import Worker
+from ckgit.formats.listing import first_of
+from ckgit.orchestrators.engine.experiment import Standing, Step, Taken
+from ckgit.orchestrators.engine.integrity import retrained
+from ckgit.orchestrators.engine.logs import now
+from ckgit.orchestrators.engine.plugins import scheduler_for, worker_for
+from ckgit.orchestrators.run import commits
+from ckgit.orchestrators.run.attempts import Tries, latest_attempts, passed_over, tally
+from ckgit.orchestrators.run.commits import NOTHING, Harvest
+from ckgit.orchestrators.run.detach import Leave, detached_of
+
+STAGES: Mapping[State, Stage] = {State.SCAFFOLDED: Stage.TRAINING, State.TRAINED: Stage.EVALUATION}
+
+
+class Wish(NamedTuple):
+    """How a stage is to be run."""
+
+    wait: bool = True
+    accept_missing: bool = False
+    run: str | None = None  # only the jobs of this run; the experiment moves on when they were the last ones
+    sequential: bool = False  # no evaluation before all training is done
+    detach: State | None = None  # leave the rest, up to this state, to a job of ours
+    token: str | None = None  # of that job, where it is the one that asks
+
+    @property
+    def leave(self) -> Leave | None:
+        """How the experiment is to be left to its cluster; None where it is not."""
+        return Leave(self.detach, self.sequential, self.accept_missing) if self.detach else None
+
+
+class Passage(NamedTuple):
+    """What came of it."""
+
+    code: Exit
+    taken: Sequence[Taken]
+    message: str
+    next: str = ""
+
+
+class Stagework(NamedTuple):
+    """A stage of an experiment: who does it, and its jobs."""
+
+    stage: Stage
+    worker: Worker | None  # None when the design names no tool for it
+    jobs: Sequence[Job]  # those that can be run
+    over: Sequence[Job]  # those that cannot, as the training of their run was passed over
+    ahead: Sequence[Job] = ()  # evaluations, while the stage is training: each may start when its run is trained
+    workers: Mapping[Stage, Worker] = {}
+
+    @property
+    def all(self) -> Sequence[Job]:
+        """The jobs of the stage, and those that may be run ahead of theirs."""
+        return [*self.jobs, *self.ahead]
+
+    def selected(self, run: str | None) -> Sequence[Job]:
+        """The jobs of one run, or all."""
+        return [job for job in self.jobs if run in (None, job.run)]
+
+
+def stagework(standing: Standing) -> Stagework:
+    """The stage that comes next.
+
+    Raises:
+        CkgitError: no stage is run from this state, or its worker is not installed.
+    """
+    state = standing.snapshot.state
+    if state not in STAGES:
+        raise CkgitError(
+            f"{standing.name} is {state}; jobs run when it is {' or '.join(STAGES)}",
+            code=Exit.ILLEGAL_TRANSITION,
+            state="nothing was changed",
+            next=f"ckgit status {standing.name}",
+        )
+    stage = STAGES[state]
+    workers = {each: worker for each in Stage if (worker := worker_for(standing.context.summary, each))}
+    jobs = {each: worker.jobs(standing.context) for each, worker in workers.items()}
+    mine = jobs.get(stage, [])
+    over = passed_over(mine, standing.ledger)
+    ahead = jobs.get(Stage.EVALUATION, []) if stage is Stage.TRAINING else []
+    return Stagework(stage, workers.get(stage), [job for job in mine if job not in over], over, ahead, workers)
+
+
+def due_jobs(standing: Standing, work: Stagework, wish: Wish, ledger: Ledger | None = None) -> list[Job]:
+    """Jobs that are to be submitted now: the stage's own, and evaluations whose run is trained, or needs no training.
+
+    Args:
+        ledger: instead of the branch's, with what is known since.
+    """
+    ledger = ledger or standing.ledger
+    own = list(tally(ledger, work.selected(wish.run)).unsubmitted)
+    if wish.sequential or not scheduler_for(standing.context.cluster).overlaps:
+        return own
+    waiting = {job.run for job in work.jobs} - {attempt.job.partition("/")[0] for attempt in tally(ledger, work.jobs).done}
+    ahead = [job for job in work.ahead if job.run not in waiting and wish.run in (None, job.run)]
+    return [*own, *tally(ledger, ahead).unsubmitted]
+
+
+def submission(standing: Standing, work: Stagework, wish: Wish, jobs: Sequence[Job], ledger: Ledger, harvest: Harvest = NOTHING) -> Step:
+    """The intent to run jobs, with what others left until now."""
+    cluster = standing.context.cluster
+    array = min(cluster.max_array_size, max((cluster.max_submit or cluster.max_array_size) // 2, 1)) if cluster.arrays else 1
+    tries = Tries(now(), latest_attempts(ledger), array)
+    detached = detached_of(standing.name, wish.leave, tries.time, by=wish.token)
+    return commits.submission(standing, Event.SUBMIT, work.workers, jobs, ledger, tries, harvest=harvest, detached=detached)
+
+
+def check_ready(standing: Standing, work: Stagework, jobs: Sequence[Job], tree: Path) -> None:
+    """Raise when a job lacks what it needs.
+
+    Raises:
+        CkgitError: EVIDENCE_MISSING, with the reasons.
+    """
+    reasons = [f"{run}: {reason}" for run, reason in retrained(standing, jobs, tree).items()]
+    reasons += [f"{job.name}: {reason}" for job in jobs for reason in work.workers[job.stage].ready(standing.context, job, tree)]
+    if reasons:
+        raise CkgitError(
+            "\n  ".join(["these jobs cannot start:", *first_of(reasons, more="more reasons")]),
+            code=Exit.EVIDENCE_MISSING,
+            state="nothing was submitted",
+            next="mend this, then run the same command again",
+        )

@@ -1,0 +1,83 @@
+"""The work tree of an experiment: made at its first submission, found again by every later command."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import Path
+
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.jobs import Ledger
+from ckgit.jobs.ownership import owner_of
+from ckgit.lab.export import export_work_tree, find_model
+from ckgit.orchestrators.engine.experiment import Standing
+from ckgit.orchestrators.engine.orphans import known_by_now, own_tokens, tokens_in
+from ckgit.orchestrators.run.change_cluster import bring_checkpoints
+
+
+def make_work_tree(standing: Standing) -> Ledger:
+    """Export the branch's tip, and the ledger that names it; the ledger's own work tree where there is one.
+
+    Raises:
+        CkgitError: a model folder is missing, the export failed, or the work tree of earlier jobs has vanished.
+    """
+    if standing.ledger and standing.ledger.work_tree:
+        find_work_tree(standing.ledger)
+        return standing.ledger
+    lab, context, snapshot = standing.lab, standing.context, standing.snapshot
+    folders = {}
+    for name, card in context.cards.items():
+        content = snapshot.read(f"models/{name}.yaml")
+        folders[name] = find_model(lab, context.cluster, card, content or b"")
+    work = export_work_tree(lab, snapshot, context, _free_folder(standing), folders)
+    if standing.ledger:
+        bring_checkpoints(standing, standing.ledger, work)
+    return _ledger(standing, work)
+
+
+def planned_ledger(standing: Standing) -> Ledger:
+    """The ledger as `make_work_tree` would give it; nothing is written."""
+    if standing.ledger and standing.ledger.work_tree:
+        return standing.ledger
+    return _ledger(standing, _free_folder(standing))
+
+
+def _free_folder(standing: Standing) -> Path:
+    """Where the jobs of this submission run: a folder that is named by the commit, and in which no other submission's jobs ever ran."""
+    lab, known = standing.lab, own_tokens(standing.ledger) | known_by_now(standing.lab, standing.name)
+    first = lab.work_root(standing.context.cluster_name) / lab.config.name / standing.name / standing.snapshot.tip[:12]
+    names = (first if number == 1 else first.with_name(f"{first.name}-{number}") for number in itertools.count(1))
+    return next(work for work in names if known.issuperset([*tokens_in(work), *filter(None, [owner_of(work)])]))
+
+
+def _ledger(standing: Standing, work: Path) -> Ledger:
+    ledger = standing.ledger or Ledger(cluster=standing.context.cluster_name, scheduler=standing.context.cluster.scheduler)
+    update = {"design": standing.context.summary.digest, "commit": standing.snapshot.tip}
+    return ledger.model_copy(update={**update, "work_tree": str(work), "host": os.uname().nodename})
+
+
+def find_work_tree(ledger: Ledger) -> Path:
+    """Where the jobs of a ledger run.
+
+    Raises:
+        CkgitError: it is not on this machine, or not there any more.
+    """
+    work, here = Path(ledger.work_tree), os.uname().nodename
+    if work.is_dir():
+        return work
+    if ledger.host != here:
+        raise CkgitError(
+            f"its jobs run on {ledger.host}, in {work}, which {here} does not see",
+            code=Exit.UNKNOWN,
+            state="nothing was changed",
+            next=f"run the same command on {ledger.host}",
+        )
+    name = work.parent.name
+    end_them = f"ckgit cancel {name}, then " if ledger.open() else ""  # revise leaves no job alone
+    raise CkgitError(
+        "the work tree with the jobs' files and checkpoints is gone",
+        code=Exit.EVIDENCE_MISSING,
+        where=str(work),
+        state="what was committed stands; checkpoints that were only there are lost",
+        next=f"bring the folder back, or start anew: {end_them}ckgit revise {name}",
+    )

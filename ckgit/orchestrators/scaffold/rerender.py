@@ -1,0 +1,142 @@
+"""What a retry changes of its jobs' files: other batches with the same optimizer steps, and what the cluster profile has come to say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.compute import Resources
+from ckgit.experiment.design.model import Stage
+from ckgit.experiment.estimates.batches import Division, halved, over, with_batch
+from ckgit.experiment.estimates.estimate import processes
+from ckgit.experiment.jobs import Attempt, Batch, FailureClass, Job
+from ckgit.experiment.worker import Worker
+from ckgit.orchestrators.engine.experiment import Standing
+
+
+def wanted_batch(standing: Standing, job: Job, before: Attempt, asked: Resources) -> Batch | None:
+    """How a new attempt divides the rows; None for as designed.
+
+    Args:
+        asked: what the retry asks for. More memory is an answer to a lack of it, and leaves the batch alone.
+
+    Raises:
+        CkgitError: the design, or what was asked for, cannot be had with the same optimizer steps.
+    """
+    designed = _division(standing, job)
+    if designed is None:
+        return None
+    last = designed._replace(batch=before.batch) if before.batch else designed
+    compute = standing.context.summary.compute
+    starved = before.failure is FailureClass.OUT_OF_MEMORY and compute.on_out_of_memory == "smaller_batch" and not asked.mem
+    try:
+        if asked.gpus is not None and last.batch.processes > 1 and asked.gpus != last.batch.processes:
+            last = last._replace(batch=over(last, max(asked.gpus, 1)))
+        if starved:
+            last = last._replace(batch=halved(last))
+    except ValueError as error:
+        raise CkgitError(
+            f"{job.name} cannot be tried again so that it takes the same optimizer steps: {error}",
+            code=Exit.USAGE,
+            state="nothing was changed",
+            next=f"ask for more memory: ckgit retry {standing.name} --mem SIZE; or change the design: ckgit revise {standing.name}",
+        ) from None
+    return None if last.batch == designed.batch else last.batch
+
+
+def _division(standing: Standing, job: Job) -> Division | None:
+    """As the design divides the rows of a training; None for an evaluation, and where the rows were not counted."""
+    if job.stage is not Stage.TRAINING:
+        return None
+    run, recorded = standing.context.plan.run(job.run), standing.context.summary.recorded.data
+    splits = recorded[run["data"]].splits if run["data"] in recorded else {}
+    rows = splits.get(run["train_split"])
+    return Division.of(run, rows, processes(job.resources)) if rows else None
+
+
+def _rendered(standing: Standing, worker: Worker, job: Job, batch: Batch | None = None) -> Mapping[str, bytes]:
+    """The files of a job's run, divided so (None: as designed), by path."""
+    context = standing.context
+    plan = with_batch(context.plan, job.run, batch) if batch else context.plan
+    return worker.scaffold(context._replace(plan=plan), job.run)
+
+
+class Anew(NamedTuple):
+    """What is rendered anew for jobs that are tried again."""
+
+    files: Mapping[str, bytes] = {}  # by path; only those that are not as on the branch
+    notes: Sequence[str] = ()  # what is to be said of the jobs, one sentence each
+
+
+def rendered_anew(
+    standing: Standing, workers: Mapping[Stage, Worker], jobs: Sequence[Job], before: Mapping[str, Attempt], batches: Mapping[str, Batch]
+) -> Anew:
+    """The files of jobs that are tried again: with their new batches, and their scripts as the cluster profile is now.
+
+    What a script reads is what is compared. Where that would be written otherwise, too, the job stays as it was scaffolded.
+
+    Args:
+        batches: of the new attempts, by job, where they are not as designed.
+    """
+    files, notes = dict[str, bytes](), list[str]()
+    for group in _by_run(jobs):
+        first, worker = group[0], workers[group[0].stage]
+        made = _rendered(standing, worker, first, batches.get(first.name))
+        there = standing.snapshot.read_many(made)
+        changed = {path: content for path, content in made.items() if content != there.get(path)}
+        if first.name in batches or before[first.name].batch:  # a training: it is the only job of its run
+            files |= changed
+            continue
+        scripts = {job.script for job in worker.jobs(standing.context)}
+        settings = sorted(Path(path).name for path in changed.keys() - scripts)
+        for job in group:
+            if job.script in changed and settings:
+                notes.append(
+                    f"{job.name} stays as it was scaffolded: now {' and '.join(settings)} would be written otherwise, too, "
+                    "because of other GPUs in the cluster profile, or another version of ckgit"
+                )
+            elif job.script in changed:
+                files[job.script] = changed[job.script]
+                notes.append(f"{job.name}: its script is rendered anew, for the cluster profile as it is now")
+    return Anew(files, notes)
+
+
+def _by_run(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Jobs whose files are rendered together."""
+    found: dict[tuple[Stage, str], list[Job]] = {}
+    for job in jobs:
+        found.setdefault((job.stage, job.run), []).append(job)
+    return list(found.values())
+
+
+def bring(standing: Standing, workers: Mapping[Stage, Worker], jobs: Sequence[Job], work: Path) -> None:
+    """Have the work tree hold what retried jobs read, as the branch has it.
+
+    Who committed a retry may have died before that, and a file that somebody has changed there would have every attempt refused.
+    The bytes are the branch's: what would be rendered now may be something else, and is nobody's intent.
+
+    Raises:
+        CkgitError: they cannot be written.
+    """
+    one_of_each = {job.run: job for job in jobs}.values()
+    able = [worker for worker in workers.values() if not worker.check(standing.context)]  # an older design may be none for this ckgit
+    rendered = [path for job in one_of_each for worker in able for path in _rendered(standing, worker, job)]
+    committed = standing.snapshot.read_many(dict.fromkeys([*(job.script for job in jobs), *rendered]))
+    for path, content in {**committed, **standing.context.sources}.items():
+        file = work / path
+        part = file.with_name(f"{file.name}.part")
+        try:
+            if not file.exists() or file.read_bytes() != content:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                part.write_bytes(content)
+                part.replace(file)
+        except OSError as error:
+            raise CkgitError(
+                f"the work tree cannot be brought to what the retry committed: {error.strerror}",
+                code=Exit.COMMAND_FAILED,
+                where=str(file),
+                state="the new attempts are committed; none of them was handed over",
+                next=f"mend this, then: ckgit advance {standing.name}, and ckgit retry {standing.name} for those that it refuses",
+            ) from None

@@ -1,0 +1,158 @@
+"""scaffold-experiment: every file for every job, rendered by the workers.
+
+Pure: the same design, cluster profile, cards and version give the same bytes, so the logs here hold no times and no places.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.checks.problems import unrecorded
+from ckgit.experiment.design.model import Stage
+from ckgit.experiment.design.plan import DEFAULTS
+from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.worker import Context, Worker
+from ckgit.formats.listing import first_of, paragraphs, plural
+from ckgit.orchestrators.engine.experiment import Standing, Step, prepare
+from ckgit.orchestrators.engine.generated import generated
+from ckgit.orchestrators.engine.logs import now, untimed
+from ckgit.orchestrators.engine.plugins import worker_for
+from ckgit.orchestrators.scaffold.parallel import in_parallel
+
+LOG = "scaffold-experiment.log"
+_MANY = 500  # jobs from which a second process pays
+
+
+class Made(NamedTuple):
+    """What a worker makes of an experiment."""
+
+    label: str
+    stage: Stage
+    reasons: Sequence[str]  # why it cannot be scaffolded; then there are no files
+    files: Mapping[str, bytes]
+    jobs: int
+
+
+def scaffold(standing: Standing) -> Step:
+    """The scaffold commit.
+
+    Raises:
+        CkgitError: with every reason against it at once.
+    """
+    context = standing.context
+    refuse(standing, {"design": [f"{what} is in the design and was not measured" for what in unrecorded(context.summary)]})
+    made = _all_made(standing)
+    files = {**_of_another_life(standing), **_together(made)}
+    for one in made:
+        files[standing.path(f"scaffold-{one.label}.log")] = untimed(_worker_lines(context, one.files))
+    files[standing.path("defaults.json")] = json.dumps(DEFAULTS, indent=2).encode() + b"\n"
+    files[standing.path(LOG)] = untimed(_lines(context, made))
+    told = [f"- scaffold-{one.label}: {_count(one)}" for one in made]
+    body = paragraphs(f"Scaffolded {plural(len(context.plan.runs), 'run')}.", told)
+    return prepare(standing, Event.SCAFFOLD, files=files, logs={}, ledger=None, body=body, time=now())
+
+
+def _of_another_life(standing: Standing) -> dict[str, bytes | None]:
+    """Deletes what jobs of an earlier design left. A designed experiment has a ledger only where its branch was made by hand from it."""
+    snapshot = standing.snapshot
+    return dict.fromkeys(generated(snapshot)) if snapshot.read(standing.path("jobs.json")) is not None else {}
+
+
+def rendered(standing: Standing) -> dict[str, bytes | None]:
+    """Every file of every worker, as scaffolding renders them for the cluster profile of `standing`.
+
+    Raises:
+        CkgitError: with every reason against it at once.
+    """
+    return _together(_all_made(standing))
+
+
+def _all_made(standing: Standing) -> list[Made]:
+    context = standing.context
+    made = _made(context, [worker for stage in Stage if (worker := worker_for(context.summary, stage))])
+    refuse(standing, {one.label: one.reasons for one in made})
+    return made
+
+
+def _together(made: Sequence[Made]) -> dict[str, bytes | None]:
+    files: dict[str, bytes | None] = {}
+    for one in made:
+        if twice := sorted(files.keys() & one.files.keys()):
+            raise CkgitError(f"two workers write {twice[0]}", code=Exit.TOOL_MISSING, next="one of them is to be mended")
+        files |= one.files
+    return files
+
+
+def _made(context: Context, workers: Sequence[Worker]) -> list[Made]:
+    tasks = [partial(_make, context, worker) for worker in workers]
+    if len(context.plan.training) + len(context.plan.cells) < _MANY:
+        return [task() for task in tasks]
+    return in_parallel(tasks)
+
+
+def _make(context: Context, worker: Worker) -> Made:
+    reasons = [obstacle.sentence for obstacle in worker.check(context)]
+    if reasons:
+        return Made(worker.label, worker.stage, reasons, {}, 0)
+    names = [job.name for job in worker.jobs(context)]
+    if names != _planned(context, worker.stage):
+        return Made(worker.label, worker.stage, ["it makes other jobs than the design has; can it do compute.evaluation_jobs?"], {}, 0)
+    return Made(worker.label, worker.stage, [], worker.scaffold(context), len(names))
+
+
+def _planned(context: Context, stage: Stage) -> list[str]:
+    """Names of the jobs that a design has."""
+    plan = context.plan
+    return [run.job for run in plan.training] if stage is Stage.TRAINING else list(plan.evaluation_jobs)
+
+
+def refuse(standing: Standing, reasons: Mapping[str, Sequence[str]]) -> None:
+    """Raise when something stands against scaffolding.
+
+    Args:
+        reasons: by label of the worker that found them.
+
+    Raises:
+        CkgitError: INVALID_DESIGN, with every reason.
+    """
+    sentences = [f"{label}: {sentence}" for label, found in reasons.items() for sentence in found]
+    if sentences:
+        raise CkgitError(
+            "\n".join(first_of(sentences)),
+            code=Exit.INVALID_DESIGN,
+            where=standing.name,
+            state="nothing was written",
+            next=f"mend the design, then ckgit revise {standing.name}",
+        )
+
+
+def _count(one: Made) -> str:
+    return f"{plural(len(one.files), 'file')} for {plural(one.jobs, f'{one.stage} job')}"
+
+
+def _lines(context: Context, made: Sequence[Made]) -> Iterator[tuple[str, str]]:
+    yield "BEGIN", f"design {context.summary.digest}, cluster profile {context.cluster_name}, ckgit {context.version}"
+    for one in made:
+        yield f"scaffold-{one.label}", _count(one)
+    yield "END", f"{plural(len(context.plan.runs), 'run')} scaffolded"
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _worker_lines(context: Context, made: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
+    prefix = f"{context.folder}/"
+    per_run = Counter(path.removeprefix(prefix).partition("/")[0] for path in made)
+    for run in context.plan.runs:
+        if per_run[run.name]:
+            yield "RUN", f"{run.name}: {plural(per_run[run.name], 'file')}"
+    for path, content in sorted(made.items()):
+        yield "WROTE", f"{path.removeprefix(prefix)} {len(content)} bytes sha256 {_digest(content)}"
+    yield "END", plural(len(made), "file")

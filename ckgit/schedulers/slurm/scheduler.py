@@ -1,0 +1,247 @@
+"""The slurm scheduler: jobs are handed to SLURM once, and followed with one squeue a poll.
+
+Nothing is remembered but in files of the work tree (slurm_records.py), so any process goes on where another stopped.
+Command lines, parsers and the meaning of what is seen are pure and stand in modules of their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pwd
+import shlex
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ckgit.errors import CkgitError
+from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.jobs import Attempt
+from ckgit.experiment.scheduler import Look, Seen, Sighting, Spent, Submission
+from ckgit.jobs.folder import job_folder
+from ckgit.schedulers.slurm import commands, records
+from ckgit.schedulers.slurm.assess import Case, Insight, sight, sight_with_account, together, unanswered
+from ckgit.schedulers.slurm.call import call
+from ckgit.schedulers.slurm.cancel import cancel
+from ckgit.schedulers.slurm.parsers import (
+    Outcome,
+    ParseError,
+    QueueRow,
+    Verdict,
+)
+from ckgit.schedulers.slurm.queries import SHARED, NoAnswer, Shared, ask_account, ask_usage
+from ckgit.schedulers.slurm.states import is_over
+from ckgit.schedulers.slurm.submit import Handed, batch_of, hand_over, handle_of, name_of, units
+
+_AT_ONCE = 2  # calls of sbatch
+_LONGEST_STAGGER = 30.0  # seconds in which one call hands over one job after the other; then it is time to look at the others again
+
+
+class SlurmScheduler(NamedTuple):
+    """Runs jobs through sbatch, squeue, sacct and scancel."""
+
+    name: str = "slurm"
+    overlaps: bool = True
+    detaches: bool = True
+    poll_seconds: float = 60.0
+    grace_seconds: float = 60.0
+
+    def submit(self, cluster: Cluster, work: Path, submissions: Sequence[Submission]) -> Mapping[str, Sighting]:
+        """See `Scheduler.submit`. Tasks of one array go in one sbatch. At the first sign that SLURM takes no jobs now, the rest waits.
+
+        With `stagger_seconds` as many are handed over as have their turn within half a minute; the rest is for the looks after it.
+
+        Raises:
+            CkgitError: TOOL_MISSING, there is no sbatch.
+        """
+        todo, answers, waits = units(submissions), dict[str, Sighting](), list[str]()
+
+        def hand(unit: Sequence[Submission]) -> Handed:
+            if waits:
+                return Handed({submission.token: Sighting(Seen.UNSEEN, detail=waits[0]) for submission in unit})
+            handed = hand_over(cluster, work, unit)
+            waits.extend([handed.wait] if handed.wait else [])
+            return handed
+
+        alone = todo if cluster.stagger_seconds else todo[:1]  # the first one shows whether SLURM takes jobs now
+        end = time.monotonic() + _LONGEST_STAGGER
+        for unit in alone:
+            if cluster.stagger_seconds and not waits and not _wait_for_turn(cluster, work, unit, end):
+                waits.append(f"stagger_seconds is {cluster.stagger_seconds:g}: a later look hands it over")
+            handed = hand(unit)
+            answers |= handed.sightings
+            if cluster.stagger_seconds and handed.called:
+                records.note_handed(work)
+        for handed in _in_threads(hand, todo[len(alone) :]):
+            answers |= handed.sightings
+        if shared := SHARED.get():
+            shared.handed_over += sum(sighting.seen is Seen.QUEUED for sighting in answers.values())
+        return answers
+
+    def poll(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Look:
+        """See `Scheduler.poll`: one squeue; and where that says too little one sacct, or a few for thousands of attempts.
+
+        Raises:
+            CkgitError: TOOL_MISSING, there is no squeue.
+        """
+        if not work.is_dir():
+            return Look({attempt.token: Sighting(Seen.UNKNOWN, detail=f"there is no work tree {work}") for attempt in attempts})
+        # before the queue is asked: what was handed over by then is in its answer
+        traces, sightings = _read(work, attempts)
+        followed = [attempt for attempt in attempts if attempt.token in traces]
+        shared = SHARED.get() or Shared()
+        asked_before = shared.asked
+        try:
+            queue = shared.queue(cluster)
+        except NoAnswer as why:
+            sightings |= _unanswered(work, followed, traces, str(why))
+            return Look(sightings, queries={"squeue": shared.asked - asked_before, "sacct": 0})
+        cases = _cases(followed, traces, queue, cluster.grace_seconds or self.grace_seconds)
+        insights = {token: sight(case) for token, case in cases.items()}
+        asked = [attempt for attempt in followed if insights[attempt.token].ask]
+        accounts, calls = ask_account(cluster, asked, {token: case.handle for token, case in cases.items()}) if asked else ({}, 0)
+        for token, account in accounts.items():
+            insights[token] = sight_with_account(cases[token], account)
+        insights = together(insights)
+        for token, insight in insights.items():
+            _note(work, token, cases[token], insight)
+        sightings |= {token: insight.sighting for token, insight in insights.items()}
+        in_queue = sum(not is_over(row.state) for row in queue) + shared.handed_over
+        return Look(sightings, in_queue, {"squeue": shared.asked - asked_before, "sacct": calls})
+
+    @contextlib.contextmanager
+    def one_look(self) -> Iterator[None]:
+        """See `Scheduler.one_look`: one squeue for each way of asking.
+
+        A job that another process hands over after it and before its work tree is read is missed once, which begins its time
+        of grace, and is seen by the next look.
+        """
+        before = SHARED.set(Shared())
+        try:
+            yield
+        finally:
+            SHARED.reset(before)
+
+    def cancel(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:
+        """See `Scheduler.cancel`. Returns when they have left the queue, or some time after SLURM was told.
+
+        Raises:
+            CkgitError: SLURM did not take the order, or cannot be asked.
+        """
+        cancel(cluster, work, attempts)
+
+    def usage(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Spent:  # noqa: ARG002 - as all schedulers
+        """See `Scheduler.usage`: one sacct for each thousand of them, and a second where a field is not known here."""
+        if not attempts:
+            return Spent({})
+        ids = {attempt.token: attempt.job_id for attempt in attempts}
+        asked = Counter[str]()
+        try:
+            for fields in (commands.USAGE_FIELDS, commands.ACCOUNT_FIELDS):
+                if (found := ask_usage(cluster, fields, attempts, ids, asked)) is not None:
+                    return Spent(found, asked)
+        except (ParseError, CkgitError, OSError):
+            pass
+        return Spent({}, asked)
+
+    def rehearse(self, cluster: Cluster, work: Path, submissions: Sequence[Submission], script: bytes) -> tuple[str, str]:
+        """See `Scheduler.rehearse`."""
+        command = commands.sbatch(cluster, work, batch_of(submissions))
+        shown = shlex.join(commands.prefixed(cluster, command))
+        try:
+            return shown, call(cluster, commands.rehearsal(command), given=script).words
+        except CkgitError as error:
+            return shown, error.what
+
+
+def _wait_for_turn(cluster: Cluster, work: Path, unit: Sequence[Submission], end: float) -> bool:
+    """Let time pass since the last hand-over, whoever made it; False where that takes too long."""
+    pause = 0.0 if unit[0].after else cluster.stagger_seconds - records.since_handed(work)  # what waits for others does not start now
+    if time.monotonic() + pause > end:
+        return False
+    time.sleep(max(0.0, pause))
+    return True
+
+
+def _in_threads(hand: Callable[[Sequence[Submission]], Handed], todo: Sequence[Sequence[Submission]]) -> list[Handed]:
+    """Hand over a few at once: while one sbatch waits for the controller, the record of another is written."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
+        return list(pool.map(hand, todo))
+    finally:
+        pool.shutdown(cancel_futures=True)  # on an interrupt, those that have begun end well
+
+
+def _read(work: Path, attempts: Sequence[Attempt]) -> tuple[dict[str, records.Traces], dict[str, Sighting]]:
+    """What lies in the work tree about each attempt; where that cannot be read, what to say instead."""
+    known: dict[Path, records.Record | None] = {}  # read once, so that the tasks of an array are seen at one moment
+    traces, unreadable = {}, {}
+    for attempt in attempts:
+        token = attempt.token
+        folder = records.record_folder(work, token)
+        try:
+            if folder not in known:
+                known[folder] = records.read_record(folder)
+            traces[token] = records.read_traces(job_folder(work, token), known[folder])
+        except OSError as error:
+            unreadable[token] = Sighting(Seen.UNKNOWN, attempt.job_id, f"its files cannot be read: {error.strerror}")
+    return traces, unreadable
+
+
+def _unanswered(work: Path, attempts: Sequence[Attempt], traces: Mapping[str, records.Traces], words: str) -> dict[str, Sighting]:
+    """The controller does not answer: for how long a job is missing counts anew when it does."""
+    for attempt in attempts:
+        if traces[attempt.token].absent is not None:
+            records.forget_absent(job_folder(work, attempt.token))
+    return {attempt.token: unanswered(traces[attempt.token], attempt.job_id, words) for attempt in attempts}
+
+
+def _cases(attempts: Sequence[Attempt], traces: Mapping[str, records.Traces], queue: Sequence[QueueRow], grace: float) -> dict[str, Case]:
+    """Files and queue of each attempt."""
+    by_token: dict[str, list[QueueRow]] = {}
+    for row in queue:
+        by_token.setdefault(row.token, []).append(row)
+    by_name = {row.name: row for row in queue}
+    cases = {}
+    for attempt in attempts:
+        token, known = attempt.token, traces[attempt.token]
+        accepted = _accepted(known, by_name.get(name_of(token)), attempt)
+        handle = handle_of(token, accepted) if accepted else known.claim_id
+        cases[token] = Case(known, by_token.get(token, ()), accepted, handle, grace, _user_name)
+    return cases
+
+
+def _accepted(traces: records.Traces, row: QueueRow | None, attempt: Attempt) -> str | None:
+    """Id under which SLURM took the job, or the array that it is a task of."""
+    verdict = traces.record.verdict if traces.record else None
+    if verdict and verdict.outcome is Outcome.ACCEPTED:
+        return verdict.job_id
+    return row.array if row else attempt.job_id.partition("_")[0] if attempt.job_id else None
+
+
+def _note(work: Path, token: str, case: Case, insight: Insight) -> None:
+    """Leave in the work tree what other processes, or this one later, must know."""
+    folder = job_folder(work, token)
+    with contextlib.suppress(OSError):  # what cannot be noted is found out again
+        record = case.traces.record
+        if record and insight.settled:
+            records.settle(records.record_folder(work, token), record, insight.settled)
+        elif record and record.verdict.outcome is Outcome.AMBIGUOUS and case.accepted:
+            records.settle(records.record_folder(work, token), record, Verdict(Outcome.ACCEPTED, case.accepted))
+        if insight.missing:
+            records.note_absent(folder)
+        elif case.traces.absent is not None and insight.sighting.seen is not Seen.GONE:  # what is gone stays so at the next poll
+            records.forget_absent(folder)  # last: what it led to is known to all by now
+
+
+def _user_name(user_id: int) -> str:
+    try:
+        return pwd.getpwuid(user_id).pw_name
+    except (KeyError, OverflowError):
+        return f"user {user_id}"
+
+
+scheduler = SlurmScheduler()

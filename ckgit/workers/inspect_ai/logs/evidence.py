@@ -1,0 +1,145 @@
+"""Judges an evaluation job that ended, and reads its result again from what was committed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ckgit.experiment.jobs import Attempt, FailureClass, Job
+from ckgit.experiment.results import MANIFEST, CellResult
+from ckgit.experiment.worker import Context, Evidence
+from ckgit.workers.inspect_ai import weights
+from ckgit.workers.inspect_ai.cells import Planned
+from ckgit.workers.inspect_ai.codes import NOT_SUCCESS, TOKENS_DIFFER
+from ckgit.workers.inspect_ai.logs.output import explain
+from ckgit.workers.inspect_ai.logs.reader import RefusedLogError, check_archive, read_cell
+from ckgit.workers.inspect_ai.ready import cells_of
+
+TAIL = 20_000  # bytes of output in which the reason of a failure is looked for
+_TRIED = (NOT_SUCCESS, TOKENS_DIFFER)  # codes that are given when every cell was tried, and a log of each is this attempt's
+_NAMED = 5  # cells that a reason names
+
+
+def evidence(context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:
+    """Judge a job whose status file is there; its exit code is in `attempt`. Its output is committed by whoever asks.
+
+    Each cell is judged by itself: one whose log is complete counts, whatever became of the others.
+    """
+    judged = {cell.cell.name: _judge(cell, work) for cell in cells_of(context, job)}
+    refused = {name: each for name, each in judged.items() if each.reasons}
+    failure = next((each.failure for each in refused.values()), None)
+    if attempt.exit_code:
+        failure, sentence = explain(_tail(work / ".ckgit" / "jobs" / attempt.token / "output"), attempt.exit_code)
+        if not refused:
+            return Evidence((), [sentence], failure, {})
+        refused = {name: _of_this_attempt(each, attempt, sentence, alone=len(judged) == 1) for name, each in refused.items()}
+    each_cell = {**judged, **refused}
+    cells = {name: "; ".join(each.reasons) for name, each in each_cell.items()} if refused and len(judged) > 1 else {}
+    results = [result for each in each_cell.values() for result in each.results]
+    files = {path: content for each in each_cell.values() for path, content in each.files.items()}
+    return Evidence(results or (), _reasons(refused, alone=len(judged) == 1), failure, files, cells)
+
+
+def _of_this_attempt(refused: Evidence, attempt: Attempt, sentence: str, *, alone: bool) -> Evidence:
+    """Why a cell of a job that failed does not count: its log tells where the job came to its end, otherwise the job does."""
+    if attempt.exit_code in _TRIED:
+        return refused._replace(reasons=[sentence]) if alone else refused
+    return refused._replace(reasons=[sentence], files={})  # a log that is there is of an earlier attempt, or cut short
+
+
+def _reasons(refused: Mapping[str, Evidence], *, alone: bool) -> list[str]:
+    """The reasons, each with the cells that it is about where the job has several."""
+    reasons: dict[str, list[str]] = {}
+    for name, each in refused.items():
+        reasons.setdefault(each.reasons[0], []).append(name)
+    return [why if alone else f"{_listed(names)}: {why}" for why, names in reasons.items()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _judge(cell: Planned, work: Path) -> Evidence:
+    """Judge one cell by its log."""
+    path = work / cell.log
+    if not path.is_file():
+        return Evidence((), [f"there is no log {cell.log}"], FailureClass.OUTPUT_MISSING, {})
+    try:
+        found = weights.check(cell, read_cell(cell, path), weights.manifest(work / cell.model_folder))
+    except RefusedLogError as error:
+        return Evidence((), [str(error)], error.failure, _failed(cell, work))
+    log = _small(cell, work) or {_extract(cell): found.model_dump_json(indent=2).encode() + b"\n"}
+    return Evidence([found], [], None, log)
+
+
+def results(context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> list[CellResult]:
+    """The result of each cell, from the committed log, or from its extract where the log was too large; none when neither is there.
+
+    Raises:
+        ValueError: it cannot be read, or is not of its cell.
+    """
+    manifest = files.get(f"{context.run_folder(job.run)}/{MANIFEST}")
+    count = [cell for cell in cells_of(context, job) if not attempt.cells.get(cell.cell.name)]
+    return [weights.check(cell, found, manifest) for cell in count if (found := _result(cell, files))]
+
+
+def _result(cell: Planned, files: Mapping[str, bytes]) -> CellResult | None:
+    if _extract(cell) in files:  # a log beside it is of an attempt that failed
+        return _from_extract(cell, files[_extract(cell)])
+    if cell.log not in files:
+        return None
+    with tempfile.NamedTemporaryFile(suffix=".eval") as copy:
+        copy.write(files[cell.log])
+        copy.flush()
+        return read_cell(cell, Path(copy.name))
+
+
+def _from_extract(cell: Planned, content: bytes) -> CellResult:
+    try:
+        found = CellResult.model_validate_json(content)
+    except ValidationError as error:
+        raise ValueError(f"{_extract(cell)} cannot be read: {error.errors()[0]['msg']}") from None
+    if (found.run, found.task, found.epoch, found.log) != (cell.run.name, cell.task.name, cell.cell.epoch, cell.log):
+        raise ValueError(f"{_extract(cell)} is of {found.run} on {found.task}, and not of {cell.name}")
+    return found
+
+
+def _extract(cell: Planned) -> str:
+    return cell.log.removesuffix(".eval") + ".json"
+
+
+def _small(cell: Planned, work: Path) -> dict[str, bytes]:
+    """The log, where it is not too large to be committed."""
+    path = work / cell.log
+    return {} if path.stat().st_size > cell.context.max_log_bytes else {cell.log: path.read_bytes()}
+
+
+def _failed(cell: Planned, work: Path) -> dict[str, bytes]:
+    """A log that does not count; or a note on it, where it has to stay in the work tree."""
+    path = work / cell.log
+    try:
+        if log := _small(cell, work):
+            check_archive(path)  # what cannot be unpacked cannot be searched for secrets
+            return log
+        reason = f"it is larger than max_log_bytes ({cell.context.max_log_bytes})"
+    except RefusedLogError as error:
+        reason = str(error)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    note = {"not_committed": cell.log, "reason": reason, "bytes": path.stat().st_size, "sha256": digest}
+    return {f"{cell.log}.json": json.dumps(note, indent=2).encode() + b"\n"}
+
+
+def _tail(output: Path) -> str:
+    try:
+        with output.open("rb") as file:
+            file.seek(max(0, output.stat().st_size - TAIL))
+            return file.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,200 @@
+"""Reads an `.eval` log through inspect's own API, and refuses one that is not a complete evaluation of its cell."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ckgit.experiment.jobs import FailureClass
+from ckgit.experiment.results import CellResult, TokenCheck
+from ckgit.workers.inspect_ai.cells import Planned, Wanted
+from ckgit.workers.inspect_ai.codes import MARK
+from ckgit.workers.inspect_ai.isolation import forget_settings
+from ckgit.workers.inspect_ai.logs.scores import metrics_of, samples_of
+from ckgit.workers.inspect_ai.logs.settings import differences
+
+# A transcript can be a hundred times as large as what was asked, answered and scored.
+_UNREAD = {"messages", "events", "store", "attachments"}
+_STARTED = "_journal/start.json"  # the first file of a log; the header is the last
+
+
+class RefusedLogError(ValueError):
+    """The log does not count as an evaluation of the cell; the message says why, in one sentence."""
+
+    def __init__(self, why: str, failure: FailureClass = FailureClass.OUTPUT_MISSING) -> None:
+        super().__init__(why)
+        self.failure = failure
+
+
+class Log(NamedTuple):
+    """A log that counts."""
+
+    header: Any
+    samples: list[Any]
+    tokens: TokenCheck | None
+
+
+def read_log(wanted: Wanted, path: Path) -> Log:
+    """The one definition of a complete evaluation: the job that makes it, the judge and the report all ask here.
+
+    A sample without a score is no reason against it: it is counted, see `read_cell`.
+
+    Raises:
+        RefusedLogError: it is cut short, did not succeed, is of another model, task or settings, or lacks samples.
+        OSError: the file cannot be read.
+    """
+    _check_status(_read_header(path))
+    header, samples = _read(path)
+    _check_settings(wanted, header)
+    _check_samples(wanted, header, samples)
+    tokens = _tokens(wanted, samples)
+    if wanted.weights and _weights(samples) not in (None, wanted.weights):
+        raise RefusedLogError("its answers were made with other weights than those that are to be evaluated", FailureClass.INPUT_CHANGED)
+    check_archive(path)
+    return Log(header, samples, tokens)
+
+
+def read_cell(cell: Planned, path: Path) -> CellResult:
+    """The result that a log holds.
+
+    Raises:
+        RefusedLogError: see `read_log`.
+        OSError: the file cannot be read.
+    """
+    header, samples, tokens = read_log(cell.wanted, path)
+    return CellResult(
+        run=cell.run.name,
+        task=cell.task.name,
+        epoch=cell.cell.epoch,
+        log=cell.log,
+        log_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        seconds=_seconds(header),
+        metrics=tuple(metrics_of(header.results.scores, samples)),
+        samples=tuple(samples_of(header.results.scores, samples)),
+        tokens=tokens,
+        weights=_weights(samples),
+        versions={**header.eval.packages, **_record(samples[0]).get("versions", {})},
+    )
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    """Status, error and all else that a log holds beside its samples. Does not import inspect, which takes two seconds."""
+    # Python's zipfile learns Zstandard in 3.14 only; inspect-ai requires this package, which teaches it.
+    import zipfile_zstd  # noqa: F401
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            header = dict(json.loads(archive.read("header.json"))) if "header.json" in names or _STARTED not in names else None
+    except OSError:
+        raise
+    except Exception as error:  # each compression has an error of its own
+        raise RefusedLogError(f"the log cannot be read, it was cut short or damaged: {error}") from error
+    if header is None:
+        raise RefusedLogError("the evaluation was not finished")
+    return header
+
+
+def check_archive(path: Path) -> None:
+    """Unpack all of a log, whatever it says. Does not import inspect.
+
+    Raises:
+        RefusedLogError: it is no archive, cut short or damaged.
+        OSError: the file cannot be read.
+    """
+    # Python's zipfile learns Zstandard in 3.14 only; inspect-ai requires this package, which teaches it.
+    with contextlib.suppress(ImportError):
+        import zipfile_zstd  # noqa: F401
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except OSError:
+        raise
+    except Exception as error:  # each compression has an error of its own
+        raise RefusedLogError(f"the log cannot be unpacked: {error}") from error
+    if damaged:
+        raise RefusedLogError(f"the log cannot be unpacked: {damaged} is damaged")
+
+
+def _read(path: Path) -> tuple[Any, list[Any]]:
+    forget_settings()
+    from inspect_ai.log import read_eval_log, read_eval_log_samples
+
+    try:
+        return read_eval_log(path, header_only=True), list(read_eval_log_samples(path, exclude_fields=_UNREAD))
+    except Exception as error:  # a damaged file makes zip, JSON and pydantic raise whatever they like
+        text = str(error).replace(str(path), path.name).strip().splitlines()
+        raise RefusedLogError(f"the log cannot be read: {text[0] if text else type(error).__name__}") from error
+
+
+def _check_status(header: Mapping[str, Any]) -> None:
+    status, results = str(header.get("status")), header.get("results") or {}
+    if status == "success" and header.get("invalidated"):
+        raise RefusedLogError("the log was invalidated")
+    if status == "success" and not results:
+        raise RefusedLogError("the log has no results")
+    if status == "success" and not results.get("scores"):
+        raise RefusedLogError("the log has no metrics")
+    if status == "success":
+        return
+    message = (header.get("error") or {}).get("message", "")
+    failure = FailureClass.TOKENS_DIFFER if MARK in message else FailureClass.ERROR
+    words = "was cancelled" if status == "cancelled" else f"ended with status {status}"
+    raise RefusedLogError(f"the evaluation {words}" + (f": {message}" if message else ""), failure)
+
+
+def _check_settings(wanted: Wanted, header: Any) -> None:
+    if found := list(differences(wanted, header)):
+        raise RefusedLogError(f"the log is of another evaluation: {'; '.join(found)}")
+
+
+def _check_samples(wanted: Wanted, header: Any, samples: list[Any]) -> None:
+    epochs = header.eval.config.epochs or 1
+    expected = header.results.total_samples if wanted.samples is None else wanted.samples * epochs
+    if not expected or len(samples) != expected or header.results.completed_samples != expected:
+        completed = header.results.completed_samples
+        raise RefusedLogError(f"{completed} samples were completed and {len(samples)} logged; {expected} were expected")
+    if failed := [sample for sample in samples if sample.error]:
+        raise RefusedLogError(f"sample {failed[0].id} ended with an error: {failed[0].error.message}", FailureClass.ERROR)
+
+
+def _tokens(wanted: Wanted, samples: list[Any]) -> TokenCheck | None:
+    """What the provider found; None for a task with data of its own, which training never saw."""
+    if "rows" not in wanted.config["model"]["args"]:
+        return None
+    records = [_record(sample) for sample in samples]
+    if lacking := [sample.id for sample, record in zip(samples, records, strict=True) if "check" not in record]:
+        raise RefusedLogError(f"the tokens of sample {lacking[0]} were not compared with training's", FailureClass.TOKENS_DIFFER)
+    checks = {json.dumps(record["check"], sort_keys=True) for record in records}
+    if len(checks) != 1:
+        raise RefusedLogError("samples were compared with different renderings", FailureClass.TOKENS_DIFFER)
+    check = TokenCheck.model_validate_json(checks.pop())
+    rows = {record["row"] for record in records}
+    if rows != set(range(check.rows)) or check.rows != wanted.samples:
+        raise RefusedLogError(f"{len(rows)} of {check.rows} rows were sent", FailureClass.TOKENS_DIFFER)
+    return check
+
+
+def _weights(samples: list[Any]) -> str | None:
+    """The digest that the provider wrote, with every answer, of the files it loaded; None in older logs."""
+    found = {record["weights"] for record in map(_record, samples) if "weights" in record}
+    if len(found) > 1:
+        raise RefusedLogError("its answers were made with different weights", FailureClass.INPUT_CHANGED)
+    return found.pop() if found else None
+
+
+def _record(sample: Any) -> dict[str, Any]:
+    """What the provider wrote of the answer to a sample; empty where another one answered."""
+    return dict((sample.output.metadata or {}).get("ckgit") or {})
+
+
+def _seconds(header: Any) -> float:
+    from datetime import datetime
+
+    start, end = header.stats.started_at, header.stats.completed_at
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() if start and end else 0.0
