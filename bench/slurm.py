@@ -23,7 +23,7 @@ from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, Phase
-from ckgit.experiment.scheduler import Seen, Submission
+from ckgit.experiment.scheduler import JobState, Submission
 from ckgit.schedulers.slurm.scheduler import scheduler
 
 JOBS, MANY, REPEAT = 100, 1_000, 3
@@ -138,7 +138,7 @@ def _submit(folder: Path, *, array: bool) -> Used:
     started = time.perf_counter()
     answers = scheduler.submit(SITE, work, submissions)
     seconds = time.perf_counter() - started
-    if any(answer.seen is not Seen.QUEUED for answer in answers.values()):
+    if any(answer.state is not JobState.QUEUED for answer in answers.values()):
         raise RuntimeError("a job was not accepted")
     subprocess.run(["scancel", "--me"], check=True)
     return Used(seconds, 0)
@@ -151,7 +151,7 @@ def _poll(folder: Path) -> Row:
     seconds = timed(lambda: scheduler.poll(SITE, work, attempts), REPEAT)
     floor = timed(lambda: subprocess.run(["squeue", "--me", "--array"], check=True, capture_output=True), REPEAT)
     note = ", ".join(f"{count} {name}" for name, count in looks[-1].queries.items())
-    seen = sum(sighting.seen is Seen.QUEUED for sighting in looks[-1].sightings.values())
+    seen = sum(job_status.state is JobState.QUEUED for job_status in looks[-1].statuses.values())
     used = [Used(each, 0) for each in seconds]
     return Row(f"one poll of {MANY:,} jobs", used, floor, "squeue --me --array", "1 squeue + at most 1 sacct", f"{note}; {seen} seen")
 

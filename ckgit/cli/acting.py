@@ -18,7 +18,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.formats.listing import LINES, first_of, in_words
 from ckgit.formats.secret_patterns import masked
 from ckgit.orchestrators.commands.advance import Outcome
-from ckgit.orchestrators.engine.experiment import Taken
+from ckgit.orchestrators.engine.experiment import RecordedCommit
 
 if TYPE_CHECKING:
     from ckgit.orchestrators.commands.dry_run import Preview, WouldSubmit
@@ -151,5 +151,5 @@ def _document(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _commit(taken: Taken) -> dict[str, Any]:
+def _commit(taken: RecordedCommit) -> dict[str, Any]:
     return {"commit": taken.commit, "event": taken.event, "from": taken.source, "to": taken.target}

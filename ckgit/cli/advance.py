@@ -9,8 +9,8 @@ from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_f
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
 from ckgit.orchestrators.commands.advance import advance
-from ckgit.orchestrators.engine.experiment import stand
-from ckgit.orchestrators.run.stage import Wish
+from ckgit.orchestrators.engine.experiment import open_experiment
+from ckgit.orchestrators.run.stage import AdvanceOptions
 
 
 @click.command("advance")
@@ -51,7 +51,7 @@ def command(
     lab = lab_from(ctx)
     experiments = list(dict.fromkeys(experiment_name(lab, name) for name in names or [None]))
     target = State(to) if to else State.ANALYZED if detach else None
-    wish = Wish(
+    options = AdvanceOptions(
         wait=not (no_wait or detach),
         accept_missing=accept_missing,
         sequential=sequential,
@@ -63,11 +63,11 @@ def command(
     if dry_run:
         from ckgit.orchestrators.commands.dry_run import preview
 
-        return show_preview(preview(stand(lab, experiments[0]), wish, target, cluster), as_json=as_json)
+        return show_preview(preview(open_experiment(lab, experiments[0]), options, target, cluster), as_json=as_json)
     if len(experiments) == 1:
-        code = report(advance(lab, experiments[0], to=target, wish=wish, talk=Terminal(), cluster=cluster), as_json=as_json)
+        code = report(advance(lab, experiments[0], to=target, options=options, talk=Terminal(), cluster=cluster), as_json=as_json)
         # of a job, whose stand-in would try the same again
         return int(Exit.DONE) if token and code == Exit.JOBS_FAILED else code
     from ckgit.orchestrators.commands.many import advance_together
 
-    return report_all(advance_together(lab, experiments, to=target, wish=wish, talk=Terminal(), cluster=cluster), as_json=as_json)
+    return report_all(advance_together(lab, experiments, to=target, options=options, talk=Terminal(), cluster=cluster), as_json=as_json)

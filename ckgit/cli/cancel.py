@@ -10,7 +10,7 @@ from ckgit.errors import Exit
 from ckgit.orchestrators.commands.advance import Outcome
 from ckgit.orchestrators.commands.cancel import cancel, plan_cancel
 from ckgit.orchestrators.commands.retry import Selection
-from ckgit.orchestrators.engine.view import look
+from ckgit.orchestrators.engine.partial_view import open_partially
 
 
 @click.command("cancel")
@@ -29,7 +29,7 @@ def command(ctx: click.Context, *, name: str | None, run: str | None, job: str |
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)
     selection = Selection(run, job)
-    found = look(lab, experiment, None if dry_run else Terminal())
+    found = open_partially(lab, experiment, None if dry_run else Terminal())
     if dry_run:
         from ckgit.orchestrators.commands.dry_run import preview_cancel
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, table
-from ckgit.lab.history import Chapter, story
+from ckgit.lab.history import HistoryEntry, history
 from ckgit.lab.snapshot import take_snapshot
 
 
@@ -20,12 +20,12 @@ def command(ctx: click.Context, *, name: str | None, as_json: bool) -> None:
     """
     lab = lab_from(ctx)
     snapshot = take_snapshot(lab, experiment_name(lab, name))
-    chapters = story(lab, snapshot)
+    chapters = history(lab, snapshot)
     document = {"experiment": snapshot.name, "commits": [_document(chapter) for chapter in chapters]}
     emit(document, as_json, table(["commit", "event", "step", "when", "who", "what"], map(_cells, chapters)))
 
 
-def _document(chapter: Chapter) -> dict[str, str | None]:
+def _document(chapter: HistoryEntry) -> dict[str, str | None]:
     return {
         "commit": chapter.commit,
         "event": chapter.event,
@@ -38,7 +38,7 @@ def _document(chapter: Chapter) -> dict[str, str | None]:
     }
 
 
-def _cells(chapter: Chapter) -> list[str]:
+def _cells(chapter: HistoryEntry) -> list[str]:
     step = f"{chapter.source} -> {chapter.target}" if chapter.event else "(not ckgit's)"
     what = chapter.body.partition("\n")[0] if chapter.event else chapter.subject
     return [chapter.commit[:12], chapter.event or "", step, f"{chapter.date:%Y-%m-%d %H:%M}", chapter.author, what]

@@ -12,9 +12,9 @@ from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.state import State
 from ckgit.orchestrators.commands.advance import advance, outcome_of
 from ckgit.orchestrators.commands.retry import Selection, plan_retry, retry
-from ckgit.orchestrators.engine.experiment import begin, stand
+from ckgit.orchestrators.engine.experiment import open_experiment, open_for_update
 from ckgit.orchestrators.run.detach import check_detachable
-from ckgit.orchestrators.run.stage import Wish
+from ckgit.orchestrators.run.stage import AdvanceOptions
 
 
 @click.command("retry")
@@ -55,19 +55,19 @@ def command(
     experiment = experiment_name(lab, name)
     selection = Selection(run, job)
     resources = _resources(time=time, mem=mem, gpus=gpus)
-    standing = stand(lab, experiment) if dry_run else begin(lab, experiment, Terminal())
+    view = open_experiment(lab, experiment) if dry_run else open_for_update(lab, experiment, Terminal())
     if detach:
-        check_detachable(standing.context.cluster)
-    wish = Wish(wait=not (no_wait or detach), detach=State.ANALYZED if detach else None)
+        check_detachable(view.context.cluster)
+    options = AdvanceOptions(wait=not (no_wait or detach), detach=State.ANALYZED if detach else None)
     if dry_run:
         from ckgit.orchestrators.commands.dry_run import preview_step
 
-        planned = plan_retry(standing, selection, wish, resources)
-        return show_preview(preview_step(standing, planned.step, planned.jobs), as_json=as_json)
-    passage = retry(standing, selection, wish, Terminal(), resources)
+        planned = plan_retry(view, selection, options, resources)
+        return show_preview(preview_step(view, planned.step, planned.jobs), as_json=as_json)
+    passage = retry(view, selection, options, Terminal(), resources)
     if detach and passage.code is Exit.DONE:  # its jobs have ended already: what comes next is left to the cluster
-        return report(advance(lab, experiment, to=State.ANALYZED, wish=wish, talk=Terminal()), as_json=as_json)
-    return report(outcome_of(lab, experiment, passage, left_to=wish.detach), as_json=as_json)
+        return report(advance(lab, experiment, to=State.ANALYZED, options=options, talk=Terminal()), as_json=as_json)
+    return report(outcome_of(lab, experiment, passage, left_to=options.detach), as_json=as_json)
 
 
 def _resources(**given: str | int | None) -> Resources:

@@ -8,8 +8,8 @@ from ckgit.cli.acting import Terminal, no_wait_option, report, show_preview
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
 from ckgit.experiment.design.model import State
 from ckgit.orchestrators.commands.advance import advance, require
-from ckgit.orchestrators.engine.experiment import stand
-from ckgit.orchestrators.run.stage import Wish
+from ckgit.orchestrators.engine.experiment import open_experiment
+from ckgit.orchestrators.run.stage import AdvanceOptions
 
 
 @click.command("run-experiment")
@@ -26,11 +26,11 @@ def command(ctx: click.Context, *, name: str | None, no_wait: bool, accept_missi
     """
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)
-    standing = stand(lab, experiment)
-    require(standing, State.SCAFFOLDED, State.TRAINED)
-    wish = Wish(wait=not no_wait, accept_missing=accept_missing)
+    view = open_experiment(lab, experiment)
+    require(view, State.SCAFFOLDED, State.TRAINED)
+    options = AdvanceOptions(wait=not no_wait, accept_missing=accept_missing)
     if dry_run:
         from ckgit.orchestrators.commands.dry_run import preview
 
-        return show_preview(preview(standing, wish, State.EVALUATED), as_json=as_json)
-    return report(advance(lab, experiment, to=State.EVALUATED, wish=wish, talk=Terminal()), as_json=as_json)
+        return show_preview(preview(view, options, State.EVALUATED), as_json=as_json)
+    return report(advance(lab, experiment, to=State.EVALUATED, options=options, talk=Terminal()), as_json=as_json)

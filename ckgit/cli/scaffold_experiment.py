@@ -8,9 +8,9 @@ from ckgit.cli.acting import Terminal, report, show_preview
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
 from ckgit.experiment.design.model import State
 from ckgit.orchestrators.commands.advance import outcome_of, require, transition
-from ckgit.orchestrators.engine.experiment import begin, stand
-from ckgit.orchestrators.engine.polling import complete
-from ckgit.orchestrators.run.stage import Wish
+from ckgit.orchestrators.engine.experiment import open_experiment, open_for_update
+from ckgit.orchestrators.engine.polling import run_to_end
+from ckgit.orchestrators.run.stage import AdvanceOptions
 
 
 @click.command("scaffold-experiment")
@@ -25,10 +25,10 @@ def command(ctx: click.Context, *, name: str | None, dry_run: bool, as_json: boo
     """
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)
-    standing = stand(lab, experiment) if dry_run else begin(lab, experiment, Terminal())
-    require(standing, State.DESIGNED)
+    view = open_experiment(lab, experiment) if dry_run else open_for_update(lab, experiment, Terminal())
+    require(view, State.DESIGNED)
     if dry_run:
         from ckgit.orchestrators.commands.dry_run import preview
 
-        return show_preview(preview(standing, Wish(), None), as_json=as_json)
-    return report(outcome_of(lab, experiment, complete(transition(standing, Wish(), Terminal()))), as_json=as_json)
+        return show_preview(preview(view, AdvanceOptions(), None), as_json=as_json)
+    return report(outcome_of(lab, experiment, run_to_end(transition(view, AdvanceOptions(), Terminal()))), as_json=as_json)

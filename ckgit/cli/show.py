@@ -14,7 +14,7 @@ from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_
 from ckgit.experiment.design.plan import Run
 from ckgit.experiment.results import CellResult, Metric, RunRow, Verdict
 from ckgit.formats.markdown import duration, number
-from ckgit.orchestrators.engine.experiment import stand
+from ckgit.orchestrators.engine.experiment import open_experiment
 from ckgit.orchestrators.engine.integrity import edit_lines
 from ckgit.orchestrators.queries.settings import parameters
 from ckgit.orchestrators.queries.show import Described, cells, describe, document
@@ -31,7 +31,7 @@ def command(ctx: click.Context, *, name: str | None, run: str | None, as_json: b
     Of a RUN: every parameter with where its value came from, its evaluations, its attempts, and its results.
     """
     lab = lab_from(ctx)
-    found = describe(stand(lab, experiment_name(lab, name)), run)
+    found = describe(open_experiment(lab, experiment_name(lab, name)), run)
     sections = _run_sections(found, found.runs[0]) if run else _experiment_sections(found)
     emit(document(found, detailed=bool(run)), as_json, "\n\n".join([*sections, *_edited(found)]))
 
@@ -43,13 +43,13 @@ def _edited(found: Described) -> Iterator[str]:
 
 
 def _experiment_sections(found: Described) -> Iterator[str]:
-    standing = found.standing
-    about, tools = standing.context.summary.experiment, standing.context.summary.tools
-    head = [f"{about.name}: {standing.snapshot.state}", f"question:    {printable(about.question)}"]
+    view = found.view
+    about, tools = view.context.summary.experiment, view.context.summary.tools
+    head = [f"{about.name}: {view.snapshot.state}", f"question:    {printable(about.question)}"]
     head += [f"hypothesis:  {printable(about.hypothesis)}"] if about.hypothesis else []
     head += [f"tools:       {tools.preparation} for preparation, {tools.evaluation} for evaluation"]
-    head += [f"models:      {', '.join(standing.context.summary.models)}"]
-    head += [f"data:        {name} ({data.path})" for name, data in standing.context.summary.data.items()]
+    head += [f"models:      {', '.join(view.context.summary.models)}"]
+    head += [f"data:        {name} ({data.path})" for name, data in view.context.summary.data.items()]
     yield "\n".join(head)
     varied = list(dict.fromkeys(name for run in found.runs for name in run.varied))
     header = ["run", "type", *varied, "jobs done", "final loss", f"scores {OVER_ROWS}"]
@@ -62,7 +62,7 @@ def _experiment_sections(found: Described) -> Iterator[str]:
         yield table(TOTALS_HEADER, totals_rows(found.accounting))
     yield from _estimate(found)
     if found.results:
-        yield f"report: git show exp/{about.name}:{standing.path('analysis/report.md')}"
+        yield f"report: git show exp/{about.name}:{view.path('analysis/report.md')}"
 
 
 def _run_row(found: Described, run: Run, varied: list[str]) -> list[str]:
@@ -100,8 +100,8 @@ def _cell_name(task: str, epoch: int | None) -> str:
 
 
 def _run_sections(found: Described, run: Run) -> Iterator[str]:
-    yield f"{found.standing.name} {run.name}: {run.type}, model {run.model}"
-    used = parameters(found.standing, run)
+    yield f"{found.view.name} {run.name}: {run.type}, model {run.model}"
+    used = parameters(found.view, run)
     yield table(["parameter", "value", "from"], ([name, _value(each["value"]), each["source"]] for name, each in used.items()))
     if planned := cells(found, run):
         header = ["evaluation", "split", "prompt", "system prompt", "generation", "scorers"]

@@ -8,7 +8,7 @@ import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, note, printable
 from ckgit.formats.listing import first_of, in_words
-from ckgit.orchestrators.engine.view import look
+from ckgit.orchestrators.engine.partial_view import open_partially
 from ckgit.orchestrators.queries.why import Reason, why
 
 _MOST = 5  # jobs that are named with one reason
@@ -25,7 +25,7 @@ def command(ctx: click.Context, *, name: str | None, as_json: bool) -> None:
     """
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)
-    found = look(lab, experiment)
+    found = open_partially(lab, experiment)
     reasons = why(found)
     for problem in found.problems:
         note(f"ckgit: {problem}")

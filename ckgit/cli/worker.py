@@ -11,8 +11,8 @@ from ckgit.formats.listing import first_of
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators.commands import one_worker
 from ckgit.orchestrators.commands.advance import outcome_of
-from ckgit.orchestrators.engine.experiment import begin, stand
-from ckgit.orchestrators.run.stage import Wish
+from ckgit.orchestrators.engine.experiment import open_experiment, open_for_update
+from ckgit.orchestrators.run.stage import AdvanceOptions
 
 
 @click.command("worker")
@@ -41,26 +41,28 @@ def command(
     experiment = experiment_name(lab, name)
     if worker.startswith(f"{one_worker.SCAFFOLD}-"):
         return _scaffold(lab, experiment, worker, run, dry_run=dry_run, as_json=as_json)
-    wish = Wish(wait=not no_wait, run=run)
+    options = AdvanceOptions(wait=not no_wait, run=run)
     if dry_run:
         from ckgit.orchestrators.commands.dry_run import preview
 
-        standing = stand(lab, experiment)
-        one_worker.find(standing, worker)
-        one_worker.check_run(standing, run)
-        return show_preview(preview(standing, wish, None), as_json=as_json)
+        view = open_experiment(lab, experiment)
+        one_worker.find(view, worker)
+        one_worker.check_run(view, run)
+        return show_preview(preview(view, options, None), as_json=as_json)
     talk = Terminal()
-    return report(outcome_of(lab, experiment, one_worker.run_alone(begin(lab, experiment, talk), worker, wish, talk)), as_json=as_json)
+    return report(
+        outcome_of(lab, experiment, one_worker.run_alone(open_for_update(lab, experiment, talk), worker, options, talk)), as_json=as_json
+    )
 
 
 def _scaffold(lab: Lab, experiment: str, worker: str, run: str | None, *, dry_run: bool, as_json: bool) -> int:
-    standing = stand(lab, experiment)
-    files = one_worker.render(standing, worker, run)
+    view = open_experiment(lab, experiment)
+    files = one_worker.render(view, worker, run)
     if not files:
         raise CkgitError(
             f"{worker} has nothing to write for {run or experiment}", code=Exit.ILLEGAL_TRANSITION, next=f"ckgit show {experiment}"
         )
-    folder = None if dry_run else str(one_worker.leave(standing, worker, files))
+    folder = None if dry_run else str(one_worker.leave(view, worker, files))
     listed = "\n".join(f"  {line}" for line in first_of(f"{path} ({len(content)} bytes)" for path, content in sorted(files.items())))
     head = f"would write {len(files)} files:" if dry_run else f"wrote {len(files)} files into {folder}; nothing was committed:"
     document = {

@@ -27,7 +27,7 @@ class Submission(NamedTuple):
     delay: float = 0.0  # seconds before it may start
 
 
-class Seen(StrEnum):
+class JobState(StrEnum):
     """What a scheduler knows of a token."""
 
     UNSEEN = "unseen"  # certainly never accepted: it may be handed over
@@ -44,28 +44,28 @@ class Ending(NamedTuple):
     sentence: str  # e.g. SLURM ended it at its time limit of 02:00:00
 
 
-class Sighting(NamedTuple):
+class JobStatus(NamedTuple):
     """One answer to a poll."""
 
-    seen: Seen
+    state: JobState
     job_id: str | None = None
     detail: str = ""  # e.g. the scheduler's reason for waiting
     ending: Ending | None = None  # of a job that is GONE, where the scheduler tells
 
 
-class Look(NamedTuple):
+class PollResult(NamedTuple):
     """What one poll saw."""
 
-    sightings: Mapping[str, Sighting]  # by token
+    statuses: Mapping[str, JobStatus]  # by token
     in_queue: int = 0  # jobs of this user at the scheduler that have not ended, those of others programs counted
     queries: Mapping[str, int] = {}  # how often each command was called, e.g. squeue 1, sacct 1
 
 
-class Spent(NamedTuple):
+class UsageReport(NamedTuple):
     """What accounting said."""
 
     usage: Mapping[str, Usage]  # by token
-    queries: Mapping[str, int] = {}  # as in `Look`
+    queries: Mapping[str, int] = {}  # as in `PollResult`
 
 
 class Scheduler(Protocol):
@@ -77,26 +77,26 @@ class Scheduler(Protocol):
     poll_seconds: float  # between two polls, unless the profile says otherwise
     grace_seconds: float  # for a file system to show what a job left, likewise
 
-    def submit(self, cluster: Cluster, work: Path, submissions: Sequence[Submission]) -> Mapping[str, Sighting]:
+    def submit(self, cluster: Cluster, work: Path, submissions: Sequence[Submission]) -> Mapping[str, JobStatus]:
         """Hand jobs over; twice for one token is the same as once.
 
         An answer is QUEUED; UNKNOWN when it cannot be told whether the job was accepted; or GONE when it was refused, with the
         scheduler's words as its ending.
         """
 
-    def poll(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Look:
+    def poll(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> PollResult:
         """What is known of each attempt, in one query for all of them."""
 
-    def one_look(self) -> AbstractContextManager[None]:
+    def shared_poll(self) -> AbstractContextManager[None]:
         """While it lasts, which is no longer than a moment, polls of several work trees share what they ask."""
 
     def cancel(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:
         """End these jobs. One that is unseen is kept from starting; one that is gone is no error."""
 
-    def usage(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Spent:
+    def usage(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> UsageReport:
         """What attempts that have ended took; what is not known (yet) is left out. Never raises."""
 
-    def rehearse(self, cluster: Cluster, work: Path, submissions: Sequence[Submission], script: bytes) -> tuple[str, str]:
+    def dry_run(self, cluster: Cluster, work: Path, submissions: Sequence[Submission], script: bytes) -> tuple[str, str]:
         """The command that would hand a job over, for people; and what the scheduler says to it (empty when it is not asked).
 
         Args:

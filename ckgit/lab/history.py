@@ -14,7 +14,7 @@ _FORM = f"%H%x00%cI%x00%an%x00%s%x00%b%x00{LOG_ATOM}%x00"
 _FIELDS = 6
 
 
-class Chapter(NamedTuple):
+class HistoryEntry(NamedTuple):
     """One commit. The last three are None when it is not ckgit's."""
 
     commit: str
@@ -27,7 +27,7 @@ class Chapter(NamedTuple):
     target: str | None
 
 
-def story(lab: Lab, snapshot: Snapshot) -> list[Chapter]:
+def history(lab: Lab, snapshot: Snapshot) -> list[HistoryEntry]:
     """What happened on the experiment's branch since it left the default branch, oldest first."""
     if is_ancestor(lab.root, snapshot.tip, lab.base):
         where = [f"--grep=^Ckgit-Experiment: {snapshot.name.replace('.', '[.]').replace('+', '[+]')}$", "--extended-regexp", snapshot.tip]
@@ -38,11 +38,11 @@ def story(lab: Lab, snapshot: Snapshot) -> list[Chapter]:
     return [_chapter(fields[at : at + _FIELDS], snapshot.name) for at in range(0, len(fields) - _FIELDS, _FIELDS)]
 
 
-def _chapter(fields: list[str], name: str) -> Chapter:
+def _chapter(fields: list[str], name: str) -> HistoryEntry:
     commit, date, author, subject, body, trailers = fields
     found = parse_trailers(trailers, name)
     steps = (found.event, found.source, found.target) if found else (None, None, None)
-    return Chapter(commit.strip(), datetime.datetime.fromisoformat(date), author, subject, _without_trailers(body), *steps)
+    return HistoryEntry(commit.strip(), datetime.datetime.fromisoformat(date), author, subject, _without_trailers(body), *steps)
 
 
 def _without_trailers(body: str) -> str:

@@ -21,7 +21,7 @@ from ckgit.lab.lab import Lab, open_lab
 from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.lab.summary.file import SummaryFile
 from ckgit.orchestrators.commands.advance import Outcome, advance
-from ckgit.orchestrators.run.stage import Wish
+from ckgit.orchestrators.run.stage import AdvanceOptions
 
 PACKAGE = Path(__file__).parent.parent / "packages" / "ckgit-tiny"
 DESIGN: dict[str, Any] = {
@@ -81,8 +81,8 @@ class Bench(NamedTuple):
     def work(self) -> Path:
         return Path(self.ledger.work_tree)
 
-    def advance(self, to: State | None = None, **wish: Any) -> Outcome:
-        return advance(self.lab, "demo", to=to, wish=Wish(**wish), talk=self.heard)
+    def advance(self, to: State | None = None, **options: Any) -> Outcome:
+        return advance(self.lab, "demo", to=to, options=AdvanceOptions(**options), talk=self.heard)
 
     def ckgit(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """The command line, in a process of its own."""

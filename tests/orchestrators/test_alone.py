@@ -10,8 +10,8 @@ import pytest
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import State
 from ckgit.orchestrators.commands.one_worker import render, run_alone
-from ckgit.orchestrators.engine.experiment import stand
-from ckgit.orchestrators.run.stage import Wish
+from ckgit.orchestrators.engine.experiment import open_experiment
+from ckgit.orchestrators.run.stage import AdvanceOptions
 from tests.orchestrators.bench import Bench
 
 
@@ -28,11 +28,11 @@ def test_scaffolding_leaves_its_files_in_a_folder_and_commits_nothing(bench: Ben
 
 def test_running_one_run_and_then_the_rest(bench: Bench) -> None:
     bench.advance(State.SCAFFOLDED)
-    first = run_alone(stand(bench.lab, "demo"), "run-tiny-trainer", Wish(run="rank4"), bench.heard)
+    first = run_alone(open_experiment(bench.lab, "demo"), "run-tiny-trainer", AdvanceOptions(run="rank4"), bench.heard)
     assert (first.code, first.message) == (Exit.DONE, "1 of 2 training jobs are done and wait for the others")
     assert bench.snapshot.state is State.SCAFFOLDED
     assert len(bench.executions()) == 1
-    run_alone(stand(bench.lab, "demo"), "run-tiny-trainer", Wish(run="rank8"), bench.heard)
+    run_alone(open_experiment(bench.lab, "demo"), "run-tiny-trainer", AdvanceOptions(run="rank8"), bench.heard)
     assert bench.snapshot.state is State.TRAINED
     assert len(bench.executions()) == 2
 
@@ -40,20 +40,22 @@ def test_running_one_run_and_then_the_rest(bench: Bench) -> None:
 def test_what_one_run_did_alone_is_kept_when_it_failed(bench: Bench) -> None:
     bench.advance(State.SCAFFOLDED)
     bench.fail("rank4/finetune")
-    assert run_alone(stand(bench.lab, "demo"), "run-tiny-trainer", Wish(run="rank4"), bench.heard).code is Exit.JOBS_FAILED
+    assert (
+        run_alone(open_experiment(bench.lab, "demo"), "run-tiny-trainer", AdvanceOptions(run="rank4"), bench.heard).code is Exit.JOBS_FAILED
+    )
     assert bench.story()[-1] == "fail"
 
 
 def test_out_of_turn_unknown_and_without_jobs(bench: Bench) -> None:
-    standing = stand(bench.lab, "demo")
+    view = open_experiment(bench.lab, "demo")
     with pytest.raises(CkgitError, match="jobs run when it is scaffolded or trained"):
-        run_alone(standing, "run-tiny-trainer", Wish(), bench.heard)
+        run_alone(view, "run-tiny-trainer", AdvanceOptions(), bench.heard)
     with pytest.raises(CkgitError, match="no worker 'run-nothing'"):
-        run_alone(standing, "run-nothing", Wish(), bench.heard)
+        run_alone(view, "run-nothing", AdvanceOptions(), bench.heard)
     with pytest.raises(CkgitError, match="does not use scaffold-torchtune"):
-        render(standing, "scaffold-torchtune", None)
+        render(view, "scaffold-torchtune", None)
     with pytest.raises(CkgitError, match="no run 'rank99'"):
-        render(standing, "scaffold-tiny-trainer", "rank99")
+        render(view, "scaffold-tiny-trainer", "rank99")
     bench.advance()
     with pytest.raises(CkgitError, match="run base has no training job"):
-        run_alone(stand(bench.lab, "demo"), "run-tiny-trainer", Wish(run="base"), bench.heard)
+        run_alone(open_experiment(bench.lab, "demo"), "run-tiny-trainer", AdvanceOptions(run="base"), bench.heard)

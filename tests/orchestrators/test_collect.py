@@ -5,16 +5,16 @@ from __future__ import annotations
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, FailureClass, Phase
 from ckgit.jobs.folder import job_folder
-from ckgit.orchestrators.engine.experiment import stand
+from ckgit.orchestrators.engine.experiment import open_experiment
 from ckgit.orchestrators.run.collect import Ended, judge
-from ckgit.orchestrators.run.stage import stagework
+from ckgit.orchestrators.run.stage import stage_jobs
 from tests.orchestrators.bench import Bench
 
 
 def test_two_attempts_with_one_process_id_keep_a_log_each(bench: Bench) -> None:
     bench.advance()
-    standing = stand(bench.lab, "demo")
-    work = stagework(standing)
+    view = open_experiment(bench.lab, "demo")
+    work = stage_jobs(view)
     assert work.worker
     attempt = Attempt(
         job="rank4/finetune",
@@ -31,6 +31,6 @@ def test_two_attempts_with_one_process_id_keep_a_log_each(bench: Bench) -> None:
     folder = "experiments/demo/rank4"
     for taken, log in ((frozenset[str](), "slurm-77.out"), (frozenset({f"{folder}/slurm-77.out"}), "slurm-77.2.out")):
         ended = Ended(attempt, None, "it is gone", FailureClass.LOST)
-        judged = judge(work.worker, standing.context, work.jobs[0], ended, bench.folder, limit=100, taken=taken)
+        judged = judge(work.worker, view.context, work.jobs[0], ended, bench.folder, limit=100, taken=taken)
         assert judged.files == {f"{folder}/{log}": b"printed\n"}
         assert (judged.attempt.phase, judged.attempt.failure, judged.attempt.log) == (Phase.FAILED, FailureClass.LOST, f"{folder}/{log}")

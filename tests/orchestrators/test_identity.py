@@ -17,12 +17,12 @@ from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.jobs.folder import job_folder
 from ckgit.lab.lab import open_lab
 from ckgit.orchestrators.design.draft import commit, draft_new
-from ckgit.orchestrators.engine.experiment import stand
+from ckgit.orchestrators.engine.experiment import open_experiment
 from ckgit.orchestrators.engine.plugins import scheduler_for
-from ckgit.orchestrators.engine.polling import complete
+from ckgit.orchestrators.engine.polling import run_to_end
 from ckgit.orchestrators.queries.status import overview
 from ckgit.orchestrators.run.run import run_stage
-from ckgit.orchestrators.run.stage import Wish
+from ckgit.orchestrators.run.stage import AdvanceOptions
 from ckgit.schedulers.local.scheduler import is_alive, read_process
 from tests.by_hand import commit_by_hand
 from tests.conftest import make_test_lab
@@ -251,10 +251,10 @@ class TestABranchThatWasSetBack:
 
 def test_who_is_overtaken_hears_that_the_branch_moved_and_leaves_nothing(bench: Bench) -> None:
     bench.advance(State.SCAFFOLDED)
-    before = stand(bench.lab, "demo")
+    before = open_experiment(bench.lab, "demo")
     out(bench)
     with pytest.raises(CkgitError, match="somebody else moved the branch") as caught:
-        complete(run_stage(before, Wish(), bench.heard))
+        run_to_end(run_stage(before, AdvanceOptions(), bench.heard))
     assert caught.value.code is Exit.BRANCH_MOVED
     assert [work.name for work in bench.work.parent.iterdir()] == [bench.work.name]
 
@@ -447,9 +447,9 @@ class TestTwoClonesWithOneWorkRoot:
         monkeypatch.setattr("ckgit.orchestrators.commands.retry.refuse_strays", lambda *_: None)
         from ckgit.orchestrators.commands.retry import Selection, retry
 
-        assert retry(stand(shared.lab, "demo"), Selection(), Wish(), shared.heard).code is Exit.DONE
+        assert retry(open_experiment(shared.lab, "demo"), Selection(), AdvanceOptions(), shared.heard).code is Exit.DONE
         with pytest.raises(CkgitError, match="was first in this work tree"):
-            retry(stand(other.lab, "demo"), Selection(), Wish(), other.heard)
+            retry(open_experiment(other.lab, "demo"), Selection(), AdvanceOptions(), other.heard)
         assert len(shared.executions()) == 3
 
     def test_a_lab_of_the_same_name_is_another_one(self, shared: Bench) -> None:
@@ -459,5 +459,5 @@ class TestTwoClonesWithOneWorkRoot:
         other = open_lab(make_test_lab(shared.folder.parent / "other"))
         (other.root / "ckgit.toml").write_bytes((shared.folder / "ckgit.toml").read_bytes())
         subprocess.run(["git", "commit", "-qam", "the same name and work root"], cwd=other.root, check=True)
-        assert orphans.strays(open_lab(other.root), "demo", frozenset()) == []
-        assert len(orphans.strays(shared.lab, "demo", frozenset())) == 2
+        assert orphans.find_orphans(open_lab(other.root), "demo", frozenset()) == []
+        assert len(orphans.find_orphans(shared.lab, "demo", frozenset())) == 2

@@ -12,7 +12,7 @@ import pytest
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import State
 from ckgit.orchestrators.commands.advance import advance
-from ckgit.orchestrators.run.stage import Wish
+from ckgit.orchestrators.run.stage import AdvanceOptions
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench, steered
 
@@ -35,7 +35,7 @@ def two(bench: Bench) -> Bench:
 
 
 def move(bench: Bench, to: State | None, cluster: str = "other") -> Exit:
-    return advance(bench.lab, "demo", to=to, wish=Wish(), talk=bench.heard, cluster=cluster).code
+    return advance(bench.lab, "demo", to=to, options=AdvanceOptions(), talk=bench.heard, cluster=cluster).code
 
 
 def test_evaluation_goes_on_elsewhere_with_the_checkpoints_of_the_first_cluster(two: Bench) -> None:

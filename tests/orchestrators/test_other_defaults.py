@@ -12,7 +12,7 @@ from ckgit.cli import group
 from ckgit.errors import Exit
 from ckgit.experiment.design import plan
 from ckgit.experiment.design.model import Generation, State
-from ckgit.orchestrators.engine.experiment import stand
+from ckgit.orchestrators.engine.experiment import open_experiment
 from ckgit.orchestrators.queries import settings
 from ckgit.orchestrators.queries.show import describe, document
 from tests.by_hand import commit_by_hand
@@ -34,7 +34,7 @@ def others(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def shown(bench: Bench, run: str) -> dict[str, Any]:
-    [found] = document(describe(stand(bench.lab, "demo"), run), detailed=True)["runs"]
+    [found] = document(describe(open_experiment(bench.lab, "demo"), run), detailed=True)["runs"]
     return dict(found)
 
 

@@ -14,7 +14,7 @@ from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Phase
 from ckgit.orchestrators.commands.cancel import cancel
 from ckgit.orchestrators.commands.retry import Selection
-from ckgit.orchestrators.engine.view import look
+from ckgit.orchestrators.engine.partial_view import open_partially
 from ckgit.schedulers.local import scheduler as local
 from tests.orchestrators.bench import Bench
 
@@ -105,7 +105,7 @@ def test_cancel_ends_evaluations_that_run_ahead_of_their_stage(overlapping: Benc
     overlapping.hold("rank8/finetune")
     overlapping.advance(wait=False)
     overlapping.until(lambda: ran(overlapping, "base/eval/capitalization_base"))
-    cancel(look(overlapping.lab, "demo"), Selection(job="base/eval/capitalization_base"), overlapping.heard)
+    cancel(open_partially(overlapping.lab, "demo"), Selection(job="base/eval/capitalization_base"), overlapping.heard)
     assert overlapping.latest("base/eval/capitalization_base").phase is Phase.CANCELLED
     overlapping.go("rank8/finetune")
 

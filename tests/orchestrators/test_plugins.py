@@ -13,7 +13,7 @@ import pytest
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import Stage
-from ckgit.orchestrators.engine.experiment import stand
+from ckgit.orchestrators.engine.experiment import open_experiment
 from ckgit.orchestrators.engine.plugins import installed_workers, scheduler_for, worker_for
 from tests.orchestrators.bench import PACKAGE, Bench
 
@@ -57,7 +57,7 @@ def test_a_broken_worker_names_its_package(bench: Bench) -> None:
     with pytest.raises(CkgitError, match="broken-worker") as caught:
         installed_workers()
     assert caught.value.code is Exit.TOOL_MISSING
-    assert worker_for(stand(bench.lab, "demo").context.summary, Stage.TRAINING)
+    assert worker_for(open_experiment(bench.lab, "demo").context.summary, Stage.TRAINING)
 
 
 def test_a_tool_that_is_not_installed(designed: Callable[..., Bench]) -> None:

@@ -10,8 +10,8 @@ import pytest
 from ckgit.errors import CkgitError
 from ckgit.experiment.design.model import State
 from ckgit.orchestrators.commands.dry_run import Preview, preview
-from ckgit.orchestrators.engine.experiment import stand
-from ckgit.orchestrators.run.stage import Wish
+from ckgit.orchestrators.engine.experiment import open_experiment
+from ckgit.orchestrators.run.stage import AdvanceOptions
 from tests.orchestrators.bench import Bench
 
 
@@ -26,7 +26,7 @@ def dry(bench: Bench) -> Callable[[], Preview]:
 
     def look() -> Preview:
         before = traces(bench.folder)
-        found = preview(stand(bench.lab, "demo"), Wish(), None)
+        found = preview(open_experiment(bench.lab, "demo"), AdvanceOptions(), None)
         assert traces(bench.folder) == before
         return found
 
@@ -70,4 +70,4 @@ def test_jobs_that_are_out_and_the_commit_that_would_follow(bench: Bench, dry: C
 def test_where_there_is_nothing_to_do(bench: Bench) -> None:
     bench.advance(State.ANALYZED)
     with pytest.raises(CkgitError, match="nothing to do"):
-        preview(stand(bench.lab, "demo"), Wish(), None)
+        preview(open_experiment(bench.lab, "demo"), AdvanceOptions(), None)

@@ -13,8 +13,8 @@ from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.jobs import Batch, FailureClass, Phase
 from ckgit.lab.lab import open_lab
 from ckgit.orchestrators.commands.retry import Selection, plan_retry
-from ckgit.orchestrators.engine.experiment import stand
-from ckgit.orchestrators.run.stage import Wish
+from ckgit.orchestrators.engine.experiment import open_experiment
+from ckgit.orchestrators.run.stage import AdvanceOptions
 from tests.whole import shell
 
 pytestmark = pytest.mark.slow
@@ -68,14 +68,14 @@ class Started:
         self.ckgit("design", name, "--from", "-", *changed, stdin=design)
         self.ckgit("advance", name, "--to", "trained", code=Exit.JOBS_FAILED if self.starved.exists() else 0)
 
-    def standing(self, name):
-        return stand(open_lab(self.folder), name)
+    def view(self, name):
+        return open_experiment(open_lab(self.folder), name)
 
     def attempts(self, name):
-        return self.standing(name).ledger.attempts
+        return self.view(name).ledger.attempts
 
     def file(self, name, path):
-        return self.standing(name).snapshot.read(f"experiments/{name}/one/{path}").decode()
+        return self.view(name).snapshot.read(f"experiments/{name}/one/{path}").decode()
 
     def losses(self, name):
         return [float(line.split("loss:")[1].split()[0]) for line in self.file(name, "training.log").splitlines()]
@@ -112,32 +112,32 @@ def test_half_the_batch_takes_the_same_steps_where_the_design_allows_it(starved)
     assert "gradient_accumulation_steps: 4\n" in config
     assert re.search(r'batch_size: +\{source: "?retry"?, value: 1\}', starved.file("small", "setup_finetune.yaml"))
     assert "batch_size 1, gradient_accumulation_steps 4" in starved.ckgit("show", "small", "one")
-    standing = starved.standing("small")
+    view = starved.view("small")
 
     starved.run("whole")  # as designed; there is memory now
     small, whole = starved.losses("small"), starved.losses("whole")
     assert len(small) == len(whole) == 10
     assert small == pytest.approx(whole, rel=1e-4)
-    assert "batch_size 1" in failures_section(type("Results", (), {"runs": ()}), standing.ledger)
+    assert "batch_size 1" in failures_section(type("Results", (), {"runs": ()}), view.ledger)
 
 
 def test_a_retry_leaves_the_batch_alone_where_the_design_does_not_allow_it(starved):
     starved.run("strict")
-    planned = plan_retry(starved.standing("strict"), Selection(), Wish())
+    planned = plan_retry(starved.view("strict"), Selection(), AdvanceOptions())
     assert planned.files == {}
     assert b"gradient_accumulation_steps" not in planned.step.files["experiments/strict/jobs.json"]
 
 
 def test_more_memory_is_asked_for_instead_of_a_smaller_batch(starved):
     starved.run("roomy", policy="smaller_batch")
-    planned = plan_retry(starved.standing("roomy"), Selection(), Wish(), Resources(mem="64G"))
+    planned = plan_retry(starved.view("roomy"), Selection(), AdvanceOptions(), Resources(mem="64G"))
     assert planned.files == {}
     assert b"64G" in planned.step.files["experiments/roomy/jobs.json"]
 
 
 def test_other_gpus_of_a_distributed_training_keep_its_effective_batch_or_are_refused(starved):
     starved.run("wide", gpus=2, device="cuda", batch_size=1, gradient_accumulation_steps=2, max_steps_per_epoch=5)
-    planned = plan_retry(starved.standing("wide"), Selection(), Wish(), Resources(gpus=4))
+    planned = plan_retry(starved.view("wide"), Selection(), AdvanceOptions(), Resources(gpus=4))
     [attempt] = json.loads(planned.step.files["experiments/wide/jobs.json"])["attempts"][1:]
     assert attempt["resources"]["gpus"] == 4
     assert attempt["batch"] == {"batch_size": 1, "gradient_accumulation_steps": 1, "processes": 4, "max_steps_per_epoch": 5}
@@ -146,12 +146,12 @@ def test_other_gpus_of_a_distributed_training_keep_its_effective_batch_or_are_re
     assert "#SBATCH --gpus=4" in script
     for gpus, words in ((3, "make no whole batches"), (1, "another recipe")):
         with pytest.raises(CkgitError, match=words) as caught:
-            plan_retry(starved.standing("wide"), Selection(), Wish(), Resources(gpus=gpus))
+            plan_retry(starved.view("wide"), Selection(), AdvanceOptions(), Resources(gpus=gpus))
         assert caught.value.code is Exit.USAGE
 
 
 def test_gpus_of_a_training_on_one_device_are_only_asked_for(starved):
     starved.run("narrow")
-    planned = plan_retry(starved.standing("narrow"), Selection(), Wish(), Resources(gpus=2))
+    planned = plan_retry(starved.view("narrow"), Selection(), AdvanceOptions(), Resources(gpus=2))
     assert planned.files == {}
     assert b'"batch":' not in planned.step.files["experiments/narrow/jobs.json"]

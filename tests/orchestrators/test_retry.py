@@ -11,24 +11,24 @@ import pytest
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import FailureClass, Phase
-from ckgit.experiment.scheduler import Seen
+from ckgit.experiment.scheduler import JobState
 from ckgit.jobs.folder import job_folder
 from ckgit.orchestrators.commands.cancel import cancel, plan_cancel
 from ckgit.orchestrators.commands.retry import Selection, plan_retry, retry
-from ckgit.orchestrators.engine.experiment import stand, take
-from ckgit.orchestrators.engine.view import look
-from ckgit.orchestrators.run.stage import Wish
+from ckgit.orchestrators.engine.experiment import commit, open_experiment
+from ckgit.orchestrators.engine.partial_view import open_partially
+from ckgit.orchestrators.run.stage import AdvanceOptions
 from ckgit.schedulers.local.scheduler import read_process, scheduler
 from tests.attempts import attempts
 from tests.orchestrators.bench import Bench
 
 
 def again(bench: Bench, selection: Selection = Selection(), *, wait: bool = True) -> Exit:  # noqa: B008 - it is frozen
-    return retry(stand(bench.lab, "demo"), selection, Wish(wait=wait), bench.heard).code
+    return retry(open_experiment(bench.lab, "demo"), selection, AdvanceOptions(wait=wait), bench.heard).code
 
 
-def seen(bench: Bench, token: str) -> Seen:
-    return scheduler.poll(bench.lab.cluster(), bench.work, attempts(token)).sightings[token].seen
+def seen(bench: Bench, token: str) -> JobState:
+    return scheduler.poll(bench.lab.cluster(), bench.work, attempts(token)).statuses[token].state
 
 
 def test_retry_runs_only_what_failed(bench: Bench) -> None:
@@ -103,10 +103,10 @@ def test_cancel_is_recorded_and_ends_the_jobs(bench: Bench) -> None:
     bench.advance(State.TRAINED, wait=False)
     bench.until(lambda: len(bench.executions()) == 2)
     tokens = [attempt.token for attempt in bench.ledger.attempts]
-    assert cancel(look(bench.lab, "demo"), Selection(), bench.heard).message == "2 jobs cancelled"
+    assert cancel(open_partially(bench.lab, "demo"), Selection(), bench.heard).message == "2 jobs cancelled"
     assert bench.story()[-1] == "cancel"
     assert {attempt.failure for attempt in bench.ledger.attempts} == {FailureClass.CANCELLED}
-    assert {seen(bench, token) for token in tokens} == {Seen.GONE}
+    assert {seen(bench, token) for token in tokens} == {JobState.GONE}
     bench.go()
     assert bench.advance().code is Exit.JOBS_FAILED
     assert again(bench) is Exit.DONE
@@ -118,30 +118,30 @@ def test_a_cancellation_that_was_interrupted_is_completed(bench: Bench) -> None:
     bench.hold()
     bench.advance(State.TRAINED, wait=False)
     bench.until(lambda: len(bench.executions()) == 2)
-    standing = stand(bench.lab, "demo")
-    step = plan_cancel(look(bench.lab, "demo"), Selection()).step
+    view = open_experiment(bench.lab, "demo")
+    step = plan_cancel(open_partially(bench.lab, "demo"), Selection()).step
     assert step
-    take(standing, step, bench.heard)
+    commit(view, step, bench.heard)
     token = bench.latest("rank4/finetune").token
-    assert seen(bench, token) is Seen.RUNNING
-    assert "still ran" in cancel(look(bench.lab, "demo"), Selection(), bench.heard).message
-    assert seen(bench, token) is Seen.GONE
+    assert seen(bench, token) is JobState.RUNNING
+    assert "still ran" in cancel(open_partially(bench.lab, "demo"), Selection(), bench.heard).message
+    assert seen(bench, token) is JobState.GONE
     assert bench.story().count("cancel") == 1
     with pytest.raises(CkgitError, match="no job is queued or running"):
-        cancel(look(bench.lab, "demo"), Selection(), bench.heard)
+        cancel(open_partially(bench.lab, "demo"), Selection(), bench.heard)
 
 
 def test_retry_first_ends_what_a_cancellation_left_running(bench: Bench) -> None:
     bench.hold()
     bench.advance(State.TRAINED, wait=False)
     bench.until(lambda: len(bench.executions()) == 2)
-    standing = stand(bench.lab, "demo")
-    step = plan_cancel(look(bench.lab, "demo"), Selection()).step
+    view = open_experiment(bench.lab, "demo")
+    step = plan_cancel(open_partially(bench.lab, "demo"), Selection()).step
     assert step
-    take(standing, step, bench.heard)
+    commit(view, step, bench.heard)
     old = bench.latest("rank4/finetune").token
     assert again(bench, wait=False) is Exit.IN_FLIGHT
-    assert seen(bench, old) is Seen.GONE
+    assert seen(bench, old) is JobState.GONE
 
 
 def test_what_ended_by_itself_is_not_cancelled(bench: Bench) -> None:
@@ -151,9 +151,9 @@ def test_what_ended_by_itself_is_not_cancelled(bench: Bench) -> None:
     bench.until(lambda: len(bench.executions()) == 2)
     bench.go()
     tokens = [attempt.token for attempt in bench.ledger.attempts]
-    bench.until(lambda: all(seen(bench, token) is Seen.GONE for token in tokens))
+    bench.until(lambda: all(seen(bench, token) is JobState.GONE for token in tokens))
     with pytest.raises(CkgitError, match="no job is queued or running"):
-        cancel(look(bench.lab, "demo"), Selection(), bench.heard)
+        cancel(open_partially(bench.lab, "demo"), Selection(), bench.heard)
     assert bench.advance().state is State.TRAINED
 
 
@@ -161,7 +161,7 @@ def test_cancel_of_one_job(bench: Bench) -> None:
     bench.hold()
     bench.advance(State.TRAINED, wait=False)
     bench.until(lambda: len(bench.executions()) == 2)
-    cancel(look(bench.lab, "demo"), Selection(job="rank8/finetune"), bench.heard)
+    cancel(open_partially(bench.lab, "demo"), Selection(job="rank8/finetune"), bench.heard)
     assert bench.latest("rank4/finetune").phase is Phase.SUBMITTED
     bench.go()
     assert bench.advance().code is Exit.JOBS_FAILED
@@ -173,8 +173,8 @@ def test_what_a_retry_committed_reaches_the_work_tree_whoever_hands_it_over(benc
     bench.advance(State.TRAINED)
     bench.mend("rank8/finetune")
     script = bench.work / "experiments/demo/rank8/finetune.slurm"
-    standing = stand(bench.lab, "demo")
-    take(standing, plan_retry(standing, Selection(), Wish()).step, bench.heard)
+    view = open_experiment(bench.lab, "demo")
+    commit(view, plan_retry(view, Selection(), AdvanceOptions()).step, bench.heard)
     script.write_text("of another retry")  # the one that committed died before it wrote its files
     assert bench.advance(State.TRAINED).code is Exit.DONE
     assert script.read_bytes() == bench.snapshot.read("experiments/demo/rank8/finetune.slurm")
@@ -200,7 +200,7 @@ def test_a_mended_profile_takes_effect_at_retry_and_the_commit_has_the_script_an
 def test_a_retry_with_the_profile_as_it_was_renders_nothing(bench: Bench) -> None:
     bench.fail("rank8/finetune")
     bench.advance(State.TRAINED)
-    planned = plan_retry(stand(bench.lab, "demo"), Selection(), Wish())
+    planned = plan_retry(open_experiment(bench.lab, "demo"), Selection(), AdvanceOptions())
     assert planned.files == {}
     assert "rendered" not in planned.step.body
 
@@ -226,7 +226,7 @@ def test_a_retry_leaves_the_scripts_of_jobs_alone_that_wait(designed: Callable[.
     bench.hold("rank4/eval/again_epoch0")
     bench.advance(wait=False)
     bench.until(lambda: len(bench.executions()) == 3)
-    bench.until(lambda: seen(bench, bench.latest("rank4/eval/capitalization_epoch0").token) is Seen.GONE)
+    bench.until(lambda: seen(bench, bench.latest("rank4/eval/capitalization_epoch0").token) is JobState.GONE)
     bench.advance(wait=False)
     bench.mend("rank4/eval/capitalization_epoch0")
     bench.set_up("export MENDED=1")

@@ -16,8 +16,8 @@ from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.jobs.folder import job_folder
 from ckgit.lab.lab import open_lab
-from ckgit.orchestrators.engine.experiment import stand, take
-from ckgit.orchestrators.run.stage import Wish, stagework, submission
+from ckgit.orchestrators.engine.experiment import commit, open_experiment
+from ckgit.orchestrators.run.stage import AdvanceOptions, stage_jobs, submission
 from ckgit.orchestrators.run.work_tree import make_work_tree
 from ckgit.schedulers.local.scheduler import read_process
 from tests.orchestrators.bench import Bench
@@ -125,9 +125,9 @@ def test_no_wait_leaves_jobs_in_flight_and_the_next_call_collects(bench: Bench) 
 
 def test_an_intent_that_was_not_handed_over_is_handed_over_by_whoever_comes(bench: Bench) -> None:
     bench.advance(State.SCAFFOLDED)
-    standing = stand(bench.lab, "demo")
-    work = stagework(standing)
-    take(standing, submission(standing, work, Wish(), work.jobs, make_work_tree(standing)), bench.heard)
+    view = open_experiment(bench.lab, "demo")
+    work = stage_jobs(view)
+    commit(view, submission(view, work, AdvanceOptions(), work.jobs, make_work_tree(view)), bench.heard)
     assert bench.executions() == []
     assert bench.advance().state is State.TRAINED
     assert set(bench.executions()) == {attempt.token for attempt in bench.ledger.attempts}
@@ -181,10 +181,10 @@ def test_a_damaged_status_is_never_done(bench: Bench, content: str) -> None:
 
 def test_a_script_that_was_changed_in_the_work_tree_is_not_run(bench: Bench) -> None:
     bench.advance(State.SCAFFOLDED)
-    standing = stand(bench.lab, "demo")
-    work = stagework(standing)
-    ledger = make_work_tree(standing)
-    take(standing, submission(standing, work, Wish(), work.jobs, ledger), bench.heard)
+    view = open_experiment(bench.lab, "demo")
+    work = stage_jobs(view)
+    ledger = make_work_tree(view)
+    commit(view, submission(view, work, AdvanceOptions(), work.jobs, ledger), bench.heard)
     script = bench.work / "experiments/demo/rank4/finetune.slurm"
     script.write_text(script.read_text() + "echo more\n")
     assert bench.advance().code is Exit.JOBS_FAILED
@@ -331,4 +331,4 @@ def test_every_poll_says_what_changed_once(bench: Bench) -> None:
 def test_a_lab_that_was_opened_before_sees_the_branch_as_it_is_now(bench: Bench) -> None:
     lab = open_lab(bench.folder)
     bench.advance(State.SCAFFOLDED)
-    assert stand(lab, "demo").snapshot.state is State.SCAFFOLDED
+    assert open_experiment(lab, "demo").snapshot.state is State.SCAFFOLDED

@@ -9,7 +9,7 @@ import pytest
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import State
-from ckgit.orchestrators.engine.experiment import stand
+from ckgit.orchestrators.engine.experiment import open_experiment
 from ckgit.orchestrators.scaffold.scaffold import scaffold
 from tests.conftest import make_test_lab
 from tests.orchestrators.bench import Bench, design_demo
@@ -20,7 +20,7 @@ def test_two_labs_give_the_same_bytes(bench: Bench, tmp_path: Path, run: Callabl
     (other.folder / "ckgit.toml").write_bytes((bench.folder / "ckgit.toml").read_bytes())
     run(other.folder, "commit", "--quiet", "--all", "--message=The same profile")
     design_demo(other.lab)
-    one, two = (scaffold(stand(b.lab, "demo")) for b in (bench, other))
+    one, two = (scaffold(open_experiment(b.lab, "demo")) for b in (bench, other))
     assert one.files == two.files
     assert one.body == two.body
 

@@ -13,8 +13,8 @@ from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Phase
 from ckgit.experiment.results import Results
 from ckgit.orchestrators.commands.retry import Selection, retry
-from ckgit.orchestrators.engine.experiment import stand
-from ckgit.orchestrators.run.stage import Wish
+from ckgit.orchestrators.engine.experiment import open_experiment
+from ckgit.orchestrators.run.stage import AdvanceOptions
 from tests.orchestrators.bench import Bench
 
 AGAIN = {"name": "again", "file": "tasks/capitalization.py", "function": "capitalization"}
@@ -41,8 +41,8 @@ def test_a_job_a_checkpoint_and_a_row_a_cell(bench: Bench) -> None:
     ]
     assert len(bench.executions()) == 5
     assert cells(bench) == [(run, task) for run in ("rank4", "rank8", "base") for task in ("capitalization", "again")]
-    standing = stand(bench.lab, "demo")
-    rows = job_rows(standing.context, standing.ledger)
+    view = open_experiment(bench.lab, "demo")
+    rows = job_rows(view.context, view.ledger)
     assert [(row.run, row.cell, row.state) for row in rows if row.cell][:2] == [
         ("rank4", "capitalization_epoch0", "done"),
         ("rank4", "again_epoch0", "done"),
@@ -58,11 +58,11 @@ def test_a_job_a_checkpoint_and_a_row_a_cell(bench: Bench) -> None:
 def test_a_job_that_failed_fails_each_of_its_cells_and_is_tried_again_alone(bench: Bench) -> None:
     bench.fail("rank8/eval/epoch0")
     assert bench.advance(State.EVALUATED).code is Exit.JOBS_FAILED
-    standing = stand(bench.lab, "demo")
-    states = [(row.cell, row.state) for row in job_rows(standing.context, standing.ledger) if row.run == "rank8" and row.cell]
+    view = open_experiment(bench.lab, "demo")
+    states = [(row.cell, row.state) for row in job_rows(view.context, view.ledger) if row.run == "rank8" and row.cell]
     assert states == [("capitalization_epoch0", "failed"), ("again_epoch0", "failed")]
     bench.mend("rank8/eval/epoch0")
-    assert retry(stand(bench.lab, "demo"), Selection(), Wish(), bench.heard).code is Exit.DONE
+    assert retry(open_experiment(bench.lab, "demo"), Selection(), AdvanceOptions(), bench.heard).code is Exit.DONE
     assert bench.advance(State.ANALYZED).code is Exit.DONE
     assert len(bench.executions()) == 6
     assert [a.phase for a in bench.ledger.attempts if a.job == "rank8/eval/epoch0"] == [Phase.FAILED, Phase.DONE]
@@ -72,7 +72,10 @@ def test_an_evaluator_that_cannot_do_it_is_refused(designed: Callable[..., Bench
     import ckgit_tiny  # type: ignore[import-not-found]
 
     bench = designed(**SHARED)
-    alone = [job.model_copy(update={"name": f"{job.run}/eval/own"}) for job in ckgit_tiny.evaluator.jobs(stand(bench.lab, "demo").context)]
+    alone = [
+        job.model_copy(update={"name": f"{job.run}/eval/own"})
+        for job in ckgit_tiny.evaluator.jobs(open_experiment(bench.lab, "demo").context)
+    ]
     monkeypatch.setattr(ckgit_tiny.Evaluator, "jobs", lambda *_: alone)
     with pytest.raises(CkgitError, match=r"compute\.evaluation_jobs"):
         bench.advance(State.SCAFFOLDED)
@@ -100,8 +103,8 @@ def test_a_cell_that_is_refused_is_named_and_the_others_of_its_job_are_kept(part
     assert kept == [f"{task}_epoch0.json" for task in ("again0", "again2", "again3", "capitalization")]
     for command in ("status", "why"):
         assert f"{LACK} (4 of its 5 cells count)" in partial.ckgit(command, "demo").stdout
-    standing = stand(partial.lab, "demo")
-    rows = [(row.cell, row.state) for row in job_rows(standing.context, standing.ledger) if row.run == "rank8" and row.cell]
+    view = open_experiment(partial.lab, "demo")
+    rows = [(row.cell, row.state) for row in job_rows(view.context, view.ledger) if row.run == "rank8" and row.cell]
     assert [state for _, state in rows] == ["done", "done", "failed", "done", "done"]
     summary = (partial.snapshot.read("experiments/demo/experiment_summary.md") or b"").decode()
     assert "14 of 15 done, 1 failed." in summary

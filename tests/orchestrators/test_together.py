@@ -14,7 +14,7 @@ from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import take_snapshot
 from ckgit.orchestrators.commands.advance import Outcome
 from ckgit.orchestrators.commands.many import advance_together
-from ckgit.orchestrators.run.stage import Wish
+from ckgit.orchestrators.run.stage import AdvanceOptions
 from tests.orchestrators.bench import Bench, Heard, design_demo
 
 NAMES = ["demo", "other"]
@@ -33,7 +33,7 @@ def states(lab: Lab) -> list[State]:
 
 
 def test_both_come_to_their_reports_and_each_line_names_its_experiment(two: Bench) -> None:
-    ended = advance_together(two.lab, NAMES, to=State.ANALYZED, wish=Wish(), talk=two.heard)
+    ended = advance_together(two.lab, NAMES, to=State.ANALYZED, options=AdvanceOptions(), talk=two.heard)
     assert [(name, type(each), each.code) for name, each in ended.items()] == [(name, Outcome, Exit.DONE) for name in NAMES]
     assert states(two.lab) == [State.ANALYZED, State.ANALYZED]
     assert len(two.executions()) == 5 + 3
@@ -64,7 +64,7 @@ def test_an_interrupt_detaches_from_all(two: Bench) -> None:
     assert process.returncode == Exit.INTERRUPTED, said
     # one is interrupted in its own turn, where it does not wait
     assert all(f"detached from {name}; its jobs go on" in said or f"ckgit: {name}: interrupted" in said for name in NAMES), said
-    assert advance_together(two.lab, NAMES, to=State.TRAINED, wish=Wish(), talk=two.heard)["other"].code is Exit.DONE
+    assert advance_together(two.lab, NAMES, to=State.TRAINED, options=AdvanceOptions(), talk=two.heard)["other"].code is Exit.DONE
     assert len(two.executions()) == 3
 
 
@@ -76,5 +76,5 @@ def test_an_interrupt_in_the_turn_of_one_reaches_the_others(two: Bench, line: st
             if text.startswith("demo: ") and line in text:
                 raise KeyboardInterrupt
 
-    ended = advance_together(two.lab, NAMES, to=State.TRAINED, wish=Wish(), talk=Interrupted())
+    ended = advance_together(two.lab, NAMES, to=State.TRAINED, options=AdvanceOptions(), talk=Interrupted())
     assert [each.code for each in ended.values()] == [Exit.INTERRUPTED, Exit.INTERRUPTED]

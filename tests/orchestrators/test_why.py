@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ckgit.experiment.design.model import State
-from ckgit.orchestrators.engine.view import look
+from ckgit.orchestrators.engine.partial_view import open_partially
 from ckgit.orchestrators.queries.why import Reason, why
 from tests.orchestrators.bench import Bench
 
 
 def reasons(bench: Bench) -> dict[str, Reason]:
-    return {reason.job: reason for reason in why(look(bench.lab, "demo"))}
+    return {reason.job: reason for reason in why(open_partially(bench.lab, "demo"))}
 
 
 def test_a_failed_job_has_its_sentence_and_the_end_of_its_committed_log(bench: Bench) -> None:

@@ -18,7 +18,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import Resources
 from ckgit.experiment.jobs import FailureClass, Status
-from ckgit.experiment.scheduler import Seen, Submission
+from ckgit.experiment.scheduler import JobState, Submission
 from ckgit.jobs.folder import job_folder
 from ckgit.jobs.script import KEPT, OFFLINE, job_script
 from ckgit.schedulers.local import job as local_job
@@ -54,11 +54,11 @@ def submission(work: Path, token: str, command: str) -> Submission:
 
 
 def start(work: Path, token: str, command: str, cluster: Cluster = ONE) -> None:
-    assert scheduler.submit(cluster, work, [submission(work, token, command)])[token].seen is Seen.QUEUED
+    assert scheduler.submit(cluster, work, [submission(work, token, command)])[token].state is JobState.QUEUED
 
 
-def seen(work: Path, token: str) -> Seen:
-    return scheduler.poll(ONE, work, attempts(token)).sightings[token].seen
+def seen(work: Path, token: str) -> JobState:
+    return scheduler.poll(ONE, work, attempts(token)).statuses[token].state
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -74,7 +74,7 @@ def status(work: Path, token: str) -> Status:
 
 def test_a_job_runs_in_the_work_tree_and_says_how_it_ended(work: Path) -> None:
     start(work, "one", "pwd; echo to stderr >&2; exit 3")
-    until(lambda: seen(work, "one") is Seen.GONE)
+    until(lambda: seen(work, "one") is JobState.GONE)
     until((job_folder(work, "one") / "status.json").exists)
     ended = status(work, "one")
     process = read_process(job_folder(work, "one") / "local.json")
@@ -84,13 +84,13 @@ def test_a_job_runs_in_the_work_tree_and_says_how_it_ended(work: Path) -> None:
 
 
 def test_unseen_queued_running_gone(work: Path) -> None:
-    assert seen(work, "first") is Seen.UNSEEN
+    assert seen(work, "first") is JobState.UNSEEN
     start(work, "first", f"while ! test -e '{work}/go'; do sleep 0.01; done")
-    until(lambda: seen(work, "first") is Seen.RUNNING)
+    until(lambda: seen(work, "first") is JobState.RUNNING)
     start(work, "second", "true")
-    assert seen(work, "second") is Seen.QUEUED
+    assert seen(work, "second") is JobState.QUEUED
     (work / "go").touch()
-    until(lambda: seen(work, "second") is Seen.GONE)
+    until(lambda: seen(work, "second") is JobState.GONE)
     assert status(work, "first").exit_code == 0
 
 
@@ -99,7 +99,7 @@ def test_a_token_is_executed_once_however_often_it_is_handed_over(work: Path) ->
     copies = [subprocess.Popen([sys.executable, "-c", SUBMIT], stdin=subprocess.PIPE) for _ in range(6)]
     for copy in copies:
         copy.communicate(pickle.dumps((TWO, work, [job])))
-    until(lambda: seen(work, "once") is Seen.GONE)
+    until(lambda: seen(work, "once") is JobState.GONE)
     scheduler.submit(TWO, work, [job])
     time.sleep(0.2)
     assert (job_folder(work, "once") / "output").read_text() == "ran\n"
@@ -109,7 +109,7 @@ def test_no_more_jobs_run_than_there_are_slots_and_the_first_come_first(work: Pa
     tokens = [f"job{number}" for number in range(8)]
     for token in tokens:
         start(work, token, f"echo start {token} >>order; echo + >>count; sleep 0.1; echo - >>count", TWO)
-    until(lambda: all(seen(work, token) is Seen.GONE for token in tokens))
+    until(lambda: all(seen(work, token) is JobState.GONE for token in tokens))
     running, most = 0, 0
     for sign in (work / "count").read_text().split():
         running += 1 if sign == "+" else -1
@@ -126,8 +126,8 @@ def test_jobs_outlive_the_process_that_started_them(work: Path) -> None:
     handed = pickle.dumps((ONE, work, [job]))
     parent = subprocess.run([sys.executable, "-c", code], input=handed, start_new_session=True, check=False)
     assert parent.returncode == -signal.SIGKILL
-    assert seen(work, "long") in (Seen.QUEUED, Seen.RUNNING)
-    until(lambda: seen(work, "long") is Seen.GONE)
+    assert seen(work, "long") in (JobState.QUEUED, JobState.RUNNING)
+    until(lambda: seen(work, "long") is JobState.GONE)
     assert (job_folder(work, "long") / "output").read_text() == "survived\n"
 
 
@@ -136,8 +136,8 @@ def test_cancel_ends_a_running_job_with_its_children_and_one_that_waits(work: Pa
     until((work / "child").exists)
     start(work, "waiting", "echo never")
     scheduler.cancel(ONE, work, attempts("running", "waiting", "unknown"))
-    assert seen(work, "running") is Seen.GONE
-    assert seen(work, "waiting") is Seen.GONE
+    assert seen(work, "running") is JobState.GONE
+    assert seen(work, "waiting") is JobState.GONE
     assert status(work, "running").exit_code == 143
     assert (local_job.stat_fields(int((work / "child").read_text())) or ["Z"])[0] == "Z"
     assert (job_folder(work, "waiting") / "output").read_text() == ""
@@ -157,14 +157,14 @@ def test_a_job_that_ignores_the_signal_is_killed(work: Path, monkeypatch: pytest
     start(work, "deaf", "trap '' TERM; echo deaf; sleep 1000 & wait; sleep 1000")
     until(lambda: (job_folder(work, "deaf") / "output").read_text() == "deaf\n")
     scheduler.cancel(ONE, work, attempts("deaf"))
-    assert seen(work, "deaf") is Seen.GONE
+    assert seen(work, "deaf") is JobState.GONE
 
 
 def test_a_job_that_is_cancelled_before_it_was_handed_over_never_runs(work: Path) -> None:
     scheduler.cancel(ONE, work, attempts("early"))
-    assert seen(work, "early") is Seen.UNSEEN
+    assert seen(work, "early") is JobState.UNSEEN
     scheduler.submit(ONE, work, [submission(work, "early", "echo ran")])
-    until(lambda: seen(work, "early") is Seen.GONE)
+    until(lambda: seen(work, "early") is JobState.GONE)
     assert not (job_folder(work, "early") / "output").exists()
 
 
@@ -175,22 +175,22 @@ def test_children_of_a_killed_job_keep_it_running(work: Path) -> None:
     assert process
     os.kill(process.pid, signal.SIGKILL)
     time.sleep(0.1)
-    assert seen(work, "orphaned") is Seen.RUNNING
+    assert seen(work, "orphaned") is JobState.RUNNING
     scheduler.cancel(ONE, work, attempts("orphaned"))
-    assert seen(work, "orphaned") is Seen.GONE
+    assert seen(work, "orphaned") is JobState.GONE
 
 
 @pytest.mark.parametrize(
     ("field", "value", "expected"),
     [
-        ("start", 1, Seen.GONE),
-        ("boot", "another boot", Seen.GONE),
-        ("host", "another host", Seen.UNKNOWN),
-        ("pid", "text", Seen.UNKNOWN),
-        ("pid", 1, Seen.UNKNOWN),
+        ("start", 1, JobState.GONE),
+        ("boot", "another boot", JobState.GONE),
+        ("host", "another host", JobState.UNKNOWN),
+        ("pid", "text", JobState.UNKNOWN),
+        ("pid", 1, JobState.UNKNOWN),
     ],
 )
-def test_identity_is_process_start_and_boot(work: Path, field: str, value: object, expected: Seen) -> None:
+def test_identity_is_process_start_and_boot(work: Path, field: str, value: object, expected: JobState) -> None:
     folder = job_folder(work, "other")
     folder.mkdir(parents=True)
     identity = {**local_job.identity(), field: value}
@@ -202,13 +202,13 @@ def test_what_cannot_be_read_is_unknown(work: Path, tmp_path: Path) -> None:
     folder = job_folder(work, "broken")
     folder.mkdir(parents=True)
     (folder / "local.json").write_text('{"pid": 12')
-    assert seen(work, "broken") is Seen.UNKNOWN
-    assert scheduler.poll(ONE, tmp_path / "gone", attempts("x")).sightings["x"].seen is Seen.UNKNOWN
+    assert seen(work, "broken") is JobState.UNKNOWN
+    assert scheduler.poll(ONE, tmp_path / "gone", attempts("x")).statuses["x"].state is JobState.UNKNOWN
 
 
 def test_a_claim_without_identity_was_started(work: Path) -> None:
     (job_folder(work, "by-hand") / "claim").mkdir(parents=True)
-    assert seen(work, "by-hand") is Seen.GONE
+    assert seen(work, "by-hand") is JobState.GONE
 
 
 def test_a_job_of_another_machine_is_not_signalled(work: Path) -> None:
@@ -223,7 +223,7 @@ def test_a_job_of_another_machine_is_not_signalled(work: Path) -> None:
 def test_a_refusal_has_the_words_of_the_system(work: Path) -> None:
     (work / ".ckgit").write_text("a file in the way")
     refused = scheduler.submit(ONE, work, [Submission("t", "s.slurm", "out", Resources())])["t"]
-    assert refused.seen is Seen.GONE
+    assert refused.state is JobState.GONE
     assert refused.ending
     assert refused.ending.failure is FailureClass.REFUSED
     assert "could not be started" in refused.ending.sentence
@@ -253,7 +253,7 @@ def test_the_environment_of_a_job_is_a_list(work: Path, monkeypatch: pytest.Monk
     for name, value in {**HOSTILE, **allowed}.items():
         monkeypatch.setenv(name, value)
     start(work, "env", "env >seen; cat /proc/$PPID/environ >given")
-    until(lambda: seen(work, "env") is Seen.GONE)
+    until(lambda: seen(work, "env") is JobState.GONE)
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
     given = {**allowed, "PATH": path, "LC_ALL": "C.UTF-8", "CKGIT_JOB": "env"}
     assert dict(pair.split("=", 1) for pair in (work / "given").read_text().strip("\0").split("\0")) == given
@@ -270,5 +270,5 @@ def test_scripts_keep_what_the_scheduler_gives() -> None:
 
 def test_sigpipe_ends_a_program_of_a_job_as_in_any_shell(work: Path) -> None:
     start(work, "pipe", "set +e; yes | head -1; echo ${PIPESTATUS[0]}")
-    until(lambda: seen(work, "pipe") is Seen.GONE)
+    until(lambda: seen(work, "pipe") is JobState.GONE)
     assert (job_folder(work, "pipe") / "output").read_text().split() == ["y", "141"]

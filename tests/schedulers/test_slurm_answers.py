@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckgit.experiment.jobs import FailureClass, Usage
-from ckgit.experiment.scheduler import Seen
+from ckgit.experiment.scheduler import JobState
 from ckgit.schedulers.slurm.parsers import (
     AccountRow,
     Answer,
@@ -255,7 +255,7 @@ def test_each_end_has_a_class_and_a_sentence() -> None:
 
 def test_no_state_is_both_alive_and_over() -> None:
     assert not ENDED & set(ALIVE)
-    assert set(ALIVE.values()) == {Seen.QUEUED, Seen.RUNNING}
+    assert set(ALIVE.values()) == {JobState.QUEUED, JobState.RUNNING}
 
 
 def test_why_a_job_waits() -> None:

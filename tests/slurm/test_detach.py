@@ -10,10 +10,10 @@ import pytest
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Detached, Phase
-from ckgit.experiment.scheduler import Seen
+from ckgit.experiment.scheduler import JobState
 from ckgit.orchestrators.commands.cancel import cancel
 from ckgit.orchestrators.commands.retry import Selection
-from ckgit.orchestrators.engine.view import look
+from ckgit.orchestrators.engine.partial_view import open_partially
 from ckgit.orchestrators.run import continuation, run
 from ckgit.orchestrators.run.detach import look_at
 from tests.orchestrators.bench import Bench
@@ -34,9 +34,9 @@ def profile(bench: Bench, *lines: str) -> None:  # noqa: F811
     subprocess.run(["git", "commit", "-qam", "limits"], cwd=bench.folder, check=True)
 
 
-def leave(bench: Bench, to: State = State.ANALYZED, **wish: object) -> Detached:  # noqa: F811
+def leave(bench: Bench, to: State = State.ANALYZED, **options: object) -> Detached:  # noqa: F811
     """Leave the experiment to its cluster; who goes on with it."""
-    assert bench.advance(to, wait=False, detach=to, **wish).code is Exit.DONE
+    assert bench.advance(to, wait=False, detach=to, **options).code is Exit.DONE
     return left(bench)
 
 
@@ -45,8 +45,8 @@ def left(bench: Bench) -> Detached:  # noqa: F811
     return bench.ledger.detached
 
 
-def seen(bench: Bench, detached: Detached) -> Seen:  # noqa: F811
-    return look_at(detached, bench.lab.cluster(), bench.work).sightings[detached.token].seen
+def seen(bench: Bench, detached: Detached) -> JobState:  # noqa: F811
+    return look_at(detached, bench.lab.cluster(), bench.work).statuses[detached.token].state
 
 
 def number_of(slurm, token: str) -> str:
@@ -82,9 +82,9 @@ def test_killed_after_it_named_the_next_one_it_goes_on_when_it_is_started_again(
         with pytest.raises(KilledError):
             go_on(held, first)
     second = left(held)
-    assert (second.by, seen(held, second)) == (first, Seen.UNSEEN)
+    assert (second.by, seen(held, second)) == (first, JobState.UNSEEN)
     assert "is left to its cluster" in go_on(held, first).message
-    assert seen(held, left(held)) in {Seen.QUEUED, Seen.RUNNING}
+    assert seen(held, left(held)) in {JobState.QUEUED, JobState.RUNNING}
     tip = held.snapshot.tip
     assert "not left to this job any more" in go_on(held, first).message
     assert held.snapshot.tip == tip
@@ -97,8 +97,8 @@ def test_who_has_passed_a_stage_goes_on_when_it_is_started_again(held: Bench, mo
     trainings = [held.latest(f"{run}/finetune").token for run in ("rank4", "rank8")]
     held.until(lambda: all((held.work / ".ckgit/jobs" / token / "status.json").exists() for token in trainings), seconds=60)
 
-    def killed(standing, *_: object) -> object:
-        assert standing.snapshot.state is State.TRAINED
+    def killed(view, *_: object) -> object:
+        assert view.snapshot.state is State.TRAINED
         raise KilledError
 
     with monkeypatch.context() as patch:
@@ -127,7 +127,7 @@ def test_a_limit_that_passes_holds_the_next_one_back_without_commits(bench: Benc
     bench.advance(State.TRAINED, wait=False)
     slurm.knob(sbatch=[*["AssocMaxSubmitJobLimit"] * 4, "ok", "ok"])
     detached = leave(bench)
-    assert seen(bench, detached) is Seen.QUEUED
+    assert seen(bench, detached) is JobState.QUEUED
     assert bench.story() == ["design", "scaffold", "submit", "submit"]  # the second one names who goes on
 
 
@@ -150,7 +150,7 @@ def test_an_answer_that_does_not_come_is_waited_for(bench: Bench, slurm) -> None
     slurm.knob(sbatch=["timeout"])
     process = bench.start("advance", "demo", "--detach")
     bench.until(lambda: bench.ledger.detached is not None, seconds=60)
-    bench.until(lambda: seen(bench, left(bench)) is Seen.QUEUED, seconds=60)
+    bench.until(lambda: seen(bench, left(bench)) is JobState.QUEUED, seconds=60)
     bench.go()
     assert process.communicate(timeout=60)[0].startswith("demo is left to its cluster")
     bench.until(lambda: bench.snapshot.state is State.ANALYZED, seconds=120)
@@ -173,7 +173,7 @@ def test_out_of_time_its_stand_in_goes_on(bench: Bench, slurm) -> None:  # noqa:
 def test_that_nobody_goes_on_is_said_by_why(held: Bench, slurm) -> None:
     for token in (left(held).stand_in, left(held).token):
         slurm.ask("scancel", number_of(slurm, token))
-    held.until(lambda: seen(held, left(held)) is Seen.GONE, seconds=30)
+    held.until(lambda: seen(held, left(held)) is JobState.GONE, seconds=30)
     said = held.ckgit("why", "demo").stdout
     assert "advance (left): the job that was to go on has ended (it was cancelled" in said
     assert "ckgit advance demo goes on" in said
@@ -186,7 +186,7 @@ def test_how_it_was_left_holds_until_the_end(bench: Bench, slurm) -> None:  # no
     assert (detached.sequential, detached.accept_missing) == (True, True)
     bench.until((bench.work / ".ckgit/jobs" / bench.latest("rank4/finetune").token / "status.json").exists, seconds=60)
     time.sleep(2)
-    assert seen(bench, detached) is Seen.QUEUED  # one that has ended alone is not worth a look
+    assert seen(bench, detached) is JobState.QUEUED  # one that has ended alone is not worth a look
     assert bench.ledger.latest("rank4/eval/capitalization_epoch0") is None
     bench.fail("rank8/finetune")
     bench.go("rank8/finetune")
@@ -200,8 +200,8 @@ def test_left_again_with_another_aim_another_job_goes_on(bench: Bench, slurm) ->
     first = leave(bench, State.TRAINED)
     second = leave(bench, State.ANALYZED)
     assert (first.to, second.to) == (State.TRAINED, State.ANALYZED)
-    bench.until(lambda: seen(bench, first) is Seen.GONE, seconds=60)  # once accounting knows of it
-    assert seen(bench, second) is Seen.QUEUED
+    bench.until(lambda: seen(bench, first) is JobState.GONE, seconds=60)  # once accounting knows of it
+    assert seen(bench, second) is JobState.QUEUED
     assert leave(bench, State.ANALYZED) == second
 
 
@@ -209,19 +209,19 @@ def test_cancel_ends_the_job_that_goes_on_also_when_it_is_the_only_one_left(held
     detached = left(held)
     held.go()
     held.until(lambda: all((held.work / ".ckgit/jobs" / a.token / "status.json").exists() for a in held.ledger.open()), seconds=120)
-    held.until(lambda: seen(held, detached) is Seen.QUEUED, seconds=30)
-    passage = cancel(look(held.lab, "demo"), Selection(), held.heard)
+    held.until(lambda: seen(held, detached) is JobState.QUEUED, seconds=30)
+    passage = cancel(open_partially(held.lab, "demo"), Selection(), held.heard)
     assert "and the one that was to go on" in passage.message
     assert held.ledger.detached is None
-    assert seen(held, detached) is Seen.GONE
+    assert seen(held, detached) is JobState.GONE
 
 
 def test_cancelling_one_run_leaves_the_others_to_go_on(held: Bench, slurm) -> None:
     detached = left(held)
-    assert cancel(look(held.lab, "demo"), Selection(run="rank4"), held.heard).message == "1 job cancelled"
+    assert cancel(open_partially(held.lab, "demo"), Selection(run="rank4"), held.heard).message == "1 job cancelled"
     assert (held.latest("rank4/finetune").phase, held.latest("rank8/finetune").phase) == (Phase.CANCELLED, Phase.SUBMITTED)
     assert left(held) == detached
-    assert seen(held, detached) is Seen.QUEUED
+    assert seen(held, detached) is JobState.QUEUED
 
 
 def test_a_retry_can_be_left_to_the_cluster_too(bench: Bench, slurm) -> None:  # noqa: F811

@@ -19,10 +19,10 @@ from ckgit.lab.lab import Lab
 from ckgit.orchestrators.commands import many
 from ckgit.orchestrators.commands.cancel import cancel
 from ckgit.orchestrators.commands.retry import Selection, retry
-from ckgit.orchestrators.engine.experiment import stand
-from ckgit.orchestrators.engine.view import look
+from ckgit.orchestrators.engine.experiment import open_experiment
+from ckgit.orchestrators.engine.partial_view import open_partially
 from ckgit.orchestrators.queries.why import why
-from ckgit.orchestrators.run.stage import Wish
+from ckgit.orchestrators.run.stage import AdvanceOptions
 from ckgit.schedulers.slurm.scheduler import scheduler
 from tests.orchestrators.bench import Bench, Heard, design_demo
 from tests.orchestrators.conftest import tiny_package  # noqa: F401 - a fixture
@@ -127,7 +127,7 @@ def test_cancel_ends_the_job_that_goes_on_too(bench: Bench, slurm) -> None:
     assert bench.ledger.detached
     token = bench.ledger.detached.token
     assert json.loads(bench.ckgit("status", "demo", "--json").stdout)["left_to"]["seen"] == "queued"
-    cancel(look(bench.lab, "demo"), Selection(), bench.heard)
+    cancel(open_partially(bench.lab, "demo"), Selection(), bench.heard)
     assert bench.ledger.detached is None
     assert {attempt.phase for attempt in bench.ledger.attempts} == {Phase.CANCELLED}
     for each in (token, *(attempt.token for attempt in bench.ledger.attempts)):  # SLURM has them, and will not start them any more
@@ -140,13 +140,13 @@ def test_cancel_ends_the_job_that_goes_on_too(bench: Bench, slurm) -> None:
 def test_a_failed_run_is_explained_and_tried_again_alone_with_more_time(bench: Bench) -> None:
     bench.fail("rank8/finetune")
     assert bench.advance(State.TRAINED).code is Exit.JOBS_FAILED
-    [reason] = [each for each in why(look(bench.lab, "demo")) if each.job == "rank8/finetune"]
+    [reason] = [each for each in why(open_partially(bench.lab, "demo")) if each.job == "rank8/finetune"]
     assert "the tool says no" in reason.sentence
     bench.mend("rank8/finetune")
     from ckgit.experiment.design.compute import Resources
 
     before = len(bench.executions())
-    code = retry(stand(bench.lab, "demo"), Selection(), Wish(), bench.heard, Resources(time="00:06:00")).code
+    code = retry(open_experiment(bench.lab, "demo"), Selection(), AdvanceOptions(), bench.heard, Resources(time="00:06:00")).code
     assert code is Exit.DONE
     again = bench.latest("rank8/finetune")
     assert (again.number, again.resources and again.resources.time) == (2, "00:06:00")
@@ -176,7 +176,7 @@ def test_arrays_run_each_task_once_and_a_failed_task_is_tried_again_alone(bench:
     first = [attempt.token for attempt in bench.ledger.attempts if "finetune" in attempt.job]
     assert [token.rpartition(".array_")[2] for token in first] == ["0", "1"]
     bench.mend("rank8/finetune")
-    assert retry(stand(bench.lab, "demo"), Selection(), Wish(), bench.heard).code is Exit.DONE
+    assert retry(open_experiment(bench.lab, "demo"), Selection(), AdvanceOptions(), bench.heard).code is Exit.DONE
     assert ".array" not in bench.latest("rank8/finetune").token
     assert once_each(bench)
 
@@ -199,7 +199,7 @@ def test_two_experiments_are_followed_with_one_squeue_a_round(bench: Bench, slur
     time_sleep = time.sleep
     monkeypatch.setattr(many, "time", SimpleNamespace(sleep=sleep))
     bench.hold()
-    ended = many.advance_together(bench.lab, ["demo", "other"], to=State.TRAINED, wish=Wish(), talk=bench.heard)
+    ended = many.advance_together(bench.lab, ["demo", "other"], to=State.TRAINED, options=AdvanceOptions(), talk=bench.heard)
     assert [each.code for each in ended.values()] == [Exit.DONE, Exit.DONE]
     assert len(slurm.calls("squeue")) <= len(naps)
     assert once_each(bench)

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.jobs import FailureClass
-from ckgit.experiment.scheduler import Seen, Sighting, Submission
+from ckgit.experiment.scheduler import JobState, JobStatus, Submission
 from ckgit.jobs.script import job_script
 from ckgit.schedulers.slurm import records as slurm_records
 from ckgit.schedulers.slurm.assess import MOST_TRIES
@@ -50,8 +50,8 @@ class World:
         self.excused: set[str] = set()  # tokens that SLURM, or someone, kept from being executed
         self.cancelled: dict[str, int] = {}  # executions of a token when its cancellation was complete
         self.allowed = dict.fromkeys(TOKENS, 1)  # executions: a job that is queued again is the same attempt
-        self.gone: dict[str, Sighting] = {}
-        self.seen: dict[str, Sighting] = {}
+        self.gone: dict[str, JobStatus] = {}
+        self.seen: dict[str, JobStatus] = {}
         self._patches = self.slurm.in_place()
         self._patches.__enter__()
 
@@ -79,19 +79,19 @@ class World:
     def look(self) -> None:
         """As a Watch does: hand over what is certainly not with the scheduler."""
         slurm, before = self.slurm, dict(self.gone)
-        sightings = dict(scheduler.poll(PROFILE, slurm.work, attempts(*TOKENS)).sightings)
-        for token, sighting in sightings.items():
-            if sighting.seen is Seen.GONE:
+        statuses = dict(scheduler.poll(PROFILE, slurm.work, attempts(*TOKENS)).statuses)
+        for token, job_status in statuses.items():
+            if job_status.state is JobState.GONE:
                 assert token not in slurm.alive_when_asked, f"{token} runs and is taken for gone"
-                self.gone[token] = sighting
+                self.gone[token] = job_status
             is_cancelled = (slurm.job_folder(token) / "cancelled").exists()  # then `submit` hands nothing over
-            assert sighting.seen is not Seen.UNSEEN or token not in before or is_cancelled, f"{token} was gone and is taken for unseen"
-        unseen = [submission for submission in self.wanted if sightings[submission.token].seen is Seen.UNSEEN]
-        for token, sighting in scheduler.submit(PROFILE, slurm.work, unseen).items():
-            sightings[token] = sighting
-            if sighting.seen is Seen.GONE:
-                self.gone[token] = sighting
-        self.seen = sightings
+            assert job_status.state is not JobState.UNSEEN or token not in before or is_cancelled, f"{token} was gone and is taken for unseen"
+        unseen = [submission for submission in self.wanted if statuses[submission.token].state is JobState.UNSEEN]
+        for token, job_status in scheduler.submit(PROFILE, slurm.work, unseen).items():
+            statuses[token] = job_status
+            if job_status.state is JobState.GONE:
+                self.gone[token] = job_status
+        self.seen = statuses
 
     def cancel(self, tokens: list[str]) -> None:
         self.excused |= set(tokens)
@@ -119,11 +119,11 @@ class World:
                 program.end(slurm.now)
         for _ in range(40):
             self._round()
-            if all(self.seen[token].seen is Seen.GONE for token in TOKENS) and not slurm.alive and not slurm.queue.inbox:
+            if all(self.seen[token].state is JobState.GONE for token in TOKENS) and not slurm.alive and not slurm.queue.inbox:
                 break
         self._round()  # what is gone stays so
         self.check()
-        assert {sighting.seen for sighting in self.seen.values()} == {Seen.GONE}, self.seen
+        assert {job_status.state for job_status in self.seen.values()} == {JobState.GONE}, self.seen
         assert not [job for job in slurm.queue.jobs if job.state in {"PENDING", "RUNNING"}], "a job is orphaned"
         for token in TOKENS:
             self._check_end(token)
@@ -142,16 +142,16 @@ class World:
     def _check_end(self, token: str) -> None:
         if token in self.excused:
             return
-        sighting = self.seen[token]
-        if sighting.ending and sighting.ending.failure is FailureClass.REFUSED:  # given up: SLURM never had it, often enough
+        job_status = self.seen[token]
+        if job_status.ending and job_status.ending.failure is FailureClass.REFUSED:  # given up: SLURM never had it, often enough
             record = slurm_records.read_record(slurm_records.record_folder(self.slurm.work, token))
-            assert record, sighting
-            assert record.number >= MOST_TRIES, sighting
-            assert not self.slurm.executions(token), sighting
+            assert record, job_status
+            assert record.number >= MOST_TRIES, job_status
+            assert not self.slurm.executions(token), job_status
             return
         assert self.slurm.executions(token), f"{token} was never executed"
         assert (self.slurm.job_folder(token) / "status.json").exists()
-        assert not sighting.ending or sighting.ending.failure not in {FailureClass.CANCELLED, FailureClass.LOST}, sighting.ending
+        assert not job_status.ending or job_status.ending.failure not in {FailureClass.CANCELLED, FailureClass.LOST}, job_status.ending
 
 
 class Model(RuleBasedStateMachine):
@@ -353,8 +353,8 @@ def test_an_array_that_accounting_knows_was_accepted_for_all_its_tasks():
         seen = []
         for _ in range(6):
             world._round()
-            seen.append(world.seen[TOKENS[1]].seen)
-        assert seen == sorted(seen, key=[Seen.UNKNOWN, Seen.GONE].index), seen
+            seen.append(world.seen[TOKENS[1]].state)
+        assert seen == sorted(seen, key=[JobState.UNKNOWN, JobState.GONE].index), seen
         world.finish()
     finally:
         world.close()

@@ -12,14 +12,14 @@ import pytest
 from ckgit.errors import Exit
 from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Detached
-from ckgit.experiment.scheduler import Seen
+from ckgit.experiment.scheduler import JobState
 from ckgit.orchestrators.commands.advance import advance
-from ckgit.orchestrators.engine.experiment import stand, take
+from ckgit.orchestrators.engine.experiment import commit, open_experiment
 from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import chance, new_token
 from ckgit.orchestrators.run.run import start_watch
-from ckgit.orchestrators.run.stage import Wish, stagework
+from ckgit.orchestrators.run.stage import AdvanceOptions, stage_jobs
 from tests.orchestrators.bench import Bench
 from tests.orchestrators.conftest import tiny_package  # noqa: F401 - a fixture
 from tests.slurm.test_engine import bench, once_each  # noqa: F401 - a fixture
@@ -40,9 +40,9 @@ def profile(bench: Bench, *lines: str, name: str = "site") -> None:  # noqa: F81
 
 def leave_to_a_job(bench: Bench, slurm) -> str:  # noqa: F811
     """Have the ledger name a job that is to go on, and have it in the queue; its number."""
-    standing = stand(bench.lab, "demo")
+    view = open_experiment(bench.lab, "demo")
     left = Detached(token=new_token("demo", "advance", 1), to=State.ANALYZED, submitted=now())
-    take(standing, commits.left(standing, stagework(standing).workers, commits.NOTHING, bench.ledger, left), bench.heard)
+    commit(view, commits.left(view, stage_jobs(view).workers, commits.NOTHING, bench.ledger, left), bench.heard)
     return slurm.submit(f"--job-name={left.token}", commands="sleep 300")
 
 
@@ -50,7 +50,7 @@ def test_the_job_that_was_to_go_on_ends_when_the_experiment_moves_away(bench: Be
     profile(bench, 'partition = "main"', name="other")
     assert bench.advance(State.TRAINED, sequential=True).code is Exit.DONE
     number = leave_to_a_job(bench, slurm)
-    advance(bench.lab, "demo", to=State.TRAINED, wish=Wish(), talk=bench.heard, cluster="other")
+    advance(bench.lab, "demo", to=State.TRAINED, options=AdvanceOptions(), talk=bench.heard, cluster="other")
     assert bench.ledger.detached is None
     assert "nothing goes on by itself any more" in bench.message()
     assert slurm.state(number) == "CANCELLED"
@@ -144,10 +144,10 @@ def test_an_array_does_not_wait_for_the_end_of_the_very_job_that_hands_it_over(b
     leave_to_a_job(bench, slurm)
     slurm.ask("scancel", *others)
     profile(bench, "max_submit = 1")
-    standing = stand(bench.lab, "demo")
-    watch = start_watch(standing, stagework(standing), None, bench.heard)
+    view = open_experiment(bench.lab, "demo")
+    watch = start_watch(view, stage_jobs(view), None, bench.heard)
     watch.look()
-    assert {sighting.seen for sighting in watch.seen.values()} == {Seen.QUEUED}
+    assert {job_status.state for job_status in watch.statuses.values()} == {JobState.QUEUED}
 
 
 def would_submit(bench: Bench, *words: str) -> list[dict[str, str]]:  # noqa: F811

@@ -13,16 +13,24 @@ from ckgit.experiment.lifecycle import ORDER, Event
 from ckgit.formats.listing import plural
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import take_snapshot
-from ckgit.orchestrators.engine.experiment import Standing, Step, Taken, begin, prepare, stand, take
+from ckgit.orchestrators.engine.experiment import (
+    CommitPlan,
+    ExperimentView,
+    RecordedCommit,
+    commit,
+    open_experiment,
+    open_for_update,
+    prepare,
+)
 from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.plugins import scheduler_for
-from ckgit.orchestrators.engine.polling import Going, complete
+from ckgit.orchestrators.engine.polling import Polling, run_to_end
 from ckgit.orchestrators.engine.reporter import Talk
-from ckgit.orchestrators.run.change_cluster import move
+from ckgit.orchestrators.run.change_cluster import change_cluster
 from ckgit.orchestrators.run.continuation import is_replaced
 from ckgit.orchestrators.run.detach import check_detachable, end_detached
 from ckgit.orchestrators.run.run import run_stage
-from ckgit.orchestrators.run.stage import STAGES, Passage, Wish
+from ckgit.orchestrators.run.stage import STAGES, AdvanceOptions, Passage
 from ckgit.orchestrators.run.usage import fill, lacking
 from ckgit.orchestrators.scaffold.scaffold import scaffold
 
@@ -33,17 +41,19 @@ class Outcome(NamedTuple):
     experiment: str
     state: State | None  # None where the branch is gone
     code: Exit
-    taken: Sequence[Taken]
+    taken: Sequence[RecordedCommit]
     message: str
     next: str
 
 
-def advance(lab: Lab, name: str, *, to: State | None, wish: Wish, talk: Talk, cluster: str | None = None) -> Outcome:
+def advance(lab: Lab, name: str, *, to: State | None, options: AdvanceOptions, talk: Talk, cluster: str | None = None) -> Outcome:
     """Go through `advancing` to its end."""
-    return complete(advancing(lab, name, to=to, wish=wish, talk=talk, cluster=cluster))
+    return run_to_end(advancing(lab, name, to=to, options=options, talk=talk, cluster=cluster))
 
 
-def advancing(lab: Lab, name: str, *, to: State | None, wish: Wish, talk: Talk, cluster: str | None = None) -> Going[Outcome]:
+def advancing(
+    lab: Lab, name: str, *, to: State | None, options: AdvanceOptions, talk: Talk, cluster: str | None = None
+) -> Polling[Outcome]:
     """Make the next transition, or all up to a state. Where jobs run, waiting for them is part of it.
 
     Args:
@@ -53,42 +63,42 @@ def advancing(lab: Lab, name: str, *, to: State | None, wish: Wish, talk: Talk, 
     Raises:
         CkgitError: there is nothing to do, someone else moved the branch, or a transition cannot be made.
     """
-    standing = begin(lab, name, talk)
-    taken: list[Taken] = []
-    if (yield from is_replaced(standing, wish)):
-        state = standing.snapshot.state
+    view = open_for_update(lab, name, talk)
+    taken: list[RecordedCommit] = []
+    if (yield from is_replaced(view, options)):
+        state = view.snapshot.state
         return Outcome(name, state, Exit.DONE, [], f"nothing to do: {name} is not left to this job any more", _next(name, state))
-    if cluster and (step := move(standing, cluster)):
-        taken.append(take(standing, step, talk))
-        if standing.ledger:
-            end_detached(standing, standing.ledger)  # on the cluster before
-        standing = stand(lab, name)
-    start = standing.snapshot.state
+    if cluster and (step := change_cluster(view, cluster)):
+        taken.append(commit(view, step, talk))
+        if view.ledger:
+            end_detached(view, view.ledger)  # on the cluster before
+        view = open_experiment(lab, name)
+    start = view.snapshot.state
     if to is start and to is not None:
         return Outcome(name, start, Exit.DONE, taken, f"nothing to do: {name} is {start}", _next(name, start))
     target = check_target(name, start, to)
-    if wish.detach:
-        check_detachable(standing.context.cluster)
+    if options.detach:
+        check_detachable(view.context.cluster)
     while True:
-        passage = yield from transition(standing, wish, talk)
+        passage = yield from transition(view, options, talk)
         taken += passage.taken
         state = take_snapshot(lab, name).state
         if passage.code is not Exit.DONE:
-            return outcome_of(lab, name, passage._replace(taken=taken), left_to=wish.detach)
+            return outcome_of(lab, name, passage._replace(taken=taken), left_to=options.detach)
         if ORDER.index(state) >= ORDER.index(target):
             break
-        standing = stand(lab, name)
+        view = open_experiment(lab, name)
     return Outcome(name, state, Exit.DONE, taken, f"{name} is {state}", _next(name, state))
 
 
-def require(standing: Standing, *states: State) -> None:
+def require(view: ExperimentView, *states: State) -> None:
     """Raise when an experiment is in none of these states."""
-    if standing.snapshot.state not in states:
+    if view.snapshot.state not in states:
         raise CkgitError(
-            f"{standing.name} is {standing.snapshot.state}; this needs it to be {' or '.join(states)}",
+            f"{view.name} is {view.snapshot.state}; this needs it to be {' or '.join(states)}",
             code=Exit.ILLEGAL_TRANSITION,
             state="nothing was changed",
-            next=f"ckgit status {standing.name}",
+            next=f"ckgit status {view.name}",
         )
 
 
@@ -129,31 +139,31 @@ def check_target(name: str, state: State, to: State | None) -> State:
     return to or ORDER[position + 1]
 
 
-def transition(standing: Standing, wish: Wish, talk: Talk) -> Going[Passage]:
+def transition(view: ExperimentView, options: AdvanceOptions, talk: Talk) -> Polling[Passage]:
     """One transition, or as much of it as can be made now."""
-    if standing.snapshot.state in STAGES:
-        return (yield from run_stage(standing, wish, talk))
-    return Passage(Exit.DONE, [take(standing, still_step(standing), talk)], "")
+    if view.snapshot.state in STAGES:
+        return (yield from run_stage(view, options, talk))
+    return Passage(Exit.DONE, [commit(view, still_step(view), talk)], "")
 
 
-def still_step(standing: Standing) -> Step:
+def still_step(view: ExperimentView) -> CommitPlan:
     """The commit of a transition that runs no job."""
-    if standing.snapshot.state is State.DESIGNED:
-        return scaffold(standing)
+    if view.snapshot.state is State.DESIGNED:
+        return scaffold(view)
     from ckgit.orchestrators.analyze import analyze
 
-    ledger = _accounted(standing)
-    files = analyze(standing.lab, standing.snapshot, ledger)
-    text = f"Wrote {plural(len(files), 'file')}; the report is {standing.path('analysis/report.md')}."
-    return prepare(standing, Event.ANALYZE, files=files, logs={}, ledger=ledger, body=text, time=now())
+    ledger = _accounted(view)
+    files = analyze(view.lab, view.snapshot, ledger)
+    text = f"Wrote {plural(len(files), 'file')}; the report is {view.path('analysis/report.md')}."
+    return prepare(view, Event.ANALYZE, files=files, logs={}, ledger=ledger, body=text, time=now())
 
 
-def _accounted(standing: Standing) -> Ledger | None:
+def _accounted(view: ExperimentView) -> Ledger | None:
     """The ledger with what accounting has come to know since the last jobs ended; as it is where that cannot be asked from here."""
-    ledger = standing.ledger and standing.ledger.model_copy(update={"detached": None})
+    ledger = view.ledger and view.ledger.model_copy(update={"detached": None})
     if not ledger or not (late := lacking(ledger)) or not Path(ledger.work_tree).is_dir():
         return ledger
-    cluster = standing.context.cluster
+    cluster = view.context.cluster
     return fill(ledger, scheduler_for(cluster).usage(cluster, Path(ledger.work_tree), late).usage)
 
 

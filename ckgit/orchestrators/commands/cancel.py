@@ -14,7 +14,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, Ledger, Phase
 from ckgit.experiment.lifecycle import Event
-from ckgit.experiment.scheduler import Seen
+from ckgit.experiment.scheduler import JobState
 from ckgit.experiment.worker import Worker
 from ckgit.formats.listing import plural
 from ckgit.jobs.folder import read_status
@@ -23,26 +23,26 @@ from ckgit.lab.git.tips import Left, kept_note
 from ckgit.lab.snapshot import DeletedError
 from ckgit.orchestrators.commands.retry import Selection
 from ckgit.orchestrators.engine import orphans
-from ckgit.orchestrators.engine.experiment import Standing, Step, Taken, prepare
+from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView, RecordedCommit, prepare
 from ckgit.orchestrators.engine.logs import appended, now
-from ckgit.orchestrators.engine.orphans import Stray
+from ckgit.orchestrators.engine.orphans import Orphan
+from ckgit.orchestrators.engine.partial_view import PartialView
 from ckgit.orchestrators.engine.plugins import scheduler_for, worker_for
 from ckgit.orchestrators.engine.reporter import Talk
-from ckgit.orchestrators.engine.view import View
 from ckgit.orchestrators.run.commits import cancellation
 from ckgit.orchestrators.run.detach import attempts_of
 
-_ALIVE = (Seen.QUEUED, Seen.RUNNING, Seen.UNKNOWN)
+_ALIVE = (JobState.QUEUED, JobState.RUNNING, JobState.UNKNOWN)
 
 
 class Cancel(NamedTuple):
     """What is to be cancelled. Without a step, it was recorded before, or cannot be, and is only to be signalled."""
 
-    found: View
-    step: Step | None
+    found: PartialView
+    step: CommitPlan | None
     attempts: Sequence[Attempt]
     whole: bool = True  # nothing that goes on is left, and so nobody is to go on with it
-    strays: Sequence[Stray] = ()
+    strays: Sequence[Orphan] = ()
 
     @property
     def named(self) -> list[str]:
@@ -51,7 +51,7 @@ class Cancel(NamedTuple):
         return [*known, *(f"{stray.token}, which is not in the ledger of the branch" for stray in self.strays)]
 
 
-def plan_cancel(found: View, selection: Selection) -> Cancel:
+def plan_cancel(found: PartialView, selection: Selection) -> Cancel:
     """What cancel would commit and signal.
 
     Raises:
@@ -63,7 +63,7 @@ def plan_cancel(found: View, selection: Selection) -> Cancel:
     open_ones = [attempt for attempt in chosen if attempt.phase is Phase.SUBMITTED]
     seen = _seen(found, [*open_ones, *(attempt for attempt in chosen if attempt.phase is Phase.CANCELLED)])
     # what has ended by itself keeps its own ending, which the next advance collects
-    wanted = [attempt for attempt in open_ones if seen.get(attempt.token) is not Seen.GONE or not _tells(found, attempt)]
+    wanted = [attempt for attempt in open_ones if seen.get(attempt.token) is not JobState.GONE or not _tells(found, attempt)]
     over = [attempt for attempt in open_ones if attempt not in wanted]
     whole = selection == Selection() or not [attempt for attempt in (ledger.open() if ledger else ()) if attempt not in (*wanted, *over)]
     if ledger and (wanted or (ledger.detached and whole)):
@@ -74,28 +74,28 @@ def plan_cancel(found: View, selection: Selection) -> Cancel:
     raise _nothing(found)
 
 
-def _unknown(found: View, selection: Selection) -> list[Stray]:
+def _unknown(found: PartialView, selection: Selection) -> list[Orphan]:
     """Jobs that are not in the ledger: those that the branch has lost, or one that is named by its token. Others are another clone's."""
     if selection == Selection():
         return [stray for stray in found.strays if stray.commit]
     return [stray for stray in found.strays if stray.token == selection.job]
 
 
-def _chosen(found: View, selection: Selection) -> list[Attempt]:
+def _chosen(found: PartialView, selection: Selection) -> list[Attempt]:
     """The latest attempts at the jobs that are meant.
 
     Raises:
         CkgitError: there is no such run or job.
     """
     latest = {attempt.job: attempt for attempt in (found.ledger.attempts if found.ledger else ())}
-    workers = _workers(found.standing)
-    planned = [job.name for worker in workers.values() for job in worker.jobs(found.standing.context)] if found.standing else []
+    workers = _workers(found.view)
+    planned = [job.name for worker in workers.values() for job in worker.jobs(found.view.context)] if found.view else []
     if not any(map(selection.means, [*latest, *planned])) and selection != Selection() and not _unknown(found, selection):
         raise selection.not_found(planned or list(latest))
     return [attempt for job, attempt in latest.items() if selection.means(job)]
 
 
-def _nothing(found: View) -> CkgitError:
+def _nothing(found: PartialView) -> CkgitError:
     if found.strays:
         return CkgitError(
             f"no job of this branch is queued or running; others are: {orphans.listed(found.strays)}",
@@ -115,15 +115,15 @@ def _nothing(found: View) -> CkgitError:
     )
 
 
-def _seen(found: View, attempts: Sequence[Attempt]) -> Mapping[str, Seen]:
+def _seen(found: PartialView, attempts: Sequence[Attempt]) -> Mapping[str, JobState]:
     if not attempts or not found.ledger or not found.ledger.work_tree:
         return {}
     scheduler = scheduler_for(found.cluster)
-    sightings = scheduler.poll(found.cluster, Path(found.ledger.work_tree), attempts).sightings
-    return {token: sighting.seen for token, sighting in sightings.items()}
+    statuses = scheduler.poll(found.cluster, Path(found.ledger.work_tree), attempts).statuses
+    return {token: job_status.state for token, job_status in statuses.items()}
 
 
-def _tells(found: View, attempt: Attempt) -> bool:
+def _tells(found: PartialView, attempt: Attempt) -> bool:
     """Whether a job that is gone can ever be judged: where its status cannot be read, that is waited for in vain."""
     try:
         read_status(Path(found.ledger.work_tree if found.ledger else ""), attempt.token)
@@ -134,24 +134,24 @@ def _tells(found: View, attempt: Attempt) -> bool:
     return True
 
 
-def _step(found: View, attempts: Sequence[Attempt], ledger: Ledger, *, whole: bool) -> Step | None:
+def _step(found: PartialView, attempts: Sequence[Attempt], ledger: Ledger, *, whole: bool) -> CommitPlan | None:
     """The commit; without the tables of the summary where the design cannot be read."""
     if not found.snapshot:
         return None
     time = now()
-    made = cancellation(_workers(found.standing), attempts, ledger, time=time, whole=whole)
-    if found.standing:
-        return prepare(found.standing, Event.CANCEL, files={}, logs=made.logs, ledger=made.ledger, body=made.body, time=time)
+    made = cancellation(_workers(found.view), attempts, ledger, time=time, whole=whole)
+    if found.view:
+        return prepare(found.view, Event.CANCEL, files={}, logs=made.logs, ledger=made.ledger, body=made.body, time=time)
     folder = found.snapshot.folder
     logs = {f"{folder}/{log}": lines for log, lines in made.logs.items()}
     files: dict[str, bytes | None] = {path: appended(found.snapshot.read(path), lines, time=time) for path, lines in logs.items()}
-    return Step(Event.CANCEL, {**files, f"{folder}/jobs.json": made.ledger.dump()}, made.body)
+    return CommitPlan(Event.CANCEL, {**files, f"{folder}/jobs.json": made.ledger.dump()}, made.body)
 
 
-def _workers(standing: Standing | None) -> Mapping[Stage, Worker]:
-    if not standing:
+def _workers(view: ExperimentView | None) -> Mapping[Stage, Worker]:
+    if not view:
         return {}
-    return {stage: worker for stage in Stage if (worker := worker_for(standing.context.summary, stage))}
+    return {stage: worker for stage in Stage if (worker := worker_for(view.context.summary, stage))}
 
 
 def show(planned: Cancel) -> str:
@@ -165,12 +165,12 @@ def show(planned: Cancel) -> str:
 class Cancelled(NamedTuple):
     """What became of it."""
 
-    taken: Sequence[Taken]
+    taken: Sequence[RecordedCommit]
     message: str
     next: str
 
 
-def cancel(found: View, selection: Selection, talk: Talk) -> Cancelled:
+def cancel(found: PartialView, selection: Selection, talk: Talk) -> Cancelled:
     """Record that jobs are not wanted, then end them. Killed in between, the same command ends them.
 
     Raises:
@@ -192,13 +192,13 @@ def cancel(found: View, selection: Selection, talk: Talk) -> Cancelled:
     return Cancelled(taken, message, _onward(found, taken))
 
 
-def _onward(found: View, taken: Sequence[Taken]) -> str:
+def _onward(found: PartialView, taken: Sequence[RecordedCommit]) -> str:
     if found.problems:
         return found.problems[-1].next  # no retry reads the design either
     return f"ckgit retry {found.name} runs them again" if taken else f"ckgit status {found.name}"
 
 
-def _record(planned: Cancel, talk: Talk) -> tuple[list[Taken], CkgitError | None]:
+def _record(planned: Cancel, talk: Talk) -> tuple[list[RecordedCommit], CkgitError | None]:
     """Commit it; or why that cannot be. What runs is ended in either case."""
     found, step, snapshot = planned.found, planned.step, planned.found.snapshot
     if not step or not snapshot:
@@ -219,7 +219,7 @@ def _record(planned: Cancel, talk: Talk) -> tuple[list[Taken], CkgitError | None
         )
     except CkgitError as error:
         return [], error
-    taken = Taken(step.event, found.name, commit, snapshot.state, snapshot.state, step.body)
+    taken = RecordedCommit(step.event, found.name, commit, snapshot.state, snapshot.state, step.body)
     talk.say(taken.headline)
     if kept:
         talk.say(kept)

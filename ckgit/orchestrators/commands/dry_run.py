@@ -9,25 +9,25 @@ from typing import NamedTuple
 
 from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Attempt, Job, Ledger
-from ckgit.experiment.scheduler import Seen
+from ckgit.experiment.scheduler import JobState
 from ckgit.jobs.folder import job_folder, read_status
 from ckgit.lab.context import load_context
 from ckgit.orchestrators.commands import cancel
 from ckgit.orchestrators.commands.advance import check_target, still_step
 from ckgit.orchestrators.commands.cancel import Cancel
-from ckgit.orchestrators.engine.experiment import Standing, Step, show
-from ckgit.orchestrators.engine.orphans import refuse_strays
+from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView, show
+from ckgit.orchestrators.engine.orphans import refuse_orphans
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.engine.reporter import Silent
 from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import chance
-from ckgit.orchestrators.run.change_cluster import move
+from ckgit.orchestrators.run.change_cluster import change_cluster
 from ckgit.orchestrators.run.check_cluster import refuse_misled
 from ckgit.orchestrators.run.collect import Ended
 from ckgit.orchestrators.run.detach import check_detachable
 from ckgit.orchestrators.run.monitor import groups, submission_of
 from ckgit.orchestrators.run.run import Follow, conclude, start_watch
-from ckgit.orchestrators.run.stage import STAGES, Stagework, Wish, check_ready, due_jobs, stagework, submission
+from ckgit.orchestrators.run.stage import STAGES, AdvanceOptions, StageJobs, check_ready, due_jobs, stage_jobs, submission
 from ckgit.orchestrators.run.work_tree import find_work_tree, planned_ledger
 
 
@@ -54,7 +54,7 @@ class Preview(NamedTuple):
     remarks: Sequence[str]
 
 
-def preview(standing: Standing, wish: Wish, to: State | None, cluster: str | None = None) -> Preview:
+def preview(view: ExperimentView, options: AdvanceOptions, to: State | None, cluster: str | None = None) -> Preview:
     """What `advance` would do next. What comes after it depends on what the jobs leave.
 
     Args:
@@ -63,54 +63,54 @@ def preview(standing: Standing, wish: Wish, to: State | None, cluster: str | Non
     Raises:
         CkgitError: as `advance` itself.
     """
-    if cluster and (step := move(standing, cluster)):
-        return _after_move(standing, step, preview(_moved(standing, step, cluster), wish, to))
-    state = standing.snapshot.state
+    if cluster and (step := change_cluster(view, cluster)):
+        return _after_move(view, step, preview(_moved(view, step, cluster), options, to))
+    state = view.snapshot.state
     if to is state:
-        return Preview(standing.name, state, [], "", [f"nothing to do: {standing.name} is {state}"])
-    check_target(standing.name, state, to)
-    if wish.detach:
-        check_detachable(standing.context.cluster)
+        return Preview(view.name, state, [], "", [f"nothing to do: {view.name} is {state}"])
+    check_target(view.name, state, to)
+    if options.detach:
+        check_detachable(view.context.cluster)
     if state not in STAGES:
-        return preview_step(standing, still_step(standing))
-    refuse_misled(standing)
-    work = stagework(standing)
+        return preview_step(view, still_step(view))
+    refuse_misled(view)
+    work = stage_jobs(view)
     if not work.worker or not work.jobs:
-        return preview_step(standing, commits.nothing_to_do(standing, work.stage, work.worker, work.over))
-    jobs = due_jobs(standing, work, wish)
+        return preview_step(view, commits.nothing_to_do(view, work.stage, work.worker, work.over))
+    jobs = due_jobs(view, work, options)
     if not jobs:
-        return _ending(standing, work, wish)
-    refuse_strays(standing.lab, standing.name, standing.ledger)
-    ledger = planned_ledger(standing)
-    if standing.ledger and standing.ledger.work_tree:
-        check_ready(standing, work, jobs, find_work_tree(ledger))
-    return preview_step(standing, submission(standing, work, wish, jobs, ledger), jobs)
+        return _ending(view, work, options)
+    refuse_orphans(view.lab, view.name, view.ledger)
+    ledger = planned_ledger(view)
+    if view.ledger and view.ledger.work_tree:
+        check_ready(view, work, jobs, find_work_tree(ledger))
+    return preview_step(view, submission(view, work, options, jobs, ledger), jobs)
 
 
-def _moved(standing: Standing, step: Step, cluster: str) -> Standing:
+def _moved(view: ExperimentView, step: CommitPlan, cluster: str) -> ExperimentView:
     """An experiment as it would stand after a move to another cluster."""
-    snapshot = replace(standing.snapshot, known={**standing.snapshot.known, **step.files})
-    return Standing(standing.lab, snapshot, load_context(standing.lab, snapshot, cluster), snapshot.ledger())
+    snapshot = replace(view.snapshot, known={**view.snapshot.known, **step.files})
+    return ExperimentView(view.lab, snapshot, load_context(view.lab, snapshot, cluster), snapshot.ledger())
 
 
-def _after_move(standing: Standing, step: Step, then: Preview) -> Preview:
+def _after_move(view: ExperimentView, step: CommitPlan, then: Preview) -> Preview:
     """Both commits, and the jobs; the new work tree is called by the first of these commits, which is not there yet."""
-    submit = [each._replace(command=each.command.replace(standing.snapshot.tip[:12], "COMMIT")) for each in then.submit]
-    return then._replace(submit=submit, commit="\n".join(filter(None, [show(standing, step), then.commit])))
+    submit = [each._replace(command=each.command.replace(view.snapshot.tip[:12], "COMMIT")) for each in then.submit]
+    return then._replace(submit=submit, commit="\n".join(filter(None, [show(view, step), then.commit])))
 
 
-def preview_step(standing: Standing, step: Step, jobs: Sequence[Job] = ()) -> Preview:
+def preview_step(view: ExperimentView, step: CommitPlan, jobs: Sequence[Job] = ()) -> Preview:
     """A commit, and the jobs that would be handed over after it."""
-    content = step.files.get(standing.path("jobs.json")) if jobs else None
+    content = step.files.get(view.path("jobs.json")) if jobs else None
     if not content:
-        return Preview(standing.name, standing.snapshot.state, [], show(standing, step), [])
+        return Preview(view.name, view.snapshot.state, [], show(view, step), [])
     ledger = Ledger.model_validate_json(content)
-    before = {attempt.token for attempt in standing.ledger.attempts} if standing.ledger else set()
+    before = {attempt.token for attempt in view.ledger.attempts} if view.ledger else set()
     new = [attempt for attempt in ledger.attempts if attempt.token not in before]
     drawn = {chance(token) for token in (*(attempt.token for attempt in new), *([ledger.detached.token] if ledger.detached else []))}
-    submit = [each._replace(command=_without(each.command, drawn)) for each in _would_submit(standing, ledger, new, jobs, step.files)]
-    remarks = [_going_on(standing, ledger.detached.to)] if ledger.detached else []
-    return Preview(standing.name, standing.snapshot.state, submit, _without(show(standing, step), drawn), remarks)
+    submit = [each._replace(command=_without(each.command, drawn)) for each in _would_submit(view, ledger, new, jobs, step.files)]
+    remarks = [_going_on(view, ledger.detached.to)] if ledger.detached else []
+    return Preview(view.name, view.snapshot.state, submit, _without(show(view, step), drawn), remarks)
 
 
 def _without(text: str, drawn: Iterable[str]) -> str:
@@ -120,10 +120,10 @@ def _without(text: str, drawn: Iterable[str]) -> str:
     return text
 
 
-def _going_on(standing: Standing, to: State) -> str:
+def _going_on(view: ExperimentView, to: State) -> str:
     """The job of ours that would be left behind."""
-    asked = ", ".join(f"{name} {value}" for name, value in standing.context.cluster.advance.model_dump(exclude_none=True).items())
-    return f"then would submit a job of ckgit's own ({asked}) that waits for these, and takes {standing.name} on to {to}"
+    asked = ", ".join(f"{name} {value}" for name, value in view.context.cluster.advance.model_dump(exclude_none=True).items())
+    return f"then would submit a job of ckgit's own ({asked}) that waits for these, and takes {view.name} on to {to}"
 
 
 def preview_cancel(planned: Cancel) -> Preview:
@@ -134,49 +134,49 @@ def preview_cancel(planned: Cancel) -> Preview:
 
 
 def _would_submit(
-    standing: Standing, ledger: Ledger, attempts: Sequence[Attempt], jobs: Iterable[Job], files: Mapping[str, bytes | None]
+    view: ExperimentView, ledger: Ledger, attempts: Sequence[Attempt], jobs: Iterable[Job], files: Mapping[str, bytes | None]
 ) -> list[WouldSubmit]:
     """The hand-overs of attempts, in as many as they take.
 
     Args:
         files: what the commit before it writes.
     """
-    cluster, work = standing.context.cluster, Path(ledger.work_tree)
+    cluster, work = view.context.cluster, Path(ledger.work_tree)
     named = {job.name: job for job in jobs}
     found = []
     for group in groups(attempts):
         paths = [named[attempt.job].script for attempt in group]
-        scripts = [files.get(path) or standing.snapshot.read(path) or b"" for path in paths]
+        scripts = [files.get(path) or view.snapshot.read(path) or b"" for path in paths]
         submissions = [submission_of(work, named[attempt.job], attempt) for attempt in group]
-        command, answer = scheduler_for(cluster).rehearse(cluster, work, submissions, scripts[0])
+        command, answer = scheduler_for(cluster).dry_run(cluster, work, submissions, scripts[0])
         texts = [script.decode(errors="replace") for script in scripts]
         found.append(WouldSubmit([attempt.job for attempt in group], command, answer, texts))
     return found
 
 
-def _ending(standing: Standing, work: Stagework, wish: Wish) -> Preview:
+def _ending(view: ExperimentView, work: StageJobs, options: AdvanceOptions) -> Preview:
     """Jobs were submitted before: which are still out, or what would be committed of them."""
     remarks, unseen = [], []
-    watch = start_watch(standing, work, wish.run, Silent())
-    follow = Follow(standing, work, wish, watch)
-    for token, sighting in watch.scheduler.poll(watch.cluster, watch.work, watch.attempts).sightings.items():
+    watch = start_watch(view, work, options.run, Silent())
+    follow = Follow(view, work, options, watch)
+    for token, job_status in watch.scheduler.poll(watch.cluster, watch.work, watch.attempts).statuses.items():
         attempt = next(a for a in watch.attempts if a.token == token)
         try:
-            status, seen = read_status(watch.work, token), str(sighting.seen)
+            status, seen = read_status(watch.work, token), str(job_status.state)
         except (ValueError, OSError) as error:
-            status, seen = None, f"{sighting.seen}, and {error} ({job_folder(watch.work, token)}); a job that stays so counts as lost"
+            status, seen = None, f"{job_status.state}, and {error} ({job_folder(watch.work, token)}); a job that stays so counts as lost"
         if status:
-            watch.ended[token] = Ended(attempt, status, ending=sighting.ending)
-        elif sighting.seen is Seen.UNSEEN:
+            watch.ended[token] = Ended(attempt, status, ending=job_status.ending)
+        elif job_status.state is JobState.UNSEEN:
             unseen.append(attempt)
         else:
             remarks.append(f"would wait for {attempt.job}: {seen}")
     if watch.awaited:
-        submit = _would_submit(standing, standing.ledger, unseen, watch.jobs.values(), {}) if standing.ledger else []
-        if wish.detach and standing.ledger and not standing.ledger.detached:
-            remarks.append(_going_on(standing, wish.detach))
+        submit = _would_submit(view, view.ledger, unseen, watch.jobs.values(), {}) if view.ledger else []
+        if options.detach and view.ledger and not view.ledger.detached:
+            remarks.append(_going_on(view, options.detach))
         step = follow.meanwhile()
-        return Preview(standing.name, standing.snapshot.state, submit, show(standing, step) if step else "", remarks)
-    step, passage = conclude(standing, work, wish, follow.harvest())
-    commit = show(standing, step) if step else ""
-    return Preview(standing.name, standing.snapshot.state, [], commit, [passage.message] if passage.message else [])
+        return Preview(view.name, view.snapshot.state, submit, show(view, step) if step else "", remarks)
+    step, passage = conclude(view, work, options, follow.collect())
+    commit = show(view, step) if step else ""
+    return Preview(view.name, view.snapshot.state, [], commit, [passage.message] if passage.message else [])

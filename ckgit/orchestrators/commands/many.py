@@ -11,15 +11,15 @@ from ckgit.experiment.design.model import State
 from ckgit.experiment.scheduler import Scheduler
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators.commands.advance import Outcome, advancing
-from ckgit.orchestrators.engine.experiment import stand
+from ckgit.orchestrators.engine.experiment import open_experiment
 from ckgit.orchestrators.engine.plugins import scheduler_for
-from ckgit.orchestrators.engine.polling import Going
+from ckgit.orchestrators.engine.polling import Polling
 from ckgit.orchestrators.engine.reporter import Talk
-from ckgit.orchestrators.run.stage import Wish
+from ckgit.orchestrators.run.stage import AdvanceOptions
 
 
 def advance_together(
-    lab: Lab, names: Sequence[str], *, to: State | None, wish: Wish, talk: Talk, cluster: str | None = None
+    lab: Lab, names: Sequence[str], *, to: State | None, options: AdvanceOptions, talk: Talk, cluster: str | None = None
 ) -> Mapping[str, Outcome | CkgitError]:
     """Advance experiments as `advance` does each; what stops one of them stops no other, but an interrupt detaches from all.
 
@@ -27,7 +27,7 @@ def advance_together(
         By name, what each came to, or the error that ended it.
     """
     chorus = _Chorus(talk, width=max(map(len, names)))
-    going = {name: advancing(lab, name, to=to, wish=wish, talk=chorus.voice(name), cluster=cluster) for name in names}
+    going = {name: advancing(lab, name, to=to, options=options, talk=chorus.voice(name), cluster=cluster) for name in names}
     schedulers = {scheduler.name: scheduler for name in names if (scheduler := _scheduler(lab, name))}
     ended: dict[str, Outcome | CkgitError] = {}
     interrupted = False
@@ -35,7 +35,7 @@ def advance_together(
         naps: list[float] = []
         with ExitStack() as round_:
             for scheduler in schedulers.values():
-                round_.enter_context(scheduler.one_look())
+                round_.enter_context(scheduler.shared_poll())
             for name, work in list(going.items()):
                 found = _step(name, work, interrupted=interrupted)
                 if isinstance(found, float):
@@ -56,12 +56,12 @@ def advance_together(
 def _scheduler(lab: Lab, name: str) -> Scheduler | None:
     """That of an experiment; none where it cannot be told, which its own turn will explain."""
     try:
-        return scheduler_for(stand(lab, name).context.cluster)
+        return scheduler_for(open_experiment(lab, name).context.cluster)
     except CkgitError:
         return None
 
 
-def _step(name: str, work: Going[Outcome], *, interrupted: bool) -> float | Outcome | CkgitError:
+def _step(name: str, work: Polling[Outcome], *, interrupted: bool) -> float | Outcome | CkgitError:
     """One turn: how long it needs no other, or what it came to."""
     try:
         return work.throw(KeyboardInterrupt()) if interrupted else next(work)

@@ -11,12 +11,12 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.worker import Worker
 from ckgit.formats.listing import choose
-from ckgit.orchestrators.engine.experiment import Standing
+from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.plugins import installed_workers, worker_for
-from ckgit.orchestrators.engine.polling import complete
+from ckgit.orchestrators.engine.polling import run_to_end
 from ckgit.orchestrators.engine.reporter import Talk
 from ckgit.orchestrators.run.run import run_stage
-from ckgit.orchestrators.run.stage import Passage, Wish, stagework
+from ckgit.orchestrators.run.stage import AdvanceOptions, Passage, stage_jobs
 from ckgit.orchestrators.scaffold.scaffold import refuse
 
 SCAFFOLD, RUN = "scaffold", "run"
@@ -50,7 +50,7 @@ def _rows(worker: Worker, package: str) -> list[WorkerRow]:
     ]
 
 
-def find(standing: Standing, name: str) -> Worker:
+def find(view: ExperimentView, name: str) -> Worker:
     """The worker that a name such as run-torchtune means, if the experiment's design uses it.
 
     Raises:
@@ -59,43 +59,43 @@ def find(standing: Standing, name: str) -> Worker:
     known = [row.name for row in rows()]
     if name not in known:
         raise CkgitError(f"there is no worker {name!r}", code=Exit.USAGE, next=choose(name, known))
-    used = [worker for stage in Stage if (worker := worker_for(standing.context.summary, stage))]
+    used = [worker for stage in Stage if (worker := worker_for(view.context.summary, stage))]
     found = next((worker for worker in used if worker.label == name.partition("-")[2]), None)
     if found is None:
         labels = ", ".join(worker.label for worker in used) or "none"
         raise CkgitError(
-            f"the design of {standing.name} does not use {name} (its tools: {labels})",
+            f"the design of {view.name} does not use {name} (its tools: {labels})",
             code=Exit.USAGE,
             next="`tools` in the design names them",
         )
     return found
 
 
-def check_run(standing: Standing, run: str | None) -> None:
+def check_run(view: ExperimentView, run: str | None) -> None:
     """Raise when the design has no such run."""
-    names = [one.name for one in standing.context.plan.runs]
+    names = [one.name for one in view.context.plan.runs]
     if run is not None and run not in names:
-        raise CkgitError(f"there is no run {run!r} in {standing.name}", code=Exit.USAGE, next=choose(run, names))
+        raise CkgitError(f"there is no run {run!r} in {view.name}", code=Exit.USAGE, next=choose(run, names))
 
 
-def render(standing: Standing, name: str, run: str | None) -> Mapping[str, bytes]:
+def render(view: ExperimentView, name: str, run: str | None) -> Mapping[str, bytes]:
     """The files that a scaffolding worker makes.
 
     Raises:
         CkgitError: with every reason against scaffolding.
     """
-    worker = find(standing, name)
-    check_run(standing, run)
-    refuse(standing, {worker.label: [obstacle.sentence for obstacle in worker.check(standing.context)]})
-    return worker.scaffold(standing.context, run)
+    worker = find(view, name)
+    check_run(view, run)
+    refuse(view, {worker.label: [obstacle.sentence for obstacle in worker.check(view.context)]})
+    return worker.scaffold(view.context, run)
 
 
-def leave(standing: Standing, name: str, files: Mapping[str, bytes]) -> Path:
+def leave(view: ExperimentView, name: str, files: Mapping[str, bytes]) -> Path:
     """Write rendered files into a folder of their own beside the work trees, in place of those of the last time.
 
     Never into a checkout: what lies uncommitted there would be in the way of the scaffold commit.
     """
-    folder = standing.lab.work_root(standing.context.cluster_name) / ".preview" / standing.name / name
+    folder = view.lab.work_root(view.context.cluster_name) / ".preview" / view.name / name
     if folder.exists():
         shutil.rmtree(folder)
     for path, content in files.items():
@@ -105,27 +105,27 @@ def leave(standing: Standing, name: str, files: Mapping[str, bytes]) -> Path:
     return folder
 
 
-def run_alone(standing: Standing, name: str, wish: Wish, talk: Talk) -> Passage:
+def run_alone(view: ExperimentView, name: str, options: AdvanceOptions, talk: Talk) -> Passage:
     """Submit, await and judge a worker's jobs, as advance would.
 
     Raises:
         CkgitError: it is not this worker's turn.
     """
-    worker = find(standing, name)
-    check_run(standing, wish.run)
-    work = stagework(standing)
+    worker = find(view, name)
+    check_run(view, options.run)
+    work = stage_jobs(view)
     if not work.worker or work.worker.label != worker.label:
         raise CkgitError(
-            f"{standing.name} is {standing.snapshot.state}, and {name} does {worker.stage}",
+            f"{view.name} is {view.snapshot.state}, and {name} does {worker.stage}",
             code=Exit.ILLEGAL_TRANSITION,
             state="nothing was changed",
-            next=f"ckgit advance {standing.name}",
+            next=f"ckgit advance {view.name}",
         )
-    if not work.selected(wish.run):
+    if not work.selected(options.run):
         raise CkgitError(
-            f"run {wish.run} has no {work.stage} job",
+            f"run {options.run} has no {work.stage} job",
             code=Exit.ILLEGAL_TRANSITION,
             state="nothing was changed",
-            next=f"ckgit show {standing.name}",
+            next=f"ckgit show {view.name}",
         )
-    return complete(run_stage(standing, wish, talk))
+    return run_to_end(run_stage(view, options, talk))

@@ -11,19 +11,19 @@ from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.jobs import Attempt, Job
 from ckgit.experiment.lifecycle import Event
 from ckgit.formats.listing import choose
-from ckgit.orchestrators.engine.experiment import Standing, Step, stand, take
+from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView, commit, open_experiment
 from ckgit.orchestrators.engine.integrity import refuse_edited
 from ckgit.orchestrators.engine.logs import now
-from ckgit.orchestrators.engine.orphans import refuse_strays
+from ckgit.orchestrators.engine.orphans import refuse_orphans
 from ckgit.orchestrators.engine.plugins import scheduler_for
-from ckgit.orchestrators.engine.polling import complete
+from ckgit.orchestrators.engine.polling import run_to_end
 from ckgit.orchestrators.engine.reporter import Talk
 from ckgit.orchestrators.run import commits
-from ckgit.orchestrators.run.attempts import Tries, latest_attempts, tally
+from ckgit.orchestrators.run.attempts import AttemptOptions, count_jobs, latest_attempts
 from ckgit.orchestrators.run.check_cluster import refuse_misled
 from ckgit.orchestrators.run.detach import detached_of
 from ckgit.orchestrators.run.run import finish
-from ckgit.orchestrators.run.stage import Passage, Stagework, Wish, check_ready, stagework
+from ckgit.orchestrators.run.stage import AdvanceOptions, Passage, StageJobs, check_ready, stage_jobs
 from ckgit.orchestrators.run.work_tree import find_work_tree
 from ckgit.orchestrators.scaffold.rerender import rendered_anew, wanted_batch
 
@@ -64,13 +64,13 @@ class Selection(NamedTuple):
 class Retry(NamedTuple):
     """New attempts at jobs that failed, ready to be committed."""
 
-    step: Step
+    step: CommitPlan
     jobs: Sequence[Job]
     before: Sequence[Attempt]
     files: Mapping[str, bytes] = {}  # of the step: what the jobs read that is not as it was
 
 
-def plan_retry(standing: Standing, selection: Selection, wish: Wish, resources: Resources = DESIGNED) -> Retry:
+def plan_retry(view: ExperimentView, selection: Selection, options: AdvanceOptions, resources: Resources = DESIGNED) -> Retry:
     """What retry would commit.
 
     Args:
@@ -79,11 +79,11 @@ def plan_retry(standing: Standing, selection: Selection, wish: Wish, resources: 
     Raises:
         CkgitError: nothing failed, what the jobs need is missing, or it would compare something else.
     """
-    work = _stage(standing)
+    work = _stage(view)
     jobs = selection.of(work.all)
-    count = tally(standing.ledger, jobs)
-    if not count.failed or not standing.ledger:
-        name = standing.name
+    count = count_jobs(view.ledger, jobs)
+    if not count.failed or not view.ledger:
+        name = view.name
         raise CkgitError(
             f"nothing failed: {len(count.done)} done, {len(count.open)} open, {len(count.unsubmitted)} not submitted",
             code=Exit.ILLEGAL_TRANSITION,
@@ -91,24 +91,24 @@ def plan_retry(standing: Standing, selection: Selection, wish: Wish, resources: 
             state="nothing was changed",
             next=f"ckgit advance {name}",
         )
-    refuse_edited(standing.snapshot)
-    refuse_strays(standing.lab, standing.name, standing.ledger)
+    refuse_edited(view.snapshot)
+    refuse_orphans(view.lab, view.name, view.ledger)
     failed = {attempt.job for attempt in count.failed}
     again = [job for job in jobs if job.name in failed]
-    check_ready(standing, work, again, find_work_tree(standing.ledger))
-    before = latest_attempts(standing.ledger)
+    check_ready(view, work, again, find_work_tree(view.ledger))
+    before = latest_attempts(view.ledger)
     asked = {job.name: wanted for job in again if (wanted := _asked_for(before[job.name], job, resources))}
-    batches = {job.name: batch for job in again if (batch := wanted_batch(standing, job, before[job.name], resources))}
-    anew = rendered_anew(standing, work.workers, again, before, batches)
-    tries = Tries(now(), before, resources=asked, batches=batches, files=anew.files, notes=anew.notes)
+    batches = {job.name: batch for job in again if (batch := wanted_batch(view, job, before[job.name], resources))}
+    anew = rendered_anew(view, work.workers, again, before, batches)
+    tries = AttemptOptions(now(), before, resources=asked, batches=batches, files=anew.files, notes=anew.notes)
     step = commits.submission(
-        standing,
+        view,
         Event.RETRY,
         work.workers,
         again,
-        standing.ledger,
+        view.ledger,
         tries,
-        detached=detached_of(standing.name, wish.leave, tries.time, by=wish.token),
+        detached=detached_of(view.name, options.leave, tries.time, by=options.token),
     )
     return Retry(step, again, count.failed, anew.files)
 
@@ -120,32 +120,32 @@ def _asked_for(before: Attempt, job: Job, resources: Resources) -> Resources | N
     return None if wanted == job.resources else wanted
 
 
-def retry(standing: Standing, selection: Selection, wish: Wish, talk: Talk, resources: Resources = DESIGNED) -> Passage:
+def retry(view: ExperimentView, selection: Selection, options: AdvanceOptions, talk: Talk, resources: Resources = DESIGNED) -> Passage:
     """Submit again what failed, and see it to its end.
 
     Raises:
         CkgitError: nothing failed, or what the jobs need is missing.
     """
-    planned = plan_retry(standing, selection, wish, resources)
-    if standing.ledger:  # a job that was cancelled, but not ended, writes to the same files as the new one
-        _end(standing, find_work_tree(standing.ledger), planned.before)
-    taken = take(standing, planned.step, talk)
-    return complete(finish(stand(standing.lab, standing.name), wish, talk, [taken]))
+    planned = plan_retry(view, selection, options, resources)
+    if view.ledger:  # a job that was cancelled, but not ended, writes to the same files as the new one
+        _end(view, find_work_tree(view.ledger), planned.before)
+    taken = commit(view, planned.step, talk)
+    return run_to_end(finish(open_experiment(view.lab, view.name), options, talk, [taken]))
 
 
-def _stage(standing: Standing) -> Stagework:
-    refuse_misled(standing)
-    work = stagework(standing)
+def _stage(view: ExperimentView) -> StageJobs:
+    refuse_misled(view)
+    work = stage_jobs(view)
     if not work.worker:
         raise CkgitError(
             f"the design names no tool for {work.stage}, so it has no jobs",
             code=Exit.ILLEGAL_TRANSITION,
-            where=standing.name,
+            where=view.name,
             state="nothing was changed",
-            next=f"ckgit advance {standing.name}",
+            next=f"ckgit advance {view.name}",
         )
     return work
 
 
-def _end(standing: Standing, tree: Path, attempts: Sequence[Attempt]) -> None:
-    scheduler_for(standing.context.cluster).cancel(standing.context.cluster, tree, attempts)
+def _end(view: ExperimentView, tree: Path, attempts: Sequence[Attempt]) -> None:
+    scheduler_for(view.context.cluster).cancel(view.context.cluster, tree, attempts)

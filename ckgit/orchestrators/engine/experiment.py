@@ -22,7 +22,7 @@ from ckgit.orchestrators.engine.orphans import cancelled_first, with_its_jobs
 from ckgit.orchestrators.engine.reporter import Talk
 
 
-class Standing(NamedTuple):
+class ExperimentView(NamedTuple):
     """An experiment at one commit of its branch."""
 
     lab: Lab
@@ -40,7 +40,7 @@ class Standing(NamedTuple):
         return f"{self.context.folder}/{name}"
 
 
-class Step(NamedTuple):
+class CommitPlan(NamedTuple):
     """A commit that is to be made: what it records, what it writes, and its text for people."""
 
     event: Event
@@ -48,7 +48,7 @@ class Step(NamedTuple):
     body: str
 
 
-class Taken(NamedTuple):
+class RecordedCommit(NamedTuple):
     """A step that was made."""
 
     event: Event
@@ -68,13 +68,13 @@ class Moved(Exception):  # noqa: N818 - no error: the caller looks again
     """The branch is not where it was."""
 
 
-def stand(lab: Lab, name: str) -> Standing:
+def open_experiment(lab: Lab, name: str) -> ExperimentView:
     """Read an experiment's branch.
 
     Raises:
         CkgitError: there is no such experiment, its files cannot be read, or what was designed has changed.
     """
-    return _standing(lab, _snapshot(lab, name))
+    return _view(lab, _snapshot(lab, name))
 
 
 def _snapshot(lab: Lab, name: str) -> Snapshot:
@@ -84,41 +84,41 @@ def _snapshot(lab: Lab, name: str) -> Snapshot:
         raise with_its_jobs(lab, gone) from None
 
 
-def _standing(lab: Lab, snapshot: Snapshot) -> Standing:
+def _view(lab: Lab, snapshot: Snapshot) -> ExperimentView:
     ledger = snapshot.ledger()
     try:
         context = load_context(lab, snapshot, ledger.cluster if ledger else None)
     except CkgitError as error:
         error.next = cancelled_first(snapshot.name, error.next, out=bool(ledger and ledger.open()))
         raise
-    return Standing(lab, snapshot, context, ledger)
+    return ExperimentView(lab, snapshot, context, ledger)
 
 
-def begin(lab: Lab, name: str, talk: Talk) -> Standing:
+def open_for_update(lab: Lab, name: str, talk: Talk) -> ExperimentView:
     """Read an experiment's branch in order to move it on: first the lab's authority is asked, where it has one.
 
     Raises:
-        CkgitError: as `stand`; the authority does not answer, or has other commits.
+        CkgitError: as `open_experiment`; the authority does not answer, or has other commits.
     """
     if kept := authority.fetch(lab, name):
         talk.say(kept)
     snapshot = _snapshot(lab, name)
     authority.refuse_stale(lab, snapshot)
-    return _standing(lab, snapshot)
+    return _view(lab, snapshot)
 
 
-def check_unmoved(standing: Standing) -> None:
+def check_unmoved(view: ExperimentView) -> None:
     """Raise `Moved` when the branch is not where it was, or not there."""
     try:
-        tip = take_snapshot(standing.lab, standing.name).tip
+        tip = take_snapshot(view.lab, view.name).tip
     except DeletedError:
         raise Moved from None
-    if tip != standing.snapshot.tip:
+    if tip != view.snapshot.tip:
         raise Moved
 
 
 def prepare(
-    standing: Standing,
+    view: ExperimentView,
     event: Event,
     *,
     files: Mapping[str, bytes | None],
@@ -126,7 +126,7 @@ def prepare(
     ledger: Ledger | None,
     body: str,
     time: str,
-) -> Step:
+) -> CommitPlan:
     """A step with all its files: the summary with the new state and current tables, the ledger, and the logs' new lines.
 
     Args:
@@ -135,39 +135,39 @@ def prepare(
     """
     complete = dict(files)
     for log, lines in logs.items():
-        complete[standing.path(log)] = appended(standing.snapshot.read(standing.path(log)), lines, time=time)
+        complete[view.path(log)] = appended(view.snapshot.read(view.path(log)), lines, time=time)
     if ledger:
-        complete[standing.path("jobs.json")] = ledger.dump()
-    complete[standing.path("experiment_summary.md")] = _summary(standing, check_edge(event, standing.snapshot.state), ledger)
-    return Step(event, complete, body)
+        complete[view.path("jobs.json")] = ledger.dump()
+    complete[view.path("experiment_summary.md")] = _summary(view, check_edge(event, view.snapshot.state), ledger)
+    return CommitPlan(event, complete, body)
 
 
-def _summary(standing: Standing, state: State, ledger: Ledger | None) -> bytes:
-    summary = standing.snapshot.summary.with_state(state)
-    for block, markdown in status_blocks(standing.context, ledger).items():
+def _summary(view: ExperimentView, state: State, ledger: Ledger | None) -> bytes:
+    summary = view.snapshot.summary.with_state(state)
+    for block, markdown in status_blocks(view.context, ledger).items():
         summary = summary.with_block(block, markdown)
     return summary.dump()
 
 
-def take(standing: Standing, step: Step, talk: Talk) -> Taken:
+def commit(view: ExperimentView, step: CommitPlan, talk: Talk) -> RecordedCommit:
     """Commit a step, and say so.
 
     Raises:
         CkgitError: BRANCH_MOVED when someone else was first; then nothing was changed.
     """
-    summary, snapshot = standing.context.summary, standing.snapshot
+    summary, snapshot = view.context.summary, view.snapshot
     target = check_edge(step.event, snapshot.state)
-    kept = kept_note(snapshot.root, standing.name, Left(snapshot.left, snapshot.tip))
+    kept = kept_note(snapshot.root, view.name, Left(snapshot.left, snapshot.tip))
     sha = record(
-        standing.lab, name=standing.name, event=step.event, parent=snapshot, files=step.files, design_digest=summary.digest, body=step.body
+        view.lab, name=view.name, event=step.event, parent=snapshot, files=step.files, design_digest=summary.digest, body=step.body
     )
-    taken = Taken(step.event, standing.name, sha, snapshot.state, target, step.body)
+    taken = RecordedCommit(step.event, view.name, sha, snapshot.state, target, step.body)
     talk.say(taken.headline)
     if kept:
         talk.say(kept)
     return taken
 
 
-def show(standing: Standing, step: Step) -> str:
-    """What `take` would commit: the message and the paths."""
-    return preview(standing.name, step.event, standing.snapshot, step.files, standing.context.summary.digest, step.body)
+def show(view: ExperimentView, step: CommitPlan) -> str:
+    """What `commit` would commit: the message and the paths."""
+    return preview(view.name, step.event, view.snapshot, step.files, view.context.summary.digest, step.body)

@@ -11,20 +11,20 @@ from ckgit.experiment.jobs import Job, Ledger
 from ckgit.experiment.results import MANIFEST, CellResult, TrainingResult
 from ckgit.lab.hand_edits import Edit, written
 from ckgit.lab.snapshot import Snapshot
-from ckgit.orchestrators.engine.experiment import Standing
+from ckgit.orchestrators.engine.experiment import ExperimentView
 
 _LISTED = 5  # files that an error names
 
 
-def retrained(standing: Standing, jobs: Iterable[Job], tree: Path) -> Mapping[str, str]:
+def retrained(view: ExperimentView, jobs: Iterable[Job], tree: Path) -> Mapping[str, str]:
     """Runs whose checkpoints are not those that their training committed, with the reason.
 
     Args:
         jobs: evaluations; those of checkpoints are looked at.
     """
-    context, name = standing.context, standing.name
+    context, name = view.context, view.name
     folders = {job.run: context.run_folder(job.run) for job in jobs if job.epoch is not None}
-    committed = standing.snapshot.read_many(f"{folder}/{MANIFEST}" for folder in folders.values())
+    committed = view.snapshot.read_many(f"{folder}/{MANIFEST}" for folder in folders.values())
     reasons = {}
     for run, folder in folders.items():
         file = tree / folder / "artifacts" / MANIFEST

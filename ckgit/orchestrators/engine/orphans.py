@@ -35,7 +35,7 @@ _ENDS = ("status.json", _OVER)
 _LISTED = 5  # jobs in an error
 
 
-class Stray(NamedTuple):
+class Orphan(NamedTuple):
     """A job that may still run and is in no ledger of the branch."""
 
     token: str
@@ -62,7 +62,7 @@ def known_tokens(ledger: Mapping[str, Any]) -> frozenset[str]:
     return frozenset([*(attempt["token"] for attempt in ledger.get("attempts", [])), *left])
 
 
-def strays(lab: Lab, name: str, known: AbstractSet[str]) -> list[Stray]:
+def find_orphans(lab: Lab, name: str, known: AbstractSet[str]) -> list[Orphan]:
     """Jobs of an experiment that may still run and whose token is not among those that are known.
 
     Raises:
@@ -70,7 +70,7 @@ def strays(lab: Lab, name: str, known: AbstractSet[str]) -> list[Stray]:
     """
     candidates = {(work, cluster): tokens for work, cluster in _trees(lab, name) if (tokens := _unfinished(work, known))}
     own = _own_commits(lab, {work.name[:12] for work, _ in candidates})
-    found: dict[str, Stray] = {}
+    found: dict[str, Orphan] = {}
     for (work, cluster), tokens in candidates.items():
         if work.name[:12] in own:  # work roots are shared, and another lab may have this one's name
             found |= {stray.token: stray for stray in _alive(lab, work, cluster, tokens) if stray.token not in found}
@@ -78,13 +78,13 @@ def strays(lab: Lab, name: str, known: AbstractSet[str]) -> list[Stray]:
     return [stray._replace(commit=_that_lists(stray.token, commits)) for stray in found.values()]
 
 
-def still_unknown(lab: Lab, name: str, known: AbstractSet[str]) -> list[Stray]:
+def still_unknown(lab: Lab, name: str, known: AbstractSet[str]) -> list[Orphan]:
     """The same, without those that the branch lists by now.
 
     Raises:
-        CkgitError: as `strays`.
+        CkgitError: as `find_orphans`.
     """
-    found = strays(lab, name, known)
+    found = find_orphans(lab, name, known)
     by_now = known_by_now(lab, name) if found else frozenset()
     return [stray for stray in found if stray.token not in by_now]
 
@@ -122,17 +122,17 @@ def _own_commits(lab: Lab, commits: AbstractSet[str]) -> frozenset[str]:
     return frozenset(commit for commit, answer in zip(ordered, answers, strict=True) if not answer.endswith(("missing", "ambiguous")))
 
 
-def _alive(lab: Lab, work: Path, cluster_name: str, tokens: Sequence[str]) -> Iterator[Stray]:
-    from ckgit.experiment.scheduler import Seen
+def _alive(lab: Lab, work: Path, cluster_name: str, tokens: Sequence[str]) -> Iterator[Orphan]:
+    from ckgit.experiment.scheduler import JobState
     from ckgit.orchestrators.engine.plugins import scheduler_for
 
     cluster = lab.cluster(cluster_name)
-    sightings = scheduler_for(cluster).poll(cluster, work, _as_attempts(lab, work, tokens)).sightings
+    statuses = scheduler_for(cluster).poll(cluster, work, _as_attempts(lab, work, tokens)).statuses
     for token in tokens:
-        seen = sightings[token].seen
-        if seen in (Seen.QUEUED, Seen.RUNNING, Seen.UNKNOWN):
-            yield Stray(token, work, cluster_name, str(seen))
-        elif seen is Seen.GONE or (job_folder(work, token) / "cancelled").exists():
+        seen = statuses[token].state
+        if seen in (JobState.QUEUED, JobState.RUNNING, JobState.UNKNOWN):
+            yield Orphan(token, work, cluster_name, str(seen))
+        elif seen is JobState.GONE or (job_folder(work, token) / "cancelled").exists():
             with contextlib.suppress(OSError):  # it may be another user's; then it is asked for again
                 (job_folder(work, token) / _OVER).touch()
 
@@ -147,7 +147,7 @@ def _as_attempts(lab: Lab, work: Path, tokens: Sequence[str]) -> list[Attempt]:
     return [one.model_copy(update={"job": token, "token": token}) for token in tokens]
 
 
-def end(lab: Lab, found: Sequence[Stray]) -> None:
+def end(lab: Lab, found: Sequence[Orphan]) -> None:
     """End jobs that no branch knows.
 
     Raises:
@@ -175,7 +175,7 @@ def _that_lists(token: str, ledgers: Mapping[str, bytes]) -> str:
     return next((commit for commit, ledger in ledgers.items() if f'"{plain}"'.encode() in ledger), "")
 
 
-def way_back(lab: Lab, name: str, found: Sequence[Stray]) -> str:
+def way_back(lab: Lab, name: str, found: Sequence[Orphan]) -> str:
     """What to do about jobs that are not in the ledger of the branch."""
     commit = next((stray.commit for stray in found if stray.commit), "")
     if commit:
@@ -187,20 +187,20 @@ def _going_back(lab: Lab, name: str, commit: str) -> str:
     return f"{moving(lab.branch(name), commit)} goes back to the commit whose ledger lists them"
 
 
-def _how_to_end(name: str, found: Sequence[Stray]) -> str:
+def _how_to_end(name: str, found: Sequence[Orphan]) -> str:
     if any(stray.commit for stray in found):
         return f"ckgit cancel {name} ends them"
     return f"ckgit cancel {name} --job {found[0].token} ends that one"
 
 
-def listed(found: Sequence[Stray]) -> str:
+def listed(found: Sequence[Orphan]) -> str:
     """Jobs with what is seen of them, as many as fit a line."""
     return in_words((f"{stray.token} ({stray.seen})" for stray in found), _LISTED)
 
 
 def with_its_jobs(lab: Lab, gone: DeletedError) -> CkgitError:
     """The error for a branch that was deleted, with those of its jobs that go on."""
-    found = strays(lab, gone.name, frozenset())
+    found = find_orphans(lab, gone.name, frozenset())
     if not found:
         return gone
     return CkgitError(
@@ -212,7 +212,7 @@ def with_its_jobs(lab: Lab, gone: DeletedError) -> CkgitError:
     )
 
 
-def beside(lab: Lab, rows: Sequence[ExperimentRow]) -> dict[str, list[Stray]]:
+def beside(lab: Lab, rows: Sequence[ExperimentRow]) -> dict[str, list[Orphan]]:
     """Jobs that may still run and that no branch knows, by experiment; those of deleted branches among them.
 
     Only experiments are looked at whose branch is not where ckgit left it.
@@ -221,7 +221,7 @@ def beside(lab: Lab, rows: Sequence[ExperimentRow]) -> dict[str, list[Stray]]:
     moved = {name: left for name, left in tips.all_left(lab.root).items() if at.get(name) != left}
     ledgers = read_objects(lab.root, [f"{at.get(name, left)}:experiments/{name}/jobs.json" for name, left in moved.items()])
     known = {name: _that_are_known(ledger, gone=name not in at) for name, ledger in zip(moved, ledgers, strict=True)}
-    return {name: found for name in moved if (found := strays(lab, name, known[name]))}
+    return {name: found for name in moved if (found := find_orphans(lab, name, known[name]))}
 
 
 def _that_are_known(content: bytes | None, *, gone: bool) -> frozenset[str]:
@@ -234,13 +234,13 @@ def _that_are_known(content: bytes | None, *, gone: bool) -> frozenset[str]:
         return frozenset()  # it cannot be read, and so it knows none
 
 
-def with_unknown_jobs(lab: Lab, rows: Sequence[ExperimentRow], found: Mapping[str, Sequence[Stray]]) -> list[ExperimentRow]:
+def with_unknown_jobs(lab: Lab, rows: Sequence[ExperimentRow], found: Mapping[str, Sequence[Orphan]]) -> list[ExperimentRow]:
     """The experiments of a lab, each with a note on jobs that are not in its ledger, and those whose branch is gone while jobs run."""
     gone = [row_at(lab, name, f"{tips.TIPS}{name}") for name in found if name not in {row.name for row in rows}]
     return sorted([*(_noted(row, found.get(row.name, ())) for row in rows), *(_noted(row, found[row.name]) for row in gone)])
 
 
-def _noted(row: ExperimentRow, found: Sequence[Stray]) -> ExperimentRow:
+def _noted(row: ExperimentRow, found: Sequence[Orphan]) -> ExperimentRow:
     note = f"{len(found)} running jobs are not in the ledger of its branch: ckgit status {row.name}" if found else ""
     return row._replace(note="; ".join(filter(None, (row.note, note))))
 
@@ -250,7 +250,7 @@ def cancelled_first(name: str, then: str, *, out: bool) -> str:
     return f"ckgit cancel {name} ends the jobs that are in flight; then {then}" if out else then
 
 
-def refuse_strays(lab: Lab, name: str, ledger: Ledger | None) -> None:
+def refuse_orphans(lab: Lab, name: str, ledger: Ledger | None) -> None:
     """Check that no job of the experiment runs that is not in its ledger, and that none ever ran where the next ones are to run.
 
     The same work would be done twice at once, or go on from what another attempt left.

@@ -10,10 +10,10 @@ from collections.abc import Generator
 from typing import TypeVar
 
 T = TypeVar("T")
-Going = Generator[float, None, T]
+Polling = Generator[float, None, T]
 
 
-def complete(going: Going[T]) -> T:
+def run_to_end(going: Polling[T]) -> T:
     """Go on to the end, asleep where nothing is to be done. What interrupts the sleep, interrupts the work.
 
     Raises:

@@ -12,20 +12,20 @@ from typing import Any
 from ckgit.experiment.design.model import Generation, Scorer, State
 from ckgit.experiment.design.plan import Cell, Run, generation, prompts, scorers
 from ckgit.formats.yaml.document import read_yaml
-from ckgit.orchestrators.engine.experiment import Standing
+from ckgit.orchestrators.engine.experiment import ExperimentView
 
 
-def parameters(standing: Standing, run: Run) -> dict[str, dict[str, Any]]:
+def parameters(view: ExperimentView, run: Run) -> dict[str, dict[str, Any]]:
     """Each parameter's value, as JSON has it, and where it came from."""
-    setup = _document(standing, f"{run.name}/setup_finetune.yaml").get("parameters")
+    setup = _document(view, f"{run.name}/setup_finetune.yaml").get("parameters")
     if isinstance(setup, Mapping) and all(isinstance(each, Mapping) and {"value", "source"} <= each.keys() for each in setup.values()):
         return {name: {"value": each["value"], "source": each["source"]} for name, each in setup.items()}
     return {name: {"value": _plain(setting.value), "source": setting.source} for name, setting in run.settings.items()}
 
 
-def cell(standing: Standing, run: Run, planned: Cell) -> dict[str, Any]:
+def cell(view: ExperimentView, run: Run, planned: Cell) -> dict[str, Any]:
     """What an evaluation sends, and how answers are made and scored."""
-    summary, task = standing.context.summary, planned.task
+    summary, task = view.context.summary, planned.task
     prompt, system_prompt = prompts(run, task)
     found = {
         "name": planned.name,
@@ -37,7 +37,7 @@ def cell(standing: Standing, run: Run, planned: Cell) -> dict[str, Any]:
         "generation": generation(summary, task).model_dump(mode="json", exclude_none=True),
         "scorers": [scorer.model_dump(mode="json") for scorer in scorers(summary, task)],
     }
-    config = _document(standing, f"{run.name}/eval/{planned.name}.yaml")
+    config = _document(view, f"{run.name}/eval/{planned.name}.yaml")
     try:
         return found | _of_config(config, found)
     except (KeyError, TypeError, AttributeError):  # no file, or another tool's
@@ -61,9 +61,9 @@ def _of_config(config: Mapping[str, Any], planned: Mapping[str, Any]) -> dict[st
     }
 
 
-def _document(standing: Standing, name: str) -> Mapping[str, Any]:
+def _document(view: ExperimentView, name: str) -> Mapping[str, Any]:
     """A scaffolded file; empty where there is none, or it cannot be read."""
-    content = standing.snapshot.read(standing.path(name)) if standing.snapshot.state is not State.DESIGNED else None
+    content = view.snapshot.read(view.path(name)) if view.snapshot.state is not State.DESIGNED else None
     found = read_yaml(content.decode(errors="replace")) if content else None
     return found.value if found and not found.problems and isinstance(found.value, Mapping) else {}
 

@@ -17,7 +17,7 @@ from ckgit.experiment.results import Results, RunRow
 from ckgit.experiment.state import State
 from ckgit.formats.listing import choose
 from ckgit.lab.hand_edits import Edit, written
-from ckgit.orchestrators.engine.experiment import Standing
+from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.integrity import edit_lines, restored
 from ckgit.orchestrators.queries import settings
 
@@ -25,7 +25,7 @@ from ckgit.orchestrators.queries import settings
 class Described(NamedTuple):
     """An experiment as its branch has it."""
 
-    standing: Standing
+    view: ExperimentView
     runs: Sequence[Run]  # all, or the one that was asked for
     jobs: Sequence[JobRow]
     results: Results | None  # None before analyze
@@ -38,74 +38,74 @@ class Described(NamedTuple):
         return next((row for row in self.results.runs if row.name == run), None) if self.results else None
 
 
-def describe(standing: Standing, run: str | None) -> Described:
+def describe(view: ExperimentView, run: str | None) -> Described:
     """An experiment, or one run of it.
 
     Raises:
         CkgitError: there is no such run, or the results cannot be read.
     """
-    plan = standing.context.plan
+    plan = view.context.plan
     chosen = [each for each in plan.runs if run in (None, each.name)]
     if not chosen:
         known = choose(run or "", [each.name for each in plan.runs], of="name one of")
-        raise CkgitError(f"{standing.name} has no run {run!r}", code=Exit.USAGE, next=known)
-    jobs = [job for job in job_rows(standing.context, standing.ledger) if run in (None, job.run)]
+        raise CkgitError(f"{view.name} has no run {run!r}", code=Exit.USAGE, next=known)
+    jobs = [job for job in job_rows(view.context, view.ledger) if run in (None, job.run)]
     listed = {job.job for job in jobs}
-    attempts = [attempt for attempt in (standing.ledger.attempts if standing.ledger else ()) if attempt.job in listed]
-    estimate = standing.snapshot.estimate()
-    edited = written(standing.snapshot).edits if standing.snapshot.by_hand else ()
+    attempts = [attempt for attempt in (view.ledger.attempts if view.ledger else ()) if attempt.job in listed]
+    estimate = view.snapshot.estimate()
+    edited = written(view.snapshot).edits if view.snapshot.by_hand else ()
     costs = account(attempts, estimate and estimate.of(listed))
-    return Described(standing, chosen, jobs, _results(standing, edited), attempts, costs, edited)
+    return Described(view, chosen, jobs, _results(view, edited), attempts, costs, edited)
 
 
-def _results(standing: Standing, edited: Sequence[Edit]) -> Results | None:
-    if standing.snapshot.state is not State.ANALYZED:
+def _results(view: ExperimentView, edited: Sequence[Edit]) -> Results | None:
+    if view.snapshot.state is not State.ANALYZED:
         return None
-    path = standing.path("analysis/results.json")
+    path = view.path("analysis/results.json")
     edits = [edit for edit in edited if edit.path == path]
-    results = _read_results(standing, path, restored(standing.name, edits) if edits else "")
+    results = _read_results(view, path, restored(view.name, edits) if edits else "")
     if edits:
         raise CkgitError(
             f"these are not the results that analyze committed: {edit_lines(edits)[0]}",
             code=Exit.EVIDENCE_MISSING,
-            where=f"exp/{standing.name}",
+            where=f"exp/{view.name}",
             state="nothing is shown of them",
-            next=restored(standing.name, edits),
+            next=restored(view.name, edits),
         )
-    found, own = (results.experiment, results.design), (standing.name, standing.context.summary.digest)
+    found, own = (results.experiment, results.design), (view.name, view.context.summary.digest)
     if found != own:
         raise CkgitError(
             f"the results are of another design: experiment {found[0]}, hash {found[1][:12]}; this is {own[0]}, hash {own[1][:12]}",
             code=Exit.EVIDENCE_MISSING,
-            where=f"exp/{standing.name}:{path}",
+            where=f"exp/{view.name}:{path}",
             state="nothing is shown of them",
-            next=f"git log exp/{standing.name} -- {path} shows where they came from; ckgit revise {standing.name} begins anew",
+            next=f"git log exp/{view.name} -- {path} shows where they came from; ckgit revise {view.name} begins anew",
         )
     return results
 
 
-def _read_results(standing: Standing, path: str, mend: str) -> Results:
-    content = standing.snapshot.read(path)
+def _read_results(view: ExperimentView, path: str, mend: str) -> Results:
+    content = view.snapshot.read(path)
     try:
         return Results.model_validate_json(content or b"")
     except ValidationError as error:
         raise CkgitError(
             f"the results cannot be read ({error.errors()[0]['msg']})",
             code=Exit.EVIDENCE_MISSING,
-            where=f"exp/{standing.name}:{path}",
+            where=f"exp/{view.name}:{path}",
             next=mend or "git log -p on that file shows which commit broke it; revert that one",
         ) from None
 
 
 def document(found: Described, *, detailed: bool) -> dict[str, Any]:
     """For `--json`. With `detailed` each run has its parameters and its samples."""
-    standing = found.standing
-    summary = standing.context.summary
+    view = found.view
+    summary = view.context.summary
     design = summary.model_dump(mode="json", exclude={"state"}, exclude_defaults=True)
     return {
-        "experiment": standing.name,
-        "state": standing.snapshot.state,
-        "commit": standing.snapshot.tip,
+        "experiment": view.name,
+        "state": view.snapshot.state,
+        "commit": view.snapshot.tip,
         "design_hash": summary.digest,
         **({} if detailed else {"design": design}),
         "runs": [_run(found, run, detailed=detailed) for run in found.runs],
@@ -125,7 +125,7 @@ def _run(found: Described, run: Run, *, detailed: bool) -> dict[str, Any]:
         "model": run.model,
         "varied": run.varied,
         "jobs": [_job(rows) for rows in _jobs(found, run)],
-        **({"parameters": settings.parameters(found.standing, run), "cells": cells(found, run)} if detailed else {}),
+        **({"parameters": settings.parameters(found.view, run), "cells": cells(found, run)} if detailed else {}),
         "results": result.model_dump(mode="json", exclude=skipped) if result else None,
     }
 
@@ -148,4 +148,4 @@ def _job(rows: Sequence[JobRow]) -> dict[str, Any]:
 
 def cells(found: Described, run: Run) -> Sequence[Mapping[str, Any]]:
     """A run's evaluations, each with what it sends and how answers are made and scored."""
-    return [settings.cell(found.standing, run, cell) for cell in found.standing.context.plan.cells_of(run.name)]
+    return [settings.cell(found.view, run, cell) for cell in found.view.context.plan.cells_of(run.name)]

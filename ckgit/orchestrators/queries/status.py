@@ -18,7 +18,7 @@ from ckgit.lab.git.tips import is_lost
 from ckgit.lab.hand_edits import Edit, written
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import DeletedError, Snapshot, take_snapshot
-from ckgit.orchestrators.engine.orphans import Stray, cancelled_first, known_tokens, still_unknown, way_back, with_its_jobs
+from ckgit.orchestrators.engine.orphans import Orphan, cancelled_first, known_tokens, still_unknown, way_back, with_its_jobs
 
 SUBMITTED = "submitted"
 _BAD = ("failed", "cancelled")
@@ -60,7 +60,7 @@ class Overview(NamedTuple):
     failed: Sequence[FailedJob]
     accepted_missing: Sequence[str]
     cells: Mapping[str, Mapping[str, str]]  # by failed job of several cells: why each does not count; empty for one that does
-    unknown_jobs: Sequence[Stray]  # that run, and are not in the ledger
+    unknown_jobs: Sequence[Orphan]  # that run, and are not in the ledger
     by_hand: bool  # whether the last commit is the user's
     edited: Sequence[Edit]  # files of ckgit's that are not as it left them; looked for where the last commit is the user's
     rewritten: str | None  # commit at which ckgit left the branch, where that holds it no more
@@ -200,12 +200,12 @@ def _look(lab: Lab, snapshot: Snapshot, ledger: Mapping[str, Any], attempts: Seq
             known = [Attempt.model_validate_json(json.dumps(each)) for each in attempts]
         except ValueError:
             raise _unreadable(snapshot) from None
-        sightings = scheduler_for(cluster).poll(cluster, work, known).sightings
+        statuses = scheduler_for(cluster).poll(cluster, work, known).statuses
     except CkgitError as error:
         if error.code is Exit.EVIDENCE_MISSING:
             raise
         return [_open(each, "unknown", error.what) for each in attempts]
-    return [_open(each, str(found.seen), found.detail) for each in attempts if (found := sightings[each["token"]])]
+    return [_open(each, str(found.state), found.detail) for each in attempts if (found := statuses[each["token"]])]
 
 
 def _open(attempt: Mapping[str, Any], seen: str, detail: str) -> OpenJob:

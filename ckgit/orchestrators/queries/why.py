@@ -9,17 +9,17 @@ from typing import NamedTuple
 
 from ckgit.errors import CkgitError
 from ckgit.experiment.jobs import Attempt, Job, Phase
-from ckgit.experiment.scheduler import Seen, Sighting
+from ckgit.experiment.scheduler import JobState, JobStatus
 from ckgit.formats.secret_patterns import masked
 from ckgit.jobs.folder import job_folder, read_status
 from ckgit.lab.snapshot import DeletedError
 from ckgit.orchestrators.engine.logs import last_lines, readable, tail
 from ckgit.orchestrators.engine.orphans import cancelled_first, way_back, with_its_jobs
+from ckgit.orchestrators.engine.partial_view import PartialView
 from ckgit.orchestrators.engine.plugins import scheduler_for
-from ckgit.orchestrators.engine.view import View
 from ckgit.orchestrators.run.attempts import latest_attempts
 from ckgit.orchestrators.run.detach import attempts_of, is_alive, look_at
-from ckgit.orchestrators.run.stage import STAGES, stagework
+from ckgit.orchestrators.run.stage import STAGES, stage_jobs
 from ckgit.orchestrators.run.work_tree import find_work_tree
 
 LINES = 8
@@ -37,7 +37,7 @@ class Reason(NamedTuple):
     lines: Sequence[str]
 
 
-def why(found: View) -> list[Reason]:
+def why(found: PartialView) -> list[Reason]:
     """Every job that failed, was cancelled, is open, or waits to be submitted; in the order of the jobs.
 
     Raises:
@@ -52,20 +52,20 @@ def why(found: View) -> list[Reason]:
     for problem in found.problems:
         problem.next = cancelled_first(found.name, problem.next, out=out)
     attempts = latest_attempts(found.ledger)
-    jobs = stagework(found.standing).jobs if found.standing and found.standing.snapshot.state in STAGES else []
+    jobs = stage_jobs(found.view).jobs if found.view and found.view.snapshot.state in STAGES else []
     closed = [a for a in attempts.values() if a.phase in (Phase.FAILED, Phase.CANCELLED)]
     open_ones = [a for a in attempts.values() if a.phase is Phase.SUBMITTED]
     waiting = [_unsubmitted(found, job) for job in jobs if job.name not in attempts]
     return [*(_ended(found, attempt) for attempt in closed), *_live(found, open_ones), *waiting, *_left(found), *_unknown(found)]
 
 
-def _unknown(found: View) -> list[Reason]:
+def _unknown(found: PartialView) -> list[Reason]:
     """Jobs that are not in the ledger of the branch."""
     advice = way_back(found.lab, found.name, found.strays) if found.strays else ""
     return [Reason(stray.token, 1, f"{stray.seen}, not in the ledger of the branch", None, advice, None, []) for stray in found.strays]
 
 
-def _left(found: View) -> list[Reason]:
+def _left(found: PartialView) -> list[Reason]:
     """The job that was to go on with the experiment, where it does not."""
     ledger = found.ledger
     if not ledger or not ledger.detached:
@@ -74,18 +74,18 @@ def _left(found: View) -> list[Reason]:
         work = find_work_tree(ledger)
     except CkgitError:
         return []  # what is said of the other jobs says it
-    sighting = look_at(ledger.detached, found.cluster, work).sightings[ledger.detached.token]
-    if is_alive(sighting) or sighting.seen is Seen.UNKNOWN:
+    job_status = look_at(ledger.detached, found.cluster, work).statuses[ledger.detached.token]
+    if is_alive(job_status) or job_status.state is JobState.UNKNOWN:
         return []
-    how = sighting.ending.sentence if sighting.ending else "it is gone"
-    ended = "was not handed over" if sighting.seen is Seen.UNSEEN else f"has ended ({how})"
+    how = job_status.ending.sentence if job_status.ending else "it is gone"
+    ended = "was not handed over" if job_status.state is JobState.UNSEEN else f"has ended ({how})"
     sentence = f"the job that was to go on {ended}; ckgit advance {found.name} goes on, with --detach by another one"
     itself = attempts_of(ledger.detached)[0]
     log, text = _work_tree_log(found, itself)
     return [Reason("advance", 1, "left", None, sentence, log, _last(text))]
 
 
-def _ended(found: View, attempt: Attempt) -> Reason:
+def _ended(found: PartialView, attempt: Attempt) -> Reason:
     content = found.snapshot.read(attempt.log) if attempt.log and found.snapshot else None
     if content is not None:
         log, text = attempt.log, readable(content[-65_536:])
@@ -94,7 +94,7 @@ def _ended(found: View, attempt: Attempt) -> Reason:
     return _reason(attempt, attempt.reason or "no reason was recorded", log, text)
 
 
-def _live(found: View, attempts: Sequence[Attempt]) -> list[Reason]:
+def _live(found: PartialView, attempts: Sequence[Attempt]) -> list[Reason]:
     if not attempts or not found.ledger:
         return []
     cluster = found.cluster
@@ -102,20 +102,20 @@ def _live(found: View, attempts: Sequence[Attempt]) -> list[Reason]:
         work = find_work_tree(found.ledger)
     except CkgitError as error:
         return [_reason(attempt, f"nothing can be said: {error.what}", None, "") for attempt in attempts]
-    sightings = scheduler_for(cluster).poll(cluster, work, attempts).sightings
+    statuses = scheduler_for(cluster).poll(cluster, work, attempts).statuses
     return [
-        _reason(attempt, _sentence(found, attempt, sightings[attempt.token], work), *_work_tree_log(found, attempt)) for attempt in attempts
+        _reason(attempt, _sentence(found, attempt, statuses[attempt.token], work), *_work_tree_log(found, attempt)) for attempt in attempts
     ]
 
 
-def _sentence(found: View, attempt: Attempt, sighting: Sighting, work: Path) -> str:
-    detail = f": {sighting.detail}" if sighting.detail else ""
+def _sentence(found: PartialView, attempt: Attempt, job_status: JobStatus, work: Path) -> str:
+    detail = f": {job_status.detail}" if job_status.detail else ""
     sentences = {
-        Seen.UNSEEN: f"it is recorded and not handed over yet; ckgit advance {found.name} does that",
-        Seen.QUEUED: f"it waits{detail}",
-        Seen.RUNNING: f"it runs{detail}",
-        Seen.UNKNOWN: f"nothing can be said now{detail}",
-        Seen.GONE: f"it is gone and left no status; ckgit advance {found.name} judges it",
+        JobState.UNSEEN: f"it is recorded and not handed over yet; ckgit advance {found.name} does that",
+        JobState.QUEUED: f"it waits{detail}",
+        JobState.RUNNING: f"it runs{detail}",
+        JobState.UNKNOWN: f"nothing can be said now{detail}",
+        JobState.GONE: f"it is gone and left no status; ckgit advance {found.name} judges it",
     }
     try:
         status = read_status(work, attempt.token)
@@ -123,18 +123,18 @@ def _sentence(found: View, attempt: Attempt, sighting: Sighting, work: Path) -> 
         return str(error)
     except OSError as error:
         return f"nothing can be said now: its status cannot be read: {error.strerror}"
-    if status and sighting.seen not in (Seen.QUEUED, Seen.RUNNING):  # one that was queued again left a status before
+    if status and job_status.state not in (JobState.QUEUED, JobState.RUNNING):  # one that was queued again left a status before
         return f"it ended with exit code {status.exit_code}; ckgit advance {found.name} collects it"
-    return sentences[sighting.seen]
+    return sentences[job_status.state]
 
 
-def _unsubmitted(found: View, job: Job) -> Reason:
+def _unsubmitted(found: PartialView, job: Job) -> Reason:
     first = "first the running jobs that are not in the ledger must end"
     sentence = f"it was not submitted yet; {first if found.strays else f'ckgit advance {found.name} does that'}"
     return Reason(job.name, 0, "waiting", None, sentence, None, [])
 
 
-def _work_tree_log(found: View, attempt: Attempt) -> tuple[str | None, str]:
+def _work_tree_log(found: PartialView, attempt: Attempt) -> tuple[str | None, str]:
     """Path and end of what a job printed, where its work tree is on this machine."""
     if not found.ledger or not found.ledger.work_tree:
         return None, ""

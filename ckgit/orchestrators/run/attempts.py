@@ -25,31 +25,31 @@ def chance(token: str) -> str:
     return (task.array.removesuffix(ARRAY_END) if task else token).rpartition(".")[2]
 
 
-def new_attempts(experiment: str, jobs: Sequence[Job], scripts: Mapping[str, bytes], wish: Tries) -> list[Attempt]:
+def new_attempts(experiment: str, jobs: Sequence[Job], scripts: Mapping[str, bytes], options: AttemptOptions) -> list[Attempt]:
     """The intent to run jobs, to be committed before they are handed over.
 
     Args:
         scripts: bytes of each job's script, by path.
-        wish: what is common to them.
+        options: what is common to them.
     """
-    tokens = _array_tokens(experiment, jobs, wish) if wish.array_size > 1 else {}
+    tokens = _array_tokens(experiment, jobs, options) if options.array_size > 1 else {}
     return [
         Attempt(
             job=job.name,
             stage=job.stage,
-            number=(number := _number(wish, job)),
+            number=(number := _number(options, job)),
             token=tokens.get(job.name) or new_token(experiment, job.name, number),
             script_sha256=hashlib.sha256(scripts[job.script]).hexdigest(),
             phase=Phase.SUBMITTED,
-            submitted=wish.time,
-            resources=wish.resources.get(job.name),
-            batch=wish.batches.get(job.name),
+            submitted=options.time,
+            resources=options.resources.get(job.name),
+            batch=options.batches.get(job.name),
         )
         for job in jobs
     ]
 
 
-class Tries(NamedTuple):
+class AttemptOptions(NamedTuple):
     """What the attempts of one submission have in common."""
 
     time: str  # ISO 8601, UTC
@@ -61,26 +61,26 @@ class Tries(NamedTuple):
     notes: Sequence[str] = ()  # what is to be said of that
 
 
-def _number(wish: Tries, job: Job) -> int:
-    return wish.before[job.name].number + 1 if job.name in wish.before else 1
+def _number(options: AttemptOptions, job: Job) -> int:
+    return options.before[job.name].number + 1 if job.name in options.before else 1
 
 
-def _array_tokens(experiment: str, jobs: Sequence[Job], wish: Tries) -> dict[str, str]:
+def _array_tokens(experiment: str, jobs: Sequence[Job], options: AttemptOptions) -> dict[str, str]:
     """Tokens of jobs that are submitted as arrays: first tries with equal resources, by job. One alone needs no array."""
     alike: dict[tuple[Stage, Resources], list[Job]] = {}
     for job in jobs:
-        if job.name not in wish.before:
+        if job.name not in options.before:
             alike.setdefault((job.stage, job.resources), []).append(job)
     tokens: dict[str, str] = {}
     for (stage, _), members in alike.items():
-        for start in range(0, len(members), wish.array_size):
-            part = members[start : start + wish.array_size]
+        for start in range(0, len(members), options.array_size):
+            part = members[start : start + options.array_size]
             array = f"ckgit.{experiment}.{stage}.{secrets.token_hex(4)}{ARRAY_END}"
             tokens |= {job.name: f"{array}_{index}" for index, job in enumerate(part)} if len(part) > 1 else {}
     return tokens
 
 
-class Tally(NamedTuple):
+class JobCounts(NamedTuple):
     """The jobs of a stage by where their latest attempt stands."""
 
     unsubmitted: Sequence[Job]
@@ -94,11 +94,11 @@ class Tally(NamedTuple):
         return len(self.unsubmitted) + len(self.open) + len(self.done) + len(self.failed)
 
 
-def tally(ledger: Ledger | None, jobs: Sequence[Job]) -> Tally:
+def count_jobs(ledger: Ledger | None, jobs: Sequence[Job]) -> JobCounts:
     """Sort jobs by their latest attempt."""
     latest = latest_attempts(ledger)
     tries = [latest[job.name] for job in jobs if job.name in latest]
-    return Tally(
+    return JobCounts(
         unsubmitted=[job for job in jobs if job.name not in latest],
         open=[attempt for attempt in tries if attempt.phase is Phase.SUBMITTED],
         done=[attempt for attempt in tries if attempt.phase is Phase.DONE],

@@ -15,7 +15,7 @@ from ckgit.experiment.jobs import Ledger, Phase
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.results import MANIFEST, Checkpoint
 from ckgit.lab.context import load_context
-from ckgit.orchestrators.engine.experiment import Standing, Step, prepare
+from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView, prepare
 from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.run.commits import LOG
@@ -23,16 +23,16 @@ from ckgit.orchestrators.scaffold.scaffold import rendered
 from ckgit.workers.digests import differences, digests
 
 
-def move(standing: Standing, cluster_name: str) -> Step | None:
+def change_cluster(view: ExperimentView, cluster_name: str) -> CommitPlan | None:
     """The commit by which another cluster takes over; None when the experiment is there already.
 
     Raises:
         CkgitError: jobs are in flight, nothing was submitted yet, or the checkpoints cannot be reached from here.
     """
-    ledger = standing.ledger
+    ledger = view.ledger
     if ledger is None:
         raise CkgitError(
-            f"{standing.name} has not run anywhere yet",
+            f"{view.name} has not run anywhere yet",
             code=Exit.USAGE,
             state="nothing was changed",
             next="name the cluster in its design: compute.cluster, e.g. by `ckgit design --set` or `ckgit revise`",
@@ -41,10 +41,10 @@ def move(standing: Standing, cluster_name: str) -> Step | None:
         return None
     if ledger.open():
         raise CkgitError(
-            f"{len(ledger.open())} jobs of {standing.name} are in flight on cluster {ledger.cluster}",
+            f"{len(ledger.open())} jobs of {view.name} are in flight on cluster {ledger.cluster}",
             code=Exit.IN_FLIGHT,
             state="nothing was changed",
-            next=f"wait for them (ckgit advance {standing.name}), or end them (ckgit cancel {standing.name})",
+            next=f"wait for them (ckgit advance {view.name}), or end them (ckgit cancel {view.name})",
         )
     trained = _trained(ledger)
     before = ledger.work_tree or ledger.moved_from  # moved on before anything was submitted there: they were not brought
@@ -53,11 +53,11 @@ def move(standing: Standing, cluster_name: str) -> Step | None:
             f"the checkpoints of {len(trained)} runs lie in {before}, which this machine does not see",
             code=Exit.EVIDENCE_MISSING,
             state="nothing was changed",
-            next=f"run the same command on {ledger.host or 'a machine that sees it'}, or train anew: ckgit revise {standing.name}",
+            next=f"run the same command on {ledger.host or 'a machine that sees it'}, or train anew: ckgit revise {view.name}",
         )
-    context = load_context(standing.lab, standing.snapshot, cluster_name)
+    context = load_context(view.lab, view.snapshot, cluster_name)
     scheduler_for(context.cluster)
-    moved = standing._replace(context=context)
+    moved = view._replace(context=context)
     update = {"cluster": cluster_name, **place(context.cluster), "commit": "", "work_tree": "", "host": "", "detached": None}
     update |= {"moved_from": before} if trained else {}
     text = f"cluster {cluster_name} (scheduler {context.cluster.scheduler}) takes over from {ledger.cluster}"
@@ -73,20 +73,20 @@ def move(standing: Standing, cluster_name: str) -> Step | None:
     )
 
 
-def bring_checkpoints(standing: Standing, ledger: Ledger, work: Path) -> None:
+def bring_checkpoints(view: ExperimentView, ledger: Ledger, work: Path) -> None:
     """Copy the checkpoints of trained runs from the work tree of the cluster before; what is there already is left alone.
 
     Raises:
         CkgitError: they cannot be read or written, or are not those that training committed.
     """
     for run in _trained(ledger) if ledger.moved_from else []:
-        source, target = (root / standing.context.run_folder(run) / "artifacts" for root in (Path(ledger.moved_from), work))
+        source, target = (root / view.context.run_folder(run) / "artifacts" for root in (Path(ledger.moved_from), work))
         if target.exists():
             continue
         part = target.with_name("artifacts.part")
         try:
             shutil.copytree(source, part, symlinks=True, dirs_exist_ok=True)
-            _refuse_changed(standing, run, source, part)
+            _refuse_changed(view, run, source, part)
             part.rename(target)
         except (OSError, shutil.Error) as error:
             raise CkgitError(
@@ -98,9 +98,9 @@ def bring_checkpoints(standing: Standing, ledger: Ledger, work: Path) -> None:
             ) from error
 
 
-def _refuse_changed(standing: Standing, run: str, source: Path, copy: Path) -> None:
+def _refuse_changed(view: ExperimentView, run: str, source: Path, copy: Path) -> None:
     """Read the copy of a run's checkpoints, and hold it against what training committed."""
-    if changed := list(_changed(standing.snapshot.read(standing.path(f"{run}/{MANIFEST}")), copy)):
+    if changed := list(_changed(view.snapshot.read(view.path(f"{run}/{MANIFEST}")), copy)):
         shutil.rmtree(copy)
         lines = [line.replace(f"{copy}/", f"{source}/", 1) for line in changed]
         raise CkgitError(
@@ -108,7 +108,7 @@ def _refuse_changed(standing: Standing, run: str, source: Path, copy: Path) -> N
             code=Exit.EVIDENCE_MISSING,
             where=str(source),
             state="no job was submitted",
-            next=f"bring them back, then run the same command again; or train anew: ckgit revise {standing.name}",
+            next=f"bring them back, then run the same command again; or train anew: ckgit revise {view.name}",
         )
 
 

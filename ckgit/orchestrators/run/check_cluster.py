@@ -6,20 +6,20 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import elsewhere
 from ckgit.experiment.jobs import Ledger
 from ckgit.formats.listing import in_words
-from ckgit.orchestrators.engine.experiment import Standing
+from ckgit.orchestrators.engine.experiment import ExperimentView
 
 
-def refuse_misled(standing: Standing) -> None:
+def refuse_misled(view: ExperimentView) -> None:
     """Raise where the profile points elsewhere than to where jobs are that may still run.
 
     Raises:
         CkgitError: USAGE, with what has changed and the jobs.
     """
-    ledger = standing.ledger
-    what = elsewhere(standing.context.cluster, ledger.model_dump()) if ledger and _out(ledger) else ""
+    ledger = view.ledger
+    what = elsewhere(view.context.cluster, ledger.model_dump()) if ledger and _out(ledger) else ""
     if not ledger or not what:
         return
-    jobs, name = _out(ledger), standing.name
+    jobs, name = _out(ledger), view.name
     raise CkgitError(
         f"cluster profile {ledger.cluster} points elsewhere than to where jobs are out ({what}): {in_words(jobs)}",
         code=Exit.USAGE,

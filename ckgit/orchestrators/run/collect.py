@@ -31,7 +31,7 @@ class Ended(NamedTuple):
     usage: Usage | None = None  # what the scheduler's accounting says it took
 
 
-class Judged(NamedTuple):
+class JudgedAttempt(NamedTuple):
     """A job that is over, with what is to be committed of it."""
 
     attempt: Attempt
@@ -53,7 +53,7 @@ def judge(
     limit: int,
     taken: frozenset[str],
     foreign: Foreign = lambda _: "",
-) -> Judged:
+) -> JudgedAttempt:
     """What a job that is over is worth.
 
     Args:
@@ -77,7 +77,7 @@ def judge(
 
 def _judge(
     worker: Worker, context: Context, job: Job, ended: Ended, work: Path, *, limit: int, taken: frozenset[str], foreign: Foreign
-) -> Judged:
+) -> JudgedAttempt:
     output = job_folder(work, ended.attempt.token) / "output"
     files: dict[str, bytes] = {}
     attempt = _with_accounting(context, ended, job, work)
@@ -95,7 +95,7 @@ def _judge(
         return _failed(attempt.model_copy(update={"cells": cells}), files, failure, reason)
     if why := foreign(evidence.results):
         return _failed(attempt, files, FailureClass.INPUT_CHANGED, why)
-    return Judged(attempt.model_copy(update={"phase": Phase.DONE}), files, f"{job.name}: {gist(evidence.results)}")
+    return JudgedAttempt(attempt.model_copy(update={"phase": Phase.DONE}), files, f"{job.name}: {gist(evidence.results)}")
 
 
 def _with_accounting(context: Context, ended: Ended, job: Job, work: Path) -> Attempt:
@@ -122,7 +122,7 @@ def _cause(worker: Worker, evidence: Evidence, ended: Ended, attempt: Attempt, l
     return evidence.failure or guess, ("; ".join(evidence.reasons) or sentence) + rest, cells
 
 
-def _fit(judged: Judged, job: Job, work: Path) -> Judged:
+def _fit(judged: JudgedAttempt, job: Job, work: Path) -> JudgedAttempt:
     """Secrets are masked in what the tool printed; in any other file they are refused, where the file lies in the work tree."""
     log, files = judged.attempt.log, dict(judged.files)
     content, found = without_secrets(log, files.pop(log)) if log in files else (None, [])
@@ -133,7 +133,7 @@ def _fit(judged: Judged, job: Job, work: Path) -> Judged:
     reason = judged.attempt.reason and _plain(judged.attempt.reason)
     cells = {cell: why and _plain(why) for cell, why in judged.attempt.cells.items()}
     attempt = judged.attempt.model_copy(update={"reason": reason, "cells": cells})
-    return Judged(attempt, files, _plain(judged.text), [str(finding) for finding in found])
+    return JudgedAttempt(attempt, files, _plain(judged.text), [str(finding) for finding in found])
 
 
 def _plain(text: str) -> str:
@@ -152,10 +152,10 @@ def _log_path(job: Job, attempt: Attempt, taken: frozenset[str]) -> str:
     return path if path not in taken else f"{job.folder}/slurm-{name}.{attempt.number}.out"
 
 
-def _failed(attempt: Attempt, files: Mapping[str, bytes], failure: FailureClass, reason: str) -> Judged:
+def _failed(attempt: Attempt, files: Mapping[str, bytes], failure: FailureClass, reason: str) -> JudgedAttempt:
     phase = Phase.CANCELLED if failure is FailureClass.CANCELLED else Phase.FAILED
     failed = attempt.model_copy(update={"phase": phase, "failure": failure, "reason": reason})
-    return Judged(failed, files, f"{attempt.job}: {failure}: {reason}")
+    return JudgedAttempt(failed, files, f"{attempt.job}: {failure}: {reason}")
 
 
 def gist(results: Sequence[TrainingResult | CellResult]) -> str:

@@ -12,10 +12,10 @@ from ckgit.experiment.jobs import Attempt, Detached, FailureClass, Job, Ledger, 
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.worker import Worker
 from ckgit.formats.listing import listed, paragraphs, plural
-from ckgit.orchestrators.engine.experiment import Standing, Step, prepare
+from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView, prepare
 from ckgit.orchestrators.engine.logs import now
-from ckgit.orchestrators.run.attempts import Tally, Tries, describe, describe_missing, new_attempts
-from ckgit.orchestrators.run.collect import Judged
+from ckgit.orchestrators.run.attempts import AttemptOptions, JobCounts, describe, describe_missing, new_attempts
+from ckgit.orchestrators.run.collect import JudgedAttempt
 from ckgit.orchestrators.run.usage import fill
 
 PASSES: Mapping[Stage, Event] = {Stage.TRAINING: Event.TRAIN, Stage.EVALUATION: Event.EVALUATE}
@@ -28,10 +28,10 @@ def worker_log(worker: Worker) -> str:
     return f"run-{worker.label}.log"
 
 
-class Harvest(NamedTuple):
+class Collected(NamedTuple):
     """What is known of the jobs that were submitted, beyond what is committed."""
 
-    judged: Sequence[Judged] = ()  # those that ended
+    judged: Sequence[JudgedAttempt] = ()  # those that ended
     job_ids: Mapping[str, str] = {}  # by token
     queries: Mapping[str, int] = {}  # calls of the scheduler's commands since the last commit
     usage: Mapping[str, Usage] = {}  # by token, of attempts that ended now or before
@@ -43,35 +43,35 @@ class Harvest(NamedTuple):
         return fill(ledger.with_attempts(*ids).with_attempts(*(one.attempt for one in self.judged)), self.usage)
 
 
-NOTHING = Harvest()
+NOTHING = Collected()
 
 
 def submission(
-    standing: Standing,
+    view: ExperimentView,
     event: Event,
     workers: Mapping[Stage, Worker],
     jobs: Sequence[Job],
     ledger: Ledger,
-    tries: Tries,
+    tries: AttemptOptions,
     *,
-    harvest: Harvest = NOTHING,
+    collected: Collected = NOTHING,
     detached: Detached | None = None,
-) -> Step:
+) -> CommitPlan:
     """The intent to run jobs, each with a token of its own; for the first time, or again. What others left comes along.
 
     Raises:
         CkgitError: a job's script is not on the branch.
     """
-    scripts = standing.snapshot.read_many([job.script for job in jobs])
+    scripts = view.snapshot.read_many([job.script for job in jobs])
     if missing := [job.script for job in jobs if job.script not in scripts]:
         raise CkgitError(
-            "the script of a job is not on the branch", code=Exit.EVIDENCE_MISSING, where=missing[0], next=f"ckgit revise {standing.name}"
+            "the script of a job is not on the branch", code=Exit.EVIDENCE_MISSING, where=missing[0], next=f"ckgit revise {view.name}"
         )
-    attempts = new_attempts(standing.name, jobs, {**scripts, **tries.files}, tries)
+    attempts = new_attempts(view.name, jobs, {**scripts, **tries.files}, tries)
     again = " again" if event is Event.RETRY else ""
     kinds = [plural(count, f"{stage} job") for stage in Stage if (count := sum(job.stage is stage for job in jobs))]
     text = f"{' and '.join(kinds)}{again} on cluster {ledger.cluster}"
-    logs = _logs(workers, event.upper(), text, harvest)
+    logs = _logs(workers, event.upper(), text, collected)
     for attempt in attempts:
         asked = f", {attempt.changed}" if attempt.changed else ""
         line = (event.upper(), f"{attempt.job} attempt {attempt.number} as {attempt.token}{asked}")
@@ -79,18 +79,20 @@ def submission(
     logs[LOG] += [("RENDER", note) for note in tries.notes]
     later = f"When they have ended, job {detached.token} takes the experiment on to {detached.to}." if detached else ""
     what = [listed(map(_asked, attempts)), listed(tries.notes)]
-    body = paragraphs(f"{text} (scheduler {ledger.scheduler}).", *what, listed(_good(harvest), "Done:"), later)
-    ledger = ledger.with_attempts(*attempts).model_copy(update={"detached": detached, **place(standing.context.cluster)})
-    return prepare(standing, event, files={**_files(harvest), **tries.files}, logs=logs, ledger=ledger, body=body, time=tries.time)
+    body = paragraphs(f"{text} (scheduler {ledger.scheduler}).", *what, listed(_good(collected), "Done:"), later)
+    ledger = ledger.with_attempts(*attempts).model_copy(update={"detached": detached, **place(view.context.cluster)})
+    return prepare(view, event, files={**_files(collected), **tries.files}, logs=logs, ledger=ledger, body=body, time=tries.time)
 
 
-def left(standing: Standing, workers: Mapping[Stage, Worker], harvest: Harvest, ledger: Ledger, detached: Detached | None) -> Step:
+def left(
+    view: ExperimentView, workers: Mapping[Stage, Worker], collected: Collected, ledger: Ledger, detached: Detached | None
+) -> CommitPlan:
     """An experiment is left to a job of ours; what jobs left until now comes along."""
     text = f"left to job {detached.token}, up to {detached.to}" if detached else "left to nobody"
-    body = paragraphs(f"{text}.", listed(_good(harvest), "Done:"))
-    ledger = harvest.enter(ledger).model_copy(update={"detached": detached})
-    logs = _logs(workers, "LEFT", text, harvest)
-    return prepare(standing, Event.SUBMIT, files=_files(harvest), logs=logs, ledger=ledger, body=body, time=now())
+    body = paragraphs(f"{text}.", listed(_good(collected), "Done:"))
+    ledger = collected.enter(ledger).model_copy(update={"detached": detached})
+    logs = _logs(workers, "LEFT", text, collected)
+    return prepare(view, Event.SUBMIT, files=_files(collected), logs=logs, ledger=ledger, body=body, time=now())
 
 
 def _asked(attempt: Attempt) -> str:
@@ -98,48 +100,55 @@ def _asked(attempt: Attempt) -> str:
 
 
 def failure(
-    standing: Standing, stage: Stage, workers: Mapping[Stage, Worker], harvest: Harvest, count: Tally, ledger: Ledger, *, time: str
-) -> Step:
+    view: ExperimentView,
+    stage: Stage,
+    workers: Mapping[Stage, Worker],
+    collected: Collected,
+    count: JobCounts,
+    ledger: Ledger,
+    *,
+    time: str,
+) -> CommitPlan:
     """Jobs ended, and some that are needed have failed."""
     kind = f"{stage} job" if all(attempt.stage is stage for attempt in count.failed) else "job"
     text = f"{len(count.failed)} of {plural(count.total, kind)} failed"
-    body = paragraphs(f"{text}.", listed(map(describe, count.failed)), listed(_good(harvest), "Done:"))
-    logs = _logs(workers, "FAILED", text, harvest)
-    return prepare(standing, Event.FAIL, files=_files(harvest), logs=logs, ledger=ledger, body=body, time=time)
+    body = paragraphs(f"{text}.", listed(map(describe, count.failed)), listed(_good(collected), "Done:"))
+    logs = _logs(workers, "FAILED", text, collected)
+    return prepare(view, Event.FAIL, files=_files(collected), logs=logs, ledger=ledger, body=body, time=time)
 
 
 def passing(
-    standing: Standing,
+    view: ExperimentView,
     stage: Stage,
     workers: Mapping[Stage, Worker],
-    harvest: Harvest,
-    count: Tally,
+    collected: Collected,
+    count: JobCounts,
     over: Sequence[Job],
     ledger: Ledger,
     *,
     time: str,
-) -> Step:
+) -> CommitPlan:
     """The stage is done; what was accepted as missing is named in full."""
     failed = {attempt.job for attempt in count.failed}
     cells = {job: each for job, each in ledger.cells().items() if job in failed}
     missing = [f"- {line}" for attempt in count.failed for line in describe_missing(attempt, cells.get(attempt.job, {}))]
     missing += [f"- {job.name}: its run was not trained" for job in over]
-    text = _passed(standing, count, cells) if cells else f"{len(count.done)} of {plural(count.total + len(over), f'{stage} job')} done"
+    text = _passed(view, count, cells) if cells else f"{len(count.done)} of {plural(count.total + len(over), f'{stage} job')} done"
     accepted = paragraphs("Accepted as missing:", missing) if missing else ""
-    body = paragraphs(f"{text}.", listed(_good(harvest)), accepted)
-    logs = _logs(workers, f"{VERBS[stage].upper().removesuffix('E')}ED", text, harvest)
+    body = paragraphs(f"{text}.", listed(_good(collected)), accepted)
+    logs = _logs(workers, f"{VERBS[stage].upper().removesuffix('E')}ED", text, collected)
     logs[LOG] += [("ACCEPTED", line.removeprefix("- ")) for line in missing]
-    return prepare(standing, PASSES[stage], files=_files(harvest), logs=logs, ledger=ledger, body=body, time=time)
+    return prepare(view, PASSES[stage], files=_files(collected), logs=logs, ledger=ledger, body=body, time=time)
 
 
-def _passed(standing: Standing, count: Tally, failed: Mapping[str, Mapping[str, str]]) -> str:
+def _passed(view: ExperimentView, count: JobCounts, failed: Mapping[str, Mapping[str, str]]) -> str:
     """How many evaluations are done, where cells of a job that failed count."""
-    done, planned = {attempt.job for attempt in count.done}, standing.context.plan.cells
+    done, planned = {attempt.job for attempt in count.done}, view.context.plan.cells
     counting = sum(cell.job in done for cell in planned) + sum(not why for cells in failed.values() for why in cells.values())
     return f"{counting} of {plural(len(planned), 'evaluation')} done"
 
 
-def nothing_to_do(standing: Standing, stage: Stage, worker: Worker | None, over: Sequence[Job]) -> Step:
+def nothing_to_do(view: ExperimentView, stage: Stage, worker: Worker | None, over: Sequence[Job]) -> CommitPlan:
     """A stage without jobs is passed with a commit that says so."""
     if not worker:
         why = f"the design names no tool for {stage}"
@@ -148,11 +157,11 @@ def nothing_to_do(standing: Standing, stage: Stage, worker: Worker | None, over:
     else:
         why = "the design has no fine-tuned runs" if stage is Stage.TRAINING else "the design has no evaluations"
     text = f"nothing to {VERBS[stage]}: {why}"
-    ledger = standing.ledger
+    ledger = view.ledger
     if ledger and over:
         names = dict.fromkeys([*ledger.accepted_missing, *(job.name for job in over)])
         ledger = ledger.model_copy(update={"accepted_missing": tuple(names)})
-    return prepare(standing, PASSES[stage], files={}, logs={LOG: [("NOTHING", text)]}, ledger=ledger, body=f"{text}.", time=now())
+    return prepare(view, PASSES[stage], files={}, logs={LOG: [("NOTHING", text)]}, ledger=ledger, body=f"{text}.", time=now())
 
 
 class Cancellation(NamedTuple):
@@ -181,20 +190,20 @@ def cancellation(workers: Mapping[Stage, Worker], attempts: Sequence[Attempt], l
     return Cancellation(ledger.with_attempts(*ended).model_copy(update={"detached": None if whole else ledger.detached}), logs, body)
 
 
-def _files(harvest: Harvest) -> dict[str, bytes | None]:
-    return {path: content for one in harvest.judged for path, content in one.files.items()}
+def _files(collected: Collected) -> dict[str, bytes | None]:
+    return {path: content for one in collected.judged for path, content in one.files.items()}
 
 
-def _logs(workers: Mapping[Stage, Worker], event: str, text: str, harvest: Harvest) -> dict[str, list[tuple[str, str]]]:
+def _logs(workers: Mapping[Stage, Worker], event: str, text: str, collected: Collected) -> dict[str, list[tuple[str, str]]]:
     logs = {LOG: [(event, text)]}
-    for one in harvest.judged:
+    for one in collected.judged:
         lines = logs.setdefault(worker_log(workers[one.attempt.stage]), [])
         lines.append((one.attempt.phase.upper(), f"{one.text} (job {one.attempt.job_id or 'without id'})"))
         lines += [("MASKED", f"a secret in what {one.attempt.job} printed: {place}") for place in one.masked]
-    if harvest.queries:
-        logs[LOG].append(("QUERIES", ", ".join(f"{count} {command}" for command, count in sorted(harvest.queries.items()))))
+    if collected.queries:
+        logs[LOG].append(("QUERIES", ", ".join(f"{count} {command}" for command, count in sorted(collected.queries.items()))))
     return logs
 
 
-def _good(harvest: Harvest) -> list[str]:
-    return [one.text for one in harvest.judged if one.attempt.phase is Phase.DONE]
+def _good(collected: Collected) -> list[str]:
+    return [one.text for one in collected.judged if one.attempt.phase is Phase.DONE]

@@ -7,62 +7,64 @@ from collections.abc import Callable
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Detached, FailureClass
-from ckgit.experiment.scheduler import Seen, Sighting
-from ckgit.orchestrators.engine.experiment import Standing, Step
+from ckgit.experiment.scheduler import JobState, JobStatus
+from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView
 from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.plugins import scheduler_for
-from ckgit.orchestrators.engine.polling import Going
+from ckgit.orchestrators.engine.polling import Polling
 from ckgit.orchestrators.run import commits
-from ckgit.orchestrators.run.attempts import tally
-from ckgit.orchestrators.run.commits import Harvest
+from ckgit.orchestrators.run.attempts import count_jobs
+from ckgit.orchestrators.run.commits import Collected
 from ckgit.orchestrators.run.detach import detached_of, end_detached, hand_over, is_alive, look_at, secure
-from ckgit.orchestrators.run.monitor import Watch
-from ckgit.orchestrators.run.stage import Stagework, Wish
+from ckgit.orchestrators.run.monitor import Monitor
+from ckgit.orchestrators.run.stage import AdvanceOptions, StageJobs
 from ckgit.orchestrators.run.work_tree import find_work_tree
 
 LOOKS = 10  # times that it is looked again where nothing can be said now
 
 
-def is_replaced(standing: Standing, wish: Wish) -> Going[bool]:
+def is_replaced(view: ExperimentView, options: AdvanceOptions) -> Polling[bool]:
     """Whether this is a job that the experiment was left to, and is not any more."""
-    detached, ledger = standing.ledger.detached if standing.ledger else None, standing.ledger
-    if wish.token is None or (detached and detached.token == wish.token):
+    detached, ledger = view.ledger.detached if view.ledger else None, view.ledger
+    if options.token is None or (detached and detached.token == options.token):
         return False
-    if not ledger or not detached or detached.by != wish.token:
+    if not ledger or not detached or detached.by != options.token:
         return True
-    cluster, work = standing.context.cluster, find_work_tree(ledger)
-    while (seen := look_at(detached, cluster, work).sightings[detached.token].seen) is Seen.UNKNOWN:
+    cluster, work = view.context.cluster, find_work_tree(ledger)
+    while (seen := look_at(detached, cluster, work).statuses[detached.token].state) is JobState.UNKNOWN:
         yield cluster.poll_seconds or scheduler_for(cluster).poll_seconds
-    return seen is not Seen.UNSEEN  # this job was ended after it had named the next one, and before it handed that over
+    return seen is not JobState.UNSEEN  # this job was ended after it had named the next one, and before it handed that over
 
 
-def leave(standing: Standing, work: Stagework, wish: Wish, watch: Watch, harvest: Callable[[], Harvest]) -> Going[Step | None]:
+def continue_on_cluster(
+    view: ExperimentView, work: StageJobs, options: AdvanceOptions, watch: Monitor, collected: Callable[[], Collected]
+) -> Polling[CommitPlan | None]:
     """See to it that a job goes on when others have ended; the commit that must name it first, if it is not named yet.
 
     Args:
-        harvest: what the jobs that ended left, which goes into that commit.
+        collected: what the jobs that ended left, which goes into that commit.
 
     Raises:
         CkgitError: SLURM refuses that job, or does not say whether it has taken it.
     """
-    ledger, planned = standing.ledger, wish.leave
+    ledger, planned = view.ledger, options.leave
     if not ledger or not planned:
         return None
     detached = ledger.detached
-    if detached and detached.token != wish.token and not planned.is_that_of(detached):
-        end_detached(standing, ledger)
+    if detached and detached.token != options.token and not planned.is_that_of(detached):
+        end_detached(view, ledger)
         detached = None
-    if not detached or detached.token == wish.token:
-        return _naming(standing, work, wish, harvest())
-    sighting = yield from _taken_over(standing, work, wish, watch, detached)
-    if sighting.seen is Seen.GONE:
-        return _naming(standing, work, wish, harvest())
-    if sighting.job_id:
-        secure(standing, detached, watch.work, sighting.job_id)
+    if not detached or detached.token == options.token:
+        return _naming(view, work, options, collected())
+    job_status = yield from _taken_over(view, work, options, watch, detached)
+    if job_status.state is JobState.GONE:
+        return _naming(view, work, options, collected())
+    if job_status.job_id:
+        secure(view, detached, watch.work, job_status.job_id)
     return None
 
 
-def _taken_over(standing: Standing, work: Stagework, wish: Wish, watch: Watch, detached: Detached) -> Going[Sighting]:
+def _taken_over(view: ExperimentView, work: StageJobs, options: AdvanceOptions, watch: Monitor, detached: Detached) -> Polling[JobStatus]:
     """See to it that SLURM has the job that goes on: it is queued, runs, or has been and is gone.
 
     Raises:
@@ -73,53 +75,55 @@ def _taken_over(standing: Standing, work: Stagework, wish: Wish, watch: Watch, d
     while True:
         look = look_at(detached, watch.cluster, watch.work)
         watch.queries.update(look.queries)
-        sighting = look.sightings[detached.token]
-        if sighting.seen is Seen.UNSEEN:
-            sighting = _hand_over(standing, work, wish, watch, detached)
-        if is_alive(sighting) or sighting.seen is Seen.GONE:
-            return sighting
+        job_status = look.statuses[detached.token]
+        if job_status.state is JobState.UNSEEN:
+            job_status = _hand_over(view, work, options, watch, detached)
+        if is_alive(job_status) or job_status.state is JobState.GONE:
+            return job_status
         patience -= 1
-        if not patience and not wish.token:  # a job of ours has all the time that it asked for
-            raise _left_to_nobody(standing, sighting)
-        if sighting.detail != said:
-            said = sighting.detail
-            watch.talk.say(f"the job that is to go on: {said or sighting.seen}")
+        if not patience and not options.token:  # a job of ours has all the time that it asked for
+            raise _left_to_nobody(view, job_status)
+        if job_status.detail != said:
+            said = job_status.detail
+            watch.talk.say(f"the job that is to go on: {said or job_status.state}")
         yield watch.poll_seconds
 
 
-def _naming(standing: Standing, work: Stagework, wish: Wish, harvest: Harvest) -> Step | None:
-    detached = detached_of(standing.name, wish.leave, now(), by=wish.token)
-    return commits.left(standing, work.workers, harvest, standing.ledger, detached) if standing.ledger else None
+def _naming(view: ExperimentView, work: StageJobs, options: AdvanceOptions, collected: Collected) -> CommitPlan | None:
+    detached = detached_of(view.name, options.leave, now(), by=options.token)
+    return commits.left(view, work.workers, collected, view.ledger, detached) if view.ledger else None
 
 
-def _hand_over(standing: Standing, work: Stagework, wish: Wish, watch: Watch, detached: Detached) -> Sighting:
+def _hand_over(view: ExperimentView, work: StageJobs, options: AdvanceOptions, watch: Monitor, detached: Detached) -> JobStatus:
     """Hand over the job that goes on: after others, or after a time where it can only be waited for room, or for an answer.
 
     Raises:
         CkgitError: it was refused.
     """
-    waiting = [a for a in watch.open if watch.seen[a.token].seen is Seen.UNSEEN]
-    ids = [job_id for a in watch.open if (job_id := watch.seen[a.token].job_id) and watch.seen[a.token].seen is not Seen.UNKNOWN]
+    waiting = [a for a in watch.open if watch.statuses[a.token].state is JobState.UNSEEN]
+    ids = [
+        job_id for a in watch.open if (job_id := watch.statuses[a.token].job_id) and watch.statuses[a.token].state is not JobState.UNKNOWN
+    ]
     # where something else can start when one job has ended, that end is worth a look
-    any_of = bool(waiting) or (not wish.sequential and bool(tally(standing.ledger, work.ahead).unsubmitted))
+    any_of = bool(waiting) or (not options.sequential and bool(count_jobs(view.ledger, work.ahead).unsubmitted))
     delay = 0.0 if ids and not watch.unknown else LOOKS * watch.poll_seconds
-    sighting = hand_over(standing, detached, watch.work, ids if not watch.unknown else [], any_of=any_of, delay=delay)
-    if sighting.ending and sighting.ending.failure is FailureClass.REFUSED:
+    job_status = hand_over(view, detached, watch.work, ids if not watch.unknown else [], any_of=any_of, delay=delay)
+    if job_status.ending and job_status.ending.failure is FailureClass.REFUSED:
         raise CkgitError(
-            f"the job that is to go on was refused: {sighting.ending.sentence}",
+            f"the job that is to go on was refused: {job_status.ending.sentence}",
             code=Exit.COMMAND_FAILED,
-            where=standing.name,
+            where=view.name,
             state="its other jobs are in flight",
-            next=f"mend `advance` in the cluster profile, or wait for the jobs: ckgit advance {standing.name}",
+            next=f"mend `advance` in the cluster profile, or wait for the jobs: ckgit advance {view.name}",
         )
-    return sighting
+    return job_status
 
 
-def _left_to_nobody(standing: Standing, sighting: Sighting) -> CkgitError:
+def _left_to_nobody(view: ExperimentView, job_status: JobStatus) -> CkgitError:
     return CkgitError(
-        f"the job that is to go on was not taken, as far as is known: {sighting.detail or sighting.seen}",
+        f"the job that is to go on was not taken, as far as is known: {job_status.detail or job_status.state}",
         code=Exit.UNKNOWN,
-        where=standing.name,
+        where=view.name,
         state="its other jobs are in flight, and nobody goes on when they have ended",
-        next=f"ckgit advance {standing.name} --detach again, or ckgit advance {standing.name} to wait for them",
+        next=f"ckgit advance {view.name} --detach again, or ckgit advance {view.name} to wait for them",
     )

@@ -16,18 +16,18 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, Detached, Ledger, Phase
-from ckgit.experiment.scheduler import Look, Seen, Sighting, Submission
+from ckgit.experiment.scheduler import JobState, JobStatus, PollResult, Submission
 from ckgit.experiment.state import State
 from ckgit.jobs.folder import job_folder
 from ckgit.jobs.script import job_script
-from ckgit.orchestrators.engine.experiment import Standing
+from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.run.attempts import new_token
 
-_ALIVE = (Seen.QUEUED, Seen.RUNNING)
+_ALIVE = (JobState.QUEUED, JobState.RUNNING)
 
 
-class Leave(NamedTuple):
+class ContinuationOptions(NamedTuple):
     """How an experiment is to be left to its cluster."""
 
     to: State
@@ -39,7 +39,7 @@ class Leave(NamedTuple):
         return self == (detached.to, detached.sequential, detached.accept_missing)
 
 
-def detached_of(experiment: str, leave: Leave | None, time: str, *, by: str | None) -> Detached | None:
+def detached_of(experiment: str, leave: ContinuationOptions | None, time: str, *, by: str | None) -> Detached | None:
     """The intent to have a job go on with an experiment; none where it is not left.
 
     Args:
@@ -61,21 +61,21 @@ def check_detachable(cluster: Cluster) -> None:
         )
 
 
-def look_at(detached: Detached, cluster: Cluster, work: Path) -> Look:
+def look_at(detached: Detached, cluster: Cluster, work: Path) -> PollResult:
     """What the scheduler knows of the job that is to go on, or of its stand-in once that has its place."""
     attempts = attempts_of(detached)
     look = scheduler_for(cluster).poll(cluster, work, attempts)
-    itself, stand_in = (look.sightings[attempt.token] for attempt in attempts)
-    found = stand_in if itself.seen is Seen.GONE and stand_in.seen in _ALIVE else itself
-    return look._replace(sightings={detached.token: found})
+    itself, stand_in = (look.statuses[attempt.token] for attempt in attempts)
+    found = stand_in if itself.state is JobState.GONE and stand_in.state in _ALIVE else itself
+    return look._replace(statuses={detached.token: found})
 
 
-def is_alive(sighting: Sighting) -> bool:
+def is_alive(job_status: JobStatus) -> bool:
     """Whether it will still go on."""
-    return sighting.seen in _ALIVE
+    return job_status.state in _ALIVE
 
 
-def hand_over(standing: Standing, detached: Detached, work: Path, after: Sequence[str], *, any_of: bool, delay: float) -> Sighting:
+def hand_over(view: ExperimentView, detached: Detached, work: Path, after: Sequence[str], *, any_of: bool, delay: float) -> JobStatus:
     """Submit the job that the ledger names.
 
     Args:
@@ -83,22 +83,22 @@ def hand_over(standing: Standing, detached: Detached, work: Path, after: Sequenc
         any_of: whether the end of one of them is enough.
         delay: seconds before it may start.
     """
-    submission = _submission(standing, detached, detached.token, work)._replace(after=after, after_any=any_of, delay=delay)
-    cluster = standing.context.cluster
+    submission = _submission(view, detached, detached.token, work)._replace(after=after, after_any=any_of, delay=delay)
+    cluster = view.context.cluster
     return scheduler_for(cluster).submit(cluster, work, [submission])[detached.token]
 
 
-def secure(standing: Standing, detached: Detached, work: Path, job_id: str) -> None:
+def secure(view: ExperimentView, detached: Detached, work: Path, job_id: str) -> None:
     """Submit the stand-in of a job that was handed over. Where it is not taken, there is none."""
-    submission = _submission(standing, detached, detached.stand_in, work)._replace(after=[job_id], if_failed=True)
-    cluster = standing.context.cluster
+    submission = _submission(view, detached, detached.stand_in, work)._replace(after=[job_id], if_failed=True)
+    cluster = view.context.cluster
     scheduler_for(cluster).submit(cluster, work, [submission])
 
 
-def end_detached(standing: Standing, ledger: Ledger) -> None:
+def end_detached(view: ExperimentView, ledger: Ledger) -> None:
     """End the job that the ledger names: someone else goes on, or nobody is to."""
     if ledger.detached and ledger.work_tree:
-        cluster = standing.context.cluster
+        cluster = view.context.cluster
         for attempt in reversed(attempts_of(ledger.detached)):  # the stand-in first: the end of the other would start it
             scheduler_for(cluster).cancel(cluster, Path(ledger.work_tree), [attempt])
 
@@ -119,22 +119,22 @@ def attempts_of(detached: Detached) -> list[Attempt]:
     ]
 
 
-def _submission(standing: Standing, detached: Detached, token: str, work: Path) -> Submission:
+def _submission(view: ExperimentView, detached: Detached, token: str, work: Path) -> Submission:
     """The job, or its stand-in, with its script in the work tree."""
     folder = job_folder(work, token)
     script = folder / "advance.slurm"
     folder.mkdir(parents=True, exist_ok=True)
     path, output = (str((folder / name).relative_to(work)) for name in ("advance.slurm", "output"))
-    script.write_bytes(_script(standing, detached, path))
-    return Submission(token, path, output, standing.context.cluster.advance)
+    script.write_bytes(_script(view, detached, path))
+    return Submission(token, path, output, view.context.cluster.advance)
 
 
-def _script(standing: Standing, detached: Detached, path: str) -> bytes:
-    site = standing.context.cluster.model_copy(update={"container": ()})  # SLURM's commands are on its nodes, not in the image
+def _script(view: ExperimentView, detached: Detached, path: str) -> bytes:
+    site = view.context.cluster.model_copy(update={"container": ()})  # SLURM's commands are on its nodes, not in the image
     options = [*(["--sequential"] if detached.sequential else []), *(["--accept-missing"] if detached.accept_missing else [])]
-    command = ("ckgit", "-C", str(standing.lab.root), "advance", standing.name, "--to", str(detached.to), "--detach", *options)
+    command = ("ckgit", "-C", str(view.lab.root), "advance", view.name, "--to", str(detached.to), "--detach", *options)
     return job_script(
-        title=f"Takes experiment {standing.name} on to {detached.to}.",
+        title=f"Takes experiment {view.name} on to {detached.to}.",
         script=path,
         resources=site.advance,
         cluster=site,

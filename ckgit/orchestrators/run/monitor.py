@@ -16,13 +16,13 @@ from ckgit.errors import CkgitError
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress, task_of
-from ckgit.experiment.scheduler import Ending, Look, Scheduler, Seen, Sighting, Submission
+from ckgit.experiment.scheduler import Ending, JobState, JobStatus, PollResult, Scheduler, Submission
 from ckgit.experiment.worker import Context, Worker
 from ckgit.formats.listing import NAMED, in_words
 from ckgit.jobs.folder import job_folder, read_status
 from ckgit.jobs.ownership import own
 from ckgit.orchestrators.engine.logs import tail
-from ckgit.orchestrators.engine.polling import Going
+from ckgit.orchestrators.engine.polling import Polling
 from ckgit.orchestrators.engine.reporter import Talk
 from ckgit.orchestrators.run.collect import Ended
 
@@ -50,7 +50,7 @@ class Pace:
 
 
 @dataclass
-class Watch:
+class Monitor:
     """The open attempts of an experiment in one work tree, and what was last seen of them."""
 
     workers: Mapping[Stage, Worker]
@@ -66,7 +66,7 @@ class Watch:
     talk: Talk
     detached: int = 0  # 1 where a job of ours may be in the queue that goes on with the experiment
     ended: dict[str, Ended] = field(default_factory=dict)  # by token
-    seen: dict[str, Sighting] = field(default_factory=dict)  # by token
+    statuses: dict[str, JobStatus] = field(default_factory=dict)  # by token
     queries: Counter[str] = field(default_factory=Counter)  # calls of the scheduler's commands
     gone_since: dict[str, float] = field(default_factory=dict)
     unreadable_since: dict[str, float] = field(default_factory=dict)
@@ -91,14 +91,14 @@ class Watch:
         return self.cluster.grace_seconds or self.scheduler.grace_seconds
 
     @property
-    def unknown(self) -> list[Sighting]:
+    def unknown(self) -> list[JobStatus]:
         """What was last seen of open attempts that nothing can be said of."""
-        return [self.seen[attempt.token] for attempt in self.open if self.seen[attempt.token].seen is Seen.UNKNOWN]
+        return [self.statuses[attempt.token] for attempt in self.open if self.statuses[attempt.token].state is JobState.UNKNOWN]
 
     @property
     def unseen(self) -> int:
         """How many open attempts were not handed over at the last look."""
-        return sum(self.seen[attempt.token].seen is Seen.UNSEEN for attempt in self.open)
+        return sum(self.statuses[attempt.token].state is JobState.UNSEEN for attempt in self.open)
 
     @property
     def poll_seconds(self) -> float:
@@ -109,13 +109,13 @@ class Watch:
         """One poll: hand over what is certainly not with the scheduler, and take note of what ended."""
         self.changed = False
         self._refresh()
-        look = self.scheduler.poll(self.cluster, self.work, self.open) if self.open else Look({})
+        look = self.scheduler.poll(self.cluster, self.work, self.open) if self.open else PollResult({})
         self.queries.update(look.queries)
-        sightings = {attempt.token: look.sightings.get(attempt.token, _NO_ANSWER) for attempt in self.open}
-        sightings |= self._hand_over([attempt for attempt in self.open if sightings[attempt.token].seen is Seen.UNSEEN], look)
+        statuses = {attempt.token: look.statuses.get(attempt.token, _NO_ANSWER) for attempt in self.open}
+        statuses |= self._hand_over([attempt for attempt in self.open if statuses[attempt.token].state is JobState.UNSEEN], look)
         for attempt in self.open:
-            sighting = sightings[attempt.token]
-            self._note(attempt, self._settle(attempt, sighting) if sighting.seen is Seen.GONE else sighting)
+            job_status = statuses[attempt.token]
+            self._note(attempt, self._settle(attempt, job_status) if job_status.state is JobState.GONE else job_status)
         self._tell()
 
     def _refresh(self) -> None:
@@ -124,7 +124,7 @@ class Watch:
         except CkgitError as error:
             self.talk.say(f"{error.where}: {error.what}; the cluster profile stays as it was")
 
-    def wait(self, pause: Callable[[], bool]) -> Going[None]:
+    def wait(self, pause: Callable[[], bool]) -> Polling[None]:
         """Look until all that are wanted have ended, or until `pause`, asked after each look, says that something is to be done."""
         nap = self.poll_seconds
         while True:
@@ -135,7 +135,7 @@ class Watch:
             nap = self.poll_seconds if self.changed else min(nap * _SLOWER, self.poll_seconds * _SLOWEST)
             yield min(nap, self.grace / _SETTLING) if self._settling else nap
 
-    def look_thoroughly(self) -> Going[None]:
+    def look_thoroughly(self) -> Polling[None]:
         """Look, until no more can be handed over, and where a job has just gone, for as long as its status may take to show."""
         self.look()
         while self.cluster.stagger_seconds and (before := self.unseen):  # a look hands over some of many
@@ -148,16 +148,16 @@ class Watch:
 
     @property
     def _settling(self) -> bool:
-        return any(self.seen[attempt.token].seen is Seen.GONE for attempt in self.open)
+        return any(self.statuses[attempt.token].state is JobState.GONE for attempt in self.open)
 
-    def _hand_over(self, attempts: Sequence[Attempt], look: Look) -> dict[str, Sighting]:
+    def _hand_over(self, attempts: Sequence[Attempt], look: PollResult) -> dict[str, JobStatus]:
         """Submit as many as the cluster takes; the others wait for their turn. An array goes whole, as one sbatch is one record.
 
         One that is larger than the limit, which was lowered since, goes when there is nothing else to wait for.
         """
         limit = self.cluster.max_submit
         room = len(attempts) if limit is None else max(limit - look.in_queue, 0)
-        answers: dict[str, Sighting] = {}
+        answers: dict[str, JobStatus] = {}
         submissions: list[Submission] = []
         handed: list[Attempt] = []
         large: list[str] = []
@@ -166,30 +166,30 @@ class Watch:
             too_large = limit is not None and limit < len(group)
             if broken:
                 refused = next(iter(broken.values()))
-                answers |= {attempt.token: Sighting(Seen.GONE, ending=Ending(FailureClass.REFUSED, refused)) for attempt in group}
+                answers |= {attempt.token: JobStatus(JobState.GONE, ending=Ending(FailureClass.REFUSED, refused)) for attempt in group}
             elif len(group) <= room or (too_large and look.in_queue <= self.detached and not submissions):
                 room -= len(group)
                 submissions += [submission_of(self.work, self.jobs[attempt.job], attempt) for attempt in group]
                 handed += group
                 large += [attempt.token for attempt in group if too_large]
             else:
-                waits = Sighting(Seen.UNSEEN, detail=self._waits_for(len(group), look))
+                waits = JobStatus(JobState.UNSEEN, detail=self._waits_for(len(group), look))
                 answers |= {attempt.token: waits for attempt in group}
         if submissions:
             own(self.work, self.first, handed, self.context.summary.experiment.name)
             answers |= self.scheduler.submit(self.cluster, self.work, submissions)
         for token in large:
-            if answers[token].seen is Seen.QUEUED:
+            if answers[token].state is JobState.QUEUED:
                 answers[token] = answers[token]._replace(detail=f"its array is one submission, of more jobs than max_submit, {limit}")
         return answers
 
-    def _waits_for(self, tasks: int, look: Look) -> str:
+    def _waits_for(self, tasks: int, look: PollResult) -> str:
         """Why a job, or an array of so many, is not handed over now."""
         limit = self.cluster.max_submit or 0
         full = f"{look.in_queue} jobs are in the queue, and max_submit is {limit}"
         if tasks == 1:
             return full
-        mine = sum(sighting.seen in {Seen.QUEUED, Seen.RUNNING} for sighting in look.sightings.values())
+        mine = sum(job_status.state in {JobState.QUEUED, JobState.RUNNING} for job_status in look.statuses.values())
         others = look.in_queue - mine
         until = "until no other job is there" if limit < tasks else f"until there is room for {tasks}"
         text = f"its array of {tasks} waits {until}: {full}"
@@ -208,7 +208,7 @@ class Watch:
             return f"the job's script cannot be read: {error.strerror}"
         return "" if same else "the job's script in the work tree is not the one that was scaffolded"
 
-    def _settle(self, attempt: Attempt, gone: Sighting) -> Sighting:
+    def _settle(self, attempt: Attempt, gone: JobStatus) -> JobStatus:
         """A job that is gone has ended when its status says so, or when that has not come in time; one that cannot be read is unknown."""
         token, now = attempt.token, time.monotonic()
         status, why = None, "it is gone and left no status: it was killed, or its machine stopped"
@@ -222,7 +222,7 @@ class Watch:
         except OSError as error:
             self.gone_since.pop(token, None)  # what shows once it can be read again has its time to settle, too
             late = now - self.unreadable_since.setdefault(token, now) >= self.grace
-            return Sighting(Seen.UNKNOWN, gone.job_id, f"{token}: its status cannot be read: {error.strerror}") if late else gone
+            return JobStatus(JobState.UNKNOWN, gone.job_id, f"{token}: its status cannot be read: {error.strerror}") if late else gone
         self.unreadable_since.pop(token, None)
         if not (gone.ending and gone.ending.failure) and (job_folder(self.work, token) / "cancelled").exists():
             gone = gone._replace(ending=Ending(FailureClass.CANCELLED, "cancelled by ckgit cancel"))  # which could not record it
@@ -233,18 +233,18 @@ class Watch:
             self.ended[token] = Ended(attempt, None, reason, failure, job_id=gone.job_id, ending=gone.ending)
         return gone
 
-    def _note(self, attempt: Attempt, sighting: Sighting) -> None:
+    def _note(self, attempt: Attempt, job_status: JobStatus) -> None:
         """Say what is new of a job."""
-        before = self.seen.get(attempt.token)
-        self.seen[attempt.token] = sighting
+        before = self.statuses.get(attempt.token)
+        self.statuses[attempt.token] = job_status
         # that SLURM expects a later start is no news
-        self.changed |= before is None or before.seen is not sighting.seen or attempt.token in self.ended
-        if sighting.seen is Seen.RUNNING:
+        self.changed |= before is None or before.state is not job_status.state or attempt.token in self.ended
+        if job_status.state is JobState.RUNNING:
             self.running_since.setdefault(attempt.token, _claimed(self.work, attempt.token))
         if attempt.token in self.ended:
             self.news.setdefault(_ending(self.ended[attempt.token]), []).append(attempt.job)
-        elif (before is None or before.seen is not sighting.seen) and sighting.seen is not Seen.GONE:
-            text = f"{sighting.seen}" + (f" ({sighting.detail})" if sighting.detail else "")
+        elif (before is None or before.state is not job_status.state) and job_status.state is not JobState.GONE:
+            text = f"{job_status.state}" + (f" ({job_status.detail})" if job_status.detail else "")
             self.news.setdefault(text, []).append(attempt.job)
 
     def _tell(self) -> None:
@@ -256,13 +256,13 @@ class Watch:
 
     def lines(self) -> list[str]:
         """A line for each running job: step, loss, time left."""
-        running = [attempt for attempt in self.open if self.seen[attempt.token].seen is Seen.RUNNING]
+        running = [attempt for attempt in self.open if self.statuses[attempt.token].state is JobState.RUNNING]
         width = max((len(attempt.job) for attempt in running), default=0)
         return [f"{attempt.job:<{width}}  {self.progress(attempt)}" for attempt in running]
 
     def count(self) -> str:
         """How many jobs are open, by what was last seen of them."""
-        kinds = Counter(str(self.seen[a.token].seen) if a.token in self.seen else "not looked at" for a in self.open)
+        kinds = Counter(str(self.statuses[a.token].state) if a.token in self.statuses else "not looked at" for a in self.open)
         return ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items())) or "none open"
 
     def progress(self, attempt: Attempt) -> str:
@@ -280,7 +280,7 @@ class Watch:
         return "  ".join([*parts, *([found.note] if found.note else [])])
 
 
-_NO_ANSWER = Sighting(Seen.UNKNOWN, detail="the scheduler did not answer for it")
+_NO_ANSWER = JobStatus(JobState.UNKNOWN, detail="the scheduler did not answer for it")
 
 
 def groups(attempts: Sequence[Attempt]) -> list[list[Attempt]]:

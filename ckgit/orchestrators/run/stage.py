@@ -12,19 +12,19 @@ from ckgit.experiment.jobs import Job, Ledger
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.worker import Worker
 from ckgit.formats.listing import first_of
-from ckgit.orchestrators.engine.experiment import Standing, Step, Taken
+from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView, RecordedCommit
 from ckgit.orchestrators.engine.integrity import retrained
 from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.plugins import scheduler_for, worker_for
 from ckgit.orchestrators.run import commits
-from ckgit.orchestrators.run.attempts import Tries, latest_attempts, passed_over, tally
-from ckgit.orchestrators.run.commits import NOTHING, Harvest
-from ckgit.orchestrators.run.detach import Leave, detached_of
+from ckgit.orchestrators.run.attempts import AttemptOptions, count_jobs, latest_attempts, passed_over
+from ckgit.orchestrators.run.commits import NOTHING, Collected
+from ckgit.orchestrators.run.detach import ContinuationOptions, detached_of
 
 STAGES: Mapping[State, Stage] = {State.SCAFFOLDED: Stage.TRAINING, State.TRAINED: Stage.EVALUATION}
 
 
-class Wish(NamedTuple):
+class AdvanceOptions(NamedTuple):
     """How a stage is to be run."""
 
     wait: bool = True
@@ -35,21 +35,21 @@ class Wish(NamedTuple):
     token: str | None = None  # of that job, where it is the one that asks
 
     @property
-    def leave(self) -> Leave | None:
+    def leave(self) -> ContinuationOptions | None:
         """How the experiment is to be left to its cluster; None where it is not."""
-        return Leave(self.detach, self.sequential, self.accept_missing) if self.detach else None
+        return ContinuationOptions(self.detach, self.sequential, self.accept_missing) if self.detach else None
 
 
 class Passage(NamedTuple):
     """What came of it."""
 
     code: Exit
-    taken: Sequence[Taken]
+    taken: Sequence[RecordedCommit]
     message: str
     next: str = ""
 
 
-class Stagework(NamedTuple):
+class StageJobs(NamedTuple):
     """A stage of an experiment: who does it, and its jobs."""
 
     stage: Stage
@@ -69,61 +69,63 @@ class Stagework(NamedTuple):
         return [job for job in self.jobs if run in (None, job.run)]
 
 
-def stagework(standing: Standing) -> Stagework:
+def stage_jobs(view: ExperimentView) -> StageJobs:
     """The stage that comes next.
 
     Raises:
         CkgitError: no stage is run from this state, or its worker is not installed.
     """
-    state = standing.snapshot.state
+    state = view.snapshot.state
     if state not in STAGES:
         raise CkgitError(
-            f"{standing.name} is {state}; jobs run when it is {' or '.join(STAGES)}",
+            f"{view.name} is {state}; jobs run when it is {' or '.join(STAGES)}",
             code=Exit.ILLEGAL_TRANSITION,
             state="nothing was changed",
-            next=f"ckgit status {standing.name}",
+            next=f"ckgit status {view.name}",
         )
     stage = STAGES[state]
-    workers = {each: worker for each in Stage if (worker := worker_for(standing.context.summary, each))}
-    jobs = {each: worker.jobs(standing.context) for each, worker in workers.items()}
+    workers = {each: worker for each in Stage if (worker := worker_for(view.context.summary, each))}
+    jobs = {each: worker.jobs(view.context) for each, worker in workers.items()}
     mine = jobs.get(stage, [])
-    over = passed_over(mine, standing.ledger)
+    over = passed_over(mine, view.ledger)
     ahead = jobs.get(Stage.EVALUATION, []) if stage is Stage.TRAINING else []
-    return Stagework(stage, workers.get(stage), [job for job in mine if job not in over], over, ahead, workers)
+    return StageJobs(stage, workers.get(stage), [job for job in mine if job not in over], over, ahead, workers)
 
 
-def due_jobs(standing: Standing, work: Stagework, wish: Wish, ledger: Ledger | None = None) -> list[Job]:
+def due_jobs(view: ExperimentView, work: StageJobs, options: AdvanceOptions, ledger: Ledger | None = None) -> list[Job]:
     """Jobs that are to be submitted now: the stage's own, and evaluations whose run is trained, or needs no training.
 
     Args:
         ledger: instead of the branch's, with what is known since.
     """
-    ledger = ledger or standing.ledger
-    own = list(tally(ledger, work.selected(wish.run)).unsubmitted)
-    if wish.sequential or not scheduler_for(standing.context.cluster).overlaps:
+    ledger = ledger or view.ledger
+    own = list(count_jobs(ledger, work.selected(options.run)).unsubmitted)
+    if options.sequential or not scheduler_for(view.context.cluster).overlaps:
         return own
-    waiting = {job.run for job in work.jobs} - {attempt.job.partition("/")[0] for attempt in tally(ledger, work.jobs).done}
-    ahead = [job for job in work.ahead if job.run not in waiting and wish.run in (None, job.run)]
-    return [*own, *tally(ledger, ahead).unsubmitted]
+    waiting = {job.run for job in work.jobs} - {attempt.job.partition("/")[0] for attempt in count_jobs(ledger, work.jobs).done}
+    ahead = [job for job in work.ahead if job.run not in waiting and options.run in (None, job.run)]
+    return [*own, *count_jobs(ledger, ahead).unsubmitted]
 
 
-def submission(standing: Standing, work: Stagework, wish: Wish, jobs: Sequence[Job], ledger: Ledger, harvest: Harvest = NOTHING) -> Step:
+def submission(
+    view: ExperimentView, work: StageJobs, options: AdvanceOptions, jobs: Sequence[Job], ledger: Ledger, collected: Collected = NOTHING
+) -> CommitPlan:
     """The intent to run jobs, with what others left until now."""
-    cluster = standing.context.cluster
+    cluster = view.context.cluster
     array = min(cluster.max_array_size, max((cluster.max_submit or cluster.max_array_size) // 2, 1)) if cluster.arrays else 1
-    tries = Tries(now(), latest_attempts(ledger), array)
-    detached = detached_of(standing.name, wish.leave, tries.time, by=wish.token)
-    return commits.submission(standing, Event.SUBMIT, work.workers, jobs, ledger, tries, harvest=harvest, detached=detached)
+    tries = AttemptOptions(now(), latest_attempts(ledger), array)
+    detached = detached_of(view.name, options.leave, tries.time, by=options.token)
+    return commits.submission(view, Event.SUBMIT, work.workers, jobs, ledger, tries, collected=collected, detached=detached)
 
 
-def check_ready(standing: Standing, work: Stagework, jobs: Sequence[Job], tree: Path) -> None:
+def check_ready(view: ExperimentView, work: StageJobs, jobs: Sequence[Job], tree: Path) -> None:
     """Raise when a job lacks what it needs.
 
     Raises:
         CkgitError: EVIDENCE_MISSING, with the reasons.
     """
-    reasons = [f"{run}: {reason}" for run, reason in retrained(standing, jobs, tree).items()]
-    reasons += [f"{job.name}: {reason}" for job in jobs for reason in work.workers[job.stage].ready(standing.context, job, tree)]
+    reasons = [f"{run}: {reason}" for run, reason in retrained(view, jobs, tree).items()]
+    reasons += [f"{job.name}: {reason}" for job in jobs for reason in work.workers[job.stage].ready(view.context, job, tree)]
     if reasons:
         raise CkgitError(
             "\n  ".join(["these jobs cannot start:", *first_of(reasons, more="more reasons")]),

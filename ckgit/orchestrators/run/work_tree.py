@@ -10,49 +10,49 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Ledger
 from ckgit.jobs.ownership import owner_of
 from ckgit.lab.export import export_work_tree, find_model
-from ckgit.orchestrators.engine.experiment import Standing
+from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.orphans import known_by_now, own_tokens, tokens_in
 from ckgit.orchestrators.run.change_cluster import bring_checkpoints
 
 
-def make_work_tree(standing: Standing) -> Ledger:
+def make_work_tree(view: ExperimentView) -> Ledger:
     """Export the branch's tip, and the ledger that names it; the ledger's own work tree where there is one.
 
     Raises:
         CkgitError: a model folder is missing, the export failed, or the work tree of earlier jobs has vanished.
     """
-    if standing.ledger and standing.ledger.work_tree:
-        find_work_tree(standing.ledger)
-        return standing.ledger
-    lab, context, snapshot = standing.lab, standing.context, standing.snapshot
+    if view.ledger and view.ledger.work_tree:
+        find_work_tree(view.ledger)
+        return view.ledger
+    lab, context, snapshot = view.lab, view.context, view.snapshot
     folders = {}
     for name, card in context.cards.items():
         content = snapshot.read(f"models/{name}.yaml")
         folders[name] = find_model(lab, context.cluster, card, content or b"")
-    work = export_work_tree(lab, snapshot, context, _free_folder(standing), folders)
-    if standing.ledger:
-        bring_checkpoints(standing, standing.ledger, work)
-    return _ledger(standing, work)
+    work = export_work_tree(lab, snapshot, context, _free_folder(view), folders)
+    if view.ledger:
+        bring_checkpoints(view, view.ledger, work)
+    return _ledger(view, work)
 
 
-def planned_ledger(standing: Standing) -> Ledger:
+def planned_ledger(view: ExperimentView) -> Ledger:
     """The ledger as `make_work_tree` would give it; nothing is written."""
-    if standing.ledger and standing.ledger.work_tree:
-        return standing.ledger
-    return _ledger(standing, _free_folder(standing))
+    if view.ledger and view.ledger.work_tree:
+        return view.ledger
+    return _ledger(view, _free_folder(view))
 
 
-def _free_folder(standing: Standing) -> Path:
+def _free_folder(view: ExperimentView) -> Path:
     """Where the jobs of this submission run: a folder that is named by the commit, and in which no other submission's jobs ever ran."""
-    lab, known = standing.lab, own_tokens(standing.ledger) | known_by_now(standing.lab, standing.name)
-    first = lab.work_root(standing.context.cluster_name) / lab.config.name / standing.name / standing.snapshot.tip[:12]
+    lab, known = view.lab, own_tokens(view.ledger) | known_by_now(view.lab, view.name)
+    first = lab.work_root(view.context.cluster_name) / lab.config.name / view.name / view.snapshot.tip[:12]
     names = (first if number == 1 else first.with_name(f"{first.name}-{number}") for number in itertools.count(1))
     return next(work for work in names if known.issuperset([*tokens_in(work), *filter(None, [owner_of(work)])]))
 
 
-def _ledger(standing: Standing, work: Path) -> Ledger:
-    ledger = standing.ledger or Ledger(cluster=standing.context.cluster_name, scheduler=standing.context.cluster.scheduler)
-    update = {"design": standing.context.summary.digest, "commit": standing.snapshot.tip}
+def _ledger(view: ExperimentView, work: Path) -> Ledger:
+    ledger = view.ledger or Ledger(cluster=view.context.cluster_name, scheduler=view.context.cluster.scheduler)
+    update = {"design": view.context.summary.digest, "commit": view.snapshot.tip}
     return ledger.model_copy(update={**update, "work_tree": str(work), "host": os.uname().nodename})
 
 

@@ -13,10 +13,10 @@ from ckgit.experiment.estimates.batches import Division, halved, over, with_batc
 from ckgit.experiment.estimates.estimate import processes
 from ckgit.experiment.jobs import Attempt, Batch, FailureClass, Job
 from ckgit.experiment.worker import Worker
-from ckgit.orchestrators.engine.experiment import Standing
+from ckgit.orchestrators.engine.experiment import ExperimentView
 
 
-def wanted_batch(standing: Standing, job: Job, before: Attempt, asked: Resources) -> Batch | None:
+def wanted_batch(view: ExperimentView, job: Job, before: Attempt, asked: Resources) -> Batch | None:
     """How a new attempt divides the rows; None for as designed.
 
     Args:
@@ -25,11 +25,11 @@ def wanted_batch(standing: Standing, job: Job, before: Attempt, asked: Resources
     Raises:
         CkgitError: the design, or what was asked for, cannot be had with the same optimizer steps.
     """
-    designed = _division(standing, job)
+    designed = _division(view, job)
     if designed is None:
         return None
     last = designed._replace(batch=before.batch) if before.batch else designed
-    compute = standing.context.summary.compute
+    compute = view.context.summary.compute
     starved = before.failure is FailureClass.OUT_OF_MEMORY and compute.on_out_of_memory == "smaller_batch" and not asked.mem
     try:
         if asked.gpus is not None and last.batch.processes > 1 and asked.gpus != last.batch.processes:
@@ -41,24 +41,24 @@ def wanted_batch(standing: Standing, job: Job, before: Attempt, asked: Resources
             f"{job.name} cannot be tried again so that it takes the same optimizer steps: {error}",
             code=Exit.USAGE,
             state="nothing was changed",
-            next=f"ask for more memory: ckgit retry {standing.name} --mem SIZE; or change the design: ckgit revise {standing.name}",
+            next=f"ask for more memory: ckgit retry {view.name} --mem SIZE; or change the design: ckgit revise {view.name}",
         ) from None
     return None if last.batch == designed.batch else last.batch
 
 
-def _division(standing: Standing, job: Job) -> Division | None:
+def _division(view: ExperimentView, job: Job) -> Division | None:
     """As the design divides the rows of a training; None for an evaluation, and where the rows were not counted."""
     if job.stage is not Stage.TRAINING:
         return None
-    run, recorded = standing.context.plan.run(job.run), standing.context.summary.recorded.data
+    run, recorded = view.context.plan.run(job.run), view.context.summary.recorded.data
     splits = recorded[run["data"]].splits if run["data"] in recorded else {}
     rows = splits.get(run["train_split"])
     return Division.of(run, rows, processes(job.resources)) if rows else None
 
 
-def _rendered(standing: Standing, worker: Worker, job: Job, batch: Batch | None = None) -> Mapping[str, bytes]:
+def _rendered(view: ExperimentView, worker: Worker, job: Job, batch: Batch | None = None) -> Mapping[str, bytes]:
     """The files of a job's run, divided so (None: as designed), by path."""
-    context = standing.context
+    context = view.context
     plan = with_batch(context.plan, job.run, batch) if batch else context.plan
     return worker.scaffold(context._replace(plan=plan), job.run)
 
@@ -71,7 +71,7 @@ class Anew(NamedTuple):
 
 
 def rendered_anew(
-    standing: Standing, workers: Mapping[Stage, Worker], jobs: Sequence[Job], before: Mapping[str, Attempt], batches: Mapping[str, Batch]
+    view: ExperimentView, workers: Mapping[Stage, Worker], jobs: Sequence[Job], before: Mapping[str, Attempt], batches: Mapping[str, Batch]
 ) -> Anew:
     """The files of jobs that are tried again: with their new batches, and their scripts as the cluster profile is now.
 
@@ -83,13 +83,13 @@ def rendered_anew(
     files, notes = dict[str, bytes](), list[str]()
     for group in _by_run(jobs):
         first, worker = group[0], workers[group[0].stage]
-        made = _rendered(standing, worker, first, batches.get(first.name))
-        there = standing.snapshot.read_many(made)
+        made = _rendered(view, worker, first, batches.get(first.name))
+        there = view.snapshot.read_many(made)
         changed = {path: content for path, content in made.items() if content != there.get(path)}
         if first.name in batches or before[first.name].batch:  # a training: it is the only job of its run
             files |= changed
             continue
-        scripts = {job.script for job in worker.jobs(standing.context)}
+        scripts = {job.script for job in worker.jobs(view.context)}
         settings = sorted(Path(path).name for path in changed.keys() - scripts)
         for job in group:
             if job.script in changed and settings:
@@ -111,7 +111,7 @@ def _by_run(jobs: Sequence[Job]) -> list[list[Job]]:
     return list(found.values())
 
 
-def bring(standing: Standing, workers: Mapping[Stage, Worker], jobs: Sequence[Job], work: Path) -> None:
+def bring(view: ExperimentView, workers: Mapping[Stage, Worker], jobs: Sequence[Job], work: Path) -> None:
     """Have the work tree hold what retried jobs read, as the branch has it.
 
     Who committed a retry may have died before that, and a file that somebody has changed there would have every attempt refused.
@@ -121,10 +121,10 @@ def bring(standing: Standing, workers: Mapping[Stage, Worker], jobs: Sequence[Jo
         CkgitError: they cannot be written.
     """
     one_of_each = {job.run: job for job in jobs}.values()
-    able = [worker for worker in workers.values() if not worker.check(standing.context)]  # an older design may be none for this ckgit
-    rendered = [path for job in one_of_each for worker in able for path in _rendered(standing, worker, job)]
-    committed = standing.snapshot.read_many(dict.fromkeys([*(job.script for job in jobs), *rendered]))
-    for path, content in {**committed, **standing.context.sources}.items():
+    able = [worker for worker in workers.values() if not worker.check(view.context)]  # an older design may be none for this ckgit
+    rendered = [path for job in one_of_each for worker in able for path in _rendered(view, worker, job)]
+    committed = view.snapshot.read_many(dict.fromkeys([*(job.script for job in jobs), *rendered]))
+    for path, content in {**committed, **view.context.sources}.items():
         file = work / path
         part = file.with_name(f"{file.name}.part")
         try:
@@ -138,5 +138,5 @@ def bring(standing: Standing, workers: Mapping[Stage, Worker], jobs: Sequence[Jo
                 code=Exit.COMMAND_FAILED,
                 where=str(file),
                 state="the new attempts are committed; none of them was handed over",
-                next=f"mend this, then: ckgit advance {standing.name}, and ckgit retry {standing.name} for those that it refuses",
+                next=f"mend this, then: ckgit advance {view.name}, and ckgit retry {view.name} for those that it refuses",
             ) from None

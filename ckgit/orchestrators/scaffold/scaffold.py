@@ -19,7 +19,7 @@ from ckgit.experiment.design.plan import DEFAULTS
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.worker import Context, Worker
 from ckgit.formats.listing import first_of, paragraphs, plural
-from ckgit.orchestrators.engine.experiment import Standing, Step, prepare
+from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView, prepare
 from ckgit.orchestrators.engine.generated import generated
 from ckgit.orchestrators.engine.logs import now, untimed
 from ckgit.orchestrators.engine.plugins import worker_for
@@ -39,44 +39,44 @@ class Made(NamedTuple):
     jobs: int
 
 
-def scaffold(standing: Standing) -> Step:
+def scaffold(view: ExperimentView) -> CommitPlan:
     """The scaffold commit.
 
     Raises:
         CkgitError: with every reason against it at once.
     """
-    context = standing.context
-    refuse(standing, {"design": [f"{what} is in the design and was not measured" for what in unrecorded(context.summary)]})
-    made = _all_made(standing)
-    files = {**_of_another_life(standing), **_together(made)}
+    context = view.context
+    refuse(view, {"design": [f"{what} is in the design and was not measured" for what in unrecorded(context.summary)]})
+    made = _all_made(view)
+    files = {**_of_another_life(view), **_together(made)}
     for one in made:
-        files[standing.path(f"scaffold-{one.label}.log")] = untimed(_worker_lines(context, one.files))
-    files[standing.path("defaults.json")] = json.dumps(DEFAULTS, indent=2).encode() + b"\n"
-    files[standing.path(LOG)] = untimed(_lines(context, made))
+        files[view.path(f"scaffold-{one.label}.log")] = untimed(_worker_lines(context, one.files))
+    files[view.path("defaults.json")] = json.dumps(DEFAULTS, indent=2).encode() + b"\n"
+    files[view.path(LOG)] = untimed(_lines(context, made))
     told = [f"- scaffold-{one.label}: {_count(one)}" for one in made]
     body = paragraphs(f"Scaffolded {plural(len(context.plan.runs), 'run')}.", told)
-    return prepare(standing, Event.SCAFFOLD, files=files, logs={}, ledger=None, body=body, time=now())
+    return prepare(view, Event.SCAFFOLD, files=files, logs={}, ledger=None, body=body, time=now())
 
 
-def _of_another_life(standing: Standing) -> dict[str, bytes | None]:
+def _of_another_life(view: ExperimentView) -> dict[str, bytes | None]:
     """Deletes what jobs of an earlier design left. A designed experiment has a ledger only where its branch was made by hand from it."""
-    snapshot = standing.snapshot
-    return dict.fromkeys(generated(snapshot)) if snapshot.read(standing.path("jobs.json")) is not None else {}
+    snapshot = view.snapshot
+    return dict.fromkeys(generated(snapshot)) if snapshot.read(view.path("jobs.json")) is not None else {}
 
 
-def rendered(standing: Standing) -> dict[str, bytes | None]:
-    """Every file of every worker, as scaffolding renders them for the cluster profile of `standing`.
+def rendered(view: ExperimentView) -> dict[str, bytes | None]:
+    """Every file of every worker, as scaffolding renders them for the cluster profile of `view`.
 
     Raises:
         CkgitError: with every reason against it at once.
     """
-    return _together(_all_made(standing))
+    return _together(_all_made(view))
 
 
-def _all_made(standing: Standing) -> list[Made]:
-    context = standing.context
+def _all_made(view: ExperimentView) -> list[Made]:
+    context = view.context
     made = _made(context, [worker for stage in Stage if (worker := worker_for(context.summary, stage))])
-    refuse(standing, {one.label: one.reasons for one in made})
+    refuse(view, {one.label: one.reasons for one in made})
     return made
 
 
@@ -112,7 +112,7 @@ def _planned(context: Context, stage: Stage) -> list[str]:
     return [run.job for run in plan.training] if stage is Stage.TRAINING else list(plan.evaluation_jobs)
 
 
-def refuse(standing: Standing, reasons: Mapping[str, Sequence[str]]) -> None:
+def refuse(view: ExperimentView, reasons: Mapping[str, Sequence[str]]) -> None:
     """Raise when something stands against scaffolding.
 
     Args:
@@ -126,9 +126,9 @@ def refuse(standing: Standing, reasons: Mapping[str, Sequence[str]]) -> None:
         raise CkgitError(
             "\n".join(first_of(sentences)),
             code=Exit.INVALID_DESIGN,
-            where=standing.name,
+            where=view.name,
             state="nothing was written",
-            next=f"mend the design, then ckgit revise {standing.name}",
+            next=f"mend the design, then ckgit revise {view.name}",
         )
 
 

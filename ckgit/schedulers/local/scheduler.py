@@ -21,7 +21,7 @@ from typing import NamedTuple
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.jobs import Attempt, FailureClass
-from ckgit.experiment.scheduler import Ending, Look, Seen, Sighting, Spent, Submission
+from ckgit.experiment.scheduler import Ending, JobState, JobStatus, PollResult, Submission, UsageReport
 from ckgit.formats.plain_json import read_json
 from ckgit.jobs.folder import job_folder
 from ckgit.schedulers.local import job as local_job
@@ -53,19 +53,19 @@ class LocalScheduler(NamedTuple):
     poll_seconds: float = 1.0
     grace_seconds: float = 2.0
 
-    def submit(self, cluster: Cluster, work: Path, submissions: Sequence[Submission]) -> Mapping[str, Sighting]:
+    def submit(self, cluster: Cluster, work: Path, submissions: Sequence[Submission]) -> Mapping[str, JobStatus]:
         """Start the processes that wait for a slot; see `Scheduler.submit`."""
         return {submission.token: _submit(cluster, work, submission) for submission in submissions}
 
-    def poll(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Look:  # noqa: ARG002 - as all schedulers
+    def poll(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> PollResult:  # noqa: ARG002 - as all schedulers
         """See `Scheduler.poll`. A work tree that is not there says nothing about its jobs."""
         if not work.is_dir():
-            return Look({attempt.token: Sighting(Seen.UNKNOWN, detail=f"there is no work tree {work}") for attempt in attempts})
-        sightings = {attempt.token: _sight(job_folder(work, attempt.token)) for attempt in attempts}
-        return Look(sightings, sum(sighting.seen in {Seen.QUEUED, Seen.RUNNING} for sighting in sightings.values()))
+            return PollResult({attempt.token: JobStatus(JobState.UNKNOWN, detail=f"there is no work tree {work}") for attempt in attempts})
+        statuses = {attempt.token: _sight(job_folder(work, attempt.token)) for attempt in attempts}
+        return PollResult(statuses, sum(job_status.state in {JobState.QUEUED, JobState.RUNNING} for job_status in statuses.values()))
 
-    def one_look(self) -> contextlib.AbstractContextManager[None]:
-        """See `Scheduler.one_look`: there is nothing to share."""
+    def shared_poll(self) -> contextlib.AbstractContextManager[None]:
+        """See `Scheduler.shared_poll`: there is nothing to share."""
         return contextlib.nullcontext()
 
     def cancel(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:  # noqa: ARG002 - as all schedulers
@@ -84,16 +84,16 @@ class LocalScheduler(NamedTuple):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
 
-    def usage(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Spent:  # noqa: ARG002 - as all schedulers
+    def usage(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> UsageReport:  # noqa: ARG002 - as all schedulers
         """There is no accounting: the jobs' own status files tell all that is known."""
-        return Spent({})
+        return UsageReport({})
 
-    def rehearse(self, cluster: Cluster, work: Path, submissions: Sequence[Submission], script: bytes) -> tuple[str, str]:  # noqa: ARG002 - as all schedulers
-        """See `Scheduler.rehearse`."""
+    def dry_run(self, cluster: Cluster, work: Path, submissions: Sequence[Submission], script: bytes) -> tuple[str, str]:  # noqa: ARG002 - as all schedulers
+        """See `Scheduler.dry_run`."""
         return f"cd {shlex.quote(str(work))} && bash {shlex.quote(submissions[0].script)}", ""
 
 
-def _submit(cluster: Cluster, work: Path, submission: Submission) -> Sighting:
+def _submit(cluster: Cluster, work: Path, submission: Submission) -> JobStatus:
     command = [sys.executable, "-I", "-S", str(Path(local_job.__file__).resolve())]
     command += [submission.token, submission.script, submission.output, str(slots_folder(work)), str(cluster.slots)]
     try:
@@ -104,9 +104,9 @@ def _submit(cluster: Cluster, work: Path, submission: Submission) -> Sighting:
         return _refused(str(error))
     words = answer.strip().rpartition("\n")[2].split()  # a linker, or Python, may complain of the user's environment before
     if words[:1] == ["accepted"]:
-        return Sighting(Seen.QUEUED, words[1])
+        return JobStatus(JobState.QUEUED, words[1])
     if words[:1] == ["present"]:  # another ckgit handed it over between our poll and now
-        return Sighting(Seen.QUEUED)
+        return JobStatus(JobState.QUEUED)
     return _refused(" ".join(words) or "it ended without a word")
 
 
@@ -117,27 +117,27 @@ def _output(command: list[str], work: Path) -> str:
     return done.stdout.decode(errors="replace")
 
 
-def _refused(words: str) -> Sighting:
-    return Sighting(Seen.GONE, ending=Ending(FailureClass.REFUSED, f"the job could not be started: {words}"))
+def _refused(words: str) -> JobStatus:
+    return JobStatus(JobState.GONE, ending=Ending(FailureClass.REFUSED, f"the job could not be started: {words}"))
 
 
-def _sight(folder: Path) -> Sighting:
+def _sight(folder: Path) -> JobStatus:
     """What the files of a job and its process say. The order matters: a job only ever adds files."""
     try:
         process = read_process(folder / "local.json")
         if process is None:
             # by hand, or the disk lost the identity: started it was, and what started it cannot be found
-            return Sighting(Seen.GONE if (folder / "claim").exists() else Seen.UNSEEN)
+            return JobStatus(JobState.GONE if (folder / "claim").exists() else JobState.UNSEEN)
         job_id = str(process.pid)
         if (folder / "status.json").exists():
-            return Sighting(Seen.GONE, job_id)
+            return JobStatus(JobState.GONE, job_id)
         if process.host != os.uname().nodename:
-            return Sighting(Seen.UNKNOWN, job_id, f"it runs on {process.host}; this is {os.uname().nodename}")
+            return JobStatus(JobState.UNKNOWN, job_id, f"it runs on {process.host}; this is {os.uname().nodename}")
         if not is_alive(process):
-            return Sighting(Seen.GONE, job_id)
-        return Sighting(Seen.RUNNING, job_id) if (folder / "claim").exists() else Sighting(Seen.QUEUED, job_id, "no free slot")
+            return JobStatus(JobState.GONE, job_id)
+        return JobStatus(JobState.RUNNING, job_id) if (folder / "claim").exists() else JobStatus(JobState.QUEUED, job_id, "no free slot")
     except (OSError, ValueError, TypeError) as error:
-        return Sighting(Seen.UNKNOWN, detail=f"{folder.name}: {error}")
+        return JobStatus(JobState.UNKNOWN, detail=f"{folder.name}: {error}")
 
 
 def read_process(path: Path) -> Process | None:

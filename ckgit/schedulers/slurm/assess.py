@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from ckgit.experiment.jobs import FailureClass, task_of
-from ckgit.experiment.scheduler import Ending, Seen, Sighting
+from ckgit.experiment.scheduler import Ending, JobState, JobStatus
 from ckgit.schedulers.slurm.parsers import AccountRow, Outcome, QueueRow, Verdict
 from ckgit.schedulers.slurm.records import Traces
 from ckgit.schedulers.slurm.states import ALIVE, MAY_RETURN, detail, end_of, ending, is_over
@@ -26,16 +26,16 @@ class Account(NamedTuple):
     off: bool = False  # whether there is none here
 
 
-class Insight(NamedTuple):
+class Assessment(NamedTuple):
     """What is known of an attempt, and what is to be noted in its folder."""
 
-    sighting: Sighting
+    job_status: JobStatus
     ask: bool = False  # accounting is to be asked; until then this is what is known
     missing: bool = False  # it is not there: note since when
     settled: Verdict | None = None  # what turned out of an ambiguous hand-over
 
 
-class Case(NamedTuple):
+class Observation(NamedTuple):
     """One attempt, as a poll finds it."""
 
     traces: Traces
@@ -46,152 +46,154 @@ class Case(NamedTuple):
     user_name: Callable[[int], str]
 
 
-def unanswered(traces: Traces, handle: str | None, words: str) -> Sighting:
+def unanswered(traces: Traces, handle: str | None, words: str) -> JobStatus:
     """What can be said while the controller does not answer."""
     if traces.exit_code == 0:
-        return Sighting(Seen.GONE, handle)
-    return Sighting(Seen.UNKNOWN, handle, f"squeue: {words}")
+        return JobStatus(JobState.GONE, handle)
+    return JobStatus(JobState.UNKNOWN, handle, f"squeue: {words}")
 
 
-def sight(case: Case) -> Insight:
+def assess(case: Observation) -> Assessment:
     """What files and queue say."""
     row, traces = _own(case), case.traces
     if row and not is_over(row.state):
-        seen = ALIVE.get(row.state, Seen.UNKNOWN)
+        seen = ALIVE.get(row.state, JobState.UNKNOWN)
         what = detail(row) if row.state in ALIVE else f"SLURM says {row.state or 'nothing'}, which means nothing to ckgit"
-        return Insight(Sighting(seen, row.handle, what))
+        return Assessment(JobStatus(seen, row.handle, what))
     if row:
         return _over(case, row)
     if traces.exit_code == 0:
-        return Insight(Sighting(Seen.GONE, case.handle))
+        return Assessment(JobStatus(JobState.GONE, case.handle))
     if traces.claimed or traces.ended or case.accepted:
-        return Insight(_missed(case), ask=True, missing=True)
+        return Assessment(_missed(case), ask=True, missing=True)
     return _never_seen(case)
 
 
-def sight_with_account(case: Case, account: Account) -> Insight:
-    """What files, queue and accounting say, where `sight` asks for it."""
+def sight_with_account(case: Observation, account: Account) -> Assessment:
+    """What files, queue and accounting say, where `assess` asks for it."""
     row, booked = _own(case), _booked(case, account)
     missed = case.traces.absent or 0.0
     if booked and is_over(booked.state) and not (row and row.state != booked.state):
         if booked.state in MAY_RETURN and missed < case.grace:
-            return Insight(_waits(case, f"SLURM says {booked.state}: it may be queued again"), missing=True)
-        return Insight(_gone(case, row, booked), settled=_found(case, booked))
+            return Assessment(_waits(case, f"SLURM says {booked.state}: it may be queued again"), missing=True)
+        return Assessment(_gone(case, row, booked), settled=_found(case, booked))
     if row:  # squeue forgets nothing within minutes: what it says is known, and accounting comes later
         if missed < ACCOUNTING_LAGS and not account.off:
-            return Insight(_waits(case, f"SLURM says {row.state}, and accounting not yet why"), missing=True)
-        return Insight(_gone(case, row, None))
+            return Assessment(_waits(case, f"SLURM says {row.state}, and accounting not yet why"), missing=True)
+        return Assessment(_gone(case, row, None))
     if missed < case.grace:
-        return Insight(_missed(case, account.failed), missing=True, settled=booked and _found(case, booked))
+        return Assessment(_missed(case, account.failed), missing=True, settled=booked and _found(case, booked))
     return _missed_long(case, account, booked)
 
 
-def together(insights: Mapping[str, Insight]) -> dict[str, Insight]:
+def together(insights: Mapping[str, Assessment]) -> dict[str, Assessment]:
     """The tasks of an array are handed over by one sbatch: none is unseen while another one is unclear, or known to have been taken."""
     unclear = {task.array for token, insight in insights.items() if _holds_back(insight) and (task := task_of(token))}
 
-    def of(token: str, insight: Insight) -> Insight:
+    def of(token: str, insight: Assessment) -> Assessment:
         task = task_of(token)
-        if insight.sighting.seen is not Seen.UNSEEN or not task or task.array not in unclear:
+        if insight.job_status.state is not JobState.UNSEEN or not task or task.array not in unclear:
             return insight
-        waits = Sighting(Seen.UNKNOWN, detail="nothing can be said yet of all tasks of its array")
-        return Insight(waits, missing=insight.settled is not None)
+        waits = JobStatus(JobState.UNKNOWN, detail="nothing can be said yet of all tasks of its array")
+        return Assessment(waits, missing=insight.settled is not None)
 
     return {token: of(token, insight) for token, insight in insights.items()}
 
 
-def _holds_back(insight: Insight) -> bool:
-    return insight.sighting.seen is Seen.UNKNOWN or (insight.settled is not None and insight.settled.outcome is Outcome.ACCEPTED)
+def _holds_back(insight: Assessment) -> bool:
+    return insight.job_status.state is JobState.UNKNOWN or (insight.settled is not None and insight.settled.outcome is Outcome.ACCEPTED)
 
 
-def _missed_long(case: Case, account: Account, booked: AccountRow | None) -> Insight:
+def _missed_long(case: Observation, account: Account, booked: AccountRow | None) -> Assessment:
     """In no queue for the time of grace, and accounting knows no end."""
     traces = case.traces
     if traces.ended:
-        return Insight(Sighting(Seen.GONE, case.handle))
+        return Assessment(JobStatus(JobState.GONE, case.handle))
     if account.failed:
-        return Insight(_missed(case, account.failed), missing=True)
+        return Assessment(_missed(case, account.failed), missing=True)
     if booked:
-        return Insight(_waits(case, f"accounting says {booked.state}, and the queue does not have it"), missing=True)
+        return Assessment(_waits(case, f"accounting says {booked.state}, and the queue does not have it"), missing=True)
     if traces.claimed or case.accepted:
         if traces.cancelled:
-            return Insight(Sighting(Seen.GONE, case.handle, ending=_CANCELLED))
+            return Assessment(JobStatus(JobState.GONE, case.handle, ending=_CANCELLED))
         known = f"job {case.handle}" if case.handle else "it"
         lost = Ending(FailureClass.LOST, f"neither the queue nor accounting knows {known} any more, and it left no status")
-        return Insight(Sighting(Seen.GONE, case.handle, ending=lost))
+        return Assessment(JobStatus(JobState.GONE, case.handle, ending=lost))
     record = traces.record
     if record and record.number >= MOST_TRIES:
         verdict = Verdict(Outcome.REFUSED, words=f"{record.number} times nothing came of sbatch; it said: {record.verdict.words}")
-        return Insight(refused(verdict), settled=verdict)
-    return Insight(Sighting(Seen.UNSEEN), settled=Verdict(Outcome.ABSENT, words=record.verdict.words if record else ""))
+        return Assessment(refused(verdict), settled=verdict)
+    return Assessment(JobStatus(JobState.UNSEEN), settled=Verdict(Outcome.ABSENT, words=record.verdict.words if record else ""))
 
 
-def _over(case: Case, row: QueueRow) -> Insight:
+def _over(case: Observation, row: QueueRow) -> Assessment:
     """The queue still has it, and it is over. Where that says too little, accounting is asked."""
     traces = case.traces
     if row.state in MAY_RETURN and (traces.absent or 0.0) < case.grace:
-        return Insight(_waits(case, f"SLURM says {row.state}: it may be queued again"), missing=True)
+        return Assessment(_waits(case, f"SLURM says {row.state}: it may be queued again"), missing=True)
     if row.state == "CANCELLED" or (row.state == "FAILED" and not traces.ended):
-        return Insight(_waits(case, f"SLURM says {row.state}"), ask=True, missing=True)
-    return Insight(_gone(case, row, None))
+        return Assessment(_waits(case, f"SLURM says {row.state}"), ask=True, missing=True)
+    return Assessment(_gone(case, row, None))
 
 
-def _never_seen(case: Case) -> Insight:
+def _never_seen(case: Observation) -> Assessment:
     """In no queue, never claimed, and not known to be accepted."""
     traces, record = case.traces, case.traces.record
     outcome = record.verdict.outcome if record else Outcome.ABSENT
     if record and record.busy:
-        return Insight(Sighting(Seen.UNKNOWN, detail="it is being handed over"))
+        return Assessment(JobStatus(JobState.UNKNOWN, detail="it is being handed over"))
     if record and outcome is Outcome.REFUSED:
-        return Insight(refused(record.verdict))
+        return Assessment(refused(record.verdict))
     if outcome is Outcome.ABSENT:
-        return Insight(never_started() if traces.cancelled else Sighting(Seen.UNSEEN))
-    return Insight(_missed(case), ask=True, missing=True)
+        return Assessment(never_started() if traces.cancelled else JobStatus(JobState.UNSEEN))
+    return Assessment(_missed(case), ask=True, missing=True)
 
 
-def never_started() -> Sighting:
+def never_started() -> JobStatus:
     """Of a job that was cancelled before it started."""
-    return Sighting(Seen.GONE, ending=_CANCELLED)
+    return JobStatus(JobState.GONE, ending=_CANCELLED)
 
 
-def refused(verdict: Verdict) -> Sighting:
+def refused(verdict: Verdict) -> JobStatus:
     """Of a job that SLURM did not take."""
-    return Sighting(Seen.GONE, ending=Ending(FailureClass.REFUSED, f"sbatch did not take it: {verdict.words}"))
+    return JobStatus(JobState.GONE, ending=Ending(FailureClass.REFUSED, f"sbatch did not take it: {verdict.words}"))
 
 
-def _waits(case: Case, words: str) -> Sighting:
-    return Sighting(Seen.UNKNOWN, case.handle, words)
+def _waits(case: Observation, words: str) -> JobStatus:
+    return JobStatus(JobState.UNKNOWN, case.handle, words)
 
 
-def _missed(case: Case, trouble: str = "") -> Sighting:
+def _missed(case: Observation, trouble: str = "") -> JobStatus:
     record = case.traces.record
     unclear = record and not (case.accepted or case.traces.claimed or case.traces.ended)
     words = f"it may have been accepted: {record.verdict.words}" if record and unclear else "it is not in the queue"
     return _waits(case, f"{words}; {trouble}" if trouble else words)
 
 
-def _gone(case: Case, row: QueueRow | None, booked: AccountRow | None) -> Sighting:
+def _gone(case: Observation, row: QueueRow | None, booked: AccountRow | None) -> JobStatus:
     handle = row.handle if row else booked.handle if booked else case.handle
     end = ending(end_of(row, booked), case.user_name, printed=case.traces.printed)
     # a job that finds the mark ends at once, and well
-    return Sighting(Seen.GONE, handle, ending=_CANCELLED if case.traces.cancelled and not case.traces.ended and not end.failure else end)
+    return JobStatus(
+        JobState.GONE, handle, ending=_CANCELLED if case.traces.cancelled and not case.traces.ended and not end.failure else end
+    )
 
 
-def _found(case: Case, booked: AccountRow) -> Verdict | None:
+def _found(case: Observation, booked: AccountRow) -> Verdict | None:
     return None if case.accepted else Verdict(Outcome.ACCEPTED, booked.array)
 
 
-def _own(case: Case) -> QueueRow | None:
+def _own(case: Observation) -> QueueRow | None:
     """The job that is this attempt: the one with the claim; before there is one, one that may still get it."""
     claimed = [row for row in case.rows if case.traces.claim_id in {row.id, row.handle}]
     if claimed:
         return claimed[-1]
     if case.traces.claim_id:
         return None  # the others came late, and will find the claim
-    return min(case.rows, key=lambda row: (is_over(row.state), ALIVE.get(row.state) is not Seen.RUNNING, -int(row.id)), default=None)
+    return min(case.rows, key=lambda row: (is_over(row.state), ALIVE.get(row.state) is not JobState.RUNNING, -int(row.id)), default=None)
 
 
-def _booked(case: Case, account: Account) -> AccountRow | None:
+def _booked(case: Observation, account: Account) -> AccountRow | None:
     """The same in accounting."""
     wanted = case.traces.claim_id or case.accepted
     exact = [row for row in account.rows if wanted in {row.raw_id, row.array}]

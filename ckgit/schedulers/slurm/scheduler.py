@@ -18,10 +18,10 @@ from typing import NamedTuple
 from ckgit.errors import CkgitError
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.jobs import Attempt
-from ckgit.experiment.scheduler import Look, Seen, Sighting, Spent, Submission
+from ckgit.experiment.scheduler import JobState, JobStatus, PollResult, Submission, UsageReport
 from ckgit.jobs.folder import job_folder
 from ckgit.schedulers.slurm import commands, records
-from ckgit.schedulers.slurm.assess import Case, Insight, sight, sight_with_account, together, unanswered
+from ckgit.schedulers.slurm.assess import Assessment, Observation, assess, sight_with_account, together, unanswered
 from ckgit.schedulers.slurm.call import call
 from ckgit.schedulers.slurm.cancel import cancel
 from ckgit.schedulers.slurm.parsers import (
@@ -47,7 +47,7 @@ class SlurmScheduler(NamedTuple):
     poll_seconds: float = 60.0
     grace_seconds: float = 60.0
 
-    def submit(self, cluster: Cluster, work: Path, submissions: Sequence[Submission]) -> Mapping[str, Sighting]:
+    def submit(self, cluster: Cluster, work: Path, submissions: Sequence[Submission]) -> Mapping[str, JobStatus]:
         """See `Scheduler.submit`. Tasks of one array go in one sbatch. At the first sign that SLURM takes no jobs now, the rest waits.
 
         With `stagger_seconds` as many are handed over as have their turn within half a minute; the rest is for the looks after it.
@@ -55,11 +55,11 @@ class SlurmScheduler(NamedTuple):
         Raises:
             CkgitError: TOOL_MISSING, there is no sbatch.
         """
-        todo, answers, waits = units(submissions), dict[str, Sighting](), list[str]()
+        todo, answers, waits = units(submissions), dict[str, JobStatus](), list[str]()
 
         def hand(unit: Sequence[Submission]) -> Handed:
             if waits:
-                return Handed({submission.token: Sighting(Seen.UNSEEN, detail=waits[0]) for submission in unit})
+                return Handed({submission.token: JobStatus(JobState.UNSEEN, detail=waits[0]) for submission in unit})
             handed = hand_over(cluster, work, unit)
             waits.extend([handed.wait] if handed.wait else [])
             return handed
@@ -70,35 +70,35 @@ class SlurmScheduler(NamedTuple):
             if cluster.stagger_seconds and not waits and not _wait_for_turn(cluster, work, unit, end):
                 waits.append(f"stagger_seconds is {cluster.stagger_seconds:g}: a later look hands it over")
             handed = hand(unit)
-            answers |= handed.sightings
+            answers |= handed.statuses
             if cluster.stagger_seconds and handed.called:
                 records.note_handed(work)
         for handed in _in_threads(hand, todo[len(alone) :]):
-            answers |= handed.sightings
+            answers |= handed.statuses
         if shared := SHARED.get():
-            shared.handed_over += sum(sighting.seen is Seen.QUEUED for sighting in answers.values())
+            shared.handed_over += sum(job_status.state is JobState.QUEUED for job_status in answers.values())
         return answers
 
-    def poll(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Look:
+    def poll(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> PollResult:
         """See `Scheduler.poll`: one squeue; and where that says too little one sacct, or a few for thousands of attempts.
 
         Raises:
             CkgitError: TOOL_MISSING, there is no squeue.
         """
         if not work.is_dir():
-            return Look({attempt.token: Sighting(Seen.UNKNOWN, detail=f"there is no work tree {work}") for attempt in attempts})
+            return PollResult({attempt.token: JobStatus(JobState.UNKNOWN, detail=f"there is no work tree {work}") for attempt in attempts})
         # before the queue is asked: what was handed over by then is in its answer
-        traces, sightings = _read(work, attempts)
+        traces, statuses = _read(work, attempts)
         followed = [attempt for attempt in attempts if attempt.token in traces]
         shared = SHARED.get() or Shared()
         asked_before = shared.asked
         try:
             queue = shared.queue(cluster)
         except NoAnswer as why:
-            sightings |= _unanswered(work, followed, traces, str(why))
-            return Look(sightings, queries={"squeue": shared.asked - asked_before, "sacct": 0})
+            statuses |= _unanswered(work, followed, traces, str(why))
+            return PollResult(statuses, queries={"squeue": shared.asked - asked_before, "sacct": 0})
         cases = _cases(followed, traces, queue, cluster.grace_seconds or self.grace_seconds)
-        insights = {token: sight(case) for token, case in cases.items()}
+        insights = {token: assess(case) for token, case in cases.items()}
         asked = [attempt for attempt in followed if insights[attempt.token].ask]
         accounts, calls = ask_account(cluster, asked, {token: case.handle for token, case in cases.items()}) if asked else ({}, 0)
         for token, account in accounts.items():
@@ -106,13 +106,13 @@ class SlurmScheduler(NamedTuple):
         insights = together(insights)
         for token, insight in insights.items():
             _note(work, token, cases[token], insight)
-        sightings |= {token: insight.sighting for token, insight in insights.items()}
+        statuses |= {token: insight.job_status for token, insight in insights.items()}
         in_queue = sum(not is_over(row.state) for row in queue) + shared.handed_over
-        return Look(sightings, in_queue, {"squeue": shared.asked - asked_before, "sacct": calls})
+        return PollResult(statuses, in_queue, {"squeue": shared.asked - asked_before, "sacct": calls})
 
     @contextlib.contextmanager
-    def one_look(self) -> Iterator[None]:
-        """See `Scheduler.one_look`: one squeue for each way of asking.
+    def shared_poll(self) -> Iterator[None]:
+        """See `Scheduler.shared_poll`: one squeue for each way of asking.
 
         A job that another process hands over after it and before its work tree is read is missed once, which begins its time
         of grace, and is seen by the next look.
@@ -131,22 +131,22 @@ class SlurmScheduler(NamedTuple):
         """
         cancel(cluster, work, attempts)
 
-    def usage(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> Spent:  # noqa: ARG002 - as all schedulers
+    def usage(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> UsageReport:  # noqa: ARG002 - as all schedulers
         """See `Scheduler.usage`: one sacct for each thousand of them, and a second where a field is not known here."""
         if not attempts:
-            return Spent({})
+            return UsageReport({})
         ids = {attempt.token: attempt.job_id for attempt in attempts}
         asked = Counter[str]()
         try:
             for fields in (commands.USAGE_FIELDS, commands.ACCOUNT_FIELDS):
                 if (found := ask_usage(cluster, fields, attempts, ids, asked)) is not None:
-                    return Spent(found, asked)
+                    return UsageReport(found, asked)
         except (ParseError, CkgitError, OSError):
             pass
-        return Spent({}, asked)
+        return UsageReport({}, asked)
 
-    def rehearse(self, cluster: Cluster, work: Path, submissions: Sequence[Submission], script: bytes) -> tuple[str, str]:
-        """See `Scheduler.rehearse`."""
+    def dry_run(self, cluster: Cluster, work: Path, submissions: Sequence[Submission], script: bytes) -> tuple[str, str]:
+        """See `Scheduler.dry_run`."""
         command = commands.sbatch(cluster, work, batch_of(submissions))
         shown = shlex.join(commands.prefixed(cluster, command))
         try:
@@ -175,7 +175,7 @@ def _in_threads(hand: Callable[[Sequence[Submission]], Handed], todo: Sequence[S
         pool.shutdown(cancel_futures=True)  # on an interrupt, those that have begun end well
 
 
-def _read(work: Path, attempts: Sequence[Attempt]) -> tuple[dict[str, records.Traces], dict[str, Sighting]]:
+def _read(work: Path, attempts: Sequence[Attempt]) -> tuple[dict[str, records.Traces], dict[str, JobStatus]]:
     """What lies in the work tree about each attempt; where that cannot be read, what to say instead."""
     known: dict[Path, records.Record | None] = {}  # read once, so that the tasks of an array are seen at one moment
     traces, unreadable = {}, {}
@@ -187,11 +187,11 @@ def _read(work: Path, attempts: Sequence[Attempt]) -> tuple[dict[str, records.Tr
                 known[folder] = records.read_record(folder)
             traces[token] = records.read_traces(job_folder(work, token), known[folder])
         except OSError as error:
-            unreadable[token] = Sighting(Seen.UNKNOWN, attempt.job_id, f"its files cannot be read: {error.strerror}")
+            unreadable[token] = JobStatus(JobState.UNKNOWN, attempt.job_id, f"its files cannot be read: {error.strerror}")
     return traces, unreadable
 
 
-def _unanswered(work: Path, attempts: Sequence[Attempt], traces: Mapping[str, records.Traces], words: str) -> dict[str, Sighting]:
+def _unanswered(work: Path, attempts: Sequence[Attempt], traces: Mapping[str, records.Traces], words: str) -> dict[str, JobStatus]:
     """The controller does not answer: for how long a job is missing counts anew when it does."""
     for attempt in attempts:
         if traces[attempt.token].absent is not None:
@@ -199,7 +199,9 @@ def _unanswered(work: Path, attempts: Sequence[Attempt], traces: Mapping[str, re
     return {attempt.token: unanswered(traces[attempt.token], attempt.job_id, words) for attempt in attempts}
 
 
-def _cases(attempts: Sequence[Attempt], traces: Mapping[str, records.Traces], queue: Sequence[QueueRow], grace: float) -> dict[str, Case]:
+def _cases(
+    attempts: Sequence[Attempt], traces: Mapping[str, records.Traces], queue: Sequence[QueueRow], grace: float
+) -> dict[str, Observation]:
     """Files and queue of each attempt."""
     by_token: dict[str, list[QueueRow]] = {}
     for row in queue:
@@ -210,7 +212,7 @@ def _cases(attempts: Sequence[Attempt], traces: Mapping[str, records.Traces], qu
         token, known = attempt.token, traces[attempt.token]
         accepted = _accepted(known, by_name.get(name_of(token)), attempt)
         handle = handle_of(token, accepted) if accepted else known.claim_id
-        cases[token] = Case(known, by_token.get(token, ()), accepted, handle, grace, _user_name)
+        cases[token] = Observation(known, by_token.get(token, ()), accepted, handle, grace, _user_name)
     return cases
 
 
@@ -222,7 +224,7 @@ def _accepted(traces: records.Traces, row: QueueRow | None, attempt: Attempt) ->
     return row.array if row else attempt.job_id.partition("_")[0] if attempt.job_id else None
 
 
-def _note(work: Path, token: str, case: Case, insight: Insight) -> None:
+def _note(work: Path, token: str, case: Observation, insight: Assessment) -> None:
     """Leave in the work tree what other processes, or this one later, must know."""
     folder = job_folder(work, token)
     with contextlib.suppress(OSError):  # what cannot be noted is found out again
@@ -233,7 +235,7 @@ def _note(work: Path, token: str, case: Case, insight: Insight) -> None:
             records.settle(records.record_folder(work, token), record, Verdict(Outcome.ACCEPTED, case.accepted))
         if insight.missing:
             records.note_absent(folder)
-        elif case.traces.absent is not None and insight.sighting.seen is not Seen.GONE:  # what is gone stays so at the next poll
+        elif case.traces.absent is not None and insight.job_status.state is not JobState.GONE:  # what is gone stays so at the next poll
             records.forget_absent(folder)  # last: what it led to is known to all by now
 
 

@@ -11,24 +11,24 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from ckgit.experiment.jobs import FailureClass
-from ckgit.experiment.scheduler import Ending, Seen
+from ckgit.experiment.scheduler import Ending, JobState
 from ckgit.schedulers.slurm.parsers import AccountRow, QueueRow
 
 ALIVE = {
-    "PENDING": Seen.QUEUED,
-    "CONFIGURING": Seen.QUEUED,
-    "REQUEUED": Seen.QUEUED,
-    "REQUEUE_FED": Seen.QUEUED,
-    "REQUEUE_HOLD": Seen.QUEUED,
-    "RESV_DEL_HOLD": Seen.QUEUED,
-    "SPECIAL_EXIT": Seen.QUEUED,
-    "RUNNING": Seen.RUNNING,
-    "COMPLETING": Seen.RUNNING,
-    "RESIZING": Seen.RUNNING,
-    "SIGNALING": Seen.RUNNING,
-    "STAGE_OUT": Seen.RUNNING,
-    "STOPPED": Seen.RUNNING,
-    "SUSPENDED": Seen.RUNNING,
+    "PENDING": JobState.QUEUED,
+    "CONFIGURING": JobState.QUEUED,
+    "REQUEUED": JobState.QUEUED,
+    "REQUEUE_FED": JobState.QUEUED,
+    "REQUEUE_HOLD": JobState.QUEUED,
+    "RESV_DEL_HOLD": JobState.QUEUED,
+    "SPECIAL_EXIT": JobState.QUEUED,
+    "RUNNING": JobState.RUNNING,
+    "COMPLETING": JobState.RUNNING,
+    "RESIZING": JobState.RUNNING,
+    "SIGNALING": JobState.RUNNING,
+    "STAGE_OUT": JobState.RUNNING,
+    "STOPPED": JobState.RUNNING,
+    "SUSPENDED": JobState.RUNNING,
 }
 MAY_RETURN = frozenset({"NODE_FAIL", "PREEMPTED"})  # they are queued again, if the site allows it
 ENDED = MAY_RETURN | {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "OUT_OF_MEMORY", "REVOKED", "TIMEOUT"}

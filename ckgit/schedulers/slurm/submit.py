@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ckgit.errors import CkgitError
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.jobs import task_of
-from ckgit.experiment.scheduler import Seen, Sighting, Submission
+from ckgit.experiment.scheduler import JobState, JobStatus, Submission
 from ckgit.jobs.folder import job_folder
 from ckgit.schedulers.slurm import commands, records
 from ckgit.schedulers.slurm.assess import never_started, refused
@@ -25,7 +25,7 @@ from ckgit.schedulers.slurm.parsers import Outcome, Verdict, judge_sbatch
 class Handed(NamedTuple):
     """What became of one sbatch."""
 
-    sightings: Mapping[str, Sighting]
+    statuses: Mapping[str, JobStatus]
     wait: str = ""  # why no other job is to be handed over now
     called: bool = False
 
@@ -70,7 +70,7 @@ def hand_over(cluster: Cluster, work: Path, unit: Sequence[Submission]) -> Hande
             return Handed({**answers, **{submission.token: _before(record, submission.token) for submission in rest}})
         handing = records.take(folder, record.number + 1 if record else 1)
     except OSError as error:
-        broken = Sighting(Seen.UNSEEN, detail=f"its hand-over cannot be recorded: {error}")
+        broken = JobStatus(JobState.UNSEEN, detail=f"its hand-over cannot be recorded: {error}")
         return Handed({submission.token: broken for submission in unit})
     if handing is None:
         return Handed({**answers, **{submission.token: _IN_OTHER_HANDS for submission in rest}})
@@ -78,19 +78,19 @@ def hand_over(cluster: Cluster, work: Path, unit: Sequence[Submission]) -> Hande
         handed = _call_sbatch(cluster, work, rest, handing)
     finally:
         records.release(handing)
-    return handed._replace(sightings={**answers, **handed.sightings})
+    return handed._replace(statuses={**answers, **handed.statuses})
 
 
-_IN_OTHER_HANDS = Sighting(Seen.UNKNOWN, detail="another ckgit hands it over")
+_IN_OTHER_HANDS = JobStatus(JobState.UNKNOWN, detail="another ckgit hands it over")
 
 
-def _before(record: records.Record | None, token: str) -> Sighting:
+def _before(record: records.Record | None, token: str) -> JobStatus:
     """Of a job that was handed over before."""
     if record and record.verdict.outcome is Outcome.ACCEPTED:
-        return Sighting(Seen.QUEUED, handle_of(token, record.verdict.job_id))
+        return JobStatus(JobState.QUEUED, handle_of(token, record.verdict.job_id))
     if record and record.verdict.outcome is Outcome.REFUSED:
         return refused(record.verdict)
-    return _IN_OTHER_HANDS if record and record.busy else Sighting(Seen.UNKNOWN, detail="it was handed over before")
+    return _IN_OTHER_HANDS if record and record.busy else JobStatus(JobState.UNKNOWN, detail="it was handed over before")
 
 
 def _call_sbatch(cluster: Cluster, work: Path, unit: Sequence[Submission], handing: records.Handing) -> Handed:
@@ -105,7 +105,7 @@ def _call_sbatch(cluster: Cluster, work: Path, unit: Sequence[Submission], handi
             _write_array_script(work, batch, unit)
     except OSError as error:
         records.take_back(handing)
-        return Handed(dict.fromkeys(tokens, Sighting(Seen.UNSEEN, detail=f"its array's script cannot be written: {error}")))
+        return Handed(dict.fromkeys(tokens, JobStatus(JobState.UNSEEN, detail=f"its array's script cannot be written: {error}")))
     try:
         verdict = judge_sbatch(call(cluster, commands.sbatch(cluster, work, batch), cwd=work, lock=handing.lock))
     except CkgitError:  # there is no sbatch
@@ -116,7 +116,7 @@ def _call_sbatch(cluster: Cluster, work: Path, unit: Sequence[Submission], handi
     if verdict.outcome in {Outcome.LATER, Outcome.UNREACHABLE}:
         records.take_back(handing)
         detail = f"sbatch takes no job now: {verdict.words}"
-        return Handed(dict.fromkeys(tokens, Sighting(Seen.UNSEEN, detail=detail)), wait=detail, called=True)
+        return Handed(dict.fromkeys(tokens, JobStatus(JobState.UNSEEN, detail=detail)), wait=detail, called=True)
     with contextlib.suppress(OSError):  # the job's name is enough to find it by
         records.write_answer(handing.path, handing.nonce, verdict)
     return _answered(cluster, work, tokens, verdict)
@@ -128,12 +128,12 @@ def _answered(cluster: Cluster, work: Path, tokens: Sequence[str], verdict: Verd
     if verdict.outcome is Outcome.AMBIGUOUS:
         detail = f"it may have been accepted: {verdict.words}"
         wait = f"sbatch did not answer clearly for another job: {verdict.words}"
-        return Handed(dict.fromkeys(tokens, Sighting(Seen.UNKNOWN, detail=detail)), wait=wait, called=True)
+        return Handed(dict.fromkeys(tokens, JobStatus(JobState.UNKNOWN, detail=detail)), wait=wait, called=True)
     handles = {token: handle_of(token, verdict.job_id) for token in tokens}
     late = [handle for token, handle in handles.items() if _is_cancelled(work, token)]
     if late:  # the mark came while sbatch ran, and who left it may have looked before this job was in the queue
         call(cluster, commands.scancel(cluster, late))
-    return Handed({token: Sighting(Seen.QUEUED, handle) for token, handle in handles.items()}, called=True)
+    return Handed({token: JobStatus(JobState.QUEUED, handle) for token, handle in handles.items()}, called=True)
 
 
 def _write_array_script(work: Path, batch: commands.Batch, unit: Sequence[Submission]) -> None:

@@ -14,21 +14,21 @@ from ckgit.lab.lab import Lab
 from ckgit.lab.remotes import authority
 from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.orchestrators.engine import orphans
-from ckgit.orchestrators.engine.experiment import Standing
+from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.integrity import refuse_edited
-from ckgit.orchestrators.engine.orphans import Stray
+from ckgit.orchestrators.engine.orphans import Orphan
 from ckgit.orchestrators.engine.reporter import Talk
 
 
-class View(NamedTuple):
+class PartialView(NamedTuple):
     """What can be seen of an experiment, and why there is no more."""
 
     lab: Lab
     name: str
     snapshot: Snapshot | None  # None: the branch is gone, or cannot be read
     ledger: Ledger | None
-    standing: Standing | None  # None: its design cannot be read, or is not the one that was scaffolded
-    strays: Sequence[Stray]
+    view: ExperimentView | None  # None: its design cannot be read, or is not the one that was scaffolded
+    strays: Sequence[Orphan]
     problems: Sequence[CkgitError]
     blocked: CkgitError | None = None  # why nothing can be committed now, though the branch can be read
 
@@ -38,14 +38,14 @@ class View(NamedTuple):
         return self.lab.cluster_of(self.ledger.model_dump()) if self.ledger else self.lab.cluster()
 
 
-def look(lab: Lab, name: str, talk: Talk | None = None) -> View:
+def open_partially(lab: Lab, name: str, talk: Talk | None = None) -> PartialView:
     """See what of an experiment may run.
 
     Args:
         talk: who is told; without one the authority is not asked first.
     """
     problems: list[CkgitError] = []
-    snapshot, ledger, standing = None, None, None
+    snapshot, ledger, view = None, None, None
     try:
         if talk:
             if kept := authority.fetch(lab, name):
@@ -59,11 +59,11 @@ def look(lab: Lab, name: str, talk: Talk | None = None) -> View:
         ledger = snapshot.ledger()
         blocked = blocked or _edited(snapshot)
         if snapshot.state is not State.DESIGNED:
-            standing = Standing(lab, snapshot, load_context(lab, snapshot, ledger.cluster if ledger else None), ledger)
+            view = ExperimentView(lab, snapshot, load_context(lab, snapshot, ledger.cluster if ledger else None), ledger)
     except CkgitError as error:
         problems.append(error)
-    running = orphans.strays(lab, name, orphans.own_tokens(ledger))
-    return View(lab, name, snapshot, ledger, standing, running, problems, blocked)
+    running = orphans.find_orphans(lab, name, orphans.own_tokens(ledger))
+    return PartialView(lab, name, snapshot, ledger, view, running, problems, blocked)
 
 
 def _edited(snapshot: Snapshot) -> CkgitError | None:
