@@ -17,8 +17,8 @@ from ckgit.cli.streams import draws, fresh_line, say
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.listing import LINES, first_of, in_words
 from ckgit.formats.secret_patterns import masked
-from ckgit.orchestrators.commands.advance import Outcome
 from ckgit.orchestrators.engine.experiment import RecordedCommit
+from ckgit.orchestrators.engine.results import AdvanceResult
 
 if TYPE_CHECKING:
     from ckgit.orchestrators.commands.dry_run import Preview, WouldSubmit
@@ -73,38 +73,38 @@ class Terminal:
         self._drawn = 0
 
 
-def report(outcome: Outcome, *, as_json: bool) -> int:
+def report(result: AdvanceResult, *, as_json: bool) -> int:
     """Print what a command came to; returns its exit code."""
     if as_json:
-        emit(_document(outcome), as_json=True, text="")
+        emit(_document(result), as_json=True, text="")
     else:
-        _tell(outcome)
-    return int(outcome.code)
+        _tell(result)
+    return int(result.code)
 
 
-def report_all(ended: Mapping[str, Outcome | CkgitError], *, as_json: bool) -> int:
+def report_all(ended: Mapping[str, AdvanceResult | CkgitError], *, as_json: bool) -> int:
     """Print what each of several experiments came to; returns the first exit code that is not 0."""
     ended = {name: without_secrets(each) if isinstance(each, CkgitError) else each for name, each in ended.items()}
     if as_json:
         errors = {name: {"experiment": name, "error": as_document(each)} for name, each in ended.items() if isinstance(each, CkgitError)}
-        documents = {name: _document(each) for name, each in ended.items() if isinstance(each, Outcome)}
+        documents = {name: _document(each) for name, each in ended.items() if isinstance(each, AdvanceResult)}
         emit([errors.get(name) or documents[name] for name in ended], as_json=True, text="")
     else:
         if any(each.code is Exit.INTERRUPTED for each in ended.values()):
             fresh_line()
         for name, each in ended.items():
-            if isinstance(each, Outcome):
+            if isinstance(each, AdvanceResult):
                 _tell(each)
             else:
                 note(f"ckgit: {name}: {each}")
     return next((int(each.code) for each in ended.values() if each.code is not Exit.DONE), int(Exit.DONE))
 
 
-def _tell(outcome: Outcome) -> None:
-    if outcome.code is Exit.DONE:
-        emit(None, as_json=False, text="\n".join([outcome.message, *([f"next: {outcome.next}"] if outcome.next else [])]))
+def _tell(result: AdvanceResult) -> None:
+    if result.code is Exit.DONE:
+        emit(None, as_json=False, text="\n".join([result.message, *([f"next: {result.next}"] if result.next else [])]))
     else:
-        ended = CkgitError(outcome.message, code=outcome.code, where=outcome.experiment, state=f"it is {outcome.state}", next=outcome.next)
+        ended = CkgitError(result.message, code=result.code, where=result.experiment, state=f"it is {result.state}", next=result.next)
         note(f"ckgit: {ended}")
 
 
@@ -139,15 +139,15 @@ def _would_commit(text: str) -> Iterator[str]:
         yield from (f"  {line}" for line in first_of((line.strip() for line in lines), more="more files")) if is_path else lines
 
 
-def _document(outcome: Outcome) -> dict[str, Any]:
+def _document(result: AdvanceResult) -> dict[str, Any]:
     return {
-        "experiment": outcome.experiment,
-        "state": outcome.state,
-        "code": int(outcome.code),
-        "name": outcome.code.name.lower(),
-        "message": outcome.message,
-        "next": outcome.next,
-        "commits": [_commit(taken) for taken in outcome.taken],
+        "experiment": result.experiment,
+        "state": result.state,
+        "code": int(result.code),
+        "name": result.code.name.lower(),
+        "message": result.message,
+        "next": result.next,
+        "commits": [_commit(taken) for taken in result.commits],
     }
 
 

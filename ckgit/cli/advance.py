@@ -10,7 +10,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
 from ckgit.orchestrators.commands.advance import advance
 from ckgit.orchestrators.engine.experiment import open_experiment
-from ckgit.orchestrators.run.stage import AdvanceOptions
+from ckgit.orchestrators.engine.options import AdvanceOptions
 
 
 @click.command("advance")

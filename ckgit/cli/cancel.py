@@ -7,10 +7,10 @@ import click
 from ckgit.cli.acting import Terminal, report, run_option, show_preview
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
 from ckgit.errors import Exit
-from ckgit.orchestrators.commands.advance import Outcome
 from ckgit.orchestrators.commands.cancel import cancel, plan_cancel
 from ckgit.orchestrators.commands.retry import Selection
 from ckgit.orchestrators.engine.partial_view import open_partially
+from ckgit.orchestrators.engine.results import AdvanceResult
 
 
 @click.command("cancel")
@@ -36,4 +36,4 @@ def command(ctx: click.Context, *, name: str | None, run: str | None, job: str |
         return show_preview(preview_cancel(plan_cancel(found, selection)), as_json=as_json)
     done = cancel(found, selection, Terminal())
     state = found.snapshot.state if found.snapshot else None
-    return report(Outcome(experiment, state, Exit.DONE, done.taken, done.message, done.next), as_json=as_json)
+    return report(AdvanceResult(experiment, state, Exit.DONE, done.taken, done.message, done.next), as_json=as_json)

@@ -10,11 +10,11 @@ from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_f
 from ckgit.errors import Exit
 from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.state import State
-from ckgit.orchestrators.commands.advance import advance, outcome_of
+from ckgit.orchestrators.commands.advance import advance, final_result
 from ckgit.orchestrators.commands.retry import Selection, plan_retry, retry
 from ckgit.orchestrators.engine.experiment import open_experiment, open_for_update
+from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.run.detach import check_detachable
-from ckgit.orchestrators.run.stage import AdvanceOptions
 
 
 @click.command("retry")
@@ -64,10 +64,10 @@ def command(
 
         planned = plan_retry(view, selection, options, resources)
         return show_preview(preview_step(view, planned.step, planned.jobs), as_json=as_json)
-    passage = retry(view, selection, options, Terminal(), resources)
-    if detach and passage.code is Exit.DONE:  # its jobs have ended already: what comes next is left to the cluster
+    result = retry(view, selection, options, Terminal(), resources)
+    if detach and result.code is Exit.DONE:  # its jobs have ended already: what comes next is left to the cluster
         return report(advance(lab, experiment, to=State.ANALYZED, options=options, talk=Terminal()), as_json=as_json)
-    return report(outcome_of(lab, experiment, passage, left_to=options.detach), as_json=as_json)
+    return report(final_result(lab, experiment, result, left_to=options.detach), as_json=as_json)
 
 
 def _resources(**given: str | int | None) -> Resources:

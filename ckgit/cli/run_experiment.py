@@ -9,7 +9,7 @@ from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_f
 from ckgit.experiment.design.model import State
 from ckgit.orchestrators.commands.advance import advance, require
 from ckgit.orchestrators.engine.experiment import open_experiment
-from ckgit.orchestrators.run.stage import AdvanceOptions
+from ckgit.orchestrators.engine.options import AdvanceOptions
 
 
 @click.command("run-experiment")

@@ -7,10 +7,10 @@ import click
 from ckgit.cli.acting import Terminal, report, show_preview
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
 from ckgit.experiment.design.model import State
-from ckgit.orchestrators.commands.advance import outcome_of, require, transition
+from ckgit.orchestrators.commands.advance import final_result, require, transition
 from ckgit.orchestrators.engine.experiment import open_experiment, open_for_update
+from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.polling import run_to_end
-from ckgit.orchestrators.run.stage import AdvanceOptions
 
 
 @click.command("scaffold-experiment")
@@ -31,4 +31,4 @@ def command(ctx: click.Context, *, name: str | None, dry_run: bool, as_json: boo
         from ckgit.orchestrators.commands.dry_run import preview
 
         return show_preview(preview(view, AdvanceOptions(), None), as_json=as_json)
-    return report(outcome_of(lab, experiment, run_to_end(transition(view, AdvanceOptions(), Terminal()))), as_json=as_json)
+    return report(final_result(lab, experiment, run_to_end(transition(view, AdvanceOptions(), Terminal()))), as_json=as_json)

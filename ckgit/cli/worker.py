@@ -10,9 +10,9 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.formats.listing import first_of
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators.commands import one_worker
-from ckgit.orchestrators.commands.advance import outcome_of
+from ckgit.orchestrators.commands.advance import final_result
 from ckgit.orchestrators.engine.experiment import open_experiment, open_for_update
-from ckgit.orchestrators.run.stage import AdvanceOptions
+from ckgit.orchestrators.engine.options import AdvanceOptions
 
 
 @click.command("worker")
@@ -51,7 +51,7 @@ def command(
         return show_preview(preview(view, options, None), as_json=as_json)
     talk = Terminal()
     return report(
-        outcome_of(lab, experiment, one_worker.run_alone(open_for_update(lab, experiment, talk), worker, options, talk)), as_json=as_json
+        final_result(lab, experiment, one_worker.run_alone(open_for_update(lab, experiment, talk), worker, options, talk)), as_json=as_json
     )
 
 

@@ -20,8 +20,9 @@ from ckgit.lab.commit import record
 from ckgit.lab.lab import Lab, open_lab
 from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.lab.summary.file import SummaryFile
-from ckgit.orchestrators.commands.advance import Outcome, advance
-from ckgit.orchestrators.run.stage import AdvanceOptions
+from ckgit.orchestrators.commands.advance import advance
+from ckgit.orchestrators.engine.options import AdvanceOptions
+from ckgit.orchestrators.engine.results import AdvanceResult
 
 PACKAGE = Path(__file__).parent.parent / "packages" / "ckgit-tiny"
 DESIGN: dict[str, Any] = {
@@ -81,7 +82,7 @@ class Bench(NamedTuple):
     def work(self) -> Path:
         return Path(self.ledger.work_tree)
 
-    def advance(self, to: State | None = None, **options: Any) -> Outcome:
+    def advance(self, to: State | None = None, **options: Any) -> AdvanceResult:
         return advance(self.lab, "demo", to=to, options=AdvanceOptions(**options), talk=self.heard)
 
     def ckgit(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -51,7 +51,7 @@ def refusal(bench: Bench) -> CkgitError:
 def test_one_commit_with_exactly_its_files(bench: Bench) -> None:
     evaluated(bench)
     outcome = bench.advance(State.ANALYZED)
-    [taken] = outcome.taken
+    [taken] = outcome.commits
     assert sorted(bench.files_of(taken.commit)) == sorted([*FILES, "experiment_summary.md"])
     assert bench.story()[-1] == "analyze"
 

@@ -18,11 +18,11 @@ from ckgit.jobs.folder import job_folder
 from ckgit.lab.lab import open_lab
 from ckgit.orchestrators.design.draft import commit, draft_new
 from ckgit.orchestrators.engine.experiment import open_experiment
+from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.engine.polling import run_to_end
 from ckgit.orchestrators.queries.status import overview
 from ckgit.orchestrators.run.run import run_stage
-from ckgit.orchestrators.run.stage import AdvanceOptions
 from ckgit.schedulers.local.scheduler import is_alive, read_process
 from tests.by_hand import commit_by_hand
 from tests.conftest import make_test_lab

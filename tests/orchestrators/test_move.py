@@ -12,7 +12,7 @@ import pytest
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import State
 from ckgit.orchestrators.commands.advance import advance
-from ckgit.orchestrators.run.stage import AdvanceOptions
+from ckgit.orchestrators.engine.options import AdvanceOptions
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench, steered
 

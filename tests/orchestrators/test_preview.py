@@ -11,7 +11,7 @@ from ckgit.errors import CkgitError
 from ckgit.experiment.design.model import State
 from ckgit.orchestrators.commands.dry_run import Preview, preview
 from ckgit.orchestrators.engine.experiment import open_experiment
-from ckgit.orchestrators.run.stage import AdvanceOptions
+from ckgit.orchestrators.engine.options import AdvanceOptions
 from tests.orchestrators.bench import Bench
 
 

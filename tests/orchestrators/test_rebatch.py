@@ -14,7 +14,7 @@ from ckgit.experiment.jobs import Batch, FailureClass, Phase
 from ckgit.lab.lab import open_lab
 from ckgit.orchestrators.commands.retry import Selection, plan_retry
 from ckgit.orchestrators.engine.experiment import open_experiment
-from ckgit.orchestrators.run.stage import AdvanceOptions
+from ckgit.orchestrators.engine.options import AdvanceOptions
 from tests.whole import shell
 
 pytestmark = pytest.mark.slow

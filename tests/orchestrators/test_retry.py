@@ -16,8 +16,8 @@ from ckgit.jobs.folder import job_folder
 from ckgit.orchestrators.commands.cancel import cancel, plan_cancel
 from ckgit.orchestrators.commands.retry import Selection, plan_retry, retry
 from ckgit.orchestrators.engine.experiment import commit, open_experiment
+from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.partial_view import open_partially
-from ckgit.orchestrators.run.stage import AdvanceOptions
 from ckgit.schedulers.local.scheduler import read_process, scheduler
 from tests.attempts import attempts
 from tests.orchestrators.bench import Bench

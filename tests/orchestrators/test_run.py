@@ -17,7 +17,8 @@ from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.jobs.folder import job_folder
 from ckgit.lab.lab import open_lab
 from ckgit.orchestrators.engine.experiment import commit, open_experiment
-from ckgit.orchestrators.run.stage import AdvanceOptions, stage_jobs, submission
+from ckgit.orchestrators.engine.options import AdvanceOptions
+from ckgit.orchestrators.run.stage import stage_jobs, submission
 from ckgit.orchestrators.run.work_tree import make_work_tree
 from ckgit.schedulers.local.scheduler import read_process
 from tests.orchestrators.bench import Bench
@@ -29,7 +30,7 @@ def test_the_story_and_the_files_of_each_commit(bench: Bench) -> None:
     outcome = bench.advance(State.EVALUATED)
     assert (outcome.code, outcome.state) == (Exit.DONE, State.EVALUATED)
     assert bench.story() == ["design", "scaffold", "submit", "train", "submit", "evaluate"]
-    scaffolded, submitted, trained, _, evaluated = (taken.commit for taken in outcome.taken)
+    scaffolded, submitted, trained, _, evaluated = (taken.commit for taken in outcome.commits)
     names = ["rank4", "rank8", "base"]
     scripts = [f"{name}/{file}" for name in names for file in ("setup.txt",)] + [
         "rank4/finetune.slurm",
@@ -87,7 +88,7 @@ def test_a_failure_is_kept_named_and_not_repeated(bench: Bench) -> None:
     assert bench.snapshot.read(failed.log) == b"the tool says no\n"
     assert bench.latest("rank4/finetune").phase is Phase.DONE
     again = bench.advance()
-    assert (again.code, list(again.taken)) == (Exit.JOBS_FAILED, [])
+    assert (again.code, list(again.commits)) == (Exit.JOBS_FAILED, [])
     assert len(bench.executions()) == 2
 
 

@@ -14,7 +14,7 @@ from ckgit.experiment.jobs import Phase
 from ckgit.experiment.results import Results
 from ckgit.orchestrators.commands.retry import Selection, retry
 from ckgit.orchestrators.engine.experiment import open_experiment
-from ckgit.orchestrators.run.stage import AdvanceOptions
+from ckgit.orchestrators.engine.options import AdvanceOptions
 from tests.orchestrators.bench import Bench
 
 AGAIN = {"name": "again", "file": "tasks/capitalization.py", "function": "capitalization"}

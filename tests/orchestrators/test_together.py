@@ -12,9 +12,9 @@ from ckgit.errors import Exit
 from ckgit.experiment.state import State
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import take_snapshot
-from ckgit.orchestrators.commands.advance import Outcome
 from ckgit.orchestrators.commands.many import advance_together
-from ckgit.orchestrators.run.stage import AdvanceOptions
+from ckgit.orchestrators.engine.options import AdvanceOptions
+from ckgit.orchestrators.engine.results import AdvanceResult
 from tests.orchestrators.bench import Bench, Heard, design_demo
 
 NAMES = ["demo", "other"]
@@ -34,7 +34,7 @@ def states(lab: Lab) -> list[State]:
 
 def test_both_come_to_their_reports_and_each_line_names_its_experiment(two: Bench) -> None:
     ended = advance_together(two.lab, NAMES, to=State.ANALYZED, options=AdvanceOptions(), talk=two.heard)
-    assert [(name, type(each), each.code) for name, each in ended.items()] == [(name, Outcome, Exit.DONE) for name in NAMES]
+    assert [(name, type(each), each.code) for name, each in ended.items()] == [(name, AdvanceResult, Exit.DONE) for name in NAMES]
     assert states(two.lab) == [State.ANALYZED, State.ANALYZED]
     assert len(two.executions()) == 5 + 3
     assert all(line.startswith(("demo: ", "other: ")) for line in two.heard.said)

@@ -20,9 +20,9 @@ from ckgit.orchestrators.commands import many
 from ckgit.orchestrators.commands.cancel import cancel
 from ckgit.orchestrators.commands.retry import Selection, retry
 from ckgit.orchestrators.engine.experiment import open_experiment
+from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.partial_view import open_partially
 from ckgit.orchestrators.queries.why import why
-from ckgit.orchestrators.run.stage import AdvanceOptions
 from ckgit.schedulers.slurm.scheduler import scheduler
 from tests.orchestrators.bench import Bench, Heard, design_demo
 from tests.orchestrators.conftest import tiny_package  # noqa: F401 - a fixture

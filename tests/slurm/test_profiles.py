@@ -16,10 +16,11 @@ from ckgit.experiment.scheduler import JobState
 from ckgit.orchestrators.commands.advance import advance
 from ckgit.orchestrators.engine.experiment import commit, open_experiment
 from ckgit.orchestrators.engine.logs import now
+from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import chance, new_token
 from ckgit.orchestrators.run.run import start_watch
-from ckgit.orchestrators.run.stage import AdvanceOptions, stage_jobs
+from ckgit.orchestrators.run.stage import stage_jobs
 from tests.orchestrators.bench import Bench
 from tests.orchestrators.conftest import tiny_package  # noqa: F401 - a fixture
 from tests.slurm.test_engine import bench, once_each  # noqa: F401 - a fixture

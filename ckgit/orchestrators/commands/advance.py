@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import State
@@ -23,37 +21,28 @@ from ckgit.orchestrators.engine.experiment import (
     prepare,
 )
 from ckgit.orchestrators.engine.logs import now
+from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.engine.polling import Polling, run_to_end
 from ckgit.orchestrators.engine.reporter import Talk
+from ckgit.orchestrators.engine.results import AdvanceResult
 from ckgit.orchestrators.run.change_cluster import change_cluster
 from ckgit.orchestrators.run.continuation import is_replaced
 from ckgit.orchestrators.run.detach import check_detachable, end_detached
 from ckgit.orchestrators.run.run import run_stage
-from ckgit.orchestrators.run.stage import STAGES, AdvanceOptions, Passage
+from ckgit.orchestrators.run.stage import STAGES
 from ckgit.orchestrators.run.usage import fill, lacking
 from ckgit.orchestrators.scaffold.scaffold import scaffold
 
 
-class Outcome(NamedTuple):
-    """What a command on one experiment came to."""
-
-    experiment: str
-    state: State | None  # None where the branch is gone
-    code: Exit
-    taken: Sequence[RecordedCommit]
-    message: str
-    next: str
-
-
-def advance(lab: Lab, name: str, *, to: State | None, options: AdvanceOptions, talk: Talk, cluster: str | None = None) -> Outcome:
+def advance(lab: Lab, name: str, *, to: State | None, options: AdvanceOptions, talk: Talk, cluster: str | None = None) -> AdvanceResult:
     """Go through `advancing` to its end."""
     return run_to_end(advancing(lab, name, to=to, options=options, talk=talk, cluster=cluster))
 
 
 def advancing(
     lab: Lab, name: str, *, to: State | None, options: AdvanceOptions, talk: Talk, cluster: str | None = None
-) -> Polling[Outcome]:
+) -> Polling[AdvanceResult]:
     """Make the next transition, or all up to a state. Where jobs run, waiting for them is part of it.
 
     Args:
@@ -64,31 +53,31 @@ def advancing(
         CkgitError: there is nothing to do, someone else moved the branch, or a transition cannot be made.
     """
     view = open_for_update(lab, name, talk)
-    taken: list[RecordedCommit] = []
+    commits: list[RecordedCommit] = []
     if (yield from is_replaced(view, options)):
         state = view.snapshot.state
-        return Outcome(name, state, Exit.DONE, [], f"nothing to do: {name} is not left to this job any more", _next(name, state))
+        return AdvanceResult(name, state, Exit.DONE, [], f"nothing to do: {name} is not left to this job any more", _next(name, state))
     if cluster and (step := change_cluster(view, cluster)):
-        taken.append(commit(view, step, talk))
+        commits.append(commit(view, step, talk))
         if view.ledger:
             end_detached(view, view.ledger)  # on the cluster before
         view = open_experiment(lab, name)
     start = view.snapshot.state
     if to is start and to is not None:
-        return Outcome(name, start, Exit.DONE, taken, f"nothing to do: {name} is {start}", _next(name, start))
+        return AdvanceResult(name, start, Exit.DONE, commits, f"nothing to do: {name} is {start}", _next(name, start))
     target = check_target(name, start, to)
     if options.detach:
         check_detachable(view.context.cluster)
     while True:
-        passage = yield from transition(view, options, talk)
-        taken += passage.taken
+        found = yield from transition(view, options, talk)
+        commits += found.commits
         state = take_snapshot(lab, name).state
-        if passage.code is not Exit.DONE:
-            return outcome_of(lab, name, passage._replace(taken=taken), left_to=options.detach)
+        if found.code is not Exit.DONE:
+            return final_result(lab, name, found._replace(commits=commits), left_to=options.detach)
         if ORDER.index(state) >= ORDER.index(target):
             break
         view = open_experiment(lab, name)
-    return Outcome(name, state, Exit.DONE, taken, f"{name} is {state}", _next(name, state))
+    return AdvanceResult(name, state, Exit.DONE, commits, f"{name} is {state}", _next(name, state))
 
 
 def require(view: ExperimentView, *states: State) -> None:
@@ -102,17 +91,17 @@ def require(view: ExperimentView, *states: State) -> None:
         )
 
 
-def outcome_of(lab: Lab, name: str, passage: Passage, *, left_to: State | None = None) -> Outcome:
+def final_result(lab: Lab, name: str, found: AdvanceResult, *, left_to: State | None = None) -> AdvanceResult:
     """What a command came to, with the state that the experiment is in after it.
 
     Args:
         left_to: the state that its cluster is to take it on to.
     """
     state = take_snapshot(lab, name).state
-    if passage.code is Exit.IN_FLIGHT and left_to:
-        left = f"{name} is left to its cluster, which takes it on to {left_to}: {passage.message}"
-        return Outcome(name, state, Exit.DONE, passage.taken, left, f"ckgit status {name}; ckgit cancel {name} ends it")
-    return Outcome(name, state, passage.code, passage.taken, passage.message or f"{name} is {state}", passage.next or _next(name, state))
+    if found.code is Exit.IN_FLIGHT and left_to:
+        left = f"{name} is left to its cluster, which takes it on to {left_to}: {found.message}"
+        return AdvanceResult(name, state, Exit.DONE, found.commits, left, f"ckgit status {name}; ckgit cancel {name} ends it")
+    return AdvanceResult(name, state, found.code, found.commits, found.message or f"{name} is {state}", found.next or _next(name, state))
 
 
 def check_target(name: str, state: State, to: State | None) -> State:
@@ -139,11 +128,11 @@ def check_target(name: str, state: State, to: State | None) -> State:
     return to or ORDER[position + 1]
 
 
-def transition(view: ExperimentView, options: AdvanceOptions, talk: Talk) -> Polling[Passage]:
+def transition(view: ExperimentView, options: AdvanceOptions, talk: Talk) -> Polling[AdvanceResult]:
     """One transition, or as much of it as can be made now."""
     if view.snapshot.state in STAGES:
         return (yield from run_stage(view, options, talk))
-    return Passage(Exit.DONE, [commit(view, still_step(view), talk)], "")
+    return AdvanceResult(view.name, view.snapshot.state, Exit.DONE, [commit(view, still_step(view), talk)], "")
 
 
 def still_step(view: ExperimentView) -> CommitPlan:

@@ -16,6 +16,7 @@ from ckgit.orchestrators.commands import cancel
 from ckgit.orchestrators.commands.advance import check_target, still_step
 from ckgit.orchestrators.commands.cancel import Cancel
 from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView, show
+from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.orphans import refuse_orphans
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.engine.reporter import Silent
@@ -27,7 +28,7 @@ from ckgit.orchestrators.run.collect import Ended
 from ckgit.orchestrators.run.detach import check_detachable
 from ckgit.orchestrators.run.monitor import groups, submission_of
 from ckgit.orchestrators.run.run import Follow, conclude, start_watch
-from ckgit.orchestrators.run.stage import STAGES, AdvanceOptions, StageJobs, check_ready, due_jobs, stage_jobs, submission
+from ckgit.orchestrators.run.stage import STAGES, StageJobs, check_ready, due_jobs, stage_jobs, submission
 from ckgit.orchestrators.run.work_tree import find_work_tree, planned_ledger
 
 
@@ -177,6 +178,6 @@ def _ending(view: ExperimentView, work: StageJobs, options: AdvanceOptions) -> P
             remarks.append(_going_on(view, options.detach))
         step = follow.meanwhile()
         return Preview(view.name, view.snapshot.state, submit, show(view, step) if step else "", remarks)
-    step, passage = conclude(view, work, options, follow.collect())
+    step, result = conclude(view, work, options, follow.collect())
     commit = show(view, step) if step else ""
-    return Preview(view.name, view.snapshot.state, [], commit, [passage.message] if passage.message else [])
+    return Preview(view.name, view.snapshot.state, [], commit, [result.message] if result.message else [])

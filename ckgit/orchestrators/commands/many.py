@@ -10,17 +10,18 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import State
 from ckgit.experiment.scheduler import Scheduler
 from ckgit.lab.lab import Lab
-from ckgit.orchestrators.commands.advance import Outcome, advancing
+from ckgit.orchestrators.commands.advance import advancing
 from ckgit.orchestrators.engine.experiment import open_experiment
+from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.engine.polling import Polling
 from ckgit.orchestrators.engine.reporter import Talk
-from ckgit.orchestrators.run.stage import AdvanceOptions
+from ckgit.orchestrators.engine.results import AdvanceResult
 
 
 def advance_together(
     lab: Lab, names: Sequence[str], *, to: State | None, options: AdvanceOptions, talk: Talk, cluster: str | None = None
-) -> Mapping[str, Outcome | CkgitError]:
+) -> Mapping[str, AdvanceResult | CkgitError]:
     """Advance experiments as `advance` does each; what stops one of them stops no other, but an interrupt detaches from all.
 
     Returns:
@@ -29,7 +30,7 @@ def advance_together(
     chorus = _Chorus(talk, width=max(map(len, names)))
     going = {name: advancing(lab, name, to=to, options=options, talk=chorus.voice(name), cluster=cluster) for name in names}
     schedulers = {scheduler.name: scheduler for name in names if (scheduler := _scheduler(lab, name))}
-    ended: dict[str, Outcome | CkgitError] = {}
+    ended: dict[str, AdvanceResult | CkgitError] = {}
     interrupted = False
     while going:
         naps: list[float] = []
@@ -61,13 +62,13 @@ def _scheduler(lab: Lab, name: str) -> Scheduler | None:
         return None
 
 
-def _step(name: str, work: Polling[Outcome], *, interrupted: bool) -> float | Outcome | CkgitError:
+def _step(name: str, work: Polling[AdvanceResult], *, interrupted: bool) -> float | AdvanceResult | CkgitError:
     """One turn: how long it needs no other, or what it came to."""
     try:
         return work.throw(KeyboardInterrupt()) if interrupted else next(work)
     except StopIteration as end:
-        outcome: Outcome = end.value
-        return outcome
+        result: AdvanceResult = end.value
+        return result
     except KeyboardInterrupt:
         return CkgitError(
             "interrupted", code=Exit.INTERRUPTED, state="what was committed stands", next=f"ckgit advance {name} goes on from there"

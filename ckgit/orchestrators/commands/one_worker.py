@@ -12,11 +12,13 @@ from ckgit.experiment.design.model import Stage
 from ckgit.experiment.worker import Worker
 from ckgit.formats.listing import choose
 from ckgit.orchestrators.engine.experiment import ExperimentView
+from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.plugins import installed_workers, worker_for
 from ckgit.orchestrators.engine.polling import run_to_end
 from ckgit.orchestrators.engine.reporter import Talk
+from ckgit.orchestrators.engine.results import AdvanceResult
 from ckgit.orchestrators.run.run import run_stage
-from ckgit.orchestrators.run.stage import AdvanceOptions, Passage, stage_jobs
+from ckgit.orchestrators.run.stage import stage_jobs
 from ckgit.orchestrators.scaffold.scaffold import refuse
 
 SCAFFOLD, RUN = "scaffold", "run"
@@ -105,7 +107,7 @@ def leave(view: ExperimentView, name: str, files: Mapping[str, bytes]) -> Path:
     return folder
 
 
-def run_alone(view: ExperimentView, name: str, options: AdvanceOptions, talk: Talk) -> Passage:
+def run_alone(view: ExperimentView, name: str, options: AdvanceOptions, talk: Talk) -> AdvanceResult:
     """Submit, await and judge a worker's jobs, as advance would.
 
     Raises:

@@ -14,16 +14,18 @@ from ckgit.formats.listing import choose
 from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView, commit, open_experiment
 from ckgit.orchestrators.engine.integrity import refuse_edited
 from ckgit.orchestrators.engine.logs import now
+from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.orphans import refuse_orphans
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.engine.polling import run_to_end
 from ckgit.orchestrators.engine.reporter import Talk
+from ckgit.orchestrators.engine.results import AdvanceResult
 from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import AttemptOptions, count_jobs, latest_attempts
 from ckgit.orchestrators.run.check_cluster import refuse_misled
 from ckgit.orchestrators.run.detach import detached_of
 from ckgit.orchestrators.run.run import finish
-from ckgit.orchestrators.run.stage import AdvanceOptions, Passage, StageJobs, check_ready, stage_jobs
+from ckgit.orchestrators.run.stage import StageJobs, check_ready, stage_jobs
 from ckgit.orchestrators.run.work_tree import find_work_tree
 from ckgit.orchestrators.scaffold.rerender import rendered_anew, wanted_batch
 
@@ -120,7 +122,9 @@ def _asked_for(before: Attempt, job: Job, resources: Resources) -> Resources | N
     return None if wanted == job.resources else wanted
 
 
-def retry(view: ExperimentView, selection: Selection, options: AdvanceOptions, talk: Talk, resources: Resources = DESIGNED) -> Passage:
+def retry(
+    view: ExperimentView, selection: Selection, options: AdvanceOptions, talk: Talk, resources: Resources = DESIGNED
+) -> AdvanceResult:
     """Submit again what failed, and see it to its end.
 
     Raises:

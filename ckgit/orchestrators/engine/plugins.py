@@ -32,7 +32,7 @@ _WORKER_PARTS = (
 )
 _SCHEDULER_PARTS = (
     *("name", "overlaps", "detaches", "poll_seconds", "grace_seconds"),
-    *("submit", "poll", "one_look", "cancel", "usage", "rehearse"),
+    *("submit", "poll", "shared_poll", "cancel", "usage", "dry_run"),
 )
 
 

@@ -10,6 +10,7 @@ from ckgit.experiment.jobs import Detached, FailureClass
 from ckgit.experiment.scheduler import JobState, JobStatus
 from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView
 from ckgit.orchestrators.engine.logs import now
+from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.engine.polling import Polling
 from ckgit.orchestrators.run import commits
@@ -17,7 +18,7 @@ from ckgit.orchestrators.run.attempts import count_jobs
 from ckgit.orchestrators.run.commits import Collected
 from ckgit.orchestrators.run.detach import detached_of, end_detached, hand_over, is_alive, look_at, secure
 from ckgit.orchestrators.run.monitor import Monitor
-from ckgit.orchestrators.run.stage import AdvanceOptions, StageJobs
+from ckgit.orchestrators.run.stage import StageJobs
 from ckgit.orchestrators.run.work_tree import find_work_tree
 
 LOOKS = 10  # times that it is looked again where nothing can be said now

@@ -10,33 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, Detached, Ledger, Phase
 from ckgit.experiment.scheduler import JobState, JobStatus, PollResult, Submission
-from ckgit.experiment.state import State
 from ckgit.jobs.folder import job_folder
 from ckgit.jobs.script import job_script
 from ckgit.orchestrators.engine.experiment import ExperimentView
+from ckgit.orchestrators.engine.options import ContinuationOptions
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.run.attempts import new_token
 
 _ALIVE = (JobState.QUEUED, JobState.RUNNING)
-
-
-class ContinuationOptions(NamedTuple):
-    """How an experiment is to be left to its cluster."""
-
-    to: State
-    sequential: bool = False
-    accept_missing: bool = False
-
-    def is_that_of(self, detached: Detached) -> bool:
-        """Whether a job was told the same."""
-        return self == (detached.to, detached.sequential, detached.accept_missing)
 
 
 def detached_of(experiment: str, leave: ContinuationOptions | None, time: str, *, by: str | None) -> Detached | None:

@@ -25,10 +25,12 @@ from ckgit.lab.snapshot import DeletedError, take_snapshot
 from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView, Moved, RecordedCommit, check_unmoved, commit, open_experiment
 from ckgit.orchestrators.engine.integrity import foreign_starts, refuse_edited, retrained
 from ckgit.orchestrators.engine.logs import now
+from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.orphans import refuse_orphans
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.engine.polling import Polling
 from ckgit.orchestrators.engine.reporter import Talk
+from ckgit.orchestrators.engine.results import AdvanceResult
 from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import JobCounts, count_jobs, describe
 from ckgit.orchestrators.run.check_cluster import refuse_misled
@@ -37,7 +39,7 @@ from ckgit.orchestrators.run.commits import NOTHING, Collected
 from ckgit.orchestrators.run.continuation import LOOKS, continue_on_cluster
 from ckgit.orchestrators.run.detach import detached_of, end_detached
 from ckgit.orchestrators.run.monitor import Monitor
-from ckgit.orchestrators.run.stage import AdvanceOptions, Passage, StageJobs, check_ready, due_jobs, stage_jobs, submission
+from ckgit.orchestrators.run.stage import StageJobs, check_ready, due_jobs, stage_jobs, submission
 from ckgit.orchestrators.run.usage import lacking
 from ckgit.orchestrators.run.work_tree import find_work_tree, make_work_tree
 from ckgit.orchestrators.scaffold.rerender import bring
@@ -45,7 +47,7 @@ from ckgit.orchestrators.scaffold.rerender import bring
 LISTED = 5  # jobs that an error names
 
 
-def run_stage(view: ExperimentView, options: AdvanceOptions, talk: Talk) -> Polling[Passage]:
+def run_stage(view: ExperimentView, options: AdvanceOptions, talk: Talk) -> Polling[AdvanceResult]:
     """Submit what was not, wait, judge, and pass the stage or say why not.
 
     Raises:
@@ -55,7 +57,7 @@ def run_stage(view: ExperimentView, options: AdvanceOptions, talk: Talk) -> Poll
     refuse_edited(view.snapshot)
     work = stage_jobs(view)
     if not work.worker or not work.jobs:
-        return _passed([commit(view, commits.nothing_to_do(view, work.stage, work.worker, work.over), talk)])
+        return _passed(view, [commit(view, commits.nothing_to_do(view, work.stage, work.worker, work.over), talk)])
     taken: list[RecordedCommit] = []
     if due := due_jobs(view, work, options):
         refuse_orphans(view.lab, view.name, view.ledger)
@@ -66,7 +68,7 @@ def run_stage(view: ExperimentView, options: AdvanceOptions, talk: Talk) -> Poll
     return (yield from finish(view, options, talk, taken))
 
 
-def finish(view: ExperimentView, options: AdvanceOptions, talk: Talk, taken: Sequence[RecordedCommit]) -> Polling[Passage]:
+def finish(view: ExperimentView, options: AdvanceOptions, talk: Talk, taken: Sequence[RecordedCommit]) -> Polling[AdvanceResult]:
     """See the open attempts to their end, whoever made them, and commit what they left."""
     authority.push(view.lab, view.name, view.snapshot.tip)  # an intent is handed over once the authority has it
     taken = list(taken)
@@ -102,8 +104,8 @@ def finish(view: ExperimentView, options: AdvanceOptions, talk: Talk, taken: Seq
         elif watch.awaited:
             return _in_flight(view, watch, taken)
         else:
-            step, passage = conclude(view, work, options, follow.collect())
-            return passage._replace(taken=[*taken, *([commit(view, step, talk)] if step else [])])
+            step, result = conclude(view, work, options, follow.collect())
+            return result._replace(commits=[*taken, *([commit(view, step, talk)] if step else [])])
 
 
 def _bring_retried(view: ExperimentView, watch: Monitor) -> None:
@@ -115,9 +117,7 @@ def _bring_retried(view: ExperimentView, watch: Monitor) -> None:
 def start_watch(view: ExperimentView, work: StageJobs, run: str | None, talk: Talk) -> Monitor:
     """The open attempts of an experiment, in its work tree; those of the stage that comes next are waited for."""
     if not view.ledger or not work.worker:
-        raise CkgitError(
-            f"no job of {view.name} was ever submitted", code=Exit.ILLEGAL_TRANSITION, next=f"ckgit advance {view.name}"
-        )
+        raise CkgitError(f"no job of {view.name} was ever submitted", code=Exit.ILLEGAL_TRANSITION, next=f"ckgit advance {view.name}")
     refuse_misled(view)
     cluster = view.context.cluster
     return Monitor(
@@ -246,11 +246,13 @@ def _left_behind(view: ExperimentView, watch: Monitor, how: str) -> CkgitError:
     )
 
 
-def conclude(view: ExperimentView, work: StageJobs, options: AdvanceOptions, collected: Collected) -> tuple[CommitPlan | None, Passage]:
+def conclude(
+    view: ExperimentView, work: StageJobs, options: AdvanceOptions, collected: Collected
+) -> tuple[CommitPlan | None, AdvanceResult]:
     """The commit that follows from what the jobs left, and what to tell."""
     ledger = view.ledger
     if not ledger or not work.worker:
-        return None, _passed([])
+        return None, _passed(view, [])
     ledger = collected.enter(ledger)
     own, whole = count_jobs(ledger, work.selected(options.run)), count_jobs(ledger, work.jobs)
     if own.failed and not options.accept_missing:
@@ -259,37 +261,41 @@ def conclude(view: ExperimentView, work: StageJobs, options: AdvanceOptions, col
         return step, _failed(view, own)
     if whole.open or whole.unsubmitted or (whole.failed and not options.accept_missing):
         done = f"{len(own.done)} of {whole.total} {work.stage} jobs are done and wait for the others"
-        return None, Passage(Exit.DONE, [], done, f"ckgit advance {view.name}")
+        return None, AdvanceResult(view.name, view.snapshot.state, Exit.DONE, [], done, f"ckgit advance {view.name}")
     accepted = dict.fromkeys([*ledger.accepted_missing, *(attempt.job for attempt in whole.failed), *(job.name for job in work.over)])
     # who goes on after this stage is still the one who passes it, also when it is killed and started again
     goes_on = options.detach and ORDER.index(options.detach) > ORDER.index(view.snapshot.state) + 1
     ledger = ledger.model_copy(update={"accepted_missing": tuple(accepted), "detached": ledger.detached if goes_on else None})
-    return commits.passing(view, work.stage, work.workers, collected, whole, work.over, ledger, time=now()), _passed([])
+    return commits.passing(view, work.stage, work.workers, collected, whole, work.over, ledger, time=now()), _passed(view, [])
 
 
-def _passed(taken: Sequence[RecordedCommit]) -> Passage:
-    return Passage(Exit.DONE, taken, "")
+def _passed(view: ExperimentView, taken: Sequence[RecordedCommit]) -> AdvanceResult:
+    return AdvanceResult(view.name, view.snapshot.state, Exit.DONE, taken, "")
 
 
-def _failed(view: ExperimentView, count: JobCounts) -> Passage:
+def _failed(view: ExperimentView, count: JobCounts) -> AdvanceResult:
     failed = "were cancelled" if all(attempt.phase is Phase.CANCELLED for attempt in count.failed) else "failed"
     lines = [f"{len(count.failed)} of {count.total} jobs {failed}:", *(f"  {line}" for line in first_of(map(describe, count.failed)))]
     name = view.name
     again = f"ckgit why {name}, then ckgit retry {name} (or ckgit advance {name} --accept-missing)"
     if any(attempt.failure is FailureClass.INPUT_CHANGED for attempt in count.failed):  # it will fail again
         again = f"bring back what has changed, then ckgit retry {name}; or start anew: ckgit revise {name}, then ckgit advance {name}"
-    return Passage(Exit.JOBS_FAILED, [], "\n".join(lines), again)
+    return AdvanceResult(view.name, view.snapshot.state, Exit.JOBS_FAILED, [], "\n".join(lines), again)
 
 
-def _in_flight(view: ExperimentView, watch: Monitor, taken: Sequence[RecordedCommit]) -> Passage:
+def _in_flight(view: ExperimentView, watch: Monitor, taken: Sequence[RecordedCommit]) -> AdvanceResult:
     if watch.unknown:
-        return Passage(
+        return AdvanceResult(
+            view.name,
+            view.snapshot.state,
             Exit.UNKNOWN,
             taken,
             f"nothing can be said now of {len(watch.unknown)} jobs ({watch.unknown[0].detail}); unknown means wait",
             f"ckgit advance {view.name} looks again; ckgit cancel {view.name} gives them up",
         )
-    return Passage(Exit.IN_FLIGHT, taken, f"jobs are in flight: {watch.count()}", f"ckgit advance {view.name}")
+    return AdvanceResult(
+        view.name, view.snapshot.state, Exit.IN_FLIGHT, taken, f"jobs are in flight: {watch.count()}", f"ckgit advance {view.name}"
+    )
 
 
 def _detached(view: ExperimentView, watch: Monitor) -> CkgitError:

@@ -12,41 +12,17 @@ from ckgit.experiment.jobs import Job, Ledger
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.worker import Worker
 from ckgit.formats.listing import first_of
-from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView, RecordedCommit
+from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView
 from ckgit.orchestrators.engine.integrity import retrained
 from ckgit.orchestrators.engine.logs import now
+from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.plugins import scheduler_for, worker_for
 from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import AttemptOptions, count_jobs, latest_attempts, passed_over
 from ckgit.orchestrators.run.commits import NOTHING, Collected
-from ckgit.orchestrators.run.detach import ContinuationOptions, detached_of
+from ckgit.orchestrators.run.detach import detached_of
 
 STAGES: Mapping[State, Stage] = {State.SCAFFOLDED: Stage.TRAINING, State.TRAINED: Stage.EVALUATION}
-
-
-class AdvanceOptions(NamedTuple):
-    """How a stage is to be run."""
-
-    wait: bool = True
-    accept_missing: bool = False
-    run: str | None = None  # only the jobs of this run; the experiment moves on when they were the last ones
-    sequential: bool = False  # no evaluation before all training is done
-    detach: State | None = None  # leave the rest, up to this state, to a job of ours
-    token: str | None = None  # of that job, where it is the one that asks
-
-    @property
-    def leave(self) -> ContinuationOptions | None:
-        """How the experiment is to be left to its cluster; None where it is not."""
-        return ContinuationOptions(self.detach, self.sequential, self.accept_missing) if self.detach else None
-
-
-class Passage(NamedTuple):
-    """What came of it."""
-
-    code: Exit
-    taken: Sequence[RecordedCommit]
-    message: str
-    next: str = ""
 
 
 class StageJobs(NamedTuple):
