@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ckgit.analysis.claim_scope import Scope
-from ckgit.analysis.scores import Answers, ScoredCount, difference, mean_scores, means, on_unit_scale, scored_count
+from ckgit.analysis.scores import SampleScores, ScoredCount, difference, mean_scores, means, on_unit_scale, scored_count
 from ckgit.analysis.statistics import intervals
 from ckgit.analysis.statistics.intervals import Interval
 from ckgit.experiment.design.model import Claim, DataSet
@@ -27,7 +27,7 @@ class _Side(NamedTuple):
     metric: Metric
     value: float
     counted: ScoredCount
-    answers: Answers | None  # None where the metric is not their mean
+    answers: SampleScores | None  # None where the metric is not their mean
 
 
 class _Compared(NamedTuple):
@@ -124,7 +124,7 @@ def _compare(left: _Side, right: _Side, *, paired: bool) -> _Compared:
     return _Compared(found, samples, paired=False, unknown=f"{what}, and the evaluator gave no standard error")
 
 
-def _compare_means(left: _Side, right: _Side, one: Answers, other: Answers, *, paired: bool, whole: bool) -> _Compared:
+def _compare_means(left: _Side, right: _Side, one: SampleScores, other: SampleScores, *, paired: bool, whole: bool) -> _Compared:
     unit = on_unit_scale(left.metric, one, other) and on_unit_scale(right.metric, one, other)
     found = difference(one, other, paired=paired, unit=unit)
     alike = "each row differs by the same amount" if paired else "the scores of a side are all the same"

@@ -34,7 +34,7 @@ class ScoredCount(NamedTuple):
         return f"{self.scored:,} of {self.asked:,} scored"
 
 
-class Answers(NamedTuple):
+class SampleScores(NamedTuple):
     """A scorer's numbers by sample id, several where an id was answered several times; None where one is missing."""
 
     by_id: Mapping[object, tuple[float | None, ...]]
@@ -105,7 +105,7 @@ def scored_count(cell: CellResult, metric: Metric) -> ScoredCount:
     return ScoredCount(min(metric.samples, asked), asked)
 
 
-def mean_scores(cell: CellResult, metric: Metric) -> Answers | None:
+def mean_scores(cell: CellResult, metric: Metric) -> SampleScores | None:
     """The answers that a metric is the mean of; None when it is something else, or cannot be told."""
     collected: dict[object, tuple[float | None, ...]] = {}
     for sample in cell.samples:
@@ -114,7 +114,7 @@ def mean_scores(cell: CellResult, metric: Metric) -> Answers | None:
         if number is None and not _is_missing(score):
             return None
         collected[sample.id] = (*collected.get(sample.id, ()), number)
-    answers = Answers(collected)
+    answers = SampleScores(collected)
     scored = answers.scored()
     if metric.value is None or not scored or (metric.asked or 0) > len(cell.samples):
         return None
@@ -143,7 +143,7 @@ def _all_means(found: Sequence[tuple[CellResult, Metric]]) -> bool:
     return len(defined) > 1 and all(mean_scores(cell, metric) for cell, metric in defined)
 
 
-def on_unit_scale(metric: Metric, *sides: Answers) -> bool:
+def on_unit_scale(metric: Metric, *sides: SampleScores) -> bool:
     """Whether a score is known to lie between 0 and 1: an accuracy, a share, or a score that is 0 or 1 wherever it is known."""
     numbers = {number for side in sides for number in side.numbers}
     if any(not 0 <= number <= 1 for number in numbers) or (metric.value is not None and not 0 <= metric.value <= 1):
@@ -179,7 +179,7 @@ def _interval(metric: Metric, cell: CellResult, counted: ScoredCount, *, mean: b
     return found.within(0.0, 1.0) if found and on_unit_scale(metric) else found
 
 
-def _of_answers(answers: Answers, *, unit: bool) -> Interval | None:
+def _of_answers(answers: SampleScores, *, unit: bool) -> Interval | None:
     def of(values: Mapping[object, float]) -> Interval | None:
         return _of_mean(list(values.values()), binary=answers.binary, unit=unit)
 
@@ -203,7 +203,7 @@ def bounds(worst: Interval | None, best: Interval | None) -> Interval | None:
     return Interval(worst.low, best.high, f"{methods}, {WORST_CASE}")
 
 
-def difference(left: Answers, right: Answers, *, paired: bool, unit: bool) -> Interval | None:
+def difference(left: SampleScores, right: SampleScores, *, paired: bool, unit: bool) -> Interval | None:
     """The interval of left minus right; None where their scores do not tell one.
 
     Args:

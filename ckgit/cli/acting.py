@@ -21,7 +21,7 @@ from ckgit.orchestrators.engine.experiment import RecordedCommit
 from ckgit.orchestrators.engine.results import AdvanceResult
 
 if TYPE_CHECKING:
-    from ckgit.orchestrators.commands.dry_run import Preview, WouldSubmit
+    from ckgit.orchestrators.commands.dry_run import DryRun, WouldSubmit
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -108,7 +108,7 @@ def _tell(result: AdvanceResult) -> None:
         note(f"ckgit: {ended}")
 
 
-def show_preview(preview: Preview, *, as_json: bool) -> int:
+def show_preview(preview: DryRun, *, as_json: bool) -> int:
     """Print what a command would do."""
     document = {
         "experiment": preview.experiment,

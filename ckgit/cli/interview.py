@@ -16,16 +16,16 @@ from ckgit.experiment.checks.problems import value_problems
 from ckgit.experiment.design.model import Parameters, RunType, TaskSpec
 from ckgit.formats.rows import PLACEHOLDER
 from ckgit.formats.yaml.document import read_yaml
-from ckgit.formats.yaml.writer import Change, write_yaml
+from ckgit.formats.yaml.writer import ValueChange, write_yaml
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators.design.draft import Draft, draft_new, refuse_existing, totals
-from ckgit.orchestrators.design.lookup import Offers, offers
+from ckgit.orchestrators.design.lookup import LabChoices, offers
 from ckgit.orchestrators.design.tables import runs_block
 
 Ask = Callable[..., Any]
 
 
-def interview(lab: Lab, name: str, changes: Sequence[Change]) -> Draft:
+def interview(lab: Lab, name: str, changes: Sequence[ValueChange]) -> Draft:
     """Ask for a design until it has no problems and its plan is agreed to.
 
     Raises:
@@ -57,7 +57,7 @@ def interview(lab: Lab, name: str, changes: Sequence[Change]) -> Draft:
         note("Let us go through it again; Ctrl-C ends it.\n")
 
 
-def _answers(found: Offers, *, on_gpu: bool) -> dict[str, Any]:
+def _answers(found: LabChoices, *, on_gpu: bool) -> dict[str, Any]:
     question = click.prompt("What is the question?", default="Does fine-tuning improve on the base model?")
     model = click.prompt("Which model?", type=click.Choice(found.models), default=found.models[0])
     bare = {"dataset_type": "text_completion"} if model in found.bare else {}

@@ -10,7 +10,7 @@ import click
 from ckgit.cli.common import dry_run_option, emit, json_option, lab_from, note, table
 
 if TYPE_CHECKING:
-    from ckgit.lab.models.cards import Added, Listed
+    from ckgit.lab.models.cards import AddedCard, ListedCard
 
 
 @click.group("models")
@@ -42,7 +42,7 @@ def add(ctx: click.Context, name: str, path: Path, *, replace: bool, commit: boo
         note(f"next: {added.next}")
 
 
-def _added_document(added: Added) -> dict[str, Any]:
+def _added_document(added: AddedCard) -> dict[str, Any]:
     return {
         "name": added.card.name,
         "path": added.path,
@@ -53,7 +53,7 @@ def _added_document(added: Added) -> dict[str, Any]:
     }
 
 
-def _added_text(added: Added) -> str:
+def _added_text(added: AddedCard) -> str:
     card = added.card
     template = "its own chat template" if card.template else "no chat template: train it with dataset_type: text_completion"
     written = "written" if added.changed else "unchanged"
@@ -80,7 +80,7 @@ def list_(ctx: click.Context, *, as_json: bool) -> None:
             note(model.problem)
 
 
-def _listed_document(model: Listed) -> dict[str, Any]:
+def _listed_document(model: ListedCard) -> dict[str, Any]:
     return {
         "name": model.card.name,
         "family": model.card.family,

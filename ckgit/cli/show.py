@@ -17,7 +17,7 @@ from ckgit.formats.markdown import duration, number
 from ckgit.orchestrators.engine.experiment import open_experiment
 from ckgit.orchestrators.engine.integrity import edit_lines
 from ckgit.orchestrators.queries.settings import parameters
-from ckgit.orchestrators.queries.show import Described, cells, describe, document
+from ckgit.orchestrators.queries.show import ExperimentDetails, cells, describe, document
 
 
 @click.command("show")
@@ -36,13 +36,13 @@ def command(ctx: click.Context, *, name: str | None, run: str | None, as_json: b
     emit(document(found, detailed=bool(run)), as_json, "\n\n".join([*sections, *_edited(found)]))
 
 
-def _edited(found: Described) -> Iterator[str]:
+def _edited(found: ExperimentDetails) -> Iterator[str]:
     """What was shown, or stands behind it, and is not ckgit's any more."""
     if found.edited:
         yield "\n".join(["not as ckgit wrote them:", *(f"  {printable(line)}" for line in edit_lines(found.edited))])
 
 
-def _experiment_sections(found: Described) -> Iterator[str]:
+def _experiment_sections(found: ExperimentDetails) -> Iterator[str]:
     view = found.view
     about, tools = view.context.summary.experiment, view.context.summary.tools
     head = [f"{about.name}: {view.snapshot.state}", f"question:    {printable(about.question)}"]
@@ -65,7 +65,7 @@ def _experiment_sections(found: Described) -> Iterator[str]:
         yield f"report: git show exp/{about.name}:{view.path('analysis/report.md')}"
 
 
-def _run_row(found: Described, run: Run, varied: list[str]) -> list[str]:
+def _run_row(found: ExperimentDetails, run: Run, varied: list[str]) -> list[str]:
     rows = [row for row in found.jobs if row.run == run.name]
     jobs, failed = {row.job for row in rows}, {row.job for row in rows if not row.counts}
     done = f"{len(jobs) - len(failed)} of {len(jobs)}"
@@ -99,7 +99,7 @@ def _cell_name(task: str, epoch: int | None) -> str:
     return task if epoch is None else f"{task} epoch {epoch}"
 
 
-def _run_sections(found: Described, run: Run) -> Iterator[str]:
+def _run_sections(found: ExperimentDetails, run: Run) -> Iterator[str]:
     yield f"{found.view.name} {run.name}: {run.type}, model {run.model}"
     used = parameters(found.view, run)
     yield table(["parameter", "value", "from"], ([name, _value(each["value"]), each["source"]] for name, each in used.items()))
@@ -116,7 +116,7 @@ def _run_sections(found: Described, run: Run) -> Iterator[str]:
         yield "\n".join(_result_lines(result))
 
 
-def _estimate(found: Described) -> Iterator[str]:
+def _estimate(found: ExperimentDetails) -> Iterator[str]:
     """How far the estimate of the design was off, once a job is done."""
     if rows := estimate_rows(found.accounting):
         yield table(ESTIMATE_HEADER, rows)

@@ -14,7 +14,7 @@ from ckgit.formats.listing import first_of
 
 if TYPE_CHECKING:
     from ckgit.lab.lab import Lab
-    from ckgit.orchestrators.design.validate import Subject
+    from ckgit.orchestrators.design.validate import DesignFile
 
 
 @click.command("validate")
@@ -51,20 +51,20 @@ def command(ctx: click.Context, target: str | None, *, as_json: bool) -> None:
     emit(document, as_json, f"{found.file} is valid: {found.runs} run{'s' if found.runs > 1 else ''}, {found.cells} evaluations")
 
 
-def _subject(lab: Lab | None, target: str | None) -> Subject:
+def _subject(lab: Lab | None, target: str | None) -> DesignFile:
     """What is to be checked: a file goes before an experiment of that name."""
     from ckgit.lab.summary.file import FILE
-    from ckgit.orchestrators.design.validate import Subject, committed, tip_of
+    from ckgit.orchestrators.design.validate import DesignFile, committed, tip_of
 
     if target is None:
         if lab is None:
             raise click.UsageError("name a file, or - for standard input")
         name = experiment_name(lab, None)
         path = lab.root / "experiments" / name / FILE
-        return Subject(read_file(str(path))[0], f"experiments/{name}/{FILE}", name, tip_of(lab, name))
+        return DesignFile(read_file(str(path))[0], f"experiments/{name}/{FILE}", name, tip_of(lab, name))
     path = Path(target) / FILE if (Path(target) / FILE).is_file() else Path(target)
     if target == "-" or path.is_file() or lab is None:
         content, file = read_file(target if target == "-" else str(path))
         experiment = path.resolve().parent.name if path.name == FILE else None
-        return Subject(content, file, experiment, tip_of(lab, experiment) if lab and experiment else None)
+        return DesignFile(content, file, experiment, tip_of(lab, experiment) if lab and experiment else None)
     return committed(lab, target.removeprefix("exp/"))

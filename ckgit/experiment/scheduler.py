@@ -37,7 +37,7 @@ class JobState(StrEnum):
     UNKNOWN = "unknown"  # nothing can be said now: wait
 
 
-class Ending(NamedTuple):
+class JobEnding(NamedTuple):
     """How a job ended, by the scheduler's own account. It counts where the job could not tell itself, or was made to end."""
 
     failure: FailureClass | None  # None: the scheduler knows of nothing wrong
@@ -50,7 +50,7 @@ class JobStatus(NamedTuple):
     state: JobState
     job_id: str | None = None
     detail: str = ""  # e.g. the scheduler's reason for waiting
-    ending: Ending | None = None  # of a job that is GONE, where the scheduler tells
+    ending: JobEnding | None = None  # of a job that is GONE, where the scheduler tells
 
 
 class PollResult(NamedTuple):

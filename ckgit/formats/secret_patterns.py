@@ -13,7 +13,7 @@ from typing import NamedTuple
 SHORTEST_VALUE = 8  # a shorter value of a variable would be found everywhere
 
 
-class Form(NamedTuple):
+class SecretPattern(NamedTuple):
     """A well-known form. The secret is a pattern's last group, or all of it where it has none."""
 
     rule: str
@@ -22,7 +22,7 @@ class Form(NamedTuple):
     likely: re.Pattern[bytes]
 
 
-class Hit(NamedTuple):
+class FoundSecret(NamedTuple):
     """A secret in a text: its bytes are those from `start` to `end`."""
 
     start: int
@@ -30,9 +30,9 @@ class Hit(NamedTuple):
     rule: str
 
 
-def _form(rule: str, hint: bytes, certain: bytes, likely: bytes | None = None) -> Form:
+def _form(rule: str, hint: bytes, certain: bytes, likely: bytes | None = None) -> SecretPattern:
     sure = re.compile(certain)
-    return Form(rule, re.compile(hint), sure, re.compile(likely) if likely else sure)
+    return SecretPattern(rule, re.compile(hint), sure, re.compile(likely) if likely else sure)
 
 
 _DIGIT = rb"(?=[A-Za-z_.~+/-]*[0-9])"  # words with hyphens have none
@@ -102,7 +102,7 @@ def _may_be_secret(value: str) -> bool:
     return len(value) >= SHORTEST_VALUE and value.lower() not in _NO_SECRETS and not _A_PATH.fullmatch(value)
 
 
-def find(content: bytes, values: Mapping[bytes, str], *, certain: bool) -> list[Hit]:
+def find(content: bytes, values: Mapping[bytes, str], *, certain: bool) -> list[FoundSecret]:
     """Every secret in a text, in order; of those that overlap, the one that begins first, or is longer.
 
     Args:
@@ -110,29 +110,29 @@ def find(content: bytes, values: Mapping[bytes, str], *, certain: bool) -> list[
         certain: whether what is only likely is left out.
     """
     hits = sorted([*_of_variables(content, values), *_of_forms(content, certain=certain)], key=lambda hit: (hit.start, -hit.end))
-    kept: list[Hit] = []
+    kept: list[FoundSecret] = []
     for hit in hits:
         if not kept or hit.start >= kept[-1].end:
             kept.append(hit)
     return kept
 
 
-def _of_variables(content: bytes, values: Mapping[bytes, str]) -> Iterator[Hit]:
+def _of_variables(content: bytes, values: Mapping[bytes, str]) -> Iterator[FoundSecret]:
     for value, name in values.items():
         at = content.find(value)
         while at >= 0:
-            yield Hit(at, at + len(value), f"the value of ${name}")
+            yield FoundSecret(at, at + len(value), f"the value of ${name}")
             at = content.find(value, at + len(value))
 
 
-def _of_forms(content: bytes, *, certain: bool) -> Iterator[Hit]:
+def _of_forms(content: bytes, *, certain: bool) -> Iterator[FoundSecret]:
     for form in _FORMS:
         if form.hint.search(content):
             for match in (form.certain if certain else form.likely).finditer(content):
-                yield Hit(*match.span(match.lastindex or 0), form.rule)
+                yield FoundSecret(*match.span(match.lastindex or 0), form.rule)
 
 
-def without(content: bytes, hits: list[Hit]) -> bytes:
+def without(content: bytes, hits: list[FoundSecret]) -> bytes:
     """The text with each of these hits, as `find` has them, masked."""
     parts, at = [], 0
     for hit in hits:

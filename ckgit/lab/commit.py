@@ -14,7 +14,7 @@ from ckgit.lab.git import tips
 from ckgit.lab.git.branch import commit_tree, move
 from ckgit.lab.git.checkout import refuse_lagging
 from ckgit.lab.git.command import git_lines
-from ckgit.lab.git.tips import Left
+from ckgit.lab.git.tips import KnownTips
 from ckgit.lab.git.tree import plan_tree, write_objects
 from ckgit.lab.lab import Lab
 from ckgit.lab.remotes import authority
@@ -62,7 +62,7 @@ def record(
     base = parent.tip if parent else lab.base
     new = _write_commit(lab, name, base, files, message)
     authority.refuse_behind(lab, name, parent.tip if parent else None, new)
-    also = tips.updates(lab.root, name, Left(parent.left if parent else tips.left_at(lab.root, name), base), new)
+    also = tips.updates(lab.root, name, KnownTips(parent.left if parent else tips.left_at(lab.root, name), base), new)
     move(branch, parent.tip if parent and parent.local else "", new, subject=message.splitlines()[0], also=also)
     authority.push(lab, name, new)
     return new

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ckgit.lab.git.command import git
-from ckgit.lab.git.trailers import LOG_ATOM, Recorded, parse_trailers
+from ckgit.lab.git.trailers import LOG_ATOM, Trailers, parse_trailers
 from ckgit.lab.snapshot import Snapshot
 
 _LOG = ("-c", "log.showSignature=false", "-c", "log.follow=false", "-c", "log.showRoot=true", "log", "-z", "--first-parent")
@@ -20,7 +20,7 @@ _FORM = f"--format=%x01%H%x02{LOG_ATOM}%x02"
 _BEFORE_JOBS = ("design", "scaffold")  # events whose files no job has made
 
 
-class Edit(NamedTuple):
+class HandEdit(NamedTuple):
     """A file of ckgit's that is not as ckgit left it."""
 
     path: str
@@ -40,19 +40,19 @@ class Edit(NamedTuple):
 
 class _Commit(NamedTuple):
     oid: str
-    recorded: Recorded | None  # None: it is the user's
+    recorded: Trailers | None  # None: it is the user's
     files: Mapping[str, str]  # id of each file's content after it, by path; zeros where it is gone
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenFiles:
     """The files of ckgit's on a branch."""
 
     paths: frozenset[str]  # as the last commit of ckgit's that touched each left them there, whatever became of them by hand
-    edits: tuple[Edit, ...]  # newest first
+    edits: tuple[HandEdit, ...]  # newest first
 
 
-def written(snapshot: Snapshot) -> Written:
+def written(snapshot: Snapshot) -> WrittenFiles:
     """Compare the branch's tip with ckgit's own commits on it. The summary is left out: its parts have rules of their own."""
     now: dict[str, str] = {}
     hand: dict[str, str] = {}
@@ -71,11 +71,11 @@ def written(snapshot: Snapshot) -> Written:
     last.pop(f"{snapshot.folder}/experiment_summary.md", None)
     kept = {path: (content, commit) for path, (content, commit) in last.items() if content.strip("0")}
     edits = [_edit(path, by, now[path], kept[path][1]) for path, by in hand.items() if path in kept and now[path] != kept[path][0]]
-    return Written(frozenset(kept), tuple(edits))
+    return WrittenFiles(frozenset(kept), tuple(edits))
 
 
-def _edit(path: str, hand: str, content: str, left: _Commit) -> Edit:
-    return Edit(path, hand, left.oid, left.recorded.event if left.recorded else "", gone=not content.strip("0"))
+def _edit(path: str, hand: str, content: str, left: _Commit) -> HandEdit:
+    return HandEdit(path, hand, left.oid, left.recorded.event if left.recorded else "", gone=not content.strip("0"))
 
 
 def _commits(snapshot: Snapshot) -> Iterator[_Commit]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.listing import first_of
-from ckgit.formats.secret_patterns import Hit, find, mask, secret_values, without
+from ckgit.formats.secret_patterns import FoundSecret, find, mask, secret_values, without
 
 MAX_FILE_BYTES = 50_000_000
 
@@ -75,9 +75,9 @@ def without_secrets(path: str, content: bytes) -> tuple[bytes, list[Finding]]:
     return without(content, hits), _findings(path, content, hits)
 
 
-def _findings(path: str, content: bytes, hits: Sequence[Hit]) -> list[Finding]:
+def _findings(path: str, content: bytes, hits: Sequence[FoundSecret]) -> list[Finding]:
     """Each secret once, where it is first."""
-    first: dict[bytes, Hit] = {}
+    first: dict[bytes, FoundSecret] = {}
     for hit in hits:
         first.setdefault(content[hit.start : hit.end], hit)
     return [Finding(path, content.count(b"\n", 0, hit.start) + 1, hit.rule, mask(value)) for value, hit in first.items()]

@@ -17,7 +17,7 @@ from ckgit.lab.git.checkout import resume
 from ckgit.lab.git.command import git, git_ok
 from ckgit.lab.git.objects import read_object, read_objects, tree_entries
 from ckgit.lab.git.tips import TIPS, is_lost
-from ckgit.lab.git.trailers import LOG_ATOM, REF_ATOM, Recorded, parse_trailers
+from ckgit.lab.git.trailers import LOG_ATOM, REF_ATOM, Trailers, parse_trailers
 from ckgit.lab.lab import BRANCHES, Lab, list_experiments
 from ckgit.lab.summary.state import state_in
 
@@ -210,7 +210,7 @@ def _state(summary: bytes, file: str) -> State:
         raise DesignError(error.problems, file=file, state="nothing was done", next=mend) from None
 
 
-def _tips(lab: Lab, name: str) -> dict[str, tuple[str, Recorded | None]]:
+def _tips(lab: Lab, name: str) -> dict[str, tuple[str, Trailers | None]]:
     """Local and remote branches of an experiment, and where ckgit left it: tip and trailers by ref."""
     form = f"--format=%(refname)%00%(objectname)%00{REF_ATOM}%00"
     refs = (f"{BRANCHES}{name}", f"refs/remotes/*/exp/{name}", f"{TIPS}{name}")
@@ -234,7 +234,7 @@ def _remote_ref(lab: Lab, name: str, refs: list[str], left: str) -> str:
     return (preferred or refs)[0]
 
 
-def _last_recorded(lab: Lab, name: str, tip: str) -> Recorded | None:
+def _last_recorded(lab: Lab, name: str, tip: str) -> Trailers | None:
     """What the newest commit on the branch itself recorded that ckgit made for this experiment."""
     commits = ("rev-list", "--no-commit-header", "--first-parent", "--grep=^Ckgit-To: ")
     found = git(lab.root, *commits, f"--format={LOG_ATOM}%x00", tip, "--").decode(errors="replace").split("\0")
@@ -251,7 +251,7 @@ def _design_of(root: Path, name: str, commit: str) -> str | None:
     return recorded.design if recorded else None
 
 
-def _check_history(name: str, state: State, recorded: Recorded | None) -> None:
+def _check_history(name: str, state: State, recorded: Trailers | None) -> None:
     """The state in the summary must be the one that ckgit's last commit led to, by a legal step."""
     if recorded is None:
         if state is not State.DESIGNED:

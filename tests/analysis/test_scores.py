@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckgit.analysis.scores import Answers, as_number, difference, mean_scores, means, scored_count, with_intervals
+from ckgit.analysis.scores import SampleScores, as_number, difference, mean_scores, means, scored_count, with_intervals
 from ckgit.experiment.results import CellResult, Metric, Sample, Score
 from tests.analysis.build import cell
 
@@ -137,9 +137,9 @@ def test_worst_case_bounds_have_the_complete_interval_in_them(
 ) -> None:
     if paired:
         other = (other * len(one))[: len(one)]
-    full = [Answers({key: (score,) for key, score in enumerate(side)}) for side in (one, other)]
+    full = [SampleScores({key: (score,) for key, score in enumerate(side)}) for side in (one, other)]
     seen = [
-        Answers({key: (None,) if key in gone else each for key, each in side.by_id.items()})
+        SampleScores({key: (None,) if key in gone else each for key, each in side.by_id.items()})
         for side, gone in zip(full, (lost, also_lost), strict=True)
     ]
     complete, bounded = (difference(*sides, paired=paired, unit=True) for sides in (full, seen))

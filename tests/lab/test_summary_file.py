@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ckgit.errors import DesignError, Exit
 from ckgit.experiment.design.model import Recorded, RecordedData, State
-from ckgit.formats.yaml.writer import Change
+from ckgit.formats.yaml.writer import ValueChange
 from ckgit.lab.summary.file import SummaryFile
 
 GOOD = """\
@@ -259,7 +259,7 @@ def test_a_bare_design_gets_what_it_lacks_and_keeps_its_comments():
         "tools: {evaluation: none}\nvariables: {seed: [1, 2]}\n"
     )
     file = SummaryFile.from_design(
-        bare.encode(), "d.yaml", defaults=[Change("experiment.name", "n"), Change("experiment.date", "2026-01-02")]
+        bare.encode(), "d.yaml", defaults=[ValueChange("experiment.name", "n"), ValueChange("experiment.date", "2026-01-02")]
     )
     assert file.summary.experiment.name == "n"
     assert file.summary.state is State.DESIGNED
@@ -270,7 +270,7 @@ def test_a_bare_design_gets_what_it_lacks_and_keeps_its_comments():
 
 def test_a_summary_as_a_design_loses_what_ckgit_wrote():
     used = parse(GOOD).with_recorded(RECORDED).with_state(State.ANALYZED).with_block("runs", "x")
-    file = SummaryFile.from_design(used.dump(), "f", changes=[Change("variables.lr", [0.5])])
+    file = SummaryFile.from_design(used.dump(), "f", changes=[ValueChange("variables.lr", [0.5])])
     assert file.summary.state is State.DESIGNED
     assert file.summary.recorded == Recorded()
     assert file.summary.variables["lr"] == (0.5,)
@@ -282,7 +282,9 @@ def test_problems_of_a_changed_design_have_their_place_in_the_file_that_was_give
     bare = "# one\n# two\n" + GOOD.split("---\n")[1]
     with pytest.raises(DesignError) as caught:
         SummaryFile.from_design(
-            bare.replace("epochs: 2", "epochs: 0").encode(), "d.yaml", changes=[Change("controls.lr", "x"), Change("experiment.name", "b")]
+            bare.replace("epochs: 2", "epochs: 0").encode(),
+            "d.yaml",
+            changes=[ValueChange("controls.lr", "x"), ValueChange("experiment.name", "b")],
         )
     assert [problem.at("d") for problem in caught.value.problems] == [
         "d:12:1: --set controls.lr: expected a number; found 'x'; a number is written without quotes",

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ckgit.formats.yaml.document import MAX_DEPTH, read_yaml
 from ckgit.formats.yaml.scalars import AmbiguousError, plain
-from ckgit.formats.yaml.writer import Change, PathError, edit_yaml, write_yaml
+from ckgit.formats.yaml.writer import PathError, ValueChange, edit_yaml, write_yaml
 
 yaml_1_1 = pytest.importorskip("yaml")  # PyYAML comes with ckgit[run]
 
@@ -124,37 +124,42 @@ def test_an_edit_changes_its_place_and_nothing_else(value, data):
     key = data.draw(st.sampled_from(sorted(value)))
     if not key or key.startswith(".") or any(f"{key}.".startswith(f"{other}.") for other in value if other != key):
         return  # such a key has no path of its own
-    edited = read_yaml(edit_yaml(write_yaml({"top": value}), [Change(f"top.{key}", ["new", 1e-5])]))
+    edited = read_yaml(edit_yaml(write_yaml({"top": value}), [ValueChange(f"top.{key}", ["new", 1e-5])]))
     assert edited.problems == []
     assert edited.value == {"top": {**value, key: ["new", 1e-5]}}
 
 
 def test_an_edit_keeps_comments_order_and_the_form_of_numbers():
     text = "# top\nb: 1e-5  # small\na: 'quoted'\nlist:\n  - name: x  # first\n    v: 1.50\n\n# end\nz: \"no\"\n"
-    assert edit_yaml(text, [Change("list.x.v", 2), Change("new.deep", "yes")]) == text.replace("v: 1.50", "v: 2") + 'new:\n  deep: "yes"\n'
+    assert (
+        edit_yaml(text, [ValueChange("list.x.v", 2), ValueChange("new.deep", "yes")])
+        == text.replace("v: 1.50", "v: 2") + 'new:\n  deep: "yes"\n'
+    )
 
 
 def test_an_edit_leaves_lines_that_it_does_not_touch_as_they_are():
     text = "a:   {b: 1,  c: [{name: x}]}   # kept\nd:\n- {name: cap}\n-   [1,   2]\ne: 1\n"
-    assert edit_yaml(text, [Change("first", 0, first=True), Change("e", 2)]) == f"first: 0\n{text.replace('e: 1', 'e: 2')}"
-    assert "[{name: x}]" in edit_yaml(text, [Change("a.b", 3)])
+    assert edit_yaml(text, [ValueChange("first", 0, first=True), ValueChange("e", 2)]) == f"first: 0\n{text.replace('e: 1', 'e: 2')}"
+    assert "[{name: x}]" in edit_yaml(text, [ValueChange("a.b", 3)])
 
 
 def test_an_edit_whose_lines_do_not_go_with_the_others_is_written_whole():
-    edited = edit_yaml("d:\n- name: cap\n- name: z\n", [Change("d.2", {"name": "w"})])
+    edited = edit_yaml("d:\n- name: cap\n- name: z\n", [ValueChange("d.2", {"name": "w"})])
     assert read_yaml(edited).value == {"d": [{"name": "cap"}, {"name": "z"}, {"name": "w"}]}
 
 
 def test_lists_are_edited_by_index_by_name_and_at_their_end():
     text = "runs:\n  - name: a.b\n  - name: c\n"
-    edited = read_yaml(edit_yaml(text, [Change("runs.a.b.type", "control"), Change("runs.1.x", 1), Change("runs.2", {"name": "d"})]))
+    edited = read_yaml(
+        edit_yaml(text, [ValueChange("runs.a.b.type", "control"), ValueChange("runs.1.x", 1), ValueChange("runs.2", {"name": "d"})])
+    )
     assert edited.value == {"runs": [{"name": "a.b", "type": "control"}, {"name": "c", "x": 1}, {"name": "d"}]}
 
 
 @pytest.mark.parametrize(("path", "words"), [("a.b", "leads into"), ("runs.x.y", "it has c, 0, 1"), ("runs.7", "there is no '7'")])
 def test_a_path_that_leads_nowhere_is_explained(path, words):
     with pytest.raises(PathError) as caught:
-        edit_yaml("a: text\nruns:\n  - name: c\n", [Change(path, 1)])
+        edit_yaml("a: text\nruns:\n  - name: c\n", [ValueChange(path, 1)])
     assert words in str(caught.value)
 
 

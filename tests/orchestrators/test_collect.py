@@ -6,7 +6,7 @@ from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, FailureClass, Phase
 from ckgit.jobs.folder import job_folder
 from ckgit.orchestrators.engine.experiment import open_experiment
-from ckgit.orchestrators.run.collect import Ended, judge
+from ckgit.orchestrators.run.collect import EndedAttempt, judge
 from ckgit.orchestrators.run.stage import stage_jobs
 from tests.orchestrators.bench import Bench
 
@@ -30,7 +30,7 @@ def test_two_attempts_with_one_process_id_keep_a_log_each(bench: Bench) -> None:
     (job_folder(bench.folder, "t") / "output").write_text("printed\n")
     folder = "experiments/demo/rank4"
     for taken, log in ((frozenset[str](), "slurm-77.out"), (frozenset({f"{folder}/slurm-77.out"}), "slurm-77.2.out")):
-        ended = Ended(attempt, None, "it is gone", FailureClass.LOST)
+        ended = EndedAttempt(attempt, None, "it is gone", FailureClass.LOST)
         judged = judge(work.worker, view.context, work.jobs[0], ended, bench.folder, limit=100, taken=taken)
         assert judged.files == {f"{folder}/{log}": b"printed\n"}
         assert (judged.attempt.phase, judged.attempt.failure, judged.attempt.log) == (Phase.FAILED, FailureClass.LOST, f"{folder}/{log}")

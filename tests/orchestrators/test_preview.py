@@ -9,7 +9,7 @@ import pytest
 
 from ckgit.errors import CkgitError
 from ckgit.experiment.design.model import State
-from ckgit.orchestrators.commands.dry_run import Preview, preview
+from ckgit.orchestrators.commands.dry_run import DryRun, preview
 from ckgit.orchestrators.engine.experiment import open_experiment
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from tests.orchestrators.bench import Bench
@@ -21,10 +21,10 @@ def traces(folder: Path) -> dict[str, int]:
 
 
 @pytest.fixture
-def dry(bench: Bench) -> Callable[[], Preview]:
+def dry(bench: Bench) -> Callable[[], DryRun]:
     """A preview that is checked to leave nothing behind."""
 
-    def look() -> Preview:
+    def look() -> DryRun:
         before = traces(bench.folder)
         found = preview(open_experiment(bench.lab, "demo"), AdvanceOptions(), None)
         assert traces(bench.folder) == before
@@ -33,7 +33,7 @@ def dry(bench: Bench) -> Callable[[], Preview]:
     return look
 
 
-def test_scaffold(bench: Bench, dry: Callable[[], Preview]) -> None:
+def test_scaffold(bench: Bench, dry: Callable[[], DryRun]) -> None:
     shown = dry().commit
     bench.advance()
     assert "scaffold demo: designed -> scaffolded" in shown
@@ -41,7 +41,7 @@ def test_scaffold(bench: Bench, dry: Callable[[], Preview]) -> None:
         assert f"experiments/demo/{path}" in shown
 
 
-def test_submission(bench: Bench, dry: Callable[[], Preview]) -> None:
+def test_submission(bench: Bench, dry: Callable[[], DryRun]) -> None:
     bench.advance(State.SCAFFOLDED)
     found = dry()
     assert "submit demo: scaffolded -> scaffolded" in found.commit
@@ -53,7 +53,7 @@ def test_submission(bench: Bench, dry: Callable[[], Preview]) -> None:
     ]
 
 
-def test_jobs_that_are_out_and_the_commit_that_would_follow(bench: Bench, dry: Callable[[], Preview]) -> None:
+def test_jobs_that_are_out_and_the_commit_that_would_follow(bench: Bench, dry: Callable[[], DryRun]) -> None:
     bench.hold()
     bench.advance(State.TRAINED, wait=False)
     bench.until(lambda: len(bench.executions()) == 2)

@@ -11,17 +11,17 @@ from ckgit.experiment.scheduler import JobState
 from ckgit.schedulers.slurm.parsers import (
     AccountRow,
     Answer,
-    Outcome,
     ParseError,
     QueueRow,
-    Verdict,
+    SbatchOutcome,
+    SbatchVerdict,
     is_accounting_off,
     judge_sbatch,
     parse_account,
     parse_queue,
     seconds,
 )
-from ckgit.schedulers.slurm.states import ALIVE, ENDED, End, detail, end_of, ending
+from ckgit.schedulers.slurm.states import ALIVE, ENDED, EndedJob, detail, end_of, ending
 from ckgit.schedulers.slurm.usage import usage_of
 
 HEADER = "JOBID|ARRAY_JOB_ID|ARRAY_TASK_ID|STATE|SUBMIT_TIME|START_TIME|TIME_LIMIT|REASON|NAME\n"
@@ -170,56 +170,59 @@ def test_durations(text: str, expected: int | None) -> None:
 @pytest.mark.parametrize(
     ("out", "verdict"),
     [
-        ("43\n", Verdict(Outcome.ACCEPTED, "43")),
-        ("6;beta\n", Verdict(Outcome.ACCEPTED, "6")),
-        ("Welcome to login1, 12 users are here\n\n44\n", Verdict(Outcome.ACCEPTED, "44")),
-        ("", Verdict(Outcome.AMBIGUOUS, "", "it ended with exit code 0 and no word")),
+        ("43\n", SbatchVerdict(SbatchOutcome.ACCEPTED, "43")),
+        ("6;beta\n", SbatchVerdict(SbatchOutcome.ACCEPTED, "6")),
+        ("Welcome to login1, 12 users are here\n\n44\n", SbatchVerdict(SbatchOutcome.ACCEPTED, "44")),
+        ("", SbatchVerdict(SbatchOutcome.AMBIGUOUS, "", "it ended with exit code 0 and no word")),
     ],
 )
-def test_an_accepted_job_has_an_id(out: str, verdict: Verdict) -> None:
+def test_an_accepted_job_has_an_id(out: str, verdict: SbatchVerdict) -> None:
     assert judge_sbatch(Answer(0, out, "")) == verdict
 
 
 @pytest.mark.parametrize(
     ("err", "outcome"),
     [
-        (TIMED_OUT, Outcome.AMBIGUOUS),
-        ("", Outcome.AMBIGUOUS),
-        ("sbatch: error: something that no SLURM has said before\n", Outcome.AMBIGUOUS),
-        ("sbatch: error: Batch job submission failed: Zero Bytes were transmitted or received\n", Outcome.AMBIGUOUS),
-        (DOWN, Outcome.UNREACHABLE),
-        ("sbatch: error: 'beta' can't be reached now, or it is an invalid entry for --cluster.\n", Outcome.UNREACHABLE),
-        ("ssh: connect to host login1 port 22: Connection refused\n", Outcome.UNREACHABLE),
-        ("ada@login1: Permission denied (publickey,gssapi-with-mic).\n", Outcome.UNREACHABLE),
-        ("Host key verification failed.\n", Outcome.UNREACHABLE),
-        ("kex_exchange_identification: Connection closed by remote host\nConnection closed by 10.0.0.1 port 22\n", Outcome.UNREACHABLE),
-        ("Connection closed by 10.0.0.1 port 22\n", Outcome.AMBIGUOUS),
-        (f"{FAILED}Access/permission denied\n", Outcome.REFUSED),
-        (f"sbatch: error: QOSMaxSubmitJobPerUserLimit\n{POLICY}", Outcome.LATER),
-        (f"sbatch: error: AssocMaxSubmitJobLimit\n{POLICY}", Outcome.LATER),
-        (f"sbatch: error: AssocGrpSubmitJobsLimit\n{POLICY}", Outcome.LATER),
-        (POLICY, Outcome.LATER),
-        (f"sbatch: error: AssocMaxWallDurationPerJobLimit\n{POLICY}", Outcome.REFUSED),
-        ("sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified\n", Outcome.REFUSED),
-        (f"sbatch: error: invalid partition specified: x\n{FAILED}Invalid partition name specified\n", Outcome.REFUSED),
-        ("sbatch: error: Batch job submission failed: Invalid qos specification\n", Outcome.REFUSED),
-        ("sbatch: error: Batch job submission failed: Invalid feature specification\n", Outcome.REFUSED),
-        ("sbatch: error: Batch job submission failed: Invalid job array specification\n", Outcome.REFUSED),
-        ("sbatch: error: Batch job submission failed: Requested node configuration is not available\n", Outcome.REFUSED),
-        ("sbatch: error: Batch job submission failed: Job dependency problem\n", Outcome.REFUSED),
-        ("sbatch: error: Invalid --time specification\n", Outcome.REFUSED),
-        ("sbatch: error: Invalid generic resource (gres) specification\n", Outcome.REFUSED),
-        ("sbatch: error: Unable to open file /nonexist\n", Outcome.REFUSED),
-        ("sbatch: unrecognized option '--foo'\nTry \"sbatch --help\" for more information\n", Outcome.REFUSED),
-        ("sbatch: error: This does not look like a batch script.  The first\n", Outcome.REFUSED),
+        (TIMED_OUT, SbatchOutcome.AMBIGUOUS),
+        ("", SbatchOutcome.AMBIGUOUS),
+        ("sbatch: error: something that no SLURM has said before\n", SbatchOutcome.AMBIGUOUS),
+        ("sbatch: error: Batch job submission failed: Zero Bytes were transmitted or received\n", SbatchOutcome.AMBIGUOUS),
+        (DOWN, SbatchOutcome.UNREACHABLE),
+        ("sbatch: error: 'beta' can't be reached now, or it is an invalid entry for --cluster.\n", SbatchOutcome.UNREACHABLE),
+        ("ssh: connect to host login1 port 22: Connection refused\n", SbatchOutcome.UNREACHABLE),
+        ("ada@login1: Permission denied (publickey,gssapi-with-mic).\n", SbatchOutcome.UNREACHABLE),
+        ("Host key verification failed.\n", SbatchOutcome.UNREACHABLE),
+        (
+            "kex_exchange_identification: Connection closed by remote host\nConnection closed by 10.0.0.1 port 22\n",
+            SbatchOutcome.UNREACHABLE,
+        ),
+        ("Connection closed by 10.0.0.1 port 22\n", SbatchOutcome.AMBIGUOUS),
+        (f"{FAILED}Access/permission denied\n", SbatchOutcome.REFUSED),
+        (f"sbatch: error: QOSMaxSubmitJobPerUserLimit\n{POLICY}", SbatchOutcome.LATER),
+        (f"sbatch: error: AssocMaxSubmitJobLimit\n{POLICY}", SbatchOutcome.LATER),
+        (f"sbatch: error: AssocGrpSubmitJobsLimit\n{POLICY}", SbatchOutcome.LATER),
+        (POLICY, SbatchOutcome.LATER),
+        (f"sbatch: error: AssocMaxWallDurationPerJobLimit\n{POLICY}", SbatchOutcome.REFUSED),
+        ("sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified\n", SbatchOutcome.REFUSED),
+        (f"sbatch: error: invalid partition specified: x\n{FAILED}Invalid partition name specified\n", SbatchOutcome.REFUSED),
+        ("sbatch: error: Batch job submission failed: Invalid qos specification\n", SbatchOutcome.REFUSED),
+        ("sbatch: error: Batch job submission failed: Invalid feature specification\n", SbatchOutcome.REFUSED),
+        ("sbatch: error: Batch job submission failed: Invalid job array specification\n", SbatchOutcome.REFUSED),
+        ("sbatch: error: Batch job submission failed: Requested node configuration is not available\n", SbatchOutcome.REFUSED),
+        ("sbatch: error: Batch job submission failed: Job dependency problem\n", SbatchOutcome.REFUSED),
+        ("sbatch: error: Invalid --time specification\n", SbatchOutcome.REFUSED),
+        ("sbatch: error: Invalid generic resource (gres) specification\n", SbatchOutcome.REFUSED),
+        ("sbatch: error: Unable to open file /nonexist\n", SbatchOutcome.REFUSED),
+        ("sbatch: unrecognized option '--foo'\nTry \"sbatch --help\" for more information\n", SbatchOutcome.REFUSED),
+        ("sbatch: error: This does not look like a batch script.  The first\n", SbatchOutcome.REFUSED),
     ],
 )
-def test_what_sbatch_says_when_it_fails(err: str, outcome: Outcome) -> None:
+def test_what_sbatch_says_when_it_fails(err: str, outcome: SbatchOutcome) -> None:
     assert judge_sbatch(Answer(1, "", err)).outcome is outcome
 
 
 def test_an_sbatch_that_was_ended_may_have_been_heard() -> None:
-    assert judge_sbatch(Answer(None, "", DOWN)).outcome is Outcome.AMBIGUOUS
+    assert judge_sbatch(Answer(None, "", DOWN)).outcome is SbatchOutcome.AMBIGUOUS
     assert judge_sbatch(Answer(None, "", "")).words == "it did not answer in time"
 
 
@@ -232,7 +235,7 @@ def test_words_are_one_line_without_the_programs_name() -> None:
 
 
 def told(state: str, exit_code: str = "", *, printed: bool = True, **more: object) -> tuple[FailureClass | None, str]:
-    found = ending(End(state, exit_code, **more), lambda user: f"user {user}", printed=printed)
+    found = ending(EndedJob(state, exit_code, **more), lambda user: f"user {user}", printed=printed)
     return found.failure, found.sentence
 
 
@@ -273,8 +276,8 @@ def test_why_a_job_waits() -> None:
 
 def test_accounting_says_more_of_an_end_than_the_queue() -> None:
     row, booked = parse_queue(QUEUE, None)[0], parse_account(ACCOUNT)[0]
-    assert end_of(row, booked) == End("CANCELLED", "0:0", 0, "5:00", 0)
-    assert end_of(row, None) == End("COMPLETED", limit="5:00")
+    assert end_of(row, booked) == EndedJob("CANCELLED", "0:0", 0, "5:00", 0)
+    assert end_of(row, None) == EndedJob("COMPLETED", limit="5:00")
 
 
 # ---- anything else
@@ -328,8 +331,8 @@ def test_any_text_gives_accounts_or_a_parse_error(text: str, extras: int) -> Non
 @given(st.sampled_from([None, 0, 1, 255]), TEXTS, TEXTS)
 def test_any_answer_of_sbatch_has_a_verdict(code: int | None, out: str, err: str) -> None:
     verdict = judge_sbatch(Answer(code, out, err))
-    assert (verdict.outcome is Outcome.ACCEPTED) == bool(verdict.job_id)
-    assert verdict.outcome is not Outcome.ACCEPTED or code == 0
+    assert (verdict.outcome is SbatchOutcome.ACCEPTED) == bool(verdict.job_id)
+    assert verdict.outcome is not SbatchOutcome.ACCEPTED or code == 0
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**8), st.sampled_from(sorted(ENDED | set(ALIVE))), st.text(alphabet="abc.|_-", min_size=1))))

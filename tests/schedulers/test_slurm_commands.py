@@ -23,7 +23,7 @@ READ = {"SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0"}
 
 
 def test_the_command_that_hands_a_job_over() -> None:
-    assert commands.sbatch(HERE, WORK, commands.Batch("tok", "a/job.slurm", ".ckgit/jobs/tok/output")) == [
+    assert commands.sbatch(HERE, WORK, commands.BatchOptions("tok", "a/job.slurm", ".ckgit/jobs/tok/output")) == [
         "sbatch",
         "--parsable",
         "--job-name=tok",
@@ -38,7 +38,7 @@ def test_the_command_that_hands_a_job_over() -> None:
 
 
 def test_an_array_a_dependency_and_another_cluster() -> None:
-    batch = commands.Batch("x.array", "s", "o", indices=(0, 2, 3), after=("12", "13_1"))
+    batch = commands.BatchOptions("x.array", "s", "o", indices=(0, 2, 3), after=("12", "13_1"))
     words = commands.sbatch(Cluster(slurm_cluster="beta"), WORK, batch)
     assert words[1] == "--clusters=beta"
     assert "--dependency=afterany:12,afterany:13_1" in words
@@ -73,7 +73,7 @@ def test_what_a_profile_may_not_say_to_slurm(value: str) -> None:
 
 
 def test_a_rehearsal_is_the_same_command() -> None:
-    command = commands.sbatch(HERE, WORK, commands.Batch("tok", "s", "o"))
+    command = commands.sbatch(HERE, WORK, commands.BatchOptions("tok", "s", "o"))
     assert commands.rehearsal(command) == [*command[:-1], "--test-only"]
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from ckgit.schedulers.slurm import records
-from ckgit.schedulers.slurm.parsers import Outcome, Verdict
-from ckgit.schedulers.slurm.records import Record, Traces
+from ckgit.schedulers.slurm.parsers import SbatchOutcome, SbatchVerdict
+from ckgit.schedulers.slurm.records import FolderTraces, HandoverRecord
 
-ACCEPTED = Verdict(Outcome.ACCEPTED, "12")
+ACCEPTED = SbatchVerdict(SbatchOutcome.ACCEPTED, "12")
 
 
 def test_no_folder_means_that_nothing_was_handed_over(tmp_path: Path) -> None:
     assert records.read_record(tmp_path / "none") is None
-    assert records.read_traces(tmp_path / "none", None) == Traces()
+    assert records.read_traces(tmp_path / "none", None) == FolderTraces()
 
 
 def test_a_hand_over_is_made_once_and_answered(tmp_path: Path) -> None:
@@ -27,10 +27,10 @@ def test_a_hand_over_is_made_once_and_answered(tmp_path: Path) -> None:
     assert records.take(tmp_path, 1) is None
     found = records.read_record(tmp_path)
     assert found
-    assert (found.number, found.verdict.outcome, found.busy) == (1, Outcome.AMBIGUOUS, True)
+    assert (found.number, found.verdict.outcome, found.busy) == (1, SbatchOutcome.AMBIGUOUS, True)
     records.write_answer(handing.path, handing.nonce, ACCEPTED)
     records.release(handing)
-    assert records.read_record(tmp_path) == Record(1, ACCEPTED)
+    assert records.read_record(tmp_path) == HandoverRecord(1, ACCEPTED)
     assert not list(tmp_path.glob("*.part"))
 
 
@@ -61,7 +61,7 @@ def test_an_answer_to_another_hand_over_does_not_count(tmp_path: Path) -> None:
     records.release(second)
     found = records.read_record(tmp_path)
     assert found
-    assert found.verdict.outcome is Outcome.AMBIGUOUS
+    assert found.verdict.outcome is SbatchOutcome.AMBIGUOUS
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_damaged_answer_is_none(tmp_path: Path, damage: bytes) -> None:
     (tmp_path / "answer.1").write_bytes(damage)
     found = records.read_record(tmp_path)
     assert found
-    assert found.verdict.outcome is Outcome.AMBIGUOUS
+    assert found.verdict.outcome is SbatchOutcome.AMBIGUOUS
 
 
 def test_the_latest_hand_over_counts(tmp_path: Path) -> None:
@@ -85,8 +85,8 @@ def test_the_latest_hand_over_counts(tmp_path: Path) -> None:
     found = records.read_record(tmp_path)
     assert found
     assert found.number == 10
-    records.settle(tmp_path, found, Verdict(Outcome.ABSENT))
-    assert records.read_record(tmp_path) == Record(10, Verdict(Outcome.ABSENT))
+    records.settle(tmp_path, found, SbatchVerdict(SbatchOutcome.ABSENT))
+    assert records.read_record(tmp_path) == HandoverRecord(10, SbatchVerdict(SbatchOutcome.ABSENT))
 
 
 def test_since_when_a_job_is_missing_is_known_to_all(tmp_path: Path) -> None:
@@ -113,12 +113,12 @@ def test_the_time_is_the_file_systems_not_this_machines(tmp_path: Path, monkeypa
 
 def test_what_a_job_leaves(tmp_path: Path) -> None:
     (tmp_path / "claim").mkdir()
-    assert records.read_traces(tmp_path, None) == Traces(claimed=True)
+    assert records.read_traces(tmp_path, None) == FolderTraces(claimed=True)
     (tmp_path / "claim" / "id").write_text("12\n")
     (tmp_path / "output").touch()
     (tmp_path / "cancelled").touch()
     (tmp_path / "status.json").write_text('{"exit_code": 3}')
-    expected = Traces(claimed=True, claim_id="12", exit_code=3, ended=True, printed=True, cancelled=True)
+    expected = FolderTraces(claimed=True, claim_id="12", exit_code=3, ended=True, printed=True, cancelled=True)
     assert records.read_traces(tmp_path, None) == expected
     (tmp_path / "status.json").write_text("{")
     assert records.read_traces(tmp_path, None) == expected._replace(exit_code=None)

@@ -28,7 +28,7 @@ from ckgit.schedulers.slurm import queries as slurm_ask
 from ckgit.schedulers.slurm import records as slurm_records
 from ckgit.schedulers.slurm import scheduler as slurm_module
 from ckgit.schedulers.slurm import submit as slurm_submit
-from ckgit.schedulers.slurm.parsers import Answer, Outcome, judge_sbatch
+from ckgit.schedulers.slurm.parsers import Answer, SbatchOutcome, judge_sbatch
 from tests.slurm.fake import job_environment, main, scheduling, store
 
 GRACE = 60.0  # seconds, as on a real cluster: time costs nothing here
@@ -143,7 +143,7 @@ class Program:
             self.lock, self.ended = None, now
 
     def may_have_been_accepted(self) -> bool:
-        return not self.answer or judge_sbatch(self.answer).outcome not in {Outcome.UNREACHABLE, Outcome.LATER}
+        return not self.answer or judge_sbatch(self.answer).outcome not in {SbatchOutcome.UNREACHABLE, SbatchOutcome.LATER}
 
 
 class Job:

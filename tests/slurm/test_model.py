@@ -22,7 +22,7 @@ from ckgit.experiment.scheduler import JobState, JobStatus, Submission
 from ckgit.jobs.script import job_script
 from ckgit.schedulers.slurm import records as slurm_records
 from ckgit.schedulers.slurm.assess import MOST_TRIES
-from ckgit.schedulers.slurm.records import Handing
+from ckgit.schedulers.slurm.records import Handover
 from ckgit.schedulers.slurm.scheduler import scheduler
 from tests.attempts import attempts
 from tests.slurm.fake import store
@@ -377,7 +377,7 @@ def test_without_the_claim_a_job_is_executed_twice():
 
 
 def test_without_the_record_a_job_is_handed_over_twice(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(slurm_records, "take", lambda folder, number: Handing(folder / f"handed.{number}", "", os.open(os.devnull, os.O_RDONLY)))
+    monkeypatch.setattr(slurm_records, "take", lambda folder, number: Handover(folder / f"handed.{number}", "", os.open(os.devnull, os.O_RDONLY)))
     monkeypatch.setattr(slurm_records, "take_back", lambda handing: None)
     fails_at_once(Model, "was handed over twice")
     assert Model.examples < 200

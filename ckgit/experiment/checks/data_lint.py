@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ckgit.experiment.checks.data_profile import Survey
+from ckgit.experiment.checks.data_profile import DataProfile
 from ckgit.experiment.checks.remarks import Remark, joined
-from ckgit.experiment.checks.row_uses import Use, prompt_place
+from ckgit.experiment.checks.row_uses import RowUse, prompt_place
 from ckgit.experiment.design.model import Summary
 from ckgit.experiment.design.plan import Plan
 from ckgit.formats.rows import PLACEHOLDER, Row
@@ -32,7 +32,9 @@ class _Rows(NamedTuple):
     trained: bool
 
 
-def data_remarks(summary: Summary, plan: Plan, surveys: Mapping[str, Survey], uses: Mapping[Use, Sequence[str]]) -> Iterator[Remark]:
+def data_remarks(
+    summary: Summary, plan: Plan, surveys: Mapping[str, DataProfile], uses: Mapping[RowUse, Sequence[str]]
+) -> Iterator[Remark]:
     """Everything that the rows and columns of the design's data say against it.
 
     Args:
@@ -52,14 +54,14 @@ def data_remarks(summary: Summary, plan: Plan, surveys: Mapping[str, Survey], us
     yield from _braces(summary, plan, surveys, known)
 
 
-def _grouped(uses: Mapping[Use, Sequence[str]]) -> dict[_Rows, list[Use]]:
-    found: dict[_Rows, list[Use]] = {}
+def _grouped(uses: Mapping[RowUse, Sequence[str]]) -> dict[_Rows, list[RowUse]]:
+    found: dict[_Rows, list[RowUse]] = {}
     for use in uses:
         found.setdefault(_Rows(use.data, use.split, use.limit, use.task is None), []).append(use)
     return found
 
 
-def _unused(summary: Summary, surveys: Mapping[str, Survey], data: str) -> list[str]:
+def _unused(summary: Summary, surveys: Mapping[str, DataProfile], data: str) -> list[str]:
     """Columns of text that no data set of the design with this file uses; those that look like a question first."""
     path = summary.data[data].path
     same = [other for other in summary.data.values() if other.path == path]
@@ -73,13 +75,13 @@ def _without(rows: Sequence[Row], column: str) -> list[int]:
     return [position for position, row in enumerate(rows) if not getattr(row, column).strip()]
 
 
-def _counted(survey: Survey, rows: _Rows, empty: Sequence[int], total: int) -> str:
+def _counted(survey: DataProfile, rows: _Rows, empty: Sequence[int], total: int) -> str:
     first = survey.where(rows.split, empty[0])
     count = f"all {total:,}" if len(empty) == total else f"{len(empty):,} of {total:,}"
     return f"{count} rows of split {rows.split} ({first}{' is the first' if len(empty) > 1 else ''})"
 
 
-def _empty_inputs(summary: Summary, surveys: Mapping[str, Survey], rows: _Rows, uses: Sequence[Use]) -> Iterator[Remark]:
+def _empty_inputs(summary: Summary, surveys: Mapping[str, DataProfile], rows: _Rows, uses: Sequence[RowUse]) -> Iterator[Remark]:
     survey, data_set, place = surveys[rows.data], summary.data[rows.data], f"data.{rows.data}"
     taken = survey.rows[rows.split][: rows.limit]
     empty = _without(taken, "input")
@@ -99,12 +101,12 @@ def _empty_inputs(summary: Summary, surveys: Mapping[str, Survey], rows: _Rows, 
         yield Remark(place, f"{counted}: there the model is {what} the prompt alone")
 
 
-def _is_bare(use: Use) -> bool:
+def _is_bare(use: RowUse) -> bool:
     """Whether an empty input leaves nothing of the messages. Plain text may begin with the answer: that trains a language model."""
     return use.dataset_type == "chat" and not use.prompt.replace(PLACEHOLDER, "").strip()
 
 
-def _empty_outputs(surveys: Mapping[str, Survey], rows: _Rows) -> Iterator[Remark]:
+def _empty_outputs(surveys: Mapping[str, DataProfile], rows: _Rows) -> Iterator[Remark]:
     survey, place = surveys[rows.data], f"data.{rows.data}"
     taken = survey.rows[rows.split][: rows.limit]
     empty = _without(taken, "output")
@@ -121,7 +123,7 @@ def _columns(names: Sequence[str]) -> str:
     return f"column{'s' if len(names) > 1 else ''} {joined(names)}"
 
 
-def _unused_columns(summary: Summary, surveys: Mapping[str, Survey], used: set[str]) -> Iterator[Remark]:
+def _unused_columns(summary: Summary, surveys: Mapping[str, DataProfile], used: set[str]) -> Iterator[Remark]:
     seen = set()
     for name in summary.data:
         path = summary.data[name].path
@@ -132,7 +134,7 @@ def _unused_columns(summary: Summary, surveys: Mapping[str, Survey], used: set[s
             yield Remark(f"data.{name}", f"nothing uses the text {_columns(unused)} of {path}: {sees}")
 
 
-def _overlaps(summary: Summary, surveys: Mapping[str, Survey], uses: Mapping[Use, Sequence[str]]) -> Iterator[Remark]:
+def _overlaps(summary: Summary, surveys: Mapping[str, DataProfile], uses: Mapping[RowUse, Sequence[str]]) -> Iterator[Remark]:
     """Evaluated rows whose input was trained on by the same run."""
     trained: dict[str, tuple[str, str]] = {run: (use.data, use.split) for use, runs in uses.items() if use.task is None for run in runs}
     seen = set()
@@ -146,7 +148,7 @@ def _overlaps(summary: Summary, surveys: Mapping[str, Survey], uses: Mapping[Use
                 yield from _overlap(summary, surveys, source, use)
 
 
-def _overlap(summary: Summary, surveys: Mapping[str, Survey], source: tuple[str, str], use: Use) -> Iterator[Remark]:
+def _overlap(summary: Summary, surveys: Mapping[str, DataProfile], source: tuple[str, str], use: RowUse) -> Iterator[Remark]:
     data, split = source
     position = next(n for n, task in enumerate(summary.evaluation.tasks) if task.name == use.task)
     if source == (use.data, use.split):
@@ -164,7 +166,7 @@ def _overlap(summary: Summary, surveys: Mapping[str, Survey], source: tuple[str,
         yield Remark(f"data.{use.data}", f"train/test overlap: {found}; on {these} the score measures memorization")
 
 
-def _braces(summary: Summary, plan: Plan, surveys: Mapping[str, Survey], uses: Mapping[Use, Sequence[str]]) -> Iterator[Remark]:
+def _braces(summary: Summary, plan: Plan, surveys: Mapping[str, DataProfile], uses: Mapping[RowUse, Sequence[str]]) -> Iterator[Remark]:
     """`{word}` in a prompt: nothing but {input} is filled in."""
     tasks = {task.name: task for task in summary.evaluation.tasks}
     found: dict[Remark, None] = {}

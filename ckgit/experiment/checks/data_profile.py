@@ -24,7 +24,7 @@ _PARTS = re.compile(
 _CODE = re.compile(r"\S*\d\S*|[\W_]*|https?://\S+")  # a number, a date, an identifier, punctuation
 
 
-class Survey(NamedTuple):
+class DataProfile(NamedTuple):
     """What a data file holds, by the columns of one data set."""
 
     rows: Mapping[str, Sequence[Row]]  # by split
@@ -39,7 +39,7 @@ class Survey(NamedTuple):
         return f"{split} row {number}" if self.unit == "split" else f"{self.unit} {number}"
 
 
-def survey(records: Records, *, input_column: str, output_column: str) -> Survey:
+def profile_data(records: Records, *, input_column: str, output_column: str) -> DataProfile:
     """Look at the rows of a file.
 
     Raises:
@@ -53,7 +53,7 @@ def survey(records: Records, *, input_column: str, output_column: str) -> Survey
     columns = list(dict.fromkeys(str(name) for raw in sample for name in raw))
     own = (input_column, output_column)
     unused = [name for name in columns if name not in own and _is_text(name, sample) and not _repeats(name, own, sample)]
-    return Survey(rows, numbers, records.unit, columns, unused)
+    return DataProfile(rows, numbers, records.unit, columns, unused)
 
 
 def _is_text(name: str, sample: Sequence[Mapping[str, Any]]) -> bool:

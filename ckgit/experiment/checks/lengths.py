@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ckgit.experiment.card import ModelCard
-from ckgit.experiment.checks.data_profile import Survey
+from ckgit.experiment.checks.data_profile import DataProfile
 from ckgit.experiment.checks.remarks import Remark
-from ckgit.experiment.checks.row_uses import Use
+from ckgit.experiment.checks.row_uses import RowUse
 from ckgit.experiment.design.model import Summary, TaskSpec
 from ckgit.experiment.design.plan import generation
 from ckgit.experiment.estimates.estimate import CHARACTERS_A_TOKEN, TEMPLATE_TOKENS
@@ -59,8 +59,8 @@ class _Long(NamedTuple):
 
 def length_remarks(
     summary: Summary,
-    surveys: Mapping[str, Survey],
-    uses: Mapping[Use, Sequence[str]],
+    surveys: Mapping[str, DataProfile],
+    uses: Mapping[RowUse, Sequence[str]],
     cards: Mapping[str, ModelCard],
     counters: Mapping[str, Counter],
 ) -> Iterator[Remark]:
@@ -93,13 +93,13 @@ def _longest(rows: Sequence[Row]) -> list[int]:
     return heapq.nlargest(LOOKED_AT, range(len(rows)), key=lambda position: len(rows[position].input) + len(rows[position].output))
 
 
-def _own(use: Use, counter: Counter, limit: int) -> int:
+def _own(use: RowUse, counter: Counter, limit: int) -> int:
     """Tokens of the prompts around a row's input."""
     around = use.prompt.split(PLACEHOLDER)
     return sum(counter(text, limit) for text in (*around, use.system_prompt) if text.strip())
 
 
-def _counts(use: Use, rows: Sequence[Row], longest: Sequence[int], counter: Counter, limit: int) -> Iterator[tuple[_Long, int]]:
+def _counts(use: RowUse, rows: Sequence[Row], longest: Sequence[int], counter: Counter, limit: int) -> Iterator[tuple[_Long, int]]:
     """The longest rows that may pass a limit: tokens of what is asked, and those of the answer."""
     around = _own(use, counter, limit)
     times = use.prompt.count(PLACEHOLDER)
@@ -111,7 +111,7 @@ def _counts(use: Use, rows: Sequence[Row], longest: Sequence[int], counter: Coun
             yield _Long(position, around + times * counter(row.input, limit)), counter(row.output, limit)
 
 
-def _trained(use: Use, survey: Survey, longest: Sequence[int], card: ModelCard, counter: Counter) -> Iterator[Remark]:
+def _trained(use: RowUse, survey: DataProfile, longest: Sequence[int], card: ModelCard, counter: Counter) -> Iterator[Remark]:
     longest_possible = card.architecture.max_position_embeddings
     limit = min(use.max_seq_len or longest_possible, longest_possible)
     name = f"max_seq_len {limit}" if use.max_seq_len == limit else _context_length(card)
@@ -122,7 +122,7 @@ def _trained(use: Use, survey: Survey, longest: Sequence[int], card: ModelCard, 
 
 
 def _asked(
-    summary: Summary, use: Use, task: TaskSpec, survey: Survey, longest: Sequence[int], card: ModelCard, counter: Counter
+    summary: Summary, use: RowUse, task: TaskSpec, survey: DataProfile, longest: Sequence[int], card: ModelCard, counter: Counter
 ) -> Iterator[Remark]:
     limit = card.architecture.max_position_embeddings
     most = generation(summary, task).max_tokens or 0
@@ -136,7 +136,7 @@ def _asked(
     yield from _cut(summary, use, survey, counter, most)
 
 
-def _cut(summary: Summary, use: Use, survey: Survey, counter: Counter, most: int) -> Iterator[Remark]:
+def _cut(summary: Summary, use: RowUse, survey: DataProfile, counter: Counter, most: int) -> Iterator[Remark]:
     """The longest output that no answer can equal, as answers end before."""
     rows = survey.rows[use.split][: use.limit]
     longest = heapq.nlargest(LOOKED_AT, range(len(rows)), key=lambda position: len(rows[position].output))
@@ -153,11 +153,11 @@ def _context_length(card: ModelCard) -> str:
     return f"the context length of model {card.name} ({card.architecture.max_position_embeddings} tokens)"
 
 
-def _place(summary: Summary, use: Use) -> str:
+def _place(summary: Summary, use: RowUse) -> str:
     return f"evaluation.tasks.{next(n for n, task in enumerate(summary.evaluation.tasks) if task.name == use.task)}"
 
 
-def _beyond(use: Use, survey: Survey, rows: Sequence[_Long], limit: int, counter: Counter, why: str) -> Iterator[Remark]:
+def _beyond(use: RowUse, survey: DataProfile, rows: Sequence[_Long], limit: int, counter: Counter, why: str) -> Iterator[Remark]:
     """Rows over a limit: certainly, or with what the template adds."""
     template = _template(use)
     certain = [row for row in rows if counter.is_certain and row.tokens - SLACK > limit]
@@ -171,6 +171,6 @@ def _beyond(use: Use, survey: Survey, rows: Sequence[_Long], limit: int, counter
         yield Remark(f"data.{use.data}", f"{task}{text}", wrong=bool(certain))
 
 
-def _template(use: Use) -> int:
+def _template(use: RowUse) -> int:
     """Tokens that a chat template may add."""
     return TEMPLATE_TOKENS if use.dataset_type == "chat" else 0

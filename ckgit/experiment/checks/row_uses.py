@@ -10,7 +10,7 @@ from ckgit.experiment.design.model import Summary, TaskSpec
 from ckgit.experiment.design.plan import Plan, Run, prompts
 
 
-class Use(NamedTuple):
+class RowUse(NamedTuple):
     """Rows of one split, as runs are trained on them or asked them."""
 
     data: str
@@ -24,7 +24,7 @@ class Use(NamedTuple):
     max_seq_len: int | None
 
 
-def uses(summary: Summary, plan: Plan, is_given: Callable[[TaskSpec], bool]) -> dict[Use, list[str]]:
+def uses(summary: Summary, plan: Plan, is_given: Callable[[TaskSpec], bool]) -> dict[RowUse, list[str]]:
     """Every use of rows of the design's data, with the runs that make it.
 
     Args:
@@ -32,16 +32,16 @@ def uses(summary: Summary, plan: Plan, is_given: Callable[[TaskSpec], bool]) -> 
         plan: its runs.
         is_given: whether a task takes the design's rows; another one brings its own.
     """
-    found: dict[Use, list[str]] = {}
+    found: dict[RowUse, list[str]] = {}
     for run in plan.training:
         texts = (run["prompt"], run["system_prompt"])
-        use = Use(run["data"], run["train_split"], None, None, run.model, run["dataset_type"], *texts, run["max_seq_len"])
+        use = RowUse(run["data"], run["train_split"], None, None, run.model, run["dataset_type"], *texts, run["max_seq_len"])
         found.setdefault(use, []).append(run.name)
     given = {task.name for task in summary.evaluation.tasks if is_given(task)}
     for cell in plan.cells:
         run, task = plan.run(cell.run), cell.task
         if task.name in given and (data := task.data or run["data"]):
-            use = Use(data, task.split, task.name, task.limit, run.model, run["dataset_type"], *prompts(run, task), None)
+            use = RowUse(data, task.split, task.name, task.limit, run.model, run["dataset_type"], *prompts(run, task), None)
             names = found.setdefault(use, [])
             names += [] if run.name in names[-1:] else [run.name]
     return found

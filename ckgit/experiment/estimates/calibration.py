@@ -17,7 +17,7 @@ _NOISE = math.log(1.1)  # jobs that are alike differ by this one
 _REACH, _STEPS, _ROUNDS = math.log(1000.0), 12, 6  # of the search: the largest factor, points to each side, and how often it narrows
 
 
-class Past(NamedTuple):
+class PastJob(NamedTuple):
     """A job that has run. Seconds."""
 
     work: float  # by assumed speeds, without start-up
@@ -31,7 +31,7 @@ class Fit(NamedTuple):
     scale: float
 
 
-def fit(assumed_start: float, past: Sequence[Past]) -> Fit:
+def fit(assumed_start: float, past: Sequence[PastJob]) -> Fit:
     """Start-up and scale that fit earlier jobs of a kind; what is assumed where there are none.
 
     One job that took far longer than the others carries nothing away: distances count, not their squares.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ruamel.yaml.error import MarkedYAMLError
 
 
-class Fault(NamedTuple):
+class SyntaxFault(NamedTuple):
     """A message, and the offset of the character that it is about."""
 
     offset: int
@@ -30,7 +30,7 @@ _MEANING = tuple(
 )
 
 
-def fault(error: MarkedYAMLError, text: str, quote: int | None) -> Fault:
+def fault(error: MarkedYAMLError, text: str, quote: int | None) -> SyntaxFault:
     """The place and the words of a syntax error.
 
     Args:
@@ -41,25 +41,25 @@ def fault(error: MarkedYAMLError, text: str, quote: int | None) -> Fault:
     begin = error.context_mark.index if error.context_mark else at
     context, problem = error.context or "", error.problem or ""
     if "quoted scalar" in context and "end of stream" in problem:
-        return Fault(begin, f"the quote that begins here is not closed: {_start(text, begin)}")
+        return SyntaxFault(begin, f"the quote that begins here is not closed: {_start(text, begin)}")
     if "flow" in context:
         return _in_brackets(text, begin, at)
     if "expected ':'" in problem:
-        return Fault(begin, f"this line has no ': ' after its key: {_start(text, begin)}")
+        return SyntaxFault(begin, f"this line has no ': ' after its key: {_start(text, begin)}")
     if quote is not None and text[at - 1 : at] == text[quote] and text.count("\n", quote, at):
-        return Fault(quote, f"the quote that begins here is closed lines later only, inside of another value: {_start(text, quote)}")
+        return SyntaxFault(quote, f"the quote that begins here is closed lines later only, inside of another value: {_start(text, quote)}")
     for pattern, meaning in _MEANING:
         if found := pattern.search(problem):
-            return Fault(at, meaning.format(*found.groups()))
-    return Fault(at, " ".join(filter(None, (context, problem))))
+            return SyntaxFault(at, meaning.format(*found.groups()))
+    return SyntaxFault(at, " ".join(filter(None, (context, problem))))
 
 
-def _in_brackets(text: str, begin: int, at: int) -> Fault:
+def _in_brackets(text: str, begin: int, at: int) -> SyntaxFault:
     """Of a list or mapping in brackets: on the line where it is opened the fault is small; lines later, it was not meant to go on."""
     bracket = text[begin : begin + 1]
     if text[begin:at].strip().count("\n") or not text[at:].strip():
-        return Fault(begin, f"the {bracket} that is opened here is not closed: {_start(text, begin)}")
-    return Fault(at, f"a comma is missing here, or the {bracket} before it is not closed")
+        return SyntaxFault(begin, f"the {bracket} that is opened here is not closed: {_start(text, begin)}")
+    return SyntaxFault(at, f"a comma is missing here, or the {bracket} before it is not closed")
 
 
 def _start(text: str, index: int) -> str:

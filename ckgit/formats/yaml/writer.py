@@ -23,7 +23,7 @@ _NEVER_FOLDED = 2**31
 _INDICATORS = ("?", ":", "-")
 
 
-class Change(NamedTuple):
+class ValueChange(NamedTuple):
     """A value for a place, e.g. `controls.lr`. Items of a list are found by their index or their `name`."""
 
     path: str
@@ -60,7 +60,7 @@ def write_yaml(value: Mapping[str, Any]) -> str:
     return _dump(_node(value))
 
 
-def edit_yaml(text: str, changes: Iterable[Change]) -> str:
+def edit_yaml(text: str, changes: Iterable[ValueChange]) -> str:
     """A mapping's text with values replaced or added; lines that no change touches stay as they are, wherever YAML allows it.
 
     Args:
@@ -127,7 +127,7 @@ def _scalar(value: Any) -> str:
     return value if clear else DoubleQuotedScalarString(value)
 
 
-def _set(node: Any, rest: str, change: Change) -> None:
+def _set(node: Any, rest: str, change: ValueChange) -> None:
     key, rest = _step(node, rest, change)
     if not rest:
         _put(node, key, change)
@@ -137,7 +137,7 @@ def _set(node: Any, rest: str, change: Change) -> None:
     _set(node[key], rest, change)
 
 
-def _put(node: Any, key: str | int, change: Change) -> None:
+def _put(node: Any, key: str | int, change: ValueChange) -> None:
     value = _node(change.value)
     if isinstance(key, int) and key == len(node):
         node.append(value)
@@ -147,7 +147,7 @@ def _put(node: Any, key: str | int, change: Change) -> None:
         node[key] = value
 
 
-def _step(node: Any, path: str, change: Change) -> tuple[str | int, str]:
+def _step(node: Any, path: str, change: ValueChange) -> tuple[str | int, str]:
     """The next key of a path, which may have dots in it where such a key exists, and what remains."""
     if isinstance(node, Mapping):
         known = [key for key in node if f"{path}.".startswith(f"{key}.")]

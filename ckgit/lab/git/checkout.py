@@ -18,10 +18,10 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.formats.plain_json import read_json
 from ckgit.lab.git.command import OWN_PROGRAMS, GitError, git
 from ckgit.lab.git.waiting import NoAnswerError
-from ckgit.lab.git.worktrees import Branch, Change, Side, changes_between, checkouts, dirty, under_way
+from ckgit.lab.git.worktrees import Branch, FileChange, FileVersion, changes_between, checkouts, dirty, under_way
 
 
-def refuse_dirty(branch: Branch, place: Path, changes: Mapping[str, Change]) -> None:
+def refuse_dirty(branch: Branch, place: Path, changes: Mapping[str, FileChange]) -> None:
     """Check that bringing a checkout along would touch none of the user's work.
 
     Raises:
@@ -143,7 +143,7 @@ def _resume(branch: Branch, file: IO[str]) -> list[str]:
     return reasons
 
 
-def _follow(place: Path, changes: Mapping[str, Change]) -> None:
+def _follow(place: Path, changes: Mapping[str, FileChange]) -> None:
     """Write index entries and files of the new commit; doing it twice changes nothing."""
     sides = {path: change.new or _nothing(change) for path, change in changes.items()}
     info = [f"{side.mode} {side.oid}\t{path}" for path, side in sides.items()]
@@ -155,9 +155,9 @@ def _follow(place: Path, changes: Mapping[str, Change]) -> None:
         _remove_empty((place / path).parent, place)
 
 
-def _nothing(change: Change) -> Side:
+def _nothing(change: FileChange) -> FileVersion:
     """How update-index is told that there is no file."""
-    return Side("0", "0" * len(change.old.oid if change.old else ""))
+    return FileVersion("0", "0" * len(change.old.oid if change.old else ""))
 
 
 def _nul(records: Sequence[str]) -> bytes:

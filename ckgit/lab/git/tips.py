@@ -41,20 +41,20 @@ def is_lost(root: Path, commit: str, tip: str) -> bool:
     return bool(commit) and commit != tip and not (tip and is_ancestor(root, commit, tip))
 
 
-class Left(NamedTuple):
+class KnownTips(NamedTuple):
     """Where ckgit left a branch before a commit, and what the commit is made on."""
 
     commit: str  # empty where ckgit never made one here
     base: str
 
 
-def updates(root: Path, name: str, left: Left, new: str) -> list[str]:
+def updates(root: Path, name: str, left: KnownTips, new: str) -> list[str]:
     """What else the transaction does that moves a branch to `new`, as lines for `git update-ref --stdin`."""
     kept = [f"update {rescue_ref(name, left.commit)} {left.commit}"] if is_lost(root, left.commit, left.base) else []
     return [f"update {TIPS}{name} {new}", *kept]
 
 
-def kept_note(root: Path, name: str, left: Left) -> str:
+def kept_note(root: Path, name: str, left: KnownTips) -> str:
     """What is to be told of what such a commit keeps; empty where nothing was lost."""
     if not is_lost(root, left.commit, left.base):
         return ""

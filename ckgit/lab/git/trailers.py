@@ -12,7 +12,7 @@ REF_ATOM = "%(contents:trailers)"  # in a format of for-each-ref
 LOG_ATOM = "%(trailers)"  # in a format of rev-list
 
 
-class Recorded(NamedTuple):
+class Trailers(NamedTuple):
     """What a commit of ckgit's recorded. `source` is `none` for the first one."""
 
     event: str
@@ -21,10 +21,10 @@ class Recorded(NamedTuple):
     design: str
 
 
-def parse_trailers(text: str, name: str) -> Recorded | None:
+def parse_trailers(text: str, name: str) -> Trailers | None:
     """What git printed for one of the atoms; None when the commit is not ckgit's, or not of experiment `name`."""
     pairs = [(match[1], match[2]) for line in text.splitlines() if (match := _LINE.fullmatch(line))]
     found = dict(pairs)
     if len(found) != len(pairs) or set(found) != set(_KEYS) or found["Experiment"] != name:
         return None
-    return Recorded(found["Event"], found["From"], found["To"], found["Design"])
+    return Trailers(found["Event"], found["From"], found["To"], found["Design"])

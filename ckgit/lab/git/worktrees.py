@@ -37,18 +37,18 @@ class Branch(NamedTuple):
         return git_text(self.root, "for-each-ref", "--format=%(objectname)", self.ref)
 
 
-class Side(NamedTuple):
+class FileVersion(NamedTuple):
     """A file in a tree."""
 
     mode: str
     oid: str
 
 
-class Change(NamedTuple):
+class FileChange(NamedTuple):
     """A file that differs between two commits; a side is None where there is no file."""
 
-    old: Side | None
-    new: Side | None
+    old: FileVersion | None
+    new: FileVersion | None
 
 
 def checkouts(branch: Branch) -> list[Path]:
@@ -73,16 +73,16 @@ def moving(branch: Branch, commit: str, by: str = "reset --keep") -> str:
     return f"git branch {'-f ' if branch.tip() else ''}{branch.name} {commit[:12]}"
 
 
-def changes_between(root: Path, old: str, new: str) -> dict[str, Change]:
+def changes_between(root: Path, old: str, new: str) -> dict[str, FileChange]:
     """Files that differ between two commits, by path."""
     fields = git_lines(root, "diff-tree", "-r", "-z", "--no-renames", "--ignore-submodules=none", "--raw", old, new)
     return {path: _change(raw) for raw, path in zip(fields[::2], fields[1::2], strict=True)}
 
 
-def _change(raw: str) -> Change:
+def _change(raw: str) -> FileChange:
     old_mode, new_mode, old_oid, new_oid, _ = raw.removeprefix(":").split(" ")
-    old, new = Side(old_mode, old_oid), Side(new_mode, new_oid)
-    return Change(old if int(old_mode) else None, new if int(new_mode) else None)
+    old, new = FileVersion(old_mode, old_oid), FileVersion(new_mode, new_oid)
+    return FileChange(old if int(old_mode) else None, new if int(new_mode) else None)
 
 
 def under_way(place: Path) -> list[str]:
@@ -93,7 +93,7 @@ def under_way(place: Path) -> list[str]:
     return found + ([f"{lock} is held by another git process, or was left by a killed one"] if lock.exists() else [])
 
 
-def dirty(place: Path, changes: Mapping[str, Change], *, resuming: bool) -> list[str]:
+def dirty(place: Path, changes: Mapping[str, FileChange], *, resuming: bool) -> list[str]:
     """Paths whose index entry or file is neither the old nor the new one, each with why.
 
     Args:
@@ -111,7 +111,7 @@ def dirty(place: Path, changes: Mapping[str, Change], *, resuming: bool) -> list
     return reasons
 
 
-def _index(place: Path, changes: Mapping[str, Change]) -> dict[str, str]:
+def _index(place: Path, changes: Mapping[str, FileChange]) -> dict[str, str]:
     """Ids of the index's entries; an unmerged or hidden one (sparse checkout) has no id that matches."""
     entries: dict[str, str] = {}
     folders = sorted({path.split("/")[0] for path in changes})
@@ -122,7 +122,7 @@ def _index(place: Path, changes: Mapping[str, Change]) -> dict[str, str]:
     return entries
 
 
-def _files(place: Path, changes: Mapping[str, Change]) -> dict[str, str | None]:
+def _files(place: Path, changes: Mapping[str, FileChange]) -> dict[str, str | None]:
     """Ids that the files would have in git, with the user's own filters; None where there is none."""
     present = [path for path in changes if os.path.lexists(place / path) or _through_link(place, path)]
     plain = [path for path in present if not _through_link(place, path) and (place / path).is_file() and not (place / path).is_symlink()]
@@ -138,7 +138,7 @@ def _through_link(place: Path, path: str) -> bool:
     return any(parent.is_symlink() or (parent.exists() and not parent.is_dir()) for parent in parents)
 
 
-def _half_written(place: Path, path: str, change: Change) -> bool:
+def _half_written(place: Path, path: str, change: FileChange) -> bool:
     file = place / path
     if _through_link(place, path) or file.is_symlink():
         return False

@@ -27,7 +27,7 @@ _AS_IT_IS = ("-c", "core.safecrlf=false")
 _HOOKS = Waiting("a commit hook, or the program that signs", 600.0)  # the user's own commit: his hooks may build and test
 
 
-class Added(NamedTuple):
+class AddedCard(NamedTuple):
     """What adding a model did."""
 
     card: ModelCard
@@ -38,7 +38,7 @@ class Added(NamedTuple):
     next: str  # what is left for the user to do; empty for nothing
 
 
-class Listed(NamedTuple):
+class ListedCard(NamedTuple):
     """One card of the lab, and the folder that holds its files on this machine, or why there is none."""
 
     card: ModelCard
@@ -51,7 +51,7 @@ def card_path(name: str) -> str:
     return f"models/{name}.yaml"
 
 
-def add_model(lab: Lab, name: str, folder: Path, *, replace: bool, commit: bool, dry_run: bool) -> Added:
+def add_model(lab: Lab, name: str, folder: Path, *, replace: bool, commit: bool, dry_run: bool) -> AddedCard:
     """Write a folder's card into the lab, commit it, and remember where the folder is.
 
     The card alone is committed, and only where the default branch is checked out; whatever else is changed or staged stays so.
@@ -72,12 +72,12 @@ def add_model(lab: Lab, name: str, folder: Path, *, replace: bool, commit: bool,
             next=f"choose another name, or: ckgit models add --replace {name} {shlex.quote(str(folder))}",
         )
     if dry_run:
-        return Added(card, card_path(name), content, before != content, "", "")
+        return AddedCard(card, card_path(name), content, before != content, "", "")
     register(content, folder)
     if before != content:
         _write(path, content)
     made, left = _commit(lab, card_path(name), content) if commit else ("", _by_hand(card_path(name)))
-    return Added(card, card_path(name), content, before != content, made, left)
+    return AddedCard(card, card_path(name), content, before != content, made, left)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -120,7 +120,7 @@ def register(content: bytes, folder: Path) -> Path:
     return link
 
 
-def list_models(lab: Lab, cluster: Cluster) -> Sequence[Listed]:
+def list_models(lab: Lab, cluster: Cluster) -> Sequence[ListedCard]:
     """The cards in the lab's checkout, by name.
 
     Raises:
@@ -129,7 +129,7 @@ def list_models(lab: Lab, cluster: Cluster) -> Sequence[Listed]:
     return [_listed(lab, cluster, path) for path in sorted((lab.root / "models").glob("*.yaml"))]
 
 
-def _listed(lab: Lab, cluster: Cluster, path: Path) -> Listed:
+def _listed(lab: Lab, cluster: Cluster, path: Path) -> ListedCard:
     content = path.read_bytes()
     try:
         card = parse_card(content)
@@ -137,6 +137,6 @@ def _listed(lab: Lab, cluster: Cluster, path: Path) -> Listed:
         again = f"git checkout -- models/{path.name}, or delete it and make it anew: ckgit models add {path.stem} FOLDER"
         raise CkgitError(str(error), code=Exit.USAGE, where=f"models/{path.name}", next=again) from error
     try:
-        return Listed(card, find_model(lab, cluster, card, content), "")
+        return ListedCard(card, find_model(lab, cluster, card, content), "")
     except CkgitError as error:
-        return Listed(card, None, error.what)
+        return ListedCard(card, None, error.what)

@@ -8,7 +8,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.lab.git import tips
 from ckgit.lab.git.branch import move
 from ckgit.lab.git.command import git_ok, git_text, is_ancestor
-from ckgit.lab.git.tips import Left
+from ckgit.lab.git.tips import KnownTips
 from ckgit.lab.git.worktrees import Branch, moving
 from ckgit.lab.lab import BRANCHES, Lab
 from ckgit.lab.remotes.query import NotReachedError, fetch_branch, push_branch, remote_tip
@@ -37,7 +37,7 @@ def fetch(lab: Lab, name: str) -> str:
         return ""
     if ours and not is_ancestor(lab.root, ours, theirs):
         raise _diverged(lab.branch(name), remote, ours, theirs)
-    left = Left(tips.left_at(lab.root, name), ours or theirs)
+    left = KnownTips(tips.left_at(lab.root, name), ours or theirs)
     move(lab.branch(name), ours, theirs, subject=f"fetched from {remote}", also=tips.updates(lab.root, name, left, theirs))
     return tips.kept_note(lab.root, name, left)
 

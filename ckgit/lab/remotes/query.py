@@ -40,7 +40,7 @@ class NotReachedError(CkgitError):
     """The remote did not answer (UNKNOWN), or the way to it is barred (COMMAND_FAILED)."""
 
 
-class Pushed(NamedTuple):
+class PushResult(NamedTuple):
     """What a push came to."""
 
     taken: bool  # the remote says that it has the commit
@@ -67,18 +67,18 @@ def fetch_branch(root: Path, remote: str, ref: str, to: str) -> None:
     _asked(root, remote, ref, *_FETCH, "--refmap=", "--", remote, f"+{ref}:{to}")
 
 
-def push_branch(root: Path, remote: str, commit: str, ref: str) -> Pushed:
+def push_branch(root: Path, remote: str, commit: str, ref: str) -> PushResult:
     """Push one commit to a ref of a remote, never by force."""
     unforced = ("-c", f"remote.{remote}.mirror=false")
     try:
         done = _ask(root, remote, [*unforced, *_PUSH, "--", remote, f"{commit}:{ref}"])
     except NoAnswerError as error:
-        return Pushed(taken=False, retryable=True, words=error.what)
+        return PushResult(taken=False, retryable=True, words=error.what)
     told = [line for line in done.stdout.decode(errors="replace").splitlines() if line.startswith("!\t")]
     words = (
         "; ".join([*_words(done.stderr), *(line.rpartition("\t")[2] for line in told)]) or f"exit code {done.returncode}, without a word"
     )
-    return Pushed(taken=done.returncode == 0, retryable=bool(_RETRYABLE.search(words)), words=words)
+    return PushResult(taken=done.returncode == 0, retryable=bool(_RETRYABLE.search(words)), words=words)
 
 
 def _asked(root: Path, remote: str, ref: str, *args: str) -> str:

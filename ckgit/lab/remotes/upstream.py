@@ -12,7 +12,7 @@ from ckgit.lab.git.worktrees import Branch, checkouts
 from ckgit.lab.lab import Lab
 
 
-class Newer(NamedTuple):
+class UpstreamChanges(NamedTuple):
     """A remote's branch that has commits which the local default branch lacks."""
 
     name: str  # e.g. origin/main
@@ -22,7 +22,7 @@ class Newer(NamedTuple):
     catch_up: str  # the command that brings the local branch up to it
 
 
-def newer_branches(lab: Lab) -> list[Newer]:
+def newer_branches(lab: Lab) -> list[UpstreamChanges]:
     """Such branches: the default branch's upstream, and those of its name at the authority and at origin."""
     ref = f"refs/heads/{lab.default_branch}"
     upstream = git_text(lab.root, "for-each-ref", "--format=%(upstream)", ref)
@@ -42,7 +42,7 @@ def newer_files(lab: Lab, ours: str, theirs: str, paths: Sequence[str]) -> list[
     return [path for path in paths if there.get(path) not in (here.get(path), before.get(path))]
 
 
-def _newer(lab: Lab, ref: str, tip: str) -> Newer:
+def _newer(lab: Lab, ref: str, tip: str) -> UpstreamChanges:
     own, lacking = map(int, git_text(lab.root, "rev-list", "--left-right", "--count", f"{lab.base}...{tip}").split())
     name = ref.removeprefix("refs/remotes/")
     merge = f"merge {shlex.quote(name)}" if own else f"merge --ff-only {shlex.quote(name)}"
@@ -51,4 +51,4 @@ def _newer(lab: Lab, ref: str, tip: str) -> Newer:
         command = f"git {merge}" if places[0] == lab.root else f"git -C {shlex.quote(str(places[0]))} {merge}"
     else:
         command = f"git switch {shlex.quote(lab.default_branch)} && git {merge}"
-    return Newer(name, tip, lacking, own, command)
+    return UpstreamChanges(name, tip, lacking, own, command)

@@ -18,7 +18,7 @@ from ckgit.experiment.checks import messages
 from ckgit.experiment.checks.problems import problems
 from ckgit.experiment.design.model import SCHEMA_VERSION, Recorded, State, Summary
 from ckgit.formats.yaml.document import Document, Span, read_yaml
-from ckgit.formats.yaml.writer import Change, PathError, edit_yaml, write_yaml
+from ckgit.formats.yaml.writer import PathError, ValueChange, edit_yaml, write_yaml
 from ckgit.lab.summary import text as summary_text
 from ckgit.lab.summary.text import FENCE
 
@@ -36,7 +36,7 @@ class SummaryFile:
     state_value: Span  # of the state's value in `text`; empty where the key is missing, at the place for it
     recorded_block: Span  # of the key `recorded` and its value, or empty at the place for it
     document: Document = field(compare=False, repr=False)  # as it was parsed
-    changes: Sequence[Change] = field(default=(), compare=False)  # what replaced values of the file
+    changes: Sequence[ValueChange] = field(default=(), compare=False)  # what replaced values of the file
     problems: Sequence[Problem] = ()  # of a file that is read in order to say all that is wrong with it: then it is good for nothing else
 
     @classmethod
@@ -67,7 +67,7 @@ class SummaryFile:
 
     @classmethod
     def from_design(
-        cls, content: bytes, file: str, *, changes: Sequence[Change] = (), defaults: Sequence[Change] = (), strict: bool = True
+        cls, content: bytes, file: str, *, changes: Sequence[ValueChange] = (), defaults: Sequence[ValueChange] = (), strict: bool = True
     ) -> SummaryFile:
         """A new summary in state designed from a summary, or from the design alone as YAML. Comments are kept.
 
@@ -85,7 +85,7 @@ class SummaryFile:
         _raise(found, file)
         parts = summary_text.split(text)
         original = read_yaml(parts.front, parts.first_line)
-        filled = _lacking(original.value, [Change("schema_version", SCHEMA_VERSION, first=True), *defaults])
+        filled = _lacking(original.value, [ValueChange("schema_version", SCHEMA_VERSION, first=True), *defaults])
         if original.problems or not isinstance(original.value, dict):
             given = {change.path for change in [*filled, *changes]}
             _raise([problem for problem in document_problems(original) if problem.path not in given], file)
@@ -254,7 +254,7 @@ def _placed(document: Document, path: Sequence[str | int], message: str) -> Prob
     return Problem(1, 1, message, dotted)
 
 
-def _in(document: Document, changes: Sequence[Change], path: str, message: str) -> Problem:
+def _in(document: Document, changes: Sequence[ValueChange], path: str, message: str) -> Problem:
     """A problem at its place in the document, with the change that it is about."""
     cause = next((change.path for change in changes if f"{path}.".startswith(f"{change.path}.")), None)
     if cause is not None:
@@ -263,14 +263,14 @@ def _in(document: Document, changes: Sequence[Change], path: str, message: str) 
     return replace(_placed(document, locate(document.value, path), message), path=path)
 
 
-def _flow_problems(document: Document, parts: summary_text.Parts) -> Iterator[Problem]:
+def _flow_problems(document: Document, parts: summary_text.SummaryParts) -> Iterator[Problem]:
     """Keys between braces leave no lines for what ckgit adds."""
     line, column = document.values.get((), (parts.first_line, 1))
     if parts.front.split("\n")[line - parts.first_line][column - 1 : column] == "{":
         yield Problem(line, column, "the keys of the front matter stand on lines of their own, not between braces")
 
 
-def _lacking(value: Any, defaults: Sequence[Change]) -> list[Change]:
+def _lacking(value: Any, defaults: Sequence[ValueChange]) -> list[ValueChange]:
     """Defaults for which a mapping has no value, and room."""
     return [default for default in defaults if _is_lacking(value, default.path.split("."))]
 

@@ -13,7 +13,7 @@ _MARKER = re.compile(r"<!-- (/?)ckgit:([a-z0-9-]+) -->")
 _CONFLICT = ("<<<<<<< ", "||||||| ", ">>>>>>> ")
 
 
-class Parts(NamedTuple):
+class SummaryParts(NamedTuple):
     """Front matter and body of a summary, or a design alone."""
 
     front: str  # YAML, without the lines that enclose it
@@ -44,13 +44,13 @@ def _line_problems(lines: list[str]) -> Iterator[Problem]:
             yield Problem(number, 1, "a conflict marker of git; settle the conflict and remove it")
 
 
-def split(text: str) -> Parts:
+def split(text: str) -> SummaryParts:
     """Front matter and body; a text without enclosing lines is front matter alone."""
     lines = text.split("\n")
     if lines[0] != FENCE or FENCE not in lines[1:]:
-        return Parts(text if text.endswith("\n") else f"{text}\n", 1, "")
+        return SummaryParts(text if text.endswith("\n") else f"{text}\n", 1, "")
     end = lines.index(FENCE, 1)
-    return Parts("".join(f"{line}\n" for line in lines[1:end]), 2, "\n".join(lines[end + 1 :]))
+    return SummaryParts("".join(f"{line}\n" for line in lines[1:end]), 2, "\n".join(lines[end + 1 :]))
 
 
 def join(front: str, body: str) -> str:

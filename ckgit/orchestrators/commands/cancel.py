@@ -19,7 +19,7 @@ from ckgit.experiment.worker import Worker
 from ckgit.formats.listing import plural
 from ckgit.jobs.folder import read_status
 from ckgit.lab.commit import preview, record
-from ckgit.lab.git.tips import Left, kept_note
+from ckgit.lab.git.tips import KnownTips, kept_note
 from ckgit.lab.snapshot import DeletedError
 from ckgit.orchestrators.commands.retry import Selection
 from ckgit.orchestrators.engine import orphans
@@ -35,7 +35,7 @@ from ckgit.orchestrators.run.detach import attempts_of
 _ALIVE = (JobState.QUEUED, JobState.RUNNING, JobState.UNKNOWN)
 
 
-class Cancel(NamedTuple):
+class CancelPlan(NamedTuple):
     """What is to be cancelled. Without a step, it was recorded before, or cannot be, and is only to be signalled."""
 
     found: PartialView
@@ -51,7 +51,7 @@ class Cancel(NamedTuple):
         return [*known, *(f"{stray.token}, which is not in the ledger of the branch" for stray in self.strays)]
 
 
-def plan_cancel(found: PartialView, selection: Selection) -> Cancel:
+def plan_cancel(found: PartialView, selection: Selection) -> CancelPlan:
     """What cancel would commit and signal.
 
     Raises:
@@ -67,10 +67,10 @@ def plan_cancel(found: PartialView, selection: Selection) -> Cancel:
     over = [attempt for attempt in open_ones if attempt not in wanted]
     whole = selection == Selection() or not [attempt for attempt in (ledger.open() if ledger else ()) if attempt not in (*wanted, *over)]
     if ledger and (wanted or (ledger.detached and whole)):
-        return Cancel(found, _step(found, wanted, ledger, whole=whole), wanted, whole, others)
+        return CancelPlan(found, _step(found, wanted, ledger, whole=whole), wanted, whole, others)
     lingering = [attempt for attempt in chosen if attempt.phase is Phase.CANCELLED and seen.get(attempt.token) in _ALIVE]
     if lingering or others:
-        return Cancel(found, None, lingering, strays=others)
+        return CancelPlan(found, None, lingering, strays=others)
     raise _nothing(found)
 
 
@@ -154,7 +154,7 @@ def _workers(view: ExperimentView | None) -> Mapping[Stage, Worker]:
     return {stage: worker for stage in Stage if (worker := worker_for(view.context.summary, stage))}
 
 
-def show(planned: Cancel) -> str:
+def show(planned: CancelPlan) -> str:
     """What cancel would commit; empty where it commits nothing."""
     step, snapshot = planned.step, planned.found.snapshot
     if not step or not snapshot:
@@ -162,7 +162,7 @@ def show(planned: Cancel) -> str:
     return preview(snapshot.name, step.event, snapshot, step.files, snapshot.design_digest or "", step.body)
 
 
-class Cancelled(NamedTuple):
+class CancelResult(NamedTuple):
     """What became of it."""
 
     taken: Sequence[RecordedCommit]
@@ -170,7 +170,7 @@ class Cancelled(NamedTuple):
     next: str
 
 
-def cancel(found: PartialView, selection: Selection, talk: Talk) -> Cancelled:
+def cancel(found: PartialView, selection: Selection, talk: Talk) -> CancelResult:
     """Record that jobs are not wanted, then end them. Killed in between, the same command ends them.
 
     Raises:
@@ -189,7 +189,7 @@ def cancel(found: PartialView, selection: Selection, talk: Talk) -> Cancelled:
             next=f"{unrecorded.next}; then ckgit advance {found.name} records what became of the jobs" if found.ledger else unrecorded.next,
         )
     message = f"{jobs} cancelled" if taken or not planned.attempts else f"{jobs} had been cancelled and still ran; ended now"
-    return Cancelled(taken, message, _onward(found, taken))
+    return CancelResult(taken, message, _onward(found, taken))
 
 
 def _onward(found: PartialView, taken: Sequence[RecordedCommit]) -> str:
@@ -198,7 +198,7 @@ def _onward(found: PartialView, taken: Sequence[RecordedCommit]) -> str:
     return f"ckgit retry {found.name} runs them again" if taken else f"ckgit status {found.name}"
 
 
-def _record(planned: Cancel, talk: Talk) -> tuple[list[RecordedCommit], CkgitError | None]:
+def _record(planned: CancelPlan, talk: Talk) -> tuple[list[RecordedCommit], CkgitError | None]:
     """Commit it; or why that cannot be. What runs is ended in either case."""
     found, step, snapshot = planned.found, planned.step, planned.found.snapshot
     if not step or not snapshot:
@@ -206,7 +206,7 @@ def _record(planned: Cancel, talk: Talk) -> tuple[list[RecordedCommit], CkgitErr
         return [], None if nothing_to_record else found.problems[-1]
     if found.blocked:
         return [], found.blocked
-    kept = kept_note(snapshot.root, found.name, Left(snapshot.left, snapshot.tip))
+    kept = kept_note(snapshot.root, found.name, KnownTips(snapshot.left, snapshot.tip))
     try:
         commit = record(
             found.lab,
@@ -226,7 +226,7 @@ def _record(planned: Cancel, talk: Talk) -> tuple[list[RecordedCommit], CkgitErr
     return [taken], None
 
 
-def _end(planned: Cancel) -> None:
+def _end(planned: CancelPlan) -> None:
     found, ledger = planned.found, planned.found.ledger
     if ledger and ledger.work_tree:
         scheduler, work = scheduler_for(found.cluster), Path(ledger.work_tree)
@@ -238,7 +238,7 @@ def _end(planned: Cancel) -> None:
     orphans.end(found.lab, planned.strays)
 
 
-def _jobs_text(planned: Cancel) -> str:
+def _jobs_text(planned: CancelPlan) -> str:
     ledger = planned.found.ledger
     jobs = plural(len(planned.attempts) + len(planned.strays), "job")
     unknown = f" ({len(planned.strays)} of them not in the ledger)" if planned.strays else ""

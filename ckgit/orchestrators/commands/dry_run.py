@@ -14,7 +14,7 @@ from ckgit.jobs.folder import job_folder, read_status
 from ckgit.lab.context import load_context
 from ckgit.orchestrators.commands import cancel
 from ckgit.orchestrators.commands.advance import check_target, still_step
-from ckgit.orchestrators.commands.cancel import Cancel
+from ckgit.orchestrators.commands.cancel import CancelPlan
 from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView, show
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.orphans import refuse_orphans
@@ -24,7 +24,7 @@ from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import chance
 from ckgit.orchestrators.run.change_cluster import change_cluster
 from ckgit.orchestrators.run.check_cluster import refuse_misled
-from ckgit.orchestrators.run.collect import Ended
+from ckgit.orchestrators.run.collect import EndedAttempt
 from ckgit.orchestrators.run.detach import check_detachable
 from ckgit.orchestrators.run.monitor import groups, submission_of
 from ckgit.orchestrators.run.run import Follow, conclude, start_watch
@@ -45,7 +45,7 @@ class WouldSubmit(NamedTuple):
         return {"job": ", ".join(self.jobs), "command": self.command, "answer": self.answer, "script": "\n".join(self.scripts)}
 
 
-class Preview(NamedTuple):
+class DryRun(NamedTuple):
     """What a command would do."""
 
     experiment: str
@@ -55,7 +55,7 @@ class Preview(NamedTuple):
     remarks: Sequence[str]
 
 
-def preview(view: ExperimentView, options: AdvanceOptions, to: State | None, cluster: str | None = None) -> Preview:
+def preview(view: ExperimentView, options: AdvanceOptions, to: State | None, cluster: str | None = None) -> DryRun:
     """What `advance` would do next. What comes after it depends on what the jobs leave.
 
     Args:
@@ -68,7 +68,7 @@ def preview(view: ExperimentView, options: AdvanceOptions, to: State | None, clu
         return _after_move(view, step, preview(_moved(view, step, cluster), options, to))
     state = view.snapshot.state
     if to is state:
-        return Preview(view.name, state, [], "", [f"nothing to do: {view.name} is {state}"])
+        return DryRun(view.name, state, [], "", [f"nothing to do: {view.name} is {state}"])
     check_target(view.name, state, to)
     if options.detach:
         check_detachable(view.context.cluster)
@@ -94,24 +94,24 @@ def _moved(view: ExperimentView, step: CommitPlan, cluster: str) -> ExperimentVi
     return ExperimentView(view.lab, snapshot, load_context(view.lab, snapshot, cluster), snapshot.ledger())
 
 
-def _after_move(view: ExperimentView, step: CommitPlan, then: Preview) -> Preview:
+def _after_move(view: ExperimentView, step: CommitPlan, then: DryRun) -> DryRun:
     """Both commits, and the jobs; the new work tree is called by the first of these commits, which is not there yet."""
     submit = [each._replace(command=each.command.replace(view.snapshot.tip[:12], "COMMIT")) for each in then.submit]
     return then._replace(submit=submit, commit="\n".join(filter(None, [show(view, step), then.commit])))
 
 
-def preview_step(view: ExperimentView, step: CommitPlan, jobs: Sequence[Job] = ()) -> Preview:
+def preview_step(view: ExperimentView, step: CommitPlan, jobs: Sequence[Job] = ()) -> DryRun:
     """A commit, and the jobs that would be handed over after it."""
     content = step.files.get(view.path("jobs.json")) if jobs else None
     if not content:
-        return Preview(view.name, view.snapshot.state, [], show(view, step), [])
+        return DryRun(view.name, view.snapshot.state, [], show(view, step), [])
     ledger = Ledger.model_validate_json(content)
     before = {attempt.token for attempt in view.ledger.attempts} if view.ledger else set()
     new = [attempt for attempt in ledger.attempts if attempt.token not in before]
     drawn = {chance(token) for token in (*(attempt.token for attempt in new), *([ledger.detached.token] if ledger.detached else []))}
     submit = [each._replace(command=_without(each.command, drawn)) for each in _would_submit(view, ledger, new, jobs, step.files)]
     remarks = [_going_on(view, ledger.detached.to)] if ledger.detached else []
-    return Preview(view.name, view.snapshot.state, submit, _without(show(view, step), drawn), remarks)
+    return DryRun(view.name, view.snapshot.state, submit, _without(show(view, step), drawn), remarks)
 
 
 def _without(text: str, drawn: Iterable[str]) -> str:
@@ -127,11 +127,11 @@ def _going_on(view: ExperimentView, to: State) -> str:
     return f"then would submit a job of ckgit's own ({asked}) that waits for these, and takes {view.name} on to {to}"
 
 
-def preview_cancel(planned: Cancel) -> Preview:
+def preview_cancel(planned: CancelPlan) -> DryRun:
     """A cancellation."""
     snapshot = planned.found.snapshot
     state = snapshot.state if snapshot else None
-    return Preview(planned.found.name, state, [], cancel.show(planned), [f"would end {each}" for each in planned.named])
+    return DryRun(planned.found.name, state, [], cancel.show(planned), [f"would end {each}" for each in planned.named])
 
 
 def _would_submit(
@@ -155,7 +155,7 @@ def _would_submit(
     return found
 
 
-def _ending(view: ExperimentView, work: StageJobs, options: AdvanceOptions) -> Preview:
+def _ending(view: ExperimentView, work: StageJobs, options: AdvanceOptions) -> DryRun:
     """Jobs were submitted before: which are still out, or what would be committed of them."""
     remarks, unseen = [], []
     watch = start_watch(view, work, options.run, Silent())
@@ -167,7 +167,7 @@ def _ending(view: ExperimentView, work: StageJobs, options: AdvanceOptions) -> P
         except (ValueError, OSError) as error:
             status, seen = None, f"{job_status.state}, and {error} ({job_folder(watch.work, token)}); a job that stays so counts as lost"
         if status:
-            watch.ended[token] = Ended(attempt, status, ending=job_status.ending)
+            watch.ended[token] = EndedAttempt(attempt, status, ending=job_status.ending)
         elif job_status.state is JobState.UNSEEN:
             unseen.append(attempt)
         else:
@@ -177,7 +177,7 @@ def _ending(view: ExperimentView, work: StageJobs, options: AdvanceOptions) -> P
         if options.detach and view.ledger and not view.ledger.detached:
             remarks.append(_going_on(view, options.detach))
         step = follow.meanwhile()
-        return Preview(view.name, view.snapshot.state, submit, show(view, step) if step else "", remarks)
+        return DryRun(view.name, view.snapshot.state, submit, show(view, step) if step else "", remarks)
     step, result = conclude(view, work, options, follow.collect())
     commit = show(view, step) if step else ""
-    return Preview(view.name, view.snapshot.state, [], commit, [result.message] if result.message else [])
+    return DryRun(view.name, view.snapshot.state, [], commit, [result.message] if result.message else [])

@@ -63,7 +63,7 @@ class Selection(NamedTuple):
         )
 
 
-class Retry(NamedTuple):
+class RetryPlan(NamedTuple):
     """New attempts at jobs that failed, ready to be committed."""
 
     step: CommitPlan
@@ -72,7 +72,7 @@ class Retry(NamedTuple):
     files: Mapping[str, bytes] = {}  # of the step: what the jobs read that is not as it was
 
 
-def plan_retry(view: ExperimentView, selection: Selection, options: AdvanceOptions, resources: Resources = DESIGNED) -> Retry:
+def plan_retry(view: ExperimentView, selection: Selection, options: AdvanceOptions, resources: Resources = DESIGNED) -> RetryPlan:
     """What retry would commit.
 
     Args:
@@ -112,7 +112,7 @@ def plan_retry(view: ExperimentView, selection: Selection, options: AdvanceOptio
         tries,
         detached=detached_of(view.name, options.leave, tries.time, by=options.token),
     )
-    return Retry(step, again, count.failed, anew.files)
+    return RetryPlan(step, again, count.failed, anew.files)
 
 
 def _asked_for(before: Attempt, job: Job, resources: Resources) -> Resources | None:

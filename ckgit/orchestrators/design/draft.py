@@ -22,7 +22,7 @@ from ckgit.experiment.worker import Context, Obstacle
 from ckgit.formats.listing import plural
 from ckgit.formats.markdown import size
 from ckgit.formats.yaml.document import read_yaml
-from ckgit.formats.yaml.writer import Change
+from ckgit.formats.yaml.writer import ValueChange
 from ckgit.lab.commit import preview, record
 from ckgit.lab.git import tips
 from ckgit.lab.git.objects import tree_entries
@@ -31,7 +31,7 @@ from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.lab.summary.file import FILE, SummaryFile
 from ckgit.orchestrators.design import lint
 from ckgit.orchestrators.design.forecast import Forecast, data_problems, duration, forecast, kinds
-from ckgit.orchestrators.design.lookup import Measured, Place, base_recipes, default_branch, look
+from ckgit.orchestrators.design.lookup import LabInputs, SourceCommit, base_recipes, default_branch, look
 from ckgit.orchestrators.design.past_runs import NOTHING, look_back
 from ckgit.orchestrators.design.stale import stale
 from ckgit.orchestrators.design.tables import log_lines, resources_block, runs_block
@@ -64,7 +64,7 @@ class Draft(NamedTuple):
         return "\n".join([*lines, *(f"Warning: {text}" for text in self.forecast.warnings)])
 
 
-def changes_from(texts: Iterable[str]) -> list[Change]:
+def changes_from(texts: Iterable[str]) -> list[ValueChange]:
     """`PLACE=VALUE` texts as changes, each value read by the same strict rules as a design.
 
     Raises:
@@ -73,7 +73,7 @@ def changes_from(texts: Iterable[str]) -> list[Change]:
     return [_change(text) for text in texts]
 
 
-def _change(text: str) -> Change:
+def _change(text: str) -> ValueChange:
     path, equals, value = text.partition("=")
     path = path.strip()
     if not equals or not path or "" in path.split("."):
@@ -88,14 +88,14 @@ def _change(text: str) -> Change:
             f"--set {path}: {document.problems[0].message if document.problems else 'has no value'}",
             f"text with braces or a colon needs quotes of its own: --set '{path}=\"...\"'",
         )
-    return Change(path, document.value)
+    return ValueChange(path, document.value)
 
 
 def _refused(what: str, onward: str) -> CkgitError:
     return CkgitError(what, code=Exit.USAGE, state="nothing was written", next=onward)
 
 
-def draft_new(lab: Lab, name: str, content: bytes, file: str, changes: Sequence[Change] = ()) -> Draft:
+def draft_new(lab: Lab, name: str, content: bytes, file: str, changes: Sequence[ValueChange] = ()) -> Draft:
     """A new experiment from a summary or a design as YAML, checked and measured.
 
     Args:
@@ -107,12 +107,12 @@ def draft_new(lab: Lab, name: str, content: bytes, file: str, changes: Sequence[
         CkgitError: the experiment exists, or a tool is missing.
     """
     refuse_existing(lab, name)
-    named = Change("experiment.name", name, first=True)
+    named = ValueChange("experiment.name", name, first=True)
     summary = SummaryFile.from_design(content, file, changes=[*changes, named], defaults=[_dated()], strict=False)
     return _draft(default_branch(lab), name, summary, None)
 
 
-def draft_like(lab: Lab, name: str, other: str, changes: Sequence[Change] = ()) -> Draft:
+def draft_like(lab: Lab, name: str, other: str, changes: Sequence[ValueChange] = ()) -> Draft:
     """A new experiment with the design of another one and today's date.
 
     Raises:
@@ -126,7 +126,7 @@ def draft_like(lab: Lab, name: str, other: str, changes: Sequence[Change] = ()) 
     return draft_new(lab, name, design, file, [_dated(), *changes])
 
 
-def draft_revision(lab: Lab, name: str, content: bytes | None, file: str, changes: Sequence[Change] = ()) -> Draft:
+def draft_revision(lab: Lab, name: str, content: bytes | None, file: str, changes: Sequence[ValueChange] = ()) -> Draft:
     """An existing experiment designed anew, without what was scaffolded, run and analyzed from its old design.
 
     Args:
@@ -147,9 +147,9 @@ def draft_revision(lab: Lab, name: str, content: bytes | None, file: str, change
             next=f"ckgit cancel {name} ends them; where the design is as it was, ckgit advance {name} waits for them",
         )
     source = snapshot.summary_bytes() if content is None else content
-    named = Change("experiment.name", name, first=True)
+    named = ValueChange("experiment.name", name, first=True)
     summary = SummaryFile.from_design(source, file, changes=[*changes, named], defaults=[_dated()], strict=False)
-    return _draft(Place(lab, snapshot.tip, f"exp/{name}"), name, summary, snapshot)
+    return _draft(SourceCommit(lab, snapshot.tip, f"exp/{name}"), name, summary, snapshot)
 
 
 def commit(draft: Draft) -> str:
@@ -193,14 +193,14 @@ def _runs(plan: Plan) -> str:
     return f"{plural(len(plan.runs), 'run')}, {len(plan.training)} of them trained"
 
 
-class Checked(NamedTuple):
+class CheckedDesign(NamedTuple):
     """What is to be said of a design without problems."""
 
     unchecked: Sequence[str]  # what could not be checked here, one sentence each
     warnings: Sequence[str]  # as a `Draft` has them
 
 
-def check(place: Place, file: SummaryFile) -> Checked:
+def check(place: SourceCommit, file: SummaryFile) -> CheckedDesign:
     """Check a summary against the lab.
 
     Raises:
@@ -210,10 +210,10 @@ def check(place: Place, file: SummaryFile) -> Checked:
     checked = _measured(place, file, recipes=found)
     old, placed = stale(place, file.summary), _placed(file, checked.remarks)
     if not found and base_recipes(file.summary):
-        return Checked(["base recipes were not looked up: torchtune is not installed here"], [*old, *placed])
+        return CheckedDesign(["base recipes were not looked up: torchtune is not installed here"], [*old, *placed])
     summary = file.summary.model_copy(update={"recorded": checked.measured.recorded})
     cost = forecast(_context(place.lab, summary, build_plan(summary), checked.measured, checked.cluster), NOTHING)
-    return Checked([], [*old, *cost.warnings, *placed])
+    return CheckedDesign([], [*old, *cost.warnings, *placed])
 
 
 def _placed(file: SummaryFile, remarks: Sequence[Remark]) -> list[str]:
@@ -238,12 +238,12 @@ def refuse_existing(lab: Lab, name: str) -> None:
     raise CkgitError(exists, code=Exit.USAGE, state="nothing was changed", next=onward)
 
 
-def _dated() -> Change:
+def _dated() -> ValueChange:
     """Today's date, in UTC: one moment has one date everywhere."""
-    return Change("experiment.date", datetime.datetime.now(datetime.UTC).date().isoformat())
+    return ValueChange("experiment.date", datetime.datetime.now(datetime.UTC).date().isoformat())
 
 
-def _draft(place: Place, name: str, file: SummaryFile, parent: Snapshot | None) -> Draft:
+def _draft(place: SourceCommit, name: str, file: SummaryFile, parent: Snapshot | None) -> Draft:
     measured, cluster, remarks = _measured(place, file, recipes=True)
     file = file.with_recorded(measured.recorded)
     summary, plan = file.summary, build_plan(file.summary)
@@ -272,12 +272,12 @@ def _draft(place: Place, name: str, file: SummaryFile, parent: Snapshot | None) 
 class _Found(NamedTuple):
     """What the lab holds of a design without problems."""
 
-    measured: Measured
+    measured: LabInputs
     cluster: Cluster
     remarks: Sequence[Remark]  # warnings
 
 
-def _measured(place: Place, file: SummaryFile, *, recipes: bool) -> _Found:
+def _measured(place: SourceCommit, file: SummaryFile, *, recipes: bool) -> _Found:
     """What the lab holds of a design.
 
     Raises:
@@ -300,7 +300,7 @@ def _measured(place: Place, file: SummaryFile, *, recipes: bool) -> _Found:
             found += _worker_problems(place.lab, file, build_plan(known), measured, cluster, found)
         if not wrong:
             context = _context(place.lab, known, build_plan(known), measured, cluster)
-            remarks = lint.remarks(place.lab, lint.Looked(context, measured.tasks, measured.surveys))
+            remarks = lint.remarks(place.lab, lint.DesignInputs(context, measured.tasks, measured.surveys))
             found += [file.problem(remark.path, remark.message) for remark in remarks if remark.wrong]
     if found:
         raise DesignError(sorted(dict.fromkeys(found), key=lambda p: (p.line, p.column)), file=file.file)
@@ -308,7 +308,7 @@ def _measured(place: Place, file: SummaryFile, *, recipes: bool) -> _Found:
 
 
 def _worker_problems(
-    lab: Lab, file: SummaryFile, plan: Plan, measured: Measured, cluster: Cluster, known: Sequence[Problem]
+    lab: Lab, file: SummaryFile, plan: Plan, measured: LabInputs, cluster: Cluster, known: Sequence[Problem]
 ) -> list[Problem]:
     """What the tools' workers have against it: better now than when it is scaffolded. What is known of a place is not said again."""
     summary = file.summary.model_copy(update={"recorded": measured.recorded})
@@ -335,19 +335,19 @@ def _obstacles(context: Context, stage: Stage) -> Sequence[Obstacle]:
     return worker.check(context) if worker else []
 
 
-def _context(lab: Lab, summary: Summary, plan: Plan, measured: Measured, cluster: Cluster) -> Context:
+def _context(lab: Lab, summary: Summary, plan: Plan, measured: LabInputs, cluster: Cluster) -> Context:
     cluster_name = summary.compute.cluster or lab.config.default_cluster
     return Context(summary, plan, measured.cards, cluster, cluster_name, __version__, measured.sources)
 
 
-def _of_that_name(place: Place, name: str) -> list[str]:
+def _of_that_name(place: SourceCommit, name: str) -> list[str]:
     """Files that the default branch has of an experiment that had this name before: a name that is used again begins with nothing."""
     return [entry.path for entry in tree_entries(place.lab.root, place.commit, f"experiments/{name}/", recursive=True)]
 
 
-def _on_the_name(place: Place, name: str, parent: Snapshot | None, gone: Sequence[str]) -> list[str]:
+def _on_the_name(place: SourceCommit, name: str, parent: Snapshot | None, gone: Sequence[str]) -> list[str]:
     """What is to be said where the name was used before, or its branch was rewritten."""
-    left = tips.Left(parent.left, parent.tip) if parent else tips.Left(tips.left_at(place.lab.root, name), place.lab.base)
+    left = tips.KnownTips(parent.left, parent.tip) if parent else tips.KnownTips(tips.left_at(place.lab.root, name), place.lab.base)
     kept = tips.kept_note(place.lab.root, name, left)
     main = place.lab.default_branch
     files = plural(len(gone), "file")

@@ -13,12 +13,12 @@ from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import NONE, Recorded, Stage, Summary
 from ckgit.experiment.design.plan import Cell, Plan, Run, generation, resources
 from ckgit.experiment.estimates import estimate
-from ckgit.experiment.estimates.calibration import Past, fit
+from ckgit.experiment.estimates.calibration import PastJob, fit
 from ckgit.experiment.estimates.estimate import FORMULA, Guess, Steps
 from ckgit.experiment.estimates.file import Estimate, Group, Kind
 from ckgit.experiment.worker import Context
 from ckgit.formats.markdown import size
-from ckgit.orchestrators.design.past_runs import Earlier
+from ckgit.orchestrators.design.past_runs import PastRuns
 
 _UNIT_BYTES = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -62,7 +62,7 @@ def _kind(context: Context, run: Run, stage: Stage) -> Kind:
     )
 
 
-def forecast(context: Context, earlier: Earlier) -> Forecast:
+def forecast(context: Context, earlier: PastRuns) -> Forecast:
     """Estimate a plan whose data and models were measured.
 
     Args:
@@ -171,7 +171,7 @@ def _jobs(context: Context, run: Run) -> Iterator[_Job]:
         yield _Job(name, _kind(context, run, Stage.EVALUATION), estimate.in_one_job(guesses), known=all(rows))
 
 
-def _groups(jobs: Sequence[_Job], earlier: Earlier) -> tuple[Group, ...]:
+def _groups(jobs: Sequence[_Job], earlier: PastRuns) -> tuple[Group, ...]:
     """Jobs by their kind, each with what earlier ones of it say."""
     found: dict[Kind, dict[str, float]] = {}
     for job in jobs:
@@ -179,7 +179,7 @@ def _groups(jobs: Sequence[_Job], earlier: Earlier) -> tuple[Group, ...]:
     return tuple(_group(kind, assumed, earlier.jobs.get(kind, ())) for kind, assumed in found.items())
 
 
-def _group(kind: Kind, assumed: Mapping[str, float], past: Sequence[Past]) -> Group:
+def _group(kind: Kind, assumed: Mapping[str, float], past: Sequence[PastJob]) -> Group:
     start = estimate.START[kind.stage]
     found = fit(start, past)
     learned = {name: float(f"{value:.4g}") for name, value in found._asdict().items()}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ckgit.errors import CkgitError
 from ckgit.experiment.checks.confounds import confound_remarks
 from ckgit.experiment.checks.data_lint import data_remarks
-from ckgit.experiment.checks.data_profile import Survey
+from ckgit.experiment.checks.data_profile import DataProfile
 from ckgit.experiment.checks.lengths import Counter, length_remarks, without_tokenizer
 from ckgit.experiment.checks.problems import place_of
 from ckgit.experiment.checks.remarks import Remark, of_runs
@@ -28,15 +28,15 @@ LOCAL = "local"
 _DEVICES = ("/dev/nvidiactl", "/dev/nvidia0", "/proc/driver/nvidia/version", "/dev/dxg", "/dev/kfd")
 
 
-class Looked(NamedTuple):
+class DesignInputs(NamedTuple):
     """What a design was found to name."""
 
     context: Context
     tasks: Mapping[str, Signature]  # by name of the task
-    surveys: Mapping[str, Survey]  # by name of the data set
+    surveys: Mapping[str, DataProfile]  # by name of the data set
 
 
-def remarks(lab: Lab, looked: Looked) -> list[Remark]:
+def remarks(lab: Lab, looked: DesignInputs) -> list[Remark]:
     """Every remark on a design, each once."""
     context, surveys = looked.context, looked.surveys
     summary, plan = context.summary, context.plan

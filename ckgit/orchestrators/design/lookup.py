@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit, Problem
 from ckgit.experiment.card import ModelCard
-from ckgit.experiment.checks.data_profile import Survey, survey
+from ckgit.experiment.checks.data_profile import DataProfile, profile_data
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import DataSet, Parameters, Recorded, RecordedData, Summary, TaskSpec
 from ckgit.experiment.design.plan import typed
@@ -22,18 +22,18 @@ from ckgit.lab.remotes.upstream import newer_branches
 from ckgit.lab.summary.file import SummaryFile
 
 
-class Measured(NamedTuple):
+class LabInputs(NamedTuple):
     """What was found in the lab."""
 
     recorded: Recorded
     cards: Mapping[str, ModelCard]
     tasks: Mapping[str, Signature]  # by name of the task
     sources: Mapping[str, bytes]  # task, data and card files of the lab, by path
-    surveys: Mapping[str, Survey]  # by name of the data set
+    surveys: Mapping[str, DataProfile]  # by name of the data set
     problems: Sequence[Problem]
 
 
-class Place(NamedTuple):
+class SourceCommit(NamedTuple):
     """The commit in which a design's files are looked for."""
 
     lab: Lab
@@ -45,20 +45,20 @@ class Place(NamedTuple):
         return read_files(self.lab.root, self.commit, paths)
 
 
-def default_branch(lab: Lab) -> Place:
+def default_branch(lab: Lab) -> SourceCommit:
     """Where a new experiment begins."""
-    return Place(lab, lab.base, lab.default_branch)
+    return SourceCommit(lab, lab.base, lab.default_branch)
 
 
 class _Finder:
     """One pass over what a summary names; collects problems instead of stopping at the first."""
 
-    def __init__(self, place: Place, file: SummaryFile, cluster: Cluster) -> None:
+    def __init__(self, place: SourceCommit, file: SummaryFile, cluster: Cluster) -> None:
         self.place = place
         self.file = file
         self.summary = file.summary
         self.sources, self.others = place.read(named_paths(file.summary))
-        self.surveys: dict[str, Survey] = {}
+        self.surveys: dict[str, DataProfile] = {}
         self.cluster = cluster
         self.problems: list[Problem] = []
 
@@ -207,7 +207,7 @@ class _Finder:
         return found
 
 
-def look(place: Place, file: SummaryFile, cluster: Cluster, *, recipes: bool = True) -> Measured:
+def look(place: SourceCommit, file: SummaryFile, cluster: Cluster, *, recipes: bool = True) -> LabInputs:
     """Find, check and measure everything that a summary names.
 
     Args:
@@ -229,17 +229,17 @@ def look(place: Place, file: SummaryFile, cluster: Cluster, *, recipes: bool = T
         recipes=finder.recipes() if recipes else {},
     )
     finder.compare(recorded)
-    return Measured(recorded, cards, tasks, sources, finder.surveys, finder.problems)
+    return LabInputs(recorded, cards, tasks, sources, finder.surveys, finder.problems)
 
 
-def measure(content: bytes, data_set: DataSet) -> tuple[RecordedData, Survey]:
+def measure(content: bytes, data_set: DataSet) -> tuple[RecordedData, DataProfile]:
     """Digest, size, and rows per split with the characters of their input and output; and the rows themselves.
 
     Raises:
         DataError: it is no data file.
     """
     records = read_records(content, suffix=PurePosixPath(data_set.path).suffix)
-    found = survey(records, input_column=data_set.input_column, output_column=data_set.output_column)
+    found = profile_data(records, input_column=data_set.input_column, output_column=data_set.output_column)
     lengths = {split: list(map(_characters, rows)) for split, rows in found.rows.items() if rows}
     recorded = RecordedData(
         sha256=_digest(content),
@@ -295,7 +295,7 @@ def _argument_problems(task: TaskSpec, signature: Signature) -> Iterator[tuple[s
         yield "scorers", f"the @task function {task.entry} has no parameter scorers, so it could not use these"
 
 
-class Offers(NamedTuple):
+class LabChoices(NamedTuple):
     """What a lab has to design with."""
 
     models: Sequence[str]
@@ -304,7 +304,7 @@ class Offers(NamedTuple):
     tasks: Sequence[TaskSpec]
 
 
-def offers(lab: Lab) -> Offers:
+def offers(lab: Lab) -> LabChoices:
     """Model cards, data files and @task functions of the default branch."""
     paths = [entry.path for folder in ("models/", "data/", "tasks/") for entry in tree_entries(lab.root, lab.base, folder, recursive=True)]
     models = [Path(path).stem for path in paths if path.startswith("models/") and path.endswith(".yaml") and path.count("/") == 1]
@@ -312,7 +312,7 @@ def offers(lab: Lab) -> Offers:
     files = [path for path in paths if path.startswith("tasks/") and path.endswith(".py")]
     tasks = [task for path, content in _read(lab, lab.base, files).items() for task in _offered(path, content)]
     cards = _read(lab, lab.base, [card_path(name) for name in models])
-    return Offers(models, [name for name in models if _is_bare(cards[card_path(name)])], data, tasks)
+    return LabChoices(models, [name for name in models if _is_bare(cards[card_path(name)])], data, tasks)
 
 
 def _is_bare(card: bytes) -> bool:

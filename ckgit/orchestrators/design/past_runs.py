@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from ckgit.errors import CkgitError
-from ckgit.experiment.estimates.calibration import Past
+from ckgit.experiment.estimates.calibration import PastJob
 from ckgit.experiment.estimates.estimate import COMPARED, START
 from ckgit.experiment.estimates.file import FILE, Estimate, Kind
 from ckgit.experiment.jobs import Attempt, Ledger, Phase
@@ -23,31 +23,31 @@ NEWEST = 50  # experiments that are looked at
 _LISTED = 5  # unreadable ones that a warning names
 
 
-class Earlier(NamedTuple):
+class PastRuns(NamedTuple):
     """What was found."""
 
-    jobs: Mapping[Kind, Sequence[Past]]  # earlier jobs of a kind, the newest experiment's first
+    jobs: Mapping[Kind, Sequence[PastJob]]  # earlier jobs of a kind, the newest experiment's first
     warnings: Sequence[str]
 
 
-NOTHING = Earlier({}, [])
+NOTHING = PastRuns({}, [])
 
 
-def look_back(lab: Lab, cluster_name: str, kinds: frozenset[Kind]) -> Earlier:
+def look_back(lab: Lab, cluster_name: str, kinds: frozenset[Kind]) -> PastRuns:
     """What jobs of these kinds took on a cluster. What cannot be read is a warning, never an error."""
-    jobs: dict[Kind, list[Past]] = {}
+    jobs: dict[Kind, list[PastJob]] = {}
     unread: dict[str, str] = {}
     try:
         rows = newest_experiments(lab, NEWEST)
     except CkgitError as error:
-        return Earlier({}, [f"what earlier experiments took cannot be read: {error.what}"])
+        return PastRuns({}, [f"what earlier experiments took cannot be read: {error.what}"])
     for row, estimate, ledger in _files(lab, rows, unread):
         try:
             for kind, job in _past(row, estimate, ledger, cluster_name, kinds):
                 jobs.setdefault(kind, []).append(job)
         except ValidationError as error:
             unread[row.name] = str(error.errors()[0]["msg"])
-    return Earlier(jobs, _warnings(unread))
+    return PastRuns(jobs, _warnings(unread))
 
 
 def _files(lab: Lab, rows: Sequence[ExperimentRow], unread: dict[str, str]) -> Iterator[tuple[ExperimentRow, bytes, bytes]]:
@@ -72,7 +72,7 @@ def _read(lab: Lab, rows: Sequence[ExperimentRow]) -> list[tuple[bytes | None, b
     return list(zip(contents[::2], contents[1::2], strict=True))
 
 
-def _past(row: ExperimentRow, estimate: bytes, ledger: bytes, cluster: str, kinds: frozenset[Kind]) -> Iterator[tuple[Kind, Past]]:
+def _past(row: ExperimentRow, estimate: bytes, ledger: bytes, cluster: str, kinds: frozenset[Kind]) -> Iterator[tuple[Kind, PastJob]]:
     expected = Estimate.model_validate_json(estimate)
     groups = [group for group in expected.groups if group.kind in kinds]
     # a design that was changed by hand after it was estimated ran other jobs under the same names
@@ -84,7 +84,7 @@ def _past(row: ExperimentRow, estimate: bytes, ledger: bytes, cluster: str, kind
     taken = {attempt.job: seconds for attempt in known.attempts if (seconds := _taken(attempt))}
     for group in groups:
         start = group.assumed_start or START[group.kind.stage]
-        yield from ((group.kind, Past(max(each - start, 0.0), taken[job])) for job, each in group.assumed.items() if job in taken)
+        yield from ((group.kind, PastJob(max(each - start, 0.0), taken[job])) for job, each in group.assumed.items() if job in taken)
 
 
 def _taken(attempt: Attempt) -> float | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from ckgit.experiment.design.model import Summary
 from ckgit.formats.listing import plural
 from ckgit.lab.lab import CONFIG
-from ckgit.lab.remotes.upstream import Newer, newer_branches, newer_files
-from ckgit.orchestrators.design.lookup import Place, named_paths
+from ckgit.lab.remotes.upstream import UpstreamChanges, newer_branches, newer_files
+from ckgit.orchestrators.design.lookup import SourceCommit, named_paths
 
 
-def stale(place: Place, summary: Summary) -> list[str]:
+def stale(place: SourceCommit, summary: Summary) -> list[str]:
     """One sentence for each branch that is ahead of what the design is measured by, with the command that catches up."""
     branches = newer_branches(place.lab)
     if place.commit == place.lab.base:
@@ -21,7 +21,7 @@ def stale(place: Place, summary: Summary) -> list[str]:
     return [f"{'; '.join(taken)}: to take the newer one, {onward}"] if taken else []
 
 
-def _behind(place: Place, branch: Newer, summary: Summary) -> str:
+def _behind(place: SourceCommit, branch: UpstreamChanges, summary: Summary) -> str:
     own = f", and {place.branch} has {plural(branch.own, 'commit')} of its own" if branch.own else ""
     what = f"{branch.name} has {plural(branch.lacking, 'commit')} that {place.branch} lacks{own}"
     files = newer_files(place.lab, place.commit, branch.tip, [*named_paths(summary), CONFIG])

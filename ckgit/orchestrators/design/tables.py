@@ -8,7 +8,7 @@ from ckgit.experiment.card import ModelCard
 from ckgit.experiment.design.model import Recorded, Summary
 from ckgit.formats.markdown import NOTHING, size, table
 from ckgit.orchestrators.design.forecast import Forecast, RunForecast, duration
-from ckgit.orchestrators.design.lookup import Measured
+from ckgit.orchestrators.design.lookup import LabInputs
 
 _LONGEST_VALUE = 40
 
@@ -99,7 +99,7 @@ def _estimate_row(one: RunForecast) -> list[str]:
     return [one.run.name, *training, *evaluation]
 
 
-def log_lines(summary: Summary, measured: Measured, forecast: Forecast) -> Iterator[tuple[str, str]]:
+def log_lines(summary: Summary, measured: LabInputs, forecast: Forecast) -> Iterator[tuple[str, str]]:
     """What was found and decided, as (event, text)."""
     recorded, cards, tasks = measured.recorded, measured.cards, measured.tasks
     for tool, found in forecast.tools.items():

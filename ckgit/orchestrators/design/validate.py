@@ -9,16 +9,16 @@ from typing import NamedTuple
 from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.design.plan import build_plan
 from ckgit.formats.listing import nearest
-from ckgit.formats.yaml.writer import Change
+from ckgit.formats.yaml.writer import ValueChange
 from ckgit.lab.git.objects import read_object
 from ckgit.lab.lab import Lab, list_experiments
 from ckgit.lab.summary.file import FILE, SummaryFile
 from ckgit.lab.summary.text import FENCE
-from ckgit.orchestrators.design.draft import Checked, check
-from ckgit.orchestrators.design.lookup import Place, default_branch
+from ckgit.orchestrators.design.draft import CheckedDesign, check
+from ckgit.orchestrators.design.lookup import SourceCommit, default_branch
 
 
-class Subject(NamedTuple):
+class DesignFile(NamedTuple):
     """A design to check."""
 
     content: bytes
@@ -27,7 +27,7 @@ class Subject(NamedTuple):
     commit: str | None = None  # the experiment's tip, where its files are looked for; the default branch's when it has none
 
 
-class Valid(NamedTuple):
+class ValidDesign(NamedTuple):
     """A design without problems."""
 
     file: str
@@ -38,7 +38,7 @@ class Valid(NamedTuple):
     warnings: Sequence[str]  # what is probably not meant
 
 
-def committed(lab: Lab, name: str) -> Subject:
+def committed(lab: Lab, name: str) -> DesignFile:
     """The summary of an experiment as its branch has it, whatever else is wrong with the branch.
 
     Raises:
@@ -56,7 +56,7 @@ def committed(lab: Lab, name: str) -> Subject:
     content = read_object(lab.root, f"{tip}:{path}")
     if content is None:
         raise CkgitError(f"{path} is not there", code=Exit.EVIDENCE_MISSING, where=f"exp/{name}", next=f"git log exp/{name} -- {path}")
-    return Subject(content, f"exp/{name}:{path}", name, tip)
+    return DesignFile(content, f"exp/{name}:{path}", name, tip)
 
 
 def tip_of(lab: Lab, name: str) -> str | None:
@@ -64,7 +64,7 @@ def tip_of(lab: Lab, name: str) -> str | None:
     return next((row.tip for row in list_experiments(lab) if row.name == name), None)
 
 
-def validate(lab: Lab | None, subject: Subject) -> Valid:
+def validate(lab: Lab | None, subject: DesignFile) -> ValidDesign:
     """Check a summary, or a design alone; against the lab where there is one.
 
     Raises:
@@ -77,17 +77,17 @@ def validate(lab: Lab | None, subject: Subject) -> Valid:
         raise DesignError([wrong], file=subject.file)
     if file.problems and not lab:
         raise DesignError(list(file.problems), file=subject.file)
-    checked = Checked(["not inside a lab: models, data and tasks were not looked for"], [])
+    checked = CheckedDesign(["not inside a lab: models, data and tasks were not looked for"], [])
     if lab:
-        checked = check(Place(lab, subject.commit, f"exp/{name}") if subject.commit else default_branch(lab), file)
+        checked = check(SourceCommit(lab, subject.commit, f"exp/{name}") if subject.commit else default_branch(lab), file)
     plan = build_plan(file.summary)
-    return Valid(subject.file, file.summary.digest, len(plan.runs), len(plan.cells), *checked)
+    return ValidDesign(subject.file, file.summary.digest, len(plan.runs), len(plan.cells), *checked)
 
 
-def _read(subject: Subject) -> SummaryFile:
+def _read(subject: DesignFile) -> SummaryFile:
     """A file that is meant to be a summary must be one; a design alone may lack what `ckgit design` fills in."""
     is_summary = PurePath(subject.file).suffix == ".md" or subject.content.startswith(f"{FENCE}\n".encode())
     if is_summary and PurePath(subject.file).suffix not in (".yaml", ".yml"):
         return SummaryFile.parse(subject.content, subject.file, strict=False)
-    defaults = [Change("experiment.name", "unnamed"), Change("experiment.date", "2000-01-01")]
+    defaults = [ValueChange("experiment.name", "unnamed"), ValueChange("experiment.date", "2000-01-01")]
     return SummaryFile.from_design(subject.content, subject.file, defaults=defaults, strict=False)

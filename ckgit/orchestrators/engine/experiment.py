@@ -13,7 +13,7 @@ from ckgit.experiment.lifecycle import Event, check_edge
 from ckgit.experiment.worker import Context
 from ckgit.lab.commit import preview, record
 from ckgit.lab.context import load_context
-from ckgit.lab.git.tips import Left, kept_note
+from ckgit.lab.git.tips import KnownTips, kept_note
 from ckgit.lab.lab import Lab
 from ckgit.lab.remotes import authority
 from ckgit.lab.snapshot import DeletedError, Snapshot, take_snapshot
@@ -64,7 +64,7 @@ class RecordedCommit(NamedTuple):
         return f"{self.event} {self.experiment}: {self.source} -> {self.target} ({self.commit[:12]})"
 
 
-class Moved(Exception):  # noqa: N818 - no error: the caller looks again
+class BranchMoved(Exception):  # noqa: N818 - no error: the caller looks again
     """The branch is not where it was."""
 
 
@@ -108,13 +108,13 @@ def open_for_update(lab: Lab, name: str, talk: Talk) -> ExperimentView:
 
 
 def check_unmoved(view: ExperimentView) -> None:
-    """Raise `Moved` when the branch is not where it was, or not there."""
+    """Raise `BranchMoved` when the branch is not where it was, or not there."""
     try:
         tip = take_snapshot(view.lab, view.name).tip
     except DeletedError:
-        raise Moved from None
+        raise BranchMoved from None
     if tip != view.snapshot.tip:
-        raise Moved
+        raise BranchMoved
 
 
 def prepare(
@@ -157,7 +157,7 @@ def commit(view: ExperimentView, step: CommitPlan, talk: Talk) -> RecordedCommit
     """
     summary, snapshot = view.context.summary, view.snapshot
     target = check_edge(step.event, snapshot.state)
-    kept = kept_note(snapshot.root, view.name, Left(snapshot.left, snapshot.tip))
+    kept = kept_note(snapshot.root, view.name, KnownTips(snapshot.left, snapshot.tip))
     sha = record(
         view.lab, name=view.name, event=step.event, parent=snapshot, files=step.files, design_digest=summary.digest, body=step.body
     )

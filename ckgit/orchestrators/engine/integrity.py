@@ -9,7 +9,7 @@ from pathlib import Path
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Job, Ledger
 from ckgit.experiment.results import MANIFEST, CellResult, TrainingResult
-from ckgit.lab.hand_edits import Edit, written
+from ckgit.lab.hand_edits import HandEdit, written
 from ckgit.lab.snapshot import Snapshot
 from ckgit.orchestrators.engine.experiment import ExperimentView
 
@@ -65,12 +65,12 @@ def refuse_edited(snapshot: Snapshot, *only: str) -> None:
         )
 
 
-def edit_lines(edits: Sequence[Edit]) -> list[str]:
+def edit_lines(edits: Sequence[HandEdit]) -> list[str]:
     """A line for each of the first few files."""
     return [*map(str, edits[:_LISTED]), *([f"and {len(edits) - _LISTED} more"] if len(edits) > _LISTED else [])]
 
 
-def restored(name: str, edits: Sequence[Edit]) -> str:
+def restored(name: str, edits: Sequence[HandEdit]) -> str:
     """The command that has these files be as ckgit left them."""
     if len(edits) > _LISTED:
         commits = list(dict.fromkeys(edit.hand[:12] for edit in edits))

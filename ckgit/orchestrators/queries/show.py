@@ -16,13 +16,13 @@ from ckgit.experiment.jobs import Attempt
 from ckgit.experiment.results import Results, RunRow
 from ckgit.experiment.state import State
 from ckgit.formats.listing import choose
-from ckgit.lab.hand_edits import Edit, written
+from ckgit.lab.hand_edits import HandEdit, written
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.integrity import edit_lines, restored
 from ckgit.orchestrators.queries import settings
 
 
-class Described(NamedTuple):
+class ExperimentDetails(NamedTuple):
     """An experiment as its branch has it."""
 
     view: ExperimentView
@@ -31,14 +31,14 @@ class Described(NamedTuple):
     results: Results | None  # None before analyze
     attempts: Sequence[Attempt]  # every one of these runs' jobs, in order
     accounting: Accounting  # what those that ended took, analyzed or not
-    edited: Sequence[Edit] = ()  # files of ckgit's that are not as it left them
+    edited: Sequence[HandEdit] = ()  # files of ckgit's that are not as it left them
 
     def result(self, run: str) -> RunRow | None:
         """What was found of a run; None before analyze."""
         return next((row for row in self.results.runs if row.name == run), None) if self.results else None
 
 
-def describe(view: ExperimentView, run: str | None) -> Described:
+def describe(view: ExperimentView, run: str | None) -> ExperimentDetails:
     """An experiment, or one run of it.
 
     Raises:
@@ -55,10 +55,10 @@ def describe(view: ExperimentView, run: str | None) -> Described:
     estimate = view.snapshot.estimate()
     edited = written(view.snapshot).edits if view.snapshot.by_hand else ()
     costs = account(attempts, estimate and estimate.of(listed))
-    return Described(view, chosen, jobs, _results(view, edited), attempts, costs, edited)
+    return ExperimentDetails(view, chosen, jobs, _results(view, edited), attempts, costs, edited)
 
 
-def _results(view: ExperimentView, edited: Sequence[Edit]) -> Results | None:
+def _results(view: ExperimentView, edited: Sequence[HandEdit]) -> Results | None:
     if view.snapshot.state is not State.ANALYZED:
         return None
     path = view.path("analysis/results.json")
@@ -97,7 +97,7 @@ def _read_results(view: ExperimentView, path: str, mend: str) -> Results:
         ) from None
 
 
-def document(found: Described, *, detailed: bool) -> dict[str, Any]:
+def document(found: ExperimentDetails, *, detailed: bool) -> dict[str, Any]:
     """For `--json`. With `detailed` each run has its parameters and its samples."""
     view = found.view
     summary = view.context.summary
@@ -116,7 +116,7 @@ def document(found: Described, *, detailed: bool) -> dict[str, Any]:
     }
 
 
-def _run(found: Described, run: Run, *, detailed: bool) -> dict[str, Any]:
+def _run(found: ExperimentDetails, run: Run, *, detailed: bool) -> dict[str, Any]:
     result = found.result(run.name)
     skipped: Any = None if detailed else {"training": {"losses", "checkpoints", "tokens"}, "cells": {"__all__": {"samples"}}}
     return {
@@ -130,7 +130,7 @@ def _run(found: Described, run: Run, *, detailed: bool) -> dict[str, Any]:
     }
 
 
-def _jobs(found: Described, run: Run) -> Iterable[Sequence[JobRow]]:
+def _jobs(found: ExperimentDetails, run: Run) -> Iterable[Sequence[JobRow]]:
     """The rows of each job of a run; several cells may share one."""
     jobs: dict[str, list[JobRow]] = {}
     for row in found.jobs:
@@ -146,6 +146,6 @@ def _job(rows: Sequence[JobRow]) -> dict[str, Any]:
     return {"name": row.job, "stage": row.stage, "state": row.state, **({"cells": cells} if cells else {})}
 
 
-def cells(found: Described, run: Run) -> Sequence[Mapping[str, Any]]:
+def cells(found: ExperimentDetails, run: Run) -> Sequence[Mapping[str, Any]]:
     """A run's evaluations, each with what it sends and how answers are made and scored."""
     return [settings.cell(found.view, run, cell) for cell in found.view.context.plan.cells_of(run.name)]

@@ -15,7 +15,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
 from ckgit.formats.plain_json import read_json
 from ckgit.lab.git.tips import is_lost
-from ckgit.lab.hand_edits import Edit, written
+from ckgit.lab.hand_edits import HandEdit, written
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import DeletedError, Snapshot, take_snapshot
 from ckgit.orchestrators.engine.orphans import Orphan, cancelled_first, known_tokens, still_unknown, way_back, with_its_jobs
@@ -62,7 +62,7 @@ class Overview(NamedTuple):
     cells: Mapping[str, Mapping[str, str]]  # by failed job of several cells: why each does not count; empty for one that does
     unknown_jobs: Sequence[Orphan]  # that run, and are not in the ledger
     by_hand: bool  # whether the last commit is the user's
-    edited: Sequence[Edit]  # files of ckgit's that are not as it left them; looked for where the last commit is the user's
+    edited: Sequence[HandEdit]  # files of ckgit's that are not as it left them; looked for where the last commit is the user's
     rewritten: str | None  # commit at which ckgit left the branch, where that holds it no more
     next: str
 
@@ -212,7 +212,7 @@ def _open(attempt: Mapping[str, Any], seen: str, detail: str) -> OpenJob:
     return OpenJob(attempt["job"], attempt["stage"], attempt["token"], seen, detail)
 
 
-def _mended(lab: Lab, snapshot: Snapshot, edited: Sequence[Edit], stages: Mapping[str, Counter[str]], *, out: bool) -> str | None:
+def _mended(lab: Lab, snapshot: Snapshot, edited: Sequence[HandEdit], stages: Mapping[str, Counter[str]], *, out: bool) -> str | None:
     """What mends a branch from which ckgit would not go on.
 
     Looked for where the last commit is the user's own, or jobs were cancelled: that is done after such a commit, too.

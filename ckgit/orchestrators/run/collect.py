@@ -11,7 +11,7 @@ from ckgit.analysis.scores import means, with_intervals
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Phase, Status, Usage
 from ckgit.experiment.results import CellResult, TrainingResult
-from ckgit.experiment.scheduler import Ending
+from ckgit.experiment.scheduler import JobEnding
 from ckgit.experiment.worker import Context, Evidence, Worker
 from ckgit.jobs.folder import job_folder
 from ckgit.lab.secrets import refuse_unfit, without_secrets
@@ -19,7 +19,7 @@ from ckgit.orchestrators.engine.logs import bounded, tail
 from ckgit.orchestrators.run.usage import used
 
 
-class Ended(NamedTuple):
+class EndedAttempt(NamedTuple):
     """A job that is over, before it is judged."""
 
     attempt: Attempt
@@ -27,7 +27,7 @@ class Ended(NamedTuple):
     reason: str = ""  # why there is no status
     failure: FailureClass | None = None
     job_id: str | None = None
-    ending: Ending | None = None  # what the scheduler says of it
+    ending: JobEnding | None = None  # what the scheduler says of it
     usage: Usage | None = None  # what the scheduler's accounting says it took
 
 
@@ -47,7 +47,7 @@ def judge(
     worker: Worker,
     context: Context,
     job: Job,
-    ended: Ended,
+    ended: EndedAttempt,
     work: Path,
     *,
     limit: int,
@@ -76,7 +76,7 @@ def judge(
 
 
 def _judge(
-    worker: Worker, context: Context, job: Job, ended: Ended, work: Path, *, limit: int, taken: frozenset[str], foreign: Foreign
+    worker: Worker, context: Context, job: Job, ended: EndedAttempt, work: Path, *, limit: int, taken: frozenset[str], foreign: Foreign
 ) -> JudgedAttempt:
     output = job_folder(work, ended.attempt.token) / "output"
     files: dict[str, bytes] = {}
@@ -98,7 +98,7 @@ def _judge(
     return JudgedAttempt(attempt.model_copy(update={"phase": Phase.DONE}), files, f"{job.name}: {gist(evidence.results)}")
 
 
-def _with_accounting(context: Context, ended: Ended, job: Job, work: Path) -> Attempt:
+def _with_accounting(context: Context, ended: EndedAttempt, job: Job, work: Path) -> Attempt:
     """The attempt with what status file and accounting say of its times and costs."""
     attempt, status = ended.attempt, ended.status
     update: dict[str, object] = {"job_id": ended.job_id or attempt.job_id}
@@ -110,7 +110,7 @@ def _with_accounting(context: Context, ended: Ended, job: Job, work: Path) -> At
     return attempt.model_copy(update={"usage": used(attempt, job, ended.usage, job_folder(work, attempt.token), device=device)})
 
 
-def _cause(worker: Worker, evidence: Evidence, ended: Ended, attempt: Attempt, log: str) -> tuple[FailureClass, str, dict[str, str]]:
+def _cause(worker: Worker, evidence: Evidence, ended: EndedAttempt, attempt: Attempt, log: str) -> tuple[FailureClass, str, dict[str, str]]:
     """Why a job that ended does not count, and which of its cells. Where the scheduler made it end, the tool's last words are no reason."""
     cells = dict(evidence.cells)
     counting = sum(not why for why in cells.values())

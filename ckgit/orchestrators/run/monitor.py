@@ -16,7 +16,7 @@ from ckgit.errors import CkgitError
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress, task_of
-from ckgit.experiment.scheduler import Ending, JobState, JobStatus, PollResult, Scheduler, Submission
+from ckgit.experiment.scheduler import JobEnding, JobState, JobStatus, PollResult, Scheduler, Submission
 from ckgit.experiment.worker import Context, Worker
 from ckgit.formats.listing import NAMED, in_words
 from ckgit.jobs.folder import job_folder, read_status
@@ -24,7 +24,7 @@ from ckgit.jobs.ownership import own
 from ckgit.orchestrators.engine.logs import tail
 from ckgit.orchestrators.engine.polling import Polling
 from ckgit.orchestrators.engine.reporter import Talk
-from ckgit.orchestrators.run.collect import Ended
+from ckgit.orchestrators.run.collect import EndedAttempt
 
 _SLOWER, _SLOWEST = 1.25, 3.0  # each nap in which nothing changed makes the next one longer, up to so many times the first
 _SETTLING = 4  # looks in the time that a file system may take
@@ -65,7 +65,7 @@ class Monitor:
     wanted: frozenset[str]  # tokens of those whose end is waited for
     talk: Talk
     detached: int = 0  # 1 where a job of ours may be in the queue that goes on with the experiment
-    ended: dict[str, Ended] = field(default_factory=dict)  # by token
+    ended: dict[str, EndedAttempt] = field(default_factory=dict)  # by token
     statuses: dict[str, JobStatus] = field(default_factory=dict)  # by token
     queries: Counter[str] = field(default_factory=Counter)  # calls of the scheduler's commands
     gone_since: dict[str, float] = field(default_factory=dict)
@@ -166,7 +166,7 @@ class Monitor:
             too_large = limit is not None and limit < len(group)
             if broken:
                 refused = next(iter(broken.values()))
-                answers |= {attempt.token: JobStatus(JobState.GONE, ending=Ending(FailureClass.REFUSED, refused)) for attempt in group}
+                answers |= {attempt.token: JobStatus(JobState.GONE, ending=JobEnding(FailureClass.REFUSED, refused)) for attempt in group}
             elif len(group) <= room or (too_large and look.in_queue <= self.detached and not submissions):
                 room -= len(group)
                 submissions += [submission_of(self.work, self.jobs[attempt.job], attempt) for attempt in group]
@@ -213,7 +213,7 @@ class Monitor:
         token, now = attempt.token, time.monotonic()
         status, why = None, "it is gone and left no status: it was killed, or its machine stopped"
         if gone.ending and gone.ending.failure is FailureClass.REFUSED:
-            self.ended[token] = Ended(attempt, None, gone.ending.sentence, FailureClass.REFUSED)
+            self.ended[token] = EndedAttempt(attempt, None, gone.ending.sentence, FailureClass.REFUSED)
             return gone
         try:
             status = read_status(self.work, token)
@@ -225,12 +225,12 @@ class Monitor:
             return JobStatus(JobState.UNKNOWN, gone.job_id, f"{token}: its status cannot be read: {error.strerror}") if late else gone
         self.unreadable_since.pop(token, None)
         if not (gone.ending and gone.ending.failure) and (job_folder(self.work, token) / "cancelled").exists():
-            gone = gone._replace(ending=Ending(FailureClass.CANCELLED, "cancelled by ckgit cancel"))  # which could not record it
+            gone = gone._replace(ending=JobEnding(FailureClass.CANCELLED, "cancelled by ckgit cancel"))  # which could not record it
         failure, reason = (gone.ending.failure, gone.ending.sentence) if gone.ending and gone.ending.failure else (FailureClass.LOST, why)
         if status:
-            self.ended[token] = Ended(attempt, status, job_id=gone.job_id, ending=gone.ending)
+            self.ended[token] = EndedAttempt(attempt, status, job_id=gone.job_id, ending=gone.ending)
         elif now - self.gone_since.setdefault(token, now) >= self.grace:
-            self.ended[token] = Ended(attempt, None, reason, failure, job_id=gone.job_id, ending=gone.ending)
+            self.ended[token] = EndedAttempt(attempt, None, reason, failure, job_id=gone.job_id, ending=gone.ending)
         return gone
 
     def _note(self, attempt: Attempt, job_status: JobStatus) -> None:
@@ -304,7 +304,7 @@ def _claimed(work: Path, token: str) -> float:
         return time.time()
 
 
-def _ending(ended: Ended) -> str:
+def _ending(ended: EndedAttempt) -> str:
     if ended.status:
         return f"ended with exit code {ended.status.exit_code}"
     return f"{ended.failure}: {ended.reason}"

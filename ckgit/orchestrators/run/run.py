@@ -22,7 +22,15 @@ from ckgit.lab.git.worktrees import moving
 from ckgit.lab.lab import open_lab
 from ckgit.lab.remotes import authority
 from ckgit.lab.snapshot import DeletedError, take_snapshot
-from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView, Moved, RecordedCommit, check_unmoved, commit, open_experiment
+from ckgit.orchestrators.engine.experiment import (
+    BranchMoved,
+    CommitPlan,
+    ExperimentView,
+    RecordedCommit,
+    check_unmoved,
+    commit,
+    open_experiment,
+)
 from ckgit.orchestrators.engine.integrity import foreign_starts, refuse_edited, retrained
 from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.options import AdvanceOptions
@@ -87,7 +95,7 @@ def finish(view: ExperimentView, options: AdvanceOptions, talk: Talk, taken: Seq
         follow = Follow(view, work, options, watch)
         try:
             yield from follow.see_to_the_end()
-        except Moved:
+        except BranchMoved:
             view = _follow(view, watch)
             asked.update(watch.queries)
             continue

@@ -63,7 +63,7 @@ def _rendered(view: ExperimentView, worker: Worker, job: Job, batch: Batch | Non
     return worker.scaffold(context._replace(plan=plan), job.run)
 
 
-class Anew(NamedTuple):
+class RerenderedFiles(NamedTuple):
     """What is rendered anew for jobs that are tried again."""
 
     files: Mapping[str, bytes] = {}  # by path; only those that are not as on the branch
@@ -72,7 +72,7 @@ class Anew(NamedTuple):
 
 def rendered_anew(
     view: ExperimentView, workers: Mapping[Stage, Worker], jobs: Sequence[Job], before: Mapping[str, Attempt], batches: Mapping[str, Batch]
-) -> Anew:
+) -> RerenderedFiles:
     """The files of jobs that are tried again: with their new batches, and their scripts as the cluster profile is now.
 
     What a script reads is what is compared. Where that would be written otherwise, too, the job stays as it was scaffolded.
@@ -100,7 +100,7 @@ def rendered_anew(
             elif job.script in changed:
                 files[job.script] = changed[job.script]
                 notes.append(f"{job.name}: its script is rendered anew, for the cluster profile as it is now")
-    return Anew(files, notes)
+    return RerenderedFiles(files, notes)
 
 
 def _by_run(jobs: Sequence[Job]) -> list[list[Job]]:

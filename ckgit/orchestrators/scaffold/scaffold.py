@@ -29,7 +29,7 @@ LOG = "scaffold-experiment.log"
 _MANY = 500  # jobs from which a second process pays
 
 
-class Made(NamedTuple):
+class WorkerFiles(NamedTuple):
     """What a worker makes of an experiment."""
 
     label: str
@@ -73,14 +73,14 @@ def rendered(view: ExperimentView) -> dict[str, bytes | None]:
     return _together(_all_made(view))
 
 
-def _all_made(view: ExperimentView) -> list[Made]:
+def _all_made(view: ExperimentView) -> list[WorkerFiles]:
     context = view.context
     made = _made(context, [worker for stage in Stage if (worker := worker_for(context.summary, stage))])
     refuse(view, {one.label: one.reasons for one in made})
     return made
 
 
-def _together(made: Sequence[Made]) -> dict[str, bytes | None]:
+def _together(made: Sequence[WorkerFiles]) -> dict[str, bytes | None]:
     files: dict[str, bytes | None] = {}
     for one in made:
         if twice := sorted(files.keys() & one.files.keys()):
@@ -89,21 +89,23 @@ def _together(made: Sequence[Made]) -> dict[str, bytes | None]:
     return files
 
 
-def _made(context: Context, workers: Sequence[Worker]) -> list[Made]:
+def _made(context: Context, workers: Sequence[Worker]) -> list[WorkerFiles]:
     tasks = [partial(_make, context, worker) for worker in workers]
     if len(context.plan.training) + len(context.plan.cells) < _MANY:
         return [task() for task in tasks]
     return in_parallel(tasks)
 
 
-def _make(context: Context, worker: Worker) -> Made:
+def _make(context: Context, worker: Worker) -> WorkerFiles:
     reasons = [obstacle.sentence for obstacle in worker.check(context)]
     if reasons:
-        return Made(worker.label, worker.stage, reasons, {}, 0)
+        return WorkerFiles(worker.label, worker.stage, reasons, {}, 0)
     names = [job.name for job in worker.jobs(context)]
     if names != _planned(context, worker.stage):
-        return Made(worker.label, worker.stage, ["it makes other jobs than the design has; can it do compute.evaluation_jobs?"], {}, 0)
-    return Made(worker.label, worker.stage, [], worker.scaffold(context), len(names))
+        return WorkerFiles(
+            worker.label, worker.stage, ["it makes other jobs than the design has; can it do compute.evaluation_jobs?"], {}, 0
+        )
+    return WorkerFiles(worker.label, worker.stage, [], worker.scaffold(context), len(names))
 
 
 def _planned(context: Context, stage: Stage) -> list[str]:
@@ -132,11 +134,11 @@ def refuse(view: ExperimentView, reasons: Mapping[str, Sequence[str]]) -> None:
         )
 
 
-def _count(one: Made) -> str:
+def _count(one: WorkerFiles) -> str:
     return f"{plural(len(one.files), 'file')} for {plural(one.jobs, f'{one.stage} job')}"
 
 
-def _lines(context: Context, made: Sequence[Made]) -> Iterator[tuple[str, str]]:
+def _lines(context: Context, made: Sequence[WorkerFiles]) -> Iterator[tuple[str, str]]:
     yield "BEGIN", f"design {context.summary.digest}, cluster profile {context.cluster_name}, ckgit {context.version}"
     for one in made:
         yield f"scaffold-{one.label}", _count(one)

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.jobs import Attempt, FailureClass
-from ckgit.experiment.scheduler import Ending, JobState, JobStatus, PollResult, Submission, UsageReport
+from ckgit.experiment.scheduler import JobEnding, JobState, JobStatus, PollResult, Submission, UsageReport
 from ckgit.formats.plain_json import read_json
 from ckgit.jobs.folder import job_folder
 from ckgit.schedulers.local import job as local_job
@@ -118,7 +118,7 @@ def _output(command: list[str], work: Path) -> str:
 
 
 def _refused(words: str) -> JobStatus:
-    return JobStatus(JobState.GONE, ending=Ending(FailureClass.REFUSED, f"the job could not be started: {words}"))
+    return JobStatus(JobState.GONE, ending=JobEnding(FailureClass.REFUSED, f"the job could not be started: {words}"))
 
 
 def _sight(folder: Path) -> JobStatus:

@@ -6,19 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from ckgit.experiment.jobs import FailureClass, task_of
-from ckgit.experiment.scheduler import Ending, JobState, JobStatus
-from ckgit.schedulers.slurm.parsers import AccountRow, Outcome, QueueRow, Verdict
-from ckgit.schedulers.slurm.records import Traces
+from ckgit.experiment.scheduler import JobEnding, JobState, JobStatus
+from ckgit.schedulers.slurm.parsers import AccountRow, QueueRow, SbatchOutcome, SbatchVerdict
+from ckgit.schedulers.slurm.records import FolderTraces
 from ckgit.schedulers.slurm.states import ALIVE, MAY_RETURN, detail, end_of, ending, is_over
 
 ACCOUNTING_LAGS = 15.0  # seconds in which sacct may not know yet how a job ended
 MOST_TRIES = 3  # hand-overs of which nothing comes, and sbatch says nothing that is known here
 
 
-_CANCELLED = Ending(FailureClass.CANCELLED, "it was cancelled before it started")
+_CANCELLED = JobEnding(FailureClass.CANCELLED, "it was cancelled before it started")
 
 
-class Account(NamedTuple):
+class AccountedJob(NamedTuple):
     """What accounting says of one attempt."""
 
     rows: Sequence[AccountRow] = ()
@@ -32,13 +32,13 @@ class Assessment(NamedTuple):
     job_status: JobStatus
     ask: bool = False  # accounting is to be asked; until then this is what is known
     missing: bool = False  # it is not there: note since when
-    settled: Verdict | None = None  # what turned out of an ambiguous hand-over
+    settled: SbatchVerdict | None = None  # what turned out of an ambiguous hand-over
 
 
 class Observation(NamedTuple):
     """One attempt, as a poll finds it."""
 
-    traces: Traces
+    traces: FolderTraces
     rows: Sequence[QueueRow]  # of its token; more than one where it was handed over twice
     accepted: str | None  # id by which SLURM took it or its array, where that is known
     handle: str | None  # the id for people and for later commands
@@ -46,7 +46,7 @@ class Observation(NamedTuple):
     user_name: Callable[[int], str]
 
 
-def unanswered(traces: Traces, handle: str | None, words: str) -> JobStatus:
+def unanswered(traces: FolderTraces, handle: str | None, words: str) -> JobStatus:
     """What can be said while the controller does not answer."""
     if traces.exit_code == 0:
         return JobStatus(JobState.GONE, handle)
@@ -69,7 +69,7 @@ def assess(case: Observation) -> Assessment:
     return _never_seen(case)
 
 
-def sight_with_account(case: Observation, account: Account) -> Assessment:
+def sight_with_account(case: Observation, account: AccountedJob) -> Assessment:
     """What files, queue and accounting say, where `assess` asks for it."""
     row, booked = _own(case), _booked(case, account)
     missed = case.traces.absent or 0.0
@@ -101,10 +101,12 @@ def together(insights: Mapping[str, Assessment]) -> dict[str, Assessment]:
 
 
 def _holds_back(insight: Assessment) -> bool:
-    return insight.job_status.state is JobState.UNKNOWN or (insight.settled is not None and insight.settled.outcome is Outcome.ACCEPTED)
+    return insight.job_status.state is JobState.UNKNOWN or (
+        insight.settled is not None and insight.settled.outcome is SbatchOutcome.ACCEPTED
+    )
 
 
-def _missed_long(case: Observation, account: Account, booked: AccountRow | None) -> Assessment:
+def _missed_long(case: Observation, account: AccountedJob, booked: AccountRow | None) -> Assessment:
     """In no queue for the time of grace, and accounting knows no end."""
     traces = case.traces
     if traces.ended:
@@ -117,13 +119,15 @@ def _missed_long(case: Observation, account: Account, booked: AccountRow | None)
         if traces.cancelled:
             return Assessment(JobStatus(JobState.GONE, case.handle, ending=_CANCELLED))
         known = f"job {case.handle}" if case.handle else "it"
-        lost = Ending(FailureClass.LOST, f"neither the queue nor accounting knows {known} any more, and it left no status")
+        lost = JobEnding(FailureClass.LOST, f"neither the queue nor accounting knows {known} any more, and it left no status")
         return Assessment(JobStatus(JobState.GONE, case.handle, ending=lost))
     record = traces.record
     if record and record.number >= MOST_TRIES:
-        verdict = Verdict(Outcome.REFUSED, words=f"{record.number} times nothing came of sbatch; it said: {record.verdict.words}")
+        verdict = SbatchVerdict(
+            SbatchOutcome.REFUSED, words=f"{record.number} times nothing came of sbatch; it said: {record.verdict.words}"
+        )
         return Assessment(refused(verdict), settled=verdict)
-    return Assessment(JobStatus(JobState.UNSEEN), settled=Verdict(Outcome.ABSENT, words=record.verdict.words if record else ""))
+    return Assessment(JobStatus(JobState.UNSEEN), settled=SbatchVerdict(SbatchOutcome.ABSENT, words=record.verdict.words if record else ""))
 
 
 def _over(case: Observation, row: QueueRow) -> Assessment:
@@ -139,12 +143,12 @@ def _over(case: Observation, row: QueueRow) -> Assessment:
 def _never_seen(case: Observation) -> Assessment:
     """In no queue, never claimed, and not known to be accepted."""
     traces, record = case.traces, case.traces.record
-    outcome = record.verdict.outcome if record else Outcome.ABSENT
+    outcome = record.verdict.outcome if record else SbatchOutcome.ABSENT
     if record and record.busy:
         return Assessment(JobStatus(JobState.UNKNOWN, detail="it is being handed over"))
-    if record and outcome is Outcome.REFUSED:
+    if record and outcome is SbatchOutcome.REFUSED:
         return Assessment(refused(record.verdict))
-    if outcome is Outcome.ABSENT:
+    if outcome is SbatchOutcome.ABSENT:
         return Assessment(never_started() if traces.cancelled else JobStatus(JobState.UNSEEN))
     return Assessment(_missed(case), ask=True, missing=True)
 
@@ -154,9 +158,9 @@ def never_started() -> JobStatus:
     return JobStatus(JobState.GONE, ending=_CANCELLED)
 
 
-def refused(verdict: Verdict) -> JobStatus:
+def refused(verdict: SbatchVerdict) -> JobStatus:
     """Of a job that SLURM did not take."""
-    return JobStatus(JobState.GONE, ending=Ending(FailureClass.REFUSED, f"sbatch did not take it: {verdict.words}"))
+    return JobStatus(JobState.GONE, ending=JobEnding(FailureClass.REFUSED, f"sbatch did not take it: {verdict.words}"))
 
 
 def _waits(case: Observation, words: str) -> JobStatus:
@@ -179,8 +183,8 @@ def _gone(case: Observation, row: QueueRow | None, booked: AccountRow | None) ->
     )
 
 
-def _found(case: Observation, booked: AccountRow) -> Verdict | None:
-    return None if case.accepted else Verdict(Outcome.ACCEPTED, booked.array)
+def _found(case: Observation, booked: AccountRow) -> SbatchVerdict | None:
+    return None if case.accepted else SbatchVerdict(SbatchOutcome.ACCEPTED, booked.array)
 
 
 def _own(case: Observation) -> QueueRow | None:
@@ -193,7 +197,7 @@ def _own(case: Observation) -> QueueRow | None:
     return min(case.rows, key=lambda row: (is_over(row.state), ALIVE.get(row.state) is not JobState.RUNNING, -int(row.id)), default=None)
 
 
-def _booked(case: Observation, account: Account) -> AccountRow | None:
+def _booked(case: Observation, account: AccountedJob) -> AccountRow | None:
     """The same in accounting."""
     wanted = case.traces.claim_id or case.accepted
     exact = [row for row in account.rows if wanted in {row.raw_id, row.array}]

@@ -12,7 +12,7 @@ from ckgit.experiment.jobs import Attempt, Phase
 from ckgit.jobs.folder import job_folder
 from ckgit.schedulers.slurm import commands, records
 from ckgit.schedulers.slurm.call import call
-from ckgit.schedulers.slurm.parsers import Answer, Outcome, QueueRow
+from ckgit.schedulers.slurm.parsers import Answer, QueueRow, SbatchOutcome
 from ckgit.schedulers.slurm.queries import NoAnswer, ask_queue
 from ckgit.schedulers.slurm.states import is_over
 from ckgit.schedulers.slurm.submit import handle_of, name_of
@@ -61,7 +61,7 @@ def _may_run(work: Path, attempts: Sequence[Attempt]) -> dict[str, list[str]]:
     for attempt in attempts:
         record = records.read_record(records.record_folder(work, attempt.token))
         ended = attempt.phase is not Phase.SUBMITTED or (job_folder(work, attempt.token) / "status.json").exists()
-        if record and record.verdict.outcome is Outcome.ACCEPTED and not ended:
+        if record and record.verdict.outcome is SbatchOutcome.ACCEPTED and not ended:
             found.setdefault(name_of(attempt.token), []).append(handle_of(attempt.token, record.verdict.job_id))
     return found
 

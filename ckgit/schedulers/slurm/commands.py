@@ -29,7 +29,7 @@ _PINNED = {"LC_ALL": "C"}
 _PINNED_WHERE_READ = {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0"}
 
 
-class Batch(NamedTuple):
+class BatchOptions(NamedTuple):
     """One sbatch: a job, or an array of them."""
 
     name: str  # the job's token, or the array's name
@@ -75,7 +75,7 @@ def prefixed(cluster: Cluster, words: Sequence[str]) -> list[str]:
     return [*cluster.command_prefix, *([shlex.join(words)] if over_ssh else words)]
 
 
-def sbatch(cluster: Cluster, work: Path, batch: Batch) -> list[str]:
+def sbatch(cluster: Cluster, work: Path, batch: BatchOptions) -> list[str]:
     """The command that hands a job or an array over."""
     # `?` is SLURM's "or". It cannot be mixed with `,`, and singleton would hold at once: the unique token and the claim must do.
     between = "?" if batch.after_any else ","

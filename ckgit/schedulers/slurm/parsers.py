@@ -87,7 +87,7 @@ class AccountRow(NamedTuple):
         return f"{self.name}_{index}" if task else self.name
 
 
-class Outcome(StrEnum):
+class SbatchOutcome(StrEnum):
     """What became of an sbatch."""
 
     ACCEPTED = "accepted"
@@ -98,10 +98,10 @@ class Outcome(StrEnum):
     ABSENT = "absent"  # was ambiguous; by now it is known that nothing came of it
 
 
-class Verdict(NamedTuple):
+class SbatchVerdict(NamedTuple):
     """What became of an sbatch, and in which words."""
 
-    outcome: Outcome
+    outcome: SbatchOutcome
     job_id: str = ""
     words: str = ""
 
@@ -197,14 +197,16 @@ def _account_rows(line: str, extras: int) -> list[AccountRow]:
     return [row._replace(handle=f"{row.array}_{task}") for task in tasks] or [row]
 
 
-def judge_sbatch(answer: Answer) -> Verdict:
+def judge_sbatch(answer: Answer) -> SbatchVerdict:
     """What an sbatch that answered so has done."""
     found = [match for line in answer.out.splitlines() if (match := _ID.fullmatch(line.strip()))]
     if answer.code == 0:
         # a login node may have said good morning before
-        return Verdict(Outcome.ACCEPTED, found[-1][1]) if found else Verdict(Outcome.AMBIGUOUS, words=answer.words)
-    outcome = next((outcome for outcome, pattern in _SAID if answer.code is not None and pattern.search(answer.err)), Outcome.AMBIGUOUS)
-    return Verdict(outcome, words=answer.words)
+        return SbatchVerdict(SbatchOutcome.ACCEPTED, found[-1][1]) if found else SbatchVerdict(SbatchOutcome.AMBIGUOUS, words=answer.words)
+    outcome = next(
+        (outcome for outcome, pattern in _SAID if answer.code is not None and pattern.search(answer.err)), SbatchOutcome.AMBIGUOUS
+    )
+    return SbatchVerdict(outcome, words=answer.words)
 
 
 _UNREACHABLE = (
@@ -241,14 +243,14 @@ def _any(texts: Sequence[str], before: str = "") -> re.Pattern[str]:
 
 # The first that is found counts. What is not known here may have been accepted.
 _SAID = (
-    (Outcome.UNREACHABLE, _any(_UNREACHABLE)),
-    (Outcome.AMBIGUOUS, _any(_AMBIGUOUS)),
-    (Outcome.LATER, re.compile(r"Max\w*Submit\w*Limit|Grp\w*Submit\w*Limit")),
+    (SbatchOutcome.UNREACHABLE, _any(_UNREACHABLE)),
+    (SbatchOutcome.AMBIGUOUS, _any(_AMBIGUOUS)),
+    (SbatchOutcome.LATER, re.compile(r"Max\w*Submit\w*Limit|Grp\w*Submit\w*Limit")),
     # the controller says which limit it is in a line of its own, where it does; without it, it may be one that passes
-    (Outcome.REFUSED, re.compile(r"^sbatch: error: (?:QOS|Assoc)\w+$", re.MULTILINE)),
-    (Outcome.LATER, re.compile("accounting/QOS policy")),
-    (Outcome.REFUSED, _any(_REFUSED_BY_CONTROLLER, "Batch job submission failed: ")),
-    (Outcome.REFUSED, _any(_REFUSED_BY_SBATCH)),
+    (SbatchOutcome.REFUSED, re.compile(r"^sbatch: error: (?:QOS|Assoc)\w+$", re.MULTILINE)),
+    (SbatchOutcome.LATER, re.compile("accounting/QOS policy")),
+    (SbatchOutcome.REFUSED, _any(_REFUSED_BY_CONTROLLER, "Batch job submission failed: ")),
+    (SbatchOutcome.REFUSED, _any(_REFUSED_BY_SBATCH)),
 )
 
 

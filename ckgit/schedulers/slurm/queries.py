@@ -11,7 +11,7 @@ from ckgit.errors import CkgitError
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.jobs import Attempt, Usage
 from ckgit.schedulers.slurm import commands
-from ckgit.schedulers.slurm.assess import Account
+from ckgit.schedulers.slurm.assess import AccountedJob
 from ckgit.schedulers.slurm.call import call
 from ckgit.schedulers.slurm.parsers import AccountRow, ParseError, QueueRow, is_accounting_off, parse_account, parse_queue
 from ckgit.schedulers.slurm.submit import name_of
@@ -25,7 +25,7 @@ class NoAnswer(Exception):  # noqa: N818 - it is not an error of ours
     """SLURM cannot be asked now; the text says why."""
 
 
-class Shared:
+class SharedPoll:
     """What polls at the same moment share."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Shared:
         return found
 
 
-SHARED: ContextVar[Shared | None] = ContextVar("SHARED", default=None)
+SHARED: ContextVar[SharedPoll | None] = ContextVar("SHARED", default=None)
 
 
 def ask_queue(cluster: Cluster) -> list[QueueRow]:
@@ -71,9 +71,9 @@ def ask_queue(cluster: Cluster) -> list[QueueRow]:
         raise NoAnswer(f"{error}; {answer.words}" if answer.err.strip() else str(error)) from error
 
 
-def ask_account(cluster: Cluster, asked: Sequence[Attempt], handles: Mapping[str, str | None]) -> tuple[dict[str, Account], int]:
+def ask_account(cluster: Cluster, asked: Sequence[Attempt], handles: Mapping[str, str | None]) -> tuple[dict[str, AccountedJob], int]:
     """What accounting says of each of these, and how often it was asked."""
-    accounts: dict[str, Account] = {}
+    accounts: dict[str, AccountedJob] = {}
     questions = _questions(cluster, commands.ACCOUNT_FIELDS, asked, handles)
     for command, some in questions:
         try:
@@ -85,7 +85,7 @@ def ask_account(cluster: Cluster, asked: Sequence[Attempt], handles: Mapping[str
             rows, failed, off = [], f"sacct: {error}", False
         except CkgitError:  # there is no sacct
             rows, failed, off = [], "", True
-        accounts |= {attempt.token: Account(_of(attempt, rows), failed, off) for attempt in some}
+        accounts |= {attempt.token: AccountedJob(_of(attempt, rows), failed, off) for attempt in some}
     return accounts, len(questions)
 
 

@@ -27,20 +27,20 @@ from typing import NamedTuple
 from ckgit.experiment.jobs import task_of
 from ckgit.formats.plain_json import read_json
 from ckgit.jobs.folder import job_folder
-from ckgit.schedulers.slurm.parsers import Outcome, Verdict
+from ckgit.schedulers.slurm.parsers import SbatchOutcome, SbatchVerdict
 
 _NO_LOCKS = 90.0  # seconds after which a hand-over is over, on a file system that knows no locks
 
 
-class Record(NamedTuple):
+class HandoverRecord(NamedTuple):
     """The latest hand-over of a job or an array."""
 
     number: int
-    verdict: Verdict  # AMBIGUOUS where there is no answer
+    verdict: SbatchVerdict  # AMBIGUOUS where there is no answer
     busy: bool = False  # whether sbatch may still be running
 
 
-class Handing(NamedTuple):
+class Handover(NamedTuple):
     """A hand-over that this process makes."""
 
     path: Path
@@ -48,10 +48,10 @@ class Handing(NamedTuple):
     lock: int  # descriptor, for sbatch to inherit
 
 
-class Traces(NamedTuple):
+class FolderTraces(NamedTuple):
     """What lies in a job's folder."""
 
-    record: Record | None = None
+    record: HandoverRecord | None = None
     claimed: bool = False
     claim_id: str | None = None  # the job that runs, or ran, under this token
     exit_code: int | None = None
@@ -72,7 +72,7 @@ def array_folder(work: Path, array: str) -> Path:
     return work / ".ckgit" / "arrays" / array
 
 
-def read_traces(folder: Path, record: Record | None) -> Traces:
+def read_traces(folder: Path, record: HandoverRecord | None) -> FolderTraces:
     """What a job's folder tells. The order matters: a job only ever adds files.
 
     Raises:
@@ -81,8 +81,8 @@ def read_traces(folder: Path, record: Record | None) -> Traces:
     try:
         names = frozenset(path.name for path in folder.iterdir())  # one look, as file systems of clusters are slow
     except FileNotFoundError:
-        return Traces(record)
-    return Traces(
+        return FolderTraces(record)
+    return FolderTraces(
         record,
         claimed="claim" in names,
         claim_id=_claim_id(folder) if "claim" in names else None,
@@ -94,7 +94,7 @@ def read_traces(folder: Path, record: Record | None) -> Traces:
     )
 
 
-def read_record(folder: Path) -> Record | None:
+def read_record(folder: Path) -> HandoverRecord | None:
     """The latest hand-over, or None when there was none.
 
     Raises:
@@ -112,10 +112,12 @@ def read_record(folder: Path) -> Record | None:
         busy, nonce = _is_busy(path), path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None  # taken back at this moment
-    return Record(number, _read_answer(path, nonce) or Verdict(Outcome.AMBIGUOUS, words="sbatch has not answered"), busy)
+    return HandoverRecord(
+        number, _read_answer(path, nonce) or SbatchVerdict(SbatchOutcome.AMBIGUOUS, words="sbatch has not answered"), busy
+    )
 
 
-def take(folder: Path, number: int) -> Handing | None:
+def take(folder: Path, number: int) -> Handover | None:
     """Become the one who calls sbatch; None when another is.
 
     The file appears whole and locked: it is linked to its name when both are done.
@@ -139,20 +141,20 @@ def take(folder: Path, number: int) -> Handing | None:
         raise
     finally:
         part.unlink(missing_ok=True)
-    return Handing(path, nonce, lock)
+    return Handover(path, nonce, lock)
 
 
-def take_back(handing: Handing) -> None:
+def take_back(handing: Handover) -> None:
     """Undo a hand-over of which certainly nothing came."""
     handing.path.unlink()
 
 
-def release(handing: Handing) -> None:
+def release(handing: Handover) -> None:
     """Let others know that sbatch does not run any more."""
     os.close(handing.lock)
 
 
-def write_answer(path: Path, nonce: str, verdict: Verdict) -> None:
+def write_answer(path: Path, nonce: str, verdict: SbatchVerdict) -> None:
     """Leave what came of the hand-over at `path`, whole or not at all.
 
     Raises:
@@ -163,7 +165,7 @@ def write_answer(path: Path, nonce: str, verdict: Verdict) -> None:
     part.replace(_answer_of(path))
 
 
-def settle(folder: Path, record: Record, verdict: Verdict) -> None:
+def settle(folder: Path, record: HandoverRecord, verdict: SbatchVerdict) -> None:
     """Note what turned out of a hand-over that was ambiguous. A read-only work tree says the same again later."""
     path = folder / f"handed.{record.number}"
     with contextlib.suppress(OSError):
@@ -200,11 +202,13 @@ def _answer_of(path: Path) -> Path:
     return path.with_name(path.name.replace("handed", "answer"))
 
 
-def _read_answer(path: Path, nonce: str) -> Verdict | None:
+def _read_answer(path: Path, nonce: str) -> SbatchVerdict | None:
     """None where there is no answer to this very hand-over."""
     try:
         found = read_json(_answer_of(path).read_text(encoding="utf-8"))
-        return Verdict(Outcome(found["outcome"]), str(found["job_id"]), str(found["words"])) if found["nonce"] == nonce else None
+        return (
+            SbatchVerdict(SbatchOutcome(found["outcome"]), str(found["job_id"]), str(found["words"])) if found["nonce"] == nonce else None
+        )
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 

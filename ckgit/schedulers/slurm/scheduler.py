@@ -25,14 +25,14 @@ from ckgit.schedulers.slurm.assess import Assessment, Observation, assess, sight
 from ckgit.schedulers.slurm.call import call
 from ckgit.schedulers.slurm.cancel import cancel
 from ckgit.schedulers.slurm.parsers import (
-    Outcome,
     ParseError,
     QueueRow,
-    Verdict,
+    SbatchOutcome,
+    SbatchVerdict,
 )
-from ckgit.schedulers.slurm.queries import SHARED, NoAnswer, Shared, ask_account, ask_usage
+from ckgit.schedulers.slurm.queries import SHARED, NoAnswer, SharedPoll, ask_account, ask_usage
 from ckgit.schedulers.slurm.states import is_over
-from ckgit.schedulers.slurm.submit import Handed, batch_of, hand_over, handle_of, name_of, units
+from ckgit.schedulers.slurm.submit import HandoverResult, batch_of, hand_over, handle_of, name_of, units
 
 _AT_ONCE = 2  # calls of sbatch
 _LONGEST_STAGGER = 30.0  # seconds in which one call hands over one job after the other; then it is time to look at the others again
@@ -57,9 +57,9 @@ class SlurmScheduler(NamedTuple):
         """
         todo, answers, waits = units(submissions), dict[str, JobStatus](), list[str]()
 
-        def hand(unit: Sequence[Submission]) -> Handed:
+        def hand(unit: Sequence[Submission]) -> HandoverResult:
             if waits:
-                return Handed({submission.token: JobStatus(JobState.UNSEEN, detail=waits[0]) for submission in unit})
+                return HandoverResult({submission.token: JobStatus(JobState.UNSEEN, detail=waits[0]) for submission in unit})
             handed = hand_over(cluster, work, unit)
             waits.extend([handed.wait] if handed.wait else [])
             return handed
@@ -90,7 +90,7 @@ class SlurmScheduler(NamedTuple):
         # before the queue is asked: what was handed over by then is in its answer
         traces, statuses = _read(work, attempts)
         followed = [attempt for attempt in attempts if attempt.token in traces]
-        shared = SHARED.get() or Shared()
+        shared = SHARED.get() or SharedPoll()
         asked_before = shared.asked
         try:
             queue = shared.queue(cluster)
@@ -117,7 +117,7 @@ class SlurmScheduler(NamedTuple):
         A job that another process hands over after it and before its work tree is read is missed once, which begins its time
         of grace, and is seen by the next look.
         """
-        before = SHARED.set(Shared())
+        before = SHARED.set(SharedPoll())
         try:
             yield
         finally:
@@ -164,7 +164,7 @@ def _wait_for_turn(cluster: Cluster, work: Path, unit: Sequence[Submission], end
     return True
 
 
-def _in_threads(hand: Callable[[Sequence[Submission]], Handed], todo: Sequence[Sequence[Submission]]) -> list[Handed]:
+def _in_threads(hand: Callable[[Sequence[Submission]], HandoverResult], todo: Sequence[Sequence[Submission]]) -> list[HandoverResult]:
     """Hand over a few at once: while one sbatch waits for the controller, the record of another is written."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -175,9 +175,9 @@ def _in_threads(hand: Callable[[Sequence[Submission]], Handed], todo: Sequence[S
         pool.shutdown(cancel_futures=True)  # on an interrupt, those that have begun end well
 
 
-def _read(work: Path, attempts: Sequence[Attempt]) -> tuple[dict[str, records.Traces], dict[str, JobStatus]]:
+def _read(work: Path, attempts: Sequence[Attempt]) -> tuple[dict[str, records.FolderTraces], dict[str, JobStatus]]:
     """What lies in the work tree about each attempt; where that cannot be read, what to say instead."""
-    known: dict[Path, records.Record | None] = {}  # read once, so that the tasks of an array are seen at one moment
+    known: dict[Path, records.HandoverRecord | None] = {}  # read once, so that the tasks of an array are seen at one moment
     traces, unreadable = {}, {}
     for attempt in attempts:
         token = attempt.token
@@ -191,7 +191,7 @@ def _read(work: Path, attempts: Sequence[Attempt]) -> tuple[dict[str, records.Tr
     return traces, unreadable
 
 
-def _unanswered(work: Path, attempts: Sequence[Attempt], traces: Mapping[str, records.Traces], words: str) -> dict[str, JobStatus]:
+def _unanswered(work: Path, attempts: Sequence[Attempt], traces: Mapping[str, records.FolderTraces], words: str) -> dict[str, JobStatus]:
     """The controller does not answer: for how long a job is missing counts anew when it does."""
     for attempt in attempts:
         if traces[attempt.token].absent is not None:
@@ -200,7 +200,7 @@ def _unanswered(work: Path, attempts: Sequence[Attempt], traces: Mapping[str, re
 
 
 def _cases(
-    attempts: Sequence[Attempt], traces: Mapping[str, records.Traces], queue: Sequence[QueueRow], grace: float
+    attempts: Sequence[Attempt], traces: Mapping[str, records.FolderTraces], queue: Sequence[QueueRow], grace: float
 ) -> dict[str, Observation]:
     """Files and queue of each attempt."""
     by_token: dict[str, list[QueueRow]] = {}
@@ -216,10 +216,10 @@ def _cases(
     return cases
 
 
-def _accepted(traces: records.Traces, row: QueueRow | None, attempt: Attempt) -> str | None:
+def _accepted(traces: records.FolderTraces, row: QueueRow | None, attempt: Attempt) -> str | None:
     """Id under which SLURM took the job, or the array that it is a task of."""
     verdict = traces.record.verdict if traces.record else None
-    if verdict and verdict.outcome is Outcome.ACCEPTED:
+    if verdict and verdict.outcome is SbatchOutcome.ACCEPTED:
         return verdict.job_id
     return row.array if row else attempt.job_id.partition("_")[0] if attempt.job_id else None
 
@@ -231,8 +231,8 @@ def _note(work: Path, token: str, case: Observation, insight: Assessment) -> Non
         record = case.traces.record
         if record and insight.settled:
             records.settle(records.record_folder(work, token), record, insight.settled)
-        elif record and record.verdict.outcome is Outcome.AMBIGUOUS and case.accepted:
-            records.settle(records.record_folder(work, token), record, Verdict(Outcome.ACCEPTED, case.accepted))
+        elif record and record.verdict.outcome is SbatchOutcome.AMBIGUOUS and case.accepted:
+            records.settle(records.record_folder(work, token), record, SbatchVerdict(SbatchOutcome.ACCEPTED, case.accepted))
         if insight.missing:
             records.note_absent(folder)
         elif case.traces.absent is not None and insight.job_status.state is not JobState.GONE:  # what is gone stays so at the next poll

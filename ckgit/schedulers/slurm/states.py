@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from ckgit.experiment.jobs import FailureClass
-from ckgit.experiment.scheduler import Ending, JobState
+from ckgit.experiment.scheduler import JobEnding, JobState
 from ckgit.schedulers.slurm.parsers import AccountRow, QueueRow
 
 ALIVE = {
@@ -76,7 +76,7 @@ _ENDINGS = {
 }
 
 
-class End(NamedTuple):
+class EndedJob(NamedTuple):
     """All that SLURM says of a job that is over."""
 
     state: str
@@ -91,14 +91,14 @@ def is_over(state: str) -> bool:
     return state in ENDED
 
 
-def end_of(row: QueueRow | None, account: AccountRow | None) -> End:
+def end_of(row: QueueRow | None, account: AccountRow | None) -> EndedJob:
     """What both say of a job that is over; at least one of them does."""
     state = account.state if account else row.state if row else ""
     limit = row.limit if row else ""
-    return End(state, account.exit_code, account.by, limit, account.elapsed) if account else End(state, limit=limit)
+    return EndedJob(state, account.exit_code, account.by, limit, account.elapsed) if account else EndedJob(state, limit=limit)
 
 
-def ending(end: End, user_name: Callable[[int], str], *, printed: bool) -> Ending:
+def ending(end: EndedJob, user_name: Callable[[int], str], *, printed: bool) -> JobEnding:
     """Class and sentence of an end.
 
     Args:
@@ -110,17 +110,17 @@ def ending(end: End, user_name: Callable[[int], str], *, printed: bool) -> Endin
     failure, sentence = _ENDINGS.get(end.state, (None, f"SLURM says {end.state}"))
     limit = f" of {end.limit}" if end.limit[:1].isdigit() else after
     by = f" by {user_name(end.by)}" if end.by is not None else ""
-    return Ending(failure, sentence.format(after=after, limit=limit, by=by))
+    return JobEnding(failure, sentence.format(after=after, limit=limit, by=by))
 
 
-def _failed(end: End, after: str, *, printed: bool) -> Ending:
+def _failed(end: EndedJob, after: str, *, printed: bool) -> JobEnding:
     code, _, signal = end.exit_code.partition(":")
     if end.exit_code == SIGNAL_OF_NO_FILE and not printed:
-        return Ending(FailureClass.ERROR, "it could not write its output, or its working directory is not there on the node")
+        return JobEnding(FailureClass.ERROR, "it could not write its output, or its working directory is not there on the node")
     if signal in {"9", "125"}:
-        return Ending(FailureClass.OUT_OF_MEMORY, f"signal {signal} killed it{after}, as it does where memory runs out")
+        return JobEnding(FailureClass.OUT_OF_MEMORY, f"signal {signal} killed it{after}, as it does where memory runs out")
     by_signal = f"by signal {signal}" if signal.strip("0") else f"with exit code {code}"
-    return Ending(None, f"SLURM says that it failed{after} {by_signal}" if end.exit_code else "SLURM says that it failed")
+    return JobEnding(None, f"SLURM says that it failed{after} {by_signal}" if end.exit_code else "SLURM says that it failed")
 
 
 def detail(row: QueueRow) -> str:

@@ -19,7 +19,7 @@ MOST_AT_ONCE = 32  # samples in a batch where the design says nothing; inspect's
 _DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 
 
-class Called(NamedTuple):
+class TaskCall(NamedTuple):
     """What cells of one task share; thousands of them are rendered at once."""
 
     signature: Signature
@@ -27,7 +27,7 @@ class Called(NamedTuple):
     generation: Generation
 
 
-class Wanted(NamedTuple):
+class ExpectedLog(NamedTuple):
     """What a log has to be the evaluation of. The job has it from its run config, the judge and the report from the design."""
 
     config: Mapping[str, Any]  # the document of `--run-config`
@@ -36,13 +36,13 @@ class Wanted(NamedTuple):
     weights: str | None = None  # digest of the model folder's files; None where only what was recorded of them can tell
 
 
-class Planned(NamedTuple):
+class PlannedCell(NamedTuple):
     """One evaluation, its run, and the task function it calls."""
 
     context: Context
     cell: Cell
     run: Run
-    called: Called
+    called: TaskCall
 
     @property
     def signature(self) -> Signature:
@@ -119,9 +119,9 @@ class Planned(NamedTuple):
         return rows if rows is None or self.task.limit is None else min(rows, self.task.limit)
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> ExpectedLog:
         """What its log has to be."""
-        return Wanted(run_config(self), self.expected_samples, self.context.sources[self.task.source])
+        return ExpectedLog(run_config(self), self.expected_samples, self.context.sources[self.task.source])
 
 
 def log_of(config: str) -> str:
@@ -134,33 +134,33 @@ def attempts_of(config: str) -> str:
     return f"{log_of(config).removesuffix('.eval')}.attempts"
 
 
-def by_job(context: Context, run: str | None = None) -> dict[str, list[Planned]]:
+def by_job(context: Context, run: str | None = None) -> dict[str, list[PlannedCell]]:
     """Every cell, or those of one run, by the job that makes it, in the plan's order.
 
     Raises:
         ValueError: see `planned`.
     """
-    found: dict[str, list[Planned]] = {}
+    found: dict[str, list[PlannedCell]] = {}
     for cell in planned(context, run):
         found.setdefault(cell.cell.job, []).append(cell)
     return found
 
 
-def planned(context: Context, run: str | None = None) -> Iterator[Planned]:
+def planned(context: Context, run: str | None = None) -> Iterator[PlannedCell]:
     """Every cell, or those of one run, in the plan's order.
 
     Raises:
         ValueError: a task file is missing, is not Python, or has no such task; `check` says it in words.
     """
-    called: dict[str, Called] = {}
+    called: dict[str, TaskCall] = {}
     for cell in context.plan.cells:
         if run in (None, cell.run):
             task = cell.task
             if task.name not in called:
                 found = signature(context, task)
                 digest = hashlib.sha256(context.sources[task.source]).hexdigest()
-                called[task.name] = Called(found, digest, generation(context.summary, task))
-            yield Planned(context, cell, context.plan.run(cell.run), called[task.name])
+                called[task.name] = TaskCall(found, digest, generation(context.summary, task))
+            yield PlannedCell(context, cell, context.plan.run(cell.run), called[task.name])
 
 
 def signature(context: Context, task: TaskSpec) -> Signature:
@@ -182,7 +182,7 @@ def signature(context: Context, task: TaskSpec) -> Signature:
     return functions[task.entry]
 
 
-def task_args(planned: Planned) -> dict[str, Any]:
+def task_args(planned: PlannedCell) -> dict[str, Any]:
     """Arguments of the task function: what the design says, as far as the function takes it."""
     context, task, data = planned.context, planned.task, planned.data
     prompt, system_prompt = prompts(planned.run, task)
@@ -203,7 +203,7 @@ def _from_folder_of(task_file: str, path: str) -> str:
     return posixpath.relpath(path, posixpath.dirname(task_file))
 
 
-def refused_args(planned: Planned) -> Iterator[str]:
+def refused_args(planned: PlannedCell) -> Iterator[str]:
     """Arguments that the function would have to take, because without them something else than the design would be measured."""
     context, task, data = planned.context, planned.task, planned.data
     prompt, system_prompt = prompts(planned.run, task)
@@ -220,7 +220,7 @@ def refused_args(planned: Planned) -> Iterator[str]:
     return (name for name, wanted in needed.items() if wanted and not planned.signature.accepts(name))
 
 
-def model_args(planned: Planned) -> dict[str, Any]:
+def model_args(planned: PlannedCell) -> dict[str, Any]:
     """Arguments of our model API."""
     run = planned.run
     args: dict[str, Any] = {
@@ -235,12 +235,12 @@ def model_args(planned: Planned) -> dict[str, Any]:
     return args | ({"rows": rows} if rows else {})
 
 
-def samples(planned: Planned) -> bool:
+def samples(planned: PlannedCell) -> bool:
     """Whether answers are sampled; otherwise the likeliest token is taken."""
     return bool(planned.called.generation.temperature)
 
 
-def _rows(planned: Planned) -> dict[str, Any]:
+def _rows(planned: PlannedCell) -> dict[str, Any]:
     data = planned.data
     if data is None:
         return {}
@@ -261,7 +261,7 @@ def _rows(planned: Planned) -> dict[str, Any]:
     return rows
 
 
-def generate_config(planned: Planned) -> dict[str, Any]:
+def generate_config(planned: PlannedCell) -> dict[str, Any]:
     """Generation settings as inspect calls them. Temperature 0 is no setting of transformers: do_sample says it."""
     settings = planned.called.generation.model_dump(mode="json", exclude_none=True)
     if not samples(planned):
@@ -274,13 +274,13 @@ def _batch(samples: int | None) -> int:
     return math.ceil(samples / math.ceil(samples / MOST_AT_ONCE)) if samples else MOST_AT_ONCE
 
 
-def eval_config(planned: Planned) -> dict[str, Any]:
+def eval_config(planned: PlannedCell) -> dict[str, Any]:
     """How inspect goes about it."""
     limit = {"limit": planned.task.limit} if planned.task.limit else {}
     return {**limit, "fail_on_error": True, "log_realtime": False}
 
 
-def run_config(planned: Planned) -> dict[str, Any]:
+def run_config(planned: PlannedCell) -> dict[str, Any]:
     """The document of `--run-config`."""
     return {
         "task": {"task": f"{planned.task.source}@{planned.task.entry}", "args": task_args(planned)},

@@ -8,7 +8,7 @@ from ckgit.experiment.checks.problems import place_of
 from ckgit.experiment.design.model import TaskSpec
 from ckgit.experiment.design.plan import scorers
 from ckgit.experiment.worker import Context, Obstacle
-from ckgit.workers.inspect_ai.cells import Planned, planned, refused_args, signature, task_args
+from ckgit.workers.inspect_ai.cells import PlannedCell, planned, refused_args, signature, task_args
 from ckgit.workers.inspect_ai.scorers import metric_problem, scorer_problems
 
 _WHY = {
@@ -52,7 +52,7 @@ def _claim_problems(context: Context) -> Iterator[Obstacle]:
             yield Obstacle(problem, f"experiment.claims.{number}.metric")
 
 
-def _cell_problems(cell: Planned) -> Iterator[Obstacle]:
+def _cell_problems(cell: PlannedCell) -> Iterator[Obstacle]:
     yield from _argument_problems(cell)
     yield from _model_problems(cell)
     yield from _data_problems(cell)
@@ -65,7 +65,7 @@ def _cell_problems(cell: Planned) -> Iterator[Obstacle]:
         yield Obstacle(sentence, f"{owner}.generation.{name}")
 
 
-def _argument_problems(cell: Planned) -> Iterator[Obstacle]:
+def _argument_problems(cell: PlannedCell) -> Iterator[Obstacle]:
     place = _place(cell.context, cell.task)
     where = f"task {cell.task.name}: {cell.task.entry}({', '.join(cell.signature.parameters)}) in {cell.task.source}"
     for name in refused_args(cell):
@@ -79,7 +79,7 @@ def _argument_problems(cell: Planned) -> Iterator[Obstacle]:
         yield Obstacle(f"{given}; write it under the task's args, or give the design data", place)
 
 
-def _model_problems(cell: Planned) -> Iterator[Obstacle]:
+def _model_problems(cell: PlannedCell) -> Iterator[Obstacle]:
     card = cell.context.cards.get(cell.run.model)
     if card is None:
         model = cell.run.model
@@ -90,7 +90,7 @@ def _model_problems(cell: Planned) -> Iterator[Obstacle]:
         yield Obstacle(f"run {cell.run.name}: {why}", place_of(cell.context.summary, cell.run, "dataset_type"))
 
 
-def _data_problems(cell: Planned) -> Iterator[Obstacle]:
+def _data_problems(cell: PlannedCell) -> Iterator[Obstacle]:
     if cell.data_name and cell.recorded is None:
         yield Obstacle(f"task {cell.task.name}: data {cell.data_name!r} was not measured by design", f"data.{cell.data_name}")
     elif cell.recorded and cell.task.split not in cell.recorded.splits:

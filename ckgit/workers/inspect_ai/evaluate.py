@@ -24,13 +24,13 @@ from ckgit.experiment.jobs import FailureClass
 from ckgit.jobs.script import INPUTS_CHANGED
 from ckgit.workers.digests import digests_once, parse_file_options
 from ckgit.workers.inspect_ai import weights
-from ckgit.workers.inspect_ai.cells import Wanted, attempts_of, log_of
+from ckgit.workers.inspect_ai.cells import ExpectedLog, attempts_of, log_of
 from ckgit.workers.inspect_ai.codes import MARK, NO_LOG, NOT_SUCCESS, TOKENS_DIFFER
 from ckgit.workers.inspect_ai.isolation import pin
 from ckgit.workers.inspect_ai.logs.reader import RefusedLogError, read_log
 
 
-class End(NamedTuple):
+class CellEnd(NamedTuple):
     """How the evaluation of a cell ended."""
 
     code: int  # 0 for success
@@ -43,7 +43,7 @@ def main(words: Sequence[str]) -> int:
     configs, of_card = parse_file_options(words)
     if not all(_is_as_recorded(folder, of_card) for folder in dict.fromkeys(map(_model_folder, configs))):
         return INPUTS_CHANGED
-    failed: list[End] = []
+    failed: list[CellEnd] = []
     for number, config in enumerate(configs, start=1):
         if len(configs) > 1:
             click.echo(f"== evaluation {number} of {len(configs)}: {config}")
@@ -52,7 +52,7 @@ def main(words: Sequence[str]) -> int:
             continue
         end = _evaluate(config)
         cell = f"{Path(config).stem}: " if len(configs) > 1 else ""
-        failed += [End(end.code, f"{cell}{end.why}")] if end.code else []
+        failed += [CellEnd(end.code, f"{cell}{end.why}")] if end.code else []
     failed.sort(key=lambda end: end.code != TOKENS_DIFFER)
     for end in reversed(failed):  # who explains the job's end reads its last word
         click.echo(f"ckgit: {end.why}", err=True)
@@ -77,14 +77,14 @@ def _is_as_recorded(folder: Path, of_card: Mapping[str, str]) -> bool:
     return not names
 
 
-def _evaluate(config: str) -> End:
+def _evaluate(config: str) -> CellEnd:
     folder = attempts_of(config)
     code = _inspect(
         *("eval", "--run-config", config),
         *("--log-dir", folder, "--log-format", "eval", "--display", "plain", "--ctl-server", "false"),
     )
     if code:
-        return End(code, f"inspect ended with exit code {code} for {config}")
+        return CellEnd(code, f"inspect ended with exit code {code} for {config}")
     return finish(wanted_of(config), Path(folder), Path(log_of(config)))
 
 
@@ -102,22 +102,22 @@ def _inspect(*words: str) -> int:
     return 0
 
 
-def finish(wanted: Wanted, folder: Path, log: Path) -> End:
+def finish(wanted: ExpectedLog, folder: Path, log: Path) -> CellEnd:
     """Give the newest log of a folder its final name, and judge it."""
     written = sorted(folder.glob("*.eval"), key=lambda path: path.stat().st_mtime_ns)
     if not written:
-        return End(NO_LOG, f"inspect wrote no log to {folder}")
+        return CellEnd(NO_LOG, f"inspect wrote no log to {folder}")
     written[-1].replace(log)
     if not any(folder.iterdir()):
         folder.rmdir()
     try:
         read_log(wanted, log)
     except RefusedLogError as error:
-        return End(TOKENS_DIFFER if error.failure is FailureClass.TOKENS_DIFFER else NOT_SUCCESS, str(error))
-    return End(0)
+        return CellEnd(TOKENS_DIFFER if error.failure is FailureClass.TOKENS_DIFFER else NOT_SUCCESS, str(error))
+    return CellEnd(0)
 
 
-def wanted_of(config: str) -> Wanted:
+def wanted_of(config: str) -> ExpectedLog:
     """What the log of a cell has to be, from its run config, its data and its model.
 
     Raises:
@@ -131,7 +131,7 @@ def wanted_of(config: str) -> Wanted:
     rows = document["model"]["args"].get("rows")
     source = Path(document["task"]["task"].rpartition("@")[0]).read_bytes()
     files = digests_once(_model_folder(config))  # they are as recorded, where that was done: see `main`
-    return Wanted(document, len(read_rows(rows)) if rows else None, source, folder_digest(files))
+    return ExpectedLog(document, len(read_rows(rows)) if rows else None, source, folder_digest(files))
 
 
 def _is_done(config: str) -> bool:

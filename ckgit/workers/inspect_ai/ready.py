@@ -9,13 +9,13 @@ from pathlib import Path
 from ckgit.experiment.jobs import Job
 from ckgit.experiment.worker import Context
 from ckgit.formats.plain_json import read_json
-from ckgit.workers.inspect_ai.cells import Planned, by_job
+from ckgit.workers.inspect_ai.cells import PlannedCell, by_job
 from ckgit.workers.inspect_ai.scaffold import inputs
 
 WEIGHTS = ("*.safetensors", "*.bin")
 
 
-def cells_of(context: Context, job: Job) -> list[Planned]:
+def cells_of(context: Context, job: Job) -> list[PlannedCell]:
     """The cells of a job.
 
     Raises:
@@ -37,7 +37,7 @@ def ready(context: Context, job: Job, work: Path) -> list[str]:
     return missing if job.epoch is None else [*missing, *_checkpoint_problems(cells[0], work)]
 
 
-def _checkpoint_problems(cell: Planned, work: Path) -> Iterator[str]:
+def _checkpoint_problems(cell: PlannedCell, work: Path) -> Iterator[str]:
     folder, card = work / cell.model_folder, cell.context.cards[cell.run.model]
     if not folder.is_dir():
         yield f"there is no checkpoint {cell.model_folder}"
@@ -61,7 +61,7 @@ def _checkpoint_problems(cell: Planned, work: Path) -> Iterator[str]:
             yield f"{name} of checkpoint {cell.model_folder} is not that of {cell.base_folder}: the model would see other tokens"
 
 
-def _config_problems(cell: Planned, folder: Path) -> Iterator[str]:
+def _config_problems(cell: PlannedCell, folder: Path) -> Iterator[str]:
     try:
         read_json((folder / "config.json").read_bytes())
     except (OSError, ValueError) as error:

@@ -15,7 +15,7 @@ from ckgit.experiment.worker import Context
 from ckgit.formats.yaml.text import comment, key_text, scalar
 from ckgit.jobs.script import Needs, job_script
 from ckgit.workers.digests import options
-from ckgit.workers.inspect_ai.cells import Planned, by_job, run_config
+from ckgit.workers.inspect_ai.cells import PlannedCell, by_job, run_config
 from ckgit.workers.inspect_ai.check import check
 
 MODULES = ("inspect_ai", "torch", "transformers", "accelerate")
@@ -59,7 +59,7 @@ def jobs(context: Context) -> list[Job]:
     ]
 
 
-def inputs(cell: Planned) -> dict[str, str | FileDigest]:
+def inputs(cell: PlannedCell) -> dict[str, str | FileDigest]:
     """Digest of every file that a cell depends on and that exists before training, by path relative to the work tree.
 
     Of a fine-tuned run's model these are the files beside the weights: training's tokens are made with them.
@@ -72,11 +72,11 @@ def inputs(cell: Planned) -> dict[str, str | FileDigest]:
     return digests | {f"{cell.base_folder}/{name}": file for name, file in card.files.items() if name not in weights}
 
 
-def _resources(cell: Planned) -> Any:
+def _resources(cell: PlannedCell) -> Any:
     return resources(cell.context.summary, cell.run, Stage.EVALUATION, cell.context.cluster.evaluation)
 
 
-def _script(cells: Sequence[Planned], configs: Mapping[str, bytes]) -> bytes:
+def _script(cells: Sequence[PlannedCell], configs: Mapping[str, bytes]) -> bytes:
     cell, tasks = cells[0], ", ".join(cell.task.name for cell in cells)
     digests: dict[str, str | FileDigest] = {path: hashlib.sha256(config).hexdigest() for path, config in configs.items()}
     return job_script(
@@ -91,12 +91,12 @@ def _script(cells: Sequence[Planned], configs: Mapping[str, bytes]) -> bytes:
     )
 
 
-def _card_files(cell: Planned) -> list[str]:
+def _card_files(cell: PlannedCell) -> list[str]:
     """What the command is told of the model's files; of a checkpoint, training's manifest tells."""
     return options(cell.context.cards[cell.run.model].files) if cell.cell.epoch is None else []
 
 
-def _config(cell: Planned) -> bytes:
+def _config(cell: PlannedCell) -> bytes:
     summary = cell.context.summary
     lines = [
         f"# {comment(summary.experiment.question)}",

@@ -12,7 +12,7 @@ from ckgit.experiment.card import FileDigest, folder_digest
 from ckgit.experiment.jobs import FailureClass
 from ckgit.experiment.results import MANIFEST, CellResult, Checkpoint
 from ckgit.workers.digests import differences, digests_once
-from ckgit.workers.inspect_ai.cells import Planned
+from ckgit.workers.inspect_ai.cells import PlannedCell
 from ckgit.workers.inspect_ai.logs.reader import RefusedLogError
 
 
@@ -55,7 +55,7 @@ def saved(content: bytes | None, folder: Path) -> Mapping[str, FileDigest]:
     raise ValueError(f"{folder.parent / MANIFEST} does not name {folder}, but {others}")
 
 
-def check(cell: Planned, result: CellResult, content: bytes | None) -> CellResult:
+def check(cell: PlannedCell, result: CellResult, content: bytes | None) -> CellResult:
     """The result, where what was evaluated is what was to be evaluated, or nothing was recorded of it.
 
     Args:

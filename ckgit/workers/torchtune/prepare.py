@@ -38,11 +38,11 @@ T = TypeVar("T")
 TOOLS = ("torch", "torchtune", "torchao", "transformers", "tokenizers", "safetensors")
 
 
-class TokensDifferError(Exception):
+class PromptsDifferError(Exception):
     """Two ways of rendering one row disagree; the message shows both texts."""
 
 
-class Prompted(NamedTuple):
+class TrainedPrompt(NamedTuple):
     """A row's prefix as training has it, and what it was asked with."""
 
     row_input: str
@@ -78,7 +78,7 @@ def begin(artifacts: Path, content: bytes) -> None:
 def go_on(artifacts: Path, content: bytes, setup: Mapping[str, Any]) -> bool:
     """Have torchtune go on after the whole epochs of an earlier start; False where there are none, or where that is not sound."""
     config: dict[str, Any] = OmegaConf.to_container(OmegaConf.create(content.decode()))
-    shape = resume.Shape.of(config, setup["train_rows"], setup["processes"])
+    shape = resume.EpochPlan.of(config, setup["train_rows"], setup["processes"])
     done, why = resume.whole_epochs(artifacts, content, versions(), shape)
     if why:
         click.echo(f"ckgit: an earlier start of this training is not used: {why}")
@@ -128,16 +128,16 @@ def _unless_refused(make: Callable[[], T], refused: list[str]) -> T | None:
         return None
 
 
-def _trained(dataset: Rows, renderer: Renderer) -> Iterator[Prompted]:
+def _trained(dataset: Rows, renderer: Renderer) -> Iterator[TrainedPrompt]:
     for position, row in enumerate(dataset.rows[:MOST_ROWS]):
         item = dataset[position]
         ignored = sum(1 for _ in takewhile(lambda label: label == IGNORED, item["labels"]))
         if IGNORED in item["labels"][ignored:] or item["labels"][-1:] != [renderer.end_of_turn]:
-            raise TokensDifferError(f"train row {row.input!r}: its answer or its end-of-turn token is not trained: {item['labels']}")
-        yield Prompted(row.input, renderer.prompt, renderer.system_prompt, item["tokens"][:ignored])
+            raise PromptsDifferError(f"train row {row.input!r}: its answer or its end-of-turn token is not trained: {item['labels']}")
+        yield TrainedPrompt(row.input, renderer.prompt, renderer.system_prompt, item["tokens"][:ignored])
 
 
-def _asked(entry: dict[str, Any], tokenizer: DictConfig) -> list[Prompted]:
+def _asked(entry: dict[str, Any], tokenizer: DictConfig) -> list[TrainedPrompt]:
     """Rows of a task, with the task's own prompts where it has them; all are looked at, and the first ones are handed back."""
     renderer = config.instantiate(tokenizer, prompt=entry["prompt"], system_prompt=entry["system_prompt"]).renderer
     split = entry["split"]
@@ -146,10 +146,10 @@ def _asked(entry: dict[str, Any], tokenizer: DictConfig) -> list[Prompted]:
     numbered = ((f"{split} row {number}", prefix) for number, prefix in enumerate(prefixes))
     check_room(renderer, numbered, f"task {entry['task']}, {entry['path']}")
     pairs = zip(rows[:MOST_ROWS], prefixes, strict=False)
-    return [Prompted(row.input, entry["prompt"], entry["system_prompt"], prefix) for row, prefix in pairs]
+    return [TrainedPrompt(row.input, entry["prompt"], entry["system_prompt"], prefix) for row, prefix in pairs]
 
 
-def _check(name: str, rows: Sequence[Prompted], renderer: Renderer, direct: Callable[[Prompted], list[int]]) -> TokenCheck:
+def _check(name: str, rows: Sequence[TrainedPrompt], renderer: Renderer, direct: Callable[[TrainedPrompt], list[int]]) -> TokenCheck:
     for row in rows:
         _compare(name, row, direct(row), renderer)
     return TokenCheck(
@@ -161,24 +161,24 @@ def _check(name: str, rows: Sequence[Prompted], renderer: Renderer, direct: Call
     )
 
 
-def _compare(name: str, row: Prompted, expected: Sequence[int], renderer: Renderer) -> None:
+def _compare(name: str, row: TrainedPrompt, expected: Sequence[int], renderer: Renderer) -> None:
     if list(row.prefix) != list(expected):
         decode = renderer.tokenizer.decode
-        raise TokensDifferError(
+        raise PromptsDifferError(
             f"{name}: the tokens of row {row.row_input!r} differ\n"
             f"  training:     {decode(row.prefix)!r}\n  model folder: {decode(expected)!r}\n"
             f"  training:     {list(row.prefix)}\n  model folder: {list(expected)}"
         )
 
 
-def direct_prefixes(tokenizer: DictConfig) -> Callable[[Prompted], list[int]]:
+def direct_prefixes(tokenizer: DictConfig) -> Callable[[TrainedPrompt], list[int]]:
     """Token prefixes by a tokenizer that ckgit's renderer has not touched, in transformers' own one step."""
     direct = load_tokenizer(Path(tokenizer.model_folder))
     if tokenizer.dataset_type != "chat":
         return lambda row: _plain(direct, row)
     template = pinned_template(str(direct.get_chat_template()), datetime.date.fromisoformat(tokenizer.template_date))
 
-    def chat(row: Prompted) -> list[int]:
+    def chat(row: TrainedPrompt) -> list[int]:
         conversation = messages(row.row_input, prompt=row.prompt, system_prompt=row.system_prompt)
         encoded = direct.apply_chat_template(conversation, chat_template=template, tokenize=True, add_generation_prompt=True)
         return list(encoded["input_ids"])
@@ -186,7 +186,7 @@ def direct_prefixes(tokenizer: DictConfig) -> Callable[[Prompted], list[int]]:
     return chat
 
 
-def _plain(direct: Any, row: Prompted) -> list[int]:
+def _plain(direct: Any, row: TrainedPrompt) -> list[int]:
     system = f"{row.system_prompt}\n" if row.system_prompt else ""
     ids = list(direct(system + user_text(row.row_input, row.prompt))["input_ids"])
     return ids[:-1] if ids and ids[-1] == direct.eos_token_id else ids
@@ -209,7 +209,7 @@ if __name__ == "__main__":
     refuse_changed(large)
     try:
         main(Path(folder))
-    except TokensDifferError as difference:
+    except PromptsDifferError as difference:
         click.echo(f"ckgit: tokens differ: {difference}", err=True)
         sys.exit(TOKENS_DIFFER)
     except (RenderError, DataError) as refusal:

@@ -19,7 +19,7 @@ _SOURCES = {
 }
 
 
-class Evaluated(NamedTuple):
+class EvaluatedRows(NamedTuple):
     """Rows that a task of this run evaluates, and the prompts they are asked with."""
 
     task: str
@@ -65,7 +65,7 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str | list | tuple) else str(value)
 
 
-def evaluated(context: Context, run: Run) -> list[Evaluated]:
+def evaluated(context: Context, run: Run) -> list[EvaluatedRows]:
     """One entry for each task that this run is evaluated on, in the design's order."""
     tasks = {cell.task.name: cell.task for cell in context.plan.cells_of(run.name)}
     entries = []
@@ -74,7 +74,7 @@ def evaluated(context: Context, run: Run) -> list[Evaluated]:
         if data is not None:
             prompt, system_prompt = prompts(run, task)
             entries.append(
-                Evaluated(task.name, data.path, task.split, task.limit, data.input_column, data.output_column, prompt, system_prompt)
+                EvaluatedRows(task.name, data.path, task.split, task.limit, data.input_column, data.output_column, prompt, system_prompt)
             )
     return entries
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from ckgit.workers.inspect_ai.cells import Wanted, planned
+from ckgit.workers.inspect_ai.cells import ExpectedLog, planned
 from ckgit.workers.inspect_ai.codes import NO_LOG, NOT_SUCCESS
 from ckgit.workers.inspect_ai.evaluate import finish
 from tests.workers.inspect_ai.examples import LOG, Ended
 
-NOTHING = Wanted({}, None, b"")
+NOTHING = ExpectedLog({}, None, b"")
 
 
 def test_no_log(tmp_path: Path):

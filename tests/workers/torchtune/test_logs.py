@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckgit.workers.torchtune import worker
-from ckgit.workers.torchtune.outputs.logs import Progressed, last_progress, loss_points, read_bounded
+from ckgit.workers.torchtune.outputs.logs import ProgressLine, last_progress, loss_points, read_bounded
 from tests.workers.torchtune.designs import context
 
 LOG = b"""\
@@ -81,7 +81,7 @@ def test_a_huge_log_takes_little_memory(tmp_path):
 
 def test_the_progress_line_is_read_from_its_last_drawing():
     drawn = b"1|36|Loss: 0.5:  97%\r1|37|Loss: 6.05e-06: 100%|\xe2\x96\x88| 37/37\r1|37|Loss: 0.25: 100%"
-    assert last_progress(drawn) == Progressed(37, 0.25)
+    assert last_progress(drawn) == ProgressLine(37, 0.25)
     assert last_progress(b"nothing yet") is None
 
 

@@ -12,7 +12,7 @@ from ckgit.workers.rendering import Renderer, RenderError
 from ckgit.workers.torchtune import worker
 from ckgit.workers.torchtune.codes import ROWS_REFUSED
 from ckgit.workers.torchtune.components import row_renderer, rows
-from ckgit.workers.torchtune.prepare import TokensDifferError, check_tokens, main
+from ckgit.workers.torchtune.prepare import PromptsDifferError, check_tokens, main
 from tests.whole import ROOT
 from tests.workers.torchtune.designs import DATA, context, write_tree
 
@@ -51,7 +51,7 @@ def test_a_prefix_that_is_not_the_model_folders_stops_the_job_with_both_texts(wo
     plain = Renderer._encode_prefix
     monkeypatch.setattr(Renderer, "_encode_prefix", lambda self, text: plain(self, text.replace("Say", "Write")))
     setup = OmegaConf.load(work / RUN / "setup_finetune.yaml")
-    with pytest.raises(TokensDifferError, match=r"train: the tokens of row '.....' differ") as caught:
+    with pytest.raises(PromptsDifferError, match=r"train: the tokens of row '.....' differ") as caught:
         check_tokens(OmegaConf.load(work / RUN / "finetune.yaml"), setup.evaluated_rows)
     assert "<|user|>Write " in str(caught.value)
     assert "<|user|>Say " in str(caught.value)
@@ -65,7 +65,7 @@ def test_an_answer_that_is_not_wholly_trained_stops_the_job(work, monkeypatch):
         return whole._replace(labels=[*whole.labels[:-1], -100])  # what truncation does in torchtune's own tokenizers
 
     monkeypatch.setattr(Renderer, "tokens", without_end)
-    with pytest.raises(TokensDifferError, match="end-of-turn token is not trained"):
+    with pytest.raises(PromptsDifferError, match="end-of-turn token is not trained"):
         check_tokens(OmegaConf.load(work / RUN / "finetune.yaml"), [])
 
 

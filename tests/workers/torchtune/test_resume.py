@@ -162,12 +162,12 @@ def left(tmp_path):
 
 
 def whole(artifacts, *, config=CONFIG, content=b"as it was", versions=VERSIONS, rows=64):
-    return resume.whole_epochs(artifacts, content, versions, resume.Shape.of(config, rows, 1))
+    return resume.whole_epochs(artifacts, content, versions, resume.EpochPlan.of(config, rows, 1))
 
 
 def test_what_is_not_of_a_whole_epoch_is_cut_off(left):
     assert whole(left) == (2, "")
-    shape = resume.Shape.of(CONFIG, 64, 1)
+    shape = resume.EpochPlan.of(CONFIG, 64, 1)
     resume.cut_back(left, shape, 2)
     assert sorted(path.name for path in left.glob("epoch_*")) == ["epoch_0", "epoch_1"]
     assert (left / "training.log").read_text().splitlines()[-1] == "Step 16 | loss:1.5 lr:0.1 "

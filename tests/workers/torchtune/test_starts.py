@@ -58,7 +58,7 @@ def test_a_start_in_a_container_that_hides_the_job_is_anybodys(record, tmp_path:
 
 def test_a_training_does_not_go_on_with_what_was_begun_by_hand(record, tmp_path: Path):
     (tmp_path / resume.CONFIG).write_bytes(b"lr: 1")
-    shape = resume.Shape(epochs=2, steps=1, log_every=1, carries_over=False, dropout=False, lora=True)
+    shape = resume.EpochPlan(epochs=2, steps=1, log_every=1, carries_over=False, dropout=False, lora=True)
     record("by-hand-123")
     assert next(resume._obstacles(tmp_path, b"lr: 1", {}, shape, 1)) == "it was started by hand"
 

@@ -14,7 +14,7 @@ from ckgit.experiment.jobs import Attempt, FailureClass, Job
 from ckgit.experiment.results import MANIFEST, CellResult
 from ckgit.experiment.worker import Context, Evidence
 from ckgit.workers.inspect_ai import weights
-from ckgit.workers.inspect_ai.cells import Planned
+from ckgit.workers.inspect_ai.cells import PlannedCell
 from ckgit.workers.inspect_ai.codes import NOT_SUCCESS, TOKENS_DIFFER
 from ckgit.workers.inspect_ai.logs.output import explain
 from ckgit.workers.inspect_ai.logs.reader import RefusedLogError, check_archive, read_cell
@@ -65,7 +65,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
-def _judge(cell: Planned, work: Path) -> Evidence:
+def _judge(cell: PlannedCell, work: Path) -> Evidence:
     """Judge one cell by its log."""
     path = work / cell.log
     if not path.is_file():
@@ -89,7 +89,7 @@ def results(context: Context, job: Job, attempt: Attempt, files: Mapping[str, by
     return [weights.check(cell, found, manifest) for cell in count if (found := _result(cell, files))]
 
 
-def _result(cell: Planned, files: Mapping[str, bytes]) -> CellResult | None:
+def _result(cell: PlannedCell, files: Mapping[str, bytes]) -> CellResult | None:
     if _extract(cell) in files:  # a log beside it is of an attempt that failed
         return _from_extract(cell, files[_extract(cell)])
     if cell.log not in files:
@@ -100,7 +100,7 @@ def _result(cell: Planned, files: Mapping[str, bytes]) -> CellResult | None:
         return read_cell(cell, Path(copy.name))
 
 
-def _from_extract(cell: Planned, content: bytes) -> CellResult:
+def _from_extract(cell: PlannedCell, content: bytes) -> CellResult:
     try:
         found = CellResult.model_validate_json(content)
     except ValidationError as error:
@@ -110,17 +110,17 @@ def _from_extract(cell: Planned, content: bytes) -> CellResult:
     return found
 
 
-def _extract(cell: Planned) -> str:
+def _extract(cell: PlannedCell) -> str:
     return cell.log.removesuffix(".eval") + ".json"
 
 
-def _small(cell: Planned, work: Path) -> dict[str, bytes]:
+def _small(cell: PlannedCell, work: Path) -> dict[str, bytes]:
     """The log, where it is not too large to be committed."""
     path = work / cell.log
     return {} if path.stat().st_size > cell.context.max_log_bytes else {cell.log: path.read_bytes()}
 
 
-def _failed(cell: Planned, work: Path) -> dict[str, bytes]:
+def _failed(cell: PlannedCell, work: Path) -> dict[str, bytes]:
     """A log that does not count; or a note on it, where it has to stay in the work tree."""
     path = work / cell.log
     try:

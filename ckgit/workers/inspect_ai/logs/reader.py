@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ckgit.experiment.jobs import FailureClass
 from ckgit.experiment.results import CellResult, TokenCheck
-from ckgit.workers.inspect_ai.cells import Planned, Wanted
+from ckgit.workers.inspect_ai.cells import ExpectedLog, PlannedCell
 from ckgit.workers.inspect_ai.codes import MARK
 from ckgit.workers.inspect_ai.isolation import forget_settings
 from ckgit.workers.inspect_ai.logs.scores import metrics_of, samples_of
@@ -39,7 +39,7 @@ class Log(NamedTuple):
     tokens: TokenCheck | None
 
 
-def read_log(wanted: Wanted, path: Path) -> Log:
+def read_log(wanted: ExpectedLog, path: Path) -> Log:
     """The one definition of a complete evaluation: the job that makes it, the judge and the report all ask here.
 
     A sample without a score is no reason against it: it is counted, see `read_cell`.
@@ -59,7 +59,7 @@ def read_log(wanted: Wanted, path: Path) -> Log:
     return Log(header, samples, tokens)
 
 
-def read_cell(cell: Planned, path: Path) -> CellResult:
+def read_cell(cell: PlannedCell, path: Path) -> CellResult:
     """The result that a log holds.
 
     Raises:
@@ -148,12 +148,12 @@ def _check_status(header: Mapping[str, Any]) -> None:
     raise RefusedLogError(f"the evaluation {words}" + (f": {message}" if message else ""), failure)
 
 
-def _check_settings(wanted: Wanted, header: Any) -> None:
+def _check_settings(wanted: ExpectedLog, header: Any) -> None:
     if found := list(differences(wanted, header)):
         raise RefusedLogError(f"the log is of another evaluation: {'; '.join(found)}")
 
 
-def _check_samples(wanted: Wanted, header: Any, samples: list[Any]) -> None:
+def _check_samples(wanted: ExpectedLog, header: Any, samples: list[Any]) -> None:
     epochs = header.eval.config.epochs or 1
     expected = header.results.total_samples if wanted.samples is None else wanted.samples * epochs
     if not expected or len(samples) != expected or header.results.completed_samples != expected:
@@ -163,7 +163,7 @@ def _check_samples(wanted: Wanted, header: Any, samples: list[Any]) -> None:
         raise RefusedLogError(f"sample {failed[0].id} ended with an error: {failed[0].error.message}", FailureClass.ERROR)
 
 
-def _tokens(wanted: Wanted, samples: list[Any]) -> TokenCheck | None:
+def _tokens(wanted: ExpectedLog, samples: list[Any]) -> TokenCheck | None:
     """What the provider found; None for a task with data of its own, which training never saw."""
     if "rows" not in wanted.config["model"]["args"]:
         return None

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ckgit.formats.task_source import OwnSettings, own_settings
-from ckgit.workers.inspect_ai.cells import Wanted
+from ckgit.workers.inspect_ai.cells import ExpectedLog
 
 # What the caller alone can give.
 _OF_THE_CALLER = ("limit", "sample_id", "sample_shuffle")
@@ -37,7 +37,7 @@ _DEFAULTS = {"epochs": 1, "epochs_reducer": ["mean"], "token_limit_type": "all"}
 _OF_TRANSPORT = ("max_retries", "timeout", "attempt_timeout", "stream_idle_timeout", "adaptive_connections", "cache_prompt", "batch")
 
 
-def differences(wanted: Wanted, header: Any) -> Iterator[str]:
+def differences(wanted: ExpectedLog, header: Any) -> Iterator[str]:
     """Each setting of a log's header that is not the planned one, with both."""
     spec, planned = header.eval, wanted.config
     file, _, entry = planned["task"]["task"].rpartition("@")

@@ -19,7 +19,7 @@ _FIELD = re.compile(rb"([a-z_]+):(\S+)")
 _PROGRESS = re.compile(rb"(\d{1,9})\|(\d{1,12})\|Loss: ([-+.\deEnainf]+)")
 
 
-class Progressed(NamedTuple):
+class ProgressLine(NamedTuple):
     """The last thing that the progress line said."""
 
     step: int
@@ -62,10 +62,10 @@ def number(text: bytes) -> float | None:
         return None
 
 
-def last_progress(content: bytes) -> Progressed | None:
+def last_progress(content: bytes) -> ProgressLine | None:
     """Step and loss of the last progress line in a piece of a job's output."""
     found = next(iter(deque(_PROGRESS.finditer(content), maxlen=1)), None)
-    return Progressed(int(found[2]), number(found[3])) if found else None
+    return ProgressLine(int(found[2]), number(found[3])) if found else None
 
 
 def read_bounded(path: Path, most: int = MOST_OUTPUT) -> bytes | None:

@@ -32,7 +32,7 @@ START = "start.yaml"  # and that of its latest start
 RESUMED = "resumed.json"  # the number of whole epochs at each start after the first
 
 
-class Shape(NamedTuple):
+class EpochPlan(NamedTuple):
     """A training's epochs, as torchtune counts them."""
 
     epochs: int
@@ -43,7 +43,7 @@ class Shape(NamedTuple):
     lora: bool
 
     @classmethod
-    def of(cls, config: Mapping[str, Any], rows: int, processes: int) -> Shape:
+    def of(cls, config: Mapping[str, Any], rows: int, processes: int) -> EpochPlan:
         """The shape of a torchtune config."""
         batches = math.ceil(rows / processes) // config["batch_size"]
         whole = batches // config["gradient_accumulation_steps"]
@@ -58,7 +58,7 @@ class Shape(NamedTuple):
         )
 
 
-def whole_epochs(artifacts: Path, content: bytes, versions: Mapping[str, str], shape: Shape) -> tuple[int, str]:
+def whole_epochs(artifacts: Path, content: bytes, versions: Mapping[str, str], shape: EpochPlan) -> tuple[int, str]:
     """How many epochs of an earlier start need not be trained again; if none, why not (empty where nothing was begun).
 
     Args:
@@ -72,7 +72,7 @@ def whole_epochs(artifacts: Path, content: bytes, versions: Mapping[str, str], s
     return (0, why) if why else (done, "")
 
 
-def _obstacles(artifacts: Path, content: bytes, versions: Mapping[str, str], shape: Shape, done: int) -> Iterator[str]:
+def _obstacles(artifacts: Path, content: bytes, versions: Mapping[str, str], shape: EpochPlan, done: int) -> Iterator[str]:
     if shape.dropout:
         yield "with dropout it would not be the training that was designed"
     if shape.carries_over:
@@ -133,7 +133,7 @@ def _epochs_run(state: Path) -> int:
         return 0
 
 
-def cut_back(artifacts: Path, shape: Shape, done: int) -> None:
+def cut_back(artifacts: Path, shape: EpochPlan, done: int) -> None:
     """Leave nothing but the whole epochs, and their part of the log."""
     for epoch in range(done, shape.epochs):
         shutil.rmtree(epoch_folder(artifacts, epoch), ignore_errors=True)
