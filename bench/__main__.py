@@ -1,4 +1,7 @@
-"""`python -m bench`: what each operation costs, beside its floor. Takes some minutes, most of them to make the labs."""
+"""`python -m bench`: what each operation costs, beside its floor. Takes some minutes, most of them to make the labs.
+
+`python -m bench jobs` measures what ckgit adds to a training and to an evaluation instead; it runs the quickstart first.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench import jobs
 from bench.labs import git
 from bench.measure import table
 from bench.operations import make_labs, rows
@@ -19,6 +23,9 @@ def main() -> None:
         folder = Path(temporary)
         _isolate(folder)
         print(f"ckgit bench: Python {platform.python_version()}, {git(folder, 'version')}, {os.cpu_count()} cores", flush=True)
+        if sys.argv[1:] == ["jobs"]:
+            print(table(list(jobs.rows(folder))))
+            return
         print("Making a small lab, and one of 10,000 files and 1,000 experiments.", file=sys.stderr)
         print(table(list(rows(make_labs(folder)))))
 

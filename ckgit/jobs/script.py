@@ -134,11 +134,13 @@ setup_line=
 
 _NEEDS = """\
 # Packages of the user's own folder have no say, unless ckgit is one of them.
-{alone} 2>/dev/null && export PYTHONNOUSERSITE=1
+if {alone} 2>/dev/null; then
+  export PYTHONNOUSERSITE=1
+else
+  {any} || exit {missing}
+fi
 
-# What its tools need is there; no more than that is tried.
-{command} || exit {missing}
-
+# One process sees to it that what its tools need is there, which fails at once where it is not, and then does the work.
 """
 
 _SAMPLING = """\
@@ -173,7 +175,7 @@ SIZES"""
 
 
 class Needs(NamedTuple):
-    """What the tools of a job need, beyond files; see `ckgit.workers.environment`."""
+    """What the tools of a job need, beyond files; see `ckgit.workers.job`."""
 
     modules: Sequence[str]  # of Python, as they are imported
     gpus: int = 0  # as the tools see them
@@ -202,7 +204,7 @@ def job_script(
             the work tree.
         programs: must be on PATH.
         commands: argument lists, run one after the other until one fails.
-        needs: checked before the first command; None for a job of bash alone.
+        needs: checked by the process that goes on as the first command, a `python -m MODULE WORD...`; None for a job of bash alone.
     """
     threads = resources.cpus_per_task or 1
     environment = [
@@ -223,9 +225,9 @@ def job_script(
         programs=" ".join(map(shlex.quote, cluster.container[:1] or programs)),
         missing=PROGRAM_MISSING,
         inputs=_check_of(inputs) if inputs else "",
-        needs=_needs(needs, programs, cluster) if needs else "",
+        needs=_needs(cluster) if needs else "",
         sampling=_SAMPLING if resources.gpus else "",
-        commands="\n".join(_command(command, cluster) for command in commands),
+        commands="\n".join(_command(command, cluster) for command in (_checked(commands, needs, programs) if needs else commands)),
     ).encode()
 
 
@@ -256,15 +258,17 @@ def _check_of(inputs: Mapping[str, str | FileDigest]) -> str:
     return _INPUTS.format(checks=checks, changed=INPUTS_CHANGED)
 
 
-def _needs(needs: Needs, programs: Sequence[str], cluster: Cluster) -> str:
-    alone, check = ["python", "-s", "-c", "import ckgit"], _check_command(needs, programs)
-    return _NEEDS.format(alone=_command(alone, cluster), command=_command(check, cluster), missing=PROGRAM_MISSING)
+def _needs(cluster: Cluster) -> str:
+    alone, any_ = ["python", "-s", "-c", "import ckgit"], ["python", "-c", "import ckgit"]
+    return _NEEDS.format(alone=_command(alone, cluster), any=_command(any_, cluster), missing=PROGRAM_MISSING)
 
 
-def _check_command(needs: Needs, programs: Sequence[str]) -> list[str]:
+def _checked(commands: Sequence[Sequence[str]], needs: Needs, programs: Sequence[str]) -> Sequence[Sequence[str]]:
+    """The commands, of which the first one checks what it needs before it does anything."""
+    (python, _, *work), *others = commands
     options = [*(f"--program={program}" for program in programs), *([f"--gpus={needs.gpus}"] if needs.gpus else [])]
-    options += [f"--path={path}" for path in needs.paths]
-    return ["python", "-m", "ckgit.workers.environment", *options, *needs.modules]
+    options += [*(f"--path={path}" for path in needs.paths), *(f"--module={module}" for module in needs.modules)]
+    return [[python, "-m", "ckgit.workers.job", *options, *work], *others]
 
 
 def _command(command: Sequence[str], cluster: Cluster) -> str:

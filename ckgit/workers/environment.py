@@ -1,4 +1,4 @@
-"""First step of a job: are its tools there, and do they load?
+"""Whether the tools of a job are there, and load.
 
 `python -m ckgit.workers.environment --program=tune --gpus=1 torch torchtune` imports what is named, which takes seconds, and sees
 to it that the network is not needed. It names all that is missing, or of another version than ckgit[run] asks for, and ends with exit
@@ -29,14 +29,29 @@ from ckgit.jobs.script import OFFLINE, PROGRAM_MISSING
 @click.argument("modules", nargs=-1)
 def main(*, programs: Sequence[str], paths: Sequence[str], gpus: int, modules: Sequence[str]) -> None:
     """Check the environment of a job."""
-    problems = [f"{path} is not there" for path in paths if not Path(path).exists()]
-    problems += [*_programs(programs), *excluded_versions(modules), *_modules(modules), *_network()]
-    problems += [] if problems else _gpus(gpus)  # torch has been imported by now
-    if problems:
+    if problems := problems_of(programs, paths, gpus, modules):
         click.echo(f"ckgit: this job's environment is not fit: {'; '.join(problems)}", err=True)
         sys.exit(PROGRAM_MISSING)
+    click.echo(describe(modules, gpus))
+
+
+def problems_of(programs: Sequence[str], paths: Sequence[str], gpus: int, modules: Sequence[str]) -> list[str]:
+    """All that a job would lack, or has in another version than ckgit[run] asks for; the modules are imported.
+
+    Args:
+        programs: must be on PATH.
+        paths: must be there.
+        gpus: how many must be usable.
+    """
+    problems = [f"{path} is not there" for path in paths if not Path(path).exists()]
+    problems += [*_programs(programs), *excluded_versions(modules), *_modules(modules), *_network()]
+    return problems or [*_gpus(gpus)]  # torch has been imported by now
+
+
+def describe(modules: Sequence[str], gpus: int) -> str:
+    """What a job runs with, in a line."""
     found = [f"{module} {_version(module)}" for module in modules]
-    click.echo(f"ckgit: Python {sys.version.split()[0]}, {', '.join(found)}" + (f", GPUs: {gpus}" if gpus else ""))
+    return f"ckgit: Python {sys.version.split()[0]}, {', '.join(found)}" + (f", GPUs: {gpus}" if gpus else "")
 
 
 def _programs(programs: Sequence[str]) -> Iterator[str]:

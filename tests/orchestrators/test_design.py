@@ -482,7 +482,7 @@ def test_a_base_recipe_without_torchtune_names_the_extra(lab, monkeypatch):
 
 def checked(lab, recipe):
     text = changed("  epochs: 2", f"  gradient_accumulation_steps: 1\n  base_recipe: {recipe}")
-    file = SummaryFile.from_design(text.encode(), "d", defaults=[design.Change("experiment.name", "a"), design._dated()])
+    file = SummaryFile.from_design(text.encode(), "d", defaults=[design.ValueChange("experiment.name", "a"), design._dated()])
     return design.check(default_branch(lab), file).unchecked
 
 

@@ -29,7 +29,8 @@ controls: {epochs: 2, lr: 0.003, device: cpu, dtype: fp32, batch_size: 4}
 runs: [{name: one}]
 """
 # A training that runs out of memory, where the file is there.
-STARVED = "[ ! -e %s ] || tune() { echo 'torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB.'; exit 1; }"
+OOM = "echo 'torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB.'; exit 1"
+STARVED = f'[ ! -e %s ] || python() {{ case $* in *torchtune.train*) {OOM} ;; esac; command python "$@"; }}'
 
 
 class Started:
@@ -142,7 +143,7 @@ def test_other_gpus_of_a_distributed_training_keep_its_effective_batch_or_are_re
     assert attempt["resources"]["gpus"] == 4
     assert attempt["batch"] == {"batch_size": 1, "gradient_accumulation_steps": 1, "processes": 4, "max_steps_per_epoch": 5}
     script = planned.files["experiments/wide/one/finetune.slurm"].decode()
-    assert "tune run --nproc_per_node 4 lora_finetune_distributed" in script.replace(" \\\n  ", " ")
+    assert "--recipe=lora_finetune_distributed" in script.replace(" \\\n  ", " ")
     assert "#SBATCH --gpus=4" in script
     for gpus, words in ((3, "make no whole batches"), (1, "another recipe")):
         with pytest.raises(CkgitError, match=words) as caught:

@@ -16,6 +16,8 @@ from ckgit.experiment.jobs import Status
 from ckgit.jobs import script
 from ckgit.jobs.script import INPUTS_CHANGED, PROGRAM_MISSING, Needs, directives, job_script
 
+NOTHING = ("python", "-m", "this")  # a module that does as good as nothing
+
 
 def write_script(work, commands, *, inputs=None, setup=(), programs=("bash",), container=(), needs=None):
     content = job_script(
@@ -132,7 +134,7 @@ def test_the_users_own_packages_take_part_only_where_ckgit_is_one_of_them(tmp_pa
     else:
         setup.append(f"export PYTHONPATH='{os.pathsep.join(libraries)}'")
     look = ("python", "-c", "import importlib.util as u; print(bool(u.find_spec('mine')))")
-    write_script(tmp_path, [look], setup=setup, needs=Needs(("json",)))
+    write_script(tmp_path, [NOTHING, look], setup=setup, needs=Needs(("json",)))
     done = run(tmp_path)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, str(with_ckgit)), done.stderr
 
@@ -234,7 +236,7 @@ def unfit(work, name="job-1", **more):
 def test_a_missing_module_is_named_with_the_version_that_is_wanted(tmp_path):
     (tmp_path / "torchtune.py").write_text("import no_such_module\n")
     needs = Needs(["json", "never_heard_of", "torchtune"])
-    write_script(tmp_path, [("touch", "ran")], needs=needs, setup=[f"export PYTHONPATH='{tmp_path}'"])
+    write_script(tmp_path, [NOTHING, ("touch", "ran")], needs=needs, setup=[f"export PYTHONPATH='{tmp_path}'"])
     said = unfit(tmp_path)
     assert "never_heard_of is not installed; torchtune cannot be imported: No module named 'no_such_module'" in said
     assert "ckgit[run] wants torchtune==0.6.1 (found: 0.6.1)" in said
@@ -255,7 +257,7 @@ def test_a_version_that_the_pins_exclude_ends_it_before_its_first_command(tmp_pa
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
     (site / f"{module}.py").write_text("")
-    write_script(tmp_path, [("touch", "ran")], needs=Needs([module]), setup=[f"export PYTHONPATH='{site}'"])
+    write_script(tmp_path, [NOTHING, ("touch", "ran")], needs=Needs([module]), setup=[f"export PYTHONPATH='{site}'"])
     if said:
         assert f"this job's environment is not fit: {said}\n" in unfit(tmp_path)
     else:
@@ -263,7 +265,7 @@ def test_a_version_that_the_pins_exclude_ends_it_before_its_first_command(tmp_pa
 
 
 def test_where_all_is_there_the_versions_are_said_and_the_job_goes_on(tmp_path):
-    write_script(tmp_path, [("touch", "ran")], needs=Needs(["pydantic", "json"]))
+    write_script(tmp_path, [NOTHING, ("touch", "ran")], needs=Needs(["pydantic", "json"]))
     done = run(tmp_path)
     assert done.returncode == 0
     assert f"ckgit: Python {sys.version.split()[0]}, pydantic " in done.stdout
@@ -271,13 +273,13 @@ def test_where_all_is_there_the_versions_are_said_and_the_job_goes_on(tmp_path):
 
 
 def test_a_job_that_needs_a_gpu_and_sees_none_ends_before_its_first_command(tmp_path):
-    write_script(tmp_path, [("touch", "ran")], needs=Needs(["torch"], gpus=2))
+    write_script(tmp_path, [NOTHING, ("touch", "ran")], needs=Needs(["torch"], gpus=2))
     said = unfit(tmp_path, CUDA_VISIBLE_DEVICES="")
     assert "device: cuda needs 2 GPUs, and 0 can be seen (torch " in said
 
 
 def test_what_another_job_was_to_leave_is_looked_for(tmp_path):
-    write_script(tmp_path, [("touch", "ran")], needs=Needs(["json"], paths=["a run/epoch_0"]))
+    write_script(tmp_path, [NOTHING, ("touch", "ran")], needs=Needs(["json"], paths=["a run/epoch_0"]))
     assert "a run/epoch_0 is not there" in unfit(tmp_path)
     (tmp_path / "a run/epoch_0").mkdir(parents=True)
     assert run(tmp_path, "job-2").returncode == 0
@@ -286,13 +288,13 @@ def test_what_another_job_was_to_leave_is_looked_for(tmp_path):
 def test_a_python_that_does_not_even_have_ckgit_is_an_unfit_environment(tmp_path):
     (tmp_path / "python").write_text("#!/bin/bash\necho 'No module named ckgit' >&2\nexit 1\n")
     (tmp_path / "python").chmod(0o755)
-    write_script(tmp_path, [("touch", "ran")], needs=Needs(["json"]), setup=[f"PATH={tmp_path}:$PATH"])
+    write_script(tmp_path, [NOTHING, ("touch", "ran")], needs=Needs(["json"]), setup=[f"PATH={tmp_path}:$PATH"])
     assert "No module named ckgit" in unfit(tmp_path)
 
 
 def test_a_container_is_looked_into_and_must_pass_the_environment_on(tmp_path):
     inner = f"PATH={os.path.dirname(sys.executable)}"  # noqa: PTH120 - as above; there is no bash in it
-    write_script(tmp_path, [("touch", "ran")], needs=Needs(["json"]), programs=["bash", "python"], container=["env", "-i", inner])
+    write_script(tmp_path, [NOTHING, ("touch", "ran")], needs=Needs(["json"]), programs=["bash", "python"], container=["env", "-i", inner])
     said = unfit(tmp_path)
     assert "bash is not on PATH" in said
     assert "python is not" not in said

@@ -1,4 +1,4 @@
-"""Last step of a training job: make each saved epoch a Hugging Face folder that loads without PEFT, and list them.
+"""Last part of a training job: make each saved epoch a Hugging Face folder that loads without PEFT, and list them.
 
 `python -m ckgit.workers.torchtune.finish experiments/NAME/RUN EPOCHS MODEL_FOLDER`, at the top of a work tree.
 Writes `artifacts/checkpoints.json`. Needs neither torch nor transformers.

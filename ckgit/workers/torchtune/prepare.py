@@ -1,4 +1,4 @@
-"""First step of a training job: clear what an earlier start left, but for whole epochs; check that evaluation will see training's tokens.
+"""First part of a training job: clear what an earlier start left, but for whole epochs; check that evaluation will see training's tokens.
 
 `python -m ckgit.workers.torchtune.prepare experiments/NAME/RUN [--file=PATH=SHA256...]`, at the top of a work tree. Writes
 `artifacts/start.yaml`, the configuration that torchtune is started with (finetune.yaml itself, unless a training goes on),
@@ -196,25 +196,36 @@ def _write(path: Path, document: Any) -> None:
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
-def refuse_changed(files: Mapping[str, str]) -> None:
-    """End the job where a file has another SHA-256; all of them are read, as they will be for training."""
+def refuse_changed(files: Mapping[str, str]) -> bool:
+    """Whether a file has another SHA-256, which is said; all of them are read, as they will be for training."""
     if lines := changed(files):
         click.echo("\n".join(lines), err=True)
         click.echo("ckgit: an input is missing or has changed since it was scaffolded", err=True)
-        sys.exit(INPUTS_CHANGED)
+    return bool(lines)
 
 
-if __name__ == "__main__":
-    (folder,), large = parse_file_options(sys.argv[1:])
-    refuse_changed(large)
+def run(run_folder: Path, large: Mapping[str, str]) -> int:
+    """The step and its exit code, with words for whoever reads the job's output.
+
+    Args:
+        large: SHA-256 of files that the job's script has checked by their size alone, by path.
+    """
+    if refuse_changed(large):
+        return INPUTS_CHANGED
     try:
-        main(Path(folder))
+        main(run_folder)
     except PromptsDifferError as difference:
         click.echo(f"ckgit: tokens differ: {difference}", err=True)
-        sys.exit(TOKENS_DIFFER)
+        return TOKENS_DIFFER
     except (RenderError, DataError) as refusal:
         lines = str(refusal).splitlines()
         if len(lines) > 1:
             click.echo(str(refusal), err=True)
         click.echo(f"ckgit: {' '.join(line.strip() for line in lines)}", err=True)  # who explains the job's end reads one line
-        sys.exit(ROWS_REFUSED)
+        return ROWS_REFUSED
+    return 0
+
+
+if __name__ == "__main__":
+    (folder,), named = parse_file_options(sys.argv[1:])
+    sys.exit(run(Path(folder), named))

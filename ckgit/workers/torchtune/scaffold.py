@@ -12,8 +12,7 @@ from ckgit.experiment.jobs import Job
 from ckgit.experiment.worker import Context
 from ckgit.jobs.script import Needs, job_script, measured
 from ckgit.workers.digests import options
-from ckgit.workers.torchtune.config import artifacts, finetune_yaml, recipe
-from ckgit.workers.torchtune.outputs.resume import START
+from ckgit.workers.torchtune.config import finetune_yaml, recipe
 from ckgit.workers.torchtune.setup import evaluated, setup_yaml
 from ckgit.workers.torchtune.steps import processes
 
@@ -62,8 +61,8 @@ def _script(context: Context, run: Run, configs: Mapping[str, bytes]) -> bytes:
         resources=resources(context.summary, run, Stage.TRAINING, context.cluster.training),
         cluster=context.cluster,
         inputs={**{path: hashlib.sha256(content).hexdigest() for path, content in configs.items()}, **inputs(context, run)},
-        programs=("python", "tune"),
-        commands=_commands(context, run),
+        programs=("python",),
+        commands=(_command(context, run),),
         needs=Needs(MODULES, processes(context, run) if run["device"] == "cuda" else 0),
     )
 
@@ -77,11 +76,8 @@ def inputs(context: Context, run: Run) -> dict[str, str | FileDigest]:
     return {**{path: digests[path] for path in paths}, **model}
 
 
-def _commands(context: Context, run: Run) -> Sequence[Sequence[str]]:
+def _command(context: Context, run: Run) -> Sequence[str]:
     folder, nproc = context.run_folder(run.name), processes(context, run)
-    parallel = ("--nproc_per_node", str(nproc)) if nproc > 1 else ()
-    return (
-        ("python", "-m", "ckgit.workers.torchtune.prepare", folder, *options(measured(inputs(context, run)))),
-        ("tune", "run", *parallel, recipe(run, nproc), "--config", f"{artifacts(context, run)}/{START}"),
-        ("python", "-m", "ckgit.workers.torchtune.finish", folder, str(run["epochs"]), f"models/{run.model}"),
-    )
+    settings = [f"--recipe={recipe(run, nproc)}", f"--epochs={run['epochs']}", f"--model=models/{run.model}"]
+    settings += [f"--processes={nproc}"] if nproc > 1 else []
+    return ("python", "-m", "ckgit.workers.torchtune.train", folder, *settings, *options(measured(inputs(context, run))))

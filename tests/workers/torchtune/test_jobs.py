@@ -238,7 +238,7 @@ def test_the_status_file_decides(lora, tmp_path):
     path.write_text(json.dumps({**status, "exit_code": 137}))
     refuse(copy, FailureClass.OUT_OF_MEMORY, "SIGKILL")
     path.write_text("{")
-    refuse(copy, FailureClass.LOST, "cannot be read")
+    refuse(copy, FailureClass.LOST, "is damaged")
     path.unlink()
     refuse(copy, FailureClass.LOST, "left no status file")
 

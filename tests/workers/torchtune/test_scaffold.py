@@ -90,10 +90,10 @@ def test_every_training_parameter_reaches_the_config():
 def test_the_script_names_recipe_and_digests():
     gpus = {"compute": {"training": {"gpus": 4}}, "controls": {"device": "cuda"}}
     for design, command in (
-        ({}, "tune run ckgit/workers/torchtune/lora_single_device.py --config"),
-        ({"controls": {"device": "cuda"}}, "tune run ckgit/workers/torchtune/lora_single_device.py --config"),
-        ({"controls": {"method": "full"}}, "tune run full_finetune_single_device --config"),
-        (gpus, "tune run --nproc_per_node 4 lora_finetune_distributed --config"),
+        ({}, "--recipe=ckgit/workers/torchtune/lora_single_device.py --epochs=1"),
+        ({"controls": {"device": "cuda"}}, "--recipe=ckgit/workers/torchtune/lora_single_device.py --epochs=1"),
+        ({"controls": {"method": "full"}}, "--recipe=full_finetune_single_device --epochs=1"),
+        (gpus, "--recipe=lora_finetune_distributed --epochs=1 --model=models/tiny --processes=4"),
     ):
         ctx = context(**design)
         files = worker.scaffold(ctx)

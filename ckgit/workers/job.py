@@ -1,0 +1,38 @@
+"""The one process of a job: it checks the environment, then does the work.
+
+`python -m ckgit.workers.job --module=torch --gpus=1 ckgit.workers.torchtune.train WORD...` imports what is named, ends with exit code 69
+where the environment is not fit (see `environment`), and goes on as `python -m ckgit.workers.torchtune.train WORD...` in the same
+interpreter: on a busy parallel file system each import of torch takes a minute of a GPU's time.
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from collections.abc import Sequence
+
+import click
+
+from ckgit.jobs.script import PROGRAM_MISSING
+from ckgit.workers.environment import describe, problems_of
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.option("--program", "programs", multiple=True, help="It must be on PATH.")
+@click.option("--path", "paths", multiple=True, help="It must be there.")
+@click.option("--gpus", default=0, help="So many GPUs must be usable.")
+@click.option("--module", "modules", multiple=True, help="It must load, in a version that ckgit[run] asks for.")
+@click.argument("worker")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def main(*, programs: Sequence[str], paths: Sequence[str], gpus: int, modules: Sequence[str], worker: str, words: Sequence[str]) -> None:
+    """Check the environment of a job, then run the module WORKER with WORDS."""
+    if problems := problems_of(programs, paths, gpus, modules):
+        click.echo(f"ckgit: this job's environment is not fit: {'; '.join(problems)}", err=True)
+        sys.exit(PROGRAM_MISSING)
+    click.echo(describe(modules, gpus))
+    sys.argv = [worker, *words]
+    runpy.run_module(worker, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
