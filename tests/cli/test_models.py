@@ -3,7 +3,7 @@ import json
 from click.testing import CliRunner
 
 from ckgit.cli.models import command
-from tests.lab.test_model_folder import CONFIG, WEIGHTS
+from tests.lab.models.test_folder import CONFIG, WEIGHTS
 
 
 def call(lab_folder, *words):

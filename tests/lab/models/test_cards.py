@@ -6,7 +6,7 @@ from ckgit.errors import CkgitError
 from ckgit.lab.export import find_model
 from ckgit.lab.lab import open_lab
 from ckgit.lab.models.cards import add_model, list_models
-from tests.lab.test_model_folder import CONFIG, WEIGHTS
+from tests.lab.models.test_folder import CONFIG, WEIGHTS
 
 
 @pytest.fixture

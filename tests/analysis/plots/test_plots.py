@@ -20,7 +20,7 @@ Axes = pytest.importorskip("matplotlib.axes").Axes
 ABOUT = {"name": "cap_lora", "question": "q", "date": "2026-11-23"}
 DRAW = """\
 import hashlib
-from tests.analysis.test_plots import both
+from tests.analysis.plots.test_plots import both
 for picture in both():
     print(hashlib.sha256(picture).hexdigest())
 """

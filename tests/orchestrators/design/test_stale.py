@@ -14,7 +14,7 @@ from ckgit.errors import DesignError
 from ckgit.lab.lab import Lab, open_lab
 from ckgit.orchestrators.design import draft as design
 from tests.conftest import WORDS
-from tests.orchestrators.test_design import DESIGN
+from tests.orchestrators.design.test_draft import DESIGN
 
 Git = Callable[..., str]
 CORRECTED = json.dumps({**WORDS, "train": WORDS["train"][1:]}, indent=1)
