@@ -15,8 +15,8 @@ import click
 
 from ckgit.experiment.card import is_model_file
 from ckgit.experiment.results import MANIFEST
-from ckgit.workers.torchtune.codes import CHECKPOINTS_MISSING
 from ckgit.workers.torchtune.outputs.checkpoint import ADAPTER_FOLDER, describe, epoch_folder, problems, required
+from ckgit.workers.torchtune.outputs.codes import CHECKPOINTS_MISSING
 from ckgit.workers.torchtune.outputs.resume import STATE
 
 

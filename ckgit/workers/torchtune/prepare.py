@@ -29,9 +29,9 @@ from ckgit.formats.rows import DataError, messages, user_text
 from ckgit.jobs.script import INPUTS_CHANGED
 from ckgit.workers.digests import changed, parse_file_options
 from ckgit.workers.rendering import IGNORED, Renderer, RenderError, check_room, load_tokenizer, pinned_template, prefixes_digest
-from ckgit.workers.torchtune.codes import ROWS_REFUSED, TOKENS_DIFFER
 from ckgit.workers.torchtune.components import RowRenderer, Rows, read_split
 from ckgit.workers.torchtune.outputs import resume, starts
+from ckgit.workers.torchtune.outputs.codes import ROWS_REFUSED, TOKENS_DIFFER
 
 MOST_ROWS = 256  # of each split; all rows are rendered by the same code, so more would find nothing else
 T = TypeVar("T")

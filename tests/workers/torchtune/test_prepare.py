@@ -10,8 +10,8 @@ from ckgit.examples.tiny_model import byte_tokenizer
 from ckgit.experiment.jobs import FailureClass
 from ckgit.workers.rendering import Renderer, RenderError
 from ckgit.workers.torchtune import worker
-from ckgit.workers.torchtune.codes import ROWS_REFUSED
 from ckgit.workers.torchtune.components import row_renderer, rows
+from ckgit.workers.torchtune.outputs.codes import ROWS_REFUSED
 from ckgit.workers.torchtune.prepare import PromptsDifferError, check_tokens, main
 from tests.whole import ROOT
 from tests.workers.torchtune.designs import DATA, context, write_tree

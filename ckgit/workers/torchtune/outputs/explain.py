@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ckgit.experiment.jobs import FailureClass
 from ckgit.workers import explain as common
-from ckgit.workers.torchtune.codes import CHECKPOINTS_MISSING, ROWS_REFUSED, TOKENS_DIFFER
+from ckgit.workers.torchtune.outputs.codes import CHECKPOINTS_MISSING, ROWS_REFUSED, TOKENS_DIFFER
 
 TOOL = common.Tool(
     codes={

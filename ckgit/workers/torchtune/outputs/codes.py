@@ -1,4 +1,4 @@
-"""Exit codes of the steps of a training job, beside those of every job script."""
+"""Exit codes of a training job, beside those of every job script."""
 
 TOKENS_DIFFER = 66
 CHECKPOINTS_MISSING = 67
