@@ -16,6 +16,7 @@ from ckgit.formats.rows import PLACEHOLDER
 from ckgit.formats.task_source import Signature, task_functions
 
 MOST_AT_ONCE = 32  # samples in a batch where the design says nothing; inspect's own default for Hugging Face models
+MADE_OF = "ckgit"  # the key of a log's metadata under which stands what it was made of
 _DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 
 
@@ -34,6 +35,7 @@ class ExpectedLog(NamedTuple):
     samples: int | None  # how many there must be; None where only the task itself can tell
     source: bytes  # the task file
     weights: str | None = None  # digest of the model folder's files; None where only what was recorded of them can tell
+    marked: bool = True  # whether it must say what it was made of; a log that does is held against the plan in any case
 
 
 class PlannedCell(NamedTuple):
@@ -118,10 +120,9 @@ class PlannedCell(NamedTuple):
         rows = self.recorded.splits.get(self.task.split) if self.recorded else None
         return rows if rows is None or self.task.limit is None else min(rows, self.task.limit)
 
-    @property
-    def wanted(self) -> ExpectedLog:
-        """What its log has to be."""
-        return ExpectedLog(run_config(self), self.expected_samples, self.context.sources[self.task.source])
+    def wanted(self, *, marked: bool = True) -> ExpectedLog:
+        """What its log has to be; see `ExpectedLog.marked`."""
+        return ExpectedLog(run_config(self), self.expected_samples, self.context.sources[self.task.source], marked=marked)
 
 
 def log_of(config: str) -> str:
@@ -280,11 +281,21 @@ def eval_config(planned: PlannedCell) -> dict[str, Any]:
     return {**limit, "fail_on_error": True, "log_realtime": False}
 
 
+def made_of(planned: PlannedCell) -> dict[str, Any]:
+    """What an evaluation is made of that its settings do not tell. Of the model's files, its answers tell; see `weights.check`."""
+    files = {planned.task.source: planned.called.sha256}
+    if planned.data and planned.recorded:
+        files[planned.data.path] = planned.recorded.sha256
+    summary = planned.context.summary
+    return {"experiment": summary.experiment.name, "design": summary.digest, "files": files}
+
+
 def run_config(planned: PlannedCell) -> dict[str, Any]:
-    """The document of `--run-config`."""
+    """The document of `--run-config`. Its metadata is written into the log."""
     return {
         "task": {"task": f"{planned.task.source}@{planned.task.entry}", "args": task_args(planned)},
         "model": {"model": planned.model_name, "args": model_args(planned)},
         "generate_config": generate_config(planned),
         "eval_config": eval_config(planned),
+        "metadata": {MADE_OF: made_of(planned)},
     }

@@ -34,7 +34,7 @@ def test_the_newest_log_counts_and_an_older_one_stays(tuned: Ended, tmp_path: Pa
     folder.mkdir()
     (folder / "z-older.eval").write_bytes(b"of an attempt that was killed")
     (folder / "a-newer.eval").write_bytes((tuned.work / LOG).read_bytes())
-    wanted = next(planned(tuned.context, "tuned")).wanted
+    wanted = next(planned(tuned.context, "tuned")).wanted()
     assert finish(wanted, folder, tmp_path / "cell.eval") == (0, "")
     assert (tmp_path / "cell.eval").read_bytes() == (tuned.work / LOG).read_bytes()
     assert [path.name for path in folder.iterdir()] == ["z-older.eval"]

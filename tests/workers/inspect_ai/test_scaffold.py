@@ -57,6 +57,12 @@ def test_config_of_a_fine_tuned_run():
     assert document["generate_config"] == {"max_connections": 4, "max_tokens": 4}
 
 
+def test_a_config_says_of_which_design_and_files_its_log_is():
+    context = make_context()
+    files = {"tasks/capitalization.py": hashlib.sha256(TASK).hexdigest(), "data/words.json": hashlib.sha256(DATA).hexdigest()}
+    assert config(TUNED)["metadata"]["ckgit"] == {"experiment": "cap", "design": context.summary.digest, "files": files}
+
+
 def test_a_control_is_the_base_model_and_was_not_trained():
     args = config(BASE)["model"]["args"]
     assert args["model_path"] == args["rows"]["trained_from"] == "models/plain"

@@ -71,11 +71,22 @@ def _judge(cell: PlannedCell, work: Path) -> Evidence:
     if not path.is_file():
         return Evidence((), [f"there is no log {cell.log}"], FailureClass.OUTPUT_MISSING, {})
     try:
-        found = weights.check(cell, read_cell(cell, path), weights.manifest(work / cell.model_folder))
+        found = weights.check(cell, read_cell(cell, path, marked=_tells(work / cell.config)), weights.manifest(work / cell.model_folder))
     except RefusedLogError as error:
         return Evidence((), [str(error)], error.failure, _failed(cell, work))
     log = _small(cell, work) or {_extract(cell): found.model_dump_json(indent=2).encode() + b"\n"}
     return Evidence([found], [], None, log)
+
+
+def _tells(config: Path) -> bool:
+    """Whether a cell's run config has inspect write down what it evaluates: those of an older ckgit do not."""
+    import yaml  # as inspect reads it
+
+    try:
+        document = yaml.safe_load(config.read_bytes())
+    except (FileNotFoundError, yaml.YAMLError):
+        return True
+    return not isinstance(document, dict) or "metadata" in document
 
 
 def results(context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> list[CellResult]:
@@ -97,7 +108,8 @@ def _result(cell: PlannedCell, files: Mapping[str, bytes]) -> CellResult | None:
     with tempfile.NamedTemporaryFile(suffix=".eval") as copy:
         copy.write(files[cell.log])
         copy.flush()
-        return read_cell(cell, Path(copy.name))
+        # it was judged when it was collected, maybe by an older ckgit, and is as ckgit left it
+        return read_cell(cell, Path(copy.name), marked=False)
 
 
 def _from_extract(cell: PlannedCell, content: bytes) -> CellResult:

@@ -45,7 +45,7 @@ def read_log(wanted: ExpectedLog, path: Path) -> Log:
     A sample without a score is no reason against it: it is counted, see `read_cell`.
 
     Raises:
-        RefusedLogError: it is cut short, did not succeed, is of another model, task or settings, or lacks samples.
+        RefusedLogError: it is cut short, did not succeed, is of another model, design, data, task or settings, or lacks samples.
         OSError: the file cannot be read.
     """
     _check_status(_read_header(path))
@@ -59,14 +59,17 @@ def read_log(wanted: ExpectedLog, path: Path) -> Log:
     return Log(header, samples, tokens)
 
 
-def read_cell(cell: PlannedCell, path: Path) -> CellResult:
+def read_cell(cell: PlannedCell, path: Path, *, marked: bool) -> CellResult:
     """The result that a log holds.
+
+    Args:
+        marked: see `ExpectedLog`.
 
     Raises:
         RefusedLogError: see `read_log`.
         OSError: the file cannot be read.
     """
-    header, samples, tokens = read_log(cell.wanted, path)
+    header, samples, tokens = read_log(cell.wanted(marked=marked), path)
     return CellResult(
         run=cell.run.name,
         task=cell.task.name,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ckgit.formats.task_source import OwnSettings, own_settings
-from ckgit.workers.inspect_ai.cells import ExpectedLog
+from ckgit.workers.inspect_ai.cells import MADE_OF, ExpectedLog
 
 # What the caller alone can give.
 _OF_THE_CALLER = ("limit", "sample_id", "sample_shuffle")
@@ -52,10 +52,25 @@ def differences(wanted: ExpectedLog, header: Any) -> Iterator[str]:
     }
     for what, (found, given) in both.items():
         yield from _different(what, found, given)
+    yield from _made_of(wanted, spec.metadata or {})
     own = own_settings(wanted.source)
     yield from _config(own, spec, planned["eval_config"])
     yield from _generation(None, _given(spec.model_generate_config), planned["generate_config"])
     yield from _generation(own, _given(header.plan.config), planned["generate_config"])
+
+
+def _made_of(wanted: ExpectedLog, metadata: Mapping[str, Any]) -> Iterator[str]:
+    """Where design, data or task file are others. Logs and run configs of before it was written down do not tell."""
+    planned, found = wanted.config.get("metadata", {}).get(MADE_OF), metadata.get(MADE_OF)
+    if planned is None or (found is None and not wanted.marked):
+        return
+    if not isinstance(found, Mapping) or not isinstance(found.get("files"), Mapping):
+        yield "it does not say of which design, data and task file it is"
+        return
+    for what in ("experiment", "design"):
+        yield from _different(what, found.get(what), planned[what])
+    for path in dict.fromkeys([*planned["files"], *found["files"]]):
+        yield from _different(f"SHA-256 of {path}", found["files"].get(path), planned["files"].get(path))
 
 
 def _config(own: OwnSettings, spec: Any, planned: Mapping[str, Any]) -> Iterator[str]:

@@ -1,5 +1,7 @@
 """Logs that are no evaluation of their cell: each is refused, and the reason says why."""
 
+import hashlib
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +11,17 @@ import pytest
 
 from ckgit.experiment.jobs import FailureClass
 from ckgit.workers.inspect_ai import worker
-from tests.workers.inspect_ai.examples import LOG, TUNED, Ended, job_of
+from ckgit.workers.inspect_ai.evaluate import wanted_of
+from ckgit.workers.inspect_ai.logs.reader import read_log
+from tests.workers.inspect_ai.examples import LOG, TASK, TUNED, Ended, job_of, make_work_tree
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # inspect's own imports warn
+
+TUNED_YAML = f"experiments/cap/{TUNED}.yaml"
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 @pytest.fixture
@@ -34,6 +44,10 @@ def tampered(tuned: Ended, place: Path, change: Callable[[Any], object]) -> None
     log = read_eval_log(str(tuned.work / LOG))
     change(log)
     write_eval_log(log, str(place))
+
+
+def made_of(log: Any) -> Any:
+    return log.eval.metadata["ckgit"]
 
 
 def model_config(name: str) -> Any:
@@ -94,6 +108,12 @@ def test_a_log_that_was_begun_only(tuned: Ended, place: Path, tmp_path: Path):
         (lambda log: setattr(log.eval.config, "token_limit", 1), "token_limit 1; planned: none"),
         (lambda log: setattr(log.eval, "model_roles", {"grader": model_config("x/y")}), 'model_roles {"grader": {"args": {}, "config": {}'),
         (lambda log: setattr(log.eval.config, "limit", 2), "limit 2"),
+        (lambda log: made_of(log).update(design="0" * 64), f'design "{"0" * 64}"; planned: '),
+        (lambda log: made_of(log).update(experiment="other"), 'experiment "other"; planned: "cap"'),
+        (lambda log: made_of(log)["files"].update({"data/words.json": "1"}), 'SHA-256 of data/words.json "1"; planned: '),
+        (lambda log: made_of(log)["files"].update({"tasks/capitalization.py": "1"}), 'SHA-256 of tasks/capitalization.py "1"; planned: '),
+        (lambda log: made_of(log).clear(), "it does not say of which design, data and task file it is"),
+        (lambda log: setattr(log.eval, "metadata", None), "it does not say of which design, data and task file it is"),
         (lambda log: log.samples.pop(), f"Sample id 4 for epoch 1 not found in log {Path(LOG).name}"),
         (lambda log: setattr(log.results, "completed_samples", 3), "3 samples were completed and 4 logged; 4 were expected"),
         (lambda log: log.results.scores.clear(), "no metrics"),
@@ -103,6 +123,45 @@ def test_a_log_that_was_begun_only(tuned: Ended, place: Path, tmp_path: Path):
 def test_another_evaluation(tuned: Ended, place: Path, tmp_path: Path, change: Callable[[Any], object], words: str):
     tampered(tuned, place, change)
     assert words in refused(tuned, tmp_path)[0]
+
+
+@pytest.mark.parametrize("what", ["data", "task"])
+def test_a_log_of_other_data_or_of_another_task_file_counts_neither_for_the_job_nor_for_the_judge(
+    tuned: Ended, place: Path, tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+):
+    other = tuned.context
+    if what == "data":
+        recorded = other.summary.recorded.data["words"].model_copy(update={"sha256": "0" * 64})
+        update = {"recorded": other.summary.recorded.model_copy(update={"data": {"words": recorded}})}
+        other = other._replace(summary=other.summary.model_copy(update=update))
+    else:
+        other = other._replace(sources={**other.sources, "tasks/capitalization.py": TASK + b"# another\n"})
+    make_work_tree(other, tuned.work / "models", tmp_path / "other")
+    copy = tmp_path / "other" / LOG
+    copy.parent.mkdir()
+    shutil.copyfile(tuned.work / LOG, copy)
+    words = "the log is of another evaluation: SHA-256 of " + ("data/words.json" if what == "data" else "tasks/capitalization.py")
+    reasons = tuned._replace(work=tmp_path / "other").evidence(other).reasons
+    assert [reason.startswith(words) for reason in reasons] == [True]
+    with pytest.raises(ValueError, match=words):
+        worker.results(other, job_of(other, TUNED), tuned.attempt, {LOG: copy.read_bytes()})
+    monkeypatch.chdir(tmp_path / "other")
+    with pytest.raises(ValueError, match=words):
+        read_log(wanted_of(TUNED_YAML), Path(LOG))
+
+
+def test_a_log_of_an_older_run_config_counts_as_before(tuned: Ended, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    make_work_tree(tuned.context, tuned.work / "models", tmp_path / "older")
+    config = tmp_path / "older" / TUNED_YAML
+    config.write_text(config.read_text().partition("metadata:")[0])
+    copy = tmp_path / "older" / LOG
+    copy.parent.mkdir()
+    tampered(tuned, copy, lambda log: setattr(log.eval, "metadata", None))
+    judged = tuned._replace(work=tmp_path / "older").evidence()
+    assert judged.reasons == []
+    assert worker.results(tuned.context, job_of(tuned.context, TUNED), tuned.attempt, judged.files) == judged.results
+    monkeypatch.chdir(tmp_path / "older")
+    assert read_log(wanted_of(TUNED_YAML), Path(LOG)).samples
 
 
 def no_number_depends_on(log: Any) -> None:
@@ -123,11 +182,11 @@ def of_its_own(log: Any) -> None:
 
 
 def test_settings_that_a_task_gives_itself_are_the_designs(tuned: Ended, place: Path, tmp_path: Path):
-    tampered(tuned, place, of_its_own)
     (path,) = (path for path in tuned.context.sources if path.startswith("tasks/"))
     gives_all = b"\nlimits = dict(message_limit=9, time_limit=60, top_p=0.5)\n"
     for gives, expected in [(gives_all, True), (b"\nlimits = dict(message_limit=9, top_p=0.5)  # no time_limit\n", False)]:
         sources = {**tuned.context.sources, path: tuned.context.sources[path] + gives}
+        tampered(tuned, place, lambda log, source=sources[path]: (of_its_own(log), made_of(log)["files"].update({path: sha256(source)})))
         evidence = tuned._replace(work=tmp_path).evidence(tuned.context._replace(sources=sources))
         assert (evidence.reasons == []) is expected
     assert evidence.reasons == ["the log is of another evaluation: time_limit 60; planned: none"]
