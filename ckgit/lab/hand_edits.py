@@ -1,22 +1,24 @@
 """What ckgit wrote on an experiment's branch, and what of it somebody changed by hand since.
 
 A commit by hand may hold anything: notes, a body for the summary, files of its own. What ckgit wrote is what its own commits on the
-branch touched; it counts only as the last of them left it.
+branch touched; it counts only as the last of them left it. A commit that was amended or rebased since is still called ckgit's by its
+message: what it holds is held against the commit that ckgit made, which `refs/ckgit/` keeps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ckgit.lab.git.command import git
+from ckgit.lab.git.tips import rescued
 from ckgit.lab.git.trailers import LOG_ATOM, Trailers, parse_trailers
 from ckgit.lab.snapshot import Snapshot
 
 _LOG = ("-c", "log.showSignature=false", "-c", "log.follow=false", "-c", "log.showRoot=true", "log", "-z", "--first-parent")
 _RAW = ("--diff-merges=first-parent", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
-_FORM = f"--format=%x01%H%x02{LOG_ATOM}%x02"
+_FORM = f"--format=%x01%H%x02%an <%ae> %at%x02%ct%x02{LOG_ATOM}%x02"
 _BEFORE_JOBS = ("design", "scaffold")  # events whose files no job has made
 
 
@@ -28,6 +30,7 @@ class HandEdit(NamedTuple):
     left: str  # the commit of ckgit's that wrote it last, and that has it as it was
     event: str  # what that commit recorded
     gone: bool
+    rewritten: bool = False  # whether that newest commit is one of ckgit's that was amended or rebased
 
     def __str__(self) -> str:
         return f"{self.path} ({'removed' if self.gone else 'changed'} in commit {self.hand[:12]})"
@@ -40,8 +43,14 @@ class HandEdit(NamedTuple):
 
 class _Commit(NamedTuple):
     oid: str
+    authored: str  # by whom and when, which stays as it is where a commit is amended or rebased
+    committed: int
     recorded: Trailers | None  # None: it is the user's
     files: Mapping[str, str]  # id of each file's content after it, by path; zeros where it is gone
+    rewritten: bool = False  # whether it is one of ckgit's that was amended or rebased
+
+
+_Step = tuple[str, Trailers | None]
 
 
 @dataclass(frozen=True)
@@ -55,9 +64,9 @@ class WrittenFiles:
 def written(snapshot: Snapshot) -> WrittenFiles:
     """Compare the branch's tip with ckgit's own commits on it. The summary is left out: its parts have rules of their own."""
     now: dict[str, str] = {}
-    hand: dict[str, str] = {}
+    hand: dict[str, _Commit] = {}
     last: dict[str, tuple[str, _Commit]] = {}
-    for commit in _commits(snapshot):
+    for commit in _story(snapshot, snapshot.tip, _lost_steps(snapshot)):
         for path, content in commit.files.items():
             now.setdefault(path, content)
             if path in last:
@@ -65,7 +74,7 @@ def written(snapshot: Snapshot) -> WrittenFiles:
             if commit.recorded:
                 last[path] = (content, commit)
             else:
-                hand.setdefault(path, commit.oid)
+                hand.setdefault(path, commit)
         if commit.recorded and commit.recorded.source == "none":
             break  # what is older belongs to another experiment of this name
     last.pop(f"{snapshot.folder}/experiment_summary.md", None)
@@ -74,15 +83,63 @@ def written(snapshot: Snapshot) -> WrittenFiles:
     return WrittenFiles(frozenset(kept), tuple(edits))
 
 
-def _edit(path: str, hand: str, content: str, left: _Commit) -> HandEdit:
-    return HandEdit(path, hand, left.oid, left.recorded.event if left.recorded else "", gone=not content.strip("0"))
+def _edit(path: str, hand: _Commit, content: str, left: _Commit) -> HandEdit:
+    event = left.recorded.event if left.recorded else ""
+    return HandEdit(path, hand.oid, left.oid, event, gone=not content.strip("0"), rewritten=hand.rewritten)
 
 
-def _commits(snapshot: Snapshot) -> Iterator[_Commit]:
-    """The branch's own commits that touch the experiment's folder, newest first, from its first one on."""
-    begun = _beginning(snapshot)
+def _story(snapshot: Snapshot, tip: str, lost: Mapping[_Step, Sequence[str]]) -> Iterator[_Commit]:
+    """The commits of a branch that touch the experiment's folder, newest first.
+
+    Where one is a step of ckgit's that was rewritten, what differs from the step as ckgit made it is by hand, and the story goes on
+    with that one.
+    """
+    for commit in _commits(snapshot, tip):
+        made = lost.get(_step(commit), ())
+        if not made or commit.oid in made:
+            yield commit
+            continue
+        changes = {oid: _changes(snapshot, oid, commit.oid) for oid in made}
+        before = min(made, key=lambda oid: len(changes[oid]))
+        yield commit._replace(recorded=None, files=changes[before], rewritten=True)
+        yield from _story(snapshot, before, lost)
+        return
+
+
+def _step(commit: _Commit) -> _Step:
+    """By what a step is known again after it was rewritten."""
+    return commit.authored, commit.recorded
+
+
+def _lost_steps(snapshot: Snapshot) -> dict[_Step, list[str]]:
+    """Commits that ckgit made and that the branch does not hold any more, by step.
+
+    Of several for one step those that were committed first are ckgit's own: a rewritten one may have been lost, too.
+    """
+    heads = {snapshot.left, *rescued(snapshot.root, snapshot.name)} - {snapshot.tip, ""}
+    if not heads:
+        return {}
+    answer = git(snapshot.root, *_LOG, _FORM, *sorted(heads), f"^{snapshot.tip}", "--").decode(errors="surrogateescape")
+    found: dict[_Step, list[_Commit]] = {}
+    for commit in (_commit(head, {}, snapshot.name) for head in answer.split("\0") if head.strip()):
+        if commit.recorded:
+            found.setdefault(_step(commit), []).append(commit)
+    first = {step: min(each.committed for each in commits) for step, commits in found.items()}
+    return {step: [each.oid for each in commits if each.committed == first[step]] for step, commits in found.items()}
+
+
+def _changes(snapshot: Snapshot, before: str, after: str) -> dict[str, str]:
+    """Files of the experiment in which two commits differ: id of the content in the second, by path; zeros where it is gone there."""
+    answer = git(snapshot.root, "diff-tree", "-r", "-z", *_RAW[1:], before, after, "--", f"{snapshot.folder}/")
+    fields = answer.decode(errors="surrogateescape").split("\0")
+    return {path: raw.split(" ")[3] for raw, path in zip(fields[::2], fields[1::2], strict=False)}
+
+
+def _commits(snapshot: Snapshot, tip: str) -> Iterator[_Commit]:
+    """A branch's own commits that touch the experiment's folder, newest first, from its first one on."""
+    begun = _beginning(snapshot, tip)
     since = [f"^{begun}^@"] if begun else []
-    answer = git(snapshot.root, *_LOG, *_RAW, _FORM, snapshot.tip, *since, "--", f"{snapshot.folder}/")
+    answer = git(snapshot.root, *_LOG, *_RAW, _FORM, tip, *since, "--", f"{snapshot.folder}/")
     fields = iter(answer.decode(errors="surrogateescape").split("\0"))
     head, files = "", dict[str, str]()
     for field in fields:
@@ -95,12 +152,12 @@ def _commits(snapshot: Snapshot) -> Iterator[_Commit]:
 
 
 def _commit(head: str, files: Mapping[str, str], name: str) -> _Commit:
-    oid, trailers, _ = head.strip("\n\x01").split("\x02", 2)
-    return _Commit(oid, parse_trailers(trailers, name), files)
+    oid, authored, committed, trailers, _ = head.strip("\n\x01").split("\x02", 4)
+    return _Commit(oid, authored, int(committed), parse_trailers(trailers, name), files)
 
 
-def _beginning(snapshot: Snapshot) -> str:
+def _beginning(snapshot: Snapshot, tip: str) -> str:
     """The commit with which ckgit made the branch, so that what the default branch did before is not looked through."""
-    found = git(snapshot.root, *_LOG, "--fixed-strings", "--grep=Ckgit-From: none", _FORM, snapshot.tip, "--").decode(errors="replace")
+    found = git(snapshot.root, *_LOG, "--fixed-strings", "--grep=Ckgit-From: none", _FORM, tip, "--").decode(errors="replace")
     heads = [_commit(head, {}, snapshot.name) for head in found.split("\0") if head.strip()]
     return next((each.oid for each in heads if each.recorded and each.recorded.source == "none"), "")

@@ -51,6 +51,11 @@ class Snapshot:
         """The experiment's folder, relative to the lab."""
         return f"experiments/{self.name}"
 
+    @cached_property
+    def rewritten(self) -> str | None:
+        """The commit at which ckgit left the branch, where that holds it no more."""
+        return self.left if is_lost(self.root, self.left, self.tip) else None
+
     def read(self, path: str) -> bytes | None:
         """Content of a file, by its path in the lab; None when the commit has no such file."""
         return self.known[path] if path in self.known else read_object(self.root, f"{self.tip}:{path}")

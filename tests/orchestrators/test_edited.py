@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 
 import pytest
 
 from ckgit.errors import Exit
 from ckgit.experiment.design.model import State
+from ckgit.lab.hand_edits import written
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench
 
@@ -24,6 +26,10 @@ def follow(bench: Bench, command: str) -> None:
 def advice(text: str) -> str:
     """The command after the last `next:`."""
     return text.rpartition("next:")[2].strip()
+
+
+def edited_files(bench: Bench) -> list[str]:
+    return [edit.path for edit in written(bench.snapshot).edits]
 
 
 def hand(bench: Bench) -> str:
@@ -80,6 +86,62 @@ def test_nothing_follows_from_what_was_changed(bench: Bench, state: State, path:
     assert bench.advance(State.ANALYZED).code is Exit.DONE
     cells = [cell for run in json.loads(bench.results())["runs"] for cell in run["cells"]]
     assert [metric["value"] for cell in cells for metric in cell["metrics"]] == [0.9, 0.9, 0.5]
+
+
+@pytest.mark.parametrize("how", ["--amend --no-edit", "--amend --message={}"])
+def test_a_file_that_was_changed_by_amending_ckgits_own_commit_is_named_and_never_used(bench: Bench, how: str) -> None:
+    bench.advance(State.EVALUATED)
+    words = how.format(shlex.quote(f"mine\n\n{bench.message()}"))
+    path = "experiments/demo/rank4/training.log"
+    follow(bench, f"git switch -q exp/demo && echo 'Step 1 | loss:0.1' >{path} && git commit -qa {words} && git switch -q main")
+    tip = bench.snapshot.tip
+    done = bench.ckgit("advance", "demo", check=False)
+    assert (done.returncode, bench.snapshot.tip) == (Exit.EVIDENCE_MISSING, tip)
+    assert f"{path} (changed in commit {tip[:12]})" in done.stderr
+    status = bench.ckgit("status", "demo").stdout
+    assert f"not as ckgit wrote them: {path}" in status
+    assert advice(status) == advice(done.stderr)
+    follow(bench, advice(done.stderr))
+    follow(bench, "git switch -q main")
+    assert bench.advance(State.ANALYZED).code is Exit.DONE
+    assert edited_files(bench) == []
+    assert "0.1" not in bench.ckgit("show", "demo", "rank4").stdout
+
+
+@pytest.mark.parametrize("state", [State.SCAFFOLDED, State.EVALUATED])
+def test_a_message_alone_may_be_amended_and_a_branch_rebased(bench: Bench, state: State) -> None:
+    bench.advance(state)
+    message = shlex.quote(f"mine\n\n{bench.message()}")
+    follow(bench, f"git switch -q exp/demo && git commit -q --amend --message={message} && git switch -q main")
+    assert edited_files(bench) == []
+    follow(bench, "echo more >notes.txt && git add notes.txt && git commit -qm notes && git rebase -q main exp/demo && git switch -q main")
+    assert edited_files(bench) == []
+    assert bench.advance(State.ANALYZED).code is Exit.DONE
+    assert edited_files(bench) == []
+
+
+def test_results_that_were_amended_are_not_shown(bench: Bench) -> None:
+    bench.advance(State.ANALYZED)
+    change = f"sed -i 's/\"value\": 0.9/\"value\": 0.99/' {RESULTS} && git rm -rq experiments/demo/rank8"
+    follow(bench, f"git switch -q exp/demo && {change} && git commit -qa --amend --no-edit && git switch -q main")
+    done = bench.ckgit("show", "demo", check=False)
+    assert (done.returncode, "0.99" in done.stdout) == (Exit.EVIDENCE_MISSING, False)
+    follow(bench, advice(bench.ckgit("status", "demo").stdout))
+    assert edited_files(bench) == []
+    assert "accuracy 0.9" in bench.ckgit("show", "demo").stdout
+
+
+def test_a_rewritten_step_stays_known_when_ckgit_went_on_after_it(bench: Bench) -> None:
+    bench.hold()
+    bench.advance(State.SCAFFOLDED)
+    bench.advance(wait=False)
+    path = "experiments/demo/rank4/setup.txt"
+    follow(bench, f"git switch -q exp/demo && echo 'lr 1' >{path} && git commit -qa --amend --no-edit && git switch -q main")
+    assert edited_files(bench) == [path]
+    bench.ckgit("cancel", "demo")
+    assert edited_files(bench) == [path]
+    follow(bench, "echo more >notes.txt && git add notes.txt && git commit -qm notes && git rebase -q main exp/demo && git switch -q main")
+    assert edited_files(bench) == [path]
 
 
 def test_a_log_that_ckgit_did_not_collect_is_not_read(bench: Bench) -> None:

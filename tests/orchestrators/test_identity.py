@@ -47,14 +47,15 @@ def designed_again(bench: Bench, **controls: Any) -> list[str]:
     return list(draft.warnings)
 
 
-def amend(bench: Bench, path: str, content: str) -> None:
-    """Change a file in ckgit's last commit, which stays ckgit's."""
+def other_version(bench: Bench, path: str, content: str) -> None:
+    """Have ckgit's last commit be as another version of ckgit would have made it."""
     hand = bench.folder.parent / "hand"
     git(bench, "worktree", "add", "--quiet", str(hand), "exp/demo")
     (hand / "experiments/demo" / path).write_text(content)
     for words in (["add", "--all"], ["commit", "--quiet", "--amend", "--no-edit"]):
         subprocess.run(["git", *words], cwd=hand, check=True)
     git(bench, "worktree", "remove", str(hand))
+    git(bench, "update-ref", "refs/ckgit/tips/demo", "exp/demo")
 
 
 def merged_and_deleted(bench: Bench) -> bytes:
@@ -140,11 +141,11 @@ class TestANameThatIsUsedAgain:
         document = json.loads(bench.snapshot.read("experiments/demo/jobs.json") or b"")
         del document["design"]
         old = json.dumps(document, indent=2) + "\n"
-        amend(bench, "jobs.json", old)  # as the version before would have committed it
+        other_version(bench, "jobs.json", old)
         assert bench.advance(State.EVALUATED).state is State.EVALUATED
         subprocess.run(bench.command("revise", "demo", "--set", "controls.lr=0.5", "--set", "controls.device=cpu"), check=True)
         bench.advance(State.SCAFFOLDED)
-        amend(bench, "jobs.json", old)
+        other_version(bench, "jobs.json", old)
         with pytest.raises(CkgitError, match="another design"):
             bench.advance()
 

@@ -53,7 +53,7 @@ def describe(view: ExperimentView, run: str | None) -> ExperimentDetails:
     listed = {job.job for job in jobs}
     attempts = [attempt for attempt in (view.ledger.attempts if view.ledger else ()) if attempt.job in listed]
     estimate = view.snapshot.estimate()
-    edited = written(view.snapshot).edits if view.snapshot.by_hand else ()
+    edited = written(view.snapshot).edits if view.snapshot.by_hand or view.snapshot.rewritten else ()
     costs = account(attempts, estimate and estimate.of(listed))
     return ExperimentDetails(view, chosen, jobs, _results(view, edited), attempts, costs, edited)
 

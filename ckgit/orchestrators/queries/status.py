@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
 from ckgit.formats.plain_json import read_json
-from ckgit.lab.git.tips import is_lost
 from ckgit.lab.hand_edits import HandEdit, written
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import DeletedError, Snapshot, take_snapshot
@@ -62,7 +61,7 @@ class Overview(NamedTuple):
     cells: Mapping[str, Mapping[str, str]]  # by failed job of several cells: why each does not count; empty for one that does
     unknown_jobs: Sequence[Orphan]  # that run, and are not in the ledger
     by_hand: bool  # whether the last commit is the user's
-    edited: Sequence[HandEdit]  # files of ckgit's that are not as it left them; looked for where the last commit is the user's
+    edited: Sequence[HandEdit]  # files of ckgit's that are not as it left them; looked for where that, or a rewritten one, is at the tip
     rewritten: str | None  # commit at which ckgit left the branch, where that holds it no more
     next: str
 
@@ -79,8 +78,7 @@ def overview(lab: Lab, name: str) -> Overview:
         raise with_its_jobs(lab, gone) from None
     ledger = _read_ledger(snapshot)
     unknown = still_unknown(lab, name, known_tokens(ledger))
-    rewritten = snapshot.left if is_lost(snapshot.root, snapshot.left, snapshot.tip) else None
-    edited = written(snapshot).edits if snapshot.by_hand else ()
+    edited = written(snapshot).edits if snapshot.by_hand or snapshot.rewritten else ()
     newest = {attempt["job"]: attempt for attempt in ledger.get("attempts", [])}.values()
     accepted = ledger.get("accepted_missing", [])
     stages = _phases(newest, accepted)
@@ -105,7 +103,7 @@ def overview(lab: Lab, name: str) -> Overview:
         unknown_jobs=unknown,
         by_hand=snapshot.by_hand,
         edited=edited,
-        rewritten=rewritten,
+        rewritten=snapshot.rewritten,
         next=(way_back(lab, name, unknown) if unknown else None)
         or _mended(lab, snapshot, edited, stages, out=bool(opened))
         or _next(name, snapshot.state, failed=bool(failed), out=bool(opened)),
@@ -215,9 +213,9 @@ def _open(attempt: Mapping[str, Any], seen: str, detail: str) -> OpenJob:
 def _mended(lab: Lab, snapshot: Snapshot, edited: Sequence[HandEdit], stages: Mapping[str, Counter[str]], *, out: bool) -> str | None:
     """What mends a branch from which ckgit would not go on.
 
-    Looked for where the last commit is the user's own, or jobs were cancelled: that is done after such a commit, too.
+    Looked for where the last commit is the user's own or was rewritten, or jobs were cancelled: that is done after such a commit, too.
     """
-    if not snapshot.by_hand and not any("cancelled" in phases for phases in stages.values()):
+    if not snapshot.by_hand and not snapshot.rewritten and not any("cancelled" in phases for phases in stages.values()):
         return None
     from ckgit.experiment.checks.problems import unrecorded
     from ckgit.lab.context import load_context
