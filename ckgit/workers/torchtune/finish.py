@@ -1,7 +1,7 @@
 """Last part of a training job: make each saved epoch a Hugging Face folder that loads without PEFT, and list them.
 
 `python -m ckgit.workers.torchtune.finish experiments/NAME/RUN EPOCHS MODEL_FOLDER`, at the top of a work tree.
-Writes `artifacts/checkpoints.json`. Needs neither torch nor transformers.
+Writes `artifacts/checkpoints.json`, and `artifacts/finished.json` about all that the job left. Needs neither torch nor transformers.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import click
 
 from ckgit.experiment.card import is_model_file
 from ckgit.experiment.results import MANIFEST
+from ckgit.workers.torchtune.outputs import finished
 from ckgit.workers.torchtune.outputs.checkpoint import ADAPTER_FOLDER, describe, epoch_folder, problems, required
 from ckgit.workers.torchtune.outputs.codes import CHECKPOINTS_MISSING
 from ckgit.workers.torchtune.outputs.resume import STATE
@@ -36,6 +37,7 @@ def main(run_folder: Path, epochs: int, model_folder: Path) -> int:
     manifest = [describe(folder := epoch_folder(artifacts, epoch), epoch, folder.as_posix()) for epoch in range(epochs)]
     text = json.dumps([item.model_dump(mode="json") for item in manifest], indent=2) + "\n"
     (artifacts / MANIFEST).write_text(text, encoding="utf-8")
+    finished.write(artifacts)
     shutil.rmtree((artifacts / STATE).parent, ignore_errors=True)  # only of use to a training that was cut short
     return 0
 

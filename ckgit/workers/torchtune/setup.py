@@ -10,6 +10,8 @@ from ckgit.experiment.worker import Context
 from ckgit.formats.yaml.text import comment, scalar
 from ckgit.workers.torchtune.steps import planned_steps, processes, train_rows
 
+FINISHED = "finished.json"  # in a run's artifacts/
+RECORDED = f"record: {FINISHED}"  # the line by which a run's files say that its job writes that
 _SOURCES = {
     Source.RETRY: "ckgit retry, which keeps what an optimizer step sees",
     Source.RUN: "the run's own",
@@ -48,6 +50,8 @@ def setup_yaml(context: Context, run: Run) -> bytes:
         f"train_rows: {scalar(train_rows(context, run))}",
         f"processes: {processes(context, run)}",
         f"steps: {scalar(planned_steps(context, run))}",
+        "# In artifacts/: the digests of what the job left, by which it is known again.",
+        RECORDED,
         *_evaluated(context, run),
     ]
     return ("\n".join(lines) + "\n").encode()

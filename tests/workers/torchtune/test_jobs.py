@@ -1,6 +1,7 @@
 """Real jobs: scripts as scaffolded, torchtune as installed, a tiny Llama with random weights."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -227,6 +228,33 @@ def test_a_missing_or_unreadable_record_does_not_count(lora, tmp_path, name):
     refuse(copy, FailureClass.OUTPUT_MISSING, name)
     record.unlink()
     refuse(copy, FailureClass.OUTPUT_MISSING, f"artifacts/{name} is missing")
+
+
+@pytest.mark.parametrize("name", ["tokens.json", "checkpoints.json", "versions.json", "training.log", "starts.json"])
+def test_a_record_that_was_replaced_after_the_job_ended_is_named(lora, tmp_path, name):
+    copy = broken(lora, tmp_path)
+    record = copy.work / ARTIFACTS / name
+    if name == "training.log":
+        record.write_text(re.sub(r"loss:[0-9.]*", "loss:0.001", record.read_text()))
+    else:
+        record.write_bytes(record.read_bytes() + b"\n")
+    refuse(copy, FailureClass.INPUT_CHANGED, f"artifacts/{name} is not as the job left it")
+    evidence = copy.evidence()
+    assert len(evidence.reasons) == 1
+
+
+def test_a_record_of_its_end_is_wanted_of_a_job_that_writes_one(lora, tmp_path):
+    copy = broken(lora, tmp_path)
+    end, setup = copy.work / ARTIFACTS / "finished.json", copy.work / ARTIFACTS.replace("artifacts", "setup_finetune.yaml")
+    assert json.loads(end.read_bytes())["token"] == TOKEN
+    end.write_text(end.read_text().replace(TOKEN, "job-2"))
+    refuse(copy, FailureClass.INPUT_CHANGED, "was left by job-2, and not by job-1")
+    end.write_text("{")
+    refuse(copy, FailureClass.INPUT_CHANGED, "finished.json cannot be read")
+    end.unlink()
+    refuse(copy, FailureClass.INPUT_CHANGED, "finished.json is missing")
+    setup.write_text(setup.read_text().replace("record: finished.json\n", ""))  # as an older ckgit scaffolded it
+    assert copy.evidence().reasons == []
 
 
 def test_the_status_file_decides(lora, tmp_path):

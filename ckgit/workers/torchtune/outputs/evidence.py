@@ -16,8 +16,10 @@ from ckgit.experiment.results import MANIFEST, Checkpoint, LossPoint, TokenCheck
 from ckgit.experiment.worker import Context, Evidence
 from ckgit.jobs.folder import job_folder, read_status
 from ckgit.workers.torchtune.config import LOG_NAME, artifacts
+from ckgit.workers.torchtune.outputs import finished
 from ckgit.workers.torchtune.outputs.checkpoint import epoch_folder, problems
 from ckgit.workers.torchtune.outputs.explain import explain
+from ckgit.workers.torchtune.outputs.finished import COLLECTED, RECORDS
 from ckgit.workers.torchtune.outputs.logs import loss_points, read_bounded
 from ckgit.workers.torchtune.outputs.resume import CONFIG, RESUMED
 from ckgit.workers.torchtune.outputs.starts import STARTS, tokens
@@ -26,7 +28,6 @@ from ckgit.workers.torchtune.steps import planned_steps, train_rows
 MOST_LOG = 50_000_000
 TAIL = 20_000  # bytes of output in which the reason of a failure is looked for
 T = TypeVar("T")
-COLLECTED = (LOG_NAME, "tokens.json", MANIFEST, "versions.json")
 
 
 def evidence(context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:
@@ -60,13 +61,16 @@ def _judge(context: Context, job: Job, attempt: Attempt, work: Path, files: Mapp
         return Evidence((), ["a record of the job is missing"], FailureClass.OUTPUT_MISSING, files)
     if diverged := next((point for point in found.losses if not math.isfinite(point.loss)), None):
         return Evidence((), [f"the loss is {diverged.loss} at step {diverged.step}; try a lower lr"], FailureClass.DIVERGED, files)
+    setup = work / context.run_folder(job.run) / "setup_finetune.yaml"
+    if replaced := list(finished.differences(work / artifacts(context, run), setup, attempt.token)):
+        return Evidence((), replaced, FailureClass.INPUT_CHANGED, files)
     return Evidence([found], [], None, files)
 
 
 def _files(context: Context, run: Run, work: Path) -> dict[str, bytes]:
     """What is committed: the records, as far as they are there. What the job printed is the orchestrator's to commit."""
     folder, files = context.run_folder(run.name), {}
-    for name in (*COLLECTED, RESUMED, STARTS):
+    for name in RECORDS:
         content = read_bounded(work / artifacts(context, run) / name, MOST_LOG)
         if content is not None:
             files[f"{folder}/{name}"] = content
