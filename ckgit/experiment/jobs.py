@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ckgit.experiment.design.model import Frozen, Resources, Stage
 from ckgit.experiment.state import State
@@ -62,6 +62,21 @@ class Status(Frozen):
     started: str = Field(description="ISO 8601, UTC.")
     ended: str = Field(description="ISO 8601, UTC.")
     host: str
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Status:
+        """Times are what durations and costs are made of."""
+        times = []
+        for name, text in (("started", self.started), ("ended", self.ended)):
+            try:
+                times.append(datetime.fromisoformat(text))
+            except ValueError:
+                raise ValueError(f"{name} is no time: {text[:40]!r}") from None
+            if times[-1].tzinfo is None:
+                raise ValueError(f"{name} names no time zone: {text[:40]!r}")
+        if times[1] < times[0]:
+            raise ValueError(f"it ended ({self.ended}) before it started ({self.started})")
+        return self
 
 
 class Usage(Frozen):

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ckgit.experiment.jobs import Status
+from ckgit.formats.plain_json import read_unique
 
 
 def jobs_folder(work: Path) -> Path:
@@ -32,8 +33,11 @@ def read_status(work: Path, token: str) -> Status | None:
         return None
     try:
         status = Status.model_validate_json(content)
+        read_unique(content)
     except ValidationError as error:
         raise ValueError(f"its status.json is damaged: {error.errors()[0]['msg']}") from None
+    except ValueError as error:
+        raise ValueError(f"its status.json is damaged: {error}") from None
     if status.token != token:
         raise ValueError(f"its status.json belongs to {status.token}")
     return status

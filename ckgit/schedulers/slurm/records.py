@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.experiment.jobs import task_of
-from ckgit.formats.plain_json import read_json
+from ckgit.formats.plain_json import read_json, read_unique
 from ckgit.jobs.folder import job_folder
 from ckgit.schedulers.slurm.parsers import SbatchOutcome, SbatchVerdict
 
@@ -235,7 +235,7 @@ def _claim_id(folder: Path) -> str | None:
 
 def _exit_code(folder: Path) -> int | None:
     try:
-        code = read_json((folder / "status.json").read_bytes())["exit_code"]
+        code = read_unique((folder / "status.json").read_bytes())["exit_code"]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
     return code if isinstance(code, int) else None

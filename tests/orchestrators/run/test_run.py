@@ -164,6 +164,32 @@ def test_a_killed_job_is_lost_not_done(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (('"exit_code": 0', '"exit_code": 1, "exit_code": 0'), "exit_code is there twice"),
+        (('"started": "2', '"started": "2026-11-23T10:00:00Z", "started": "2'), "started is there twice"),
+        (('"started": "2', '"started": "9'), "before it started"),
+        (('"started": "2', '"started": "soon, 2'), "started is no time"),
+        (('Z", "host"', '", "host"'), "ended names no time zone"),
+    ],
+)
+def test_a_status_that_contradicts_itself_is_damaged(bench: Bench, change: tuple[str, str], words: str) -> None:
+    bench.hold()
+    bench.advance(State.TRAINED, wait=False)
+    bench.until(lambda: len(bench.executions()) == 2)
+    file = job_folder(bench.work, bench.latest("rank4/finetune").token) / "status.json"
+    bench.go()
+    bench.until(file.exists)
+    assert change[0] in file.read_text()
+    file.write_text(file.read_text().replace(*change))
+    assert bench.advance().code is Exit.JOBS_FAILED
+    failed = bench.latest("rank4/finetune")
+    assert (failed.failure, failed.exit_code) == (FailureClass.LOST, None)
+    assert "its status.json is damaged" in (failed.reason or "")
+    assert words in (failed.reason or "")
+
+
+@pytest.mark.parametrize(
     "content", ["", '{"token": "x"', '{"token": "x", "job_id": "1", "exit_code": 0, "started": "", "ended": "", "host": ""}']
 )
 def test_a_damaged_status_is_never_done(bench: Bench, content: str) -> None:

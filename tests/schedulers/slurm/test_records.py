@@ -120,6 +120,8 @@ def test_what_a_job_leaves(tmp_path: Path) -> None:
     (tmp_path / "status.json").write_text('{"exit_code": 3}')
     expected = FolderTraces(claimed=True, claim_id="12", exit_code=3, ended=True, printed=True, cancelled=True)
     assert records.read_traces(tmp_path, None) == expected
+    (tmp_path / "status.json").write_text('{"exit_code": 3, "exit_code": 0}')
+    assert records.read_traces(tmp_path, None) == expected._replace(exit_code=None)
     (tmp_path / "status.json").write_text("{")
     assert records.read_traces(tmp_path, None) == expected._replace(exit_code=None)
 
