@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Mapping, Sequence
 
 import ckgit
@@ -12,6 +13,7 @@ from ckgit.experiment.design.model import Summary
 from ckgit.experiment.design.plan import DEFAULTS, Plan, build_plan
 from ckgit.experiment.state import State
 from ckgit.experiment.worker import Context
+from ckgit.lab.git.objects import read_object
 from ckgit.lab.lab import Lab
 from ckgit.lab.models.folder import parse_card
 from ckgit.lab.snapshot import Snapshot
@@ -110,5 +112,15 @@ def _refuse_changed(snapshot: Snapshot, path: str, content: bytes, expected: str
         code=Exit.EVIDENCE_MISSING,
         where=f"exp/{snapshot.name}",
         state="nothing was done",
-        next=f"restore the file, or design with the new one: ckgit revise {snapshot.name}",
+        next=f"design with the new file: ckgit revise {snapshot.name}; or {_brought_back(snapshot, path, expected)}",
     )
+
+
+def _brought_back(snapshot: Snapshot, path: str, expected: str) -> str:
+    """How a file comes back that a commit of ckgit's has as it was."""
+    for commit in dict.fromkeys(filter(None, (snapshot.left, snapshot.recorded_at))):
+        content = read_object(snapshot.root, f"{commit}:{path}")
+        if content is not None and hashlib.sha256(content).hexdigest() == expected:
+            words = f"git checkout {commit[:12]} -- {shlex.quote(path)} && git commit -m 'The file that was designed with'"
+            return f"bring the old one back: git switch exp/{snapshot.name} && {words}"
+    return "restore the old one"

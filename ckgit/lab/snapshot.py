@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -40,6 +40,7 @@ class Snapshot:
     state: State
     event: str | None  # what the last commit of ckgit's recorded; None on a branch that was designed by hand
     design_digest: str | None  # design hash that this commit named
+    recorded_at: str = ""  # commit of ckgit's that this was; empty on a branch that was designed by hand
     by_hand: bool = False  # whether the tip is a commit of the user's own
     local: bool = True  # False in a clone that only has a remote's branch: the first commit made here makes the local one
     left: str = ""  # commit at which ckgit left the branch here; empty where it never made one
@@ -197,13 +198,12 @@ def take_snapshot(lab: Lab, name: str) -> Snapshot:
     paths = [f"experiments/{name}/{file}" for file in ("experiment_summary.md", "jobs.json", "defaults.json")]
     known = dict(zip(paths, read_objects(lab.root, [f"{tip}:{path}" for path in paths]), strict=True))
     state = _state(_there(known[paths[0]], name, tip), f"exp/{name}:{paths[0]}")
-    recorded = last or _last_recorded(lab, name, tip)
-    _check_history(name, state, recorded)
+    at, recorded = (tip, last) if last else _last_recorded(lab, name, tip)
+    _check_history(lab, name, tip, state, recorded, at)
     event, design = (recorded.event, recorded.design) if recorded else (None, None)
     remotes = {ref.split("/")[2]: theirs for ref, (theirs, _) in tips.items() if not ref.startswith(BRANCHES)}
-    local = ref.startswith(BRANCHES)
-    by_hand = last is None
-    return Snapshot(lab.root, name, tip, state, event, design, by_hand=by_hand, local=local, left=left, remotes=remotes, known=known)
+    found = Snapshot(lab.root, name, tip, state, event, design, at, by_hand=last is None, left=left, remotes=remotes, known=known)
+    return found if ref.startswith(BRANCHES) else replace(found, local=False)
 
 
 def _state(summary: bytes, file: str) -> State:
@@ -239,11 +239,12 @@ def _remote_ref(lab: Lab, name: str, refs: list[str], left: str) -> str:
     return (preferred or refs)[0]
 
 
-def _last_recorded(lab: Lab, name: str, tip: str) -> Trailers | None:
-    """What the newest commit on the branch itself recorded that ckgit made for this experiment."""
+def _last_recorded(lab: Lab, name: str, tip: str) -> tuple[str, Trailers | None]:
+    """The newest commit on the branch itself that ckgit made for this experiment, and what it recorded; empty where there is none."""
     commits = ("rev-list", "--no-commit-header", "--first-parent", "--grep=^Ckgit-To: ")
-    found = git(lab.root, *commits, f"--format={LOG_ATOM}%x00", tip, "--").decode(errors="replace").split("\0")
-    return next((recorded for text in found if (recorded := parse_trailers(text, name))), None)
+    found = git(lab.root, *commits, f"--format=%H%x00{LOG_ATOM}%x00", tip, "--").decode(errors="replace").split("\0")
+    pairs = zip(found[::2], found[1::2], strict=False)
+    return next(((commit.strip(), recorded) for commit, text in pairs if (recorded := parse_trailers(text, name))), ("", None))
 
 
 def _design_of(root: Path, name: str, commit: str) -> str | None:
@@ -256,29 +257,55 @@ def _design_of(root: Path, name: str, commit: str) -> str | None:
     return recorded.design if recorded else None
 
 
-def _check_history(name: str, state: State, recorded: Trailers | None) -> None:
-    """The state in the summary must be the one that ckgit's last commit led to, by a legal step."""
+def _check_history(lab: Lab, name: str, tip: str, state: State, recorded: Trailers | None, at: str) -> None:
+    """The state in the summary must be the one that ckgit's last commit led to, by a legal step.
+
+    Args:
+        at: ckgit's last commit; empty where there is none.
+    """
     if recorded is None:
         if state is not State.DESIGNED:
-            raise _illegal(name, None, f"the summary says {state}, but no commit of ckgit's led there")
+            what = f"the summary says {state}, but no commit of ckgit's led there"
+            raise _illegal(name, None, what, _state_back(lab, name, tip, State.DESIGNED, ""))
         return
     if recorded.target != state:
         reached = State(recorded.target) if recorded.target in set(State) else None
-        raise _illegal(name, reached, f"the summary says {state}, but the last step that ckgit recorded led to {recorded.target}")
+        what = f"the summary says {state}, but the last step that ckgit recorded led to {recorded.target}"
+        raise _illegal(name, reached, what, _state_back(lab, name, tip, reached, at))
     edges = {(str(edge.event), str(edge.source or "none"), str(edge.target)) for edge in EDGES}
     if (recorded.event, recorded.source, recorded.target) not in edges:
         step = f"{recorded.event}: {recorded.source} -> {recorded.target}"
-        raise _illegal(name, None, f"the last commit claims the step {step}, which is not legal")
+        mend = f"git switch exp/{name} && git reset --keep {at[:12]}~1"  # a commit that reverts it would leave it the last step
+        raise _illegal(name, None, f"the last commit claims the step {step}, which is not legal", mend)
 
 
-def _illegal(name: str, reached: State | None, what: str) -> CkgitError:
+def _state_back(lab: Lab, name: str, tip: str, state: State | None, at: str) -> str:
+    """The command that has the summary say a state again: the revert of the tip, where that has changed it."""
+    path = f"experiments/{name}/experiment_summary.md"
+    before, left = read_objects(lab.root, [f"{tip}~1:{path}", f"{at or tip}:{path}"])
+    merge = git_ok(lab.root, "rev-parse", "--quiet", "--verify", f"{tip}^2")
+    if _says(before, path, state) and not merge:
+        return f"git switch exp/{name} && git revert --no-edit {tip[:12]}"
+    if _says(left, path, state):
+        return f"git switch exp/{name} && git checkout {at[:12]} -- {path} && git commit -m 'The state as ckgit left it'"
+    return f"git log -p exp/{name} -- {path} shows the commit to revert"
+
+
+def _says(summary: bytes | None, path: str, state: State | None) -> bool:
+    try:
+        return summary is not None and state_in(summary, path) is state
+    except DesignError:
+        return False
+
+
+def _illegal(name: str, reached: State | None, what: str, mend: str) -> CkgitError:
     steps = ", ".join(dict.fromkeys(str(event) for event in (legal(reached) or (Event.DESIGN,))))
     return CkgitError(
         what,
         code=Exit.ILLEGAL_TRANSITION,
         where=f"exp/{name}",
-        state="nothing was done",
-        next=f"git log exp/{name} shows the commit to revert; legal steps from {reached or 'nothing'}: {steps}",
+        state=f"nothing was done; legal steps from {reached or 'nothing'}: {steps}, once the branch is as that left it",
+        next=mend,
     )
 
 

@@ -1,3 +1,5 @@
+import subprocess
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,6 +93,14 @@ def test_a_merge_of_the_default_branch_keeps_state_and_event(lab, run):
     assert (take_snapshot(lab, "cap").state, take_snapshot(lab, "cap").event) == (State.DESIGNED, "design")
 
 
+def mended(lab, run, error: CkgitError, state: State) -> None:
+    """What `next:` says, typed as it stands, makes the branch whole again."""
+    run(lab.root, "switch", "--quiet", "main")
+    done = subprocess.run(["bash", "-euc", error.next], cwd=lab.root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert take_snapshot(lab, "cap").state is state
+
+
 def test_a_jump_of_state_by_hand_is_refused_with_the_legal_steps(lab, run):
     design(lab)
     hand_commit(lab, run, {SUMMARY: summary("cap", State.EVALUATED)})
@@ -99,7 +109,31 @@ def test_a_jump_of_state_by_hand_is_refused_with_the_legal_steps(lab, run):
         take_snapshot(lab, "cap")
 
     assert caught.value.code is Exit.ILLEGAL_TRANSITION
-    assert "legal steps from designed: scaffold, revise" in caught.value.next
+    assert "legal steps from designed: scaffold, revise" in caught.value.state
+    mended(lab, run, caught.value, State.DESIGNED)
+
+
+def test_a_state_that_was_set_by_hand_is_brought_back_from_beneath_other_commits(lab, run):
+    design(lab)
+    hand_commit(lab, run, {SUMMARY: summary("cap", State.EVALUATED)})
+    hand_commit(lab, run, {f"{FOLDER}/notes.md": b"A thought\n"})
+
+    with pytest.raises(CkgitError, match="says evaluated") as caught:
+        take_snapshot(lab, "cap")
+
+    mended(lab, run, caught.value, State.DESIGNED)
+    assert take_snapshot(lab, "cap").read(f"{FOLDER}/notes.md") == b"A thought\n"
+
+
+def test_a_step_that_was_reverted_is_brought_back(lab, run):
+    scaffold(lab, design(lab))
+    run(lab.root, "switch", "--quiet", "exp/cap")
+    run(lab.root, "revert", "--no-edit", "HEAD")
+
+    with pytest.raises(CkgitError, match="says designed, but the last step that ckgit recorded led to scaffolded") as caught:
+        take_snapshot(lab, "cap")
+
+    mended(lab, run, caught.value, State.SCAFFOLDED)
 
 
 FORGED = """\
@@ -118,8 +152,9 @@ def test_a_forged_step_that_is_not_legal_is_refused(lab, run):
     design(lab)
     hand_commit(lab, run, {SUMMARY: summary("cap", State.ANALYZED)}, FORGED)
 
-    with pytest.raises(CkgitError, match="analyze: designed -> analyzed, which is not legal"):
+    with pytest.raises(CkgitError, match="analyze: designed -> analyzed, which is not legal") as caught:
         take_snapshot(lab, "cap")
+    mended(lab, run, caught.value, State.DESIGNED)
 
 
 def test_words_in_a_body_are_no_trailers(lab, run):
@@ -138,7 +173,8 @@ def test_an_experiment_that_was_designed_by_hand(lab, run):
     hand_commit(lab, run, {SUMMARY: summary("cap", State.TRAINED)})
     with pytest.raises(CkgitError, match="no commit of ckgit's led there") as caught:
         take_snapshot(lab, "cap")
-    assert "legal steps from nothing: design" in caught.value.next
+    assert "legal steps from nothing: design" in caught.value.state
+    mended(lab, run, caught.value, State.DESIGNED)
 
 
 def test_a_summary_that_was_removed(lab, run):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
+import time
 
 import pytest
 
@@ -120,6 +121,37 @@ def test_a_message_alone_may_be_amended_and_a_branch_rebased(bench: Bench, state
     assert edited_files(bench) == []
 
 
+def test_after_a_rebase_onto_other_data_status_names_what_leads_on(bench: Bench) -> None:
+    bench.advance(State.TRAINED)
+    change = "sed -i '1s/$/ /' data/words.json && git commit -qam data && git rebase -q main exp/demo && git switch -q main"
+    follow(bench, change)
+    said = advice(bench.ckgit("status", "demo").stdout)
+    done = bench.ckgit("advance", "demo", check=False)
+    assert (done.returncode, advice(done.stderr)) == (Exit.EVIDENCE_MISSING, said)
+    again, back = said.removeprefix("design with the new file: ").split("; or bring the old one back: ")
+    assert again == "ckgit revise demo"
+    rebased = bench.snapshot.tip
+    bench.ckgit("revise", "demo")
+    assert bench.snapshot.state is State.DESIGNED
+    follow(bench, f"git branch -f exp/demo {rebased}")
+    follow(bench, back)
+    follow(bench, "git switch -q main")
+    assert advice(bench.ckgit("status", "demo").stdout) == "ckgit advance demo"
+    assert bench.advance(State.EVALUATED).state is State.EVALUATED
+
+
+def test_after_a_step_was_reverted_every_command_names_what_leads_on(bench: Bench) -> None:
+    bench.advance(State.ANALYZED)
+    honest = bench.results()
+    follow(bench, "git switch -q exp/demo && git revert --no-edit HEAD && git switch -q main")
+    said = {advice(bench.ckgit(*words, check=False).stderr) for words in (("status", "demo"), ("advance", "demo"), ("revise", "demo"))}
+    assert len(said) == 1
+    follow(bench, said.pop())
+    assert bench.results() == honest
+    bench.ckgit("show", "demo")
+    bench.ckgit("revise", "demo")
+
+
 def test_results_that_were_amended_are_not_shown(bench: Bench) -> None:
     bench.advance(State.ANALYZED)
     change = f"sed -i 's/\"value\": 0.9/\"value\": 0.99/' {RESULTS} && git rm -rq experiments/demo/rank8"
@@ -136,6 +168,7 @@ def test_a_rewritten_step_stays_known_when_ckgit_went_on_after_it(bench: Bench) 
     bench.advance(State.SCAFFOLDED)
     bench.advance(wait=False)
     path = "experiments/demo/rank4/setup.txt"
+    time.sleep(1.1)  # git knows seconds, and nobody amends within one
     follow(bench, f"git switch -q exp/demo && echo 'lr 1' >{path} && git commit -qa --amend --no-edit && git switch -q main")
     assert edited_files(bench) == [path]
     bench.ckgit("cancel", "demo")
