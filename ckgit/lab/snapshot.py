@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ckgit.errors import CkgitError, DesignError, Exit
+from ckgit.errors import CkgitError, DesignError, Exit, Problem
 from ckgit.experiment.design.names import name_problem
 from ckgit.experiment.lifecycle import EDGES, Event, legal
 from ckgit.experiment.state import State
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ckgit.lab.summary.file import SummaryFile
 
 M = TypeVar("M", bound="Frozen")
+_MOST_MENDED = 5  # places that one command is proposed for
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,22 @@ class Snapshot:
         try:
             return SummaryFile.parse(self.summary_bytes(), f"exp/{self.name}:{self.folder}/experiment_summary.md")
         except DesignError as error:
-            place = next((problem.path for problem in error.problems if problem.path), "PLACE")
-            mend = f"ckgit revise {self.name} --set {place}=VALUE (null takes a value away), or ckgit revise {self.name} --from FILE"
-            raise DesignError(error.problems, file=error.file, state="nothing was done", next=mend) from None
+            raise DesignError(error.problems, file=error.file, state="nothing was done", next=self._mending(error.problems)) from None
+
+    def _mending(self, found: Sequence[Problem]) -> str:
+        """The commands that mend a summary which was changed by hand."""
+        from ckgit.experiment.checks.mending import mending_options
+        from ckgit.experiment.design.model import Summary
+        from ckgit.formats.yaml.document import read_yaml
+        from ckgit.lab.summary.text import decode, split
+
+        places = list(dict.fromkeys(problem.path for problem in found if problem.path))
+        whole = f"ckgit revise {self.name} --from FILE"
+        if not places or len(places) > _MOST_MENDED:
+            return whole
+        document = read_yaml(split(decode(self.summary_bytes())[0]).front).value
+        options = mending_options(places, Summary, document)
+        return f"ckgit revise {self.name} {options} (null takes a value away), or {whole}"
 
     def ledger(self) -> Ledger | None:
         """The ledger, or None before the first submission.

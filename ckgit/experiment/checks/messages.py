@@ -200,7 +200,7 @@ def _message(detail: ErrorDetails, path: Path, model: type[BaseModel]) -> str:
     if detail["type"] == "missing":
         return _missing(path, model)
     if detail["type"] == "extra_forbidden":
-        return unknown_key(str(path[-1]), _allowed(model, path[:-1]))
+        return unknown_key(str(path[-1]), allowed_keys(model, path[:-1]))
     return _value_message(detail, next((part for part in reversed(path) if isinstance(part, str)), "it"))
 
 
@@ -260,16 +260,22 @@ def unknown_key(key: str, allowed: Iterable[str]) -> str:
     """What to say of a key that does not exist, given those that do."""
     if key in NOT_SUPPORTED:
         return f"{key} is not supported: {NOT_SUPPORTED[key]}"
+    if meant := meant_key(key, allowed):
+        return f"unknown key {key}: did you mean {meant}?"
+    return f"unknown key {key} (known here: {', '.join(allowed)})"
+
+
+def meant_key(key: str, allowed: Iterable[str]) -> str | None:
+    """The key that was probably meant."""
     known = {name.lower(): name for name in allowed}
     plain = key.lower().replace("-", "_")
     synonym = SYNONYMS.get(plain)
     near = [synonym] if synonym in known else difflib.get_close_matches(plain, known, n=1, cutoff=0.7)
-    if near:
-        return f"unknown key {key}: did you mean {known[near[0]]}?"
-    return f"unknown key {key} (known here: {', '.join(allowed)})"
+    return known[str(near[0])] if near else None
 
 
-def _allowed(model: type[BaseModel], path: Path) -> list[str]:
+def allowed_keys(model: type[BaseModel], path: Path) -> list[str]:
+    """Keys that may stand at a path; none where there is no mapping with keys of its own."""
     return [name for owner in _models(model, path) for name in owner.model_fields if name not in WRITTEN_BY_CKGIT]
 
 

@@ -24,7 +24,7 @@ _INDICATORS = ("?", ":", "-")
 
 
 class ValueChange(NamedTuple):
-    """A value for a place, e.g. `controls.lr`. Items of a list are found by their index or their `name`."""
+    """A value for a place, e.g. `controls.lr`. Items of a list are found by their index or their `name`; None takes a key away."""
 
     path: str
     value: Any
@@ -83,11 +83,14 @@ def edit_yaml(text: str, changes: Iterable[ValueChange]) -> str:
 def _with_lines_of(text: str, before: str, after: str) -> str:
     """`after`, with the lines of `text` in place of those that `before` has, too: the writer has its own way with spaces and braces."""
     own, written, changed = (each.split("\n") for each in (text, before, after))
-    if own == written or len(own) != len(written):
+    if len(own) != len(written):
         return after
-    blocks = SequenceMatcher(None, written, changed).get_opcodes()
-    lines = [own[start:end] if kind == "equal" else changed[first:last] for kind, start, end, first, last in blocks]
-    return "\n".join(line for block in lines for line in block)
+    lines: list[str] = []
+    for kind, start, end, first, last in SequenceMatcher(None, written, changed).get_opcodes():
+        # With a key that is taken away the writer drops the comments below it, which are about what follows.
+        comments = [line for line in own[start:end] if line.lstrip().startswith("#")] if kind == "delete" else []
+        lines += own[start:end] if kind == "equal" else [*changed[first:last], *comments]
+    return "\n".join(lines)
 
 
 def float_text(value: float) -> str:
@@ -138,6 +141,9 @@ def _set(node: Any, rest: str, change: ValueChange) -> None:
 
 
 def _put(node: Any, key: str | int, change: ValueChange) -> None:
+    if change.value is None and isinstance(node, CommentedMap) and key in node:
+        del node[key]
+        return
     value = _node(change.value)
     if isinstance(key, int) and key == len(node):
         node.append(value)

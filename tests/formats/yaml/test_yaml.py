@@ -143,6 +143,12 @@ def test_an_edit_leaves_lines_that_it_does_not_touch_as_they_are():
     assert "[{name: x}]" in edit_yaml(text, [ValueChange("a.b", 3)])
 
 
+def test_null_takes_a_key_away_and_leaves_the_comments_around_it():
+    text = "a:\n  b: 1  # one\n  # about c\n  c:   2\nd: 3\n"
+    assert edit_yaml(text, [ValueChange("a.b", None)]) == "a:\n  # about c\n  c:   2\nd: 3\n"
+    assert read_yaml(edit_yaml(text, [ValueChange("a.b", None), ValueChange("a.c", None)])).value == {"a": {}, "d": 3}
+
+
 def test_an_edit_whose_lines_do_not_go_with_the_others_is_written_whole():
     edited = edit_yaml("d:\n- name: cap\n- name: z\n", [ValueChange("d.2", {"name": "w"})])
     assert read_yaml(edited).value == {"d": [{"name": "cap"}, {"name": "z"}, {"name": "w"}]}

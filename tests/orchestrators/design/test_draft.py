@@ -465,6 +465,20 @@ def test_a_committed_design_with_problems_says_how_to_mend_it(lab, run):
     assert mended.plan.run("mine")["method"] == "full"
 
 
+def test_a_key_that_does_not_exist_is_mended_by_the_command_that_the_error_names(lab, run):
+    design.commit(draft(lab))
+    path = "experiments/cap/experiment_summary.md"
+    broken = run(lab.root, "show", f"exp/cap:{path}").replace("  epochs: 2\n", "  epoch: 2\n  packed: true\n") + "\n"
+    commit_on(run, lab.root, "exp/cap", {path: broken})
+    with pytest.raises(DesignError, match=r"unknown key epoch: did you mean epochs\?") as caught:
+        take_snapshot(lab, "cap").summary.dump()
+    command = caught.value.next.partition(" (")[0]
+    assert command == "ckgit revise cap --set controls.epoch=null --set controls.epochs=2 --set controls.packed=null"
+    changes = [word for word in command.split() if "=" in word]
+    mended = design.draft_revision(lab, "cap", None, "s", design.changes_from(changes))
+    assert mended.plan.run("rank4")["epochs"] == 2
+
+
 def test_a_base_recipe_that_torchtune_does_not_have_is_refused_at_its_place(lab):
     pytest.importorskip("ckgit.workers.torchtune.recipes")
     pytest.importorskip("torchtune")
