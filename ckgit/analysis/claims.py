@@ -1,8 +1,9 @@
 """Judging the claims of a design.
 
 A claim that left is greater than right by at least B is supported when the 95 % interval of left minus right lies above B,
-not supported when it lies below B, and undecided otherwise. Over the same rows the difference is paired. Scores that are
-missing are taken at worst and at best: rows that both runs have a score for would not be like all rows.
+not supported when it lies below B, and undecided otherwise; one about what was never measured cannot be judged. Over the same
+rows the difference is paired. Scores that are missing are taken at worst and at best: rows that both runs have a score for would
+not be like all rows.
 """
 
 from __future__ import annotations
@@ -30,6 +31,13 @@ class _Side(NamedTuple):
     answers: SampleScores | None  # None where the metric is not their mean
 
 
+class _Absent(NamedTuple):
+    """Why there is no number for one side of a claim."""
+
+    reason: str
+    undefined: bool = False  # it was measured, and these answers have no such number
+
+
 class _Compared(NamedTuple):
     """Left minus right, as far as it is known."""
 
@@ -49,9 +57,11 @@ def judge(claim: Claim, runs: Sequence[RunRow], data: Mapping[str, DataSet], sco
     cells = [cell for run in runs for cell in run.cells if cell.task == claim.task]
     sides = [_side(claim, name, cells) for name in (claim.left, claim.right)]
     left, right = sides
-    if isinstance(left, str) or isinstance(right, str):
-        reasons = "; ".join(dict.fromkeys(side for side in sides if isinstance(side, str)))
-        return Verdict(claim=claim, judgement=Judgement.UNDECIDED, about=scope.about, reason=_with(reasons, scope))
+    if isinstance(left, _Absent) or isinstance(right, _Absent):
+        absent = [side for side in sides if isinstance(side, _Absent)]
+        judgement = Judgement.UNDECIDED if all(side.undefined for side in absent) else Judgement.IMPOSSIBLE
+        reasons = "; ".join(dict.fromkeys(side.reason for side in absent))
+        return Verdict(claim=claim, judgement=judgement, about=scope.about, reason=_with(reasons, scope))
     other = claim.left in data and claim.right in data and data[claim.left] != data[claim.right]
     found = _compare(left, right, paired=not other and _same_rows(left.cell, right.cell))
     judgement, reason = _decide(claim, found)
@@ -82,21 +92,23 @@ def _with(reason: str, scope: Scope) -> str:
     return f"{reason}; {scope.caveat}" if scope.caveat else reason
 
 
-def _side(claim: Claim, name: str, cells: Sequence[CellResult]) -> _Side | str:
+def _side(claim: Claim, name: str, cells: Sequence[CellResult]) -> _Side | _Absent:
     own = [cell for cell in cells if cell.run == name]
     if not own:
-        return f"there is no result of {name} on {claim.task}"
+        return _Absent(f"there is no result of {name} on {claim.task}")
     cell = max(own, key=lambda each: -1 if each.epoch is None else each.epoch)
     found = [metric for metric in cell.metrics if metric.name == claim.metric and claim.scorer in (None, metric.scorer)]
     if not found:
         listed = ", ".join(dict.fromkeys(metric.name for metric in cell.metrics)) or "none"
-        return f"{name} on {claim.task} has no metric {claim.metric} (it has: {listed})"
+        return _Absent(f"{name} on {claim.task} has no metric {claim.metric} (it has: {listed})")
     if len(found) > 1:
-        return f"{claim.metric} belongs to several scorers ({', '.join(metric.scorer for metric in found)}), and the claim names none"
+        named = ", ".join(metric.scorer for metric in found)
+        return _Absent(f"{claim.metric} belongs to several scorers ({named}), and the claim names none")
     [metric] = found
     counted = scored_count(cell, metric)
     if metric.value is None:
-        return f"{claim.metric} of {name} on {claim.task} is undefined" + ("" if counted.whole else f" ({counted})")
+        share = "" if counted.whole else f" ({counted})"
+        return _Absent(f"{claim.metric} of {name} on {claim.task} is undefined{share}", undefined=True)
     answers = mean_scores(cell, metric) if (metric.scorer, metric.name) in means(cells) else None
     return _Side(name, cell, metric, metric.value, counted, answers)
 

@@ -117,7 +117,7 @@ _SCORE_NOTES = """\
   so does that of a difference. Known to lie between 0 and 1 are an accuracy, inspect-ai's exact and f1, and scores that are all 0 or 1;
   where a score's scale is not known there is no interval, and a claim is undecided.
 - Claims: supported where the whole interval lies beyond the claimed margin, not supported where all of it falls short, undecided
-  otherwise, which does not mean that there is no difference.
+  otherwise, which does not mean that there is no difference. A claim about a metric or a result that is not there cannot be judged.
 - `results.json` names the method of each interval."""
 
 

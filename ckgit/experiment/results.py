@@ -126,6 +126,7 @@ class Judgement(StrEnum):
     SUPPORTED = "supported"
     NOT_SUPPORTED = "not supported"
     UNDECIDED = "undecided"
+    IMPOSSIBLE = "cannot be judged"
 
 
 class Verdict(Frozen):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -37,10 +37,16 @@ class Context(NamedTuple):
 
 
 class Obstacle(NamedTuple):
-    """What stands against scaffolding."""
+    """What stands against scaffolding, or is to be warned of before it."""
 
     sentence: str
     place: str = ""  # dotted place in the design that it is about, e.g. controls.lr; empty for none
+    warning: bool = False  # probably not meant, and in the way of nothing
+
+
+def reasons_against(obstacles: Iterable[Obstacle]) -> list[str]:
+    """What makes scaffolding impossible, one sentence each."""
+    return [obstacle.sentence for obstacle in obstacles if not obstacle.warning]
 
 
 class Evidence(NamedTuple):
@@ -64,7 +70,7 @@ class Worker(Protocol):
     leaves: str  # what its jobs leave
 
     def check(self, context: Context) -> Sequence[Obstacle]:
-        """What makes scaffolding impossible; empty when nothing does. Pure; executes nothing.
+        """What makes scaffolding impossible, and what to warn of; empty when nothing does. Pure; executes nothing.
 
         `ckgit.experiment.checks.problems.place_of` tells where a run's value was written. What stands in a place for which the lab lacks
         something is not said twice.

@@ -43,6 +43,17 @@ def own_settings(content: bytes) -> OwnSettings:
     return OwnSettings(frozenset(names), all=not makes or unpacks)
 
 
+def called_names(content: bytes) -> frozenset[str]:
+    """Names of what a task file calls or decorates with; none, where it is not Python."""
+    try:
+        nodes = list(ast.walk(ast.parse(content)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return frozenset()
+    called = [node.func for node in nodes if isinstance(node, ast.Call)]
+    bare = [item for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for item in node.decorator_list]
+    return frozenset(map(_called, [*called, *bare]))
+
+
 def task_functions(content: bytes) -> dict[str, Signature]:
     """Functions decorated with inspect-ai's `@task`, at the top level of the file.
 

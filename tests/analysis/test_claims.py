@@ -184,12 +184,13 @@ def test_no_standard_error_no_decision() -> None:
 
 def test_a_missing_side_is_named() -> None:
     verdict = judge(claim(), rows([], [cell("base", 4)]), {}, SCOPE)
-    assert verdict.judgement is UNDECIDED
+    assert verdict.judgement is Judgement.IMPOSSIBLE
     assert verdict.reason.startswith("there is no result of tuned on capitalization; ")
 
 
-def test_an_unknown_metric_lists_those_there_are() -> None:
+def test_an_unknown_metric_cannot_be_judged_and_lists_those_there_are() -> None:
     verdict = judge(claim(metric="f1"), rows([cell("tuned", 36, epoch=0)], [cell("base", 4)]), {}, SCOPE)
+    assert verdict.judgement is Judgement.IMPOSSIBLE
     assert "tuned on capitalization has no metric f1 (it has: accuracy)" in verdict.reason
 
 

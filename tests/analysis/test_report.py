@@ -146,6 +146,7 @@ def test_a_number_without_a_score_behind_it_is_undefined_and_counted() -> None:
     results, text = shown(rank8=[None] * 8)
     assert "| rank8 | 0 | match | accuracy | undefined (0 of 8 scored) | 0 of 8 | 7 s |" in text
     assert results.claims[0].reason.startswith("accuracy of rank8 on capitalization is undefined (0 of 8 scored)")
+    assert results.claims[0].judgement is Judgement.UNDECIDED
 
 
 def test_nothing_is_certain_and_nothing_lies_beyond_the_scale() -> None:

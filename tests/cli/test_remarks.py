@@ -305,3 +305,11 @@ def test_an_answer_that_cannot_be_given_in_max_tokens_is_named(validate):
     [tight, _] = said(validate(splits(made)))
     words = "test row 2 and an answer of max_tokens 12 are together longer than the context length of model tiny (128 tokens)"
     assert tight == f"11:7: task capitalization: {words}"
+
+
+def test_a_claim_about_a_misspelt_metric_is_warned_of(validate):
+    claim = "{metric: acuracy, task: capitalization, left: rank8, right: rank4, direction: greater}"
+    claimed = DESIGN.replace("experiment:\n", f"experiment:\n  claims:\n    - {claim}\n")
+    warnings = said(validate(splits(rows()), claimed))
+    assert any("3:8: the claim is about metric acuracy" in text and "did you mean accuracy?" in text for text in warnings), warnings
+    assert not any("metric" in text for text in said(validate(None, claimed.replace("acuracy", "accuracy"))))

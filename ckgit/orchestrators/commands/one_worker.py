@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import Stage
-from ckgit.experiment.worker import Worker
+from ckgit.experiment.worker import Worker, reasons_against
 from ckgit.formats.listing import choose
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.options import AdvanceOptions
@@ -88,7 +88,7 @@ def render(view: ExperimentView, name: str, run: str | None) -> Mapping[str, byt
     """
     worker = find(view, name)
     check_run(view, run)
-    refuse(view, {worker.label: [obstacle.sentence for obstacle in worker.check(view.context)]})
+    refuse(view, {worker.label: reasons_against(worker.check(view.context))})
     return worker.scaffold(view.context, run)
 
 

@@ -296,26 +296,21 @@ def _measured(place: SourceCommit, file: SummaryFile, *, recipes: bool) -> _Foun
         known = summary.model_copy(update={"recorded": measured.recorded})
         wrong = problems(known)  # a base recipe's values are known only now
         found += [file.problem(p.path, p.message) for p in wrong or data_problems(summary, build_plan(known), measured.recorded, cluster)]
-        if not wrong and (recipes or not base_recipes(summary)):
-            found += _worker_problems(place.lab, file, build_plan(known), measured, cluster, found)
         if not wrong:
             context = _context(place.lab, known, build_plan(known), measured, cluster)
-            remarks = lint.remarks(place.lab, lint.DesignInputs(context, measured.tasks, measured.surveys))
+            remarks = _worker_remarks(context, found) if recipes or not base_recipes(summary) else []
+            remarks += lint.remarks(place.lab, lint.DesignInputs(context, measured.tasks, measured.surveys))
             found += [file.problem(remark.path, remark.message) for remark in remarks if remark.wrong]
     if found:
         raise DesignError(sorted(dict.fromkeys(found), key=lambda p: (p.line, p.column)), file=file.file)
     return _Found(measured, cluster, [remark for remark in remarks if not remark.wrong])
 
 
-def _worker_problems(
-    lab: Lab, file: SummaryFile, plan: Plan, measured: LabInputs, cluster: Cluster, known: Sequence[Problem]
-) -> list[Problem]:
+def _worker_remarks(context: Context, known: Sequence[Problem]) -> list[Remark]:
     """What the tools' workers have against it: better now than when it is scaffolded. What is known of a place is not said again."""
-    summary = file.summary.model_copy(update={"recorded": measured.recorded})
-    context = _context(lab, summary, plan, measured, cluster)
     obstacles = [obstacle for stage in Stage for obstacle in _obstacles(context, stage)]
     new = [o for o in obstacles if not o.place or not any(f"{problem.path}.".startswith(f"{o.place}.") for problem in known)]
-    return [file.problem(obstacle.place, obstacle.sentence) for obstacle in new]
+    return [Remark(obstacle.place, obstacle.sentence, wrong=not obstacle.warning) for obstacle in new]
 
 
 def _obstacles(context: Context, stage: Stage) -> Sequence[Obstacle]:

@@ -12,7 +12,7 @@ from ckgit.experiment.design.model import Stage
 from ckgit.experiment.estimates.batches import Division, halved, over, with_batch
 from ckgit.experiment.estimates.estimate import processes
 from ckgit.experiment.jobs import Attempt, Batch, FailureClass, Job
-from ckgit.experiment.worker import Worker
+from ckgit.experiment.worker import Worker, reasons_against
 from ckgit.orchestrators.engine.experiment import ExperimentView
 
 
@@ -121,7 +121,8 @@ def bring(view: ExperimentView, workers: Mapping[Stage, Worker], jobs: Sequence[
         CkgitError: they cannot be written.
     """
     one_of_each = {job.run: job for job in jobs}.values()
-    able = [worker for worker in workers.values() if not worker.check(view.context)]  # an older design may be none for this ckgit
+    # an older design may be none for this ckgit
+    able = [worker for worker in workers.values() if not reasons_against(worker.check(view.context))]
     rendered = [path for job in one_of_each for worker in able for path in _rendered(view, worker, job)]
     committed = view.snapshot.read_many(dict.fromkeys([*(job.script for job in jobs), *rendered]))
     for path, content in {**committed, **view.context.sources}.items():

@@ -17,7 +17,7 @@ from ckgit.experiment.checks.problems import unrecorded
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.design.plan import DEFAULTS
 from ckgit.experiment.lifecycle import Event
-from ckgit.experiment.worker import Context, Worker
+from ckgit.experiment.worker import Context, Worker, reasons_against
 from ckgit.formats.listing import first_of, paragraphs, plural
 from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView, prepare
 from ckgit.orchestrators.engine.generated import generated
@@ -97,7 +97,7 @@ def _made(context: Context, workers: Sequence[Worker]) -> list[WorkerFiles]:
 
 
 def _make(context: Context, worker: Worker) -> WorkerFiles:
-    reasons = [obstacle.sentence for obstacle in worker.check(context)]
+    reasons = reasons_against(worker.check(context))
     if reasons:
         return WorkerFiles(worker.label, worker.stage, reasons, {}, 0)
     names = [job.name for job in worker.jobs(context)]

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from ckgit.experiment.checks.problems import place_of
 from ckgit.experiment.design.model import TaskSpec
 from ckgit.experiment.design.plan import scorers
-from ckgit.experiment.worker import Context, Obstacle
+from ckgit.experiment.worker import Context, Obstacle, reasons_against
 from ckgit.workers.inspect_ai.cells import PlannedCell, planned, refused_args, signature, task_args
-from ckgit.workers.inspect_ai.scorers import metric_problem, scorer_problems
+from ckgit.workers.inspect_ai.scorers import metric_doubt, metric_problem, scorer_problems
 
 _WHY = {
     "split": "without it the task would choose the rows itself",
@@ -21,8 +21,8 @@ _WHY = {
 def check(context: Context) -> list[Obstacle]:
     """Every obstacle; empty when there is none. Task files are read as text."""
     found = [*_task_problems(context), *_claim_problems(context)]
-    if not found:  # cells can only be looked at with their tasks' signatures
-        found = [problem for cell in planned(context) for problem in _cell_problems(cell)]
+    if not reasons_against(found):  # cells can only be looked at with their tasks' signatures
+        found += [problem for cell in planned(context) for problem in _cell_problems(cell)]
     return list(dict.fromkeys(found))
 
 
@@ -46,10 +46,14 @@ def _claim_problems(context: Context) -> Iterator[Obstacle]:
     tasks = {task.name: task for task in context.summary.evaluation.tasks}
     for number, claim in enumerate(context.summary.experiment.claims):
         task = tasks.get(claim.task)
-        if task is None or b"metrics" in context.sources.get(task.source, b""):
-            continue  # the task may give its scorers other metrics
-        if problem := metric_problem(claim, scorers(context.summary, task)):
-            yield Obstacle(problem, f"experiment.claims.{number}.metric")
+        if task is None:
+            continue
+        source, chosen, place = context.sources.get(task.source, b""), scorers(context.summary, task), f"experiment.claims.{number}.metric"
+        if chosen and b"metrics" not in source:
+            problem = metric_problem(claim, chosen)
+            yield from [Obstacle(problem, place)] if problem else ()
+        elif doubt := metric_doubt(claim, source):  # the task's own scorers, or its own metrics: its text allows a guess
+            yield Obstacle(f"{doubt}; a claim about a metric that is not there cannot be judged", place, warning=True)
 
 
 def _cell_problems(cell: PlannedCell) -> Iterator[Obstacle]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ckgit.experiment.checks.messages import shown
 from ckgit.experiment.design.model import Claim, Scorer
+from ckgit.formats.task_source import called_names
 
 _WORDS = {str: "text", bool: "true or false", float: "a number"}
 
@@ -79,6 +80,20 @@ def metric_problem(claim: Claim, chosen: Iterable[Scorer]) -> str:
     if claim.metric in metrics:
         return ""
     return f"the claim is about metric {claim.metric}, which task {claim.task} does not have{_instead(claim.metric, metrics)}"
+
+
+def metric_doubt(claim: Claim, source: bytes) -> str:
+    """Why a claim's metric is probably none that a task's own file gives its scorers; empty where nothing speaks against it."""
+    if claim.metric.encode() in source:
+        return ""
+    called = called_names(source)
+    given = dict.fromkeys(METRIC[name] for name in METRIC if name in called)
+    about = f"the claim is about metric {claim.metric}, which task {claim.task}"
+    if given and b"metric" not in source and "scorer" not in called:
+        return "" if claim.metric in given else f"{about} does not seem to have{_instead(claim.metric, given)}"
+    usual = {*METRIC.values(), *given}
+    near = "" if claim.metric in usual else _near(claim.metric, sorted(usual))
+    return f"{about} need not have{near}" if near else ""
 
 
 def _argument_problems(scorer: Scorer, known: Mapping[str, Argument]) -> Iterator[tuple[str, str]]:

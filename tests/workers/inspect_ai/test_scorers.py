@@ -5,6 +5,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import pytest
 
+from ckgit.experiment.worker import reasons_against
 from ckgit.workers.inspect_ai import worker
 from ckgit.workers.inspect_ai.scorers import ARGUMENTS, METRIC, REFUSED, Argument
 from tests.workers.inspect_ai.examples import make_context
@@ -126,7 +127,22 @@ def test_claims_that_can_be_judged():
     assert claims({}, evaluation__scorers=[{"name": "match"}]) == []
 
 
+def test_a_metric_that_the_task_s_own_scorers_do_not_seem_to_have_is_warned_of():
+    [(place, sentence)] = claims({"metric": "acuracy"})
+    assert (place, "metric acuracy, which task capitalization does not seem to have; did you mean accuracy?" in sentence) == (
+        "experiment.claims.0.metric",
+        True,
+    )
+    assert claims({}) == []
+    for own in (b"\n# metrics=[my_own()]\n", b"\n@scorer(metrics=[])\ndef mine(): ...\n"):
+        [(_, sentence)] = claims({"metric": "acuracy"}, more=own)
+        assert "need not have; did you mean accuracy?" in sentence
+        assert claims({}, {"metric": "f1_macro"}, more=own) == []
+    claim = {"metric": "acuracy", "task": "capitalization", "left": "tuned", "right": "base", "direction": "less"}
+    assert reasons_against(worker.check(make_context(experiment__claims=[claim]))) == []  # a guess is in the way of nothing
+
+
 def test_a_metric_that_the_design_does_not_determine_is_left_to_analyze():
-    assert claims({"metric": "my_own"}) == []  # the task's own scorers
     own = b"\n# Task(..., metrics=[my_own()])\n"
+    assert claims({"metric": "my_own"}, more=own) == []  # the task's own scorers
     assert claims({"metric": "my_own"}, evaluation__scorers=[{"name": "match"}], more=own) == []
