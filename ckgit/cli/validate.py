@@ -10,7 +10,7 @@ import click
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, note
 from ckgit.cli.design import read_file
 from ckgit.errors import MORE_PROBLEMS, MOST_PROBLEMS, CkgitError, DesignError, Exit
-from ckgit.formats.listing import first_of
+from ckgit.formats.listing import first_of, in_words, plural
 
 if TYPE_CHECKING:
     from ckgit.lab.lab import Lab
@@ -48,7 +48,8 @@ def command(ctx: click.Context, target: str | None, *, as_json: bool) -> None:
     for text in found.warnings:
         note(f"warning: {text}")
     document = {"valid": True, "problems": [], **found._asdict()}
-    emit(document, as_json, f"{found.file} is valid: {found.runs} run{'s' if found.runs > 1 else ''}, {found.cells} evaluations")
+    counts = f"{plural(found.runs, 'run')}, {plural(found.cells, 'evaluation')}"
+    emit(document, as_json, f"{found.file} is valid: {counts}\nruns: {in_words(found.run_names)}")
 
 
 def _subject(lab: Lab | None, target: str | None) -> DesignFile:

@@ -102,7 +102,7 @@ def test_validate_takes_a_file_a_name_or_standard_input(lab_folder, design):
     for target in (str(design), "cap", "exp/cap", "-"):
         done = ckgit(lab_folder, "validate", target, stdin=DESIGN)
         assert done.returncode == 0, done.stderr
-        assert "is valid: 2 runs, 2 evaluations" in done.stdout
+        assert "is valid: 2 runs, 2 evaluations\nruns: rank4, rank8\n" in done.stdout
 
 
 def test_validate_reports_every_problem_for_people_and_for_programs(lab_folder, design):
@@ -120,6 +120,7 @@ def test_validate_reports_every_problem_for_people_and_for_programs(lab_folder, 
     design.write_text(DESIGN)
     document = json.loads(ckgit(lab_folder, "validate", str(design), "--json").stdout)
     assert (document["valid"], document["runs"], document["cells"]) == (True, 2, 2)
+    assert document["run_names"] == ["rank4", "rank8"]
 
 
 def test_validate_looks_for_models_data_and_tasks_inside_a_lab_only(lab_folder, design, tmp_path):

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ckgit.experiment.checks.messages import NOT_SUPPORTED, allowed_keys, meant_key
+from ckgit.experiment.design.model import Parameters
 
 
 def mending_options(places: Iterable[str], model: type[BaseModel], document: Any) -> str:
@@ -17,7 +18,8 @@ def mending_options(places: Iterable[str], model: type[BaseModel], document: Any
 
 def _mending(place: str, model: type[BaseModel], document: Any) -> Iterator[str]:
     *around, key = place.split(".")
-    allowed = allowed_keys(model, tuple(int(part) if part.isdecimal() else part for part in around))
+    path = tuple(int(part) if part.isdecimal() else part for part in around)
+    allowed = list(Parameters.model_fields) if around == ["variables"] else allowed_keys(model, path)
     owner = _found(document, around)
     if not allowed or key in allowed or not isinstance(owner, Mapping) or key not in owner:
         yield f"--set {place}=VALUE"

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from ckgit.errors import Problem
 from ckgit.experiment.checks.messages import findings
+from ckgit.experiment.checks.run_names import instead_of_run
 from ckgit.experiment.design.model import NONE, Parameters, RunSpec, RunType, Stage, Summary
 from ckgit.experiment.design.names import name_problem
 from ckgit.experiment.design.plan import EVALUATION_PARAMETERS, LORA_ONLY, Plan, Run, build_plan, label, scorers, size, typed
@@ -237,7 +238,7 @@ def _matrix_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
         path = f"evaluation.matrix.{position}"
         for item, name in enumerate(row.runs if row.runs != "all" else ()):
             if name not in runs:
-                yield _problem(f"{path}.runs.{item}", f"there is no run {name}{_instead(name, runs)}")
+                yield _problem(f"{path}.runs.{item}", f"there is no run {name}{instead_of_run(name, runs)}")
         for item, name in enumerate(row.tasks if row.tasks != "all" else ()):
             if name not in tasks:
                 yield _problem(f"{path}.tasks.{item}", f"there is no task {name}{_instead(name, tasks)}")
@@ -265,7 +266,7 @@ def _claim_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
             yield _problem(f"{path}.right", f"the claim compares {claim.left} with itself")
         for side, name in (("left", claim.left), ("right", claim.right)):
             if name not in runs:
-                yield _problem(f"{path}.{side}", f"there is no run {name}{_instead(name, runs)}")
+                yield _problem(f"{path}.{side}", f"there is no run {name}{instead_of_run(name, runs)}")
             elif (name, claim.task) not in evaluated:
                 yield _problem(f"{path}.{side}", f"run {name} is not evaluated on task {claim.task}")
         named = [scorer.name for scorer in scorers(summary, tasks[claim.task])]

@@ -33,6 +33,7 @@ class ValidDesign(NamedTuple):
     file: str
     design: str  # its hash
     runs: int
+    run_names: Sequence[str]
     cells: int
     unchecked: Sequence[str]  # what could not be checked here, one sentence each
     warnings: Sequence[str]  # what is probably not meant
@@ -81,7 +82,7 @@ def validate(lab: Lab | None, subject: DesignFile) -> ValidDesign:
     if lab:
         checked = check(SourceCommit(lab, subject.commit, f"exp/{name}") if subject.commit else default_branch(lab), file)
     plan = build_plan(file.summary)
-    return ValidDesign(subject.file, file.summary.digest, len(plan.runs), len(plan.cells), *checked)
+    return ValidDesign(subject.file, file.summary.digest, len(plan.runs), [run.name for run in plan.runs], len(plan.cells), *checked)
 
 
 def _read(subject: DesignFile) -> SummaryFile:

@@ -1,0 +1,36 @@
+"""Which run was meant by a name that none has: one of the same values, written otherwise, before one that only looks like it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable
+from difflib import get_close_matches
+
+from ckgit.experiment.design.plan import SHORT_NAMES
+from ckgit.formats.listing import in_words
+
+_PART = re.compile(r"(?P<number>\d+(?:\.\d+)?(?:e[+-]?\d+)?)|(?P<word>[a-z]+)")
+_LONG = sorted(SHORT_NAMES, key=len, reverse=True)
+
+
+def instead_of_run(name: str, known: Iterable[str]) -> str:
+    """The end of a message on a run that does not exist."""
+    names = list(dict.fromkeys(known))
+    meant = [each for each in names if _parts(each) == _parts(name)]
+    if not meant:  # lr1e-2 looks like lr2e-3 and is another run: a slip is in the letters, never in the numbers
+        meant = get_close_matches(name, [each for each in names if _numbers(each) == _numbers(name)], n=1)
+    if meant:
+        return f"; did you mean {meant[0]}?"
+    return f" (the runs are {in_words(names)})" if names else ""
+
+
+def _parts(name: str) -> list[Hashable]:
+    """Words and values of a name, whatever their order and the way in which they are written."""
+    lower = name.lower()
+    for long in _LONG:
+        lower = lower.replace(long, SHORT_NAMES[long])
+    return sorted((float(part["number"]) if part["number"] else part["word"] for part in _PART.finditer(lower)), key=str)
+
+
+def _numbers(name: str) -> list[Hashable]:
+    return [part for part in _parts(name) if isinstance(part, float)]
