@@ -14,9 +14,10 @@ from ckgit.errors import MEANING
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import LabConfig
 from ckgit.experiment.design.model import Design
-from ckgit.experiment.design.plan import DEFAULTS, EVALUATION_PARAMETERS
+from ckgit.experiment.design.plan import DEFAULTS, EVALUATION_PARAMETERS, FREE_TEXT, SHORT_NAMES
 from ckgit.experiment.lifecycle import EDGES, TRAILERS
 from ckgit.experiment.schemas import MODELS
+from ckgit.formats.rows import DEFAULT_SPLIT
 from docs.files import FILES
 
 HEAD = """\
@@ -26,6 +27,31 @@ Made from the code by `make docs`; a test holds it equal. For a way through it, 
 """
 
 
+RUN_NAMES = """\
+### Names of runs
+
+A run of `variables` is named by its values, in the order of the variables, with `_` between them: `rank8_lr1e-5`. `ckgit validate` prints
+the names.
+
+- Parameters have their own names, some a shorter one: {short}.
+- A number below 0.01 is written with an exponent, any other without, and neither with zeros that say nothing: `1e-2` is `lr0.01`, `2e-3`
+  and `0.0020` are `lr2e-3`, `1.0` is `lr1`.
+- Text that could be a name stands for itself (`model: [llama_1b]` is `llama_1b`); other text, and every {text}, is counted: `prompt1`.
+
+A run under `runs` has the name that is written there.
+"""
+DATA_FILES = """\
+### Data files
+
+A row has two texts: what the model is given, and what it should answer. `input_column` and `output_column` say which; they are
+`input` and `output` where nothing is said. A file is UTF-8, and one of these:
+
+- `.json` with splits: `{{"train": [{{"input": "apple", "output": "APPLE"}}, ...], "test": [...]}}`. Splits may have any names.
+- `.json` with one list of rows, or `.jsonl` with a row a line: all of it is split `{split}`, unless rows have a `"split"` of their own.
+
+Runs train on `train_split` (`{split}`), tasks ask the rows of their `split`. A task's `data` may be another data set than that which
+was trained on, so test rows may also lie in a file of their own: `split: {split}` there.
+"""
 NO_OTHER_SETTING = """\
 No other setting changes what ckgit reads, writes or says. Your identity, your access to remotes, your signing key, your hooks, and the
 filters of your checkouts are used as your own git commands use them. git never asks for a user name or password on behalf of ckgit;
@@ -107,6 +133,9 @@ def _design() -> Iterator[str]:
     yield "### Defaults\n\nWhat a parameter is when neither the run, the controls nor the base recipe say.\n"
     yield _table(["parameter", "default"], [[f"`{name}`", f"`{_plain(value)}`"] for name, value in DEFAULTS.items()])
     yield f"A control or eval-only run can differ in {', '.join(f'`{p}`' for p in EVALUATION_PARAMETERS)} only.\n"
+    short = ", ".join(f"`{long}` is `{name}`" for long, name in SHORT_NAMES.items())
+    yield RUN_NAMES.format(short=short, text=" and ".join(f"`{name}`" for name in FREE_TEXT))
+    yield DATA_FILES.format(split=DEFAULT_SPLIT)
 
 
 def _lab() -> Iterator[str]:

@@ -6,7 +6,7 @@ Training, evaluation and the design's measurements all read rows with this modul
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ckgit.formats.file_kinds import ELSEWHERE, foreign
@@ -61,6 +61,14 @@ def parse_rows(content: bytes, *, suffix: str, input_column: str = "input", outp
         DataError: see `read_records` and `rows_of`.
     """
     return rows_of(read_records(content, suffix=suffix), input_column=input_column, output_column=output_column)
+
+
+def no_split(what: str, split: str, splits: Iterable[str]) -> str:
+    """What to say of a split that a data file does not have."""
+    known = list(splits)
+    shape = f'{{"{DEFAULT_SPLIT}": [...], "{split}": [...]}}'
+    form = f'; a file of several splits has the form {shape}, or a "split" in each row' if known == [DEFAULT_SPLIT] else ""
+    return f"{what} has no split {split} (splits: {', '.join(known) or 'unknown'}){form}"
 
 
 def read_records(content: bytes, *, suffix: str) -> Records:

@@ -18,6 +18,7 @@ from ckgit.experiment.estimates.estimate import FORMULA, Guess, Steps
 from ckgit.experiment.estimates.file import Estimate, Group, Kind
 from ckgit.experiment.worker import Context
 from ckgit.formats.markdown import size
+from ckgit.formats.rows import no_split
 from ckgit.orchestrators.design.past_runs import PastRuns
 
 _UNIT_BYTES = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -96,7 +97,7 @@ def data_problems(summary: Summary, plan: Plan, recorded: Recorded, cluster: Clu
         splits = recorded.data[name].splits if name in recorded.data else {split: 0}
         if split not in splits:
             place = f"evaluation.tasks.{positions[task]}.split"
-            yield _problem(place, f"data {name} has no split {split} (splits: {', '.join(splits)})")
+            yield _problem(place, no_split(f"data {name}", split, splits))
 
 
 def _training_problem(summary: Summary, run: Run, recorded: Recorded, cluster: Cluster) -> Iterator[tuple[str, str]]:

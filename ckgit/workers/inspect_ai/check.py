@@ -8,6 +8,7 @@ from ckgit.experiment.checks.problems import place_of
 from ckgit.experiment.design.model import TaskSpec
 from ckgit.experiment.design.plan import scorers
 from ckgit.experiment.worker import Context, Obstacle, reasons_against
+from ckgit.formats.rows import no_split
 from ckgit.workers.inspect_ai.cells import PlannedCell, planned, refused_args, signature, task_args
 from ckgit.workers.inspect_ai.scorers import metric_doubt, metric_problem, scorer_problems
 
@@ -98,8 +99,7 @@ def _data_problems(cell: PlannedCell) -> Iterator[Obstacle]:
     if cell.data_name and cell.recorded is None:
         yield Obstacle(f"task {cell.task.name}: data {cell.data_name!r} was not measured by design", f"data.{cell.data_name}")
     elif cell.recorded and cell.task.split not in cell.recorded.splits:
-        splits = ", ".join(cell.recorded.splits)
-        sentence = f"task {cell.task.name}: data {cell.data_name!r} has no split {cell.task.split!r} (splits: {splits})"
+        sentence = no_split(f"task {cell.task.name}: data {cell.data_name}", cell.task.split, cell.recorded.splits)
         yield Obstacle(sentence, f"{_place(cell.context, cell.task)}.split")
 
 

@@ -21,7 +21,7 @@ from inspect_ai.model import ChatMessageSystem
 from inspect_ai.scorer import Scorer
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
-from ckgit.formats.rows import DataError, parse_rows, user_text
+from ckgit.formats.rows import DataError, no_split, parse_rows, user_text
 
 
 def rows_dataset(
@@ -35,7 +35,7 @@ def rows_dataset(
     path = Path(data)
     splits = parse_rows(path.read_bytes(), suffix=path.suffix, input_column=input_column, output_column=output_column)
     if split not in splits:
-        raise DataError(f"{data} has no split {split!r} (splits: {', '.join(splits)})")
+        raise DataError(no_split(data, split, splits))
     samples = [Sample(id=n, input=user_text(row.input, prompt), target=row.output) for n, row in enumerate(splits[split], start=1)]
     return MemoryDataset(samples, name=path.stem, location=data)
 

@@ -9,6 +9,7 @@ from ckgit.experiment.card import ModelCard
 from ckgit.experiment.checks.problems import place_of
 from ckgit.experiment.design.plan import Run
 from ckgit.experiment.worker import Context, Obstacle
+from ckgit.formats.rows import no_split
 from ckgit.workers.torchtune.families import refusals
 from ckgit.workers.torchtune.setup import evaluated
 from ckgit.workers.torchtune.steps import planned_steps, processes, steps_per_epoch, train_rows
@@ -55,8 +56,7 @@ def _data_problems(context: Context, run: Run) -> Iterator[Obstacle]:
     rows = train_rows(context, run)
     if rows is None:
         splits = context.summary.recorded.data[name].splits if name in context.summary.recorded.data else {}
-        sentence = f"run {run.name}: data {name!r} has no split {run['train_split']!r} (splits: {', '.join(splits) or 'unknown'})"
-        yield Obstacle(sentence, f"data.{name}")
+        yield Obstacle(no_split(f"run {run.name}: data {name}", run["train_split"], splits), f"data.{name}")
     elif steps_per_epoch(run, rows, processes(context, run)) < 1:
         needed = run["batch_size"] * run["gradient_accumulation_steps"] * processes(context, run)
         yield Obstacle(

@@ -479,6 +479,12 @@ def test_a_key_that_does_not_exist_is_mended_by_the_command_that_the_error_names
     assert mended.plan.run("rank4")["epochs"] == 2
 
 
+def test_a_file_without_the_split_that_is_asked_is_told_with_the_form_that_has_it(lab, run):
+    commit_on(run, lab.root, "main", {"data/words.json": '[{"input": "a", "output": "A"}, {"input": "b", "output": "B"}]'})
+    [found] = problems(open_lab(lab.root), DESIGN)
+    assert 'data words has no split test (splits: train); a file of several splits has the form {"train": [...], "test": [...]}' in found
+
+
 def test_a_base_recipe_that_torchtune_does_not_have_is_refused_at_its_place(lab):
     pytest.importorskip("ckgit.workers.torchtune.recipes")
     pytest.importorskip("torchtune")

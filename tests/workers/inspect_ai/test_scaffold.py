@@ -216,7 +216,7 @@ def test_a_task_with_keywords_takes_everything():
 
 
 def test_other_obstacles():
-    assert "has no split 'dev'" in refusal(evaluation__tasks__0__split="dev")
+    assert "has no split dev" in refusal(evaluation__tasks__0__split="dev")
     assert "mean nothing at temperature 0" in refusal(evaluation__generation={"top_k": 5})
     assert "model base has no chat template" in refusal(models=["base"])
 

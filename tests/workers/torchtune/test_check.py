@@ -36,7 +36,7 @@ def test_a_log_without_a_line_is_refused():
 
 def test_a_split_that_is_not_there_is_named_with_those_that_are():
     [problem] = problems(controls={"train_split": "training"})
-    assert "has no split 'training' (splits: train, test)" in problem
+    assert "has no split training (splits: train, test)" in problem
 
 
 def test_data_that_changed_after_the_design_is_refused():

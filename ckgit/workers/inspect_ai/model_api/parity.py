@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ckgit.experiment.results import TokenCheck
 from ckgit.formats.plain_json import read_json
-from ckgit.formats.rows import DataError, Row, parse_rows, user_text
+from ckgit.formats.rows import DataError, Row, no_split, parse_rows, user_text
 from ckgit.workers.inspect_ai.codes import MARK
 from ckgit.workers.rendering import Renderer, check_room, prefixes_digest, short
 
@@ -144,7 +144,7 @@ def read_rows(rows: Mapping[str, Any]) -> list[Row]:
     path = Path(rows["data"])
     splits = parse_rows(path.read_bytes(), suffix=path.suffix, input_column=rows["input_column"], output_column=rows["output_column"])
     if rows["split"] not in splits:
-        raise DataError(f"{path} has no split {rows['split']!r} (splits: {', '.join(splits)})")
+        raise DataError(no_split(str(path), rows["split"], splits))
     return splits[rows["split"]][: rows.get("limit")]
 
 
