@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
 from ckgit.formats.listing import choose
 from ckgit.lab.git.command import GitError, git, git_lines, git_ok, git_text, settings
-from ckgit.lab.git.objects import read_object, read_objects
+from ckgit.lab.git.objects import read_object, read_objects, tree_entries
 from ckgit.lab.git.trailers import REF_ATOM, parse_trailers
 from ckgit.lab.git.worktrees import Branch
 from ckgit.lab.summary.state import state_in
@@ -219,6 +219,25 @@ def newest_experiments(lab: Lab, count: int) -> list[ExperimentRow]:
     options = ("--sort=-committerdate", f"--count={2 * count}")  # most are here and on a remote
     rows = {row.name: row for row in reversed(_rows(lab, *options, BRANCHES, "refs/remotes/*/exp/*"))}
     return sorted(rows.values(), key=lambda row: row.date, reverse=True)[:count]
+
+
+def merged_experiments(lab: Lab, known: Container[str]) -> list[str]:
+    """Experiments without a branch that the default branch holds, by name.
+
+    Args:
+        known: names of those that have a branch.
+    """
+    folders = [entry.path for entry in tree_entries(lab.root, lab.base, "experiments/") if entry.kind == "tree"]
+    others = [folder for folder in folders if _name(folder) not in known]
+    summaries = read_objects(lab.root, [f"{lab.base}:{folder}/experiment_summary.md" for folder in others])
+    return [_name(folder) for folder, summary in zip(others, summaries, strict=True) if summary is not None]
+
+
+def where_merged(lab: Lab, name: str) -> str:
+    """The command that shows what the default branch holds of an experiment: its report, or its summary; empty where it holds neither."""
+    paths = [f"{lab.default_branch}:experiments/{name}/{file}" for file in ("analysis/report.md", "experiment_summary.md")]
+    contents = read_objects(lab.root, [path.replace(lab.default_branch, lab.base, 1) for path in paths])
+    return next((f"git show {path}" for path, content in zip(paths, contents, strict=True) if content is not None), "")
 
 
 def row_at(lab: Lab, name: str, ref: str) -> ExperimentRow:

@@ -18,7 +18,7 @@ from ckgit.lab.git.command import git, git_ok
 from ckgit.lab.git.objects import read_object, read_objects, tree_entries
 from ckgit.lab.git.tips import TIPS, is_lost
 from ckgit.lab.git.trailers import LOG_ATOM, REF_ATOM, Trailers, parse_trailers
-from ckgit.lab.lab import BRANCHES, Lab, list_experiments
+from ckgit.lab.lab import BRANCHES, Lab, list_experiments, where_merged
 from ckgit.lab.summary.state import state_in
 
 if TYPE_CHECKING:
@@ -185,12 +185,13 @@ class DeletedError(CkgitError):
         self.name, self.left = name, left
         merged = not is_lost(lab.root, left, lab.base)
         how = f"was merged into {lab.default_branch} and deleted" if merged else "was deleted"
+        held = where_merged(lab, name)
         super().__init__(
             f"the branch of experiment {name} {how}; ckgit left it at {left[:12]}",
             code=Exit.USAGE,
             where=f"exp/{name}",
             state="its commits are kept",
-            next=f"git branch exp/{name} {left[:12]} brings it back",
+            next=f"{f'{held} shows what {lab.default_branch} holds; ' if held else ''}git branch exp/{name} {left[:12]} brings it back",
         )
 
 
@@ -242,6 +243,9 @@ def _remote_ref(lab: Lab, name: str, refs: list[str], left: str) -> str:
     """The remote's branch that stands for a local one that is not there."""
     if not refs and left:
         raise DeletedError(lab, name, left)
+    if not refs and (held := where_merged(lab, name)):
+        what = f"experiment {name} has no branch here; {lab.default_branch} holds its files"
+        raise CkgitError(what, code=Exit.USAGE, where=str(lab.root), next=f"{held} shows them; ckgit list shows all")
     if not refs:
         near = nearest(name, [row.name for row in list_experiments(lab)])
         advice = f"did you mean {near}? ckgit list shows all" if near else f"ckgit list shows all; ckgit design {name} makes one"

@@ -5,6 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from ckgit.cli import group
+from ckgit.experiment.state import State
 from ckgit.lab.lab import Lab
 from tests.orchestrators.bench import Bench
 
@@ -21,7 +22,7 @@ def git(lab: Lab, *words: str) -> None:
 
 def test_a_lab_without_experiments(lab: Lab) -> None:
     assert listed(lab) == "no experiments yet; `ckgit design NAME` makes the first one\n"
-    assert json.loads(listed(lab, "--json")) == {"experiments": []}
+    assert json.loads(listed(lab, "--json")) == {"experiments": [], "merged": []}
 
 
 @pytest.mark.usefixtures("bench")
@@ -37,6 +38,22 @@ def test_as_one_document(lab: Lab, bench: Bench) -> None:
     assert row["tip"] == bench.snapshot.tip
     assert (row["state"], row["event"], row["note"]) == ("designed", "design", "")
     assert "T" in row["date"]
+
+
+def test_one_that_was_merged_is_named_when_its_branch_is_gone(lab: Lab, bench: Bench) -> None:
+    bench.advance(State.ANALYZED)
+    git(lab, "merge", "--no-ff", "--quiet", "--message=Merge", "exp/demo")
+    git(lab, "branch", "--delete", "--force", "exp/demo")
+    report = "git show main:experiments/demo/analysis/report.md"
+    assert listed(lab) == f"on main, without a branch of their own: demo ({report})\n"
+    assert json.loads(listed(lab, "--json")) == {"experiments": [], "merged": ["demo"]}
+    for words in (["show", "demo"], ["status", "demo"]):
+        done = bench.ckgit(*words, check=False)
+        assert f"next:  {report} shows what main holds; git branch exp/demo " in done.stderr
+    git(lab, "update-ref", "-d", "refs/ckgit/tips/demo")  # as in another clone
+    told = bench.ckgit("show", "demo", check=False).stderr
+    assert "experiment demo has no branch here; main holds its files" in told
+    assert f"next:  {report} shows them" in told
 
 
 @pytest.mark.usefixtures("bench")

@@ -173,7 +173,7 @@ def test_the_report_says_how_far_the_estimate_was_off(bare_bench: Bench) -> None
     assert evaluation.ratio
     report = (bench.snapshot.read("experiments/demo/analysis/report.md") or b"").decode()
     assert f"| training | 2 | {duration(200 / training.ratio)} | 3:20 | {training.ratio:.3g} |" in report
-    assert "assumed, as no such job of this lab has run on cluster local" in report
+    assert "assumed, as no experiment of this clone, merged ones included, has such a job done on cluster local" in report
     shown = bench.ckgit("show", "demo").stdout
     assert f"training    2     {duration(200 / training.ratio)}" in shown
     of_run = json.loads(bench.ckgit("show", "demo", "base", "--json").stdout)["accounting"]

@@ -79,7 +79,7 @@ class Estimate(Frozen):
 
     def _source(self, group: Group) -> str:
         if not group.earlier:
-            return f"assumed, as no such job of this lab has run on cluster {self.cluster}"
+            return f"assumed, as no experiment of this clone, merged ones included, has such a job done on cluster {self.cluster}"
         noun = "run" if group.kind.stage is Stage.TRAINING else "evaluation"
         plural = "s" if group.earlier > 1 else ""
         start = f"{group.start:.2g} s to start, then " if group.start is not None else ""

@@ -5,6 +5,7 @@ An earlier job tells how far the assumed speeds were off for its kind: what it t
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -17,9 +18,10 @@ from ckgit.experiment.estimates.file import FILE, Estimate, Kind
 from ckgit.experiment.jobs import Attempt, Ledger, Phase
 from ckgit.formats.listing import first_of
 from ckgit.lab.git.objects import read_objects
-from ckgit.lab.lab import ExperimentRow, Lab, newest_experiments
+from ckgit.lab.lab import ExperimentRow, Lab, merged_experiments, newest_experiments
 
 NEWEST = 50  # experiments that are looked at
+_UNKNOWN = datetime.datetime.min.replace(tzinfo=datetime.UTC)  # when a merged experiment ended takes more than the default branch's tip
 _LISTED = 5  # unreadable ones that a warning names
 
 
@@ -38,7 +40,7 @@ def look_back(lab: Lab, cluster_name: str, kinds: frozenset[Kind]) -> PastRuns:
     jobs: dict[Kind, list[PastJob]] = {}
     unread: dict[str, str] = {}
     try:
-        rows = newest_experiments(lab, NEWEST)
+        rows = _newest(lab)
     except CkgitError as error:
         return PastRuns({}, [f"what earlier experiments took cannot be read: {error.what}"])
     for row, estimate, ledger in _files(lab, rows, unread):
@@ -48,6 +50,15 @@ def look_back(lab: Lab, cluster_name: str, kinds: frozenset[Kind]) -> PastRuns:
         except ValidationError as error:
             unread[row.name] = str(error.errors()[0]["msg"])
     return PastRuns(jobs, _warnings(unread))
+
+
+def _newest(lab: Lab) -> list[ExperimentRow]:
+    """The newest experiments with a branch; where these are few, those besides that were merged and have none any more."""
+    rows = newest_experiments(lab, NEWEST)
+    if len(rows) >= NEWEST:
+        return rows
+    merged = merged_experiments(lab, {row.name for row in rows})[: NEWEST - len(rows)]
+    return [*rows, *(ExperimentRow(name, lab.base, _UNKNOWN, None, None, "merged") for name in merged)]
 
 
 def _files(lab: Lab, rows: Sequence[ExperimentRow], unread: dict[str, str]) -> Iterator[tuple[ExperimentRow, bytes, bytes]]:

@@ -35,7 +35,7 @@ evaluation:
   tasks:
     - {name: capitalization}
 """
-ASSUMED = "assumed, as no such job of this lab has run on cluster local"
+ASSUMED = "assumed, as no experiment of this clone, merged ones included, has such a job done on cluster local"
 
 
 def draft(lab: Lab, name: str = "new", *sets: str) -> design.Draft:
@@ -276,6 +276,14 @@ def test_a_clone_learns_from_the_remote_s_branches(lab: Lab) -> None:
     clone = lab.root.parent / "clone"
     subprocess.run(["git", "clone", "--quiet", str(lab.root), str(clone)], check=True)
     assert groups(open_lab(clone))["training of tiny (lora, cpu, fp32)"].earlier == 1
+
+
+def test_a_merged_experiment_whose_branch_is_gone_counts_once(lab: Lab, run: Callable[..., str]) -> None:
+    past(lab, "one", {"rank4/finetune": 2.0})
+    run(lab.root, "merge", "--quiet", "--no-ff", "--message=Merge", "exp/one")
+    assert groups(lab)["training of tiny (lora, cpu, fp32)"].earlier == 1
+    run(lab.root, "branch", "--quiet", "--delete", "--force", "exp/one")
+    assert groups(lab)["training of tiny (lora, cpu, fp32)"].earlier == 1
 
 
 def test_an_evaluation_of_rows_that_its_task_brings_is_not_estimated(lab: Lab) -> None:
