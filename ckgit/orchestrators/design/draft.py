@@ -106,10 +106,22 @@ def draft_new(lab: Lab, name: str, content: bytes, file: str, changes: Sequence[
         DesignError: with every problem.
         CkgitError: the experiment exists, or a tool is missing.
     """
+    draft = _new(lab, name, content, file, changes)
+    return draft._replace(warnings=[*_renamed(draft), *draft.warnings])
+
+
+def _new(lab: Lab, name: str, content: bytes, file: str, changes: Sequence[ValueChange]) -> Draft:
     refuse_existing(lab, name)
     named = ValueChange("experiment.name", name, first=True)
     summary = SummaryFile.from_design(content, file, changes=[*changes, named], defaults=[_dated()], strict=False)
     return _draft(default_branch(lab), name, summary, None)
+
+
+def _renamed(draft: Draft) -> list[str]:
+    """What is to be said where the file that was read has another name than the experiment."""
+    about = draft.summary.document.value.get("experiment")
+    own = about.get("name") if isinstance(about, Mapping) else None
+    return [] if own in (None, draft.name) else [f"{draft.summary.file} calls the experiment {own}; it is designed as {draft.name}"]
 
 
 def draft_like(lab: Lab, name: str, other: str, changes: Sequence[ValueChange] = ()) -> Draft:
@@ -123,7 +135,7 @@ def draft_like(lab: Lab, name: str, other: str, changes: Sequence[ValueChange] =
     snapshot = take_snapshot(lab, other)
     file = f"exp/{other}:{snapshot.folder}/{FILE}"
     design = SummaryFile.parse(snapshot.summary_bytes(), file).without_body()
-    return draft_new(lab, name, design, file, [_dated(), *changes])
+    return _new(lab, name, design, file, [_dated(), *changes])
 
 
 def draft_revision(lab: Lab, name: str, content: bytes | None, file: str, changes: Sequence[ValueChange] = ()) -> Draft:
@@ -149,7 +161,8 @@ def draft_revision(lab: Lab, name: str, content: bytes | None, file: str, change
     source = snapshot.summary_bytes() if content is None else content
     named = ValueChange("experiment.name", name, first=True)
     summary = SummaryFile.from_design(source, file, changes=[*changes, named], defaults=[_dated()], strict=False)
-    return _draft(SourceCommit(lab, snapshot.tip, f"exp/{name}"), name, summary, snapshot)
+    draft = _draft(SourceCommit(lab, snapshot.tip, f"exp/{name}"), name, summary, snapshot)
+    return draft._replace(warnings=[*_renamed(draft), *draft.warnings])
 
 
 def commit(draft: Draft) -> str:
@@ -346,5 +359,6 @@ def _on_the_name(place: SourceCommit, name: str, parent: Snapshot | None, gone: 
     kept = tips.kept_note(place.lab.root, name, left)
     main = place.lab.default_branch
     files = plural(len(gone), "file")
-    held = f"{main} holds an experiment that was called {name}: the new branch begins without its {files}, which {main} keeps"
+    kept_in = f"merging it will remove them from {main}; commit {place.commit[:12]} keeps them"
+    held = f"{main} holds an experiment that was called {name}: the new branch begins without its {files}, and {kept_in}"
     return [*([held] if gone and not parent else []), *([kept] if kept else [])]

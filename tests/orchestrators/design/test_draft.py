@@ -486,6 +486,28 @@ def test_a_file_without_the_split_that_is_asked_is_told_with_the_form_that_has_i
     assert 'data words has no split test (splits: train); a file of several splits has the form {"train": [...], "test": [...]}' in found
 
 
+def test_a_file_that_has_another_name_is_told_and_a_copied_design_is_not(lab):
+    named = changed("  question:", "  name: twice\n  question:")
+    told = "d.yaml calls the experiment twice; it is designed as twise"
+    made = draft(lab, named, "twise")
+    assert (made.warnings[0], made.summary.summary.experiment.name) == (told, "twise")
+    assert not any("calls the experiment" in text for text in draft(lab, named, "twice").warnings)
+    design.commit(made)
+    assert not any("calls the experiment" in text for text in design.draft_like(lab, "other", "twise").warnings)
+    again = design.draft_revision(lab, "twise", named.encode(), "d.yaml")
+    assert again.warnings[0] == told
+    assert not any("calls the experiment" in text for text in design.draft_revision(lab, "twise", None, "d.yaml").warnings)
+
+
+def test_a_name_that_was_merged_is_used_again_and_says_what_a_merge_will_remove(lab, run):
+    design.commit(draft(lab))
+    run(lab.root, "merge", "--quiet", "--no-ff", "--message=Merge", "exp/cap")
+    run(lab.root, "branch", "--quiet", "--delete", "--force", "exp/cap")
+    main = run(lab.root, "rev-parse", "main")
+    [said] = [text for text in draft(open_lab(lab.root)).warnings if "was called cap" in text]
+    assert said.endswith(f"without its 3 files, and merging it will remove them from main; commit {main[:12]} keeps them")
+
+
 def test_a_base_recipe_that_torchtune_does_not_have_is_refused_at_its_place(lab):
     pytest.importorskip("ckgit.workers.torchtune.recipes")
     pytest.importorskip("torchtune")
