@@ -69,7 +69,10 @@ def _beside(found: Overview) -> Iterator[str]:
         more = f" and {len(found.edited) - _MOST} more" if len(found.edited) > _MOST else ""
         yield f"  not as ckgit wrote them: {printable(', '.join(map(str, found.edited[:_MOST])))}{more}"
     elif found.by_hand:
-        yield "  the last commit was made by hand; the files that ckgit wrote are as it left them"
+        others = "the other files" if found.problem else "the files"
+        yield f"  the last commit was made by hand; {others} that ckgit wrote are as it left them"
+    if found.problem:
+        yield from (f"  {printable(line)}" for line in found.problem.splitlines())
     if found.rewritten:
         yield f"  rewritten since ckgit left it at {found.rewritten[:12]}, which is kept when ckgit goes on"
 

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import ckgit
-from ckgit.errors import CkgitError, Exit
+from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.card import ModelCard
+from ckgit.experiment.checks.messages import shown
 from ckgit.experiment.design.model import Summary
 from ckgit.experiment.design.plan import DEFAULTS, Plan, build_plan
 from ckgit.experiment.state import State
 from ckgit.experiment.worker import Context
+from ckgit.formats.listing import in_words
+from ckgit.lab.git.command import git_lines
 from ckgit.lab.git.objects import read_object
 from ckgit.lab.lab import Lab
 from ckgit.lab.models.folder import parse_card
 from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.summary.file import FILE, SummaryFile
+
+_MOST_PLACES = 4  # changed places that an error names
 
 
 def load_context(lab: Lab, snapshot: Snapshot, cluster_name: str | None = None) -> Context:
@@ -68,13 +75,39 @@ def _refuse_renamed(snapshot: Snapshot, summary: Summary) -> None:
 def _refuse_changed_design(snapshot: Snapshot, summary: Summary) -> None:
     if snapshot.state is State.DESIGNED or summary.digest == snapshot.design_digest:
         return
+    places = _changed_places(snapshot, summary)
+    named = in_words(places, _MOST_PLACES) if places else f"hash {summary.digest[:12]}, scaffolded {str(snapshot.design_digest)[:12]}"
     raise CkgitError(
-        f"the design was changed after it was scaffolded (hash {summary.digest[:12]}, scaffolded {str(snapshot.design_digest)[:12]})",
+        f"the design was changed after it was scaffolded ({named})",
         code=Exit.ILLEGAL_TRANSITION,
         where=f"exp/{snapshot.name}",
         state="nothing was done",
         next=f"revert the change, or go back to designed with it: ckgit revise {snapshot.name}",
     )
+
+
+def _changed_places(snapshot: Snapshot, summary: Summary) -> list[str]:
+    """Where the design differs from that of ckgit's last commit, with both values; empty where that cannot be told."""
+    last = git_lines(snapshot.root, "rev-list", "--first-parent", "--max-count=1", "--grep=^Ckgit-To: ", snapshot.tip, "--")
+    content = read_object(snapshot.root, f"{last[0]}:{snapshot.folder}/{FILE}") if last else None
+    try:
+        before = SummaryFile.parse(content or b"", FILE).summary
+    except DesignError:
+        return []
+    own = {"state", "recorded"}
+    old, new = (dict(_values(each.model_dump(mode="json", exclude=own, exclude_none=True))) for each in (before, summary))
+    changed = [place for place in {**old, **new} if old.get(place) != new.get(place)]
+    return [f"{place}: {shown(old.get(place))}, now {shown(new.get(place))}" for place in changed]
+
+
+def _values(document: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of a document with its dotted place."""
+    if isinstance(document, Mapping | list) and document:
+        items = document.items() if isinstance(document, Mapping) else enumerate(document)
+        for key, value in items:
+            yield from _values(value, f"{place}.{key}" if place else str(key))
+    else:
+        yield place, document
 
 
 def _cards(snapshot: Snapshot, summary: Summary, paths: Mapping[str, str], contents: Mapping[str, bytes]) -> dict[str, ModelCard]:

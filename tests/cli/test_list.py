@@ -85,8 +85,20 @@ def test_a_state_that_was_written_by_hand_is_said_to_be(bench: Bench) -> None:
 def test_status_recommends_what_works_on_a_design_that_was_changed_by_hand(bench: Bench) -> None:
     bench.advance()
     by_hand(bench, "[4, 8]", "[4, 16]")
-    advice = json.loads(bench.ckgit("status", "demo", "--json").stdout)["next"]
-    assert advice == "revert the change, or go back to designed with it: ckgit revise demo"
+    found = json.loads(bench.ckgit("status", "demo", "--json").stdout)
+    assert found["next"] == "revert the change, or go back to designed with it: ckgit revise demo"
+    change = "the design was changed after it was scaffolded (variables.lora_rank.1: 8, now 16)"
+    assert found["problem"] == change
+    shown = bench.ckgit("status", "demo").stdout
+    assert f"\n  the last commit was made by hand; the other files that ckgit wrote are as it left them\n  {change}\n" in shown
+    assert change in bench.ckgit("advance", "demo", check=False).stderr
     assert bench.ckgit("revise", "demo").returncode == 0
     by_hand(bench, "## Notes", "## My notes")
     assert json.loads(bench.ckgit("status", "demo", "--json").stdout)["next"] == "ckgit advance demo"
+
+
+def test_status_shows_what_is_wrong_with_a_design_that_was_changed_by_hand(bench: Bench) -> None:
+    by_hand(bench, "[4, 8]", "[4, 8.5]")
+    shown = bench.ckgit("status", "demo").stdout
+    assert "expected a whole number; found 8.5\n  1 problem in the design\n" in shown
+    assert "next: ckgit revise demo --set variables.lora_rank.1=VALUE" in shown

@@ -62,6 +62,7 @@ class Overview(NamedTuple):
     unknown_jobs: Sequence[Orphan]  # that run, and are not in the ledger
     by_hand: bool  # whether the last commit is the user's
     edited: Sequence[HandEdit]  # files of ckgit's that are not as it left them; looked for where that, or a rewritten one, is at the tip
+    problem: str | None  # what is wrong with the design or its inputs, so that ckgit would not go on; looked for as `edited`
     rewritten: str | None  # commit at which ckgit left the branch, where that holds it no more
     next: str
 
@@ -86,6 +87,7 @@ def overview(lab: Lab, name: str) -> Overview:
     detached = _going_on(ledger)
     opened = _look(lab, snapshot, ledger, [*(attempt for attempt in newest if attempt["phase"] == SUBMITTED), *detached])
     left_to = _left_to([opened.pop() for _ in detached])
+    wrong = _obstacle(lab, snapshot, stages)
     return Overview(
         experiment=name,
         state=snapshot.state,
@@ -103,9 +105,10 @@ def overview(lab: Lab, name: str) -> Overview:
         unknown_jobs=unknown,
         by_hand=snapshot.by_hand,
         edited=edited,
+        problem=wrong.what if wrong else None,
         rewritten=snapshot.rewritten,
         next=(way_back(lab, name, unknown) if unknown else None)
-        or _mended(lab, snapshot, edited, stages, out=bool(opened))
+        or _mended(name, wrong, edited, out=bool(opened))
         or _next(name, snapshot.state, failed=bool(failed), out=bool(opened)),
     )
 
@@ -210,8 +213,8 @@ def _open(attempt: Mapping[str, Any], seen: str, detail: str) -> OpenJob:
     return OpenJob(attempt["job"], attempt["stage"], attempt["token"], seen, detail)
 
 
-def _mended(lab: Lab, snapshot: Snapshot, edited: Sequence[HandEdit], stages: Mapping[str, Counter[str]], *, out: bool) -> str | None:
-    """What mends a branch from which ckgit would not go on.
+def _obstacle(lab: Lab, snapshot: Snapshot, stages: Mapping[str, Counter[str]]) -> CkgitError | None:
+    """Why ckgit would not go on from the branch's design and its inputs.
 
     Looked for where the last commit is the user's own or was rewritten, or jobs were cancelled: that is done after such a commit, too.
     """
@@ -219,15 +222,24 @@ def _mended(lab: Lab, snapshot: Snapshot, edited: Sequence[HandEdit], stages: Ma
         return None
     from ckgit.experiment.checks.problems import unrecorded
     from ckgit.lab.context import load_context
-    from ckgit.orchestrators.engine.integrity import restored
 
     try:
-        summary = load_context(lab, snapshot).summary
+        lacking = unrecorded(load_context(lab, snapshot).summary)
     except CkgitError as error:
-        return cancelled_first(snapshot.name, error.next, out=out)
-    if unrecorded(summary):
-        return f"ckgit revise {snapshot.name}"
-    return restored(snapshot.name, edited) if any(not edit.scaffolded for edit in edited) else None
+        return error
+    what = f"the design was changed by hand, and this was not measured: {', '.join(lacking)}"
+    return CkgitError(what, code=Exit.EVIDENCE_MISSING, next=f"ckgit revise {snapshot.name}") if lacking else None
+
+
+def _mended(name: str, wrong: CkgitError | None, edited: Sequence[HandEdit], *, out: bool) -> str | None:
+    """What mends a branch from which ckgit would not go on."""
+    if wrong:
+        return cancelled_first(name, wrong.next, out=out)
+    if all(edit.scaffolded for edit in edited):
+        return None
+    from ckgit.orchestrators.engine.integrity import restored
+
+    return restored(name, edited)
 
 
 def _next(name: str, state: State, *, failed: bool, out: bool) -> str:
