@@ -1,13 +1,17 @@
-"""A job's folder in its work tree, `.ckgit/jobs/TOKEN/`: where its claim, its status and its output lie."""
+"""A job's folder in its work tree, `.ckgit/jobs/TOKEN/`: where its claim, its status and its output lie.
+
+`ckgit status` asks for folders alone, and has no time for pydantic.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
-from ckgit.experiment.jobs import Status
 from ckgit.formats.plain_json import read_unique
+
+if TYPE_CHECKING:
+    from ckgit.experiment.jobs import Status
 
 
 def jobs_folder(work: Path) -> Path:
@@ -27,6 +31,10 @@ def read_status(work: Path, token: str) -> Status | None:
         ValueError: there is a status file, and it is not one, or another job's.
         OSError: it cannot be read.
     """
+    from pydantic import ValidationError
+
+    from ckgit.experiment.jobs import Status
+
     try:
         content = (job_folder(work, token) / "status.json").read_bytes()
     except FileNotFoundError:
