@@ -58,6 +58,13 @@ def test_what_it_took_is_shown_before_it_is_analyzed_too(bench: Bench) -> None:
     assert "rank4/finetune  1        failed" in bench.ckgit("show", "demo", "rank4").stdout
 
 
+def test_a_run_that_is_not_trained_has_no_settings_of_training(bench: Bench) -> None:
+    used = shown(bench, "base")["runs"][0]["parameters"]
+    assert {"lr", "epochs", "lora_rank", "seed", "method"} & used.keys() == set()
+    assert (used["prompt"], used["model"]["value"]) == ({"value": "{input}", "source": "default"}, "tiny")
+    assert "lora_rank" not in bench.ckgit("show", "demo", "base").stdout
+
+
 def test_a_run_with_every_parameter_and_its_source(bench: Bench) -> None:
     bench.advance(State.TRAINED)
     text = bench.ckgit("show", "demo", "rank8").stdout

@@ -10,17 +10,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from ckgit.experiment.design.model import Generation, Scorer, State
-from ckgit.experiment.design.plan import Cell, Run, generation, prompts, scorers
+from ckgit.experiment.design.plan import EVALUATION_PARAMETERS, Cell, Run, generation, prompts, scorers
 from ckgit.formats.yaml.document import read_yaml
 from ckgit.orchestrators.engine.experiment import ExperimentView
 
 
 def parameters(view: ExperimentView, run: Run) -> dict[str, dict[str, Any]]:
-    """Each parameter's value, as JSON has it, and where it came from."""
+    """Each parameter's value, as JSON has it, and where it came from; of a run that is not trained, those that evaluation uses."""
     setup = _document(view, f"{run.name}/setup_finetune.yaml").get("parameters")
     if isinstance(setup, Mapping) and all(isinstance(each, Mapping) and {"value", "source"} <= each.keys() for each in setup.values()):
         return {name: {"value": each["value"], "source": each["source"]} for name, each in setup.items()}
-    return {name: {"value": _plain(setting.value), "source": setting.source} for name, setting in run.settings.items()}
+    used = [name for name in run.settings if run.trains or name in EVALUATION_PARAMETERS]
+    return {name: {"value": _plain(run.settings[name].value), "source": run.settings[name].source} for name in used}
 
 
 def cell(view: ExperimentView, run: Run, planned: Cell) -> dict[str, Any]:
