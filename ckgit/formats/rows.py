@@ -119,10 +119,10 @@ def _bad_rows(bad: Sequence[tuple[str, str]], rows: int) -> str:
     return f"{len(bad):,} of {rows:,} rows cannot be used:\n{listed([': '.join(one) for one in bad])}"
 
 
-def listed(texts: Sequence[str]) -> str:
+def listed(texts: Sequence[str], most: int = MOST_NAMED) -> str:
     """The first texts, a line each and indented, and how many more there are."""
-    more = [f"and {len(texts) - MOST_NAMED:,} more"] if len(texts) > MOST_NAMED else []
-    return "\n".join(f"  {text}" for text in [*texts[:MOST_NAMED], *more])
+    more = [f"and {len(texts) - most:,} more"] if len(texts) > most else []
+    return "\n".join(f"  {text}" for text in [*texts[:most], *more])
 
 
 def _lines(text: str) -> Records:

@@ -296,6 +296,15 @@ def test_without_the_tokenizer_a_guess_is_a_warning(validate, lab_folder, commit
     assert "(about " in found[1]
 
 
+def test_of_many_rows_that_may_be_too_long_the_longest_are_named_and_the_rest_is_counted(validate, lab_folder, commit):
+    large_vocabulary(lab_folder, commit)
+    made = rows()
+    for number in range(8):
+        made[number]["input"] = "x" * (600 + 40 * number)
+    lines = said(validate(splits(made)))[0].splitlines()
+    assert [line.split(" (")[0] for line in lines[1:]] == ["  train row 7", "  train row 6", "  train row 5", "  and 5 more"]
+
+
 def test_an_answer_that_cannot_be_given_in_max_tokens_is_named(validate):
     made = rows()
     made[10]["output"] = "o" * 40

@@ -16,12 +16,13 @@ from ckgit.experiment.checks.row_uses import RowUse
 from ckgit.experiment.design.model import Summary, TaskSpec
 from ckgit.experiment.design.plan import generation
 from ckgit.experiment.estimates.estimate import CHARACTERS_A_TOKEN, TEMPLATE_TOKENS
-from ckgit.formats.rows import PLACEHOLDER, Row, listed
+from ckgit.formats.rows import MOST_NAMED, PLACEHOLDER, Row, listed
 
 LOOKED_AT = 200  # of the longest rows of each use
 MOST_CHARACTERS = 2_000_000  # that are counted for one design
 FAR = 32  # of a longer text only so many characters for each allowed token are counted
 BYTE_VOCABULARY = range(257, 273)  # a vocabulary of single bytes and a few special tokens, with no room for longer pieces
+_WARNED = 3  # rows that a warning names
 SLACK = 4  # tokens that a row's texts may lose where they are joined
 
 
@@ -164,10 +165,13 @@ def _beyond(use: RowUse, survey: DataProfile, rows: Sequence[_Long], limit: int,
     likely = [row._replace(tokens=row.tokens + template) for row in rows if row.tokens + template > limit]
     if found := certain or likely:
         words, one, more = ("at least", "is", "are") if certain else ("about", "may be", "may be")
-        named = [f"{survey.where(use.split, row.position)} ({words} {row.tokens:,} tokens)" for row in sorted(found)]
+        # rows that must be mended are all named, as far as a message goes; of those to look at, the longest few say enough
+        ordered = sorted(found) if certain else sorted(found, key=lambda row: -row.tokens)
+        named = [f"{survey.where(use.split, row.position)} ({words} {row.tokens:,} tokens)" for row in ordered]
         task = f"task {use.task}: " if use.task else ""
         counted = f"{len(named)} rows" + (" or more" if len(named) == LOOKED_AT else "")
-        text = f"{named[0]} {one} too long: {why}" if len(named) == 1 else f"{counted} {more} too long: {why}:\n{listed(named)}"
+        several = listed(named, MOST_NAMED if certain else _WARNED)
+        text = f"{named[0]} {one} too long: {why}" if len(named) == 1 else f"{counted} {more} too long: {why}:\n{several}"
         yield Remark(f"data.{use.data}", f"{task}{text}", wrong=bool(certain))
 
 
