@@ -46,7 +46,8 @@ def _together(stage: Stage | None, listed: Sequence[AttemptCosts]) -> Costs:
     return Costs(
         stage=stage,
         attempts=len(listed),
-        failed=sum(each.phase is not Phase.DONE for each in listed),
+        failed=sum(each.phase not in (Phase.DONE, Phase.CANCELLED) for each in listed),
+        cancelled=sum(each.phase is Phase.CANCELLED for each in listed),
         queue_seconds=_total(math.fsum, (usage.queue_seconds for usage in usages)),
         elapsed_seconds=_total(math.fsum, (usage.elapsed_seconds for usage in usages)),
         gpu_hours=_total(math.fsum, (each.gpu_hours for each in listed)),
@@ -115,8 +116,8 @@ def accounting_section(accounting: Accounting) -> str:
 
 
 _NOTE = (
-    "Attempts that failed count, too. What nobody recorded of an attempt is –, and not in a total: (2 of 3) says that it is the total of "  # noqa: RUF001 - the dash of the table
-    "two attempts out of three. Peak memory is the largest of all, GPU use the mean over GPU-hours."
+    "Attempts that failed or were cancelled count, too. What nobody recorded of an attempt is –, and not in a total: (2 of 3) says that "  # noqa: RUF001 - the dash of the table
+    "it is the total of two attempts out of three. Peak memory is the largest of all, GPU use the mean over GPU-hours."
 )
 
 
@@ -143,7 +144,8 @@ def totals_rows(accounting: Accounting) -> list[list[str]]:
 
 
 def _totals_row(costs: Costs) -> list[str]:
-    attempts = f"{costs.attempts:,}" + (f" ({costs.failed:,} failed)" if costs.failed else "")
+    badly = [f"{count:,} {word}" for count, word in ((costs.failed, "failed"), (costs.cancelled, "cancelled")) if count]
+    attempts = f"{costs.attempts:,}" + (f" ({', '.join(badly)})" if badly else "")
     shown = (
         (costs.queue_seconds, duration),
         (costs.elapsed_seconds, duration),

@@ -14,14 +14,14 @@ _SHORT = 12  # digits of a digest
 
 
 def failures_section(results: Results, ledger: Ledger | None) -> str:
-    """Jobs that were accepted as missing, and attempts that failed before one succeeded."""
+    """Jobs that were accepted as missing, and attempts that failed or were cancelled before one succeeded."""
     missing = [f"- {text}" for run in results.runs for text in run.missing]
     failed = [attempt for attempt in (ledger.attempts if ledger else ()) if attempt.phase in (Phase.FAILED, Phase.CANCELLED)]
     parts = []
     if missing:
         parts.append("Accepted as missing; no number below or above is from these:\n\n" + "\n".join(missing))
     if failed:
-        parts.append("Attempts that failed:\n\n" + table(["job", "attempt", "kind", "reason"], map(_attempt_row, failed)))
+        parts.append("Attempts that failed or were cancelled:\n\n" + table(["job", "attempt", "kind", "reason"], map(_attempt_row, failed)))
     changed = [attempt for attempt in (ledger.attempts if ledger else ()) if attempt.changed and attempt.phase is Phase.DONE]
     if changed:
         lines = "\n".join(f"- {attempt.job}, attempt {attempt.number}: {attempt.changed}" for attempt in changed)

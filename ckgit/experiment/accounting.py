@@ -31,7 +31,8 @@ class Costs(Frozen):
 
     stage: Stage | None = Field(default=None, description="Absent: all stages.")
     attempts: int = Field(description="Attempts that ended.")
-    failed: int = Field(description="Of these, how many failed or were cancelled.")
+    failed: int = Field(description="Of these, how many failed; in results without `cancelled`, those that were cancelled, too.")
+    cancelled: int = Field(default=0, description="Of these, how many were cancelled.")
     queue_seconds: Total = Field(description="Sum.")
     elapsed_seconds: Total = Field(description="Sum.")
     gpu_hours: Total = Field(description="Sum.")

@@ -67,6 +67,12 @@ def test_sums_are_those_of_every_attempt_that_ended() -> None:
     assert costs.gpu_utilization == Total(value=(90 * 4 + 30 * 1) / 5, known=2)  # by GPU-hours, not by attempts
 
 
+def test_what_was_cancelled_did_not_fail() -> None:
+    tried = [*tries(WHOLE, phase=Phase.FAILED), *tries(WHOLE, phase=Phase.CANCELLED)]
+    assert [row[1] for row in totals_rows(taken(*tried))] == ["2 (1 failed, 1 cancelled)"] * 2
+    assert [row[1] for row in totals_rows(taken(*tried[1:]))] == ["1 (1 cancelled)"] * 2
+
+
 def test_what_nobody_knows_is_not_counted_as_nothing() -> None:
     found = taken(*tries(WHOLE, None, Usage(elapsed_seconds=HOUR)))
     costs = of_all(found)

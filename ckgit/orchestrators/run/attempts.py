@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ckgit.experiment.design.model import Resources, Stage
 from ckgit.experiment.jobs import ARRAY_END, Attempt, Batch, FailureClass, Job, Ledger, Phase, task_of
+from ckgit.formats.listing import plural
 
 _TOKEN_HEAD = 80  # characters; the whole token stays under 100, which every scheduler takes as a job name
 
@@ -92,6 +93,14 @@ class JobCounts(NamedTuple):
     def total(self) -> int:
         """How many jobs there are."""
         return len(self.unsubmitted) + len(self.open) + len(self.done) + len(self.failed)
+
+    def ended_badly(self, noun: str = "job") -> str:
+        """`2 of 5 jobs failed`, `1 of 5 jobs were cancelled`, or `2 of 5 jobs failed, 1 was cancelled`."""
+        cancelled = sum(attempt.phase is Phase.CANCELLED for attempt in self.failed)
+        failed, of = len(self.failed) - cancelled, plural(self.total, noun)
+        if not failed:
+            return f"{cancelled} of {of} were cancelled"
+        return f"{failed} of {of} failed" + (f", {cancelled} {'was' if cancelled == 1 else 'were'} cancelled" if cancelled else "")
 
 
 def count_jobs(ledger: Ledger | None, jobs: Sequence[Job]) -> JobCounts:

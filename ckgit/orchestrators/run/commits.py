@@ -111,7 +111,7 @@ def failure(
 ) -> CommitPlan:
     """Jobs ended, and some that are needed have failed."""
     kind = f"{stage} job" if all(attempt.stage is stage for attempt in count.failed) else "job"
-    text = f"{len(count.failed)} of {plural(count.total, kind)} failed"
+    text = count.ended_badly(kind)
     body = paragraphs(f"{text}.", listed(map(describe, count.failed)), listed(_good(collected), "Done:"))
     logs = _logs(workers, "FAILED", text, collected)
     return prepare(view, Event.FAIL, files=_files(collected), logs=logs, ledger=ledger, body=body, time=time)

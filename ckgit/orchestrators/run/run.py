@@ -282,8 +282,7 @@ def _passed(view: ExperimentView, taken: Sequence[RecordedCommit]) -> AdvanceRes
 
 
 def _failed(view: ExperimentView, count: JobCounts) -> AdvanceResult:
-    failed = "were cancelled" if all(attempt.phase is Phase.CANCELLED for attempt in count.failed) else "failed"
-    lines = [f"{len(count.failed)} of {count.total} jobs {failed}:", *(f"  {line}" for line in first_of(map(describe, count.failed)))]
+    lines = [f"{count.ended_badly()}:", *(f"  {line}" for line in first_of(map(describe, count.failed)))]
     name = view.name
     again = f"ckgit why {name}, then ckgit retry {name} (or ckgit advance {name} --accept-missing)"
     if any(attempt.failure is FailureClass.INPUT_CHANGED for attempt in count.failed):  # it will fail again
