@@ -105,6 +105,16 @@ def test_validate_takes_a_file_a_name_or_standard_input(lab_folder, design):
         assert "is valid: 2 runs, 2 evaluations\nruns: rank4, rank8\n" in done.stdout
 
 
+def test_validate_of_a_deleted_branch_says_what_became_of_it(lab_folder, design, run):
+    assert ckgit(lab_folder, "design", "cap", "--from", str(design)).returncode == 0
+    tip = run(lab_folder, "rev-parse", "exp/cap")
+    run(lab_folder, "branch", "--quiet", "-D", "exp/cap")
+    done = ckgit(lab_folder, "validate", "cap")
+    assert done.returncode == 2
+    assert f"the branch of experiment cap was deleted; ckgit left it at {tip[:12]}" in done.stderr
+    assert f"next:  git branch exp/cap {tip[:12]} brings it back" in done.stderr
+
+
 def test_validate_reports_every_problem_for_people_and_for_programs(lab_folder, design):
     design.write_text(DESIGN.replace("lora_rank: [4, 8]", "lora_rank: [4, no]").replace("models: [tiny]", "models: 7"))
     told = ckgit(lab_folder, "validate", str(design))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import Stage
+from ckgit.experiment.design.plan import build_plan
 from ckgit.experiment.jobs import Attempt, Ledger, Phase
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.scheduler import JobState
@@ -90,9 +91,23 @@ def _chosen(found: PartialView, selection: Selection) -> list[Attempt]:
     latest = {attempt.job: attempt for attempt in (found.ledger.attempts if found.ledger else ())}
     workers = _workers(found.view)
     planned = [job.name for worker in workers.values() for job in worker.jobs(found.view.context)] if found.view else []
-    if not any(map(selection.means, [*latest, *planned])) and selection != Selection() and not _unknown(found, selection):
-        raise selection.not_found(planned or list(latest))
+    jobs = list(dict.fromkeys([*planned, *latest]))
+    runs = list(dict.fromkeys([*_runs(found), *(job.partition("/")[0] for job in jobs)]))
+    if not runs and found.problems and selection != Selection() and not _unknown(found, selection):
+        raise found.problems[-1]  # which runs there are cannot be seen
+    if not selection.is_known(runs, jobs) and not _unknown(found, selection):
+        raise selection.not_found(found.name, runs, jobs)
     return [attempt for job, attempt in latest.items() if selection.means(job)]
+
+
+def _runs(found: PartialView) -> list[str]:
+    """Names of the runs, as far as the design can be read."""
+    if found.view:
+        return [run.name for run in found.view.context.plan.runs]
+    try:
+        return [run.name for run in build_plan(found.snapshot.summary.summary).runs] if found.snapshot else []
+    except CkgitError:
+        return []
 
 
 def _nothing(found: PartialView) -> CkgitError:

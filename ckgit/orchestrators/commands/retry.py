@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,28 +38,48 @@ class Selection(NamedTuple):
     run: str | None = None
     job: str | None = None
 
-    def of(self, jobs: Sequence[Job]) -> list[Job]:
-        """Those of `jobs` that are meant.
+    def of(self, work: StageJobs, view: ExperimentView) -> list[Job]:
+        """The jobs of a stage that are meant.
 
         Raises:
-            CkgitError: there is no such run or job in this stage; lists those that are.
+            CkgitError: there is no such run or job, or it has no part in this stage.
         """
-        found = [job for job in jobs if self.means(job.name)]
-        if not found:
-            raise self.not_found([job.name for job in jobs])
-        return found
+        found = [job for job in work.all if self.means(job.name)]
+        if found:
+            return found
+        runs = [run.name for run in view.context.plan.runs]
+        jobs = [job.name for worker in work.workers.values() for job in worker.jobs(view.context)]
+        if not self.is_known(runs, jobs):
+            raise self.not_found(view.name, runs, jobs)
+        raise CkgitError(
+            f"{self.named} has no part in {work.stage}, which comes next",
+            code=Exit.USAGE,
+            where=view.name,
+            state="nothing was changed",
+            next=f"ckgit status {view.name}",
+        )
 
     def means(self, job: str) -> bool:
         """Whether a job of that name is meant."""
         return self.run in (None, job.partition("/")[0]) and self.job in (None, job)
 
-    def not_found(self, jobs: Sequence[str]) -> CkgitError:
-        """The error where none of these jobs is meant."""
+    @property
+    def named(self) -> str:
+        """What was asked for."""
+        return f"job {self.job}" if self.job else f"run {self.run}" if self.run else "the experiment"
+
+    def is_known(self, runs: Collection[str], jobs: Collection[str]) -> bool:
+        """Whether the experiment has such a run and such a job, whatever became of it."""
+        return (self.run is None or self.run in runs) and (self.job is None or self.job in jobs)
+
+    def not_found(self, name: str, runs: Sequence[str], jobs: Sequence[str]) -> CkgitError:
+        """The error where an experiment has no such run or job: a slip of the pen."""
+        word, known = (self.run, runs) if self.run not in (None, *runs) else (self.job, jobs)
         return CkgitError(
-            f"there is no {self.job or self.run or 'job'} in this stage",
+            f"{name} has no {'run' if known is runs else 'job'} {word}",
             code=Exit.USAGE,
             state="nothing was changed",
-            next=choose(self.job or self.run or "", [job if self.job else job.partition("/")[0] for job in jobs]),
+            next=choose(word or "", known) or f"ckgit status {name}",
         )
 
 
@@ -82,7 +102,7 @@ def plan_retry(view: ExperimentView, selection: Selection, options: AdvanceOptio
         CkgitError: nothing failed, what the jobs need is missing, or it would compare something else.
     """
     work = _stage(view)
-    jobs = selection.of(work.all)
+    jobs = selection.of(work, view)
     count = count_jobs(view.ledger, jobs)
     if not count.failed or not view.ledger:
         name = view.name

@@ -7,15 +7,18 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError, DesignError, Exit
+from ckgit.experiment.design.names import name_problem
 from ckgit.experiment.design.plan import build_plan
 from ckgit.formats.listing import nearest
 from ckgit.formats.yaml.writer import ValueChange
+from ckgit.lab.git import tips
 from ckgit.lab.git.objects import read_object
-from ckgit.lab.lab import Lab, list_experiments
+from ckgit.lab.lab import Lab, list_experiments, where_merged
 from ckgit.lab.summary.file import FILE, SummaryFile
 from ckgit.lab.summary.text import FENCE
 from ckgit.orchestrators.design.draft import CheckedDesign, check
 from ckgit.orchestrators.design.lookup import SourceCommit, default_branch
+from ckgit.orchestrators.engine.experiment import open_snapshot
 
 
 class DesignFile(NamedTuple):
@@ -46,6 +49,8 @@ def committed(lab: Lab, name: str) -> DesignFile:
         CkgitError: there is no such experiment, or it has no summary.
     """
     tip = tip_of(lab, name)
+    if tip is None and name_problem(name) is None and (tips.left_at(lab.root, name) or where_merged(lab, name)):
+        tip = open_snapshot(lab, name).tip  # which says what became of the branch
     if tip is None:
         near = nearest(name, [row.name for row in list_experiments(lab)])
         raise CkgitError(

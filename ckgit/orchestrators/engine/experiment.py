@@ -74,10 +74,15 @@ def open_experiment(lab: Lab, name: str) -> ExperimentView:
     Raises:
         CkgitError: there is no such experiment, its files cannot be read, or what was designed has changed.
     """
-    return _view(lab, _snapshot(lab, name))
+    return _view(lab, open_snapshot(lab, name))
 
 
-def _snapshot(lab: Lab, name: str) -> Snapshot:
+def open_snapshot(lab: Lab, name: str) -> Snapshot:
+    """The tip of an experiment's branch.
+
+    Raises:
+        CkgitError: as `take_snapshot`; of a deleted branch also with those of its jobs that go on.
+    """
     try:
         return take_snapshot(lab, name)
     except DeletedError as gone:
@@ -102,7 +107,7 @@ def open_for_update(lab: Lab, name: str, talk: Talk) -> ExperimentView:
     """
     if kept := authority.fetch(lab, name):
         talk.say(kept)
-    snapshot = _snapshot(lab, name)
+    snapshot = open_snapshot(lab, name)
     authority.refuse_stale(lab, snapshot)
     return _view(lab, snapshot)
 

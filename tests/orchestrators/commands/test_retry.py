@@ -98,6 +98,34 @@ def test_a_run_that_is_not_there_is_named_with_those_that_are(bench: Bench) -> N
     assert "rank4, rank8" in caught.value.next
 
 
+def test_a_slip_of_the_pen_is_told_from_a_run_without_a_job(bench: Bench) -> None:
+    def asked(*words: str) -> str:
+        return bench.ckgit(*words, check=False).stderr
+
+    for state in (State.DESIGNED, State.SCAFFOLDED):
+        bench.advance(state)
+        typo = asked("cancel", "demo", "--run", "rnak4")
+        assert "demo has no run rnak4\n" in typo
+        assert "next:  did you mean rank4?; choose one of: rank4, rank8, base\n" in typo
+        assert "demo: no job is queued or running\n" in asked("cancel", "demo", "--run", "rank4")
+    assert "demo has no job rank4\n" in asked("cancel", "demo", "--job", "rank4")
+    bench.fail("base/eval/capitalization_base")
+    bench.advance(State.TRAINED)
+    told = asked("retry", "demo", "--job", "rank4/finetune")
+    assert "demo: job rank4/finetune has no part in evaluation, which comes next\n" in told
+    assert "next:  ckgit status demo" in told
+
+
+def test_of_several_jobs_the_cancelled_ones_are_not_said_to_have_failed(bench: Bench) -> None:
+    bench.hold("rank8/finetune")
+    bench.fail("rank4/finetune")
+    bench.advance(wait=False)
+    bench.advance(wait=False)
+    bench.ckgit("cancel", "demo", "--job", "rank8/finetune")
+    told = bench.ckgit("advance", "demo", check=False)
+    assert "1 of 2 jobs failed, 1 was cancelled:" in told.stderr
+
+
 def test_cancel_is_recorded_and_ends_the_jobs(bench: Bench) -> None:
     bench.hold()
     bench.advance(State.TRAINED, wait=False)
