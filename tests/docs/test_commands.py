@@ -38,3 +38,10 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
 
 def test_the_makefile_has_the_two_commands() -> None:
     assert {"quickstart", "test", "check", "smollm2", "bench", "docs"} <= TARGETS
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_two_commits_of_a_page_have_one_id(page: Path) -> None:
+    steps = set(re.findall(r"^(\w+ \w+: \w+ -> \w+) \(([0-9a-f]{12})\)$", page.read_text(), re.MULTILINE))
+    ids = [commit for _, commit in steps]
+    assert len(ids) == len(set(ids))
