@@ -149,6 +149,15 @@ def test_a_number_without_a_score_behind_it_is_undefined_and_counted() -> None:
     assert results.claims[0].judgement is Judgement.UNDECIDED
 
 
+def test_claims_that_cannot_be_judged_are_counted_apart() -> None:
+    claimed = {**NO_CLAIMS, "claims": [CLAIM, {**CLAIM, "metric": "acuracy"}]}
+    here = context(experiment=claimed)
+    text = render(here, None, assemble(here, jobs(here), left(here, RIGHT), {}, Accounting()), []).decode()
+    assert "\n1 supported, 1 cannot be judged. The difference is left minus right" in text
+    assert "| these two models: cannot be judged | acuracy on capitalization: rank8 greater than rank4 |" in text
+    assert "rank8 on capitalization has no metric acuracy (it has: accuracy)" in text
+
+
 def test_nothing_is_certain_and_nothing_lies_beyond_the_scale() -> None:
     results, text = shown(rank8=[1.0], rank4=[0.0], base=[1.0] * 97 + [0.0] * 3)
     assert "| rank8 | 0 | match | accuracy | 1.000 [0.207, 1.000] | 1 | 7 s |" in text
