@@ -423,7 +423,7 @@ class TestTwoClonesWithOneWorkRoot:
         other = shared.clone("colleague")
         shared.hold()
         with monkeypatch.context() as patched:  # neither sees the other before both have committed their intent
-            patched.setattr("ckgit.orchestrators.run.run.refuse_strays", lambda *_: None)
+            patched.setattr("ckgit.orchestrators.run.run.refuse_orphans", lambda *_: None)
             patched.setattr("ckgit.orchestrators.run.work_tree.tokens_in", lambda _: [])
             patched.setattr("ckgit.orchestrators.run.work_tree.owner_of", lambda _: "")
             shared.advance(State.TRAINED, wait=False)
@@ -445,7 +445,7 @@ class TestTwoClonesWithOneWorkRoot:
         assert shared.advance(State.TRAINED).code is Exit.JOBS_FAILED
         other = shared.clone("colleague")
         shared.mend("rank8/finetune")
-        monkeypatch.setattr("ckgit.orchestrators.commands.retry.refuse_strays", lambda *_: None)
+        monkeypatch.setattr("ckgit.orchestrators.commands.retry.refuse_orphans", lambda *_: None)
         from ckgit.orchestrators.commands.retry import Selection, retry
 
         assert retry(open_experiment(shared.lab, "demo"), Selection(), AdvanceOptions(), shared.heard).code is Exit.DONE
