@@ -84,6 +84,8 @@ def test_there_is_no_such_run(bench: Bench) -> None:
     assert done.returncode == Exit.USAGE
     assert "demo has no run 'rank9'" in done.stderr
     assert "name one of: rank4, rank8, base" in done.stderr
+    assert "did you mean" not in bench.ckgit("show", "demo", "rank6", check=False).stderr  # another value is another run
+    assert "did you mean rank8?" in bench.ckgit("show", "demo", "lora_rank8", check=False).stderr
 
 
 @pytest.mark.parametrize("words", [(), ("base",)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from difflib import get_close_matches
 
 from ckgit.experiment.design.plan import SHORT_NAMES
@@ -16,12 +16,24 @@ _LONG = sorted(SHORT_NAMES, key=len, reverse=True)
 def instead_of_run(name: str, known: Iterable[str]) -> str:
     """The end of a message on a run that does not exist."""
     names = list(dict.fromkeys(known))
-    meant = [each for each in names if _parts(each) == _parts(name)]
-    if not meant:  # lr1e-2 looks like lr2e-3 and is another run: a slip is in the letters, never in the numbers
-        meant = get_close_matches(name, [each for each in names if _numbers(each) == _numbers(name)], n=1)
-    if meant:
-        return f"; did you mean {meant[0]}?"
+    if meant := _meant(name, names):
+        return f"; did you mean {meant}?"
     return f" (the runs are {in_words(names)})" if names else ""
+
+
+def choose_run(name: str, known: Iterable[str]) -> str:
+    """What to do about a run that does not exist: the one that was meant, and which there are."""
+    names = list(dict.fromkeys(known))
+    meant = _meant(name, names)
+    return "; ".join([*([f"did you mean {meant}?"] if meant else []), *([f"name one of: {in_words(names)}"] if names else [])])
+
+
+def _meant(name: str, names: Sequence[str]) -> str | None:
+    if same := [each for each in names if _parts(each) == _parts(name)]:
+        return same[0]
+    # lr1e-2 looks like lr2e-3 and is another run: a slip is in the letters, never in the numbers
+    near = get_close_matches(name, [each for each in names if _numbers(each) == _numbers(name)], n=1)
+    return near[0] if near else None
 
 
 def _parts(name: str) -> list[Hashable]:

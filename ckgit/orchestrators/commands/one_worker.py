@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.checks.run_names import choose_run
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.worker import Worker, reasons_against
 from ckgit.formats.listing import choose
@@ -77,7 +78,7 @@ def check_run(view: ExperimentView, run: str | None) -> None:
     """Raise when the design has no such run."""
     names = [one.name for one in view.context.plan.runs]
     if run is not None and run not in names:
-        raise CkgitError(f"there is no run {run!r} in {view.name}", code=Exit.USAGE, next=choose(run, names))
+        raise CkgitError(f"there is no run {run!r} in {view.name}", code=Exit.USAGE, next=choose_run(run, names))
 
 
 def render(view: ExperimentView, name: str, run: str | None) -> Mapping[str, bytes]:

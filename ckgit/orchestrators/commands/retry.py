@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.checks.run_names import choose_run
 from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.jobs import Attempt, Job
 from ckgit.experiment.lifecycle import Event
@@ -74,12 +75,13 @@ class Selection(NamedTuple):
 
     def not_found(self, name: str, runs: Sequence[str], jobs: Sequence[str]) -> CkgitError:
         """The error where an experiment has no such run or job: a slip of the pen."""
-        word, known = (self.run, runs) if self.run not in (None, *runs) else (self.job, jobs)
+        no_run = self.run is not None and self.run not in runs
+        known = choose_run(self.run or "", runs) if no_run else choose(self.job or "", jobs)
         return CkgitError(
-            f"{name} has no {'run' if known is runs else 'job'} {word}",
+            f"{name} has no {f'run {self.run}' if no_run else f'job {self.job}'}",
             code=Exit.USAGE,
             state="nothing was changed",
-            next=choose(word or "", known) or f"ckgit status {name}",
+            next=known or f"ckgit status {name}",
         )
 
 

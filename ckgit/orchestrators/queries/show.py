@@ -11,11 +11,11 @@ from ckgit.analysis.accounting import account
 from ckgit.analysis.tables import JobRow, job_rows
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.accounting import Accounting
+from ckgit.experiment.checks.run_names import choose_run
 from ckgit.experiment.design.plan import Run
 from ckgit.experiment.jobs import Attempt
 from ckgit.experiment.results import Results, RunRow
 from ckgit.experiment.state import State
-from ckgit.formats.listing import choose
 from ckgit.lab.hand_edits import HandEdit, written
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.integrity import edit_lines, restored
@@ -47,7 +47,7 @@ def describe(view: ExperimentView, run: str | None) -> ExperimentDetails:
     plan = view.context.plan
     chosen = [each for each in plan.runs if run in (None, each.name)]
     if not chosen:
-        known = choose(run or "", [each.name for each in plan.runs], of="name one of")
+        known = choose_run(run or "", [each.name for each in plan.runs])
         raise CkgitError(f"{view.name} has no run {run!r}", code=Exit.USAGE, next=known)
     jobs = [job for job in job_rows(view.context, view.ledger) if run in (None, job.run)]
     listed = {job.job for job in jobs}

@@ -106,7 +106,7 @@ def test_a_slip_of_the_pen_is_told_from_a_run_without_a_job(bench: Bench) -> Non
         bench.advance(state)
         typo = asked("cancel", "demo", "--run", "rnak4")
         assert "demo has no run rnak4\n" in typo
-        assert "next:  did you mean rank4?; choose one of: rank4, rank8, base\n" in typo
+        assert "next:  did you mean rank4?; name one of: rank4, rank8, base\n" in typo
         assert "demo: no job is queued or running\n" in asked("cancel", "demo", "--run", "rank4")
     assert "demo has no job rank4\n" in asked("cancel", "demo", "--job", "rank4")
     bench.fail("base/eval/capitalization_base")
