@@ -23,7 +23,7 @@ from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.engine.polling import run_to_end
 from ckgit.orchestrators.queries.status import overview
 from ckgit.orchestrators.run.run import run_stage
-from ckgit.schedulers.local.scheduler import is_alive, read_process
+from ckgit.schedulers.local.process import is_alive, read_process
 from tests.by_hand import commit_by_hand
 from tests.conftest import make_test_lab
 from tests.orchestrators.bench import DESIGN, Bench
@@ -358,6 +358,17 @@ class TestCancelAlwaysWorks:
         assert done.returncode == Exit.UNKNOWN
         assert "2 jobs ended, and that could not be recorded: the authority origin does not answer" in done.stderr
         assert not any(alive(bench, work, token) for token in tokens)
+
+    def test_where_nobody_can_read_which_process_a_job_is(self, bench: Bench) -> None:
+        tokens, work = out(bench), bench.work
+        processes = [read_process(job_folder(work, token) / "local.json") for token in tokens]
+        (job_folder(work, tokens[0]) / "local.json").write_text("")
+        assert f"nothing can be said now of 1 jobs ({tokens[0]}: " in bench.ckgit("advance", "demo", "--no-wait", check=False).stderr
+        assert bench.ckgit("cancel", "demo").stdout.startswith("2 jobs cancelled")
+        assert not any(process and is_alive(process) for process in processes)
+        bench.go()
+        assert bench.ckgit("retry", "demo").returncode == 0
+        assert len(bench.executions()) == 4
 
     def test_where_the_profile_is_gone(self, bench: Bench) -> None:
         tokens, work = out(bench), bench.work

@@ -14,7 +14,7 @@ from ckgit.errors import Exit
 from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.jobs.folder import job_folder
-from ckgit.schedulers.local.scheduler import read_process
+from ckgit.schedulers.local.process import read_process
 from tests.orchestrators.bench import Bench
 
 pytestmark = pytest.mark.slow

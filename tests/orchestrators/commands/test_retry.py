@@ -18,7 +18,8 @@ from ckgit.orchestrators.commands.retry import Selection, plan_retry, retry
 from ckgit.orchestrators.engine.experiment import commit, open_experiment
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.partial_view import open_partially
-from ckgit.schedulers.local.scheduler import read_process, scheduler
+from ckgit.schedulers.local.process import read_process
+from ckgit.schedulers.local.scheduler import scheduler
 from tests.attempts import attempts
 from tests.orchestrators.bench import Bench
 

@@ -20,7 +20,7 @@ from ckgit.orchestrators.engine.experiment import commit, open_experiment
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.run.stage import stage_jobs, submission
 from ckgit.orchestrators.run.work_tree import make_work_tree
-from ckgit.schedulers.local.scheduler import read_process
+from ckgit.schedulers.local.process import read_process
 from tests.orchestrators.bench import Bench
 
 LOGS = ["experiment_summary.md", "jobs.json", "run-experiment.log", "run-tiny-trainer.log"]

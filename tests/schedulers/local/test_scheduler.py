@@ -21,9 +21,10 @@ from ckgit.experiment.jobs import FailureClass, Status
 from ckgit.experiment.scheduler import JobState, Submission
 from ckgit.jobs.folder import job_folder
 from ckgit.jobs.script import KEPT, OFFLINE, job_script
+from ckgit.schedulers.local import cancel as local_cancel
 from ckgit.schedulers.local import job as local_job
-from ckgit.schedulers.local import scheduler as local
-from ckgit.schedulers.local.scheduler import read_process, scheduler
+from ckgit.schedulers.local.process import read_process
+from ckgit.schedulers.local.scheduler import scheduler
 from tests.attempts import attempts
 
 ONE, TWO = Cluster(slots=1), Cluster(slots=2)
@@ -152,8 +153,26 @@ def test_cancel_reaches_what_a_job_has_put_into_another_session(work: Path) -> N
     until(lambda: (local_job.stat_fields(int(pid.read_text())) or ["Z"])[0] == "Z")
 
 
+@pytest.mark.parametrize("damage", ["", '{"pid": 5}', "[]", '{"pid": 1, "start": 1, "boot": "", "host": ""}', None])
+def test_cancel_ends_a_job_whose_identity_is_damaged_and_the_others(work: Path, damage: str | None) -> None:
+    for token in ("damaged", "whole"):
+        start(work, token, f"echo $PPID >{token}.pid; sleep 1000", TWO)
+    pids = {token: work / f"{token}.pid" for token in ("damaged", "whole")}
+    until(lambda: all(pid.exists() and pid.read_text().strip() for pid in pids.values()))
+    identity = job_folder(work, "damaged") / "local.json"
+    identity.unlink()
+    if damage is None:
+        identity.mkdir()
+    else:
+        identity.write_text(damage)
+    assert seen(work, "damaged") is JobState.UNKNOWN
+    scheduler.cancel(ONE, work, attempts("damaged", "whole"))
+    assert [(local_job.stat_fields(int(pid.read_text())) or ["Z"])[0] for pid in pids.values()] == ["Z", "Z"]
+    assert [(status(work, token).exit_code, seen(work, token)) for token in pids] == [(143, JobState.GONE)] * 2
+
+
 def test_a_job_that_ignores_the_signal_is_killed(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "GRACE", 0.2)
+    monkeypatch.setattr(local_cancel, "GRACE", 0.2)
     start(work, "deaf", "trap '' TERM; echo deaf; sleep 1000 & wait; sleep 1000")
     until(lambda: (job_folder(work, "deaf") / "output").read_text() == "deaf\n")
     scheduler.cancel(ONE, work, attempts("deaf"))
@@ -211,13 +230,15 @@ def test_a_claim_without_identity_was_started(work: Path) -> None:
     assert seen(work, "by-hand") is JobState.GONE
 
 
-def test_a_job_of_another_machine_is_not_signalled(work: Path) -> None:
+def test_a_job_of_another_machine_is_not_signalled_and_the_others_are(work: Path) -> None:
     folder = job_folder(work, "far")
     folder.mkdir(parents=True)
     (folder / "local.json").write_text(json.dumps({**local_job.identity(), "host": "far-away"}))
+    start(work, "near", "sleep 1000")
     with pytest.raises(CkgitError, match="far-away") as caught:
-        scheduler.cancel(ONE, work, attempts("far"))
+        scheduler.cancel(ONE, work, attempts("far", "near"))
     assert caught.value.code is Exit.UNKNOWN
+    assert seen(work, "near") is JobState.GONE  # it is not left running for the other's sake
 
 
 def test_a_refusal_has_the_words_of_the_system(work: Path) -> None:

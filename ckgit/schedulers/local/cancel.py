@@ -1,0 +1,98 @@
+"""Ending local jobs: each that can be ended, whatever is wrong with the files of another one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+
+from ckgit.errors import CkgitError, Exit
+from ckgit.jobs.folder import job_folder
+from ckgit.schedulers.local.process import Process, is_alive, processes_of, read_process
+
+GRACE = 10.0  # seconds between asking a job to end and ending it
+_SIGNALS = (signal.SIGTERM, signal.SIGKILL)
+
+
+def cancel(work: Path, tokens: AbstractSet[str]) -> None:
+    """End jobs. Returns when their processes are gone.
+
+    Raises:
+        CkgitError: the first of those that could not be ended; the others were.
+    """
+    alive: list[Process] = []
+    troubles: list[CkgitError] = []
+    for folder in [job_folder(work, token) for token in sorted(tokens)] if work.is_dir() else []:  # jobs outlive a folder that is moved
+        try:
+            alive += filter(None, [_mark_cancelled(folder)])
+        except CkgitError as trouble:
+            troubles.append(trouble)
+    for number in _SIGNALS:
+        signalled = [(process, _signal(process, number)) for process in alive]
+        troubles += [trouble for _, trouble in signalled if trouble]
+        alive = _wait_for_end([process for process, trouble in signalled if not trouble], GRACE)
+    _end_what_is_left(tokens)
+    if troubles:
+        raise troubles[0]
+
+
+def _mark_cancelled(folder: Path) -> Process | None:
+    """Keep a job from starting; its process where one is known to live.
+
+    Raises:
+        CkgitError: it runs on another machine.
+    """
+    if (folder / "status.json").exists():
+        return None
+    folder.mkdir(parents=True, exist_ok=True)  # also where nothing was handed over: another ckgit may be about to
+    (folder / "cancelled").touch()  # before local.json is read: a job that starts now looks for the mark after writing it
+    try:
+        process = read_process(folder / "local.json")
+    except (OSError, ValueError):
+        return None  # it is found by its environment
+    if process and process.host != os.uname().nodename:
+        raise CkgitError(
+            f"job {folder.name} runs on {process.host}; this is {os.uname().nodename}",
+            code=Exit.UNKNOWN,
+            state="it was not signalled",
+            next=f"run the same command on {process.host}",
+        )
+    return process if process and is_alive(process) else None
+
+
+def _signal(process: Process, number: signal.Signals) -> CkgitError | None:
+    """Signal a job; or why it cannot be."""
+    try:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+    except PermissionError:
+        return CkgitError(
+            f"process {process.pid} belongs to another user",
+            code=Exit.COMMAND_FAILED,
+            state="it was not signalled",
+            next=f"run the same command as the user that `ps -o user= -p {process.pid}` names",
+        )
+    return None
+
+
+def _wait_for_end(processes: Sequence[Process], seconds: float) -> list[Process]:
+    """Those that are still alive after at most so many seconds."""
+    end = time.monotonic() + seconds
+    while (alive := [process for process in processes if is_alive(process)]) and time.monotonic() < end:
+        time.sleep(0.02)
+    return alive
+
+
+def _end_what_is_left(tokens: AbstractSet[str]) -> None:
+    """End what jobs have put into sessions of their own, as torchrun does, and jobs of which nobody knows which process they became."""
+    for number in _SIGNALS:
+        end = time.monotonic() + GRACE
+        for pid in (left := processes_of(tokens)):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+        while left and processes_of(tokens) and time.monotonic() < end:
+            time.sleep(0.05)
