@@ -48,8 +48,8 @@ ONLY_REAL = pytest.mark.parametrize("slurm", [pytest.param("real", marks=pytest.
 KILLED = """
 import os, signal, sys
 from ckgit.cli import main
-from ckgit.schedulers import slurm_records
-slurm_records.write_answer = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+from ckgit.schedulers.slurm import records
+records.write_answer = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 sys.exit(main())
 """
 

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import secrets
+import shutil
 import signal
 import stat
 import subprocess
@@ -27,6 +28,7 @@ from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, FailureClass, Phase
 from ckgit.experiment.scheduler import JobState, JobStatus, PollResult, Submission
 from ckgit.jobs.folder import job_folder
+from ckgit.jobs.handover import begin
 from ckgit.jobs.script import job_script
 from ckgit.schedulers.slurm import records as slurm_records
 from ckgit.schedulers.slurm.scheduler import scheduler
@@ -236,7 +238,7 @@ def test_usage_is_what_accounting_says_of_jobs_that_have_ended(bench: Bench, tok
 
 DIES = """
 import os, signal, sys, pickle
-from ckgit.schedulers import {module}
+from ckgit.schedulers.slurm import {module}
 from ckgit.schedulers.slurm.scheduler import scheduler
 {module}.{function} = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 scheduler.submit(*pickle.load(sys.stdin.buffer))
@@ -252,7 +254,7 @@ def die_in(bench: Bench, job: Submission, module: str, function: str) -> None:
 
 def test_killed_after_sbatch_it_is_found_by_its_name(bench: Bench, token: str) -> None:
     job = bench.job(token, count(token))
-    die_in(bench, job, "slurm_records", "write_answer")
+    die_in(bench, job, "records", "write_answer")
     assert bench.submit(job)[token].state is JobState.UNKNOWN
     found = bench.until(token, JobState.GONE)
     assert found.job_id == bench.ended(token)["job_id"]
@@ -262,7 +264,7 @@ def test_killed_after_sbatch_it_is_found_by_its_name(bench: Bench, token: str) -
 
 def test_killed_before_sbatch_it_is_handed_over_again_after_a_time(bench: Bench, token: str) -> None:
     job = bench.job(token, count(token))
-    die_in(bench, job, "slurm_submit", "call")
+    die_in(bench, job, "submit", "call")
     begin = time.monotonic()
     assert bench.sight(token).state is JobState.UNKNOWN
     assert bench.submit(job)[token].state is JobState.UNKNOWN
@@ -648,6 +650,36 @@ def test_purged_everywhere_is_lost_only_after_a_time(fake_bench: Bench, token: s
     assert found.ending.failure is FailureClass.LOST
     assert job_id in found.ending.sentence
     assert fake_bench.sight(token) == found
+
+
+@pytest.mark.parametrize("tasks", [(), (0, 1)])
+def test_what_was_handed_over_is_not_handed_over_again_when_its_files_are_lost(fake_bench: Bench, token: str, tasks: tuple[int, ...]) -> None:
+    tokens = [f"{token}.array_{index}" for index in tasks] or [token]
+    jobs = [fake_bench.job(each, count(each, "sleep 300")) for each in tokens]
+    ids = {each: answer.job_id for each, answer in fake_bench.submit(*jobs).items()}
+    for each in tokens:
+        fake_bench.until(each, JobState.RUNNING)
+        assert eventually(lambda each=each: fake_bench.executions(each), lambda times: times == 1) == 1
+    for folder in ("jobs", "arrays"):
+        shutil.rmtree(fake_bench.work / ".ckgit" / folder, ignore_errors=True)
+    for each in tokens:
+        assert fake_bench.until(each, JobState.RUNNING).job_id == ids[each]
+    assert {answer.state for answer in fake_bench.submit(*jobs).values()} == {JobState.UNKNOWN}
+    for job in fake_bench.slurm.jobs():
+        fake_bench.slurm.end(job.id, "NODE_FAIL")
+    for job in fake_bench.slurm.jobs():
+        fake_bench.slurm.forget(job.id)
+    assert {fake_bench.sight(each).state for each in tokens} == {JobState.UNKNOWN}
+    for each in tokens:
+        found = fake_bench.until(each, JobState.GONE)
+        assert found.ending
+        assert (found.ending.failure, fake_bench.executions(each)) == (FailureClass.LOST, 1)
+
+
+def test_killed_before_the_record_it_is_handed_over_by_the_next_one(fake_bench: Bench, token: str) -> None:
+    begin(fake_bench.work, token, fake_bench.files(token))
+    assert fake_bench.sight(token).state is JobState.UNSEEN
+    assert fake_bench.start(token)
 
 
 def test_an_id_that_is_used_again_is_not_taken_for_the_job(fake_bench: Bench, token: str) -> None:

@@ -19,9 +19,10 @@ from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.jobs import Attempt, FailureClass
 from ckgit.experiment.scheduler import JobEnding, JobState, JobStatus, PollResult, Submission, UsageReport
 from ckgit.jobs.folder import job_folder
+from ckgit.jobs.handover import begin, lost_files
 from ckgit.schedulers.local import job as local_job
 from ckgit.schedulers.local.cancel import cancel
-from ckgit.schedulers.local.process import is_alive, read_process
+from ckgit.schedulers.local.process import is_alive, processes_of, read_process
 
 
 def slots_folder(work: Path) -> Path:
@@ -46,7 +47,7 @@ class LocalScheduler(NamedTuple):
         """See `Scheduler.poll`. A work tree that is not there says nothing about its jobs."""
         if not work.is_dir():
             return PollResult({attempt.token: JobStatus(JobState.UNKNOWN, detail=f"there is no work tree {work}") for attempt in attempts})
-        statuses = {attempt.token: _sight(job_folder(work, attempt.token)) for attempt in attempts}
+        statuses = {attempt.token: _sight(work, attempt.token) for attempt in attempts}
         return PollResult(statuses, sum(job_status.state in {JobState.QUEUED, JobState.RUNNING} for job_status in statuses.values()))
 
     def shared_poll(self) -> contextlib.AbstractContextManager[None]:
@@ -73,10 +74,13 @@ class LocalScheduler(NamedTuple):
 def _submit(cluster: Cluster, work: Path, submission: Submission) -> JobStatus:
     command = [sys.executable, "-I", "-S", str(Path(local_job.__file__).resolve())]
     command += [submission.token, submission.script, submission.output, str(slots_folder(work)), str(cluster.slots)]
+    folder = job_folder(work, submission.token)
     try:
-        for folder in (job_folder(work, submission.token), slots_folder(work)):
-            folder.mkdir(parents=True, exist_ok=True)
-        answer = _output(command, work)
+        if lost_files(work, submission.token, folder) is not None:
+            return _sight(work, submission.token)
+        begin(work, submission.token, folder)
+        slots_folder(work).mkdir(parents=True, exist_ok=True)
+        answer = _output(command, work, submission.token)
     except OSError as error:
         return _refused(str(error))
     words = answer.strip().rpartition("\n")[2].split()  # a linker, or Python, may complain of the user's environment before
@@ -87,10 +91,13 @@ def _submit(cluster: Cluster, work: Path, submission: Submission) -> JobStatus:
     return _refused(" ".join(words) or "it ended without a word")
 
 
-def _output(command: list[str], work: Path) -> str:
+def _output(command: list[str], work: Path, token: str) -> str:
     """What a program prints, in a session of its own: an interrupt at the terminal must not reach it, not even while it starts."""
     pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
-    done = subprocess.run(command, cwd=work, stdin=nothing, stdout=pipe, stderr=subprocess.STDOUT, start_new_session=True, check=False)
+    known = {**os.environ, "CKGIT_JOB": token}  # while it waits for a slot, too: see `processes_of`
+    done = subprocess.run(
+        command, cwd=work, env=known, stdin=nothing, stdout=pipe, stderr=subprocess.STDOUT, start_new_session=True, check=False
+    )
     return done.stdout.decode(errors="replace")
 
 
@@ -98,15 +105,15 @@ def _refused(words: str) -> JobStatus:
     return JobStatus(JobState.GONE, ending=JobEnding(FailureClass.REFUSED, f"the job could not be started: {words}"))
 
 
-def _sight(folder: Path) -> JobStatus:
+def _sight(work: Path, token: str) -> JobStatus:
     """What the files of a job and its process say. The order matters: a job only ever adds files."""
+    folder = job_folder(work, token)
     try:
         if (folder / "status.json").exists():
             return JobStatus(JobState.GONE, _job_id(folder))
         process = read_process(folder / "local.json")
         if process is None:
-            # by hand, or the disk lost the identity: started it was, and what started it cannot be found
-            return JobStatus(JobState.GONE if (folder / "claim").exists() else JobState.UNSEEN)
+            return _without_identity(work, token, folder)
         job_id = str(process.pid)
         if process.host != os.uname().nodename:
             return JobStatus(JobState.UNKNOWN, job_id, f"it runs on {process.host}; this is {os.uname().nodename}")
@@ -115,6 +122,21 @@ def _sight(folder: Path) -> JobStatus:
         return JobStatus(JobState.RUNNING, job_id) if (folder / "claim").exists() else JobStatus(JobState.QUEUED, job_id, "no free slot")
     except (OSError, ValueError) as error:
         return JobStatus(JobState.UNKNOWN, detail=f"{folder.name}: {error}")
+
+
+def _without_identity(work: Path, token: str, folder: Path) -> JobStatus:
+    """Of a job that was not handed over, was started by hand, or whose files the disk has lost."""
+    machine = lost_files(work, token, folder)
+    claimed = (folder / "claim").exists()
+    if machine is None and not claimed:
+        return JobStatus(JobState.UNSEEN)
+    if processes_of({token}):
+        return JobStatus(JobState.RUNNING, detail=f"its files in {folder} are lost: how it ends cannot be told")
+    if machine is None or claimed:
+        return JobStatus(JobState.GONE)
+    if machine != os.uname().nodename:
+        return JobStatus(JobState.UNKNOWN, detail=f"its files in {folder} are lost; it was handed over on {machine or 'another machine'}")
+    return JobStatus(JobState.GONE, ending=JobEnding(FailureClass.LOST, f"its files in {folder} were lost, and with them how it ended"))
 
 
 def _job_id(folder: Path) -> str | None:

@@ -115,7 +115,7 @@ def _missed_long(case: Observation, account: AccountedJob, booked: AccountRow | 
         return Assessment(_missed(case, account.failed), missing=True)
     if booked:
         return Assessment(_waits(case, f"accounting says {booked.state}, and the queue does not have it"), missing=True)
-    if traces.claimed or case.accepted:
+    if traces.claimed or case.accepted or traces.lost:
         if traces.cancelled:
             return Assessment(JobStatus(JobState.GONE, case.handle, ending=_CANCELLED))
         known = f"job {case.handle}" if case.handle else "it"
@@ -148,7 +148,7 @@ def _never_seen(case: Observation) -> Assessment:
         return Assessment(JobStatus(JobState.UNKNOWN, detail="it is being handed over"))
     if record and outcome is SbatchOutcome.REFUSED:
         return Assessment(refused(record.verdict))
-    if outcome is SbatchOutcome.ABSENT:
+    if outcome is SbatchOutcome.ABSENT and not traces.lost:
         return Assessment(never_started() if traces.cancelled else JobStatus(JobState.UNSEEN))
     return Assessment(_missed(case), ask=True, missing=True)
 
@@ -171,6 +171,7 @@ def _missed(case: Observation, trouble: str = "") -> JobStatus:
     record = case.traces.record
     unclear = record and not (case.accepted or case.traces.claimed or case.traces.ended)
     words = f"it may have been accepted: {record.verdict.words}" if record and unclear else "it is not in the queue"
+    words += ", and the record of its hand-over is lost" if case.traces.lost else ""
     return _waits(case, f"{words}; {trouble}" if trouble else words)
 
 

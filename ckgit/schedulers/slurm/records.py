@@ -5,8 +5,8 @@ that process, or the sbatch that it started, lives. `answer.N` says what came of
 one, the job may have been accepted; `handed.N+1` may follow only after `answer.N` says that nothing came of it.
 
     .ckgit/jobs/TOKEN/      claim/ status.json output   by the job itself
-                            handed.N answer.N absent cancelled
-    .ckgit/arrays/ARRAY/    handed.N answer.N script
+                            begun handed.N answer.N absent cancelled
+    .ckgit/arrays/ARRAY/    begun handed.N answer.N script
     .ckgit/handed           dated by the last hand-over, where there is to be time between two
 """
 
@@ -59,6 +59,7 @@ class FolderTraces(NamedTuple):
     printed: bool = False
     cancelled: bool = False
     absent: float | None = None  # seconds since it was first missed
+    lost: bool = False  # whether there was a hand-over of which the record is lost
 
 
 def record_folder(work: Path, token: str) -> Path:

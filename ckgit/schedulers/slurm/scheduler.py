@@ -1,6 +1,6 @@
 """The slurm scheduler: jobs are handed to SLURM once, and followed with one squeue a poll.
 
-Nothing is remembered but in files of the work tree (slurm_records.py), so any process goes on where another stopped.
+Nothing is remembered but in files of the work tree (records.py), so any process goes on where another stopped.
 Command lines, parsers and the meaning of what is seen are pure and stand in modules of their own.
 """
 
@@ -20,6 +20,7 @@ from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.jobs import Attempt
 from ckgit.experiment.scheduler import JobState, JobStatus, PollResult, Submission, UsageReport
 from ckgit.jobs.folder import job_folder
+from ckgit.jobs.handover import lost_files
 from ckgit.schedulers.slurm import commands, records
 from ckgit.schedulers.slurm.assess import Assessment, Observation, assess, sight_with_account, together, unanswered
 from ckgit.schedulers.slurm.call import call
@@ -185,7 +186,8 @@ def _read(work: Path, attempts: Sequence[Attempt]) -> tuple[dict[str, records.Fo
         try:
             if folder not in known:
                 known[folder] = records.read_record(folder)
-            traces[token] = records.read_traces(job_folder(work, token), known[folder])
+            lost = not known[folder] and lost_files(work, name_of(token), folder) is not None
+            traces[token] = records.read_traces(job_folder(work, token), known[folder])._replace(lost=lost)
         except OSError as error:
             unreadable[token] = JobStatus(JobState.UNKNOWN, attempt.job_id, f"its files cannot be read: {error.strerror}")
     return traces, unreadable

@@ -1,6 +1,6 @@
 """Handing a job, or an array of jobs, over to SLURM: at most once, whatever else is going on.
 
-The order of things: the record (slurm_records.py), the look for a cancellation, sbatch, its answer. Between any two of them
+The order of things: the record (records.py), the look for a cancellation, sbatch, its answer. Between any two of them
 this process may die, and another one may cancel.
 """
 
@@ -16,6 +16,7 @@ from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.jobs import task_of
 from ckgit.experiment.scheduler import JobState, JobStatus, Submission
 from ckgit.jobs.folder import job_folder
+from ckgit.jobs.handover import begin, lost_files
 from ckgit.schedulers.slurm import commands, records
 from ckgit.schedulers.slurm.assess import never_started, refused
 from ckgit.schedulers.slurm.call import call
@@ -66,10 +67,13 @@ def hand_over(cluster: Cluster, work: Path, unit: Sequence[Submission]) -> Hando
             (work / submission.output).parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
         record = records.read_record(folder)
+        if not record and lost_files(work, name_of(name), folder) is not None:
+            return HandoverResult({**answers, **{submission.token: _LOST for submission in rest}})
         if (record and record.verdict.outcome is not SbatchOutcome.ABSENT) or any(
             _is_claimed(work, submission.token) for submission in rest
         ):
             return HandoverResult({**answers, **{submission.token: _before(record, submission.token) for submission in rest}})
+        begin(work, name_of(name), folder)
         handing = records.take(folder, record.number + 1 if record else 1)
     except OSError as error:
         broken = JobStatus(JobState.UNSEEN, detail=f"its hand-over cannot be recorded: {error}")
@@ -83,6 +87,7 @@ def hand_over(cluster: Cluster, work: Path, unit: Sequence[Submission]) -> Hando
     return handed._replace(statuses={**answers, **handed.statuses})
 
 
+_LOST = JobStatus(JobState.UNKNOWN, detail="it was handed over before, and the record of it is lost")
 _IN_OTHER_HANDS = JobStatus(JobState.UNKNOWN, detail="another ckgit hands it over")
 
 

@@ -359,3 +359,19 @@ def test_a_lab_that_was_opened_before_sees_the_branch_as_it_is_now(bench: Bench)
     lab = open_lab(bench.folder)
     bench.advance(State.SCAFFOLDED)
     assert open_experiment(lab, "demo").snapshot.state is State.SCAFFOLDED
+
+
+def test_what_runs_is_not_handed_over_again_where_its_files_are_lost(bench: Bench) -> None:
+    bench.advance(State.SCAFFOLDED)
+    bench.hold()
+    bench.advance(wait=False)
+    bench.until(lambda: len(bench.executions()) == 2)
+    shutil.rmtree(job_folder(bench.work, bench.latest("rank8/finetune").token))
+    said = bench.ckgit("status", "demo").stdout
+    assert "0 of 2 done, 2 running" in said
+    assert "are lost: how it ends cannot be told" in said
+    assert bench.advance(wait=False).code is Exit.IN_FLIGHT
+    bench.go()
+    assert bench.advance(State.TRAINED).code is Exit.JOBS_FAILED
+    assert (bench.latest("rank4/finetune").phase, bench.latest("rank8/finetune").failure) == (Phase.DONE, FailureClass.LOST)
+    assert len(bench.executions()) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from ckgit.experiment.design.model import Resources
 from ckgit.experiment.jobs import FailureClass, Status
 from ckgit.experiment.scheduler import JobState, Submission
 from ckgit.jobs.folder import job_folder
+from ckgit.jobs.handover import begin
 from ckgit.jobs.script import KEPT, OFFLINE, job_script
 from ckgit.schedulers.local import cancel as local_cancel
 from ckgit.schedulers.local import job as local_job
@@ -40,7 +42,7 @@ def work(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "a root" / "lab" / "experiment" / "0123456789ab"
     folder.mkdir(parents=True)
     yield folder
-    tokens = [entry.parent.name for entry in folder.glob(".ckgit/jobs/*/output")]
+    tokens = [entry.name for entry in folder.glob(".ckgit/begun/*")]
     scheduler.cancel(ONE, folder, attempts(*tokens))
 
 
@@ -223,6 +225,61 @@ def test_what_cannot_be_read_is_unknown(work: Path, tmp_path: Path) -> None:
     (folder / "local.json").write_text('{"pid": 12')
     assert seen(work, "broken") is JobState.UNKNOWN
     assert scheduler.poll(ONE, tmp_path / "gone", attempts("x")).statuses["x"].state is JobState.UNKNOWN
+
+
+def lose(work: Path, token: str) -> None:
+    """The disk, or a cleaning, takes a job's folder."""
+    shutil.rmtree(job_folder(work, token))
+
+
+@pytest.mark.parametrize("emptied", [False, True])
+def test_a_job_whose_files_are_lost_runs_on_and_is_not_handed_over_again(work: Path, emptied: bool) -> None:
+    start(work, "robbed", f"echo ran >>'{work}/ran'; while ! test -e '{work}/go'; do sleep 0.01; done")
+    until((work / "ran").exists)
+    lose(work, "robbed")
+    if emptied:
+        job_folder(work, "robbed").mkdir()
+    assert seen(work, "robbed") is JobState.RUNNING
+    again = scheduler.submit(TWO, work, [submission(work, "robbed", f"echo ran >>'{work}/ran'")])["robbed"]
+    assert (again.state, seen(work, "robbed")) == (JobState.RUNNING, JobState.RUNNING)
+    (work / "go").touch()
+    until(lambda: seen(work, "robbed") is JobState.GONE)
+    assert (work / "ran").read_text() == "ran\n"
+    if emptied:
+        assert status(work, "robbed").exit_code == 0
+    else:
+        ended = scheduler.poll(ONE, work, attempts("robbed")).statuses["robbed"].ending
+        assert ended
+        assert ended.failure is FailureClass.LOST
+
+
+def test_one_that_waits_for_a_slot_is_seen_and_ended_without_its_files(work: Path) -> None:
+    start(work, "running", "sleep 1000")
+    start(work, "robbed", f"touch '{work}/ran'")
+    lose(work, "robbed")
+    assert seen(work, "robbed") is JobState.RUNNING
+    scheduler.cancel(ONE, work, attempts("robbed"))
+    assert seen(work, "robbed") is JobState.GONE
+    scheduler.cancel(ONE, work, attempts("running"))
+    assert not (work / "ran").exists()
+
+
+def test_of_a_job_of_another_machine_whose_files_are_lost_nothing_is_known(work: Path) -> None:
+    start(work, "far", "true")
+    until(lambda: seen(work, "far") is JobState.GONE)
+    lose(work, "far")
+    (work / ".ckgit/begun/far").write_text("far-away")
+    assert seen(work, "far") is JobState.UNKNOWN
+
+
+@pytest.mark.parametrize("killed_at", [lambda _: None, lambda note: note.unlink(), lambda note: note.write_text("")])
+def test_killed_before_the_hand_over_it_is_handed_over_by_the_next_one(work: Path, killed_at: Callable[[Path], object]) -> None:
+    begin(work, "early", job_folder(work, "early"))
+    killed_at(work / ".ckgit/begun/early")
+    assert seen(work, "early") is JobState.UNSEEN
+    start(work, "early", "true")
+    until(lambda: seen(work, "early") is JobState.GONE)
+    assert status(work, "early").exit_code == 0
 
 
 def test_a_claim_without_identity_was_started(work: Path) -> None:
