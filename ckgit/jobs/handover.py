@@ -26,7 +26,7 @@ def begin(work: Path, name: str, folder: Path) -> None:
         OSError: it cannot be noted; nothing may be handed over.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / _BEGUN).touch()  # first: whoever sees the note outside sees this one, too
+    (folder / _BEGUN).write_bytes(b"")  # first: whoever sees the note outside sees this one, too
     note = _note(work, name)
     note.parent.mkdir(exist_ok=True)
     note.write_text(os.uname().nodename, encoding="utf-8")

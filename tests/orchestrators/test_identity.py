@@ -16,9 +16,13 @@ from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.jobs.folder import job_folder
 from ckgit.lab.lab import open_lab
+from ckgit.orchestrators.commands.cancel import end_jobs, plan_cancel
+from ckgit.orchestrators.commands.retry import Selection
 from ckgit.orchestrators.design.draft import commit, draft_new
 from ckgit.orchestrators.engine.experiment import open_experiment
 from ckgit.orchestrators.engine.options import AdvanceOptions
+from ckgit.orchestrators.engine.orphans import Orphan
+from ckgit.orchestrators.engine.partial_view import open_partially
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.engine.polling import run_to_end
 from ckgit.orchestrators.queries.status import overview
@@ -370,6 +374,26 @@ class TestCancelAlwaysWorks:
         assert bench.ckgit("retry", "demo").returncode == 0
         assert len(bench.executions()) == 4
 
+    def test_where_the_disk_is_full(self, bench: Bench) -> None:
+        tokens, work = out(bench), bench.work
+        for token in tokens:
+            (job_folder(work, token) / "cancelled").symlink_to("/nowhere/at/all")
+        assert bench.ckgit("cancel", "demo").stdout.startswith("2 jobs cancelled")
+        assert not any(alive(bench, work, token) for token in tokens)
+
+    def test_on_what_is_in_no_ledger_where_a_job_of_the_ledger_cannot_be_ended(self, bench: Bench) -> None:
+        tokens, work = out(bench), bench.work
+        planned = plan_cancel(open_partially(bench.lab, "demo"), Selection())
+        far, near = planned.attempts
+        identity = job_folder(work, far.token) / "local.json"
+        kept = identity.read_text()
+        identity.write_text(json.dumps({**json.loads(kept), "host": "far-away"}))
+        with pytest.raises(CkgitError, match="far-away"):
+            end_jobs(planned._replace(attempts=[far], strays=[Orphan(near.token, work, "local", "running")]))
+        assert not alive(bench, work, near.token)
+        identity.write_text(kept)
+        assert {far.token, near.token} == set(tokens)
+
     def test_where_the_profile_is_gone(self, bench: Bench) -> None:
         tokens, work = out(bench), bench.work
         toml = bench.folder / "ckgit.toml"
@@ -457,7 +481,7 @@ class TestTwoClonesWithOneWorkRoot:
         other = shared.clone("colleague")
         shared.mend("rank8/finetune")
         monkeypatch.setattr("ckgit.orchestrators.commands.retry.refuse_orphans", lambda *_: None)
-        from ckgit.orchestrators.commands.retry import Selection, retry
+        from ckgit.orchestrators.commands.retry import retry
 
         assert retry(open_experiment(shared.lab, "demo"), Selection(), AdvanceOptions(), shared.heard).code is Exit.DONE
         with pytest.raises(CkgitError, match="was first in this work tree"):

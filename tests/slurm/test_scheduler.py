@@ -787,6 +787,19 @@ def test_cancel_keeps_an_unseen_job_from_starting(bench: Bench, token: str) -> N
     assert not bench.slurm.ask("squeue", "-h", "-t", "all", "-n", token)
 
 
+def test_only_what_was_not_handed_over_needs_the_mark(fake_bench: Bench, token: str) -> None:
+    fake_bench.running(f"{token}.a")
+    tokens = [f"{token}.a", f"{token}.b"]
+    for each in tokens:  # nothing more can be written for a job, as on a disk without space or inodes
+        fake_bench.files(each).mkdir(parents=True, exist_ok=True)
+        (fake_bench.files(each) / "cancelled").symlink_to("/nowhere/at/all")
+    with pytest.raises(CkgitError, match=rf"cannot be kept from starting, .*: {token}\.b \(") as caught:
+        scheduler.cancel(fake_bench.cluster, fake_bench.work, [attempt(each) for each in tokens])
+    assert caught.value.code is Exit.COMMAND_FAILED
+    fake_bench.until(tokens[0], JobState.GONE)
+    scheduler.cancel(fake_bench.cluster, fake_bench.work, [attempt(tokens[0])])
+
+
 def test_cancelled_while_sbatch_runs_it_is_ended_by_who_handed_it_over(
     fake_bench: Bench, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,8 @@ the jobs are ended all the same: they are found by their tokens, and what could 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -193,7 +194,7 @@ def cancel(found: PartialView, selection: Selection, talk: Talk) -> CancelResult
     """
     planned = plan_cancel(found, selection)
     taken, unrecorded = _record(planned, talk)
-    _end(planned)
+    end_jobs(planned)
     jobs = _jobs_text(planned)
     if unrecorded:
         raise CkgitError(
@@ -241,16 +242,34 @@ def _record(planned: CancelPlan, talk: Talk) -> tuple[list[RecordedCommit], Ckgi
     return [taken], None
 
 
-def _end(planned: CancelPlan) -> None:
+def end_jobs(planned: CancelPlan) -> None:
+    """End the jobs of a plan. That one cannot be ended keeps no other one running.
+
+    Raises:
+        CkgitError: the first thing that went wrong.
+    """
+    troubles: list[CkgitError] = []
+    for act in _acts(planned):
+        try:
+            act()
+        except CkgitError as trouble:
+            troubles.append(trouble)
+    if troubles:
+        raise troubles[0]
+
+
+def _acts(planned: CancelPlan) -> Iterator[Callable[[], None]]:
+    """What ends the jobs, in order."""
     found, ledger = planned.found, planned.found.ledger
     if ledger and ledger.work_tree:
-        scheduler, work = scheduler_for(found.cluster), Path(ledger.work_tree)
+        end = partial(scheduler_for(found.cluster).cancel, found.cluster, Path(ledger.work_tree))
         if planned.whole and ledger.detached:
-            for attempt in reversed(attempts_of(ledger.detached)):  # the stand-in first: the end of the other would start it
-                scheduler.cancel(found.cluster, work, [attempt])
+            # the stand-in first: the end of the other would start it
+            yield from (partial(end, [attempt]) for attempt in reversed(attempts_of(ledger.detached)))
         if planned.attempts:
-            scheduler.cancel(found.cluster, work, planned.attempts)
-    orphans.end(found.lab, planned.strays)
+            yield partial(end, planned.attempts)
+    for work in dict.fromkeys(stray.work for stray in planned.strays):
+        yield partial(orphans.end, found.lab, [stray for stray in planned.strays if stray.work == work])
 
 
 def _jobs_text(planned: CancelPlan) -> str:

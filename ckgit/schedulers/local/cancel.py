@@ -11,6 +11,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from ckgit.errors import CkgitError, Exit
+from ckgit.jobs.cancellation import mark, unmarked
 from ckgit.jobs.folder import job_folder
 from ckgit.schedulers.local.process import Process, is_alive, processes_of, read_process
 
@@ -24,13 +25,9 @@ def cancel(work: Path, tokens: AbstractSet[str]) -> None:
     Raises:
         CkgitError: the first of those that could not be ended; the others were.
     """
-    alive: list[Process] = []
-    troubles: list[CkgitError] = []
-    for folder in [job_folder(work, token) for token in sorted(tokens)] if work.is_dir() else []:  # jobs outlive a folder that is moved
-        try:
-            alive += filter(None, [_mark_cancelled(folder)])
-        except CkgitError as trouble:
-            troubles.append(trouble)
+    found = [_find(work, token) for token in sorted(tokens)] if work.is_dir() else []  # jobs outlive a folder that is moved
+    troubles = [one for one in found if isinstance(one, CkgitError)]
+    alive = [one for one in found if isinstance(one, Process)]
     for number in _SIGNALS:
         signalled = [(process, _signal(process, number)) for process in alive]
         troubles += [trouble for _, trouble in signalled if trouble]
@@ -40,28 +37,26 @@ def cancel(work: Path, tokens: AbstractSet[str]) -> None:
         raise troubles[0]
 
 
-def _mark_cancelled(folder: Path) -> Process | None:
-    """Keep a job from starting; its process where one is known to live.
-
-    Raises:
-        CkgitError: it runs on another machine.
-    """
-    if (folder / "status.json").exists():
-        return None
-    folder.mkdir(parents=True, exist_ok=True)  # also where nothing was handed over: another ckgit may be about to
-    (folder / "cancelled").touch()  # before local.json is read: a job that starts now looks for the mark after writing it
+def _find(work: Path, token: str) -> Process | CkgitError | None:
+    """The process of a job, which is kept from starting; None where none is known to live; or why it cannot be ended."""
+    folder = job_folder(work, token)
     try:
+        if (folder / "status.json").exists():
+            return None
+        refused = mark(work, token)  # before local.json is read: a job that starts now looks for the mark after writing it
         process = read_process(folder / "local.json")
+        if not process:
+            return unmarked(work, {token: refused}) if refused and not (folder / "claim").exists() else None
     except (OSError, ValueError):
         return None  # it is found by its environment
-    if process and process.host != os.uname().nodename:
-        raise CkgitError(
-            f"job {folder.name} runs on {process.host}; this is {os.uname().nodename}",
+    if process.host != os.uname().nodename:
+        return CkgitError(
+            f"job {token} runs on {process.host}; this is {os.uname().nodename}",
             code=Exit.UNKNOWN,
             state="it was not signalled",
             next=f"run the same command on {process.host}",
         )
-    return process if process and is_alive(process) else None
+    return process if is_alive(process) else None
 
 
 def _signal(process: Process, number: signal.Signals) -> CkgitError | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.jobs import Attempt, Phase
+from ckgit.jobs.cancellation import mark, unmarked
 from ckgit.jobs.folder import job_folder
 from ckgit.schedulers.slurm import commands, records
 from ckgit.schedulers.slurm.call import call
@@ -24,13 +25,16 @@ def cancel(cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:
     """See `Scheduler.cancel`. Returns when they have left the queue, or some time after SLURM was told.
 
     Raises:
-        CkgitError: SLURM did not take the order, or cannot be asked.
+        CkgitError: SLURM did not take the order, or cannot be asked; or one that was not handed over cannot be kept from it.
     """
-    if work.is_dir():
-        for attempt in attempts:
-            folder = job_folder(work, attempt.token)
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "cancelled").touch()  # before the queue is asked: who hands it over now looks for the mark afterwards
+    # before the queue is asked: who hands a job over now looks for the mark afterwards
+    marks = {attempt.token: mark(work, attempt.token) for attempt in attempts} if work.is_dir() else {}
+    _end(cluster, work, attempts)
+    if refused := {token: error for token, error in marks.items() if error and not _was_taken(work, token)}:
+        raise unmarked(work, refused)
+
+
+def _end(cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:
     tokens, words, nap = {attempt.token for attempt in attempts}, "", 0.2
     may_run = _may_run(work, attempts)
     told: set[str] = set()
@@ -53,6 +57,13 @@ def cancel(cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:
         told |= set(untold)
         time.sleep(nap)
         nap = min(nap * 1.5, 3.0)
+
+
+def _was_taken(work: Path, token: str) -> bool:
+    """Whether SLURM took a job, which is then ended there."""
+    record = records.read_record(records.record_folder(work, token))
+    accepted = record is not None and record.verdict.outcome is SbatchOutcome.ACCEPTED
+    return accepted or any((job_folder(work, token) / name).exists() for name in ("claim", "status.json"))
 
 
 def _may_run(work: Path, attempts: Sequence[Attempt]) -> dict[str, list[str]]:

@@ -173,6 +173,34 @@ def test_cancel_ends_a_job_whose_identity_is_damaged_and_the_others(work: Path, 
     assert [(status(work, token).exit_code, seen(work, token)) for token in pids] == [(143, JobState.GONE)] * 2
 
 
+def no_mark_fits(work: Path, token: str) -> None:
+    """Nothing more can be written for a job, as on a disk without space or inodes."""
+    job_folder(work, token).mkdir(parents=True, exist_ok=True)
+    (job_folder(work, token) / "cancelled").symlink_to("/nowhere/at/all")
+
+
+def test_what_cannot_be_marked_is_signalled_all_the_same(work: Path) -> None:
+    start(work, "running", f"touch '{work}/up'; sleep 1000")
+    until((work / "up").exists)
+    start(work, "waiting", "true")
+    tokens = ("running", "waiting")
+    for token in tokens:
+        no_mark_fits(work, token)
+    scheduler.cancel(ONE, work, attempts(*tokens))
+    assert [seen(work, token) for token in tokens] == [JobState.GONE] * 2
+    assert (job_folder(work, "waiting") / "output").read_text() == ""
+
+
+def test_only_what_has_not_started_needs_the_mark(work: Path) -> None:
+    start(work, "running", f"touch '{work}/up'; sleep 1000")
+    until((work / "up").exists)
+    for token in ("early", "running"):
+        no_mark_fits(work, token)
+    with pytest.raises(CkgitError, match=r"cannot be kept from starting, .*: early \(No such file") as caught:
+        scheduler.cancel(ONE, work, attempts("early", "running"))
+    assert (caught.value.code, seen(work, "running")) == (Exit.COMMAND_FAILED, JobState.GONE)
+
+
 def test_a_job_that_ignores_the_signal_is_killed(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_cancel, "GRACE", 0.2)
     start(work, "deaf", "trap '' TERM; echo deaf; sleep 1000 & wait; sleep 1000")
