@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from ckgit.cli.common import emit, json_option, lab_from, table
+from ckgit.cli.common import emit, json_option, lab_from, note, table
+from ckgit.errors import CkgitError
 from ckgit.formats.listing import in_words
 from ckgit.lab.lab import ExperimentRow, Lab, list_experiments, merged_experiments, where_merged
 from ckgit.orchestrators.engine.orphans import beside, with_unknown_jobs
@@ -22,7 +23,10 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
     """
     lab = lab_from(ctx)
     rows = list_experiments(lab)
-    rows = with_unknown_jobs(lab, rows, beside(lab, rows))
+    try:
+        rows = with_unknown_jobs(lab, rows, beside(lab, rows))
+    except CkgitError as error:  # where jobs would be looked for cannot be read
+        note(f"ckgit: {error}")
     merged = merged_experiments(lab, {row.name for row in rows})
     document = {"experiments": [row._asdict() | {"date": row.date.isoformat()} for row in rows], "merged": merged}
     emit(document, as_json, "\n".join(_lines(lab, rows, merged)))

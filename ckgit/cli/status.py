@@ -65,6 +65,8 @@ def _beside(found: Overview) -> Iterator[str]:
     if found.unknown_jobs:
         count = f"{len(found.unknown_jobs)} job{'s' if len(found.unknown_jobs) > 1 else ''}"
         yield f"  {count} not in the ledger of the branch may still run: {printable(listed(found.unknown_jobs))}"
+    if found.broken:
+        yield f"  broken: {printable(found.broken)}"
     if found.edited:
         more = f" and {len(found.edited) - _MOST} more" if len(found.edited) > _MOST else ""
         yield f"  not as ckgit wrote them: {printable(', '.join(map(str, found.edited[:_MOST])))}{more}"

@@ -66,10 +66,17 @@ class Lab:
         return self.config.clusters[wanted]
 
     def cluster_of(self, ledger: Mapping[str, Any]) -> Cluster:
-        """The profile by which the jobs of a ledger (as a document) were handed over, whatever became of that profile since."""
+        """The profile by which the jobs of a ledger (as a document) were handed over, whatever became of that profile since.
+
+        The ledger itself tells all by which jobs are found and ended, so they are where ckgit.toml cannot be read, too.
+        """
         from ckgit.experiment.cluster import Cluster, as_handed_over
 
-        return as_handed_over(self.config.clusters.get(ledger["cluster"], Cluster()), ledger)
+        try:
+            profile = self.config.clusters.get(ledger["cluster"], Cluster())
+        except CkgitError:
+            profile = Cluster()
+        return as_handed_over(profile, ledger)
 
     def work_root(self, cluster_name: str | None = None) -> Path:
         """Absolute folder of a cluster's work trees."""

@@ -394,6 +394,33 @@ class TestCancelAlwaysWorks:
         identity.write_text(kept)
         assert {far.token, near.token} == set(tokens)
 
+    @pytest.mark.parametrize("content", ["<<<<<<< HEAD\n", 'name = "test-lab"\nno_such_key = 1\n'])
+    def test_where_the_lab_s_configuration_is_broken(self, bench: Bench, content: str) -> None:
+        tokens, work = out(bench), bench.work
+        (bench.folder / "ckgit.toml").write_text(content)
+        git(bench, "commit", "-qam", "broken")
+        status, why = bench.ckgit("status", "demo").stdout, bench.ckgit("why", "demo")
+        assert "0 of 2 done, 2 running" in status
+        assert "it runs" in why.stdout
+        assert "  broken: main:ckgit.toml: " in status
+        assert "next: mend main:ckgit.toml and commit it" in status
+        done = bench.ckgit("cancel", "demo", check=False)
+        assert done.returncode == Exit.USAGE
+        assert "2 jobs ended, and that could not be recorded: " in done.stderr
+        assert "nothing was done" not in done.stderr
+        for said in (why.stderr, done.stderr):
+            assert "main:ckgit.toml: " in said
+            assert "mend main:ckgit.toml and commit it" in said
+        assert not any(alive(bench, work, token) for token in tokens)
+        git(bench, "branch", "-f", "exp/demo", "exp/demo~1")
+        for words in (["list"], ["status", "demo"]) if "HEAD" in content else ():
+            done = bench.ckgit(*words)
+            assert "main:ckgit.toml: not TOML" in done.stdout + done.stderr
+        git(bench, "branch", "-f", "exp/demo", "exp/demo@{1}")
+        git(bench, "revert", "--no-edit", "HEAD")
+        assert bench.advance().code is Exit.JOBS_FAILED
+        assert {attempt.failure for attempt in bench.ledger.attempts} == {FailureClass.CANCELLED}
+
     def test_where_the_profile_is_gone(self, bench: Bench) -> None:
         tokens, work = out(bench), bench.work
         toml = bench.folder / "ckgit.toml"

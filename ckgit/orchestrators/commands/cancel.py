@@ -219,9 +219,9 @@ def _record(planned: CancelPlan, talk: Talk) -> tuple[list[RecordedCommit], Ckgi
     found, step, snapshot = planned.found, planned.step, planned.found.snapshot
     if not step or not snapshot:
         nothing_to_record = snapshot or isinstance(found.problems[-1], DeletedError)
-        return [], None if nothing_to_record else found.problems[-1]
+        return [], None if nothing_to_record else _not_begun(found.problems[-1])
     if found.blocked:
-        return [], found.blocked
+        return [], _not_begun(found.blocked)
     kept = kept_note(snapshot.root, found.name, KnownTips(snapshot.left, snapshot.tip))
     try:
         commit = record(
@@ -240,6 +240,11 @@ def _record(planned: CancelPlan, talk: Talk) -> tuple[list[RecordedCommit], Ckgi
     if kept:
         talk.say(kept)
     return [taken], None
+
+
+def _not_begun(error: CkgitError) -> CkgitError:
+    error.state = "nothing was recorded"  # that nothing was done is not true here: the jobs are ended
+    return error
 
 
 def end_jobs(planned: CancelPlan) -> None:

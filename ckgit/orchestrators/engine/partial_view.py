@@ -62,7 +62,12 @@ def open_partially(lab: Lab, name: str, talk: Talk | None = None) -> PartialView
             view = ExperimentView(lab, snapshot, load_context(lab, snapshot, ledger.cluster if ledger else None), ledger)
     except CkgitError as error:
         problems.append(error)
-    running = orphans.find_orphans(lab, name, orphans.own_tokens(ledger))
+    running: Sequence[Orphan] = []
+    try:
+        running = orphans.find_orphans(lab, name, orphans.own_tokens(ledger))
+    except CkgitError as error:  # where work trees lie cannot be read; those of the ledger are known all the same
+        problems.append(error)
+    problems = list({problem.what: problem for problem in problems}.values())
     return PartialView(lab, name, snapshot, ledger, view, running, problems, blocked)
 
 

@@ -60,6 +60,7 @@ class Overview(NamedTuple):
     accepted_missing: Sequence[str]
     cells: Mapping[str, Mapping[str, str]]  # by failed job of several cells: why each does not count; empty for one that does
     unknown_jobs: Sequence[Orphan]  # that run, and are not in the ledger
+    broken: str | None  # what is wrong with ckgit.toml: where it is not TOML, jobs that are in no ledger are not found
     by_hand: bool  # whether the last commit is the user's
     edited: Sequence[HandEdit]  # files of ckgit's that are not as it left them; looked for where that, or a rewritten one, is at the tip
     problem: str | None  # what is wrong with the design or its inputs, so that ckgit would not go on; looked for as `edited`
@@ -78,7 +79,7 @@ def overview(lab: Lab, name: str) -> Overview:
     except DeletedError as gone:
         raise with_its_jobs(lab, gone) from None
     ledger = _read_ledger(snapshot)
-    unknown = still_unknown(lab, name, known_tokens(ledger))
+    unknown, broken = _beside(lab, name, ledger)
     edited = written(snapshot).edits if snapshot.by_hand or snapshot.rewritten else ()
     newest = {attempt["job"]: attempt for attempt in ledger.get("attempts", [])}.values()
     accepted = ledger.get("accepted_missing", [])
@@ -103,14 +104,28 @@ def overview(lab: Lab, name: str) -> Overview:
         accepted_missing=accepted,
         cells=_cells(ledger),
         unknown_jobs=unknown,
+        broken=f"{broken.where}: {broken.what}" if broken else None,
         by_hand=snapshot.by_hand,
         edited=edited,
         problem=wrong.what if wrong else None,
         rewritten=snapshot.rewritten,
         next=(way_back(lab, name, unknown) if unknown else None)
+        or (broken.next if broken else None)
         or _mended(name, wrong, edited, out=bool(opened))
         or _next(name, snapshot.state, failed=bool(failed), out=bool(opened)),
     )
+
+
+def _beside(lab: Lab, name: str, ledger: Mapping[str, Any]) -> tuple[Sequence[Orphan], CkgitError | None]:
+    """Jobs that are not in the ledger; and why they cannot be looked for, or nothing else be done: ckgit.toml is broken."""
+    unknown: Sequence[Orphan] = []
+    try:
+        unknown = still_unknown(lab, name, known_tokens(ledger))
+        if any(attempt["phase"] == SUBMITTED for attempt in ledger.get("attempts", [])):  # then its models are loaded anyway
+            lab.cluster()
+    except CkgitError as error:
+        return unknown, error
+    return unknown, None
 
 
 def _phases(newest: Iterable[Mapping[str, Any]], accepted: Container[str]) -> dict[str, Counter[str]]:
