@@ -10,7 +10,7 @@ from ckgit.cli.common import emit, json_option, lab_from, note, table
 from ckgit.errors import CkgitError
 from ckgit.formats.listing import in_words
 from ckgit.lab.lab import ExperimentRow, Lab, list_experiments, merged_experiments, where_merged
-from ckgit.orchestrators.engine.orphans import beside, with_unknown_jobs
+from ckgit.orchestrators.queries.experiments import beside, with_unknown_jobs
 
 
 @click.command("list")

@@ -32,6 +32,8 @@ from tests.by_hand import commit_by_hand
 from tests.conftest import make_test_lab
 from tests.orchestrators.bench import DESIGN, Bench
 
+SUMMARY = "experiment_summary.md"
+
 
 def git(bench: Bench, *words: str) -> str:
     done = subprocess.run(["git", *words], cwd=bench.folder, capture_output=True, text=True, check=False)
@@ -243,6 +245,16 @@ class TestABranchThatWasSetBack:
         assert (done.returncode, len(bench.executions())) == (Exit.IN_FLIGHT, 3)
         assert "git branch -f exp/demo" in done.stderr
 
+    def test_list_names_the_jobs_also_when_ckgit_has_gone_on_with_the_branch(self, bench: Bench) -> None:
+        out(bench)
+        git(bench, "branch", "-f", "exp/demo", "exp/demo~2")
+        bench.ckgit("advance", "demo", "--to", "scaffolded")
+        bench.ckgit("revise", "demo")
+        assert "2 jobs not in the ledger of the branch may still run" in bench.ckgit("status", "demo").stdout
+        assert "2 running jobs are not in the ledger of its branch: ckgit status demo" in bench.ckgit("list").stdout
+        assert bench.ckgit("cancel", "demo").stdout.startswith("2 jobs (2 of them not in the ledger) cancelled")
+        assert "not in the ledger" not in bench.ckgit("list").stdout
+
     def test_a_command_that_waits_says_what_it_followed(self, bench: Bench) -> None:
         out(bench)
         followed = tip(bench)
@@ -321,6 +333,22 @@ class TestCancelAlwaysWorks:
         assert {attempt.phase for attempt in bench.ledger.attempts} == {Phase.CANCELLED}
         assert bench.story()[-1] == "cancel"
         assert bench.ckgit("revise", "demo").returncode == 0
+
+    @pytest.mark.parametrize(("file", "content"), [(SUMMARY, "---\n<<<<<<< HEAD\n"), (SUMMARY, None), ("jobs.json", "{}")])
+    def test_where_the_branch_cannot_be_read_and_status_and_list_name_the_jobs(self, bench: Bench, file: str, content: str | None) -> None:
+        tokens, work = out(bench), bench.work
+        commit_by_hand(bench.folder, file, content)
+        for words in (["status", "demo"], ["advance", "demo"], ["show", "demo"]):
+            done = bench.ckgit(*words, check=False)
+            assert done.returncode in (Exit.EVIDENCE_MISSING, Exit.INVALID_DESIGN)
+            assert "its jobs go on: " in done.stderr
+            assert all(f"{token} (running)" in done.stderr for token in tokens)
+            assert "ckgit cancel demo ends them" in done.stderr
+        jobs = "2 jobs of it may still run" if file == SUMMARY else "2 running jobs are not in the ledger of its branch"
+        assert f"{jobs}: ckgit status demo" in bench.ckgit("list").stdout
+        bench.ckgit("cancel", "demo", check=False)
+        assert not any(alive(bench, work, token) for token in tokens)
+        assert jobs not in bench.ckgit("list").stdout
 
     def test_where_a_file_was_changed_by_hand(self, bench: Bench) -> None:
         tokens, work = out(bench), bench.work

@@ -36,6 +36,12 @@ def rescued(root: Path, name: str) -> list[str]:
     return git_lines(root, "for-each-ref", "--format=%(objectname)", f"{RESCUED}{name}/")
 
 
+def rewritten(root: Path) -> frozenset[str]:
+    """Experiments whose branch has ever lost commits that are kept."""
+    lines = git_lines(root, "for-each-ref", "--format=%(refname)", RESCUED)
+    return frozenset(ref.removeprefix(RESCUED).rpartition("/")[0] for ref in lines)
+
+
 def is_lost(root: Path, commit: str, tip: str) -> bool:
     """Whether a branch at `tip` (empty: there is none) does not hold a commit that ckgit made on it."""
     return bool(commit) and commit != tip and not (tip and is_ancestor(root, commit, tip))

@@ -85,12 +85,15 @@ def open_snapshot(lab: Lab, name: str) -> Snapshot:
     """
     try:
         return take_snapshot(lab, name)
-    except DeletedError as gone:
-        raise with_its_jobs(lab, gone) from None
+    except CkgitError as error:
+        raise with_its_jobs(lab, name, error) from None
 
 
 def _view(lab: Lab, snapshot: Snapshot) -> ExperimentView:
-    ledger = snapshot.ledger()
+    try:
+        ledger = snapshot.ledger()
+    except CkgitError as error:
+        raise with_its_jobs(lab, snapshot.name, error) from None
     try:
         context = load_context(lab, snapshot, ledger.cluster if ledger else None)
     except CkgitError as error:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.names import name_problem
 from ckgit.formats.listing import in_words
 from ckgit.formats.plain_json import read_json
 from ckgit.jobs.folder import job_folder, jobs_folder
@@ -21,12 +22,11 @@ from ckgit.lab.git import tips
 from ckgit.lab.git.command import git_lines, git_text
 from ckgit.lab.git.objects import read_objects
 from ckgit.lab.git.worktrees import moving
-from ckgit.lab.lab import ExperimentRow, Lab, row_at
+from ckgit.lab.lab import Lab
 
 if TYPE_CHECKING:
     from ckgit.experiment.cluster import Cluster
     from ckgit.experiment.jobs import Attempt, Ledger
-    from ckgit.lab.snapshot import DeletedError
 
 _GOES_ON = re.compile(r"\.advance\.1\.[0-9a-f]{8}(\.again)?$")
 _TREE = re.compile(r"([0-9a-f]{12})(?:-[0-9]+)?")
@@ -92,7 +92,7 @@ def still_unknown(lab: Lab, name: str, known: AbstractSet[str]) -> list[Orphan]:
 def known_by_now(lab: Lab, name: str) -> frozenset[str]:
     """Jobs that the branch lists: somebody may have moved it on since the caller read it."""
     (content,) = read_objects(lab.root, [f"{lab.branch(name).ref}:experiments/{name}/jobs.json"])
-    return _that_are_known(content, gone=False)
+    return known_in(content, gone=False)
 
 
 def _trees(lab: Lab, name: str) -> Iterator[tuple[Path, str]]:
@@ -198,33 +198,19 @@ def listed(found: Sequence[Orphan]) -> str:
     return in_words((f"{stray.token} ({stray.seen})" for stray in found), _LISTED)
 
 
-def with_its_jobs(lab: Lab, gone: DeletedError) -> CkgitError:
-    """The error for a branch that was deleted, with those of its jobs that go on."""
-    found = find_orphans(lab, gone.name, frozenset())
-    if not found:
-        return gone
-    return CkgitError(
-        f"{gone.what}; its jobs go on: {listed(found)}",
-        code=gone.code,
-        where=gone.where,
-        state=gone.state,
-        next=f"{gone.next}; {_how_to_end(gone.name, found)}",
-    )
+def with_its_jobs(lab: Lab, name: str, error: CkgitError) -> CkgitError:
+    """An error for which nothing can be told of an experiment, with those of its jobs that go on: the ledger may be what is broken."""
+    try:
+        found = [] if name_problem(name) else find_orphans(lab, name, frozenset())
+    except CkgitError:
+        return error
+    if found:
+        error.state = "; ".join(filter(None, [error.state, f"its jobs go on: {listed(found)}"]))
+        error.next = f"{error.next}; {_how_to_end(name, found)}"
+    return error
 
 
-def beside(lab: Lab, rows: Sequence[ExperimentRow]) -> dict[str, list[Orphan]]:
-    """Jobs that may still run and that no branch knows, by experiment; those of deleted branches among them.
-
-    Only experiments are looked at whose branch is not where ckgit left it.
-    """
-    at = {row.name: row.tip for row in rows}
-    moved = {name: left for name, left in tips.all_left(lab.root).items() if at.get(name) != left}
-    ledgers = read_objects(lab.root, [f"{at.get(name, left)}:experiments/{name}/jobs.json" for name, left in moved.items()])
-    known = {name: _that_are_known(ledger, gone=name not in at) for name, ledger in zip(moved, ledgers, strict=True)}
-    return {name: found for name in moved if (found := find_orphans(lab, name, known[name]))}
-
-
-def _that_are_known(content: bytes | None, *, gone: bool) -> frozenset[str]:
+def known_in(content: bytes | None, *, gone: bool) -> frozenset[str]:
     """Jobs that are not to be looked for: those that the branch knows; where it is gone, those that it knew to have ended."""
     try:
         ledger: Mapping[str, Any] = read_json(content) if content else {}
@@ -232,17 +218,6 @@ def _that_are_known(content: bytes | None, *, gone: bool) -> frozenset[str]:
         return known_tokens({"attempts": attempts, "detached": None if gone else ledger.get("detached")})
     except (ValueError, LookupError, TypeError, AttributeError):
         return frozenset()  # it cannot be read, and so it knows none
-
-
-def with_unknown_jobs(lab: Lab, rows: Sequence[ExperimentRow], found: Mapping[str, Sequence[Orphan]]) -> list[ExperimentRow]:
-    """The experiments of a lab, each with a note on jobs that are not in its ledger, and those whose branch is gone while jobs run."""
-    gone = [row_at(lab, name, f"{tips.TIPS}{name}") for name in found if name not in {row.name for row in rows}]
-    return sorted([*(_noted(row, found.get(row.name, ())) for row in rows), *(_noted(row, found[row.name]) for row in gone)])
-
-
-def _noted(row: ExperimentRow, found: Sequence[Orphan]) -> ExperimentRow:
-    note = f"{len(found)} running jobs are not in the ledger of its branch: ckgit status {row.name}" if found else ""
-    return row._replace(note="; ".join(filter(None, (row.note, note))))
 
 
 def cancelled_first(name: str, then: str, *, out: bool) -> str:

@@ -16,7 +16,7 @@ from ckgit.experiment.state import State
 from ckgit.formats.plain_json import read_json
 from ckgit.lab.hand_edits import HandEdit, written
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import DeletedError, Snapshot, take_snapshot
+from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.orchestrators.engine.orphans import Orphan, cancelled_first, known_tokens, still_unknown, way_back, with_its_jobs
 
 SUBMITTED = "submitted"
@@ -72,12 +72,16 @@ def overview(lab: Lab, name: str) -> Overview:
     """Where an experiment stands.
 
     Raises:
-        CkgitError: there is no such experiment, or its ledger cannot be read.
+        CkgitError: there is no such experiment, or its state or ledger cannot be read; with the jobs that go on.
     """
     try:
-        snapshot = take_snapshot(lab, name)
-    except DeletedError as gone:
-        raise with_its_jobs(lab, gone) from None
+        return _overview(lab, take_snapshot(lab, name))
+    except CkgitError as error:
+        raise with_its_jobs(lab, name, error) from None
+
+
+def _overview(lab: Lab, snapshot: Snapshot) -> Overview:
+    name = snapshot.name
     ledger = _read_ledger(snapshot)
     unknown, broken = _beside(lab, name, ledger)
     edited = written(snapshot).edits if snapshot.by_hand or snapshot.rewritten else ()

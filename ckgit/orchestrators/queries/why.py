@@ -45,7 +45,7 @@ def why(found: PartialView) -> list[Reason]:
     """
     gone = next((problem for problem in found.problems if isinstance(problem, DeletedError)), None)
     if gone:
-        raise with_its_jobs(found.lab, gone)
+        raise with_its_jobs(found.lab, found.name, gone)
     if found.problems and not (found.ledger and found.ledger.attempts) and not found.strays:
         raise found.problems[-1]
     out = bool(found.ledger and found.ledger.open())

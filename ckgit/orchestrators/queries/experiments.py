@@ -1,0 +1,39 @@
+"""The experiments of a lab, for `ckgit list`, with a note where jobs run that nobody would look for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ckgit.lab.git import tips
+from ckgit.lab.git.objects import read_objects
+from ckgit.lab.lab import ExperimentRow, Lab, row_at
+from ckgit.orchestrators.engine.orphans import Orphan, find_orphans, known_in
+
+
+def beside(lab: Lab, rows: Sequence[ExperimentRow]) -> dict[str, list[Orphan]]:
+    """Jobs that may still run and that no branch knows, by experiment; also those of branches that are deleted or cannot be read.
+
+    Only experiments are looked at whose branch is not where ckgit left it, or was rewritten before, or cannot be read.
+    """
+    at, left = {row.name: row.tip for row in rows}, tips.all_left(lab.root)
+    moved = {name for name, commit in left.items() if at.get(name) != commit}
+    unread = {row.name for row in rows if row.state is None}
+    names = sorted(moved | unread | (tips.rewritten(lab.root) & {*at, *left}))
+    ledgers = read_objects(lab.root, [f"{at.get(name) or left[name]}:experiments/{name}/jobs.json" for name in names])
+    known = {name: known_in(ledger, gone=name not in at) for name, ledger in zip(names, ledgers, strict=True)}
+    # what cannot be read tells of no job
+    looked = {name: find_orphans(lab, name, frozenset() if name in unread else known[name]) for name in names}
+    return {name: found for name, found in looked.items() if found}
+
+
+def with_unknown_jobs(lab: Lab, rows: Sequence[ExperimentRow], found: Mapping[str, Sequence[Orphan]]) -> list[ExperimentRow]:
+    """The experiments of a lab, each with a note on jobs that are not in its ledger, and those whose branch is gone while jobs run."""
+    gone = [row_at(lab, name, f"{tips.TIPS}{name}") for name in found if name not in {row.name for row in rows}]
+    return sorted([*(_noted(row, found.get(row.name, ())) for row in rows), *(_noted(row, found[row.name]) for row in gone)])
+
+
+def _noted(row: ExperimentRow, found: Sequence[Orphan]) -> ExperimentRow:
+    jobs = f"{len(found)} job{'s' if len(found) > 1 else ''}"
+    what = f"{jobs} of it may still run" if row.state is None else f"{len(found)} running jobs are not in the ledger of its branch"
+    note = f"{what}: ckgit status {row.name}" if found else ""
+    return row._replace(note="; ".join(filter(None, (row.note, note))))
