@@ -67,12 +67,18 @@ def _by_words(text: str, exit_code: int | None, tool: Tool) -> tuple[FailureClas
     if found := _MEMORY.search(text):
         sentence = f"it ran out of memory: {exception or found[0]}; ask for more (ckgit retry --mem), or {tool.less_memory}"
         return FailureClass.OUT_OF_MEMORY, sentence
-    if full := _DISK.search(text):
-        return FailureClass.ERROR, f"the disk is full: {full[0]}"
+    if full := full_disk(text):
+        return FailureClass.ERROR, f"the disk is full: {full}"
     if exit_code in STOPPED:
         return FailureClass.CANCELLED, f"it was stopped by a signal (exit code {exit_code})"
     said = own_words(text) if exit_code in tool.codes else None
     return FailureClass.ERROR, said or exception or _last_line(text) or f"it ended with exit code {exit_code} and said nothing"
+
+
+def full_disk(text: str) -> str:
+    """The words by which a tool says that its disk is full; empty where it says nothing of that."""
+    found = _DISK.search(text)
+    return found[0] if found else ""
 
 
 def own_words(text: str) -> str | None:

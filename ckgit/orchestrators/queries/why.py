@@ -18,6 +18,7 @@ from ckgit.orchestrators.engine.orphans import cancelled_first, way_back, with_i
 from ckgit.orchestrators.engine.partial_view import PartialView
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.run.attempts import latest_attempts
+from ckgit.orchestrators.run.collect import without_status
 from ckgit.orchestrators.run.detach import attempts_of, is_alive, look_at
 from ckgit.orchestrators.run.stage import STAGES, stage_jobs
 from ckgit.orchestrators.run.work_tree import find_work_tree
@@ -115,7 +116,6 @@ def _sentence(found: PartialView, attempt: Attempt, job_status: JobStatus, work:
         JobState.QUEUED: f"it waits{detail}",
         JobState.RUNNING: f"it runs{detail}",
         JobState.UNKNOWN: f"nothing can be said now{detail}",
-        JobState.GONE: f"it is gone and left no status; ckgit advance {found.name} judges it",
     }
     try:
         status = read_status(work, attempt.token)
@@ -125,6 +125,8 @@ def _sentence(found: PartialView, attempt: Attempt, job_status: JobStatus, work:
         return f"nothing can be said now: its status cannot be read: {error.strerror}"
     if status and job_status.state not in (JobState.QUEUED, JobState.RUNNING):  # one that was queued again left a status before
         return f"it ended with exit code {status.exit_code}; ckgit advance {found.name} collects it"
+    if job_status.state is JobState.GONE:
+        return f"{without_status(work, attempt.token, job_status.ending)[1]}; ckgit advance {found.name} judges it"
     return sentences[job_status.state]
 
 

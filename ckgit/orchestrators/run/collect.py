@@ -15,8 +15,11 @@ from ckgit.experiment.scheduler import JobEnding
 from ckgit.experiment.worker import Context, Evidence, Worker
 from ckgit.jobs.folder import job_folder
 from ckgit.lab.secrets import refuse_unfit, without_secrets
-from ckgit.orchestrators.engine.logs import bounded, tail
+from ckgit.orchestrators.engine.logs import bounded, last_lines, tail
 from ckgit.orchestrators.run.usage import used
+from ckgit.workers.explain import full_disk
+
+_LAST = 10  # lines of an output in which a tool says what ended it
 
 
 class EndedAttempt(NamedTuple):
@@ -96,6 +99,36 @@ def _judge(
     if why := foreign(evidence.results):
         return _failed(attempt, files, FailureClass.INPUT_CHANGED, why)
     return JudgedAttempt(attempt.model_copy(update={"phase": Phase.DONE}), files, f"{job.name}: {gist(evidence.results)}")
+
+
+def without_status(work: Path, token: str, ending: JobEnding | None = None) -> tuple[FailureClass, str]:
+    """Why a job that is gone left no status: as its scheduler says, or else as far as its files tell."""
+    if ending and ending.failure:
+        return ending.failure, ending.sentence
+    folder = job_folder(work, token)
+    said = full_disk(_last_words(folder / "output"))
+    signs = [f"its output ends with: {said}"] if said else []
+    signs += ["it could not write how it ended"] if _is_cut(folder / "status.part") else []
+    if not signs:
+        return FailureClass.LOST, "it is gone and left no status: it was killed, or its machine stopped"
+    why = f"the disk was full, most likely ({', and '.join(signs)}); make room in {work} first"
+    return FailureClass.LOST, f"it is gone and left no status: {why}"
+
+
+def _last_words(output: Path) -> str:
+    """The last lines that a job printed; empty where they cannot be read."""
+    try:
+        return "\n".join(last_lines(tail(output), _LAST))
+    except OSError:
+        return ""
+
+
+def _is_cut(part: Path) -> bool:
+    """Whether a status was begun and is not whole."""
+    try:
+        return not part.read_bytes().endswith(b"}\n")
+    except OSError:
+        return False
 
 
 def _with_accounting(context: Context, ended: EndedAttempt, job: Job, work: Path) -> Attempt:

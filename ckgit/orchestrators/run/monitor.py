@@ -24,7 +24,7 @@ from ckgit.jobs.ownership import own
 from ckgit.orchestrators.engine.logs import tail
 from ckgit.orchestrators.engine.polling import Polling
 from ckgit.orchestrators.engine.reporter import Talk
-from ckgit.orchestrators.run.collect import EndedAttempt
+from ckgit.orchestrators.run.collect import EndedAttempt, without_status
 
 _SLOWER, _SLOWEST = 1.25, 3.0  # each nap in which nothing changed makes the next one longer, up to so many times the first
 _SETTLING = 4  # looks in the time that a file system may take
@@ -211,25 +211,25 @@ class Monitor:
     def _settle(self, attempt: Attempt, gone: JobStatus) -> JobStatus:
         """A job that is gone has ended when its status says so, or when that has not come in time; one that cannot be read is unknown."""
         token, now = attempt.token, time.monotonic()
-        status, why = None, "it is gone and left no status: it was killed, or its machine stopped"
+        status, damage = None, ""
         if gone.ending and gone.ending.failure is FailureClass.REFUSED:
             self.ended[token] = EndedAttempt(attempt, None, gone.ending.sentence, FailureClass.REFUSED)
             return gone
         try:
             status = read_status(self.work, token)
         except ValueError as error:
-            why = str(error)
+            damage = str(error)
         except OSError as error:
             self.gone_since.pop(token, None)  # what shows once it can be read again has its time to settle, too
             late = now - self.unreadable_since.setdefault(token, now) >= self.grace
             return JobStatus(JobState.UNKNOWN, gone.job_id, f"{token}: its status cannot be read: {error.strerror}") if late else gone
         self.unreadable_since.pop(token, None)
-        if not (gone.ending and gone.ending.failure) and (job_folder(self.work, token) / "cancelled").exists():
+        if not _told(gone) and (job_folder(self.work, token) / "cancelled").exists():
             gone = gone._replace(ending=JobEnding(FailureClass.CANCELLED, "cancelled by ckgit cancel"))  # which could not record it
-        failure, reason = (gone.ending.failure, gone.ending.sentence) if gone.ending and gone.ending.failure else (FailureClass.LOST, why)
         if status:
             self.ended[token] = EndedAttempt(attempt, status, job_id=gone.job_id, ending=gone.ending)
         elif now - self.gone_since.setdefault(token, now) >= self.grace:
+            failure, reason = (FailureClass.LOST, damage) if damage and not _told(gone) else without_status(self.work, token, gone.ending)
             self.ended[token] = EndedAttempt(attempt, None, reason, failure, job_id=gone.job_id, ending=gone.ending)
         return gone
 
@@ -302,6 +302,11 @@ def _claimed(work: Path, token: str) -> float:
         return (job_folder(work, token) / "claim").stat().st_mtime
     except OSError:
         return time.time()
+
+
+def _told(gone: JobStatus) -> bool:
+    """Whether the scheduler says why a job ended."""
+    return bool(gone.ending and gone.ending.failure)
 
 
 def _ending(ended: EndedAttempt) -> str:

@@ -20,7 +20,7 @@ from ckgit.orchestrators.engine.experiment import commit, open_experiment
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.run.stage import stage_jobs, submission
 from ckgit.orchestrators.run.work_tree import make_work_tree
-from ckgit.schedulers.local.process import read_process
+from ckgit.schedulers.local.process import is_alive, read_process
 from tests.orchestrators.bench import Bench
 
 LOGS = ["experiment_summary.md", "jobs.json", "run-experiment.log", "run-tiny-trainer.log"]
@@ -161,6 +161,35 @@ def test_a_killed_job_is_lost_not_done(bench: Bench) -> None:
     assert outcome.code is Exit.JOBS_FAILED
     assert bench.latest("rank4/finetune").failure is FailureClass.LOST
     assert bench.latest("rank8/finetune").phase is Phase.DONE
+
+
+TRACEBACK = "OSError: [Errno 28] No space left on device\\n\\nE: ended\\n"
+
+
+@pytest.mark.parametrize(
+    ("last_act", "sign"),
+    [
+        ("true", "it was killed, or its machine stopped"),
+        (": >status.part", "the disk was full, most likely (it could not write how it ended); make room in "),
+        ("""printf '{"tok' >status.part""", "the disk was full, most likely (it could not write how it ended); make room in "),
+        (f"printf '{TRACEBACK}' >>output", "the disk was full, most likely (its output ends with: No space left on device); make room in "),
+    ],
+)
+def test_a_job_that_left_no_status_as_the_disk_was_full_is_told_so(bench: Bench, last_act: str, sign: str) -> None:
+    bench.hold()
+    bench.advance(State.TRAINED, wait=False)
+    bench.until(lambda: len(bench.executions()) == 2)
+    folder = job_folder(bench.work, bench.latest("rank4/finetune").token)
+    process = read_process(folder / "local.json")
+    os.killpg(process.pid, signal.SIGKILL)
+    subprocess.run(["bash", "-c", last_act], cwd=folder, check=True)
+    bench.until(lambda: not is_alive(process))
+    assert f"it is gone and left no status: {sign}" in bench.ckgit("why", "demo").stdout
+    bench.go()
+    assert bench.advance().code is Exit.JOBS_FAILED
+    lost = bench.latest("rank4/finetune")
+    assert lost.failure is FailureClass.LOST
+    assert lost.reason.startswith(f"it is gone and left no status: {sign}")
 
 
 @pytest.mark.parametrize(
