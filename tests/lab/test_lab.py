@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
-from ckgit.lab.lab import checked_out_experiment, list_experiments, open_lab
+from ckgit.lab.lab import Lab, checked_out_experiment, list_experiments, open_lab
 from tests.conftest import CONFIG, make_test_lab
 from tests.lab.helpers import design, scaffold
 
@@ -222,3 +224,10 @@ def test_the_checked_out_experiment(lab, run):
 
 def test_a_lab_without_experiments(lab):
     assert list_experiments(lab) == []
+
+
+@pytest.mark.parametrize("toml", [b"<<<<<<< HEAD\n", b"name = 7\n", b""])
+def test_where_jobs_were_handed_over_is_told_by_their_ledger_alone(lab: Lab, toml: bytes) -> None:
+    ledger = {"cluster": "local", "scheduler": "slurm", "slurm_cluster": "beta", "command_prefix": ["ssh", "login1"]}
+    found = replace(lab, toml=toml).cluster_of(ledger)
+    assert (found.scheduler, found.slurm_cluster, found.command_prefix) == ("slurm", "beta", ("ssh", "login1"))
