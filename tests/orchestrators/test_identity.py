@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -244,6 +245,19 @@ class TestABranchThatWasSetBack:
         done = bench.ckgit("retry", "demo", check=False)
         assert (done.returncode, len(bench.executions())) == (Exit.IN_FLIGHT, 3)
         assert "git branch -f exp/demo" in done.stderr
+
+    def test_its_jobs_are_known_also_where_their_files_are_lost(self, bench: Bench) -> None:
+        tokens, work = out(bench), bench.work
+        process = read_process(job_folder(work, tokens[0]) / "local.json")
+        shutil.rmtree(job_folder(work, tokens[0]))
+        git(bench, "branch", "-f", "exp/demo", "exp/demo~1")
+        done = bench.ckgit("advance", "demo", check=False)
+        assert (done.returncode, len(bench.executions())) == (Exit.IN_FLIGHT, 2)
+        assert all(f"{token} (running)" in done.stderr for token in tokens)
+        assert bench.ckgit("cancel", "demo").stdout.startswith("2 jobs (2 of them not in the ledger) cancelled")
+        assert process
+        assert not is_alive(process)
+        assert "not in the ledger" not in bench.ckgit("status", "demo").stdout
 
     def test_list_names_the_jobs_also_when_ckgit_has_gone_on_with_the_branch(self, bench: Bench) -> None:
         out(bench)

@@ -18,6 +18,7 @@ from ckgit.experiment.design.names import name_problem
 from ckgit.formats.listing import in_words
 from ckgit.formats.plain_json import read_json
 from ckgit.jobs.folder import job_folder, jobs_folder
+from ckgit.jobs.handover import noted_folder
 from ckgit.lab.git import tips
 from ckgit.lab.git.command import git_lines, git_text
 from ckgit.lab.git.objects import read_objects
@@ -103,9 +104,9 @@ def _trees(lab: Lab, name: str) -> Iterator[tuple[Path, str]]:
 
 
 def tokens_in(work: Path) -> list[str]:
-    """Tokens of all jobs that were ever handed over in a work tree."""
-    jobs = jobs_folder(work)
-    return sorted(entry.name for entry in jobs.iterdir() if entry.name.startswith("ckgit.")) if jobs.is_dir() else []
+    """Tokens of all jobs that were ever handed over in a work tree, those whose folder is lost among them."""
+    folders = [folder for folder in (jobs_folder(work), noted_folder(work)) if folder.is_dir()]
+    return sorted({entry.name for folder in folders for entry in folder.iterdir() if entry.name.startswith("ckgit.")})
 
 
 def _unfinished(work: Path, known: AbstractSet[str]) -> list[str]:
@@ -134,6 +135,7 @@ def _alive(lab: Lab, work: Path, cluster_name: str, tokens: Sequence[str]) -> It
             yield Orphan(token, work, cluster_name, str(seen))
         elif seen is JobState.GONE or (job_folder(work, token) / "cancelled").exists():
             with contextlib.suppress(OSError):  # it may be another user's; then it is asked for again
+                job_folder(work, token).mkdir(exist_ok=True)
                 (job_folder(work, token) / _OVER).touch()
 
 

@@ -76,9 +76,9 @@ def _submit(cluster: Cluster, work: Path, submission: Submission) -> JobStatus:
     command += [submission.token, submission.script, submission.output, str(slots_folder(work)), str(cluster.slots)]
     folder = job_folder(work, submission.token)
     try:
-        if lost_files(work, submission.token, folder) is not None:
+        if lost_files(work, folder) is not None:
             return _sight(work, submission.token)
-        begin(work, submission.token, folder)
+        begin(work, folder)
         slots_folder(work).mkdir(parents=True, exist_ok=True)
         answer = _output(command, work, submission.token)
     except OSError as error:
@@ -126,7 +126,7 @@ def _sight(work: Path, token: str) -> JobStatus:
 
 def _without_identity(work: Path, token: str, folder: Path) -> JobStatus:
     """Of a job that was not handed over, was started by hand, or whose files the disk has lost."""
-    machine = lost_files(work, token, folder)
+    machine = lost_files(work, folder)
     claimed = (folder / "claim").exists()
     if machine is None and not claimed:
         return JobStatus(JobState.UNSEEN)

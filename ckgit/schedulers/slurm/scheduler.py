@@ -186,7 +186,7 @@ def _read(work: Path, attempts: Sequence[Attempt]) -> tuple[dict[str, records.Fo
         try:
             if folder not in known:
                 known[folder] = records.read_record(folder)
-            lost = not known[folder] and lost_files(work, name_of(token), folder) is not None
+            lost = not known[folder] and lost_files(work, folder) is not None
             traces[token] = records.read_traces(job_folder(work, token), known[folder])._replace(lost=lost)
         except OSError as error:
             unreadable[token] = JobStatus(JobState.UNKNOWN, attempt.job_id, f"its files cannot be read: {error.strerror}")

@@ -67,13 +67,13 @@ def hand_over(cluster: Cluster, work: Path, unit: Sequence[Submission]) -> Hando
             (work / submission.output).parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
         record = records.read_record(folder)
-        if not record and lost_files(work, name_of(name), folder) is not None:
+        if not record and lost_files(work, folder) is not None:
             return HandoverResult({**answers, **{submission.token: _LOST for submission in rest}})
         if (record and record.verdict.outcome is not SbatchOutcome.ABSENT) or any(
             _is_claimed(work, submission.token) for submission in rest
         ):
             return HandoverResult({**answers, **{submission.token: _before(record, submission.token) for submission in rest}})
-        begin(work, name_of(name), folder)
+        begin(work, folder)
         handing = records.take(folder, record.number + 1 if record else 1)
     except OSError as error:
         broken = JobStatus(JobState.UNSEEN, detail=f"its hand-over cannot be recorded: {error}")

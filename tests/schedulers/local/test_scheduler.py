@@ -42,7 +42,7 @@ def work(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "a root" / "lab" / "experiment" / "0123456789ab"
     folder.mkdir(parents=True)
     yield folder
-    tokens = [entry.name for entry in folder.glob(".ckgit/begun/*")]
+    tokens = [entry.name for entry in folder.glob(".ckgit/begun/jobs/*")]
     scheduler.cancel(ONE, folder, attempts(*tokens))
 
 
@@ -296,14 +296,14 @@ def test_of_a_job_of_another_machine_whose_files_are_lost_nothing_is_known(work:
     start(work, "far", "true")
     until(lambda: seen(work, "far") is JobState.GONE)
     lose(work, "far")
-    (work / ".ckgit/begun/far").write_text("far-away")
+    (work / ".ckgit/begun/jobs/far").write_text("far-away")
     assert seen(work, "far") is JobState.UNKNOWN
 
 
 @pytest.mark.parametrize("killed_at", [lambda _: None, lambda note: note.unlink(), lambda note: note.write_text("")])
 def test_killed_before_the_hand_over_it_is_handed_over_by_the_next_one(work: Path, killed_at: Callable[[Path], object]) -> None:
-    begin(work, "early", job_folder(work, "early"))
-    killed_at(work / ".ckgit/begun/early")
+    begin(work, job_folder(work, "early"))
+    killed_at(work / ".ckgit/begun/jobs/early")
     assert seen(work, "early") is JobState.UNSEEN
     start(work, "early", "true")
     until(lambda: seen(work, "early") is JobState.GONE)
