@@ -9,7 +9,8 @@ from ckgit.experiment.accounting import Accounting, AttemptCosts, Comparison, Co
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.estimates.file import Estimate
 from ckgit.experiment.jobs import Attempt, Phase, Usage
-from ckgit.formats.markdown import NOTHING, duration, number, size, table
+from ckgit.formats.markdown import NOTHING, number, size, table
+from ckgit.formats.numbers import duration
 
 COSTS_HEADER = ("queue wait", "elapsed", "GPU-hours", "CPU time", "peak memory", "GPU use")
 TOTALS_HEADER = ("stage", "attempts", *COSTS_HEADER)

@@ -11,7 +11,8 @@ from ckgit.analysis.scores import ScoredCount
 from ckgit.experiment.jobs import Ledger
 from ckgit.experiment.results import CellResult, Judgement, Results, RunRow, Verdict
 from ckgit.experiment.worker import Context
-from ckgit.formats.markdown import NOTHING, duration, number, table
+from ckgit.formats.markdown import NOTHING, number, table
+from ckgit.formats.numbers import duration
 
 LOSS_PLOT, SCORES_PLOT = "loss.svg", "scores.svg"
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ckgit.cli.common import emit, note, printable
+from ckgit.cli.common import emit, note
 from ckgit.cli.errors import as_document, without_secrets
-from ckgit.cli.streams import draws, fresh_line, say
+from ckgit.cli.streams import fresh_line
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.listing import LINES, first_of, in_words
-from ckgit.formats.secret_patterns import masked
 from ckgit.orchestrators.engine.experiment import RecordedCommit
 from ckgit.orchestrators.engine.results import AdvanceResult
 
@@ -40,37 +36,6 @@ def detach_option(function: F) -> F:
 def run_option(function: F) -> F:
     """Add `--run`, handed over as the keyword `run`."""
     return click.option("--run", metavar="RUN", help="Only the jobs of this run.")(function)
-
-
-class Terminal:
-    """Speaks on standard error; on a terminal the lines of progress are drawn over those before."""
-
-    def __init__(self) -> None:
-        self._drawn = 0
-        self._live = draws(sys.stderr)
-
-    def say(self, text: str) -> None:
-        """A line to keep, above the progress."""
-        self._clear()
-        note(printable(masked(text, os.environ)))
-
-    def progress(self, lines: Callable[[], Sequence[str]] | None) -> None:
-        """Draw anew; without a terminal there is nothing to draw on."""
-        if not self._live:
-            return
-        drawn = lines() if lines else []
-        self._clear()
-        columns, rows = shutil.get_terminal_size()
-        shown = [printable(masked(line, os.environ))[: columns - 1] for line in drawn[: max(1, rows - 2)]]
-        for line in shown:
-            note(line)
-        self._drawn = len(shown)
-
-    def _clear(self) -> None:
-        if self._live:  # from the start of the line: Ctrl-C leaves ^C there
-            up = f"\x1b[{self._drawn}A" if self._drawn else ""
-            say(f"\r{up}\x1b[J", err=True, nl=False)
-        self._drawn = 0
 
 
 def report(result: AdvanceResult, *, as_json: bool) -> int:
@@ -97,6 +62,11 @@ def report_all(ended: Mapping[str, AdvanceResult | CkgitError], *, as_json: bool
                 _tell(each)
             else:
                 note(f"ckgit: {name}: {each}")
+    return first_code(ended)
+
+
+def first_code(ended: Mapping[str, AdvanceResult | CkgitError]) -> int:
+    """The first exit code that is not 0."""
     return next((int(each.code) for each in ended.values() if each.code is not Exit.DONE), int(Exit.DONE))
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
-from ckgit.cli.acting import Terminal, detach_option, no_wait_option, report, report_all, show_preview
+from ckgit.cli.acting import detach_option, first_code, no_wait_option, report, report_all, show_preview
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from
+from ckgit.cli.subscribers import JsonLines, Terminal, ending
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
 from ckgit.orchestrators.commands.advance import advance
+from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import open_experiment
 from ckgit.orchestrators.engine.options import AdvanceOptions
 
@@ -24,6 +26,7 @@ from ckgit.orchestrators.engine.options import AdvanceOptions
 @click.option("--sequential", is_flag=True, help="Start no evaluation before all training is done.")
 @click.option("--cluster", metavar="NAME", help="Another cluster profile takes over first; no job may be in flight.")
 @click.option("--accept-missing", is_flag=True, help="Pass a stage with failed jobs; the commit and every report after it name them.")
+@click.option("--events", "as_events", is_flag=True, help="Write what happens to standard output, one JSON document a line, instead.")
 @dry_run_option
 @json_option
 @click.pass_context
@@ -38,6 +41,7 @@ def command(
     sequential: bool,
     cluster: str | None,
     accept_missing: bool,
+    as_events: bool,
     dry_run: bool,
     as_json: bool,
 ) -> int:
@@ -64,10 +68,20 @@ def command(
         from ckgit.orchestrators.commands.dry_run import preview
 
         return show_preview(preview(open_experiment(lab, experiments[0]), options, target, cluster), as_json=as_json)
+    subscribers = Events(Terminal(experiments), *([JsonLines()] if as_events else []))
     if len(experiments) == 1:
-        code = report(advance(lab, experiments[0], to=target, options=options, talk=Terminal(), cluster=cluster), as_json=as_json)
+        try:
+            result = advance(lab, experiments[0], to=target, options=options, events=subscribers, cluster=cluster)
+        except CkgitError as error:
+            subscribers.emit(ending(experiments[0], error))
+            raise
+        subscribers.emit(ending(experiments[0], result))
+        code = int(result.code) if as_events else report(result, as_json=as_json)
         # of a job, whose stand-in would try the same again
         return int(Exit.DONE) if token and code == Exit.JOBS_FAILED else code
     from ckgit.orchestrators.commands.many import advance_together
 
-    return report_all(advance_together(lab, experiments, to=target, options=options, talk=Terminal(), cluster=cluster), as_json=as_json)
+    found = advance_together(lab, experiments, to=target, options=options, events=subscribers, cluster=cluster)
+    for name, each in found.items():
+        subscribers.emit(ending(name, each))
+    return first_code(found) if as_events else report_all(found, as_json=as_json)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
-from ckgit.cli.acting import Terminal, no_wait_option, report, show_preview
+from ckgit.cli.acting import no_wait_option, report, show_preview
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
+from ckgit.cli.subscribers import Terminal
 from ckgit.experiment.design.model import State
 from ckgit.orchestrators.commands.advance import advance, require
+from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import open_experiment
 from ckgit.orchestrators.engine.options import AdvanceOptions
 
@@ -33,4 +35,4 @@ def command(ctx: click.Context, *, name: str | None, no_wait: bool, accept_missi
         from ckgit.orchestrators.commands.dry_run import preview
 
         return show_preview(preview(view, options, State.EVALUATED), as_json=as_json)
-    return report(advance(lab, experiment, to=State.EVALUATED, options=options, talk=Terminal()), as_json=as_json)
+    return report(advance(lab, experiment, to=State.EVALUATED, options=options, events=Events(Terminal())), as_json=as_json)

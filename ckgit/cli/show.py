@@ -13,7 +13,8 @@ from ckgit.analysis.score_text import LEGEND, OVER_ROWS, compared, difference, j
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, printable, table
 from ckgit.experiment.design.plan import Run
 from ckgit.experiment.results import CellResult, Metric, RunRow, Verdict
-from ckgit.formats.markdown import duration, number
+from ckgit.formats.markdown import number
+from ckgit.formats.numbers import duration
 from ckgit.orchestrators.engine.experiment import open_experiment
 from ckgit.orchestrators.engine.integrity import edit_lines
 from ckgit.orchestrators.queries.settings import parameters

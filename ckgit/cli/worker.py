@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import click
 
-from ckgit.cli.acting import Terminal, no_wait_option, report, run_option, show_preview
+from ckgit.cli.acting import no_wait_option, report, run_option, show_preview
 from ckgit.cli.common import dry_run_option, emit, experiment_name, json_option, lab_from, name_argument, table
+from ckgit.cli.subscribers import Terminal
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.listing import first_of
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators.commands import one_worker
 from ckgit.orchestrators.commands.advance import final_result
+from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import open_experiment, open_for_update
 from ckgit.orchestrators.engine.options import AdvanceOptions
 
@@ -49,9 +51,10 @@ def command(
         one_worker.find(view, worker)
         one_worker.check_run(view, run)
         return show_preview(preview(view, options, None), as_json=as_json)
-    talk = Terminal()
+    events = Events(Terminal())
     return report(
-        final_result(lab, experiment, one_worker.run_alone(open_for_update(lab, experiment, talk), worker, options, talk)), as_json=as_json
+        final_result(lab, experiment, one_worker.run_alone(open_for_update(lab, experiment, events), worker, options, events)),
+        as_json=as_json,
     )
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from pydantic import BaseModel
+
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import LabConfig
-from ckgit.experiment.design.model import Design, Frozen, Summary
+from ckgit.experiment.design.model import Design, Summary
 from ckgit.experiment.estimates.file import Estimate
+from ckgit.experiment.events import EventLine
 from ckgit.experiment.jobs import Ledger, Status
 from ckgit.experiment.results import Results
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 # Schema name to the model and the file that it describes.
-MODELS: Mapping[str, tuple[type[Frozen], str]] = {
+MODELS: Mapping[str, tuple[type[BaseModel], str]] = {
     "design": (Design, "what `ckgit design --from` reads"),
     "summary": (Summary, "front matter of experiment_summary.md"),
     "lab": (LabConfig, "ckgit.toml"),
@@ -24,6 +27,7 @@ MODELS: Mapping[str, tuple[type[Frozen], str]] = {
     "jobs": (Ledger, "jobs.json"),
     "status": (Status, "status.json, which a job writes as its last act"),
     "results": (Results, "analysis/results.json"),
+    "event": (EventLine, "a line of `ckgit advance --events`"),
 }
 
 

@@ -12,7 +12,6 @@ _DIGITS_OF_WIDTH = 2
 _NARROW, _LEAST_DECIMALS = 2.0, 3  # a share, and a difference of shares, have three decimals at least
 _MOST_DECIMALS = 6
 _LARGE = 1e6  # from here on with an exponent
-_MINUTE = 60
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
@@ -48,15 +47,6 @@ def with_ends(value: float, low: float | None, high: float | None) -> str:
 
 def _fixed(decimals: int, value: float) -> str:
     return f"{round(value, decimals) + 0.0:.{decimals}f}"  # 0.0 makes 0 of -0
-
-
-def duration(seconds: float) -> str:
-    """A duration as people read it: `7 s`, `12:30`, `3:04:05`."""
-    if seconds < _MINUTE:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), _MINUTE)
-    hours, minutes = divmod(minutes, _MINUTE)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def size(count: float) -> str:

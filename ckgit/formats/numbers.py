@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+_MINUTE = 60
 _SMALL = 0.01  # a smaller number is written with an exponent: 1e-5
 
 
@@ -18,3 +19,24 @@ def short_value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "-".join(short_value(item) for item in value)
     return str(value)
+
+
+def clock(seconds: float) -> str:
+    """A duration as people read it: 0:07, 12:30, 3:04:05."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def duration(seconds: float) -> str:
+    """A duration as people read it: `7 s`, `12:30`, `3:04:05`."""
+    return f"{seconds:.0f} s" if seconds < _MINUTE else clock(round(seconds))
+
+
+def rough_duration(seconds: float) -> str:
+    """An estimate of seconds as text: `45 s`, `12 min`, `3.5 h`."""
+    for limit, divisor, unit in ((90, 1, "s"), (5400, 60, "min"), (36 * 3600, 3600, "h")):
+        if seconds < limit:
+            value = seconds / divisor
+            return f"{value:.1f} {unit}" if value < 10 and divisor > 1 else f"{value:.0f} {unit}"  # noqa: PLR2004 - two digits say enough
+    return f"{seconds / 86400:.1f} d"

@@ -1,7 +1,8 @@
 from ckgit.analysis.tables import MOST_ROWS, status_blocks
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import FailureClass, Phase
-from ckgit.formats.markdown import duration, table, with_ends
+from ckgit.formats.markdown import table, with_ends
+from ckgit.formats.numbers import duration
 from tests.analysis.build import attempt, context, jobs, ledger
 
 

@@ -13,7 +13,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ckgit.cli.subscribers import lines_of, progress_lines
 from ckgit.experiment.design.model import State
+from ckgit.experiment.events import EngineEvent, Progressed
 from ckgit.experiment.jobs import Attempt, Ledger
 from ckgit.experiment.lifecycle import Event
 from ckgit.lab.commit import record
@@ -21,6 +23,7 @@ from ckgit.lab.lab import Lab, open_lab
 from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.lab.summary.file import SummaryFile
 from ckgit.orchestrators.commands.advance import advance
+from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.results import AdvanceResult
 
@@ -37,18 +40,22 @@ DESIGN: dict[str, Any] = {
 }
 
 
-class Heard:
-    """Keeps what an orchestrator says."""
+class Heard(Events):
+    """Keeps what people are told."""
+
+    progress = True
 
     def __init__(self) -> None:
+        super().__init__()
         self.said: list[str] = []
         self.drawn: list[Sequence[str]] = []
+        self.named = False  # whether it tells of several experiments
 
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-    def progress(self, lines: Callable[[], Sequence[str]] | None) -> None:
-        self.drawn.append(lines() if lines else [])
+    def emit(self, event: EngineEvent) -> None:
+        if isinstance(event, Progressed):
+            self.drawn.append(progress_lines(event))
+        else:
+            self.said += [f"{event.experiment}: {line}" if self.named else line for line in lines_of(event)]
 
 
 class Bench(NamedTuple):
@@ -83,7 +90,7 @@ class Bench(NamedTuple):
         return Path(self.ledger.work_tree)
 
     def advance(self, to: State | None = None, **options: Any) -> AdvanceResult:
-        return advance(self.lab, "demo", to=to, options=AdvanceOptions(**options), talk=self.heard)
+        return advance(self.lab, "demo", to=to, options=AdvanceOptions(**options), events=self.heard)
 
     def ckgit(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """The command line, in a process of its own."""

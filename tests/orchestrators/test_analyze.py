@@ -13,7 +13,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Ledger, Usage
 from ckgit.experiment.results import Results
-from ckgit.formats.markdown import duration
+from ckgit.formats.numbers import duration
 from ckgit.formats.yaml.writer import write_yaml
 from ckgit.orchestrators.analyze import analyze
 from ckgit.orchestrators.design import draft as design

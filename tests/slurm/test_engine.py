@@ -199,7 +199,7 @@ def test_two_experiments_are_followed_with_one_squeue_a_round(bench: Bench, slur
     time_sleep = time.sleep
     monkeypatch.setattr(many, "time", SimpleNamespace(sleep=sleep))
     bench.hold()
-    ended = many.advance_together(bench.lab, ["demo", "other"], to=State.TRAINED, options=AdvanceOptions(), talk=bench.heard)
+    ended = many.advance_together(bench.lab, ["demo", "other"], to=State.TRAINED, options=AdvanceOptions(), events=bench.heard)
     assert [each.code for each in ended.values()] == [Exit.DONE, Exit.DONE]
     assert len(slurm.calls("squeue")) <= len(naps)
     assert once_each(bench)

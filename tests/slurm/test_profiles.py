@@ -51,7 +51,7 @@ def test_the_job_that_was_to_go_on_ends_when_the_experiment_moves_away(bench: Be
     profile(bench, 'partition = "main"', name="other")
     assert bench.advance(State.TRAINED, sequential=True).code is Exit.DONE
     number = leave_to_a_job(bench, slurm)
-    advance(bench.lab, "demo", to=State.TRAINED, options=AdvanceOptions(), talk=bench.heard, cluster="other")
+    advance(bench.lab, "demo", to=State.TRAINED, options=AdvanceOptions(), events=bench.heard, cluster="other")
     assert bench.ledger.detached is None
     assert "nothing goes on by itself any more" in bench.message()
     assert slurm.state(number) == "CANCELLED"

@@ -11,6 +11,7 @@ from ckgit.experiment.lifecycle import ORDER, Event
 from ckgit.formats.listing import plural
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import take_snapshot
+from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import (
     CommitPlan,
     ExperimentView,
@@ -24,7 +25,6 @@ from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.engine.polling import Polling, run_to_end
-from ckgit.orchestrators.engine.reporter import Talk
 from ckgit.orchestrators.engine.results import AdvanceResult
 from ckgit.orchestrators.run.change_cluster import change_cluster
 from ckgit.orchestrators.run.continuation import is_replaced
@@ -35,13 +35,13 @@ from ckgit.orchestrators.run.usage import fill, lacking
 from ckgit.orchestrators.scaffold.scaffold import scaffold
 
 
-def advance(lab: Lab, name: str, *, to: State | None, options: AdvanceOptions, talk: Talk, cluster: str | None = None) -> AdvanceResult:
+def advance(lab: Lab, name: str, *, to: State | None, options: AdvanceOptions, events: Events, cluster: str | None = None) -> AdvanceResult:
     """Go through `advancing` to its end."""
-    return run_to_end(advancing(lab, name, to=to, options=options, talk=talk, cluster=cluster))
+    return run_to_end(advancing(lab, name, to=to, options=options, events=events, cluster=cluster))
 
 
 def advancing(
-    lab: Lab, name: str, *, to: State | None, options: AdvanceOptions, talk: Talk, cluster: str | None = None
+    lab: Lab, name: str, *, to: State | None, options: AdvanceOptions, events: Events, cluster: str | None = None
 ) -> Polling[AdvanceResult]:
     """Make the next transition, or all up to a state. Where jobs run, waiting for them is part of it.
 
@@ -52,13 +52,13 @@ def advancing(
     Raises:
         CkgitError: there is nothing to do, someone else moved the branch, or a transition cannot be made.
     """
-    view = open_for_update(lab, name, talk)
+    view = open_for_update(lab, name, events)
     commits: list[RecordedCommit] = []
     if (yield from is_replaced(view, options)):
         state = view.snapshot.state
         return AdvanceResult(name, state, Exit.DONE, [], f"nothing to do: {name} is not left to this job any more", _next(name, state))
     if cluster and (step := change_cluster(view, cluster)):
-        commits.append(commit(view, step, talk))
+        commits.append(commit(view, step, events))
         if view.ledger:
             end_detached(view, view.ledger)  # on the cluster before
         view = open_experiment(lab, name)
@@ -69,7 +69,7 @@ def advancing(
     if options.detach:
         check_detachable(view.context.cluster)
     while True:
-        found = yield from transition(view, options, talk)
+        found = yield from transition(view, options, events)
         commits += found.commits
         state = take_snapshot(lab, name).state
         if found.code is not Exit.DONE:
@@ -128,11 +128,11 @@ def check_target(name: str, state: State, to: State | None) -> State:
     return to or ORDER[position + 1]
 
 
-def transition(view: ExperimentView, options: AdvanceOptions, talk: Talk) -> Polling[AdvanceResult]:
+def transition(view: ExperimentView, options: AdvanceOptions, events: Events) -> Polling[AdvanceResult]:
     """One transition, or as much of it as can be made now."""
     if view.snapshot.state in STAGES:
-        return (yield from run_stage(view, options, talk))
-    return AdvanceResult(view.name, view.snapshot.state, Exit.DONE, [commit(view, still_step(view), talk)], "")
+        return (yield from run_stage(view, options, events))
+    return AdvanceResult(view.name, view.snapshot.state, Exit.DONE, [commit(view, still_step(view), events)], "")
 
 
 def still_step(view: ExperimentView) -> CommitPlan:

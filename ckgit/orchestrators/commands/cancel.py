@@ -25,12 +25,12 @@ from ckgit.lab.git.tips import KnownTips, kept_note
 from ckgit.lab.snapshot import DeletedError
 from ckgit.orchestrators.commands.retry import Selection
 from ckgit.orchestrators.engine import orphans
-from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView, RecordedCommit, prepare
+from ckgit.orchestrators.engine.events import Events
+from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView, RecordedCommit, prepare, tell
 from ckgit.orchestrators.engine.logs import appended, now
 from ckgit.orchestrators.engine.orphans import Orphan
 from ckgit.orchestrators.engine.partial_view import PartialView
 from ckgit.orchestrators.engine.plugins import scheduler_for, worker_for
-from ckgit.orchestrators.engine.reporter import Talk
 from ckgit.orchestrators.run.commits import cancellation
 from ckgit.orchestrators.run.detach import attempts_of
 
@@ -186,14 +186,14 @@ class CancelResult(NamedTuple):
     next: str
 
 
-def cancel(found: PartialView, selection: Selection, talk: Talk) -> CancelResult:
+def cancel(found: PartialView, selection: Selection, events: Events) -> CancelResult:
     """Record that jobs are not wanted, then end them. Killed in between, the same command ends them.
 
     Raises:
         CkgitError: nothing is to be cancelled; a job runs on another machine; or the jobs were ended and that could not be recorded.
     """
     planned = plan_cancel(found, selection)
-    taken, unrecorded = _record(planned, talk)
+    taken, unrecorded = _record(planned, events)
     end_jobs(planned)
     jobs = _jobs_text(planned)
     if unrecorded:
@@ -214,7 +214,7 @@ def _onward(found: PartialView, taken: Sequence[RecordedCommit]) -> str:
     return f"ckgit retry {found.name} runs them again" if taken else f"ckgit status {found.name}"
 
 
-def _record(planned: CancelPlan, talk: Talk) -> tuple[list[RecordedCommit], CkgitError | None]:
+def _record(planned: CancelPlan, events: Events) -> tuple[list[RecordedCommit], CkgitError | None]:
     """Commit it; or why that cannot be. What runs is ended in either case."""
     found, step, snapshot = planned.found, planned.step, planned.found.snapshot
     if not step or not snapshot:
@@ -235,11 +235,9 @@ def _record(planned: CancelPlan, talk: Talk) -> tuple[list[RecordedCommit], Ckgi
         )
     except CkgitError as error:
         return [], error
-    taken = RecordedCommit(step.event, found.name, commit, snapshot.state, snapshot.state, step.body)
-    talk.say(taken.headline)
-    if kept:
-        talk.say(kept)
-    return [taken], None
+    recorded = RecordedCommit(step.event, found.name, commit, snapshot.state, snapshot.state, step.body)
+    tell(recorded, kept, events)
+    return [recorded], None
 
 
 def _not_begun(error: CkgitError) -> CkgitError:

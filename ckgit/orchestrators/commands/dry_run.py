@@ -15,11 +15,11 @@ from ckgit.lab.context import load_context
 from ckgit.orchestrators.commands import cancel
 from ckgit.orchestrators.commands.advance import check_target, still_step
 from ckgit.orchestrators.commands.cancel import CancelPlan
+from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView, show
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.orphans import refuse_orphans
 from ckgit.orchestrators.engine.plugins import scheduler_for
-from ckgit.orchestrators.engine.reporter import Silent
 from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import chance
 from ckgit.orchestrators.run.change_cluster import change_cluster
@@ -158,7 +158,7 @@ def _would_submit(
 def _ending(view: ExperimentView, work: StageJobs, options: AdvanceOptions) -> DryRun:
     """Jobs were submitted before: which are still out, or what would be committed of them."""
     remarks, unseen = [], []
-    watch = start_watch(view, work, options.run, Silent())
+    watch = start_watch(view, work, options.run, Events())
     follow = Follow(view, work, options, watch)
     for token, job_status in watch.scheduler.poll(watch.cluster, watch.work, watch.attempts).statuses.items():
         attempt = next(a for a in watch.attempts if a.token == token)

@@ -12,11 +12,11 @@ from ckgit.experiment.checks.run_names import choose_run
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.worker import Worker, reasons_against
 from ckgit.formats.listing import choose
+from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.plugins import installed_workers, worker_for
 from ckgit.orchestrators.engine.polling import run_to_end
-from ckgit.orchestrators.engine.reporter import Talk
 from ckgit.orchestrators.engine.results import AdvanceResult
 from ckgit.orchestrators.run.run import run_stage
 from ckgit.orchestrators.run.stage import stage_jobs
@@ -108,7 +108,7 @@ def leave(view: ExperimentView, name: str, files: Mapping[str, bytes]) -> Path:
     return folder
 
 
-def run_alone(view: ExperimentView, name: str, options: AdvanceOptions, talk: Talk) -> AdvanceResult:
+def run_alone(view: ExperimentView, name: str, options: AdvanceOptions, events: Events) -> AdvanceResult:
     """Submit, await and judge a worker's jobs, as advance would.
 
     Raises:
@@ -131,4 +131,4 @@ def run_alone(view: ExperimentView, name: str, options: AdvanceOptions, talk: Ta
             state="nothing was changed",
             next=f"ckgit show {view.name}",
         )
-    return run_to_end(run_stage(view, options, talk))
+    return run_to_end(run_stage(view, options, events))

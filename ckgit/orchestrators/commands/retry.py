@@ -12,6 +12,7 @@ from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.jobs import Attempt, Job
 from ckgit.experiment.lifecycle import Event
 from ckgit.formats.listing import choose
+from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView, commit, open_experiment
 from ckgit.orchestrators.engine.integrity import refuse_edited
 from ckgit.orchestrators.engine.logs import now
@@ -19,7 +20,6 @@ from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.orphans import refuse_orphans
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.engine.polling import run_to_end
-from ckgit.orchestrators.engine.reporter import Talk
 from ckgit.orchestrators.engine.results import AdvanceResult
 from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import AttemptOptions, count_jobs, latest_attempts
@@ -145,7 +145,7 @@ def _asked_for(before: Attempt, job: Job, resources: Resources) -> Resources | N
 
 
 def retry(
-    view: ExperimentView, selection: Selection, options: AdvanceOptions, talk: Talk, resources: Resources = DESIGNED
+    view: ExperimentView, selection: Selection, options: AdvanceOptions, events: Events, resources: Resources = DESIGNED
 ) -> AdvanceResult:
     """Submit again what failed, and see it to its end.
 
@@ -155,8 +155,8 @@ def retry(
     planned = plan_retry(view, selection, options, resources)
     if view.ledger:  # a job that was cancelled, but not ended, writes to the same files as the new one
         _end(view, find_work_tree(view.ledger), planned.before)
-    taken = commit(view, planned.step, talk)
-    return run_to_end(finish(open_experiment(view.lab, view.name), options, talk, [taken]))
+    taken = commit(view, planned.step, events)
+    return run_to_end(finish(open_experiment(view.lab, view.name), options, events, [taken]))
 
 
 def _stage(view: ExperimentView) -> StageJobs:

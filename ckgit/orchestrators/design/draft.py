@@ -21,6 +21,7 @@ from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.worker import Context, Obstacle
 from ckgit.formats.listing import plural
 from ckgit.formats.markdown import size
+from ckgit.formats.numbers import rough_duration
 from ckgit.formats.yaml.document import read_yaml
 from ckgit.formats.yaml.writer import ValueChange
 from ckgit.lab.commit import preview, record
@@ -30,7 +31,7 @@ from ckgit.lab.lab import Lab, list_experiments
 from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.lab.summary.file import FILE, SummaryFile
 from ckgit.orchestrators.design import lint
-from ckgit.orchestrators.design.forecast import Forecast, data_problems, duration, forecast, kinds
+from ckgit.orchestrators.design.forecast import Forecast, data_problems, forecast, kinds
 from ckgit.orchestrators.design.lookup import LabInputs, SourceCommit, base_recipes, default_branch, look
 from ckgit.orchestrators.design.past_runs import NOTHING, look_back
 from ckgit.orchestrators.design.stale import stale
@@ -198,7 +199,7 @@ def show(draft: Draft) -> str:
 def totals(draft: Draft) -> str:
     """A draft in one line."""
     guesses = [guess for one in draft.forecast.runs for guess in (one.training, one.evaluation) if guess]
-    cost = f"about {duration(sum(guess.seconds for guess in guesses))}, {size(sum(guess.disk for guess in guesses))} of checkpoints"
+    cost = f"about {rough_duration(sum(guess.seconds for guess in guesses))}, {size(sum(guess.disk for guess in guesses))} of checkpoints"
     return f"{_runs(draft.plan)}, {plural(len(draft.plan.cells), 'evaluation')}; {cost}"
 
 

@@ -236,12 +236,3 @@ def _about_claims(summary: Summary, plan: Plan) -> Iterator[str]:
     for text, numbers in listed.items():
         compared = "claim {} compares these" if len(numbers) == 1 else "claims {} each compare"
         yield f"{compared.format(', '.join(numbers))} two models {text}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as text: `45 s`, `12 min`, `3.5 h`."""
-    for limit, divisor, unit in ((90, 1, "s"), (5400, 60, "min"), (36 * 3600, 3600, "h")):
-        if seconds < limit:
-            value = seconds / divisor
-            return f"{value:.1f} {unit}" if value < 10 and divisor > 1 else f"{value:.0f} {unit}"  # noqa: PLR2004 - two digits say enough
-    return f"{seconds / 86400:.1f} d"

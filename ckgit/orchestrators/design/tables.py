@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.design.model import Recorded, Summary
 from ckgit.formats.markdown import NOTHING, size, table
-from ckgit.orchestrators.design.forecast import Forecast, RunForecast, duration
+from ckgit.formats.numbers import rough_duration
+from ckgit.orchestrators.design.forecast import Forecast, RunForecast
 from ckgit.orchestrators.design.lookup import LabInputs
 
 _LONGEST_VALUE = 40
@@ -84,8 +85,8 @@ def _estimate_table(forecast: Forecast) -> str:
     seconds = sum(guess.seconds for one in forecast.runs for guess in (one.training, one.evaluation) if guess)
     disk = sum(one.training.disk for one in forecast.runs if one.training)
     text = (
-        f"An estimate: {duration(seconds)} in all when jobs run one after the other, {size(disk)} of checkpoints. Where speeds are assumed "
-        "it may be wrong by a factor of three, and evaluation is counted with every answer as long as it may be."
+        f"An estimate: {rough_duration(seconds)} in all when jobs run one after the other, {size(disk)} of checkpoints. "
+        "Where speeds are assumed it may be wrong by a factor of three, and evaluation is counted with every answer as long as it may be."
     )
     sources = "\n".join(f"- {source}" for source in forecast.estimate.sources())
     header = ["run", "training", "memory", "checkpoints", "evaluation", "memory of evaluation"]
@@ -94,8 +95,8 @@ def _estimate_table(forecast: Forecast) -> str:
 
 def _estimate_row(one: RunForecast) -> list[str]:
     trained, evaluated = one.training, one.evaluation
-    training = [duration(trained.seconds), size(trained.memory), size(trained.disk)] if trained else [NOTHING] * 3
-    evaluation = [duration(evaluated.seconds), size(evaluated.memory)] if evaluated else [NOTHING] * 2
+    training = [rough_duration(trained.seconds), size(trained.memory), size(trained.disk)] if trained else [NOTHING] * 3
+    evaluation = [rough_duration(evaluated.seconds), size(evaluated.memory)] if evaluated else [NOTHING] * 2
     return [one.run.name, *training, *evaluation]
 
 
@@ -127,7 +128,7 @@ def _training_text(one: RunForecast) -> str:
     if not one.steps or not one.training:
         return "not trained"
     steps = f"{one.steps.rows} rows, {one.steps.per_epoch} steps per epoch, {one.steps.total} in all"
-    return f"{steps}, about {duration(one.training.seconds)}, {size(one.training.memory)} of memory, {size(one.training.disk)}"
+    return f"{steps}, about {rough_duration(one.training.seconds)}, {size(one.training.memory)} of memory, {size(one.training.disk)}"
 
 
 def _short(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ckgit.analysis.tables import status_blocks
 from ckgit.errors import CkgitError
 from ckgit.experiment.design.model import State
+from ckgit.experiment.events import Committed, Noted
 from ckgit.experiment.jobs import Ledger
 from ckgit.experiment.lifecycle import Event, check_edge
 from ckgit.experiment.worker import Context
@@ -17,9 +18,9 @@ from ckgit.lab.git.tips import KnownTips, kept_note
 from ckgit.lab.lab import Lab
 from ckgit.lab.remotes import authority
 from ckgit.lab.snapshot import DeletedError, Snapshot, take_snapshot
+from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.logs import appended
 from ckgit.orchestrators.engine.orphans import cancelled_first, with_its_jobs
-from ckgit.orchestrators.engine.reporter import Talk
 
 
 class ExperimentView(NamedTuple):
@@ -49,7 +50,7 @@ class CommitPlan(NamedTuple):
 
 
 class RecordedCommit(NamedTuple):
-    """A step that was made."""
+    """A commit that was made."""
 
     event: Event
     experiment: str
@@ -57,11 +58,6 @@ class RecordedCommit(NamedTuple):
     source: State
     target: State
     body: str
-
-    @property
-    def headline(self) -> str:
-        """What happened, in one line."""
-        return f"{self.event} {self.experiment}: {self.source} -> {self.target} ({self.commit[:12]})"
 
 
 class BranchMoved(Exception):  # noqa: N818 - no error: the caller looks again
@@ -102,14 +98,14 @@ def _view(lab: Lab, snapshot: Snapshot) -> ExperimentView:
     return ExperimentView(lab, snapshot, context, ledger)
 
 
-def open_for_update(lab: Lab, name: str, talk: Talk) -> ExperimentView:
+def open_for_update(lab: Lab, name: str, events: Events) -> ExperimentView:
     """Read an experiment's branch in order to move it on: first the lab's authority is asked, where it has one.
 
     Raises:
         CkgitError: as `open_experiment`; the authority does not answer, or has other commits.
     """
     if kept := authority.fetch(lab, name):
-        talk.say(kept)
+        events.emit(Noted(experiment=name, text=kept))
     snapshot = open_snapshot(lab, name)
     authority.refuse_stale(lab, snapshot)
     return _view(lab, snapshot)
@@ -157,7 +153,7 @@ def _summary(view: ExperimentView, state: State, ledger: Ledger | None) -> bytes
     return summary.dump()
 
 
-def commit(view: ExperimentView, step: CommitPlan, talk: Talk) -> RecordedCommit:
+def commit(view: ExperimentView, step: CommitPlan, events: Events) -> RecordedCommit:
     """Commit a step, and say so.
 
     Raises:
@@ -169,11 +165,23 @@ def commit(view: ExperimentView, step: CommitPlan, talk: Talk) -> RecordedCommit
     sha = record(
         view.lab, name=view.name, event=step.event, parent=snapshot, files=step.files, design_digest=summary.digest, body=step.body
     )
-    taken = RecordedCommit(step.event, view.name, sha, snapshot.state, target, step.body)
-    talk.say(taken.headline)
+    recorded = RecordedCommit(step.event, view.name, sha, snapshot.state, target, step.body)
+    tell(recorded, kept, events)
+    return recorded
+
+
+def tell(recorded: RecordedCommit, kept: str | None, events: Events) -> None:
+    """Tell of a commit, and of what it keeps of a branch that was rewritten."""
+    committed = Committed(
+        experiment=recorded.experiment,
+        commit=recorded.commit,
+        records=recorded.event,
+        source=recorded.source,
+        target=recorded.target,
+    )
+    events.emit(committed)
     if kept:
-        talk.say(kept)
-    return taken
+        events.emit(Noted(experiment=recorded.experiment, text=kept))
 
 
 def show(view: ExperimentView, step: CommitPlan) -> str:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ckgit.errors import CkgitError
 from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.events import Noted
 from ckgit.experiment.jobs import Ledger
 from ckgit.experiment.state import State
 from ckgit.lab.context import load_context
@@ -14,10 +15,10 @@ from ckgit.lab.lab import Lab
 from ckgit.lab.remotes import authority
 from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.orchestrators.engine import orphans
+from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.integrity import refuse_edited
 from ckgit.orchestrators.engine.orphans import Orphan
-from ckgit.orchestrators.engine.reporter import Talk
 
 
 class PartialView(NamedTuple):
@@ -38,18 +39,18 @@ class PartialView(NamedTuple):
         return self.lab.cluster_of(self.ledger.model_dump()) if self.ledger else self.lab.cluster()
 
 
-def open_partially(lab: Lab, name: str, talk: Talk | None = None) -> PartialView:
+def open_partially(lab: Lab, name: str, events: Events | None = None) -> PartialView:
     """See what of an experiment may run.
 
     Args:
-        talk: who is told; without one the authority is not asked first.
+        events: who is told; without one the authority is not asked first.
     """
     problems: list[CkgitError] = []
     snapshot, ledger, view = None, None, None
     try:
-        if talk:
+        if events:
             if kept := authority.fetch(lab, name):
-                talk.say(kept)
+                events.emit(Noted(experiment=name, text=kept))
             authority.refuse_stale(lab, take_snapshot(lab, name))
     except CkgitError as error:
         problems.append(error)

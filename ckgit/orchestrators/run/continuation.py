@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.events import Waiting
 from ckgit.experiment.jobs import Detached, FailureClass
 from ckgit.experiment.scheduler import JobState, JobStatus
 from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView
@@ -86,7 +87,7 @@ def _taken_over(view: ExperimentView, work: StageJobs, options: AdvanceOptions, 
             raise _left_to_nobody(view, job_status)
         if job_status.detail != said:
             said = job_status.detail
-            watch.talk.say(f"the job that is to go on: {said or job_status.state}")
+            watch.events.emit(Waiting(experiment=view.name, what=f"the job that is to go on: {said or job_status.state}"))
         yield watch.poll_seconds
 
 

@@ -15,15 +15,15 @@ from pathlib import Path
 from ckgit.errors import CkgitError
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import Stage
+from ckgit.experiment.events import JobEnded, JobProgress, JobStateChanged, Noted, Polled, Progressed
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress, task_of
 from ckgit.experiment.scheduler import JobEnding, JobState, JobStatus, PollResult, Scheduler, Submission
 from ckgit.experiment.worker import Context, Worker
-from ckgit.formats.listing import NAMED, in_words
 from ckgit.jobs.folder import job_folder, read_status
 from ckgit.jobs.ownership import own
+from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.logs import tail
 from ckgit.orchestrators.engine.polling import Polling
-from ckgit.orchestrators.engine.reporter import Talk
 from ckgit.orchestrators.run.collect import EndedAttempt, without_status
 
 _SLOWER, _SLOWEST = 1.25, 3.0  # each nap in which nothing changed makes the next one longer, up to so many times the first
@@ -63,7 +63,7 @@ class Monitor:
     first: str  # token of the first attempt of the ledger, which owns the work tree
     attempts: Sequence[Attempt]
     wanted: frozenset[str]  # tokens of those whose end is waited for
-    talk: Talk
+    events: Events
     detached: int = 0  # 1 where a job of ours may be in the queue that goes on with the experiment
     ended: dict[str, EndedAttempt] = field(default_factory=dict)  # by token
     statuses: dict[str, JobStatus] = field(default_factory=dict)  # by token
@@ -73,7 +73,12 @@ class Monitor:
     running_since: dict[str, float] = field(default_factory=dict)
     paces: dict[str, Pace] = field(default_factory=dict)  # by token
     changed: bool = False  # whether the last look saw anything new
-    news: dict[str, list[str]] = field(default_factory=dict)  # what the look that goes on saw, with the jobs of which it is to be said
+    news: dict[JobStateChanged | JobEnded, list[str]] = field(default_factory=dict)  # what this look saw, with the jobs that it is of
+
+    @property
+    def experiment(self) -> str:
+        """Its name."""
+        return self.context.summary.experiment.name
 
     @property
     def open(self) -> list[Attempt]:
@@ -122,14 +127,14 @@ class Monitor:
         try:
             self.cluster = self.refresh()
         except CkgitError as error:
-            self.talk.say(f"{error.where}: {error.what}; the cluster profile stays as it was")
+            self.events.emit(Noted(experiment=self.experiment, text=f"{error.where}: {error.what}; the cluster profile stays as it was"))
 
     def wait(self, pause: Callable[[], bool]) -> Polling[None]:
         """Look until all that are wanted have ended, or until `pause`, asked after each look, says that something is to be done."""
         nap = self.poll_seconds
         while True:
             self.look()
-            self.talk.progress(self.lines)
+            self._tell_progress()
             if not self.awaited or pause():
                 return
             nap = self.poll_seconds if self.changed else min(nap * _SLOWER, self.poll_seconds * _SLOWEST)
@@ -242,42 +247,43 @@ class Monitor:
         if job_status.state is JobState.RUNNING:
             self.running_since.setdefault(attempt.token, _claimed(self.work, attempt.token))
         if attempt.token in self.ended:
-            self.news.setdefault(_ending(self.ended[attempt.token]), []).append(attempt.job)
+            self.news.setdefault(_ending(self.experiment, self.ended[attempt.token]), []).append(attempt.job)
         elif (before is None or before.state is not job_status.state) and job_status.state is not JobState.GONE:
-            text = f"{job_status.state}" + (f" ({job_status.detail})" if job_status.detail else "")
-            self.news.setdefault(text, []).append(attempt.job)
+            changed = JobStateChanged(experiment=self.experiment, jobs=(), state=job_status.state, detail=job_status.detail)
+            self.news.setdefault(changed, []).append(attempt.job)
 
     def _tell(self) -> None:
-        """Say the news: a line for each job, or one for all where many jobs have the same."""
-        for text, jobs in self.news.items():
-            for names in jobs if len(jobs) <= NAMED else [in_words(jobs)]:
-                self.talk.say(f"{names}: {text}")
+        """Tell the news, and what is open."""
+        for event, jobs in self.news.items():
+            self.events.emit(event.model_copy(update={"jobs": tuple(jobs)}))
         self.news.clear()
+        self.events.emit(Polled(experiment=self.experiment, open=self._open_by_state(), ended=len(self.ended)))
 
-    def lines(self) -> list[str]:
-        """A line for each running job: step, loss, time left."""
-        running = [attempt for attempt in self.open if self.statuses[attempt.token].state is JobState.RUNNING]
-        width = max((len(attempt.job) for attempt in running), default=0)
-        return [f"{attempt.job:<{width}}  {self.progress(attempt)}" for attempt in running]
+    def _tell_progress(self) -> None:
+        if self.events.progress:
+            running = [attempt for attempt in self.open if self.statuses[attempt.token].state is JobState.RUNNING]
+            self.events.emit(Progressed(experiment=self.experiment, jobs=tuple(map(self.progress, running))))
+
+    def _open_by_state(self) -> dict[str, int]:
+        states = Counter(str(self.statuses[a.token].state) if a.token in self.statuses else "not looked at" for a in self.open)
+        return dict(sorted(states.items()))
 
     def count(self) -> str:
         """How many jobs are open, by what was last seen of them."""
-        kinds = Counter(str(self.statuses[a.token].state) if a.token in self.statuses else "not looked at" for a in self.open)
-        return ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items())) or "none open"
+        return ", ".join(f"{number} {state}" for state, number in self._open_by_state().items()) or "none open"
 
-    def progress(self, attempt: Attempt) -> str:
-        """How far a running job is, in words."""
+    def progress(self, attempt: Attempt) -> JobProgress:
+        """How far a running job is."""
         output = tail(job_folder(self.work, attempt.token) / "output")
         job = self.jobs[attempt.job]
         found = self.workers[job.stage].progress(self.context, job, self.work, output)
         elapsed = max(0.0, time.time() - self.running_since.get(attempt.token, time.time()))
         if found is None or not found.steps:
-            return f"started {clock(elapsed)} ago"
-        parts = [f"{found.step}/{found.steps}"]
-        parts += [f"loss {found.loss:.4g}"] if found.loss is not None else []
+            return JobProgress(job=job.name, elapsed=elapsed)
         left = self.paces.setdefault(attempt.token, Pace()).left(found, time.monotonic())
-        parts += [f"{clock(left)} left"] if left is not None else []
-        return "  ".join([*parts, *([found.note] if found.note else [])])
+        return JobProgress(
+            job=job.name, elapsed=elapsed, step=found.step, steps=found.steps, loss=found.loss, seconds_left=left, note=found.note
+        )
 
 
 _NO_ANSWER = JobStatus(JobState.UNKNOWN, detail="the scheduler did not answer for it")
@@ -309,14 +315,7 @@ def _told(gone: JobStatus) -> bool:
     return bool(gone.ending and gone.ending.failure)
 
 
-def _ending(ended: EndedAttempt) -> str:
+def _ending(experiment: str, ended: EndedAttempt) -> JobEnded:
     if ended.status:
-        return f"ended with exit code {ended.status.exit_code}"
-    return f"{ended.failure}: {ended.reason}"
-
-
-def clock(seconds: float) -> str:
-    """A duration as people read it: 0:07, 12:30, 3:04:05."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+        return JobEnded(experiment=experiment, jobs=(), exit_code=ended.status.exit_code)
+    return JobEnded(experiment=experiment, jobs=(), failure=ended.failure, reason=ended.reason)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import with_limits
+from ckgit.experiment.events import Progressed
 from ckgit.experiment.jobs import FailureClass, Job, Phase, Usage
 from ckgit.experiment.lifecycle import ORDER
 from ckgit.experiment.results import CellResult, TrainingResult
@@ -22,6 +23,7 @@ from ckgit.lab.git.worktrees import moving
 from ckgit.lab.lab import open_lab
 from ckgit.lab.remotes import authority
 from ckgit.lab.snapshot import DeletedError, take_snapshot
+from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import (
     BranchMoved,
     CommitPlan,
@@ -37,7 +39,6 @@ from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.orphans import refuse_orphans
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.engine.polling import Polling
-from ckgit.orchestrators.engine.reporter import Talk
 from ckgit.orchestrators.engine.results import AdvanceResult
 from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import JobCounts, count_jobs, describe
@@ -55,7 +56,7 @@ from ckgit.orchestrators.scaffold.rerender import bring
 LISTED = 5  # jobs that an error names
 
 
-def run_stage(view: ExperimentView, options: AdvanceOptions, talk: Talk) -> Polling[AdvanceResult]:
+def run_stage(view: ExperimentView, options: AdvanceOptions, events: Events) -> Polling[AdvanceResult]:
     """Submit what was not, wait, judge, and pass the stage or say why not.
 
     Raises:
@@ -65,30 +66,30 @@ def run_stage(view: ExperimentView, options: AdvanceOptions, talk: Talk) -> Poll
     refuse_edited(view.snapshot)
     work = stage_jobs(view)
     if not work.worker or not work.jobs:
-        return _passed(view, [commit(view, commits.nothing_to_do(view, work.stage, work.worker, work.over), talk)])
+        return _passed(view, [commit(view, commits.nothing_to_do(view, work.stage, work.worker, work.over), events)])
     taken: list[RecordedCommit] = []
     if due := due_jobs(view, work, options):
         refuse_orphans(view.lab, view.name, view.ledger)
         ledger = make_work_tree(view)
         check_ready(view, work, due, Path(ledger.work_tree))
-        taken.append(commit(view, submission(view, work, options, due, ledger), talk))
+        taken.append(commit(view, submission(view, work, options, due, ledger), events))
         view = open_experiment(view.lab, view.name)
-    return (yield from finish(view, options, talk, taken))
+    return (yield from finish(view, options, events, taken))
 
 
-def finish(view: ExperimentView, options: AdvanceOptions, talk: Talk, taken: Sequence[RecordedCommit]) -> Polling[AdvanceResult]:
+def finish(view: ExperimentView, options: AdvanceOptions, events: Events, taken: Sequence[RecordedCommit]) -> Polling[AdvanceResult]:
     """See the open attempts to their end, whoever made them, and commit what they left."""
     authority.push(view.lab, view.name, view.snapshot.tip)  # an intent is handed over once the authority has it
     taken = list(taken)
     if view.ledger and view.ledger.detached and not options.detach:  # from now on this command goes on
         end_detached(view, view.ledger)
         workers = stage_jobs(view).workers
-        taken.append(commit(view, commits.left(view, workers, NOTHING, view.ledger, None), talk))
+        taken.append(commit(view, commits.left(view, workers, NOTHING, view.ledger, None), events))
         view = open_experiment(view.lab, view.name)
     asked = Counter[str]()
     while True:
         work = stage_jobs(view)
-        watch = start_watch(view, work, options.run, talk)
+        watch = start_watch(view, work, options.run, events)
         watch.queries.update(asked)
         asked.clear()
         _bring_retried(view, watch)
@@ -102,18 +103,18 @@ def finish(view: ExperimentView, options: AdvanceOptions, talk: Talk, taken: Seq
         except KeyboardInterrupt:
             raise _detached(view, watch) from None
         finally:
-            talk.progress(None)
+            events.emit(Progressed(experiment=view.name))  # whatever was drawn of it is over
         step = follow.meanwhile()
         if not step and watch.awaited and options.detach:
             step = yield from continue_on_cluster(view, work, options, watch, follow.collect)
         if step:
-            taken.append(commit(view, step, talk))
+            taken.append(commit(view, step, events))
             view = open_experiment(view.lab, view.name)
         elif watch.awaited:
             return _in_flight(view, watch, taken)
         else:
             step, result = conclude(view, work, options, follow.collect())
-            return result._replace(commits=[*taken, *([commit(view, step, talk)] if step else [])])
+            return result._replace(commits=[*taken, *([commit(view, step, events)] if step else [])])
 
 
 def _bring_retried(view: ExperimentView, watch: Monitor) -> None:
@@ -122,7 +123,7 @@ def _bring_retried(view: ExperimentView, watch: Monitor) -> None:
         bring(view, watch.workers, retried, watch.work)
 
 
-def start_watch(view: ExperimentView, work: StageJobs, run: str | None, talk: Talk) -> Monitor:
+def start_watch(view: ExperimentView, work: StageJobs, run: str | None, events: Events) -> Monitor:
     """The open attempts of an experiment, in its work tree; those of the stage that comes next are waited for."""
     if not view.ledger or not work.worker:
         raise CkgitError(f"no job of {view.name} was ever submitted", code=Exit.ILLEGAL_TRANSITION, next=f"ckgit advance {view.name}")
@@ -139,7 +140,7 @@ def start_watch(view: ExperimentView, work: StageJobs, run: str | None, talk: Ta
         first=view.ledger.attempts[0].token if view.ledger.attempts else "",
         attempts=count_jobs(view.ledger, work.all).open,
         wanted=frozenset(attempt.token for attempt in count_jobs(view.ledger, work.selected(run)).open),
-        talk=talk,
+        events=events,
         detached=int(view.ledger.detached is not None),
     )
 

@@ -8,7 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
+from ckgit.cli.subscribers import lines_of
 from ckgit.errors import Exit
+from ckgit.experiment.events import EngineEvent
 from ckgit.experiment.state import State
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import take_snapshot
@@ -25,6 +27,7 @@ def two(designed: Callable[..., Bench]) -> Bench:
     bench = designed()
     experiment = {"name": "other", "question": "Does it help again?", "date": "2026-11-23"}
     design_demo(bench.lab, {"experiment": experiment, "variables": {"lora_rank": [2]}}, name="other")
+    bench.heard.named = True
     return bench
 
 
@@ -33,7 +36,7 @@ def states(lab: Lab) -> list[State]:
 
 
 def test_both_come_to_their_reports_and_each_line_names_its_experiment(two: Bench) -> None:
-    ended = advance_together(two.lab, NAMES, to=State.ANALYZED, options=AdvanceOptions(), talk=two.heard)
+    ended = advance_together(two.lab, NAMES, to=State.ANALYZED, options=AdvanceOptions(), events=two.heard)
     assert [(name, type(each), each.code) for name, each in ended.items()] == [(name, AdvanceResult, Exit.DONE) for name in NAMES]
     assert states(two.lab) == [State.ANALYZED, State.ANALYZED]
     assert len(two.executions()) == 5 + 3
@@ -64,17 +67,17 @@ def test_an_interrupt_detaches_from_all(two: Bench) -> None:
     assert process.returncode == Exit.INTERRUPTED, said
     # one is interrupted in its own turn, where it does not wait
     assert all(f"detached from {name}; its jobs go on" in said or f"ckgit: {name}: interrupted" in said for name in NAMES), said
-    assert advance_together(two.lab, NAMES, to=State.TRAINED, options=AdvanceOptions(), talk=two.heard)["other"].code is Exit.DONE
+    assert advance_together(two.lab, NAMES, to=State.TRAINED, options=AdvanceOptions(), events=two.heard)["other"].code is Exit.DONE
     assert len(two.executions()) == 3
 
 
 @pytest.mark.parametrize("line", [": queued", " submit "])  # while it looks, which tells of the jobs, and before it looks
 def test_an_interrupt_in_the_turn_of_one_reaches_the_others(two: Bench, line: str) -> None:
     class Interrupted(Heard):
-        def say(self, text: str) -> None:
-            super().say(text)
-            if text.startswith("demo: ") and line in text:
+        def emit(self, event: EngineEvent) -> None:
+            super().emit(event)
+            if event.experiment == "demo" and any(line in f": {text}" for text in lines_of(event)):
                 raise KeyboardInterrupt
 
-    ended = advance_together(two.lab, NAMES, to=State.TRAINED, options=AdvanceOptions(), talk=Interrupted())
+    ended = advance_together(two.lab, NAMES, to=State.TRAINED, options=AdvanceOptions(), events=Interrupted())
     assert [each.code for each in ended.values()] == [Exit.INTERRUPTED, Exit.INTERRUPTED]

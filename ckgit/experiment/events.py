@@ -1,0 +1,116 @@
+"""What happens while a command works on an experiment. `ckgit advance --events` writes these as lines of JSON."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, RootModel
+
+from ckgit.experiment.design.fields import Frozen
+from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.state import State
+
+
+class Happened(Frozen):
+    """What all events have."""
+
+    time: str | None = Field(default=None, description="When it was told, in UTC.")
+    experiment: str
+
+
+class Committed(Happened):
+    """A commit was made on the experiment's branch."""
+
+    event: Literal["committed"] = "committed"
+    commit: str = Field(description="Its full id.")
+    records: Event = Field(description="What it records.")
+    source: State = Field(description="The state before it.")
+    target: State = Field(description="The state after it.")
+
+
+class JobStateChanged(Happened):
+    """Jobs are in another state than at the last poll."""
+
+    event: Literal["job-state-changed"] = "job-state-changed"
+    jobs: tuple[str, ...]
+    state: str = Field(description="unseen, queued, running or unknown.")
+    detail: str = Field(default="", description="The scheduler's reason, if it gives one.")
+
+
+class JobEnded(Happened):
+    """Jobs are over."""
+
+    event: Literal["job-ended"] = "job-ended"
+    jobs: tuple[str, ...]
+    exit_code: int | None = Field(default=None, description="As the jobs themselves wrote it down; null where they did not.")
+    failure: str | None = Field(default=None, description="Class of a failure that the scheduler tells, or that follows from the silence.")
+    reason: str = ""
+
+
+class Polled(Happened):
+    """The scheduler was asked."""
+
+    event: Literal["polled"] = "polled"
+    open: dict[str, int] = Field(description="Jobs that have not ended, by state.")
+    ended: int = Field(description="Jobs that have ended since this command follows them.")
+
+
+class JobProgress(Frozen):
+    """How far a running job is."""
+
+    job: str
+    elapsed: float = Field(description="Seconds since it started.")
+    step: int | None = None
+    steps: int | None = None
+    loss: float | None = None
+    seconds_left: float | None = None
+    note: str = ""
+
+
+class Progressed(Happened):
+    """How far the running jobs are; none where jobs are not followed any more."""
+
+    event: Literal["progressed"] = "progressed"
+    jobs: tuple[JobProgress, ...] = ()
+
+
+class Waiting(Happened):
+    """Something other than jobs is waited for."""
+
+    event: Literal["waiting"] = "waiting"
+    what: str
+
+
+class Noted(Happened):
+    """Something that the user should know."""
+
+    event: Literal["noted"] = "noted"
+    text: str
+
+
+class Refused(Happened):
+    """The command cannot go on; it ends with this error."""
+
+    event: Literal["refused"] = "refused"
+    code: int = Field(description="The exit code.")
+    what: str
+    where: str = ""
+    state: str = Field(default="", description="What state is left.")
+    next: str = Field(default="", description="The next command.")
+
+
+class Finished(Happened):
+    """The command has come to its end."""
+
+    event: Literal["finished"] = "finished"
+    state: State | None = Field(description="State of the experiment; null where its branch is gone.")
+    code: int = Field(description="The exit code.")
+    message: str
+    next: str = ""
+
+
+EngineEvent = Committed | JobStateChanged | JobEnded | Polled | Progressed | Waiting | Noted | Refused | Finished
+
+
+class EventLine(RootModel[Annotated[EngineEvent, Field(discriminator="event")]]):
+    """One line of `ckgit advance --events`."""
