@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ckgit.errors import CkgitError, DesignError, Exit, Problem
 from ckgit.experiment.design.names import name_problem
-from ckgit.experiment.lifecycle import EDGES, Event, legal
 from ckgit.experiment.state import State
 from ckgit.formats.listing import nearest
 from ckgit.lab.git.checkout import resume
@@ -19,6 +18,7 @@ from ckgit.lab.git.objects import read_object, read_objects, tree_entries
 from ckgit.lab.git.tips import TIPS, is_lost
 from ckgit.lab.git.trailers import LOG_ATOM, REF_ATOM, Trailers, parse_trailers
 from ckgit.lab.lab import BRANCHES, Lab, list_experiments, where_merged
+from ckgit.lab.summary.check import check_state
 from ckgit.lab.summary.state import state_in
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def take_snapshot(lab: Lab, name: str) -> Snapshot:
     known = dict(zip(paths, read_objects(lab.root, [f"{tip}:{path}" for path in paths]), strict=True))
     state = _state(_there(known[paths[0]], name, tip), f"exp/{name}:{paths[0]}")
     at, recorded = (tip, last) if last else _last_recorded(lab, name, tip)
-    _check_history(lab, name, tip, state, recorded, at)
+    check_state(lab, name, tip, state, recorded, at)
     event, design = (recorded.event, recorded.design) if recorded else (None, None)
     remotes = {ref.split("/")[2]: theirs for ref, (theirs, _) in tips.items() if not ref.startswith(BRANCHES)}
     found = Snapshot(lab.root, name, tip, state, event, design, at, by_hand=last is None, left=left, remotes=remotes, known=known)
@@ -273,58 +273,6 @@ def _design_of(root: Path, name: str, commit: str) -> str | None:
     text = git(root, *commits, f"--format={LOG_ATOM}", commit, "--").decode(errors="replace")
     recorded = parse_trailers(text, name)
     return recorded.design if recorded else None
-
-
-def _check_history(lab: Lab, name: str, tip: str, state: State, recorded: Trailers | None, at: str) -> None:
-    """The state in the summary must be the one that ckgit's last commit led to, by a legal step.
-
-    Args:
-        at: ckgit's last commit; empty where there is none.
-    """
-    if recorded is None:
-        if state is not State.DESIGNED:
-            what = f"the summary says {state}, but no commit of ckgit's led there"
-            raise _illegal(name, None, what, _state_back(lab, name, tip, State.DESIGNED, ""))
-        return
-    if recorded.target != state:
-        reached = State(recorded.target) if recorded.target in set(State) else None
-        what = f"the summary says {state}, but the last step that ckgit recorded led to {recorded.target}"
-        raise _illegal(name, reached, what, _state_back(lab, name, tip, reached, at))
-    edges = {(str(edge.event), str(edge.source or "none"), str(edge.target)) for edge in EDGES}
-    if (recorded.event, recorded.source, recorded.target) not in edges:
-        step = f"{recorded.event}: {recorded.source} -> {recorded.target}"
-        mend = f"git switch exp/{name} && git reset --keep {at[:12]}~1"  # a commit that reverts it would leave it the last step
-        raise _illegal(name, None, f"the last commit claims the step {step}, which is not legal", mend)
-
-
-def _state_back(lab: Lab, name: str, tip: str, state: State | None, at: str) -> str:
-    """The command that has the summary say a state again: the revert of the tip, where that has changed it."""
-    path = f"experiments/{name}/experiment_summary.md"
-    before, left = read_objects(lab.root, [f"{tip}~1:{path}", f"{at or tip}:{path}"])
-    merge = git_ok(lab.root, "rev-parse", "--quiet", "--verify", f"{tip}^2")
-    if _says(before, path, state) and not merge:
-        return f"git switch exp/{name} && git revert --no-edit {tip[:12]}"
-    if _says(left, path, state):
-        return f"git switch exp/{name} && git checkout {at[:12]} -- {path} && git commit -m 'The state as ckgit left it'"
-    return f"git log -p exp/{name} -- {path} shows the commit to revert"
-
-
-def _says(summary: bytes | None, path: str, state: State | None) -> bool:
-    try:
-        return summary is not None and state_in(summary, path) is state
-    except DesignError:
-        return False
-
-
-def _illegal(name: str, reached: State | None, what: str, mend: str) -> CkgitError:
-    steps = ", ".join(dict.fromkeys(str(event) for event in (legal(reached) or (Event.DESIGN,))))
-    return CkgitError(
-        what,
-        code=Exit.ILLEGAL_TRANSITION,
-        where=f"exp/{name}",
-        state=f"nothing was done; legal steps from {reached or 'nothing'}: {steps}, once the branch is as that left it",
-        next=mend,
-    )
 
 
 def _there(summary: bytes | None, name: str, tip: str) -> bytes:

@@ -1,0 +1,68 @@
+"""Whether the state in a summary is one that ckgit's own steps led to; where it is not, what mends the branch."""
+
+from __future__ import annotations
+
+from ckgit.errors import CkgitError, DesignError, Exit
+from ckgit.experiment.lifecycle import EDGES, Event, legal
+from ckgit.experiment.state import State
+from ckgit.lab.git.command import git_ok
+from ckgit.lab.git.objects import read_objects
+from ckgit.lab.git.trailers import Trailers
+from ckgit.lab.lab import Lab
+from ckgit.lab.summary.state import state_in
+
+
+def check_state(lab: Lab, name: str, tip: str, state: State, recorded: Trailers | None, at: str) -> None:
+    """The state in the summary must be the one that ckgit's last commit led to, by a legal step.
+
+    Args:
+        recorded: what ckgit's last commit on the branch recorded, if there is one.
+        at: that commit; empty where there is none.
+
+    Raises:
+        CkgitError: ILLEGAL_TRANSITION, with the command that mends it.
+    """
+    if recorded is None:
+        if state is not State.DESIGNED:
+            what = f"the summary says {state}, but no commit of ckgit's led there"
+            raise _illegal(name, None, what, _state_back(lab, name, tip, State.DESIGNED, ""))
+        return
+    if recorded.target != state:
+        reached = State(recorded.target) if recorded.target in set(State) else None
+        what = f"the summary says {state}, but the last step that ckgit recorded led to {recorded.target}"
+        raise _illegal(name, reached, what, _state_back(lab, name, tip, reached, at))
+    edges = {(str(edge.event), str(edge.source or "none"), str(edge.target)) for edge in EDGES}
+    if (recorded.event, recorded.source, recorded.target) not in edges:
+        step = f"{recorded.event}: {recorded.source} -> {recorded.target}"
+        mend = f"git switch exp/{name} && git reset --keep {at[:12]}~1"  # a commit that reverts it would leave it the last step
+        raise _illegal(name, None, f"the last commit claims the step {step}, which is not legal", mend)
+
+
+def _state_back(lab: Lab, name: str, tip: str, state: State | None, at: str) -> str:
+    """The command that has the summary say a state again: the revert of the tip, where that has changed it."""
+    path = f"experiments/{name}/experiment_summary.md"
+    before, left = read_objects(lab.root, [f"{tip}~1:{path}", f"{at or tip}:{path}"])
+    merge = git_ok(lab.root, "rev-parse", "--quiet", "--verify", f"{tip}^2")
+    if _says(before, path, state) and not merge:
+        return f"git switch exp/{name} && git revert --no-edit {tip[:12]}"
+    if _says(left, path, state):
+        return f"git switch exp/{name} && git checkout {at[:12]} -- {path} && git commit -m 'The state as ckgit left it'"
+    return f"git log -p exp/{name} -- {path} shows the commit to revert"
+
+
+def _says(summary: bytes | None, path: str, state: State | None) -> bool:
+    try:
+        return summary is not None and state_in(summary, path) is state
+    except DesignError:
+        return False
+
+
+def _illegal(name: str, reached: State | None, what: str, mend: str) -> CkgitError:
+    steps = ", ".join(dict.fromkeys(str(event) for event in (legal(reached) or (Event.DESIGN,))))
+    return CkgitError(
+        what,
+        code=Exit.ILLEGAL_TRANSITION,
+        where=f"exp/{name}",
+        state=f"nothing was done; legal steps from {reached or 'nothing'}: {steps}, once the branch is as that left it",
+        next=mend,
+    )
