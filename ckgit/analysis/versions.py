@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ckgit.experiment.results import RunRow, Verdict
+from ckgit.formats.listing import in_words
 
 MOST_NAMED = 5  # runs that stand beside a version
 Versions = Mapping[str, Mapping[str, str]]  # by stage and package
@@ -55,9 +56,4 @@ def _evaluation(run: RunRow, task: str, epoch: int | None) -> Versions:
 def _shown(versions: Mapping[str, Sequence[str]]) -> str:
     if len(versions) == 1:
         return next(iter(versions))
-    return ", ".join(f"{version} ({_listed(names)})" for version, names in versions.items())
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = [f"and {len(names) - MOST_NAMED} more"] if len(names) > MOST_NAMED else []
-    return ", ".join([*names[:MOST_NAMED], *more])
+    return ", ".join(f"{version} ({in_words(names, MOST_NAMED)})" for version, names in versions.items())

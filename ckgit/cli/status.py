@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, printable
-from ckgit.formats.listing import first_of
+from ckgit.formats.listing import first_of, in_words
 from ckgit.orchestrators.engine.orphans import listed
 from ckgit.orchestrators.queries.status import SUBMITTED, OpenJob, Overview, overview
 
@@ -68,8 +68,7 @@ def _beside(found: Overview) -> Iterator[str]:
     if found.broken:
         yield f"  broken: {printable(found.broken)}"
     if found.edited:
-        more = f" and {len(found.edited) - _MOST} more" if len(found.edited) > _MOST else ""
-        yield f"  not as ckgit wrote them: {printable(', '.join(map(str, found.edited[:_MOST])))}{more}"
+        yield f"  not as ckgit wrote them: {printable(in_words(map(str, found.edited), _MOST))}"
     elif found.by_hand:
         others = "the other files" if found.problem else "the files"
         yield f"  the last commit was made by hand; {others} that ckgit wrote are as it left them"

@@ -87,3 +87,8 @@ class ModelCard(Frozen):
     end_of_turn: tuple[int, ...] = Field(description="Token ids that end an answer.")
     checkpoint_files: tuple[str, ...] = Field(min_length=1, description="Weight files, in order.")
     files: dict[str, FileDigest] = Field(description="Every file that jobs depend on.")
+
+
+def card_path(name: str) -> str:
+    """Where a model's card is, relative to the lab."""
+    return f"models/{name}.yaml"

@@ -29,12 +29,21 @@ def choose(word: str, known: Iterable[str], *, of: str = "choose one of") -> str
     return "; ".join(filter(None, [f"did you mean {near}?" if near else "", listed]))
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known name that was probably meant, or None."""
+def nearest(word: str, known: Iterable[str], *, alike: float = 0.6) -> str | None:
+    """The known name that was probably meant, or None.
+
+    Args:
+        alike: how alike they have to be, from 0 to 1.
+    """
+    return next(iter(near_ones(word, known, 1, alike=alike)), None)
+
+
+def near_ones(word: str, known: Iterable[str], most: int, *, alike: float = 0.6) -> list[str]:
+    """The known names that were probably meant, the likeliest first."""
     from difflib import get_close_matches
 
     lower = {name.lower(): name for name in known}
-    return next((lower[near] for near in get_close_matches(word.lower(), lower, n=1)), None)
+    return [lower[near] for near in get_close_matches(word.lower(), lower, n=most, cutoff=alike)]
 
 
 _LISTED = 50  # lines of a message; all jobs are in jobs.json

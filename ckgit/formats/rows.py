@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ckgit.formats.file_kinds import ELSEWHERE, foreign
+from ckgit.formats.listing import first_of
 
 PLACEHOLDER = "{input}"
 DEFAULT_SPLIT = "train"
@@ -121,8 +122,7 @@ def _bad_rows(bad: Sequence[tuple[str, str]], rows: int) -> str:
 
 def listed(texts: Sequence[str], most: int = MOST_NAMED) -> str:
     """The first texts, a line each and indented, and how many more there are."""
-    more = [f"and {len(texts) - most:,} more"] if len(texts) > most else []
-    return "\n".join(f"  {text}" for text in [*texts[:most], *more])
+    return "\n".join(f"  {text}" for text in first_of(texts, most))
 
 
 def _lines(text: str) -> Records:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import tomllib
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.names import DEFAULT_WORK_ROOT
-from ckgit.formats.listing import choose
+from ckgit.formats.listing import choose, nearest
 from ckgit.lab.user_folders import user_folder
 
 if TYPE_CHECKING:
@@ -122,5 +121,5 @@ def _sentence(problem: Any) -> str:
     from ckgit.experiment.cluster import Cluster, LabConfig
 
     known = list((Cluster if len(problem["loc"]) > 1 else LabConfig).model_fields)
-    near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
-    return f"{place}: no such key" + (f"; did you mean {near[0]}?" if near else f" (keys: {', '.join(known)})")
+    near = nearest(str(problem["loc"][-1]), known)
+    return f"{place}: no such key" + (f"; did you mean {near}?" if near else f" (keys: {', '.join(known)})")

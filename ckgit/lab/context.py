@@ -9,7 +9,7 @@ from typing import Any
 
 import ckgit
 from ckgit.errors import CkgitError, DesignError, Exit
-from ckgit.experiment.card import ModelCard
+from ckgit.experiment.card import ModelCard, card_path
 from ckgit.experiment.checks.messages import shown
 from ckgit.experiment.design.model import Summary
 from ckgit.experiment.design.plan import DEFAULTS, Plan, build_plan
@@ -40,7 +40,7 @@ def load_context(lab: Lab, snapshot: Snapshot, cluster_name: str | None = None) 
     _refuse_renamed(snapshot, summary)
     _refuse_changed_design(snapshot, summary)
     plan = build_plan(summary, snapshot.defaults() or DEFAULTS)
-    cards = {name: f"models/{name}.yaml" for name in model_names(summary, plan)}
+    cards = {name: card_path(name) for name in model_names(summary, plan)}
     tasks = sorted({task.source for task in summary.evaluation.tasks})
     contents = snapshot.read_many([*cards.values(), *tasks, *(each.path for each in summary.data.values())])
     name = cluster_name or summary.compute.cluster or lab.config.default_cluster

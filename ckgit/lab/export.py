@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.card import ModelCard
+from ckgit.experiment.card import ModelCard, card_path
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.worker import Context
 from ckgit.formats.listing import in_words
@@ -97,7 +97,7 @@ def _unfit(place: Path, card: ModelCard) -> str | None:
 def _entries(lab: Lab, snapshot: Snapshot, context: Context) -> list[Entry]:
     """Files of the commit that jobs need; links are refused, since they could lead out of the work tree."""
     data = [each.path for each in context.summary.data.values()]
-    cards = [f"models/{name}.yaml" for name in context.cards]
+    cards = list(map(card_path, context.cards))
     paths = [f"{snapshot.folder}/", "tasks/", *sorted({*data, *cards, *context.sources})]
     entries = tree_entries(lab.root, snapshot.tip, *paths, recursive=True)
     for entry in entries:

@@ -55,4 +55,4 @@ def test_the_report_says_which_run_had_which_version_where_they_differ() -> None
 def test_of_many_runs_some_are_named() -> None:
     rows = [RunRow(name=f"run{n}", type=RunType.FINE_TUNED, training=training(f"run{n}")) for n in range(MOST_NAMED + 2)]
     newer = RunRow(name="new", type=RunType.FINE_TUNED, training=training("new").model_copy(update={"versions": NEW}))
-    assert by_package([*rows, newer])["torch"]["training"] == "2.13.0 (run0, run1, run2, run3, run4, and 2 more), 2.13.1 (new)"
+    assert by_package([*rows, newer])["torch"]["training"] == "2.13.0 (run0, run1, run2, run3, run4 and 2 more), 2.13.1 (new)"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ckgit.experiment.checks.value_synonyms import advice
+from ckgit.formats.listing import nearest
 
 Path = tuple[str | int, ...]
 
@@ -245,8 +245,8 @@ def shown(value: Any) -> str:
 
 def _choice(expected: str, value: Any) -> str:
     choices = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
-    near = difflib.get_close_matches(str(value).lower(), choices, n=1)
-    hint = advice(str(value), choices) or (f"did you mean {near[0]}?" if near else "")
+    near = nearest(str(value), choices)
+    hint = advice(str(value), choices) or (f"did you mean {near}?" if near else "")
     return f"expected {' or '.join(choices)}; found {shown(value)}" + (f"; {hint}" if hint else "")
 
 
@@ -269,9 +269,7 @@ def meant_key(key: str, allowed: Iterable[str]) -> str | None:
     """The key that was probably meant."""
     known = {name.lower(): name for name in allowed}
     plain = key.lower().replace("-", "_")
-    synonym = SYNONYMS.get(plain)
-    near = [synonym] if synonym in known else difflib.get_close_matches(plain, known, n=1, cutoff=0.7)
-    return known[str(near[0])] if near else None
+    return known.get(SYNONYMS.get(plain, "")) or nearest(plain, known.values(), alike=0.7)
 
 
 def allowed_keys(model: type[BaseModel], path: Path) -> list[str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -18,6 +17,7 @@ from ckgit.experiment.checks.run_names import instead_of_run
 from ckgit.experiment.design.model import NONE, Parameters, RunSpec, RunType, Stage, Summary
 from ckgit.experiment.design.names import name_problem
 from ckgit.experiment.design.plan import EVALUATION_PARAMETERS, LORA_ONLY, Plan, Run, build_plan, label, scorers, size, typed
+from ckgit.formats.listing import in_words, nearest
 from ckgit.formats.numbers import short_value
 
 MOST_RUNS = 10_000
@@ -205,10 +205,8 @@ def place_of(summary: Summary, run: Run, parameter: str) -> str:
 
 def _instead(name: str, known: Iterable[str]) -> str:
     names = list(known)
-    near = get_close_matches(name, names, n=1)
-    if near:
-        return f"; did you mean {near[0]}?"
-    return f" ({', '.join(names[:8])}{', ...' if len(names) > 8 else ''})" if names else ""  # noqa: PLR2004 - as many as fit a line
+    near = nearest(name, names)
+    return f"; did you mean {near}?" if near else f" ({in_words(names, 8)})" if names else ""
 
 
 def _cell_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:

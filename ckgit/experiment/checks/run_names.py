@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable, Sequence
-from difflib import get_close_matches
 
 from ckgit.experiment.design.plan import SHORT_NAMES
-from ckgit.formats.listing import in_words
+from ckgit.formats.listing import in_words, nearest
 
 _PART = re.compile(r"(?P<number>\d+(?:\.\d+)?(?:e[+-]?\d+)?)|(?P<word>[a-z]+)")
 _LONG = sorted(SHORT_NAMES, key=len, reverse=True)
@@ -32,8 +31,7 @@ def _meant(name: str, names: Sequence[str]) -> str | None:
     if same := [each for each in names if _parts(each) == _parts(name)]:
         return same[0]
     # lr1e-2 looks like lr2e-3 and is another run: a slip is in the letters, never in the numbers
-    near = get_close_matches(name, [each for each in names if _numbers(each) == _numbers(name)], n=1)
-    return near[0] if near else None
+    return nearest(name, [each for each in names if _numbers(each) == _numbers(name)])
 
 
 def _parts(name: str) -> list[Hashable]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.card import ModelCard
+from ckgit.experiment.card import ModelCard, card_path
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.names import name_problem
 from ckgit.lab.export import find_model
@@ -44,11 +44,6 @@ class ListedCard(NamedTuple):
     card: ModelCard
     folder: Path | None
     problem: str
-
-
-def card_path(name: str) -> str:
-    """Where a model's card is, relative to the lab."""
-    return f"models/{name}.yaml"
 
 
 def add_model(lab: Lab, name: str, folder: Path, *, replace: bool, commit: bool, dry_run: bool) -> AddedCard:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError
+from ckgit.experiment.card import card_path
 from ckgit.experiment.checks.confounds import confound_remarks
 from ckgit.experiment.checks.data_lint import data_remarks
 from ckgit.experiment.checks.data_profile import DataProfile
@@ -60,7 +61,7 @@ def _counter(lab: Lab, context: Context, model: str) -> Counter:
     """The model's own tokenizer where it is on this machine, otherwise what its card tells."""
     card = context.cards[model]
     try:
-        folder = find_model(lab, context.cluster, card, context.sources[f"models/{model}.yaml"])
+        folder = find_model(lab, context.cluster, card, context.sources[card_path(model)])
     except (CkgitError, OSError):
         folder = None
     count = token_counter(folder) if folder else None

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit, Problem
-from ckgit.experiment.card import ModelCard
+from ckgit.experiment.card import ModelCard, card_path
 from ckgit.experiment.checks.data_profile import DataProfile, profile_data
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import DataSet, Parameters, Recorded, RecordedData, Summary, TaskSpec
@@ -249,11 +249,6 @@ def measure(content: bytes, data_set: DataSet) -> tuple[RecordedData, DataProfil
         mean={split: round(sum(counts) / len(counts), 1) for split, counts in lengths.items()},
     )
     return recorded, found
-
-
-def card_path(name: str) -> str:
-    """Path of a model card in the lab."""
-    return f"models/{name}.yaml"
 
 
 def named_paths(summary: Summary) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Job, Ledger
 from ckgit.experiment.results import MANIFEST, CellResult, TrainingResult
+from ckgit.formats.listing import first_of
 from ckgit.lab.hand_edits import HandEdit, written
 from ckgit.lab.snapshot import Snapshot
 from ckgit.orchestrators.engine.experiment import ExperimentView
@@ -67,7 +68,7 @@ def refuse_edited(snapshot: Snapshot, *only: str) -> None:
 
 def edit_lines(edits: Sequence[HandEdit]) -> list[str]:
     """A line for each of the first few files."""
-    return [*map(str, edits[:_LISTED]), *([f"and {len(edits) - _LISTED} more"] if len(edits) > _LISTED else [])]
+    return first_of(map(str, edits), _LISTED)
 
 
 def restored(name: str, edits: Sequence[HandEdit]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from importlib.metadata import EntryPoint, distributions, entry_points
 from typing import Any, NamedTuple, cast
 
@@ -12,6 +11,7 @@ from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import NONE, Stage, Summary
 from ckgit.experiment.scheduler import Scheduler
 from ckgit.experiment.worker import Worker
+from ckgit.formats.listing import nearest
 
 WORKERS, SCHEDULERS = "ckgit.workers", "ckgit.schedulers"
 _WORKER_PARTS = (
@@ -85,7 +85,7 @@ def worker_for(summary: Summary, stage: Stage) -> Worker | None:
 def nearest_tool(tool: str, stage: Stage) -> str | None:
     """The tool that is meant where one is misspelt."""
     known = [installed.worker.tool for installed in installed_workers() if installed.worker.stage is stage]
-    return next(iter(get_close_matches(tool, [*known, NONE], n=1)), None)
+    return nearest(tool, [*known, NONE])
 
 
 def _likely(tool: str) -> Iterator[EntryPoint]:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.card import card_path
 from ckgit.experiment.jobs import Ledger
 from ckgit.jobs.ownership import owner_of
 from ckgit.lab.export import export_work_tree, find_model
@@ -27,7 +28,7 @@ def make_work_tree(view: ExperimentView) -> Ledger:
     lab, context, snapshot = view.lab, view.context, view.snapshot
     folders = {}
     for name, card in context.cards.items():
-        content = snapshot.read(f"models/{name}.yaml")
+        content = snapshot.read(card_path(name))
         folders[name] = find_model(lab, context.cluster, card, content or b"")
     work = export_work_tree(lab, snapshot, context, _free_folder(view), folders)
     if view.ledger:

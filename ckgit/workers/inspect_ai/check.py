@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ckgit.experiment.card import card_path
 from ckgit.experiment.checks.problems import place_of
 from ckgit.experiment.design.model import TaskSpec
 from ckgit.experiment.design.plan import scorers
@@ -88,7 +89,7 @@ def _model_problems(cell: PlannedCell) -> Iterator[Obstacle]:
     card = cell.context.cards.get(cell.run.model)
     if card is None:
         model = cell.run.model
-        sentence = f"run {cell.run.name}: there is no model card models/{model}.yaml; make it with: ckgit models add {model} PATH"
+        sentence = f"run {cell.run.name}: there is no model card {card_path(model)}; make it with: ckgit models add {model} PATH"
         yield Obstacle(sentence, "models")
     elif cell.run["dataset_type"] == "chat" and card.template is None:
         why = f"model {card.name} has no chat template; a base model is evaluated with dataset_type: text_completion"

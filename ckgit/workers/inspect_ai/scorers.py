@@ -6,11 +6,11 @@ The tables are those of inspect-ai 0.3.285; a test holds them equal to the insta
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from ckgit.experiment.checks.messages import shown
 from ckgit.experiment.design.model import Claim, Scorer
+from ckgit.formats.listing import nearest
 from ckgit.formats.task_source import called_names
 
 _WORDS = {str: "text", bool: "true or false", float: "a number"}
@@ -115,5 +115,5 @@ def _instead(name: str, known: Iterable[str]) -> str:
 
 
 def _near(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name.lower(), list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    near = nearest(name, known)
+    return f"; did you mean {near}?" if near else ""

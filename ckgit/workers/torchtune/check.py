@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from ckgit.experiment.card import ModelCard
+from ckgit.experiment.card import ModelCard, card_path
 from ckgit.experiment.checks.problems import place_of
 from ckgit.experiment.design.plan import Run
 from ckgit.experiment.worker import Context, Obstacle
@@ -24,7 +24,7 @@ def check(context: Context) -> list[Obstacle]:
 def _run_problems(context: Context, run: Run) -> Iterator[Obstacle]:
     card = context.cards.get(run.model)
     if card is None:
-        sentence = f"run {run.name}: there is no model card models/{run.model}.yaml; make it with: ckgit models add {run.model} PATH"
+        sentence = f"run {run.name}: there is no model card {card_path(run.model)}; make it with: ckgit models add {run.model} PATH"
         yield Obstacle(sentence, "models")
     else:
         yield from (_about(context, run, parameter, sentence) for parameter, sentence in refusals(card, run))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import Parameters
+from ckgit.formats.listing import near_ones
 
 RECIPES = ("lora_finetune_single_device", "full_finetune_single_device", "lora_finetune_distributed", "full_finetune_distributed")
 # Our parameter to its place in a torchtune config; the names of values are torchtune's own.
@@ -106,7 +106,7 @@ def _file(base_recipe: str) -> str:
     configs = {config.name: (recipe.name, config.file_path) for recipe in get_all_recipes() for config in recipe.configs}
     if base_recipe not in configs:
         usable = [name for name, (recipe, _) in configs.items() if recipe in RECIPES]
-        near = difflib.get_close_matches(base_recipe, usable, n=3, cutoff=0.4)
+        near = near_ones(base_recipe, usable, 3, alike=0.4)
         raise CkgitError(
             f"torchtune has no config {base_recipe!r}",
             code=Exit.INVALID_DESIGN,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from ckgit.experiment.jobs import Attempt, FailureClass, Job
 from ckgit.experiment.results import MANIFEST, CellResult
 from ckgit.experiment.worker import Context, Evidence
+from ckgit.formats.listing import in_words
 from ckgit.workers.inspect_ai import weights
 from ckgit.workers.inspect_ai.cells import PlannedCell
 from ckgit.workers.inspect_ai.codes import NOT_SUCCESS, TOKENS_DIFFER
@@ -57,12 +58,7 @@ def _reasons(refused: Mapping[str, Evidence], *, alone: bool) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for name, each in refused.items():
         reasons.setdefault(each.reasons[0], []).append(name)
-    return [why if alone else f"{_listed(names)}: {why}" for why, names in reasons.items()]
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    return [why if alone else f"{in_words(names, _NAMED)}: {why}" for why, names in reasons.items()]
 
 
 def _judge(cell: PlannedCell, work: Path) -> Evidence:
