@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,13 @@ class LazyGroup(click.Group):
         """Import the command of that name, or None when there is none."""
         if cmd_name not in COMMANDS:
             return None
+        from ckgit.cli.examples import epilog
+
         module = importlib.import_module(f"ckgit.cli.{cmd_name.replace('-', '_')}")
-        command: click.Command = module.command
+        command: click.Command = copy(module.command)  # one may stand under two names
+        command.epilog = epilog(cmd_name)
+        for name, part in getattr(command, "commands", {}).items():
+            part.epilog = epilog(f"{cmd_name} {name}")
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
