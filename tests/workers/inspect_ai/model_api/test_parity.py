@@ -111,5 +111,5 @@ def test_every_row_that_leaves_no_room_for_an_answer_is_named(rows: dict[str, ob
 
 
 def test_a_missing_split_is_an_error(rows: dict[str, object]):
-    with pytest.raises(DataError, match=r"no split 'dev' \(splits: train, test\)"):
+    with pytest.raises(DataError, match=r"has no split dev \(splits: train, test\)"):
         parity(rows, split="dev")
