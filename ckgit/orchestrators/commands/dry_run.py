@@ -26,7 +26,7 @@ from ckgit.orchestrators.run.change_cluster import change_cluster
 from ckgit.orchestrators.run.check_cluster import refuse_misled
 from ckgit.orchestrators.run.collect import EndedAttempt
 from ckgit.orchestrators.run.detach import check_detachable
-from ckgit.orchestrators.run.monitor import groups, submission_of
+from ckgit.orchestrators.run.monitor.submission import groups, submission_of
 from ckgit.orchestrators.run.run import Follow, conclude, start_watch
 from ckgit.orchestrators.run.stage import STAGES, StageJobs, check_ready, due_jobs, stage_jobs, submission
 from ckgit.orchestrators.run.work_tree import find_work_tree, planned_ledger

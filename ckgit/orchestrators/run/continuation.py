@@ -18,7 +18,7 @@ from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import count_jobs
 from ckgit.orchestrators.run.commits import Collected
 from ckgit.orchestrators.run.detach import detached_of, end_detached, hand_over, is_alive, look_at, secure
-from ckgit.orchestrators.run.monitor import Monitor
+from ckgit.orchestrators.run.monitor.monitor import Monitor
 from ckgit.orchestrators.run.stage import StageJobs
 from ckgit.orchestrators.run.work_tree import find_work_tree
 

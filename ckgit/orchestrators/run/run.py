@@ -47,7 +47,7 @@ from ckgit.orchestrators.run.collect import JudgedAttempt, judge
 from ckgit.orchestrators.run.commits import NOTHING, Collected
 from ckgit.orchestrators.run.continuation import LOOKS, continue_on_cluster
 from ckgit.orchestrators.run.detach import detached_of, end_detached
-from ckgit.orchestrators.run.monitor import Monitor
+from ckgit.orchestrators.run.monitor.monitor import Monitor
 from ckgit.orchestrators.run.stage import StageJobs, check_ready, due_jobs, stage_jobs, submission
 from ckgit.orchestrators.run.usage import lacking
 from ckgit.orchestrators.run.work_tree import find_work_tree, make_work_tree

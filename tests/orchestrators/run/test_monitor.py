@@ -12,7 +12,7 @@ from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Progress
 from ckgit.jobs.folder import job_folder
 from ckgit.orchestrators.engine import polling
-from ckgit.orchestrators.run import monitor
+from ckgit.orchestrators.run.monitor.progress import Pace
 from tests.orchestrators.bench import Bench
 
 
@@ -51,7 +51,7 @@ def test_looks_get_rarer_while_nothing_changes(bench: Bench, monkeypatch: pytest
         if len(naps) == 10:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(monitor.time, "sleep", sleep)
+    monkeypatch.setattr(time, "sleep", sleep)
     with pytest.raises(CkgitError) as caught:
         bench.advance()
     monkeypatch.undo()
@@ -62,7 +62,7 @@ def test_looks_get_rarer_while_nothing_changes(bench: Bench, monkeypatch: pytest
 
 
 def test_time_left_is_reckoned_from_the_first_step_that_was_seen() -> None:
-    pace = monitor.Pace()
+    pace = Pace()
     seen = [(0, 300.0), (1, 400.0), (1, 402.0), (3, 404.0), (101, 502.0), (2, 700.0), (4, 701.0)]
     left = [pace.left(Progress(step=step, steps=101), now) for step, now in seen]
     assert left == [None, None, None, pytest.approx(2.0 * 98), 0.0, None, pytest.approx(0.5 * 97)]

@@ -1,0 +1,196 @@
+"""Waiting for jobs: hand over what was not, look, say what changed, notice what ended.
+
+Whatever cannot be told now is waited for: an unknown job is neither done nor failed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ckgit.errors import CkgitError
+from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.design.model import Stage
+from ckgit.experiment.events import JobEnded, JobProgress, JobStateChanged, Noted, Polled, Progressed
+from ckgit.experiment.jobs import Attempt, Job
+from ckgit.experiment.scheduler import JobState, JobStatus, PollResult, Scheduler
+from ckgit.experiment.worker import Context, Worker
+from ckgit.jobs.ownership import own
+from ckgit.orchestrators.engine.events import Events
+from ckgit.orchestrators.engine.polling import Polling
+from ckgit.orchestrators.run.collect import EndedAttempt
+from ckgit.orchestrators.run.monitor.endings import Endings
+from ckgit.orchestrators.run.monitor.progress import ProgressMeter
+from ckgit.orchestrators.run.monitor.submission import Queue, broken, plan_submission, submission_of
+
+_SLOWER, _SLOWEST = 1.25, 3.0  # each nap in which nothing changed makes the next one longer, up to so many times the first
+_SETTLING = 4  # looks in the time that a file system may take
+
+
+@dataclass
+class Monitor:
+    """The open attempts of an experiment in one work tree, and what was last seen of them."""
+
+    workers: Mapping[Stage, Worker]
+    context: Context
+    cluster: Cluster
+    refresh: Callable[[], Cluster]  # with the limits as they are now: they may change while jobs are waited for
+    scheduler: Scheduler
+    work: Path
+    jobs: Mapping[str, Job]  # by name
+    first: str  # token of the first attempt of the ledger, which owns the work tree
+    attempts: Sequence[Attempt]
+    wanted: frozenset[str]  # tokens of those whose end is waited for
+    events: Events
+    detached: int = 0  # 1 where a job of ours may be in the queue that goes on with the experiment
+    statuses: dict[str, JobStatus] = field(default_factory=dict)  # by token
+    queries: Counter[str] = field(default_factory=Counter)  # calls of the scheduler's commands
+    changed: bool = False  # whether the last look saw anything new
+    news: dict[JobStateChanged | JobEnded, list[str]] = field(default_factory=dict)  # what this look saw, with the jobs that it is of
+
+    def __post_init__(self) -> None:
+        self._endings, self._meter = Endings(self.work), ProgressMeter(self.context, self.work)
+
+    @property
+    def experiment(self) -> str:
+        """Its name."""
+        return self.context.summary.experiment.name
+
+    @property
+    def ended(self) -> dict[str, EndedAttempt]:
+        """Attempts that are known to have ended, by token."""
+        return self._endings.ended
+
+    @property
+    def open(self) -> list[Attempt]:
+        """Attempts that are not known to have ended."""
+        return [attempt for attempt in self.attempts if attempt.token not in self.ended]
+
+    @property
+    def awaited(self) -> list[Attempt]:
+        """Open attempts whose end is waited for."""
+        return [attempt for attempt in self.open if attempt.token in self.wanted]
+
+    @property
+    def grace(self) -> float:
+        """Seconds that the file system may take to show what a job left."""
+        return self.cluster.grace_seconds or self.scheduler.grace_seconds
+
+    @property
+    def unknown(self) -> list[JobStatus]:
+        """What was last seen of open attempts that nothing can be said of."""
+        return [self.statuses[attempt.token] for attempt in self.open if self.statuses[attempt.token].state is JobState.UNKNOWN]
+
+    @property
+    def unseen(self) -> int:
+        """How many open attempts were not handed over at the last look."""
+        return sum(self.statuses[attempt.token].state is JobState.UNSEEN for attempt in self.open)
+
+    @property
+    def poll_seconds(self) -> float:
+        """Seconds between two looks, while something changes."""
+        return self.cluster.poll_seconds or self.scheduler.poll_seconds
+
+    def look(self) -> None:
+        """One poll: hand over what is certainly not with the scheduler, and take note of what ended."""
+        self.changed = False
+        self._refresh()
+        look = self.scheduler.poll(self.cluster, self.work, self.open) if self.open else PollResult({})
+        self.queries.update(look.queries)
+        statuses = {attempt.token: look.statuses.get(attempt.token, _NO_ANSWER) for attempt in self.open}
+        statuses |= self._hand_over([attempt for attempt in self.open if statuses[attempt.token].state is JobState.UNSEEN], look)
+        for attempt in self.open:
+            job_status = statuses[attempt.token]
+            self._note(attempt, self._endings.settle(attempt, job_status, self.grace) if job_status.state is JobState.GONE else job_status)
+        self._tell()
+
+    def _refresh(self) -> None:
+        try:
+            self.cluster = self.refresh()
+        except CkgitError as error:
+            self.events.emit(Noted(experiment=self.experiment, text=f"{error.where}: {error.what}; the cluster profile stays as it was"))
+
+    def wait(self, pause: Callable[[], bool]) -> Polling[None]:
+        """Look until all that are wanted have ended, or until `pause`, asked after each look, says that something is to be done."""
+        nap = self.poll_seconds
+        while True:
+            self.look()
+            self._tell_progress()
+            if not self.awaited or pause():
+                return
+            nap = self.poll_seconds if self.changed else min(nap * _SLOWER, self.poll_seconds * _SLOWEST)
+            yield min(nap, self.grace / _SETTLING) if self._settling else nap
+
+    def look_thoroughly(self) -> Polling[None]:
+        """Look, until no more can be handed over, and where a job has just gone, for as long as its status may take to show."""
+        self.look()
+        while self.cluster.stagger_seconds and (before := self.unseen):  # a look hands over some of many
+            self.look()
+            if self.unseen >= before:
+                break
+        while self._settling:
+            yield min(self.poll_seconds, self.grace / _SETTLING)
+            self.look()
+
+    @property
+    def _settling(self) -> bool:
+        return any(self.statuses[attempt.token].state is JobState.GONE for attempt in self.open)
+
+    def _hand_over(self, attempts: Sequence[Attempt], look: PollResult) -> dict[str, JobStatus]:
+        """Submit as many as the cluster takes; what is known of all of them by then."""
+        queue = Queue(look, self.cluster.max_submit, self.detached, self.experiment)
+        planned = plan_submission(attempts, queue, broken(self.work, attempts, self.jobs))
+        if not planned.attempts:
+            return dict(planned.others)
+        own(self.work, self.first, planned.attempts, self.experiment)
+        submissions = [submission_of(self.work, self.jobs[attempt.job], attempt) for attempt in planned.attempts]
+        return planned.answered(self.scheduler.submit(self.cluster, self.work, submissions), queue.limit)
+
+    def _note(self, attempt: Attempt, job_status: JobStatus) -> None:
+        """Say what is new of a job."""
+        before = self.statuses.get(attempt.token)
+        self.statuses[attempt.token] = job_status
+        # that SLURM expects a later start is no news
+        self.changed |= before is None or before.state is not job_status.state or attempt.token in self.ended
+        if job_status.state is JobState.RUNNING:
+            self._meter.runs(attempt.token)
+        if attempt.token in self.ended:
+            self.news.setdefault(_ending(self.experiment, self.ended[attempt.token]), []).append(attempt.job)
+        elif (before is None or before.state is not job_status.state) and job_status.state is not JobState.GONE:
+            changed = JobStateChanged(experiment=self.experiment, jobs=(), state=job_status.state, detail=job_status.detail)
+            self.news.setdefault(changed, []).append(attempt.job)
+
+    def _tell(self) -> None:
+        """Tell the news, and what is open."""
+        for event, jobs in self.news.items():
+            self.events.emit(event.model_copy(update={"jobs": tuple(jobs)}))
+        self.news.clear()
+        self.events.emit(Polled(experiment=self.experiment, open=self._open_by_state(), ended=len(self.ended)))
+
+    def _tell_progress(self) -> None:
+        if self.events.progress:
+            running = [attempt for attempt in self.open if self.statuses[attempt.token].state is JobState.RUNNING]
+            self.events.emit(Progressed(experiment=self.experiment, jobs=tuple(map(self._progress, running))))
+
+    def _progress(self, attempt: Attempt) -> JobProgress:
+        job = self.jobs[attempt.job]
+        return self._meter.of(attempt, job, self.workers[job.stage])
+
+    def _open_by_state(self) -> dict[str, int]:
+        states = Counter(str(self.statuses[a.token].state) if a.token in self.statuses else "not looked at" for a in self.open)
+        return dict(sorted(states.items()))
+
+    def count(self) -> str:
+        """How many jobs are open, by what was last seen of them."""
+        return ", ".join(f"{number} {state}" for state, number in self._open_by_state().items()) or "none open"
+
+
+_NO_ANSWER = JobStatus(JobState.UNKNOWN, detail="the scheduler did not answer for it")
+
+
+def _ending(experiment: str, ended: EndedAttempt) -> JobEnded:
+    if ended.status:
+        return JobEnded(experiment=experiment, jobs=(), exit_code=ended.status.exit_code)
+    return JobEnded(experiment=experiment, jobs=(), failure=ended.failure, reason=ended.reason)
