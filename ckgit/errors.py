@@ -71,12 +71,13 @@ class CkgitError(Exception):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a summary. Lines and columns count from 1; 0 is unknown."""
+    """One thing wrong with a design. Lines and columns count from 1; 0 is unknown."""
 
-    line: int
-    column: int
     message: str
-    path: str = ""  # dotted place in the front matter, e.g. controls.lr
+    path: str = ""  # dotted place in the front matter, e.g. controls.lr; empty for none
+    line: int = 0
+    column: int = 0
+    warning: bool = False  # whether it may be meant all the same
 
     def at(self, file: str) -> str:
         """`file:line:column: message`, as editors and compilers write it."""

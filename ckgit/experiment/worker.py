@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from ckgit.errors import Problem
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import Stage, Summary
@@ -36,17 +37,9 @@ class Context(NamedTuple):
         return f"{self.folder}/{run}"
 
 
-class Obstacle(NamedTuple):
-    """What stands against scaffolding, or is to be warned of before it."""
-
-    sentence: str
-    place: str = ""  # dotted place in the design that it is about, e.g. controls.lr; empty for none
-    warning: bool = False  # probably not meant, and in the way of nothing
-
-
-def reasons_against(obstacles: Iterable[Obstacle]) -> list[str]:
+def reasons_against(problems: Iterable[Problem]) -> list[str]:
     """What makes scaffolding impossible, one sentence each."""
-    return [obstacle.sentence for obstacle in obstacles if not obstacle.warning]
+    return [problem.message for problem in problems if not problem.warning]
 
 
 class Evidence(NamedTuple):
@@ -69,7 +62,7 @@ class Worker(Protocol):
     writes: str  # what scaffolding writes
     leaves: str  # what its jobs leave
 
-    def check(self, context: Context) -> Sequence[Obstacle]:
+    def check(self, context: Context) -> Sequence[Problem]:
         """What makes scaffolding impossible, and what to warn of; empty when nothing does. Pure; executes nothing.
 
         `ckgit.experiment.checks.problems.place_of` tells where a run's value was written. What stands in a place for which the lab lacks

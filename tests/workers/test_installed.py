@@ -54,5 +54,5 @@ def test_an_installation_with_other_versions_than_were_tried_submits_nothing_to_
     installed._excluded.cache_clear()
 
 
-def test_a_whole_installation_is_no_obstacle():
+def test_a_whole_installation_is_no_problem():
     installed.check_installed(BARE, ["json", "pathlib"])

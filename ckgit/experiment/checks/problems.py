@@ -54,7 +54,7 @@ def unrecorded(summary: Summary) -> list[str]:
 
 
 def _problem(path: str, message: str) -> Problem:
-    return Problem(0, 0, message, path)
+    return Problem(message, path)
 
 
 def _repeated(names: Iterable[str]) -> set[str]:

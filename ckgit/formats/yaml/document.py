@@ -92,7 +92,7 @@ class _Reader:
         except ReaderError as error:
             self._not_allowed(error.position, chr(error.character))
         except (YAMLError, ValueError, OverflowError) as error:
-            self.problems.append(Problem(self.offset, 1, f"not YAML: {error}"))
+            self.problems.append(Problem(f"not YAML: {error}", line=self.offset, column=1))
         return Document(value, self.problems, complete, self.keys, self.values, self.spans, self.starts)
 
     def _check_characters(self) -> None:
@@ -135,7 +135,7 @@ class _Reader:
 
     def _add(self, index: int, message: str, path: Path = ()) -> None:
         line, column = self._place(index)
-        self.problems.append(Problem(line, column, message, ".".join(map(str, path))))
+        self.problems.append(Problem(message, ".".join(map(str, path)), line, column))
 
     def _node(self, event: Event, events: Iterator[Event], path: Path, start: int | None = None) -> Any:
         start = event.start_mark.index if start is None else start

@@ -54,7 +54,7 @@ class SummaryFile:
         text, found = summary_text.decode(content)
         parts = summary_text.split(text)
         if parts.first_line == 1 and not found:
-            found = [Problem(1, 1, f"the summary must begin with a line {FENCE}, its front matter, and another line {FENCE}")]
+            found = [Problem(f"the summary must begin with a line {FENCE}, its front matter, and another line {FENCE}", line=1, column=1)]
         _raise(found, file)
         document = read_yaml(parts.front, parts.first_line)
         body_line = parts.first_line + parts.front.count("\n") + 1
@@ -94,7 +94,7 @@ class SummaryFile:
         except PathError as error:
             if changes:
                 cls.from_design(content, file, defaults=[*defaults, *changes])  # the file's own problems come first
-            raise DesignError([Problem(1, 1, f"--set {error}")], file=file) from None
+            raise DesignError([Problem(f"--set {error}", line=1, column=1)], file=file) from None
         body = summary_text.without_blocks(parts.body) if parts.body else NEW_BODY
         try:
             made = cls.parse(summary_text.join(f"{front}state: {State.DESIGNED}\n", body).encode(), FILE, strict=strict)
@@ -250,8 +250,8 @@ def _placed(document: Document, path: Sequence[str | int], message: str) -> Prob
         head = tuple(path[:length])
         place = document.keys.get(head) or document.values.get(head)
         if place:
-            return Problem(*place, message, dotted)
-    return Problem(1, 1, message, dotted)
+            return Problem(message, dotted, *place)
+    return Problem(message, dotted, 1, 1)
 
 
 def _in(document: Document, changes: Sequence[ValueChange], path: str, message: str) -> Problem:
@@ -267,7 +267,7 @@ def _flow_problems(document: Document, parts: summary_text.SummaryParts) -> Iter
     """Keys between braces leave no lines for what ckgit adds."""
     line, column = document.values.get((), (parts.first_line, 1))
     if parts.front.split("\n")[line - parts.first_line][column - 1 : column] == "{":
-        yield Problem(line, column, "the keys of the front matter stand on lines of their own, not between braces")
+        yield Problem("the keys of the front matter stand on lines of their own, not between braces", line=line, column=column)
 
 
 def _lacking(value: Any, defaults: Sequence[ValueChange]) -> list[ValueChange]:

@@ -24,13 +24,13 @@ class SummaryParts(NamedTuple):
 def decode(content: bytes) -> tuple[str, list[Problem]]:
     """The text of a file, and what keeps it from being read."""
     if content.startswith(b"\xef\xbb\xbf"):
-        return "", [Problem(1, 1, "the file begins with a byte order mark; save it as UTF-8 without one")]
+        return "", [Problem("the file begins with a byte order mark; save it as UTF-8 without one", line=1, column=1)]
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8")
         line_start = before.rfind("\n") + 1
-        return "", [Problem(before.count("\n") + 1, len(before) - line_start + 1, "not UTF-8; save the file as UTF-8")]
+        return "", [Problem("not UTF-8; save the file as UTF-8", line=before.count("\n") + 1, column=len(before) - line_start + 1)]
     return text, list(_line_problems(text.split("\n")))
 
 
@@ -38,10 +38,10 @@ def _line_problems(lines: list[str]) -> Iterator[Problem]:
     returned = next((number for number, line in enumerate(lines) if "\r" in line), None)
     if returned is not None:
         column = lines[returned].index("\r") + 1
-        yield Problem(returned + 1, column, "a carriage return; save the file with line ends LF, not CRLF")
+        yield Problem("a carriage return; save the file with line ends LF, not CRLF", line=returned + 1, column=column)
     for number, line in enumerate(lines, start=1):
         if line.startswith(_CONFLICT):
-            yield Problem(number, 1, "a conflict marker of git; settle the conflict and remove it")
+            yield Problem("a conflict marker of git; settle the conflict and remove it", line=number, column=1)
 
 
 def split(text: str) -> SummaryParts:
@@ -70,13 +70,13 @@ def block_problems(body: str, first_line: int) -> list[Problem]:
         closing, name = bool(match[1]), match[2]
         if closing != (opened is not None) or (opened and opened[0] != name):
             unpaired = f"the markers of the block ckgit:{name} do not pair up; remove them, and ckgit adds the block again"
-            found.append(Problem(number, 1, unpaired))
+            found.append(Problem(unpaired, line=number, column=1))
         elif not closing and name in seen:
-            found.append(Problem(number, 1, f"the block ckgit:{name} is here twice; remove one"))
+            found.append(Problem(f"the block ckgit:{name} is here twice; remove one", line=number, column=1))
         opened = None if closing else (name, number)
         seen.add(name)
     if opened:
-        found.append(Problem(opened[1], 1, f"the block ckgit:{opened[0]} is not closed by <!-- /ckgit:{opened[0]} -->"))
+        found.append(Problem(f"the block ckgit:{opened[0]} is not closed by <!-- /ckgit:{opened[0]} -->", line=opened[1], column=1))
     return found
 
 

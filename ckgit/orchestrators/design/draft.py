@@ -18,7 +18,7 @@ from ckgit.experiment.design.names import name_problem
 from ckgit.experiment.design.plan import Plan, build_plan
 from ckgit.experiment.estimates import file as estimate_file
 from ckgit.experiment.lifecycle import Event
-from ckgit.experiment.worker import Context, Obstacle
+from ckgit.experiment.worker import Context
 from ckgit.formats.listing import plural
 from ckgit.formats.markdown import size
 from ckgit.formats.numbers import rough_duration
@@ -322,12 +322,12 @@ def _measured(place: SourceCommit, file: SummaryFile, *, recipes: bool) -> _Foun
 
 def _worker_remarks(context: Context, known: Sequence[Problem]) -> list[Remark]:
     """What the tools' workers have against it: better now than when it is scaffolded. What is known of a place is not said again."""
-    obstacles = [obstacle for stage in Stage for obstacle in _obstacles(context, stage)]
-    new = [o for o in obstacles if not o.place or not any(f"{problem.path}.".startswith(f"{o.place}.") for problem in known)]
-    return [Remark(obstacle.place, obstacle.sentence, wrong=not obstacle.warning) for obstacle in new]
+    found = [problem for stage in Stage for problem in _worker_problems(context, stage)]
+    new = [one for one in found if not one.path or not any(f"{problem.path}.".startswith(f"{one.path}.") for problem in known)]
+    return [Remark(problem.path, problem.message, wrong=not problem.warning) for problem in new]
 
 
-def _obstacles(context: Context, stage: Stage) -> Sequence[Obstacle]:
+def _worker_problems(context: Context, stage: Stage) -> Sequence[Problem]:
     """What the tool of a stage has against the design, or that there is no such tool.
 
     Raises:
@@ -340,7 +340,7 @@ def _obstacles(context: Context, stage: Stage) -> Sequence[Obstacle]:
         near = nearest_tool(getattr(context.summary.tools, place), stage)
         if near is None:
             raise
-        return [Obstacle(f"{error.what}; did you mean {near}?", f"tools.{place}")]
+        return [Problem(f"{error.what}; did you mean {near}?", f"tools.{place}")]
     return worker.check(context) if worker else []
 
 

@@ -143,7 +143,7 @@ def tool_versions(summary: Summary) -> dict[str, str]:
 
 
 def _problem(path: str, message: str) -> Problem:
-    return Problem(0, 0, message, path)
+    return Problem(message, path)
 
 
 class _Job(NamedTuple):

@@ -92,7 +92,7 @@ def _overview(lab: Lab, snapshot: Snapshot) -> Overview:
     detached = _going_on(ledger)
     opened = _look(lab, snapshot, ledger, [*(attempt for attempt in newest if attempt["phase"] == SUBMITTED), *detached])
     left_to = _left_to([opened.pop() for _ in detached])
-    wrong = _obstacle(lab, snapshot, stages)
+    wrong = _in_the_way(lab, snapshot, stages)
     return Overview(
         experiment=name,
         state=snapshot.state,
@@ -232,7 +232,7 @@ def _open(attempt: Mapping[str, Any], seen: str, detail: str) -> OpenJob:
     return OpenJob(attempt["job"], attempt["stage"], attempt["token"], seen, detail)
 
 
-def _obstacle(lab: Lab, snapshot: Snapshot, stages: Mapping[str, Counter[str]]) -> CkgitError | None:
+def _in_the_way(lab: Lab, snapshot: Snapshot, stages: Mapping[str, Counter[str]]) -> CkgitError | None:
     """Why ckgit would not go on from the branch's design and its inputs.
 
     Looked for where the last commit is the user's own or was rewritten, or jobs were cancelled: that is done after such a commit, too.

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ckgit.errors import Problem
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
 from ckgit.experiment.results import CellResult, TrainingResult
-from ckgit.experiment.worker import Context, Evidence, Obstacle, Worker
+from ckgit.experiment.worker import Context, Evidence, Worker
 
 
 class InspectAI:
@@ -21,7 +22,7 @@ class InspectAI:
     writes = "eval/CELL.slurm and eval/CELL.yaml of each cell"
     leaves = "eval/logs/CELL.eval of each cell"
 
-    def check(self, context: Context) -> Sequence[Obstacle]:
+    def check(self, context: Context) -> Sequence[Problem]:
         """See `Worker`."""
         from ckgit.workers.inspect_ai.check import check
 

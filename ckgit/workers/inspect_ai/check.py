@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ckgit.errors import Problem
 from ckgit.experiment.card import card_path
 from ckgit.experiment.checks.problems import place_of
 from ckgit.experiment.design.model import TaskSpec
 from ckgit.experiment.design.plan import scorers
-from ckgit.experiment.worker import Context, Obstacle, reasons_against
+from ckgit.experiment.worker import Context, reasons_against
 from ckgit.formats.rows import no_split
 from ckgit.workers.inspect_ai.cells import PlannedCell, planned, refused_args, signature, task_args
 from ckgit.workers.inspect_ai.scorers import metric_doubt, metric_problem, scorer_problems
@@ -20,8 +21,8 @@ _WHY = {
 }
 
 
-def check(context: Context) -> list[Obstacle]:
-    """Every obstacle; empty when there is none. Task files are read as text."""
+def check(context: Context) -> list[Problem]:
+    """Every problem; empty when there is none. Task files are read as text."""
     found = [*_task_problems(context), *_claim_problems(context)]
     if not reasons_against(found):  # cells can only be looked at with their tasks' signatures
         found += [problem for cell in planned(context) for problem in _cell_problems(cell)]
@@ -32,18 +33,18 @@ def _place(context: Context, task: TaskSpec) -> str:
     return f"evaluation.tasks.{context.summary.evaluation.tasks.index(task)}"
 
 
-def _task_problems(context: Context) -> Iterator[Obstacle]:
+def _task_problems(context: Context) -> Iterator[Problem]:
     for task in {cell.task.name: cell.task for cell in context.plan.cells}.values():
         owner = _place(context, task) if task.scorers else "evaluation"
         for place, problem in scorer_problems(scorers(context.summary, task)):
-            yield Obstacle(f"task {task.name}: {problem}", f"{owner}.scorers.{place}")
+            yield Problem(f"task {task.name}: {problem}", f"{owner}.scorers.{place}")
         try:
             signature(context, task)
         except ValueError as error:
-            yield Obstacle(str(error), _place(context, task))
+            yield Problem(str(error), _place(context, task))
 
 
-def _claim_problems(context: Context) -> Iterator[Obstacle]:
+def _claim_problems(context: Context) -> Iterator[Problem]:
     """A claim that could never be judged would be found out when all is trained."""
     tasks = {task.name: task for task in context.summary.evaluation.tasks}
     for number, claim in enumerate(context.summary.experiment.claims):
@@ -53,12 +54,12 @@ def _claim_problems(context: Context) -> Iterator[Obstacle]:
         source, chosen, place = context.sources.get(task.source, b""), scorers(context.summary, task), f"experiment.claims.{number}.metric"
         if chosen and b"metrics" not in source:
             problem = metric_problem(claim, chosen)
-            yield from [Obstacle(problem, place)] if problem else ()
+            yield from [Problem(problem, place)] if problem else ()
         elif doubt := metric_doubt(claim, source):  # the task's own scorers, or its own metrics: its text allows a guess
-            yield Obstacle(f"{doubt}; a claim about a metric that is not there cannot be judged", place, warning=True)
+            yield Problem(f"{doubt}; a claim about a metric that is not there cannot be judged", place, warning=True)
 
 
-def _cell_problems(cell: PlannedCell) -> Iterator[Obstacle]:
+def _cell_problems(cell: PlannedCell) -> Iterator[Problem]:
     yield from _argument_problems(cell)
     yield from _model_problems(cell)
     yield from _data_problems(cell)
@@ -68,40 +69,40 @@ def _cell_problems(cell: PlannedCell) -> Iterator[Obstacle]:
         name = "top_p" if settings.top_p else "top_k"
         owner = _place(cell.context, cell.task) if getattr(own, name) else "evaluation"
         sentence = f"task {cell.task.name}: top_p and top_k mean nothing at temperature 0, which decodes greedily"
-        yield Obstacle(sentence, f"{owner}.generation.{name}")
+        yield Problem(sentence, f"{owner}.generation.{name}")
 
 
-def _argument_problems(cell: PlannedCell) -> Iterator[Obstacle]:
+def _argument_problems(cell: PlannedCell) -> Iterator[Problem]:
     place = _place(cell.context, cell.task)
     where = f"task {cell.task.name}: {cell.task.entry}({', '.join(cell.signature.parameters)}) in {cell.task.source}"
     for name in refused_args(cell):
         why = f": {_WHY[name]}" if name in _WHY else ""
         whose = f"data set {cell.data_name!r}" if name in ("input_column", "output_column") else "the design"
         at = f"{place}.args.{name}" if name in cell.task.args else place
-        yield Obstacle(f"{where} does not take {name!r}, which {whose} gives{why}", at)
+        yield Problem(f"{where} does not take {name!r}, which {whose} gives{why}", at)
     missing = [name for name in cell.signature.required if name not in task_args(cell)]
     if missing:
         given = f"{where} needs {_listed(missing)}, which the design does not give"
-        yield Obstacle(f"{given}; write it under the task's args, or give the design data", place)
+        yield Problem(f"{given}; write it under the task's args, or give the design data", place)
 
 
-def _model_problems(cell: PlannedCell) -> Iterator[Obstacle]:
+def _model_problems(cell: PlannedCell) -> Iterator[Problem]:
     card = cell.context.cards.get(cell.run.model)
     if card is None:
         model = cell.run.model
         sentence = f"run {cell.run.name}: there is no model card {card_path(model)}; make it with: ckgit models add {model} PATH"
-        yield Obstacle(sentence, "models")
+        yield Problem(sentence, "models")
     elif cell.run["dataset_type"] == "chat" and card.template is None:
         why = f"model {card.name} has no chat template; a base model is evaluated with dataset_type: text_completion"
-        yield Obstacle(f"run {cell.run.name}: {why}", place_of(cell.context.summary, cell.run, "dataset_type"))
+        yield Problem(f"run {cell.run.name}: {why}", place_of(cell.context.summary, cell.run, "dataset_type"))
 
 
-def _data_problems(cell: PlannedCell) -> Iterator[Obstacle]:
+def _data_problems(cell: PlannedCell) -> Iterator[Problem]:
     if cell.data_name and cell.recorded is None:
-        yield Obstacle(f"task {cell.task.name}: data {cell.data_name!r} was not measured by design", f"data.{cell.data_name}")
+        yield Problem(f"task {cell.task.name}: data {cell.data_name!r} was not measured by design", f"data.{cell.data_name}")
     elif cell.recorded and cell.task.split not in cell.recorded.splits:
         sentence = no_split(f"task {cell.task.name}: data {cell.data_name}", cell.task.split, cell.recorded.splits)
-        yield Obstacle(sentence, f"{_place(cell.context, cell.task)}.split")
+        yield Problem(sentence, f"{_place(cell.context, cell.task)}.split")
 
 
 def _listed(names: Sequence[str]) -> str:

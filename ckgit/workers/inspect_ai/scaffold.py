@@ -29,7 +29,7 @@ def scaffold(context: Context, run: str | None = None) -> dict[str, bytes]:
     """
     if problems := check(context):
         raise CkgitError(
-            "; ".join(problem.sentence for problem in problems),
+            "; ".join(problem.message for problem in problems),
             code=Exit.INVALID_DESIGN,
             where="scaffold-inspect",
             state="nothing was written",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ckgit.errors import Problem
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
 from ckgit.experiment.results import CellResult, TrainingResult
-from ckgit.experiment.worker import Context, Evidence, Obstacle, Worker
+from ckgit.experiment.worker import Context, Evidence, Worker
 
 
 class Torchtune:
@@ -21,7 +22,7 @@ class Torchtune:
     writes = "setup_finetune.yaml, finetune.yaml and finetune.slurm of each fine-tuned run"
     leaves = "artifacts/epoch_N, training.log, tokens.json, checkpoints.json, starts.json and versions.json of each fine-tuned run"
 
-    def check(self, context: Context) -> Sequence[Obstacle]:
+    def check(self, context: Context) -> Sequence[Problem]:
         """See `Worker`."""
         from ckgit.workers.torchtune.check import check
 

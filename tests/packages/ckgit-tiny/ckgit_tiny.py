@@ -13,12 +13,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from ckgit.errors import Problem
 from ckgit.experiment.checks.problems import place_of
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.design.plan import Cell, Run, resources
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
 from ckgit.experiment.results import CellResult, Checkpoint, LossPoint, Metric, Sample, TrainingResult
-from ckgit.experiment.worker import Context, Evidence, Obstacle
+from ckgit.experiment.worker import Context, Evidence
 from ckgit.jobs.script import job_script
 
 _STEER = """\
@@ -72,9 +73,9 @@ class Trainer:
     reads, writes = "the design", "setup.txt and finetune.slurm for each run"
     leaves = "training.log and checkpoints"
 
-    def check(self, context: Context) -> Sequence[Obstacle]:
+    def check(self, context: Context) -> Sequence[Problem]:
         many = [run for run in context.plan.training if run["epochs"] > 9]
-        return [Obstacle(f"run {run.name}: {run['epochs']} epochs are too many", place_of(context.summary, run, "epochs")) for run in many]
+        return [Problem(f"run {run.name}: {run['epochs']} epochs are too many", place_of(context.summary, run, "epochs")) for run in many]
 
     def scaffold(self, context: Context, run: str | None = None) -> Mapping[str, bytes]:
         files = {f"{context.run_folder(r.name)}/setup.txt": _setup(context, r.name) for r in context.plan.runs if run in (None, r.name)}
@@ -140,7 +141,7 @@ class Evaluator:
     reads, writes = "the design and setup.txt", "eval/TASK_epochN.slurm for each cell"
     leaves = "eval/logs/CELL.json"
 
-    def check(self, context: Context) -> Sequence[Obstacle]:
+    def check(self, context: Context) -> Sequence[Problem]:
         return []
 
     def scaffold(self, context: Context, run: str | None = None) -> Mapping[str, bytes]:

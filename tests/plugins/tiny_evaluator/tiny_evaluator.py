@@ -5,11 +5,12 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ckgit.errors import Problem
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.design.plan import Cell, prompts, resources
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
 from ckgit.experiment.results import CellResult, Metric, Sample
-from ckgit.experiment.worker import Context, Evidence, Obstacle
+from ckgit.experiment.worker import Context, Evidence
 from ckgit.jobs.script import job_script
 
 
@@ -23,9 +24,9 @@ class ExactCount:
     writes = "eval/CELL.slurm and eval/CELL.json of each cell"
     leaves = "eval/counts/CELL.json"
 
-    def check(self, context: Context) -> Sequence[Obstacle]:
+    def check(self, context: Context) -> Sequence[Problem]:
         scored = [(position, task) for position, task in enumerate(context.summary.evaluation.tasks) if task.scorers]
-        return [Obstacle(f"task {task.name}: exact-count has its own scorer", f"evaluation.tasks.{at}.scorers") for at, task in scored]
+        return [Problem(f"task {task.name}: exact-count has its own scorer", f"evaluation.tasks.{at}.scorers") for at, task in scored]
 
     def scaffold(self, context: Context, run: str | None = None) -> Mapping[str, bytes]:
         files: dict[str, bytes] = {}

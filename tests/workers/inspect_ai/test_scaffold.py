@@ -144,7 +144,7 @@ def test_eval_only_is_evaluated_from_its_own_card():
 
 def refusal(task: bytes = TASK, **paths: object) -> str:
     context = make_context(task=task, **paths)
-    problems = "\n".join(obstacle.sentence for obstacle in worker.check(context))
+    problems = "\n".join(problem.message for problem in worker.check(context))
     with pytest.raises(CkgitError) as caught:
         worker.scaffold(context)
     assert caught.value.code is Exit.INVALID_DESIGN
@@ -215,7 +215,7 @@ def test_a_task_with_keywords_takes_everything():
     assert args["data"] == "../data/words.json"
 
 
-def test_other_obstacles():
+def test_other_problems():
     assert "has no split dev" in refusal(evaluation__tasks__0__split="dev")
     assert "mean nothing at temperature 0" in refusal(evaluation__generation={"top_k": 5})
     assert "model base has no chat template" in refusal(models=["base"])

@@ -50,7 +50,7 @@ def test_the_table_is_that_of_the_installed_inspect():
 
 
 def problems(*scorers: dict, **paths: object) -> list[str]:
-    return [obstacle.sentence for obstacle in worker.check(make_context(evaluation__scorers=list(scorers), **paths))]
+    return [problem.message for problem in worker.check(make_context(evaluation__scorers=list(scorers), **paths))]
 
 
 @pytest.mark.parametrize(
@@ -88,22 +88,22 @@ def test_a_task_has_its_scorers_checked_in_place_of_the_experiments():
 def test_a_problem_of_a_scorer_has_its_place_in_the_design():
     wrong = [{"name": "exact"}, {"name": "match", "args": {"numeric": 1}}, {"name": "matches"}]
     shared = worker.check(make_context(evaluation__scorers=wrong))
-    assert [obstacle.place for obstacle in shared] == ["evaluation.scorers.1.args.numeric", "evaluation.scorers.2.name"]
+    assert [problem.path for problem in shared] == ["evaluation.scorers.1.args.numeric", "evaluation.scorers.2.name"]
     [own] = worker.check(make_context(evaluation__tasks__0__scorers=[{"name": "pattern"}]))
-    assert own.place == "evaluation.tasks.0.scorers.0.args"
+    assert own.path == "evaluation.tasks.0.scorers.0.args"
 
 
 def test_a_problem_of_generation_has_its_place_in_the_design():
     shared, own = make_context(evaluation__generation={"top_p": 0.5}), make_context(evaluation__tasks__0__generation={"top_k": 5})
-    assert [obstacle.place for obstacle in worker.check(shared)] == ["evaluation.generation.top_p"]
-    assert [obstacle.place for obstacle in worker.check(own)] == ["evaluation.tasks.0.generation.top_k"]
+    assert [problem.path for problem in worker.check(shared)] == ["evaluation.generation.top_p"]
+    assert [problem.path for problem in worker.check(own)] == ["evaluation.tasks.0.generation.top_k"]
 
 
 def claims(*changed: dict, more: bytes = b"", **paths: object) -> list[tuple[str, str]]:
     claim = {"metric": "accuracy", "task": "capitalization", "left": "tuned", "right": "base", "direction": "greater"}
     made = make_context(experiment__claims=[claim | change for change in changed], **paths)
     made = made._replace(sources={path: content + more for path, content in made.sources.items()})
-    return [(obstacle.place, obstacle.sentence) for obstacle in worker.check(made)]
+    return [(problem.path, problem.message) for problem in worker.check(made)]
 
 
 BOTH = [{"name": "match"}, {"name": "includes"}, {"name": "f1"}]

@@ -4,11 +4,11 @@ from tests.workers.torchtune.designs import DATA, WORDS, card, context
 
 
 def problems(**design):
-    return [obstacle.sentence for obstacle in worker.check(context(**design))]
+    return [problem.message for problem in worker.check(context(**design))]
 
 
 def places(**design):
-    return [obstacle.place for obstacle in worker.check(context(**design))]
+    return [problem.path for problem in worker.check(context(**design))]
 
 
 def test_a_sound_design_passes():
@@ -43,7 +43,7 @@ def test_data_that_changed_after_the_design_is_refused():
     ctx = context()
     changed = ctx._replace(sources={DATA: ctx.sources[DATA] + b" "})
     [problem] = worker.check(changed)
-    assert problem.sentence == "data/words.json has changed since the design was made; run: ckgit revise capital"
+    assert problem.message == "data/words.json has changed since the design was made; run: ckgit revise capital"
 
 
 def test_data_that_was_not_measured_is_refused():
@@ -53,7 +53,7 @@ def test_data_that_was_not_measured_is_refused():
 def test_a_missing_card_is_refused_with_the_command_that_makes_it():
     ctx = context()
     [problem] = worker.check(ctx._replace(cards={}))
-    assert problem.sentence.endswith("make it with: ckgit models add tiny PATH")
+    assert problem.message.endswith("make it with: ckgit models add tiny PATH")
 
 
 def test_text_that_torchtune_would_replace_is_refused():
@@ -84,7 +84,7 @@ def test_distributed_training_needs_cuda():
     assert problems(compute=gpus, controls={"device": "cuda"}) == []
 
 
-def test_each_obstacle_has_its_place_in_the_design():
+def test_each_problem_has_its_place_in_the_design():
     assert places(controls={"prompt": "cost ${x} {input}"}) == ["controls.prompt"]
     assert places(variables={"prompt": ["{input}", "${x} {input}"]}) == ["variables.prompt.1"]
     assert places(data={"words": {"path": DATA, "input_column": "${x}"}}) == ["data.words.input_column"]
@@ -94,5 +94,5 @@ def test_each_obstacle_has_its_place_in_the_design():
 def test_a_value_of_a_base_recipe_is_refused_with_its_recipe_and_how_to_replace_it():
     recorded = context().summary.recorded.model_copy(update={"recipes": {"some/recipe": Parameters(apply_lora_to_output=True)}})
     [problem] = worker.check(context(controls={"base_recipe": "some/recipe"}, recorded=recorded.model_dump(mode="json")))
-    assert problem.sentence.endswith("; base_recipe some/recipe gives apply_lora_to_output, and a value in controls goes before it")
-    assert problem.place == "controls.base_recipe"
+    assert problem.message.endswith("; base_recipe some/recipe gives apply_lora_to_output, and a value in controls goes before it")
+    assert problem.path == "controls.base_recipe"

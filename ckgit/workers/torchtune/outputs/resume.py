@@ -68,11 +68,11 @@ def whole_epochs(artifacts: Path, content: bytes, versions: Mapping[str, str], s
     if not (artifacts / STATE).exists():
         return 0, ""
     done = _epochs_run(artifacts / STATE)
-    why = next(_obstacles(artifacts, content, versions, shape, done), "")
+    why = next(_why_not(artifacts, content, versions, shape, done), "")
     return (0, why) if why else (done, "")
 
 
-def _obstacles(artifacts: Path, content: bytes, versions: Mapping[str, str], shape: EpochPlan, done: int) -> Iterator[str]:
+def _why_not(artifacts: Path, content: bytes, versions: Mapping[str, str], shape: EpochPlan, done: int) -> Iterator[str]:
     if shape.dropout:
         yield "with dropout it would not be the training that was designed"
     if shape.carries_over:

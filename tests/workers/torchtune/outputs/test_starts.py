@@ -60,7 +60,7 @@ def test_a_training_does_not_go_on_with_what_was_begun_by_hand(record, tmp_path:
     (tmp_path / resume.CONFIG).write_bytes(b"lr: 1")
     shape = resume.EpochPlan(epochs=2, steps=1, log_every=1, carries_over=False, dropout=False, lora=True)
     record("by-hand-123")
-    assert next(resume._obstacles(tmp_path, b"lr: 1", {}, shape, 1)) == "it was started by hand"
+    assert next(resume._why_not(tmp_path, b"lr: 1", {}, shape, 1)) == "it was started by hand"
 
 
 @pytest.mark.slow
