@@ -19,7 +19,7 @@ from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import chance, new_token
-from ckgit.orchestrators.run.run import start_watch
+from ckgit.orchestrators.run.run import open_monitor
 from ckgit.orchestrators.run.stage import stage_jobs
 from tests.orchestrators.bench import Bench
 from tests.orchestrators.conftest import tiny_package  # noqa: F401 - a fixture
@@ -146,9 +146,9 @@ def test_an_array_does_not_wait_for_the_end_of_the_very_job_that_hands_it_over(b
     slurm.ask("scancel", *others)
     profile(bench, "max_submit = 1")
     view = open_experiment(bench.lab, "demo")
-    watch = start_watch(view, stage_jobs(view), None, bench.heard)
-    watch.look()
-    assert {job_status.state for job_status in watch.statuses.values()} == {JobState.QUEUED}
+    monitor = open_monitor(view, stage_jobs(view), None, bench.heard)
+    monitor.look()
+    assert {job_status.state for job_status in monitor.statuses.values()} == {JobState.QUEUED}
 
 
 def would_submit(bench: Bench, *words: str) -> list[dict[str, str]]:  # noqa: F811

@@ -27,7 +27,7 @@ from ckgit.orchestrators.run.check_cluster import refuse_misled
 from ckgit.orchestrators.run.collect import EndedAttempt
 from ckgit.orchestrators.run.detach import check_detachable
 from ckgit.orchestrators.run.monitor.submission import groups, submission_of
-from ckgit.orchestrators.run.run import Follow, conclude, start_watch
+from ckgit.orchestrators.run.run import Follow, conclude, open_monitor
 from ckgit.orchestrators.run.stage import STAGES, StageJobs, check_ready, due_jobs, stage_jobs, submission
 from ckgit.orchestrators.run.work_tree import find_work_tree, planned_ledger
 
@@ -158,22 +158,22 @@ def _would_submit(
 def _ending(view: ExperimentView, work: StageJobs, options: AdvanceOptions) -> DryRun:
     """Jobs were submitted before: which are still out, or what would be committed of them."""
     remarks, unseen = [], []
-    watch = start_watch(view, work, options.run, Events())
-    follow = Follow(view, work, options, watch)
-    for token, job_status in watch.scheduler.poll(watch.cluster, watch.work, watch.attempts).statuses.items():
-        attempt = next(a for a in watch.attempts if a.token == token)
+    monitor = open_monitor(view, work, options.run, Events())
+    follow = Follow(view, work, options, monitor)
+    for token, job_status in monitor.scheduler.poll(monitor.cluster, monitor.work, monitor.attempts).statuses.items():
+        attempt = next(a for a in monitor.attempts if a.token == token)
         try:
-            status, seen = read_status(watch.work, token), str(job_status.state)
+            status, seen = read_status(monitor.work, token), str(job_status.state)
         except (ValueError, OSError) as error:
-            status, seen = None, f"{job_status.state}, and {error} ({job_folder(watch.work, token)}); a job that stays so counts as lost"
+            status, seen = None, f"{job_status.state}, and {error} ({job_folder(monitor.work, token)}); a job that stays so counts as lost"
         if status:
-            watch.ended[token] = EndedAttempt(attempt, status, ending=job_status.ending)
+            monitor.ended[token] = EndedAttempt(attempt, status, ending=job_status.ending)
         elif job_status.state is JobState.UNSEEN:
             unseen.append(attempt)
         else:
             remarks.append(f"would wait for {attempt.job}: {seen}")
-    if watch.awaited:
-        submit = _would_submit(view, view.ledger, unseen, watch.jobs.values(), {}) if view.ledger else []
+    if monitor.awaited:
+        submit = _would_submit(view, view.ledger, unseen, monitor.jobs.values(), {}) if view.ledger else []
         if options.detach and view.ledger and not view.ledger.detached:
             remarks.append(_going_on(view, options.detach))
         step = follow.meanwhile()

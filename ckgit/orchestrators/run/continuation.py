@@ -39,7 +39,7 @@ def is_replaced(view: ExperimentView, options: AdvanceOptions) -> Polling[bool]:
 
 
 def continue_on_cluster(
-    view: ExperimentView, work: StageJobs, options: AdvanceOptions, watch: Monitor, collected: Callable[[], Collected]
+    view: ExperimentView, work: StageJobs, options: AdvanceOptions, monitor: Monitor, collected: Callable[[], Collected]
 ) -> Polling[CommitPlan | None]:
     """See to it that a job goes on when others have ended; the commit that must name it first, if it is not named yet.
 
@@ -58,28 +58,28 @@ def continue_on_cluster(
         detached = None
     if not detached or detached.token == options.token:
         return _naming(view, work, options, collected())
-    job_status = yield from _taken_over(view, work, options, watch, detached)
+    job_status = yield from _taken_over(view, work, options, monitor, detached)
     if job_status.state is JobState.GONE:
         return _naming(view, work, options, collected())
     if job_status.job_id:
-        secure(view, detached, watch.work, job_status.job_id)
+        secure(view, detached, monitor.work, job_status.job_id)
     return None
 
 
-def _taken_over(view: ExperimentView, work: StageJobs, options: AdvanceOptions, watch: Monitor, detached: Detached) -> Polling[JobStatus]:
+def _taken_over(view: ExperimentView, work: StageJobs, options: AdvanceOptions, monitor: Monitor, detached: Detached) -> Polling[JobStatus]:
     """See to it that SLURM has the job that goes on: it is queued, runs, or has been and is gone.
 
     Raises:
         CkgitError: SLURM refuses it, or does not say for long whether it has taken it.
     """
     said = ""
-    patience = max(LOOKS, math.ceil(3 * watch.grace / watch.poll_seconds))  # what sbatch leaves open is settled after the time of grace
+    patience = max(LOOKS, math.ceil(3 * monitor.grace / monitor.poll_seconds))  # what sbatch leaves open is settled after the time of grace
     while True:
-        look = look_at(detached, watch.cluster, watch.work)
-        watch.queries.update(look.queries)
+        look = look_at(detached, monitor.cluster, monitor.work)
+        monitor.queries.update(look.queries)
         job_status = look.statuses[detached.token]
         if job_status.state is JobState.UNSEEN:
-            job_status = _hand_over(view, work, options, watch, detached)
+            job_status = _hand_over(view, work, options, monitor, detached)
         if is_alive(job_status) or job_status.state is JobState.GONE:
             return job_status
         patience -= 1
@@ -87,8 +87,8 @@ def _taken_over(view: ExperimentView, work: StageJobs, options: AdvanceOptions, 
             raise _left_to_nobody(view, job_status)
         if job_status.detail != said:
             said = job_status.detail
-            watch.events.emit(Waiting(experiment=view.name, what=f"the job that is to go on: {said or job_status.state}"))
-        yield watch.poll_seconds
+            monitor.events.emit(Waiting(experiment=view.name, what=f"the job that is to go on: {said or job_status.state}"))
+        yield monitor.poll_seconds
 
 
 def _naming(view: ExperimentView, work: StageJobs, options: AdvanceOptions, collected: Collected) -> CommitPlan | None:
@@ -96,20 +96,22 @@ def _naming(view: ExperimentView, work: StageJobs, options: AdvanceOptions, coll
     return commits.left(view, work.workers, collected, view.ledger, detached) if view.ledger else None
 
 
-def _hand_over(view: ExperimentView, work: StageJobs, options: AdvanceOptions, watch: Monitor, detached: Detached) -> JobStatus:
+def _hand_over(view: ExperimentView, work: StageJobs, options: AdvanceOptions, monitor: Monitor, detached: Detached) -> JobStatus:
     """Hand over the job that goes on: after others, or after a time where it can only be waited for room, or for an answer.
 
     Raises:
         CkgitError: it was refused.
     """
-    waiting = [a for a in watch.open if watch.statuses[a.token].state is JobState.UNSEEN]
+    waiting = [a for a in monitor.open if monitor.statuses[a.token].state is JobState.UNSEEN]
     ids = [
-        job_id for a in watch.open if (job_id := watch.statuses[a.token].job_id) and watch.statuses[a.token].state is not JobState.UNKNOWN
+        job_id
+        for a in monitor.open
+        if (job_id := monitor.statuses[a.token].job_id) and monitor.statuses[a.token].state is not JobState.UNKNOWN
     ]
     # where something else can start when one job has ended, that end is worth a look
     any_of = bool(waiting) or (not options.sequential and bool(count_jobs(view.ledger, work.ahead).unsubmitted))
-    delay = 0.0 if ids and not watch.unknown else LOOKS * watch.poll_seconds
-    job_status = hand_over(view, detached, watch.work, ids if not watch.unknown else [], any_of=any_of, delay=delay)
+    delay = 0.0 if ids and not monitor.unknown else LOOKS * monitor.poll_seconds
+    job_status = hand_over(view, detached, monitor.work, ids if not monitor.unknown else [], any_of=any_of, delay=delay)
     if job_status.ending and job_status.ending.failure is FailureClass.REFUSED:
         raise CkgitError(
             f"the job that is to go on was refused: {job_status.ending.sentence}",

@@ -89,41 +89,41 @@ def finish(view: ExperimentView, options: AdvanceOptions, events: Events, taken:
     asked = Counter[str]()
     while True:
         work = stage_jobs(view)
-        watch = start_watch(view, work, options.run, events)
-        watch.queries.update(asked)
+        monitor = open_monitor(view, work, options.run, events)
+        monitor.queries.update(asked)
         asked.clear()
-        _bring_retried(view, watch)
-        follow = Follow(view, work, options, watch)
+        _bring_retried(view, monitor)
+        follow = Follow(view, work, options, monitor)
         try:
             yield from follow.see_to_the_end()
         except BranchMoved:
-            view = _follow(view, watch)
-            asked.update(watch.queries)
+            view = _follow(view, monitor)
+            asked.update(monitor.queries)
             continue
         except KeyboardInterrupt:
-            raise _detached(view, watch) from None
+            raise _detached(view, monitor) from None
         finally:
             events.emit(Progressed(experiment=view.name))  # whatever was drawn of it is over
         step = follow.meanwhile()
-        if not step and watch.awaited and options.detach:
-            step = yield from continue_on_cluster(view, work, options, watch, follow.collect)
+        if not step and monitor.awaited and options.detach:
+            step = yield from continue_on_cluster(view, work, options, monitor, follow.collect)
         if step:
             taken.append(commit(view, step, events))
             view = open_experiment(view.lab, view.name)
-        elif watch.awaited:
-            return _in_flight(view, watch, taken)
+        elif monitor.awaited:
+            return _in_flight(view, monitor, taken)
         else:
             step, result = conclude(view, work, options, follow.collect())
             return result._replace(commits=[*taken, *([commit(view, step, events)] if step else [])])
 
 
-def _bring_retried(view: ExperimentView, watch: Monitor) -> None:
-    retried = [watch.jobs[attempt.job] for attempt in watch.attempts if attempt.number > 1]
+def _bring_retried(view: ExperimentView, monitor: Monitor) -> None:
+    retried = [monitor.jobs[attempt.job] for attempt in monitor.attempts if attempt.number > 1]
     if retried:
-        bring(view, watch.workers, retried, watch.work)
+        bring(view, monitor.workers, retried, monitor.work)
 
 
-def start_watch(view: ExperimentView, work: StageJobs, run: str | None, events: Events) -> Monitor:
+def open_monitor(view: ExperimentView, work: StageJobs, run: str | None, events: Events) -> Monitor:
     """The open attempts of an experiment, in its work tree; those of the stage that comes next are waited for."""
     if not view.ledger or not work.worker:
         raise CkgitError(f"no job of {view.name} was ever submitted", code=Exit.ILLEGAL_TRANSITION, next=f"ckgit advance {view.name}")
@@ -148,8 +148,8 @@ def start_watch(view: ExperimentView, work: StageJobs, run: str | None, events: 
 class Follow:
     """One command's wait for the jobs of an experiment at one commit, and what is to be committed before they have all ended."""
 
-    def __init__(self, view: ExperimentView, work: StageJobs, options: AdvanceOptions, watch: Monitor) -> None:
-        self.view, self.work, self.options, self.watch = view, work, options, watch
+    def __init__(self, view: ExperimentView, work: StageJobs, options: AdvanceOptions, monitor: Monitor) -> None:
+        self.view, self.work, self.options, self.monitor = view, work, options, monitor
         self.judged: dict[str, JudgedAttempt] = {}  # by token
         self.usage: dict[str, Usage] = {}  # by token
 
@@ -159,16 +159,16 @@ class Follow:
         Raises:
             Moved: someone else moved the branch.
         """
-        if not self.watch.attempts:
+        if not self.monitor.attempts:
             return
         if self.options.wait:
-            yield from self.watch.wait(self._pause)
+            yield from self.monitor.wait(self._pause)
         else:
-            yield from self.watch.look_thoroughly()
+            yield from self.monitor.look_thoroughly()
             looks = LOOKS if self.options.token else 0  # a job of ours has nobody to tell that it knows nothing
-            while self.watch.unknown and (looks := looks - 1) >= 0:
-                yield self.watch.poll_seconds
-                yield from self.watch.look_thoroughly()
+            while self.monitor.unknown and (looks := looks - 1) >= 0:
+                yield self.monitor.poll_seconds
+                yield from self.monitor.look_thoroughly()
         check_unmoved(self.view)
 
     def _pause(self) -> bool:
@@ -182,7 +182,7 @@ class Follow:
             return None
         collected = self.collect()
         ledger = collected.enter(ledger)
-        if not self.watch.awaited and (self.options.accept_missing or not count_jobs(ledger, work.jobs).failed):
+        if not self.monitor.awaited and (self.options.accept_missing or not count_jobs(ledger, work.jobs).failed):
             return None  # the stage is passed at once
         if any(one.attempt.phase is Phase.FAILED for one in collected.judged):
             count = count_jobs(ledger, [job for job in work.all if self.options.run in (None, job.run)])
@@ -191,48 +191,48 @@ class Follow:
             return commits.failure(view, work.stage, work.workers, collected, count, ledger, time=now())
         if due := due_jobs(view, work, self.options, ledger):
             refuse_orphans(view.lab, view.name, ledger)
-            check_ready(view, work, due, self.watch.work)
+            check_ready(view, work, due, self.monitor.work)
             return submission(view, work, self.options, due, ledger, collected)
         return None
 
     def collect(self) -> Collected:
         """What the jobs that ended left, each judged once."""
-        watch, view = self.watch, self.view
-        new = [ended for token, ended in watch.ended.items() if token not in self.judged]
+        monitor, view = self.monitor, self.view
+        new = [ended for token, ended in monitor.ended.items() if token not in self.judged]
         if new and view.ledger:
             late = lacking(view.ledger)  # accounting comes some seconds after the end
-            spent = watch.scheduler.usage(watch.cluster, watch.work, [*(ended.attempt for ended in new), *late])
+            spent = monitor.scheduler.usage(monitor.cluster, monitor.work, [*(ended.attempt for ended in new), *late])
             self.usage |= spent.usage
-            watch.queries.update(spent.queries)
+            monitor.queries.update(spent.queries)
             limit = view.lab.config.max_log_bytes
             taken = frozenset(attempt.log for attempt in view.ledger.attempts if attempt.log)
             for ended in new:
-                job, token = watch.jobs[ended.attempt.job], ended.attempt.token
+                job, token = monitor.jobs[ended.attempt.job], ended.attempt.token
                 known = ended._replace(usage=self.usage.get(token))
                 worker, foreign = self.work.workers[job.stage], partial(self._foreign, job)
-                self.judged[token] = judge(worker, view.context, job, known, watch.work, limit=limit, taken=taken, foreign=foreign)
-        ids = {token: job_status.job_id for token, job_status in watch.statuses.items() if job_status.job_id}
-        return Collected(list(self.judged.values()), ids, dict(watch.queries), self.usage)
+                self.judged[token] = judge(worker, view.context, job, known, monitor.work, limit=limit, taken=taken, foreign=foreign)
+        ids = {token: job_status.job_id for token, job_status in monitor.statuses.items() if job_status.job_id}
+        return Collected(list(self.judged.values()), ids, dict(monitor.queries), self.usage)
 
     def _foreign(self, job: Job, found: Sequence[TrainingResult | CellResult]) -> str:
         """Why what a job left is not this experiment's; empty where it is."""
-        other = retrained(self.view, [job], self.watch.work)
+        other = retrained(self.view, [job], self.monitor.work)
         return other.get(job.run) or foreign_starts(self.view.ledger, job, found)
 
 
-def _follow(view: ExperimentView, watch: Monitor) -> ExperimentView:
+def _follow(view: ExperimentView, monitor: Monitor) -> ExperimentView:
     """The branch moved while we waited: go on where the same attempts are still open, else say what became of it."""
     try:
         take_snapshot(view.lab, view.name)
     except DeletedError:
-        raise _left_behind(view, watch, "the branch was deleted") from None
+        raise _left_behind(view, monitor, "the branch was deleted") from None
     after = open_experiment(view.lab, view.name)
     still = {attempt.token for attempt in (after.ledger.open() if after.ledger else ())}
-    if after.snapshot.state is view.snapshot.state and {attempt.token for attempt in watch.attempts} <= still:
+    if after.snapshot.state is view.snapshot.state and {attempt.token for attempt in monitor.attempts} <= still:
         refuse_edited(after.snapshot)
         return after
     if is_lost(view.lab.root, view.snapshot.tip, after.snapshot.tip):
-        raise _left_behind(view, watch, f"the branch was rewritten: it is at {after.snapshot.tip[:12]}")
+        raise _left_behind(view, monitor, f"the branch was rewritten: it is at {after.snapshot.tip[:12]}")
     raise CkgitError(
         f"someone else moved {view.name} on while this command waited at {view.snapshot.tip[:12]}: "
         f"it is {after.snapshot.state} at {after.snapshot.tip[:12]} ({after.snapshot.event})",
@@ -242,10 +242,10 @@ def _follow(view: ExperimentView, watch: Monitor) -> ExperimentView:
     )
 
 
-def _left_behind(view: ExperimentView, watch: Monitor, how: str) -> CkgitError:
+def _left_behind(view: ExperimentView, monitor: Monitor, how: str) -> CkgitError:
     """The commit that was followed is not on the branch any more."""
     name, tip = view.name, view.snapshot.tip[:12]
-    jobs = f"; these jobs go on without it: {in_words((attempt.job for attempt in watch.open), LISTED)}" if watch.open else ""
+    jobs = f"; these jobs go on without it: {in_words((attempt.job for attempt in monitor.open), LISTED)}" if monitor.open else ""
     return CkgitError(
         f"{how}, while this command followed it at {tip}{jobs}",
         code=Exit.BRANCH_MOVED,
@@ -291,24 +291,24 @@ def _failed(view: ExperimentView, count: JobCounts) -> AdvanceResult:
     return AdvanceResult(view.name, view.snapshot.state, Exit.JOBS_FAILED, [], "\n".join(lines), again)
 
 
-def _in_flight(view: ExperimentView, watch: Monitor, taken: Sequence[RecordedCommit]) -> AdvanceResult:
-    if watch.unknown:
+def _in_flight(view: ExperimentView, monitor: Monitor, taken: Sequence[RecordedCommit]) -> AdvanceResult:
+    if monitor.unknown:
         return AdvanceResult(
             view.name,
             view.snapshot.state,
             Exit.UNKNOWN,
             taken,
-            f"nothing can be said now of {len(watch.unknown)} jobs ({watch.unknown[0].detail}); unknown means wait",
+            f"nothing can be said now of {len(monitor.unknown)} jobs ({monitor.unknown[0].detail}); unknown means wait",
             f"ckgit advance {view.name} looks again; ckgit cancel {view.name} gives them up",
         )
     return AdvanceResult(
-        view.name, view.snapshot.state, Exit.IN_FLIGHT, taken, f"jobs are in flight: {watch.count()}", f"ckgit advance {view.name}"
+        view.name, view.snapshot.state, Exit.IN_FLIGHT, taken, f"jobs are in flight: {monitor.count()}", f"ckgit advance {view.name}"
     )
 
 
-def _detached(view: ExperimentView, watch: Monitor) -> CkgitError:
+def _detached(view: ExperimentView, monitor: Monitor) -> CkgitError:
     return CkgitError(
-        f"detached from {view.name}; its jobs go on without ckgit ({watch.count()})",
+        f"detached from {view.name}; its jobs go on without ckgit ({monitor.count()})",
         code=Exit.INTERRUPTED,
         state="what was committed stands",
         next=f"ckgit advance {view.name} comes back to them; ckgit cancel {view.name} ends them",
