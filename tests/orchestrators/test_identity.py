@@ -431,7 +431,7 @@ class TestCancelAlwaysWorks:
         kept = identity.read_text()
         identity.write_text(json.dumps({**json.loads(kept), "host": "far-away"}))
         with pytest.raises(CkgitError, match="far-away"):
-            end_jobs(planned._replace(attempts=[far], strays=[Orphan(near.token, work, "local", "running")]))
+            end_jobs(planned._replace(attempts=[far], orphans=[Orphan(near.token, work, "local", "running")]))
         assert not alive(bench, work, near.token)
         identity.write_text(kept)
         assert {far.token, near.token} == set(tokens)

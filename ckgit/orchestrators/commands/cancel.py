@@ -44,13 +44,13 @@ class CancelPlan(NamedTuple):
     step: CommitPlan | None
     attempts: Sequence[Attempt]
     whole: bool = True  # nothing that goes on is left, and so nobody is to go on with it
-    strays: Sequence[Orphan] = ()
+    orphans: Sequence[Orphan] = ()
 
     @property
     def named(self) -> list[str]:
         """Each job with its token."""
         known = [f"{attempt.job} ({attempt.token})" for attempt in self.attempts]
-        return [*known, *(f"{stray.token}, which is not in the ledger of the branch" for stray in self.strays)]
+        return [*known, *(f"{orphan.token}, which is not in the ledger of the branch" for orphan in self.orphans)]
 
 
 def plan_cancel(found: PartialView, selection: Selection) -> CancelPlan:
@@ -72,15 +72,15 @@ def plan_cancel(found: PartialView, selection: Selection) -> CancelPlan:
         return CancelPlan(found, _step(found, wanted, ledger, whole=whole), wanted, whole, others)
     lingering = [attempt for attempt in chosen if attempt.phase is Phase.CANCELLED and seen.get(attempt.token) in _ALIVE]
     if lingering or others:
-        return CancelPlan(found, None, lingering, strays=others)
+        return CancelPlan(found, None, lingering, orphans=others)
     raise _nothing(found)
 
 
 def _unknown(found: PartialView, selection: Selection) -> list[Orphan]:
     """Jobs that are not in the ledger: those that the branch has lost, or one that is named by its token. Others are another clone's."""
     if selection == Selection():
-        return [stray for stray in found.strays if stray.commit]
-    return [stray for stray in found.strays if stray.token == selection.job]
+        return [orphan for orphan in found.orphans if orphan.commit]
+    return [orphan for orphan in found.orphans if orphan.token == selection.job]
 
 
 def _chosen(found: PartialView, selection: Selection) -> list[Attempt]:
@@ -112,13 +112,13 @@ def _runs(found: PartialView) -> list[str]:
 
 
 def _nothing(found: PartialView) -> CkgitError:
-    if found.strays:
+    if found.orphans:
         return CkgitError(
-            f"no job of this branch is queued or running; others are: {orphans.listed(found.strays)}",
+            f"no job of this branch is queued or running; others are: {orphans.listed(found.orphans)}",
             code=Exit.ILLEGAL_TRANSITION,
             where=found.name,
             state="nothing was changed",
-            next=orphans.way_back(found.lab, found.name, found.strays),
+            next=orphans.way_back(found.lab, found.name, found.orphans),
         )
     if found.problems:
         return found.problems[-1]  # why nothing can be seen comes before that nothing is there
@@ -271,13 +271,13 @@ def _acts(planned: CancelPlan) -> Iterator[Callable[[], None]]:
             yield from (partial(end, [attempt]) for attempt in reversed(attempts_of(ledger.detached)))
         if planned.attempts:
             yield partial(end, planned.attempts)
-    for work in dict.fromkeys(stray.work for stray in planned.strays):
-        yield partial(orphans.end, found.lab, [stray for stray in planned.strays if stray.work == work])
+    for work in dict.fromkeys(orphan.work for orphan in planned.orphans):
+        yield partial(orphans.end, found.lab, [orphan for orphan in planned.orphans if orphan.work == work])
 
 
 def _jobs_text(planned: CancelPlan) -> str:
     ledger = planned.found.ledger
-    jobs = plural(len(planned.attempts) + len(planned.strays), "job")
-    unknown = f" ({len(planned.strays)} of them not in the ledger)" if planned.strays else ""
+    jobs = plural(len(planned.attempts) + len(planned.orphans), "job")
+    unknown = f" ({len(planned.orphans)} of them not in the ledger)" if planned.orphans else ""
     left = " and the one that was to go on" if planned.whole and ledger and ledger.detached else ""
     return f"{jobs}{unknown}{left}"

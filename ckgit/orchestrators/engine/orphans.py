@@ -74,9 +74,9 @@ def find_orphans(lab: Lab, name: str, known: AbstractSet[str]) -> list[Orphan]:
     found: dict[str, Orphan] = {}
     for (work, cluster), tokens in candidates.items():
         if work.name[:12] in own:  # work roots are shared, and another lab may have this one's name
-            found |= {stray.token: stray for stray in _alive(lab, work, cluster, tokens) if stray.token not in found}
+            found |= {orphan.token: orphan for orphan in _alive(lab, work, cluster, tokens) if orphan.token not in found}
     commits = _commits(lab, name) if found else {}
-    return [stray._replace(commit=_that_lists(stray.token, commits)) for stray in found.values()]
+    return [orphan._replace(commit=_that_lists(orphan.token, commits)) for orphan in found.values()]
 
 
 def still_unknown(lab: Lab, name: str, known: AbstractSet[str]) -> list[Orphan]:
@@ -87,7 +87,7 @@ def still_unknown(lab: Lab, name: str, known: AbstractSet[str]) -> list[Orphan]:
     """
     found = find_orphans(lab, name, known)
     by_now = known_by_now(lab, name) if found else frozenset()
-    return [stray for stray in found if stray.token not in by_now]
+    return [orphan for orphan in found if orphan.token not in by_now]
 
 
 def known_by_now(lab: Lab, name: str) -> frozenset[str]:
@@ -157,9 +157,9 @@ def end(lab: Lab, found: Sequence[Orphan]) -> None:
     """
     from ckgit.orchestrators.engine.plugins import scheduler_for
 
-    for work, name in dict.fromkeys((stray.work, stray.cluster) for stray in found):
+    for work, name in dict.fromkeys((orphan.work, orphan.cluster) for orphan in found):
         cluster: Cluster = lab.cluster(name)
-        tokens = [stray.token for stray in found if stray.work == work]
+        tokens = [orphan.token for orphan in found if orphan.work == work]
         scheduler_for(cluster).cancel(cluster, work, _as_attempts(lab, work, tokens))
 
 
@@ -179,7 +179,7 @@ def _that_lists(token: str, ledgers: Mapping[str, bytes]) -> str:
 
 def way_back(lab: Lab, name: str, found: Sequence[Orphan]) -> str:
     """What to do about jobs that are not in the ledger of the branch."""
-    commit = next((stray.commit for stray in found if stray.commit), "")
+    commit = next((orphan.commit for orphan in found if orphan.commit), "")
     if commit:
         return f"{_going_back(lab, name, commit)}; {_how_to_end(name, found)}"
     return f"another clone submitted them: wait until they have ended, and fetch exp/{name} from there; {_how_to_end(name, found)}"
@@ -190,14 +190,14 @@ def _going_back(lab: Lab, name: str, commit: str) -> str:
 
 
 def _how_to_end(name: str, found: Sequence[Orphan]) -> str:
-    if any(stray.commit for stray in found):
+    if any(orphan.commit for orphan in found):
         return f"ckgit cancel {name} ends them"
     return f"ckgit cancel {name} --job {found[0].token} ends that one"
 
 
 def listed(found: Sequence[Orphan]) -> str:
     """Jobs with what is seen of them, as many as fit a line."""
-    return in_words((f"{stray.token} ({stray.seen})" for stray in found), _LISTED)
+    return in_words((f"{orphan.token} ({orphan.seen})" for orphan in found), _LISTED)
 
 
 def with_its_jobs(lab: Lab, name: str, error: CkgitError) -> CkgitError:
@@ -237,11 +237,11 @@ def refuse_orphans(lab: Lab, name: str, ledger: Ledger | None) -> None:
             BRANCH_MOVED where they have ended.
     """
     known = own_tokens(ledger)
-    found = [stray for stray in still_unknown(lab, name, known) if not stray.goes_on]
+    found = [orphan for orphan in still_unknown(lab, name, known) if not orphan.goes_on]
     if found:
         raise CkgitError(
             f"{len(found)} job{'s' if len(found) > 1 else ''} of {name} not in the ledger of its branch may still run: {listed(found)}",
-            code=Exit.UNKNOWN if all(stray.seen == "unknown" for stray in found) else Exit.IN_FLIGHT,
+            code=Exit.UNKNOWN if all(orphan.seen == "unknown" for orphan in found) else Exit.IN_FLIGHT,
             where=str(found[0].work),
             state="nothing was submitted",
             next=way_back(lab, name, found),

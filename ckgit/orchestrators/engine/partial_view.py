@@ -29,7 +29,7 @@ class PartialView(NamedTuple):
     snapshot: Snapshot | None  # None: the branch is gone, or cannot be read
     ledger: Ledger | None
     view: ExperimentView | None  # None: its design cannot be read, or is not the one that was scaffolded
-    strays: Sequence[Orphan]
+    orphans: Sequence[Orphan]
     problems: Sequence[CkgitError]
     blocked: CkgitError | None = None  # why nothing can be committed now, though the branch can be read
 

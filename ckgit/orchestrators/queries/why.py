@@ -47,7 +47,7 @@ def why(found: PartialView) -> list[Reason]:
     gone = next((problem for problem in found.problems if isinstance(problem, DeletedError)), None)
     if gone:
         raise with_its_jobs(found.lab, found.name, gone)
-    if found.problems and not (found.ledger and found.ledger.attempts) and not found.strays:
+    if found.problems and not (found.ledger and found.ledger.attempts) and not found.orphans:
         raise found.problems[-1]
     out = bool(found.ledger and found.ledger.open())
     for problem in found.problems:
@@ -62,8 +62,8 @@ def why(found: PartialView) -> list[Reason]:
 
 def _unknown(found: PartialView) -> list[Reason]:
     """Jobs that are not in the ledger of the branch."""
-    advice = way_back(found.lab, found.name, found.strays) if found.strays else ""
-    return [Reason(stray.token, 1, f"{stray.seen}, not in the ledger of the branch", None, advice, None, []) for stray in found.strays]
+    advice = way_back(found.lab, found.name, found.orphans) if found.orphans else ""
+    return [Reason(orphan.token, 1, f"{orphan.seen}, not in the ledger of the branch", None, advice, None, []) for orphan in found.orphans]
 
 
 def _left(found: PartialView) -> list[Reason]:
@@ -132,7 +132,7 @@ def _sentence(found: PartialView, attempt: Attempt, job_status: JobStatus, work:
 
 def _unsubmitted(found: PartialView, job: Job) -> Reason:
     first = "first the running jobs that are not in the ledger must end"
-    sentence = f"it was not submitted yet; {first if found.strays else f'ckgit advance {found.name} does that'}"
+    sentence = f"it was not submitted yet; {first if found.orphans else f'ckgit advance {found.name} does that'}"
     return Reason(job.name, 0, "waiting", None, sentence, None, [])
 
 
