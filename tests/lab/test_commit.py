@@ -10,7 +10,7 @@ from ckgit.experiment.state import State
 from ckgit.lab.commit import preview, record
 from ckgit.lab.git.command import git
 from ckgit.lab.git.tree import plan_tree, write_objects
-from ckgit.lab.git.waiting import Waiting
+from ckgit.lab.git.waiting import TimeLimit
 from ckgit.lab.lab import open_lab
 from ckgit.lab.snapshot import take_snapshot
 from tests.conftest import make_test_lab
@@ -346,7 +346,7 @@ def test_a_hook_that_hangs_is_given_up(lab, run, monkeypatch):
     hook = lab.git_dir / "hooks/reference-transaction"
     hook.write_text("#!/bin/sh\nsleep 1000\n")
     hook.chmod(0o755)
-    monkeypatch.setattr("ckgit.lab.git.branch.OWN_PROGRAMS", Waiting("a hook", 1.0))
+    monkeypatch.setattr("ckgit.lab.git.branch.OWN_PROGRAMS", TimeLimit("a hook", 1.0))
 
     with pytest.raises(CkgitError, match="reference-transaction hook does not end: timed out: a hook printed nothing for 1 s") as caught:
         scaffold(lab, parent)

@@ -11,13 +11,13 @@ from typing import NoReturn
 from ckgit.errors import CkgitError, Exit
 from ckgit.lab.git.checkout import promised, refuse_dirty
 from ckgit.lab.git.command import DURABLE, OWN_PROGRAMS, GitError, git, git_text, is_ancestor, settings
-from ckgit.lab.git.waiting import NoAnswerError, Waiting
+from ckgit.lab.git.waiting import NoAnswerError, TimeLimit
 from ckgit.lab.git.worktrees import Branch, changes_between, checkouts
 
 # Waiting for a ref that another process holds is better than failing: it holds it for a millisecond.
 _PATIENT = ("-c", "core.filesRefLockTimeout=2000", "-c", "core.packedRefsTimeout=5000")
 
-_SIGNER = Waiting("the program that signs commits", 120.0)  # a person may have to type a passphrase
+_SIGNER = TimeLimit("the program that signs commits", 120.0)  # a person may have to type a passphrase
 
 
 def empty_tree(root: Path) -> str:

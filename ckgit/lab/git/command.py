@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.lab.git.waiting import Waiting, run_waiting
+from ckgit.lab.git.waiting import TimeLimit, run_waiting
 
 # Git sets GIT_DIR, GIT_INDEX_FILE and more for the hooks that it runs; a git command inside would then work on the wrong
 # repository or index (pre-commit's issue 300). What a user sets on purpose, identity and access, stays.
@@ -38,7 +38,7 @@ _PINNED = (
 # Objects and refs are on disk before git says so: by default it flushes neither loose objects nor refs.
 DURABLE = ("-c", "core.fsync=committed", "-c", "core.fsyncMethod=batch")
 # Filters and hooks are the user's own programs, which git starts: they may hang.
-OWN_PROGRAMS = Waiting("a hook or filter that git started", 120.0)
+OWN_PROGRAMS = TimeLimit("a hook or filter that git started", 120.0)
 
 
 class GitError(CkgitError):
@@ -53,7 +53,7 @@ class GitError(CkgitError):
         super().__init__(f"git {_command_of(args)} failed: {words}", code=Exit.COMMAND_FAILED, where=str(cwd), next=_advice(self.stderr))
 
 
-def git(cwd: Path, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None, waiting: Waiting | None = None) -> bytes:
+def git(cwd: Path, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None, waiting: TimeLimit | None = None) -> bytes:
     """Run git in `cwd` and return what it prints.
 
     Args:
@@ -76,7 +76,7 @@ def git_text(cwd: Path, *args: str, stdin: bytes | None = None) -> str:
     return git(cwd, *args, stdin=stdin).decode(errors="surrogateescape").rstrip("\n")
 
 
-def git_lines(cwd: Path, *args: str, stdin: bytes | None = None, waiting: Waiting | None = None) -> list[str]:
+def git_lines(cwd: Path, *args: str, stdin: bytes | None = None, waiting: TimeLimit | None = None) -> list[str]:
     """What git prints, by line, or by NUL where `-z` is among the arguments."""
     separator = "\0" if "-z" in args else "\n"
     text = git(cwd, *args, stdin=stdin, waiting=waiting).decode(errors="surrogateescape")
@@ -129,7 +129,7 @@ def environment() -> dict[str, str]:
 
 
 def run_git(
-    cwd: Path, args: Sequence[str], stdin: bytes | None = None, env: Mapping[str, str] | None = None, waiting: Waiting | None = None
+    cwd: Path, args: Sequence[str], stdin: bytes | None = None, env: Mapping[str, str] | None = None, waiting: TimeLimit | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git, whatever it answers.
 

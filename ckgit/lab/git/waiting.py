@@ -20,7 +20,7 @@ _REST = 0.2  # seconds in which what is in the pipes of a program that has ended
 _LAST_WORDS = 2.0  # seconds that a program has to clean up
 
 
-class Waiting(NamedTuple):
+class TimeLimit(NamedTuple):
     """Whom a program may wait for, and for how many seconds without a word from it."""
 
     who: str
@@ -32,7 +32,7 @@ class NoAnswerError(CkgitError):
 
 
 def run_waiting(
-    command: Sequence[str], cwd: Path, stdin: bytes, env: Mapping[str, str], waiting: Waiting
+    command: Sequence[str], cwd: Path, stdin: bytes, env: Mapping[str, str], waiting: TimeLimit
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a program to its end, and keep what it prints.
 
@@ -56,7 +56,7 @@ def run_waiting(
     return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
 
-def _listen(process: subprocess.Popen[bytes], stdin: bytes | None, waiting: Waiting) -> tuple[bytes, bytes]:
+def _listen(process: subprocess.Popen[bytes], stdin: bytes | None, waiting: TimeLimit) -> tuple[bytes, bytes]:
     """What it prints until its end."""
     heard, length, told = time.monotonic(), 0, False
     while True:

@@ -18,13 +18,13 @@ from ckgit.experiment.design.names import name_problem
 from ckgit.lab.export import find_model
 from ckgit.lab.git.command import OWN_PROGRAMS, GitError, git, git_text
 from ckgit.lab.git.objects import read_object
-from ckgit.lab.git.waiting import NoAnswerError, Waiting
+from ckgit.lab.git.waiting import NoAnswerError, TimeLimit
 from ckgit.lab.lab import Lab
 from ckgit.lab.models.folder import parse_card, read_card
 from ckgit.lab.user_folders import needed_user_folder
 
 _AS_IT_IS = ("-c", "core.safecrlf=false")
-_HOOKS = Waiting("a commit hook, or the program that signs", 600.0)  # the user's own commit: his hooks may build and test
+_HOOKS = TimeLimit("a commit hook, or the program that signs", 600.0)  # the user's own commit: his hooks may build and test
 
 
 class AddedCard(NamedTuple):

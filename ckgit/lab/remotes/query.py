@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.lab.git.command import run_git, settings
-from ckgit.lab.git.waiting import NoAnswerError, Waiting
+from ckgit.lab.git.waiting import NoAnswerError, TimeLimit
 
 SECONDS = 60  # without a word from the remote; `ckgit.remoteTimeout` is another number
 # Options of the user's that would push or fetch more than the one branch, by force, or leave processes behind.
@@ -116,7 +116,7 @@ def _ask(root: Path, remote: str, args: Sequence[str]) -> subprocess.CompletedPr
         NoAnswerError: nothing came for too long, now or a moment ago.
     """
     set_to = settings(root, "ckgit.remotetimeout", kind="int").get("ckgit.remotetimeout")
-    waiting = Waiting(f"remote {remote}", max(1.0, float(set_to or SECONDS)))
+    waiting = TimeLimit(f"remote {remote}", max(1.0, float(set_to or SECONDS)))
     if time.monotonic() - _silent.get((root, remote), -math.inf) < waiting.seconds:
         raise NoAnswerError(f"{waiting.who} timed out a moment ago", code=Exit.UNKNOWN)
     try:

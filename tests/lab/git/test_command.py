@@ -7,7 +7,7 @@ import pytest
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.lab.git.command import GitError, git, git_lines, git_ok, git_text, settings
-from ckgit.lab.git.waiting import NoAnswerError, Waiting, run_waiting
+from ckgit.lab.git.waiting import NoAnswerError, TimeLimit, run_waiting
 from tests.lab.helpers import is_over, wait_by_looks
 
 
@@ -87,7 +87,7 @@ def test_a_program_of_the_users_that_hangs_is_ended_and_git_leaves_no_lock(lab, 
     wait_by_looks(monkeypatch, tmp_path / "pid")
 
     with pytest.raises(NoAnswerError, match="timed out: a hook printed nothing for 60 s") as caught:
-        git(lab.root, "update-ref", "refs/heads/new", run(lab.root, "rev-parse", "HEAD"), waiting=Waiting("a hook"))
+        git(lab.root, "update-ref", "refs/heads/new", run(lab.root, "rev-parse", "HEAD"), waiting=TimeLimit("a hook"))
 
     assert caught.value.code is Exit.UNKNOWN
     assert is_over(int((tmp_path / "pid").read_text()))
@@ -97,7 +97,7 @@ def test_a_program_of_the_users_that_hangs_is_ended_and_git_leaves_no_lock(lab, 
 def test_a_daemon_that_keeps_the_pipes_open_is_not_waited_for(tmp_path):
     begun = time.monotonic()
 
-    done = run_waiting(["sh", "-c", "sleep 30 & echo $!; cat; exit 3"], tmp_path, b"in" * 100_000, dict(os.environ), Waiting("it", 20))
+    done = run_waiting(["sh", "-c", "sleep 30 & echo $!; cat; exit 3"], tmp_path, b"in" * 100_000, dict(os.environ), TimeLimit("it", 20))
 
     daemon, _, rest = done.stdout.partition(b"\n")
     os.kill(int(daemon), signal.SIGKILL)
@@ -110,7 +110,7 @@ def test_what_a_program_says_last_is_heard(tmp_path, monkeypatch):
     monkeypatch.setattr("ckgit.lab.git.waiting._LOOK", 0.01)
     monkeypatch.setattr(subprocess.Popen, "poll", subprocess.Popen.wait)
 
-    done = run_waiting(["sh", "-c", "sleep 0.2; echo the last word"], tmp_path, b"", dict(os.environ), Waiting("it", 20))
+    done = run_waiting(["sh", "-c", "sleep 0.2; echo the last word"], tmp_path, b"", dict(os.environ), TimeLimit("it", 20))
 
     assert (done.returncode, done.stdout) == (0, b"the last word\n")
 

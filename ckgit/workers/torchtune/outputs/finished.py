@@ -23,7 +23,7 @@ COLLECTED = (LOG_NAME, "tokens.json", MANIFEST, "versions.json")
 RECORDS = (*COLLECTED, RESUMED, STARTS)  # of the last two only those that there are
 
 
-class Finished(Frozen):
+class FinishedRecord(Frozen):
     """The end of a training."""
 
     token: str  # of the job; empty where a container hides its environment
@@ -32,7 +32,7 @@ class Finished(Frozen):
 
 def write(artifacts: Path) -> None:
     """Write down the records, once all are there."""
-    end = Finished(token=os.environ.get("CKGIT_JOB", ""), files=_digests(artifacts))
+    end = FinishedRecord(token=os.environ.get("CKGIT_JOB", ""), files=_digests(artifacts))
     (artifacts / FINISHED).write_text(end.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
@@ -44,7 +44,7 @@ def differences(artifacts: Path, setup: Path, token: str) -> Iterator[str]:
         token: of the attempt that is to have made the training.
     """
     try:
-        found = Finished.model_validate_json((artifacts / FINISHED).read_bytes())
+        found = FinishedRecord.model_validate_json((artifacts / FINISHED).read_bytes())
     except FileNotFoundError:
         if not setup.is_file() or RECORDED in setup.read_text(encoding="utf-8").splitlines():
             yield f"artifacts/{FINISHED} is missing, in which the job wrote down what it left"
