@@ -62,6 +62,9 @@ def command(
         detach=target if detach else None,
         token=token,
     )
+    if as_events and (dry_run or as_json):
+        other = "--dry-run" if dry_run else "--json"
+        raise CkgitError(f"--events and {other} each write another output", code=Exit.USAGE, next="leave one of them out")
     if dry_run and len(experiments) > 1:
         raise CkgitError("--dry-run shows one experiment at a time", code=Exit.USAGE, next=f"ckgit advance {experiments[0]} --dry-run")
     if dry_run:

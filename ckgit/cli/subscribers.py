@@ -44,8 +44,10 @@ class Terminal:
             self._running[event.experiment] = event
             self._draw()
         else:
-            self._clear()
-            for line in lines_of(event):
+            lines = list(lines_of(event))
+            if lines:
+                self._clear()
+            for line in lines:
                 self._say(f"{event.experiment}: {line}" if self._named else line)
 
     def _say(self, text: str) -> None:

@@ -127,10 +127,11 @@ def _load(entry: EntryPoint, parts: tuple[str, ...]) -> Any:
 
 def _broken(entry: EntryPoint, why: str) -> CkgitError:
     package = _package(entry)
+    ours = "its installation is older than its code: install ckgit again, as you did (in a clone: pip install -e .)"
     return CkgitError(
         f"{entry.group} {entry.name!r} of package {package} cannot be loaded: {why}",
         code=Exit.TOOL_MISSING,
-        next=f"mend or remove it: pip uninstall {package}",
+        next=ours if package == "ckgit" else f"mend or remove it: pip uninstall {package}",
     )
 
 

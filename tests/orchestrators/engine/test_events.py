@@ -63,3 +63,11 @@ def test_an_error_is_the_last_event(bench: Bench) -> None:
     [refused] = map(json.loads, gone.stdout.splitlines())
     assert (gone.returncode, refused["event"], refused["code"]) == (Exit.USAGE, "refused", Exit.USAGE)
     assert refused["next"]
+
+
+def test_one_output_at_a_time(bench: Bench) -> None:
+    for other in ("--dry-run", "--json"):
+        done = bench.ckgit("advance", "demo", "--events", other, check=False)
+        assert done.returncode == Exit.USAGE
+        assert f"--events and {other}" in done.stderr
+    assert bench.snapshot.state is State.DESIGNED

@@ -70,3 +70,16 @@ def test_a_tool_that_is_not_installed(designed: Callable[..., Bench]) -> None:
 def test_a_scheduler_that_is_not_installed() -> None:
     with pytest.raises(CkgitError, match=r"no scheduler 'moon' \(installed: local, slurm\)"):
         scheduler_for(Cluster(scheduler="moon"))
+
+
+def test_ckgits_own_installation_may_be_older_than_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = tmp_path / "ckgit-0.0.1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ckgit\nVersion: 0.0.1\n")
+    (info / "entry_points.txt").write_text("[ckgit.schedulers]\nlocal = ckgit.schedulers.where_it_was:scheduler\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(CkgitError, match="package ckgit cannot be loaded") as caught:
+        scheduler_for(Cluster(slots=1))
+    assert caught.value.code is Exit.TOOL_MISSING
+    assert "install ckgit again" in caught.value.next
+    assert "uninstall" not in caught.value.next
