@@ -14,6 +14,7 @@ from ckgit.experiment.jobs import Attempt, FailureClass, Job
 from ckgit.experiment.results import MANIFEST, CellResult
 from ckgit.experiment.worker import Context, Evidence
 from ckgit.formats.listing import in_words
+from ckgit.jobs.folder import job_folder
 from ckgit.workers.inspect_ai import weights
 from ckgit.workers.inspect_ai.cells import PlannedCell
 from ckgit.workers.inspect_ai.codes import NOT_SUCCESS, TOKENS_DIFFER
@@ -35,7 +36,7 @@ def evidence(context: Context, job: Job, attempt: Attempt, work: Path) -> Eviden
     refused = {name: each for name, each in judged.items() if each.reasons}
     failure = next((each.failure for each in refused.values()), None)
     if attempt.exit_code:
-        failure, sentence = explain(_tail(work / ".ckgit" / "jobs" / attempt.token / "output"), attempt.exit_code)
+        failure, sentence = explain(_tail(job_folder(work, attempt.token) / "output"), attempt.exit_code)
         if not refused:
             return Evidence((), [sentence], failure, {})
         refused = {name: _of_this_attempt(each, attempt, sentence, alone=len(judged) == 1) for name, each in refused.items()}
