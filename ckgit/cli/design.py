@@ -53,6 +53,7 @@ def command(
         finish(interview(lab, name, wanted), dry_run=dry_run, as_json=as_json)
         return
     else:
+        design.refuse_existing(lab, name)
         raise CkgitError(
             "there is nothing to design from",
             code=Exit.USAGE,

@@ -249,3 +249,10 @@ def test_an_interview_asks_again_after_a_wrong_answer_and_writes_nothing_before_
     assert shown.index("a prompt must contain {input}") < shown.index("Which parameter varies?")
     assert "| lr1e-4 | fine-tuned |" in shown
     assert run(lab_folder, "branch", "--list", "exp/*") == ""
+
+
+def test_a_name_that_cannot_be_one_is_told_before_what_is_missing(lab_folder):
+    done = ckgit(lab_folder, "design", "a b'c")
+    assert done.returncode == 2
+    assert "cannot be the name of an experiment" in done.stderr
+    assert "nothing to design from" in ckgit(lab_folder, "design", "abc").stderr

@@ -37,4 +37,4 @@ class Events:
             except Exception as error:  # noqa: BLE001 - whatever it is, the experiment goes on
                 self._subscribers.remove(each)
                 why = f"{type(error).__name__}: {error}"
-                self.emit(Noted(experiment=event.experiment, text=f"{type(each).__name__} hears no more of it: {why}"))
+                self.emit(Noted(experiment=event.experiment, text=f"{type(each).__name__} gets no more events: {why}"))

@@ -30,7 +30,7 @@ def test_one_that_fails_is_left_out_and_stops_nothing() -> None:
         events.emit(Noted(experiment="demo", text=text))
     told, one, two = whole.heard
     assert isinstance(told, Noted)
-    assert told.text == "Listener hears no more of it: BrokenPipeError: nobody reads"
+    assert told.text == "Listener gets no more events: BrokenPipeError: nobody reads"
     assert [each.model_dump(exclude={"time"}) for each in (one, two)] == [
         {"event": "noted", "experiment": "demo", "text": text} for text in ("one", "two")
     ]
