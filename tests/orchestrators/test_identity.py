@@ -527,7 +527,7 @@ class TestTwoClonesWithOneWorkRoot:
         other = shared.clone("colleague")
         shared.hold()
         with monkeypatch.context() as patched:  # neither sees the other before both have committed their intent
-            patched.setattr("ckgit.orchestrators.run.run.refuse_orphans", lambda *_: None)
+            patched.setattr("ckgit.orchestrators.run.observe.refuse_orphans", lambda *_: None)
             patched.setattr("ckgit.orchestrators.run.work_tree.tokens_in", lambda _: [])
             patched.setattr("ckgit.orchestrators.run.work_tree.owner_of", lambda _: "")
             shared.advance(State.TRAINED, wait=False)

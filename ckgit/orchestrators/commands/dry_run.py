@@ -17,19 +17,17 @@ from ckgit.orchestrators.commands.advance import check_target, still_step
 from ckgit.orchestrators.commands.cancel import CancelPlan
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView, show
+from ckgit.orchestrators.engine.integrity import refuse_edited
 from ckgit.orchestrators.engine.options import AdvanceOptions
-from ckgit.orchestrators.engine.orphans import refuse_orphans
 from ckgit.orchestrators.engine.plugins import scheduler_for
-from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import chance
 from ckgit.orchestrators.run.change_cluster import change_cluster
-from ckgit.orchestrators.run.check_cluster import refuse_misled
 from ckgit.orchestrators.run.collect import EndedAttempt
 from ckgit.orchestrators.run.detach import check_detachable
 from ckgit.orchestrators.run.monitor.submission import groups, submission_of
-from ckgit.orchestrators.run.run import Follow, conclude, open_monitor
-from ckgit.orchestrators.run.stage import STAGES, StageJobs, check_ready, due_jobs, stage_jobs, submission
-from ckgit.orchestrators.run.work_tree import find_work_tree, planned_ledger
+from ckgit.orchestrators.run.observe import StageObserver
+from ckgit.orchestrators.run.plan import Decision, Finish, Leave, Look, Record, Refuse, plan_stage
+from ckgit.orchestrators.run.stage import STAGES
 
 
 class WouldSubmit(NamedTuple):
@@ -74,18 +72,26 @@ def preview(view: ExperimentView, options: AdvanceOptions, to: State | None, clu
         check_detachable(view.context.cluster)
     if state not in STAGES:
         return preview_step(view, still_step(view))
-    refuse_misled(view)
-    work = stage_jobs(view)
-    if not work.worker or not work.jobs:
-        return preview_step(view, commits.nothing_to_do(view, work.stage, work.worker, work.over))
-    jobs = due_jobs(view, work, options)
-    if not jobs:
-        return _ending(view, work, options)
-    refuse_orphans(view.lab, view.name, view.ledger)
-    ledger = planned_ledger(view)
-    if view.ledger and view.ledger.work_tree:
-        check_ready(view, work, jobs, find_work_tree(ledger))
-    return preview_step(view, submission(view, work, options, jobs, ledger), jobs)
+    refuse_edited(view.snapshot)
+    observer = StageObserver(view, options, Events())
+    decision = plan_stage(observer.observe(), options)
+    if isinstance(decision, Look):
+        return _after_a_look(observer)
+    return _shown(view, decision)
+
+
+def _shown(view: ExperimentView, decision: Decision) -> DryRun:
+    """What is decided, for people.
+
+    Raises:
+        CkgitError: the plan is to refuse.
+    """
+    if isinstance(decision, Refuse):
+        raise decision.error
+    if isinstance(decision, Record):
+        return preview_step(view, decision.commit, decision.jobs)
+    message = decision.result.message if isinstance(decision, Finish) else ""
+    return DryRun(view.name, view.snapshot.state, [], "", [message] if message else [])
 
 
 def _moved(view: ExperimentView, step: CommitPlan, cluster: str) -> ExperimentView:
@@ -155,13 +161,13 @@ def _would_submit(
     return found
 
 
-def _ending(view: ExperimentView, work: StageJobs, options: AdvanceOptions) -> DryRun:
+def _after_a_look(observer: StageObserver) -> DryRun:
     """Jobs were submitted before: which are still out, or what would be committed of them."""
+    view, options, monitor = observer.view, observer.options, observer.open()
     remarks, unseen = [], []
-    monitor = open_monitor(view, work, options.run, Events())
-    follow = Follow(view, work, options, monitor)
     for token, job_status in monitor.scheduler.poll(monitor.cluster, monitor.work, monitor.attempts).statuses.items():
         attempt = next(a for a in monitor.attempts if a.token == token)
+        monitor.statuses[token] = job_status
         try:
             status, seen = read_status(monitor.work, token), str(job_status.state)
         except (ValueError, OSError) as error:
@@ -172,12 +178,11 @@ def _ending(view: ExperimentView, work: StageJobs, options: AdvanceOptions) -> D
             unseen.append(attempt)
         else:
             remarks.append(f"would wait for {attempt.job}: {seen}")
-    if monitor.awaited:
-        submit = _would_submit(view, view.ledger, unseen, monitor.jobs.values(), {}) if view.ledger else []
-        if options.detach and view.ledger and not view.ledger.detached:
-            remarks.append(_going_on(view, options.detach))
-        step = follow.meanwhile()
-        return DryRun(view.name, view.snapshot.state, submit, show(view, step) if step else "", remarks)
-    step, result = conclude(view, work, options, follow.collect())
-    commit = show(view, step) if step else ""
-    return DryRun(view.name, view.snapshot.state, [], commit, [result.message] if result.message else [])
+    decision = plan_stage(observer.observe(), options)
+    if not isinstance(decision, Look | Leave) and not monitor.awaited:
+        return _shown(view, decision)
+    submit = _would_submit(view, view.ledger, unseen, monitor.jobs.values(), {}) if view.ledger else []
+    if options.detach and view.ledger and not view.ledger.detached:
+        remarks.append(_going_on(view, options.detach))
+    text = show(view, decision.commit) if isinstance(decision, Record) else ""
+    return DryRun(view.name, view.snapshot.state, submit, text, remarks)

@@ -23,9 +23,9 @@ from ckgit.orchestrators.engine.polling import run_to_end
 from ckgit.orchestrators.engine.results import AdvanceResult
 from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import AttemptOptions, count_jobs, latest_attempts
-from ckgit.orchestrators.run.check_cluster import refuse_misled
+from ckgit.orchestrators.run.change_cluster import refuse_misled
 from ckgit.orchestrators.run.detach import detached_of
-from ckgit.orchestrators.run.run import finish
+from ckgit.orchestrators.run.run import run_stage
 from ckgit.orchestrators.run.stage import StageJobs, check_ready, stage_jobs
 from ckgit.orchestrators.run.work_tree import find_work_tree
 from ckgit.orchestrators.scaffold.rerender import rendered_anew, wanted_batch
@@ -156,7 +156,7 @@ def retry(
     if view.ledger:  # a job that was cancelled, but not ended, writes to the same files as the new one
         _end(view, find_work_tree(view.ledger), planned.before)
     taken = commit(view, planned.step, events)
-    return run_to_end(finish(open_experiment(view.lab, view.name), options, events, [taken]))
+    return run_to_end(run_stage(open_experiment(view.lab, view.name), options, events, [taken]))
 
 
 def _stage(view: ExperimentView) -> StageJobs:

@@ -52,6 +52,7 @@ class Monitor:
 
     def __post_init__(self) -> None:
         self._endings, self._meter = Endings(self.work), ProgressMeter(self.context, self.work)
+        self._nap = 0.0  # seconds, before the next look; none before the first
 
     @property
     def experiment(self) -> str:
@@ -112,16 +113,16 @@ class Monitor:
         except CkgitError as error:
             self.events.emit(Noted(experiment=self.experiment, text=f"{error.where}: {error.what}; the cluster profile stays as it was"))
 
-    def wait(self, pause: Callable[[], bool]) -> Polling[None]:
-        """Look until all that are wanted have ended, or until `pause`, asked after each look, says that something is to be done."""
-        nap = self.poll_seconds
-        while True:
-            self.look()
-            self._tell_progress()
-            if not self.awaited or pause():
-                return
-            nap = self.poll_seconds if self.changed else min(nap * _SLOWER, self.poll_seconds * _SLOWEST)
-            yield min(nap, self.grace / _SETTLING) if self._settling else nap
+    def look_again(self) -> Polling[None]:
+        """Look: at once for the first time, then after a while, which is longer where nothing changes."""
+        if self._nap:
+            self._nap = self.poll_seconds if self.changed else min(self._nap * _SLOWER, self.poll_seconds * _SLOWEST)
+            yield min(self._nap, self.grace / _SETTLING) if self._settling else self._nap
+        self._nap = self._nap or self.poll_seconds
+        self.look()
+        if self.events.progress:
+            running = [attempt for attempt in self.open if self.statuses[attempt.token].state is JobState.RUNNING]
+            self.events.emit(Progressed(experiment=self.experiment, jobs=tuple(map(self._progress, running))))
 
     def look_thoroughly(self) -> Polling[None]:
         """Look, until no more can be handed over, and where a job has just gone, for as long as its status may take to show."""
@@ -167,24 +168,20 @@ class Monitor:
         for event, jobs in self.news.items():
             self.events.emit(event.model_copy(update={"jobs": tuple(jobs)}))
         self.news.clear()
-        self.events.emit(Polled(experiment=self.experiment, open=self._open_by_state(), ended=len(self.ended)))
-
-    def _tell_progress(self) -> None:
-        if self.events.progress:
-            running = [attempt for attempt in self.open if self.statuses[attempt.token].state is JobState.RUNNING]
-            self.events.emit(Progressed(experiment=self.experiment, jobs=tuple(map(self._progress, running))))
+        self.events.emit(Polled(experiment=self.experiment, open=self.open_by_state(), ended=len(self.ended)))
 
     def _progress(self, attempt: Attempt) -> JobProgress:
         job = self.jobs[attempt.job]
         return self._meter.of(attempt, job, self.workers[job.stage])
 
-    def _open_by_state(self) -> dict[str, int]:
+    def open_by_state(self) -> dict[str, int]:
+        """How many attempts are open, by what was last seen of them."""
         states = Counter(str(self.statuses[a.token].state) if a.token in self.statuses else "not looked at" for a in self.open)
         return dict(sorted(states.items()))
 
     def count(self) -> str:
         """How many jobs are open, by what was last seen of them."""
-        return ", ".join(f"{number} {state}" for state, number in self._open_by_state().items()) or "none open"
+        return ", ".join(f"{number} {state}" for state, number in self.open_by_state().items()) or "none open"
 
 
 _NO_ANSWER = JobStatus(JobState.UNKNOWN, detail="the scheduler did not answer for it")

@@ -1,0 +1,154 @@
+"""Looking at a stage: the branch, the work tree, the scheduler and what jobs left. All reading is here; what follows is `plan`'s."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.cluster import with_limits
+from ckgit.experiment.jobs import Job, Ledger, Usage
+from ckgit.experiment.results import CellResult, TrainingResult
+from ckgit.lab.lab import open_lab
+from ckgit.orchestrators.engine.events import Events
+from ckgit.orchestrators.engine.experiment import ExperimentView, check_unmoved
+from ckgit.orchestrators.engine.integrity import foreign_starts, retrained
+from ckgit.orchestrators.engine.options import AdvanceOptions
+from ckgit.orchestrators.engine.orphans import refuse_orphans
+from ckgit.orchestrators.engine.plugins import scheduler_for
+from ckgit.orchestrators.engine.polling import Polling
+from ckgit.orchestrators.run.attempts import count_jobs
+from ckgit.orchestrators.run.change_cluster import refuse_misled
+from ckgit.orchestrators.run.collect import JudgedAttempt, judge
+from ckgit.orchestrators.run.commits import NOTHING, Collected
+from ckgit.orchestrators.run.monitor.monitor import Monitor
+from ckgit.orchestrators.run.plan import StageObservation
+from ckgit.orchestrators.run.stage import StageJobs, check_ready, due_jobs, stage_jobs
+from ckgit.orchestrators.run.usage import lacking
+from ckgit.orchestrators.run.work_tree import find_work_tree, planned_ledger
+
+LOOKS = 10  # times that it is looked again where nothing can be said now
+
+
+class StageObserver:
+    """Looks at a stage from one commit of its branch, as often as it is asked; each job that ended is judged once."""
+
+    def __init__(self, view: ExperimentView, options: AdvanceOptions, events: Events, asked: Mapping[str, int] = {}) -> None:
+        self.view, self.options, self.events, self._asked = view, options, events, asked
+        self.work = stage_jobs(view)
+        self.monitor: Monitor | None = None
+        self._judged: dict[str, JudgedAttempt] = {}  # by token
+        self._usage: dict[str, Usage] = {}  # by token
+
+    def observe(self) -> StageObservation:
+        """What is seen now.
+
+        Raises:
+            CkgitError: the cluster profile points elsewhere than to where jobs are out.
+        """
+        view, work, monitor = self.view, self.work, self.monitor
+        if not work.worker or not work.jobs:
+            return StageObservation(view, work, None)
+        refuse_misled(view)
+        collected = self.collect()
+        tree = planned_ledger(view)
+        against = self._against(collected.enter(tree))
+        if not monitor:
+            return StageObservation(view, work, tree, against)
+        found = StageObservation(view, work, tree, against, awaited=monitor.awaited, unknown=monitor.unknown, collected=collected)
+        return found._replace(looked=True, open=monitor.open_by_state())
+
+    def _against(self, ledger: Ledger) -> CkgitError | None:
+        """Why the jobs that are due must not be handed over."""
+        due = due_jobs(self.view, self.work, self.options, ledger)
+        try:
+            if due:
+                refuse_orphans(self.view.lab, self.view.name, ledger if self.monitor else self.view.ledger)
+                if self.view.ledger and self.view.ledger.work_tree:
+                    check_ready(self.view, self.work, due, find_work_tree(ledger))
+        except CkgitError as error:
+            return error
+        return None
+
+    def look(self) -> Polling[None]:
+        """Ask the scheduler: again after a while where it was asked; thoroughly where nobody will ask again.
+
+        Raises:
+            BranchMoved: someone else moved the branch meanwhile.
+        """
+        monitor = self.open()
+        if not monitor.attempts:
+            return
+        if not self.options.wait:
+            yield from monitor.look_thoroughly()
+            looks = LOOKS if self.options.token else 0  # a job of ours has nobody to tell that it knows nothing
+            while monitor.unknown and (looks := looks - 1) >= 0:
+                yield monitor.poll_seconds
+                yield from monitor.look_thoroughly()
+        else:
+            yield from monitor.look_again()
+        check_unmoved(self.view)
+
+    def open(self) -> Monitor:
+        """The open attempts, from the first time on that the scheduler is to be asked.
+
+        Raises:
+            CkgitError: no job was ever submitted, or where they run cannot be seen from here.
+        """
+        self.monitor = self.monitor or open_monitor(self.view, self.work, self.options.run, self.events, self._asked)
+        return self.monitor
+
+    def collect(self) -> Collected:
+        """What the jobs that ended left, each judged once."""
+        monitor, view = self.monitor, self.view
+        if not monitor:
+            return NOTHING
+        new = [ended for token, ended in monitor.ended.items() if token not in self._judged]
+        if new and view.ledger:
+            late = lacking(view.ledger)  # accounting comes some seconds after the end
+            spent = monitor.scheduler.usage(monitor.cluster, monitor.work, [*(ended.attempt for ended in new), *late])
+            self._usage |= spent.usage
+            monitor.queries.update(spent.queries)
+            limit = view.lab.config.max_log_bytes
+            taken = frozenset(attempt.log for attempt in view.ledger.attempts if attempt.log)
+            for ended in new:
+                job, token = monitor.jobs[ended.attempt.job], ended.attempt.token
+                known = ended._replace(usage=self._usage.get(token))
+                worker, foreign = self.work.workers[job.stage], partial(self._foreign, job)
+                self._judged[token] = judge(worker, view.context, job, known, monitor.work, limit=limit, taken=taken, foreign=foreign)
+        ids = {token: job_status.job_id for token, job_status in monitor.statuses.items() if job_status.job_id}
+        return Collected(list(self._judged.values()), ids, dict(monitor.queries), self._usage)
+
+    def _foreign(self, job: Job, found: Sequence[TrainingResult | CellResult]) -> str:
+        """Why what a job left is not this experiment's; empty where it is."""
+        other = retrained(self.view, [job], Path(self.view.ledger.work_tree)) if self.view.ledger else {}
+        return other.get(job.run) or foreign_starts(self.view.ledger, job, found)
+
+
+def open_monitor(view: ExperimentView, work: StageJobs, run: str | None, events: Events, asked: Mapping[str, int] = {}) -> Monitor:
+    """The open attempts of an experiment, in its work tree; those of the stage that comes next are waited for.
+
+    Args:
+        asked: calls of the scheduler's commands that no commit tells of yet.
+    """
+    if not view.ledger or not work.worker:
+        raise CkgitError(f"no job of {view.name} was ever submitted", code=Exit.ILLEGAL_TRANSITION, next=f"ckgit advance {view.name}")
+    refuse_misled(view)
+    cluster = view.context.cluster
+    return Monitor(
+        workers=work.workers,
+        context=view.context,
+        cluster=cluster,
+        refresh=lambda: with_limits(cluster, open_lab(view.lab.root).cluster(view.context.cluster_name)),
+        scheduler=scheduler_for(cluster),
+        work=find_work_tree(view.ledger),
+        jobs={job.name: job for job in work.all},
+        first=view.ledger.attempts[0].token if view.ledger.attempts else "",
+        attempts=count_jobs(view.ledger, work.all).open,
+        wanted=frozenset(attempt.token for attempt in count_jobs(view.ledger, work.selected(run)).open),
+        events=events,
+        detached=int(view.ledger.detached is not None),
+        queries=Counter(asked),
+    )
