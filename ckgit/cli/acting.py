@@ -11,13 +11,18 @@ import click
 from ckgit.cli.common import emit, note
 from ckgit.cli.errors import as_document, without_secrets
 from ckgit.cli.streams import fresh_line
+from ckgit.cli.subscribers import Terminal
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.listing import LINES, first_of, in_words
+from ckgit.lab.lab import Lab
+from ckgit.orchestrators.commands.advance import advance
+from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import RecordedCommit
+from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.results import AdvanceResult
 
 if TYPE_CHECKING:
-    from ckgit.orchestrators.commands.dry_run import DryRun, WouldSubmit
+    from ckgit.experiment.planned import PlannedCommit, PlannedStep, PlannedSubmission
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -78,20 +83,24 @@ def _tell(result: AdvanceResult) -> None:
         note(f"ckgit: {ended}")
 
 
-def show_preview(preview: DryRun, *, as_json: bool) -> int:
+def carry_out(lab: Lab, name: str, options: AdvanceOptions, *, dry_run: bool, as_json: bool) -> int:
+    """Move an experiment on and print what that came to, or show what would be done; returns the exit code."""
+    if dry_run:
+        from ckgit.orchestrators.commands.dry_run import dry_run as plan
+
+        return show_plan(plan(lab, name, options), as_json=as_json)
+    return report(advance(lab, name, options, Events(Terminal())), as_json=as_json)
+
+
+def show_plan(step: PlannedStep, *, as_json: bool) -> int:
     """Print what a command would do."""
-    document = {
-        "experiment": preview.experiment,
-        "state": preview.state,
-        "submit": [job.document() for job in preview.submit],
-        "commit": preview.commit,
-        "remarks": list(preview.remarks),
-    }
-    emit(document, as_json, "\n".join([*_would_submit(preview.submit), *first_of(preview.remarks), *_would_commit(preview.commit)]))
+    commits = (line for commit in step.commits for line in _would_commit(commit))
+    lines = [*_would_submit(step.submissions), *first_of(step.remarks), *commits]
+    emit(step.model_dump(mode="json") if as_json else None, as_json, "\n".join(lines))
     return int(Exit.DONE)
 
 
-def _would_submit(submissions: Sequence[WouldSubmit]) -> Iterator[str]:
+def _would_submit(submissions: Sequence[PlannedSubmission]) -> Iterator[str]:
     """The exact commands, what the scheduler says to them, and the first job's script; the others differ in names and numbers."""
     for number, one in enumerate(submissions[:LINES]):
         yield f"would submit {in_words(one.jobs)}: {one.command}"
@@ -103,10 +112,11 @@ def _would_submit(submissions: Sequence[WouldSubmit]) -> Iterator[str]:
         yield f"the scripts of the other {count - 1:,} are in --json"
 
 
-def _would_commit(text: str) -> Iterator[str]:
+def _would_commit(commit: PlannedCommit) -> Iterator[str]:
     """The message, and the paths that are written: those of a large experiment are counted."""
-    for is_path, lines in groupby(text.rstrip("\n").splitlines(), key=lambda line: line.startswith(("  write  ", "  delete "))):
-        yield from (f"  {line}" for line in first_of((line.strip() for line in lines), more="more files")) if is_path else lines
+    head, *files = [list(lines) for _, lines in groupby(commit.lines(), key=lambda line: line.startswith(("  write  ", "  delete ")))]
+    yield from head
+    yield from (f"  {line}" for line in first_of((line.strip() for each in files for line in each), more="more files"))
 
 
 def _document(result: AdvanceResult) -> dict[str, Any]:

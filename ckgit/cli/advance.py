@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import click
 
-from ckgit.cli.acting import detach_option, first_code, no_wait_option, report, report_all, show_preview
+from ckgit.cli.acting import carry_out, detach_option, first_code, no_wait_option, report, report_all
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from
 from ckgit.cli.subscribers import JsonLines, Terminal, ending
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
 from ckgit.orchestrators.commands.advance import advance
 from ckgit.orchestrators.engine.events import Events
-from ckgit.orchestrators.engine.experiment import open_experiment
 from ckgit.orchestrators.engine.options import AdvanceOptions
 
 
@@ -54,12 +53,13 @@ def command(
     """
     lab = lab_from(ctx)
     experiments = list(dict.fromkeys(experiment_name(lab, name) for name in names or [None]))
-    target = State(to) if to else State.ANALYZED if detach else None
     options = AdvanceOptions(
+        to=State(to) if to else State.ANALYZED if detach else None,
+        cluster=cluster,
         wait=not (no_wait or detach),
         accept_missing=accept_missing,
         sequential=sequential,
-        detach=target if detach else None,
+        detach=detach,
         token=token,
     )
     if as_events and (dry_run or as_json):
@@ -68,13 +68,11 @@ def command(
     if dry_run and len(experiments) > 1:
         raise CkgitError("--dry-run shows one experiment at a time", code=Exit.USAGE, next=f"ckgit advance {experiments[0]} --dry-run")
     if dry_run:
-        from ckgit.orchestrators.commands.dry_run import preview
-
-        return show_preview(preview(open_experiment(lab, experiments[0]), options, target, cluster), as_json=as_json)
+        return carry_out(lab, experiments[0], options, dry_run=True, as_json=as_json)
     subscribers = Events(Terminal(experiments), *([JsonLines()] if as_events else []))
     if len(experiments) == 1:
         try:
-            result = advance(lab, experiments[0], to=target, options=options, events=subscribers, cluster=cluster)
+            result = advance(lab, experiments[0], options, subscribers)
         except CkgitError as error:
             subscribers.emit(ending(experiments[0], error))
             raise
@@ -84,7 +82,7 @@ def command(
         return int(Exit.DONE) if token and code == Exit.JOBS_FAILED else code
     from ckgit.orchestrators.commands.many import advance_together
 
-    found = advance_together(lab, experiments, to=target, options=options, events=subscribers, cluster=cluster)
+    found = advance_together(lab, experiments, options, subscribers)
     for name, each in found.items():
         subscribers.emit(ending(name, each))
     return first_code(found) if as_events else report_all(found, as_json=as_json)

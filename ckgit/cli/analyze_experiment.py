@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import click
 
-from ckgit.cli.acting import report, show_preview
+from ckgit.cli.acting import carry_out
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
-from ckgit.cli.subscribers import Terminal
 from ckgit.experiment.state import State
-from ckgit.orchestrators.commands.advance import final_result, require, transition
-from ckgit.orchestrators.commands.dry_run import preview
-from ckgit.orchestrators.engine.events import Events
-from ckgit.orchestrators.engine.experiment import open_experiment, open_for_update
 from ckgit.orchestrators.engine.options import AdvanceOptions
-from ckgit.orchestrators.engine.polling import run_to_end
 
 
 @click.command("analyze-experiment")
@@ -28,8 +22,4 @@ def command(ctx: click.Context, *, name: str | None, dry_run: bool, as_json: boo
     """
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)
-    view = open_experiment(lab, experiment) if dry_run else open_for_update(lab, experiment, Events(Terminal()))
-    require(view, State.EVALUATED)
-    if dry_run:
-        return show_preview(preview(view, AdvanceOptions(), None), as_json=as_json)
-    return report(final_result(lab, experiment, run_to_end(transition(view, AdvanceOptions(), Events(Terminal())))), as_json=as_json)
+    return carry_out(lab, experiment, AdvanceOptions(begins=(State.EVALUATED,)), dry_run=dry_run, as_json=as_json)

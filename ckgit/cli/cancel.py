@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from ckgit.cli.acting import report, run_option, show_preview
+from ckgit.cli.acting import report, run_option, show_plan
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
 from ckgit.cli.subscribers import Terminal
 from ckgit.errors import Exit
-from ckgit.orchestrators.commands.cancel import cancel, plan_cancel
-from ckgit.orchestrators.commands.retry import Selection
+from ckgit.orchestrators.commands.cancel import cancel, observe_cancel, plan_cancel, show
 from ckgit.orchestrators.engine.events import Events
+from ckgit.orchestrators.engine.options import Selection
 from ckgit.orchestrators.engine.partial_view import open_partially
 from ckgit.orchestrators.engine.results import AdvanceResult
 
@@ -33,9 +33,7 @@ def command(ctx: click.Context, *, name: str | None, run: str | None, job: str |
     selection = Selection(run, job)
     found = open_partially(lab, experiment, None if dry_run else Events(Terminal()))
     if dry_run:
-        from ckgit.orchestrators.commands.dry_run import preview_cancel
-
-        return show_preview(preview_cancel(plan_cancel(found, selection)), as_json=as_json)
+        return show_plan(show(plan_cancel(observe_cancel(found, selection))), as_json=as_json)
     done = cancel(found, selection, Events(Terminal()))
     state = found.snapshot.state if found.snapshot else None
     return report(AdvanceResult(experiment, state, Exit.DONE, done.taken, done.message, done.next), as_json=as_json)

@@ -86,7 +86,8 @@ def finish(draft: Draft, *, dry_run: bool, as_json: bool) -> None:
     onward = f"ckgit advance {draft.name}"
     if dry_run:
         shown = design.show(draft)
-        emit({**document, "commit": None, "would_commit": shown}, as_json, shown)
+        text = "\n".join([*shown.lines(), "", "", draft.summary.text])
+        emit({**document, "commit": None, "would_commit": shown.model_dump(mode="json"), "summary": draft.summary.text}, as_json, text)
         return
     commit = design.commit(draft)
     text = f"{draft.name} is designed: {design.totals(draft)}\nexp/{draft.name} is at {commit[:12]}; next: {onward}"

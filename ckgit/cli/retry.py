@@ -5,18 +5,11 @@ from __future__ import annotations
 import click
 from pydantic import ValidationError
 
-from ckgit.cli.acting import detach_option, no_wait_option, report, run_option, show_preview
+from ckgit.cli.acting import carry_out, detach_option, no_wait_option, run_option
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
-from ckgit.cli.subscribers import Terminal
-from ckgit.errors import Exit
 from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.state import State
-from ckgit.orchestrators.commands.advance import advance, final_result
-from ckgit.orchestrators.commands.retry import Selection, plan_retry, retry
-from ckgit.orchestrators.engine.events import Events
-from ckgit.orchestrators.engine.experiment import open_experiment, open_for_update
-from ckgit.orchestrators.engine.options import AdvanceOptions
-from ckgit.orchestrators.run.detach import check_detachable
+from ckgit.orchestrators.engine.options import AdvanceOptions, RetryOptions, Selection
 
 
 @click.command("retry")
@@ -55,21 +48,9 @@ def command(
     """
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)
-    selection = Selection(run, job)
-    resources = _resources(time=time, mem=mem, gpus=gpus)
-    view = open_experiment(lab, experiment) if dry_run else open_for_update(lab, experiment, Events(Terminal()))
-    if detach:
-        check_detachable(view.context.cluster)
-    options = AdvanceOptions(wait=not (no_wait or detach), detach=State.ANALYZED if detach else None)
-    if dry_run:
-        from ckgit.orchestrators.commands.dry_run import preview_step
-
-        planned = plan_retry(view, selection, options, resources)
-        return show_preview(preview_step(view, planned.step, planned.jobs), as_json=as_json)
-    result = retry(view, selection, options, Events(Terminal()), resources)
-    if detach and result.code is Exit.DONE:  # its jobs have ended already: what comes next is left to the cluster
-        return report(advance(lab, experiment, to=State.ANALYZED, options=options, events=Events(Terminal())), as_json=as_json)
-    return report(final_result(lab, experiment, result, left_to=options.detach), as_json=as_json)
+    again = RetryOptions(Selection(run, job), _resources(time=time, mem=mem, gpus=gpus))
+    options = AdvanceOptions(to=State.ANALYZED if detach else None, retry=again, wait=not (no_wait or detach), detach=detach)
+    return carry_out(lab, experiment, options, dry_run=dry_run, as_json=as_json)
 
 
 def _resources(**given: str | int | None) -> Resources:

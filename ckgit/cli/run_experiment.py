@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import click
 
-from ckgit.cli.acting import no_wait_option, report, show_preview
+from ckgit.cli.acting import carry_out, no_wait_option
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
-from ckgit.cli.subscribers import Terminal
 from ckgit.experiment.design.model import State
-from ckgit.orchestrators.commands.advance import advance, require
-from ckgit.orchestrators.engine.events import Events
-from ckgit.orchestrators.engine.experiment import open_experiment
 from ckgit.orchestrators.engine.options import AdvanceOptions
 
 
@@ -28,11 +24,6 @@ def command(ctx: click.Context, *, name: str | None, no_wait: bool, accept_missi
     """
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)
-    view = open_experiment(lab, experiment)
-    require(view, State.SCAFFOLDED, State.TRAINED)
-    options = AdvanceOptions(wait=not no_wait, accept_missing=accept_missing)
-    if dry_run:
-        from ckgit.orchestrators.commands.dry_run import preview
-
-        return show_preview(preview(view, options, State.EVALUATED), as_json=as_json)
-    return report(advance(lab, experiment, to=State.EVALUATED, options=options, events=Events(Terminal())), as_json=as_json)
+    begins = (State.SCAFFOLDED, State.TRAINED)
+    options = AdvanceOptions(to=State.EVALUATED, begins=begins, wait=not no_wait, accept_missing=accept_missing)
+    return carry_out(lab, experiment, options, dry_run=dry_run, as_json=as_json)

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import click
 
-from ckgit.cli.acting import no_wait_option, report, run_option, show_preview
+from ckgit.cli.acting import carry_out, no_wait_option, run_option
 from ckgit.cli.common import dry_run_option, emit, experiment_name, json_option, lab_from, name_argument, table
-from ckgit.cli.subscribers import Terminal
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.listing import first_of
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators.commands import one_worker
-from ckgit.orchestrators.commands.advance import final_result
-from ckgit.orchestrators.engine.events import Events
-from ckgit.orchestrators.engine.experiment import open_experiment, open_for_update
-from ckgit.orchestrators.engine.options import AdvanceOptions
+from ckgit.orchestrators.engine.experiment import open_experiment
 
 
 @click.command("worker")
@@ -43,19 +39,8 @@ def command(
     experiment = experiment_name(lab, name)
     if worker.startswith(f"{one_worker.SCAFFOLD}-"):
         return _scaffold(lab, experiment, worker, run, dry_run=dry_run, as_json=as_json)
-    options = AdvanceOptions(wait=not no_wait, run=run)
-    if dry_run:
-        from ckgit.orchestrators.commands.dry_run import preview
-
-        view = open_experiment(lab, experiment)
-        one_worker.find(view, worker)
-        one_worker.check_run(view, run)
-        return show_preview(preview(view, options, None), as_json=as_json)
-    events = Events(Terminal())
-    return report(
-        final_result(lab, experiment, one_worker.run_alone(open_for_update(lab, experiment, events), worker, options, events)),
-        as_json=as_json,
-    )
+    options = one_worker.run_options(open_experiment(lab, experiment), worker, run=run, wait=not no_wait)
+    return carry_out(lab, experiment, options, dry_run=dry_run, as_json=as_json)
 
 
 def _scaffold(lab: Lab, experiment: str, worker: str, run: str | None, *, dry_run: bool, as_json: bool) -> int:

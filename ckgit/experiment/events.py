@@ -24,7 +24,7 @@ class Committed(Happened):
     event: Literal["committed"] = "committed"
     commit: str = Field(description="Its full id.")
     records: Event = Field(description="What it records.")
-    source: State = Field(description="The state before it.")
+    source: State | None = Field(description="The state before it; null for the first one.")
     target: State = Field(description="The state after it.")
 
 

@@ -13,6 +13,7 @@ from ckgit.experiment.design.model import Design, Summary
 from ckgit.experiment.estimates.file import Estimate
 from ckgit.experiment.events import EventLine
 from ckgit.experiment.jobs import Ledger, Status
+from ckgit.experiment.planned import PlannedStep
 from ckgit.experiment.results import Results
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -27,6 +28,7 @@ MODELS: Mapping[str, tuple[type[BaseModel], str]] = {
     "jobs": (Ledger, "jobs.json"),
     "status": (Status, "status.json, which a job writes as its last act"),
     "results": (Results, "analysis/results.json"),
+    "plan": (PlannedStep, "what `--dry-run --json` writes of a command that moves an experiment on"),
     "event": (EventLine, "a line of `ckgit advance --events`"),
 }
 

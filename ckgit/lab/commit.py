@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from typing import NamedTuple
 
 from ckgit import __version__
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.names import name_problem
 from ckgit.experiment.lifecycle import Event, check_edge
+from ckgit.experiment.planned import PlannedCommit, PlannedFile
 from ckgit.experiment.state import State
 from ckgit.lab.git import tips
 from ckgit.lab.git.branch import commit_tree, move
@@ -27,40 +31,48 @@ _PART = r"(?!-|\.{1,2}(?:/|$)|\.git(?:/|$))[A-Za-z0-9._+ -]+"
 _PLAIN_PATH = re.compile(rf"{_PART}(?:/{_PART})*", re.IGNORECASE)
 
 
-def record(
-    lab: Lab,
-    *,
-    name: str,
-    event: Event,
-    parent: Snapshot | None,
-    files: Mapping[str, bytes | None],
-    design_digest: str,
-    body: str,
-) -> str:
-    """Commit an event, and return the new commit's id.
+class CommitPlan(NamedTuple):
+    """A commit that is to be made on an experiment's branch."""
+
+    name: str  # of the experiment
+    event: Event
+    parent: Snapshot | None  # what it starts from; None begins a new branch at the tip of the default branch
+    files: Mapping[str, bytes | None]  # contents by path in the lab, all in the experiment's folder; None deletes
+    design_digest: str  # the design hash, for the trailer
+    body: str  # what a person should know of it
+
+    @property
+    def source(self) -> State | None:
+        """The state before it."""
+        return self.parent.state if self.parent else None
+
+    @property
+    def target(self) -> State:
+        """The state after it.
+
+        Raises:
+            CkgitError: ILLEGAL_TRANSITION.
+        """
+        return check_edge(self.event, self.source)
+
+
+def record(lab: Lab, plan: CommitPlan) -> str:
+    """Make a commit, and return its id.
 
     HEAD, index, stash and all checkouts stay as they are, apart from a clean checkout of this very branch, which follows.
-
-    Args:
-        parent: what the event starts from; None begins a new branch at the tip of the default branch.
-        files: contents by path in the lab, all in the experiment's folder; None deletes.
-        design_digest: the design hash, for the trailer.
-        body: what a person should know of the event.
 
     Raises:
         CkgitError: ILLEGAL_TRANSITION; BRANCH_MOVED, somebody else was faster, or the user's work is in the way; USAGE, a
             secret, a file over the limit, a link, or a name that clashes; COMMAND_FAILED, git's own failure.
     """
-    target = check_edge(event, parent.state if parent else None)
-    _check(name, files, target, parent)
-    message = _message(name, event, parent, target, design_digest, body)
-    refuse_unfit({**files, "commit message": message.encode()})
+    name, parent = plan.name, plan.parent
+    message = message_of(plan)
     if parent is None:
         _refuse_clash(lab, name)
     branch = lab.branch(name)
     refuse_lagging(branch)
     base = parent.tip if parent else lab.base
-    new = _write_commit(lab, name, base, files, message)
+    new = _write_commit(lab, name, base, plan.files, message)
     authority.refuse_behind(lab, name, parent.tip if parent else None, new)
     also = tips.updates(lab.root, name, KnownTips(parent.left if parent else tips.left_at(lab.root, name), base), new)
     move(branch, parent.tip if parent and parent.local else "", new, subject=message.splitlines()[0], also=also)
@@ -68,49 +80,70 @@ def record(
     return new
 
 
-def preview(name: str, event: Event, parent: Snapshot | None, files: Mapping[str, bytes | None], design_digest: str, body: str) -> str:
-    """What `record` would commit: the message, and each path with its size. Nothing is written.
+def message_of(plan: CommitPlan) -> str:
+    """The message of a commit that can be made.
 
     Raises:
         CkgitError: as `record`, as far as it can be told beforehand.
     """
-    target = check_edge(event, parent.state if parent else None)
-    _check(name, files, target, parent)
-    message = _message(name, event, parent, target, design_digest, body)
-    refuse_unfit({**files, "commit message": message.encode()})
-    paths = [f"  delete {p}" if content is None else f"  write  {p} ({len(content)} bytes)" for p, content in sorted(files.items())]
-    return "\n".join([f"would commit to exp/{name}:", *(f"    {line}".rstrip() for line in message.splitlines()), *paths]) + "\n"
+    _check(plan)
+    message = _message(plan)
+    refuse_unfit({**plan.files, "commit message": message.encode()})
+    return message
 
 
-def _check(name: str, files: Mapping[str, bytes | None], target: State, parent: Snapshot | None) -> None:
+def preview(plan: CommitPlan, drawn: Sequence[str] = (), times: Sequence[str] = ()) -> PlannedCommit:
+    """What `record` would commit. Nothing is written.
+
+    Args:
+        drawn: what is drawn anew each time; TOKEN stands for it.
+        times: times that may have been taken for it.
+
+    Raises:
+        CkgitError: as `record`, as far as it can be told beforehand.
+    """
+    message = reduce(lambda text, each: text.replace(each, "TOKEN"), drawn, message_of(plan))
+    files = tuple(_planned(path, content, [*drawn, *times]) for path, content in sorted(plan.files.items()))
+    return PlannedCommit(experiment=plan.name, records=plan.event, source=plan.source, target=plan.target, message=message, files=files)
+
+
+def _planned(path: str, content: bytes | None, new: Sequence[str]) -> PlannedFile:
+    if content is None:
+        return PlannedFile(path=path, bytes=None, sha256=None)
+    same = not any(each.encode() in content for each in new)
+    return PlannedFile(path=path, bytes=len(content), sha256=hashlib.sha256(content).hexdigest() if same else None)
+
+
+def _check(plan: CommitPlan) -> None:
     """Mistakes of the caller; a user should never see these.
 
     Raises:
         ValueError: a path outside of the experiment's folder, or a summary that does not say the new state.
     """
+    name, target = plan.name, plan.target
     if problem := name_problem(name):
         raise CkgitError(f"{name!r} is not a name of an experiment: {problem}", code=Exit.USAGE, state="nothing was written")
-    for path in files:
+    for path in plan.files:
         if not path.startswith(f"experiments/{name}/") or not _PLAIN_PATH.fullmatch(path):
             raise ValueError(f"{path!r} is not a path in experiments/{name}")
     path = f"experiments/{name}/experiment_summary.md"
-    summary = files.get(path) or (parent.summary_bytes() if parent else b"")
+    summary = plan.files.get(path) or (plan.parent.summary_bytes() if plan.parent else b"")
     if (written := state_in(summary, path)) is not target:
         raise ValueError(f"the summary says {written}, but the step leads to {target}")
 
 
-def _message(name: str, event: Event, parent: Snapshot | None, target: State, design_digest: str, body: str) -> str:
-    source = parent.state if parent else None
-    subject = f"{event} {name}: {source or 'none'} -> {target}"
+def _message(plan: CommitPlan) -> str:
+    source = plan.source or "none"
+    subject = f"{plan.event} {plan.name}: {source} -> {plan.target}"
     trailers = {
-        "Ckgit-Experiment": name,
-        "Ckgit-Event": event,
-        "Ckgit-From": source or "none",
-        "Ckgit-To": target,
-        "Ckgit-Design": design_digest,
+        "Ckgit-Experiment": plan.name,
+        "Ckgit-Event": plan.event,
+        "Ckgit-From": source,
+        "Ckgit-To": plan.target,
+        "Ckgit-Design": plan.design_digest,
         "Ckgit-Version": __version__,
     }
-    paragraphs = [subject, _for_people(body), "\n".join(f"{key}: {value}" for key, value in trailers.items())]
+    paragraphs = [subject, _for_people(plan.body), "\n".join(f"{key}: {value}" for key, value in trailers.items())]
     return "\n\n".join(part for part in paragraphs if part) + "\n"
 
 

@@ -88,7 +88,7 @@ def test_a_bad_design_ends_with_3_and_every_place(lab_folder, design):
 def test_design_and_revise_as_one_document(lab_folder, design, run):
     shown = json.loads(ckgit(lab_folder, "design", "cap", "--from", str(design), "--dry-run", "--json").stdout)
     assert (shown["commit"], shown["runs"], shown["cells"]) == (None, 2, 2)
-    assert "design cap: none -> designed" in shown["would_commit"]
+    assert "design cap: none -> designed" in shown["would_commit"]["message"]
     made = json.loads(ckgit(lab_folder, "design", "cap", "--from", str(design), "--json").stdout)
     assert (made["event"], made["commit"], made["next"]) == ("design", run(lab_folder, "rev-parse", "exp/cap"), "ckgit advance cap")
     assert "trains for 4 steps only" in made["warnings"][0]

@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ckgit.cli.subscribers import lines_of, progress_lines
+from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.design.model import State
 from ckgit.experiment.events import EngineEvent, Progressed
 from ckgit.experiment.jobs import Attempt, Ledger
 from ckgit.experiment.lifecycle import Event
-from ckgit.lab.commit import record
+from ckgit.lab.commit import CommitPlan, record
 from ckgit.lab.lab import Lab, open_lab
 from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.lab.summary.file import SummaryFile
 from ckgit.orchestrators.commands.advance import advance
 from ckgit.orchestrators.engine.events import Events
-from ckgit.orchestrators.engine.options import AdvanceOptions
+from ckgit.orchestrators.engine.options import DESIGNED, AdvanceOptions, RetryOptions, Selection
 from ckgit.orchestrators.engine.results import AdvanceResult
 
 PACKAGE = Path(__file__).parent.parent / "packages" / "ckgit-tiny"
@@ -90,7 +91,10 @@ class Bench(NamedTuple):
         return Path(self.ledger.work_tree)
 
     def advance(self, to: State | None = None, **options: Any) -> AdvanceResult:
-        return advance(self.lab, "demo", to=to, options=AdvanceOptions(**options), events=self.heard)
+        return advance(self.lab, "demo", AdvanceOptions(to=to, **options), self.heard)
+
+    def retry(self, run: str | None = None, job: str | None = None, resources: Resources = DESIGNED, **options: Any) -> AdvanceResult:
+        return self.advance(retry=RetryOptions(Selection(run, job), resources), **options)
 
     def ckgit(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """The command line, in a process of its own."""
@@ -200,4 +204,4 @@ def design_demo(lab: Lab, changes: dict[str, Any] | None = None, name: str = "de
     )
     content = summary.with_recorded(recorded).dump()
     files = {f"experiments/{name}/experiment_summary.md": content}
-    record(lab, name=name, event=Event.DESIGN, parent=None, files=files, design_digest=summary.summary.digest, body="")
+    record(lab, CommitPlan(name=name, event=Event.DESIGN, parent=None, files=files, design_digest=summary.summary.digest, body=""))

@@ -17,17 +17,19 @@ from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.jobs.folder import job_folder
 from ckgit.lab.lab import open_lab
-from ckgit.orchestrators.commands.cancel import end_jobs, plan_cancel
-from ckgit.orchestrators.commands.retry import Selection
+from ckgit.orchestrators.commands.cancel import end_jobs, observe_cancel, plan_cancel
+from ckgit.orchestrators.commands.observe import Observer
+from ckgit.orchestrators.commands.plan import plan
 from ckgit.orchestrators.design.draft import commit, draft_new
-from ckgit.orchestrators.engine.experiment import open_experiment
-from ckgit.orchestrators.engine.options import AdvanceOptions
+from ckgit.orchestrators.engine.events import Events
+from ckgit.orchestrators.engine.experiment import ExperimentView, open_experiment
+from ckgit.orchestrators.engine.options import AdvanceOptions, Selection
 from ckgit.orchestrators.engine.orphans import Orphan
 from ckgit.orchestrators.engine.partial_view import open_partially
 from ckgit.orchestrators.engine.plugins import scheduler_for
-from ckgit.orchestrators.engine.polling import run_to_end
 from ckgit.orchestrators.queries.status import overview
-from ckgit.orchestrators.run.run import run_stage
+from ckgit.orchestrators.run.apply import record
+from ckgit.orchestrators.run.decisions import Record
 from ckgit.schedulers.local.process import is_alive, read_process
 from tests.by_hand import commit_by_hand
 from tests.conftest import make_test_lab
@@ -280,12 +282,18 @@ class TestABranchThatWasSetBack:
         assert "moved demo on" not in said
 
 
+def decided(view: ExperimentView) -> Record:
+    decision = plan(Observer(view, AdvanceOptions(), Events()).observe(), AdvanceOptions())
+    assert isinstance(decision, Record)
+    return decision
+
+
 def test_who_is_overtaken_hears_that_the_branch_moved_and_leaves_nothing(bench: Bench) -> None:
     bench.advance(State.SCAFFOLDED)
     before = open_experiment(bench.lab, "demo")
     out(bench)
     with pytest.raises(CkgitError, match="somebody else moved the branch") as caught:
-        run_to_end(run_stage(before, AdvanceOptions(), bench.heard))
+        record(before, decided(before), bench.heard)
     assert caught.value.code is Exit.BRANCH_MOVED
     assert [work.name for work in bench.work.parent.iterdir()] == [bench.work.name]
 
@@ -425,7 +433,7 @@ class TestCancelAlwaysWorks:
 
     def test_on_what_is_in_no_ledger_where_a_job_of_the_ledger_cannot_be_ended(self, bench: Bench) -> None:
         tokens, work = out(bench), bench.work
-        planned = plan_cancel(open_partially(bench.lab, "demo"), Selection())
+        planned = plan_cancel(observe_cancel(open_partially(bench.lab, "demo"), Selection()))
         far, near = planned.attempts
         identity = job_folder(work, far.token) / "local.json"
         kept = identity.read_text()
@@ -521,9 +529,7 @@ class TestTwoClonesWithOneWorkRoot:
         assert other.advance(State.TRAINED).state is State.TRAINED  # a second time, and nowhere near the first
         assert other.work == shared.work.with_name(f"{shared.work.name}-2")
 
-    def test_when_both_submit_at_once_one_hands_over_and_the_other_says_so(
-        self, shared: Bench, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_when_both_submit_at_once_one_hands_over_and_the_other_says_so(self, shared: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         other = shared.clone("colleague")
         shared.hold()
         with monkeypatch.context() as patched:  # neither sees the other before both have committed their intent
@@ -550,11 +556,10 @@ class TestTwoClonesWithOneWorkRoot:
         other = shared.clone("colleague")
         shared.mend("rank8/finetune")
         monkeypatch.setattr("ckgit.orchestrators.commands.retry.refuse_orphans", lambda *_: None)
-        from ckgit.orchestrators.commands.retry import retry
 
-        assert retry(open_experiment(shared.lab, "demo"), Selection(), AdvanceOptions(), shared.heard).code is Exit.DONE
+        assert shared.retry().code is Exit.DONE
         with pytest.raises(CkgitError, match="was first in this work tree"):
-            retry(open_experiment(other.lab, "demo"), Selection(), AdvanceOptions(), other.heard)
+            other.retry()
         assert len(shared.executions()) == 3
 
     def test_a_lab_of_the_same_name_is_another_one(self, shared: Bench) -> None:

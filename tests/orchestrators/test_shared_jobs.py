@@ -12,9 +12,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Phase
 from ckgit.experiment.results import Results
-from ckgit.orchestrators.commands.retry import Selection, retry
 from ckgit.orchestrators.engine.experiment import open_experiment
-from ckgit.orchestrators.engine.options import AdvanceOptions
 from tests.orchestrators.bench import Bench
 
 AGAIN = {"name": "again", "file": "tasks/capitalization.py", "function": "capitalization"}
@@ -62,7 +60,7 @@ def test_a_job_that_failed_fails_each_of_its_cells_and_is_tried_again_alone(benc
     states = [(row.cell, row.state) for row in job_rows(view.context, view.ledger) if row.run == "rank8" and row.cell]
     assert states == [("capitalization_epoch0", "failed"), ("again_epoch0", "failed")]
     bench.mend("rank8/eval/epoch0")
-    assert retry(open_experiment(bench.lab, "demo"), Selection(), AdvanceOptions(), bench.heard).code is Exit.DONE
+    assert bench.retry().code is Exit.DONE
     assert bench.advance(State.ANALYZED).code is Exit.DONE
     assert len(bench.executions()) == 6
     assert [a.phase for a in bench.ledger.attempts if a.job == "rank8/eval/epoch0"] == [Phase.FAILED, Phase.DONE]

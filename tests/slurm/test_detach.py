@@ -12,7 +12,7 @@ from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Detached, Phase
 from ckgit.experiment.scheduler import JobState
 from ckgit.orchestrators.commands.cancel import cancel
-from ckgit.orchestrators.commands.retry import Selection
+from ckgit.orchestrators.engine.options import Selection
 from ckgit.orchestrators.engine.partial_view import open_partially
 from ckgit.orchestrators.run import continuation, run
 from ckgit.orchestrators.run.detach import look_at
@@ -36,7 +36,7 @@ def profile(bench: Bench, *lines: str) -> None:  # noqa: F811
 
 def leave(bench: Bench, to: State = State.ANALYZED, **options: object) -> Detached:  # noqa: F811
     """Leave the experiment to its cluster; who goes on with it."""
-    assert bench.advance(to, wait=False, detach=to, **options).code is Exit.DONE
+    assert bench.advance(to, wait=False, detach=True, **options).code is Exit.DONE
     return left(bench)
 
 
@@ -55,7 +55,7 @@ def number_of(slurm, token: str) -> str:
 
 def go_on(bench: Bench, token: str) -> object:  # noqa: F811
     """What the job of that token does."""
-    return bench.advance(State.ANALYZED, wait=False, detach=State.ANALYZED, token=token)
+    return bench.advance(State.ANALYZED, wait=False, detach=True, token=token)
 
 
 @pytest.fixture

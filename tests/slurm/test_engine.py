@@ -18,9 +18,7 @@ from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators.commands import many
 from ckgit.orchestrators.commands.cancel import cancel
-from ckgit.orchestrators.commands.retry import Selection, retry
-from ckgit.orchestrators.engine.experiment import open_experiment
-from ckgit.orchestrators.engine.options import AdvanceOptions
+from ckgit.orchestrators.engine.options import AdvanceOptions, Selection
 from ckgit.orchestrators.engine.partial_view import open_partially
 from ckgit.orchestrators.queries.why import why
 from ckgit.schedulers.slurm.scheduler import scheduler
@@ -95,7 +93,7 @@ def test_from_design_to_report_watched(bench: Bench) -> None:
 
 
 def test_from_design_to_report_while_nobody_watches(bench: Bench) -> None:
-    outcome = bench.advance(State.ANALYZED, wait=False, detach=State.ANALYZED)
+    outcome = bench.advance(State.ANALYZED, wait=False, detach=True)
     assert (outcome.code, outcome.state) == (Exit.DONE, State.SCAFFOLDED)
     assert "is left to its cluster" in outcome.message
     assert "left to job ckgit.demo.advance." in bench.ckgit("status", "demo").stdout
@@ -107,7 +105,7 @@ def test_from_design_to_report_while_nobody_watches(bench: Bench) -> None:
 
 def test_an_interactive_advance_takes_over_from_the_job(bench: Bench, slurm) -> None:
     bench.hold()
-    bench.advance(State.ANALYZED, wait=False, detach=State.ANALYZED)
+    bench.advance(State.ANALYZED, wait=False, detach=True)
     assert bench.ledger.detached
     token = bench.ledger.detached.token
     bench.until(lambda: len(bench.executions()) >= 2, seconds=60)
@@ -123,7 +121,7 @@ def test_an_interactive_advance_takes_over_from_the_job(bench: Bench, slurm) -> 
 
 def test_cancel_ends_the_job_that_goes_on_too(bench: Bench, slurm) -> None:
     bench.hold()
-    bench.advance(State.ANALYZED, wait=False, detach=State.ANALYZED)
+    bench.advance(State.ANALYZED, wait=False, detach=True)
     assert bench.ledger.detached
     token = bench.ledger.detached.token
     assert json.loads(bench.ckgit("status", "demo", "--json").stdout)["left_to"]["seen"] == "queued"
@@ -146,7 +144,7 @@ def test_a_failed_run_is_explained_and_tried_again_alone_with_more_time(bench: B
     from ckgit.experiment.design.compute import Resources
 
     before = len(bench.executions())
-    code = retry(open_experiment(bench.lab, "demo"), Selection(), AdvanceOptions(), bench.heard, Resources(time="00:06:00")).code
+    code = bench.retry(resources=Resources(time="00:06:00")).code
     assert code is Exit.DONE
     again = bench.latest("rank8/finetune")
     assert (again.number, again.resources and again.resources.time) == (2, "00:06:00")
@@ -176,11 +174,9 @@ def test_arrays_run_each_task_once_and_a_failed_task_is_tried_again_alone(bench:
     first = [attempt.token for attempt in bench.ledger.attempts if "finetune" in attempt.job]
     assert [token.rpartition(".array_")[2] for token in first] == ["0", "1"]
     bench.mend("rank8/finetune")
-    assert retry(open_experiment(bench.lab, "demo"), Selection(), AdvanceOptions(), bench.heard).code is Exit.DONE
+    assert bench.retry().code is Exit.DONE
     assert ".array" not in bench.latest("rank8/finetune").token
     assert once_each(bench)
-
-
 
 
 def test_two_experiments_are_followed_with_one_squeue_a_round(bench: Bench, slurm, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +195,7 @@ def test_two_experiments_are_followed_with_one_squeue_a_round(bench: Bench, slur
     time_sleep = time.sleep
     monkeypatch.setattr(many, "time", SimpleNamespace(sleep=sleep))
     bench.hold()
-    ended = many.advance_together(bench.lab, ["demo", "other"], to=State.TRAINED, options=AdvanceOptions(), events=bench.heard)
+    ended = many.advance_together(bench.lab, ["demo", "other"], AdvanceOptions(to=State.TRAINED), bench.heard)
     assert [each.code for each in ended.values()] == [Exit.DONE, Exit.DONE]
     assert len(slurm.calls("squeue")) <= len(naps)
     assert once_each(bench)

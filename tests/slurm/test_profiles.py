@@ -19,7 +19,7 @@ from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import chance, new_token
-from ckgit.orchestrators.run.run import open_monitor
+from ckgit.orchestrators.run.observe import open_monitor
 from ckgit.orchestrators.run.stage import stage_jobs
 from tests.orchestrators.bench import Bench
 from tests.orchestrators.conftest import tiny_package  # noqa: F401 - a fixture
@@ -43,7 +43,7 @@ def leave_to_a_job(bench: Bench, slurm) -> str:  # noqa: F811
     """Have the ledger name a job that is to go on, and have it in the queue; its number."""
     view = open_experiment(bench.lab, "demo")
     left = Detached(token=new_token("demo", "advance", 1), to=State.ANALYZED, submitted=now())
-    commit(view, commits.left(view, stage_jobs(view).workers, commits.NOTHING, bench.ledger, left), bench.heard)
+    commit(view.lab, commits.left(view, stage_jobs(view).workers, commits.NOTHING, bench.ledger, left), bench.heard)
     return slurm.submit(f"--job-name={left.token}", commands="sleep 300")
 
 
@@ -51,7 +51,7 @@ def test_the_job_that_was_to_go_on_ends_when_the_experiment_moves_away(bench: Be
     profile(bench, 'partition = "main"', name="other")
     assert bench.advance(State.TRAINED, sequential=True).code is Exit.DONE
     number = leave_to_a_job(bench, slurm)
-    advance(bench.lab, "demo", to=State.TRAINED, options=AdvanceOptions(), events=bench.heard, cluster="other")
+    advance(bench.lab, "demo", AdvanceOptions(to=State.TRAINED, cluster="other"), bench.heard)
     assert bench.ledger.detached is None
     assert "nothing goes on by itself any more" in bench.message()
     assert slurm.state(number) == "CANCELLED"
@@ -147,13 +147,14 @@ def test_an_array_does_not_wait_for_the_end_of_the_very_job_that_hands_it_over(b
     profile(bench, "max_submit = 1")
     view = open_experiment(bench.lab, "demo")
     monitor = open_monitor(view, stage_jobs(view), None, bench.heard)
-    monitor.look()
+    monitor.poll()
+    monitor.hand_over()
     assert {job_status.state for job_status in monitor.statuses.values()} == {JobState.QUEUED}
 
 
 def would_submit(bench: Bench, *words: str) -> list[dict[str, str]]:  # noqa: F811
     """What a dry run says."""
-    found: list[dict[str, str]] = json.loads(bench.ckgit(*words, "--dry-run", "--json").stdout)["submit"]
+    found: list[dict[str, str]] = json.loads(bench.ckgit(*words, "--dry-run", "--json").stdout)["submissions"]
     return found
 
 
@@ -177,32 +178,32 @@ def test_a_dry_run_shows_one_sbatch_for_an_array_and_the_job_that_would_go_on(be
     profile(bench, "arrays = true")
     bench.advance(State.SCAFFOLDED)
     shown = json.loads(bench.ckgit("advance", "demo", "--detach", "--dry-run", "--json").stdout)
-    assert [each["job"] for each in shown["submit"]] == ["rank4/finetune, rank8/finetune", "base/eval/capitalization_base"]
-    assert "--array=0,1 " in shown["submit"][0]["command"]
-    assert shown["submit"][0]["script"].count("# By hand, from the top of the work tree: bash ") == 2
+    assert [", ".join(each["jobs"]) for each in shown["submissions"]] == ["rank4/finetune, rank8/finetune", "base/eval/capitalization_base"]
+    assert "--array=0,1 " in shown["submissions"][0]["command"]
+    assert "".join(shown["submissions"][0]["scripts"]).count("# By hand, from the top of the work tree: bash ") == 2
     [remark] = shown["remarks"]
     assert remark == (
         "then would submit a job of ckgit's own (time 00:05:00, mem 400M, cpus_per_task 1) that waits for these, and takes demo on to analyzed"
     )
-    assert "job ckgit.demo.advance.1.TOKEN takes the experiment on to analyzed" in shown["commit"]
+    assert "job ckgit.demo.advance.1.TOKEN takes the experiment on to analyzed" in shown["commits"][-1]["message"]
     bench.hold()
     bench.advance(wait=False)
     assert remark in json.loads(bench.ckgit("advance", "demo", "--detach", "--dry-run", "--json").stdout)["remarks"]
     tokens = {chance(attempt.token) for attempt in bench.ledger.attempts}
     handed = [shlex.join(["sbatch", *call]) for call in slurm.calls("sbatch")[-2:]]
-    assert {re.sub("|".join(tokens), "TOKEN", command) for command in handed} == {each["command"] for each in shown["submit"]}
+    assert {re.sub("|".join(tokens), "TOKEN", command) for command in handed} == {each["command"] for each in shown["submissions"]}
 
 
 def test_a_dry_run_of_a_move_shows_both_commits_and_the_jobs_for_the_other_cluster(bench: Bench, slurm) -> None:  # noqa: F811
     bench.advance(State.TRAINED, sequential=True)
     profile(bench, 'partition = "short"', name="other")
     shown = json.loads(bench.ckgit("advance", "demo", "--cluster", "other", "--sequential", "--dry-run", "--json").stdout)
-    assert "Cluster other (scheduler slurm) takes over from site." in shown["commit"]
-    assert "3 evaluation jobs on cluster other (scheduler slurm)." in shown["commit"]
-    assert len(shown["submit"]) == 3
-    assert all("#SBATCH --partition=short" in each["script"] for each in shown["submit"])
+    assert "Cluster other (scheduler slurm) takes over from site." in shown["commits"][0]["message"]
+    assert "3 evaluation jobs on cluster other (scheduler slurm)." in shown["commits"][-1]["message"]
+    assert len(shown["submissions"]) == 3
+    assert all("#SBATCH --partition=short" in each["scripts"][0] for each in shown["submissions"])
     assert bench.ledger.cluster == "site"
-    assert "/COMMIT/" in shown["submit"][0]["command"]
+    assert "/COMMIT/" in shown["submissions"][0]["command"]
 
 
 def test_what_is_left_to_a_cluster_by_a_retry_is_asked_of_that_of_the_experiment(bench: Bench) -> None:  # noqa: F811

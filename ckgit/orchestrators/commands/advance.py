@@ -1,160 +1,149 @@
-"""advance: whatever comes next for an experiment, until it is where it is wanted."""
+"""Observe, plan, apply, until the plan is to finish: how every command moves an experiment on.
+
+It does not matter which process did the part before, or whether it lived to its end: each turn begins with what is seen now.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.design.model import State
-from ckgit.experiment.jobs import Ledger
-from ckgit.experiment.lifecycle import ORDER, Event
-from ckgit.formats.listing import plural
+from ckgit.experiment.events import Progressed
+from ckgit.formats.listing import in_words
+from ckgit.lab.git.tips import is_lost
+from ckgit.lab.git.worktrees import moving
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot import DeletedError, take_snapshot
+from ckgit.orchestrators.commands.observe import Observer
+from ckgit.orchestrators.commands.plan import plan
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import (
-    CommitPlan,
+    BranchMoved,
     ExperimentView,
     RecordedCommit,
-    commit,
+    check_unmoved,
     open_experiment,
     open_for_update,
-    prepare,
 )
-from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.options import AdvanceOptions
-from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.engine.polling import Polling, run_to_end
 from ckgit.orchestrators.engine.results import AdvanceResult
-from ckgit.orchestrators.run.change_cluster import change_cluster
-from ckgit.orchestrators.run.continuation import is_replaced
-from ckgit.orchestrators.run.detach import check_detachable, end_detached
-from ckgit.orchestrators.run.run import run_stage
-from ckgit.orchestrators.run.stage import STAGES
-from ckgit.orchestrators.run.usage import fill, lacking
-from ckgit.orchestrators.scaffold.scaffold import scaffold
+from ckgit.orchestrators.run.apply import hand_over_to_scheduler, record
+from ckgit.orchestrators.run.decisions import Continue, Finish, Look, Record, Refuse, Secure, Subject, Submit
+from ckgit.orchestrators.run.monitor.monitor import Monitor
+
+LISTED = 5  # jobs that an error names
 
 
-def advance(lab: Lab, name: str, *, to: State | None, options: AdvanceOptions, events: Events, cluster: str | None = None) -> AdvanceResult:
+def advance(lab: Lab, name: str, options: AdvanceOptions, events: Events) -> AdvanceResult:
     """Go through `advancing` to its end."""
-    return run_to_end(advancing(lab, name, to=to, options=options, events=events, cluster=cluster))
+    return run_to_end(advancing(lab, name, options, events))
 
 
-def advancing(
-    lab: Lab, name: str, *, to: State | None, options: AdvanceOptions, events: Events, cluster: str | None = None
-) -> Polling[AdvanceResult]:
+def advancing(lab: Lab, name: str, options: AdvanceOptions, events: Events) -> Polling[AdvanceResult]:
     """Make the next transition, or all up to a state. Where jobs run, waiting for them is part of it.
-
-    Args:
-        to: the state to reach; None is one transition.
-        cluster: name of the profile that is to take over, where it is another one.
 
     Raises:
         CkgitError: there is nothing to do, someone else moved the branch, or a transition cannot be made.
     """
-    view = open_for_update(lab, name, events)
+    observer = Observer(open_for_update(lab, name, events), options, events)
+    begun = observer.view.snapshot.state
     commits: list[RecordedCommit] = []
-    if (yield from is_replaced(view, options)):
-        state = view.snapshot.state
-        return AdvanceResult(name, state, Exit.DONE, [], f"nothing to do: {name} is not left to this job any more", _next(name, state))
-    if cluster and (step := change_cluster(view, cluster)):
-        commits.append(commit(view, step, events))
-        if view.ledger:
-            end_detached(view, view.ledger)  # on the cluster before
-        view = open_experiment(lab, name)
-    start = view.snapshot.state
-    if to is start and to is not None:
-        return AdvanceResult(name, start, Exit.DONE, commits, f"nothing to do: {name} is {start}", _next(name, start))
-    target = check_target(name, start, to)
-    if options.detach:
-        check_detachable(view.context.cluster)
     while True:
-        found = yield from transition(view, options, events)
-        commits += found.commits
-        state = take_snapshot(lab, name).state
-        if found.code is not Exit.DONE:
-            return final_result(lab, name, found._replace(commits=commits), left_to=options.detach)
-        if ORDER.index(state) >= ORDER.index(target):
-            break
-        view = open_experiment(lab, name)
-    return AdvanceResult(name, state, Exit.DONE, commits, f"{name} is {state}", _next(name, state))
+        decision = plan(observer.observe(), options)
+        if observer.follows and not isinstance(decision, Look):
+            events.emit(Progressed(experiment=name))  # whatever was drawn of it is over
+        if isinstance(decision, Refuse):
+            raise decision.error
+        if isinstance(decision, Finish):
+            return decision.result._replace(commits=commits)
+        if isinstance(decision, Record):
+            commits.append(record(observer.view, decision, events))
+            if decision.result:
+                return decision.result._replace(commits=commits)
+            options = options._replace(retry=None)  # what is asked for once
+            observer = Observer(open_experiment(lab, name), options, events, begun=begun, own=True)
+        else:
+            observer = yield from _follow(observer, decision)
 
 
-def require(view: ExperimentView, *states: State) -> None:
-    """Raise when an experiment is in none of these states."""
-    if view.snapshot.state not in states:
-        raise CkgitError(
-            f"{view.name} is {view.snapshot.state}; this needs it to be {' or '.join(states)}",
-            code=Exit.ILLEGAL_TRANSITION,
-            state="nothing was changed",
-            next=f"ckgit status {view.name}",
-        )
+def _follow(observer: Observer, decision: Look | Submit | Continue | Secure) -> Polling[Observer]:
+    """Ask the scheduler, or hand over to it; the observer that goes on, which is another one where the branch has moved meanwhile."""
+    view, events = observer.view, observer.events
+    try:
+        if isinstance(decision, Look):
+            yield from _look(observer, decision)
+        else:
+            hand_over_to_scheduler(observer.stage, decision)
+    except BranchMoved:
+        monitor = observer.stage.open()
+        events.emit(Progressed(experiment=view.name))
+        return observer.again(_moved_on(view, monitor), monitor.queries)
+    except KeyboardInterrupt:
+        if not observer.follows:
+            raise
+        events.emit(Progressed(experiment=view.name))
+        raise _detached(view, observer.stage.open()) from None
+    return observer
 
 
-def final_result(lab: Lab, name: str, found: AdvanceResult, *, left_to: State | None = None) -> AdvanceResult:
-    """What a command came to, with the state that the experiment is in after it.
-
-    Args:
-        left_to: the state that its cluster is to take it on to.
-    """
-    state = take_snapshot(lab, name).state
-    if found.code is Exit.IN_FLIGHT and left_to:
-        left = f"{name} is left to its cluster, which takes it on to {left_to}: {found.message}"
-        return AdvanceResult(name, state, Exit.DONE, found.commits, left, f"ckgit status {name}; ckgit cancel {name} ends it")
-    return AdvanceResult(name, state, found.code, found.commits, found.message or f"{name} is {state}", found.next or _next(name, state))
-
-
-def check_target(name: str, state: State, to: State | None) -> State:
-    """The state to reach from `state`.
+def _look(observer: Observer, look: Look) -> Polling[None]:
+    """Ask the scheduler, after a while.
 
     Raises:
-        CkgitError: there is none, or it lies behind.
+        BranchMoved: someone else moved the branch meanwhile.
     """
-    position = ORDER.index(state)
-    if to is None and position == len(ORDER) - 1:
-        raise CkgitError(
-            f"nothing to do: {name} is {state} already",
-            code=Exit.ILLEGAL_TRANSITION,
-            state="nothing was changed",
-            next=f"ckgit show {name}; ckgit revise {name} takes it back to designed",
-        )
-    if to is not None and ORDER.index(to) < position:
-        raise CkgitError(
-            f"{name} is {state}, which is past {to}",
-            code=Exit.ILLEGAL_TRANSITION,
-            state="nothing was changed",
-            next=f"ckgit revise {name} takes it back to designed",
-        )
-    return to or ORDER[position + 1]
+    if look.subject is Subject.JOBS:
+        observer.stage.prepare()
+        if look.after and observer.options.wait:
+            observer.stage.open().tell_progress()
+    if look.after:
+        yield look.after
+    if look.subject is Subject.SUCCESSOR:
+        observer.look_at_successor()
+    elif look.subject is Subject.CONTINUATION:
+        observer.stage.look_at_continuation()
+    else:
+        observer.stage.poll()
+        check_unmoved(observer.view)
 
 
-def transition(view: ExperimentView, options: AdvanceOptions, events: Events) -> Polling[AdvanceResult]:
-    """One transition, or as much of it as can be made now."""
-    if view.snapshot.state in STAGES:
-        return (yield from run_stage(view, options, events))
-    return AdvanceResult(view.name, view.snapshot.state, Exit.DONE, [commit(view, still_step(view), events)], "")
+def _moved_on(view: ExperimentView, monitor: Monitor) -> ExperimentView:
+    """The branch moved while we waited: go on where the same attempts are still open, else say what became of it."""
+    try:
+        take_snapshot(view.lab, view.name)
+    except DeletedError:
+        raise _left_behind(view, monitor, "the branch was deleted") from None
+    after = open_experiment(view.lab, view.name)
+    still = {attempt.token for attempt in (after.ledger.open() if after.ledger else ())}
+    if after.snapshot.state is view.snapshot.state and {attempt.token for attempt in monitor.attempts} <= still:
+        return after
+    if is_lost(view.lab.root, view.snapshot.tip, after.snapshot.tip):
+        raise _left_behind(view, monitor, f"the branch was rewritten: it is at {after.snapshot.tip[:12]}")
+    raise CkgitError(
+        f"someone else moved {view.name} on while this command waited at {view.snapshot.tip[:12]}: "
+        f"it is {after.snapshot.state} at {after.snapshot.tip[:12]} ({after.snapshot.event})",
+        code=Exit.BRANCH_MOVED,
+        state="this command changed nothing after its last message",
+        next=f"ckgit status {view.name}",
+    )
 
 
-def still_step(view: ExperimentView) -> CommitPlan:
-    """The commit of a transition that runs no job."""
-    if view.snapshot.state is State.DESIGNED:
-        return scaffold(view)
-    from ckgit.orchestrators.analyze import analyze
-
-    ledger = _accounted(view)
-    files = analyze(view.lab, view.snapshot, ledger)
-    text = f"Wrote {plural(len(files), 'file')}; the report is {view.path('analysis/report.md')}."
-    return prepare(view, Event.ANALYZE, files=files, logs={}, ledger=ledger, body=text, time=now())
-
-
-def _accounted(view: ExperimentView) -> Ledger | None:
-    """The ledger with what accounting has come to know since the last jobs ended; as it is where that cannot be asked from here."""
-    ledger = view.ledger and view.ledger.model_copy(update={"detached": None})
-    if not ledger or not (late := lacking(ledger)) or not Path(ledger.work_tree).is_dir():
-        return ledger
-    cluster = view.context.cluster
-    return fill(ledger, scheduler_for(cluster).usage(cluster, Path(ledger.work_tree), late).usage)
+def _left_behind(view: ExperimentView, monitor: Monitor, how: str) -> CkgitError:
+    """The commit that was followed is not on the branch any more."""
+    name, tip = view.name, view.snapshot.tip[:12]
+    jobs = f"; these jobs go on without it: {in_words((attempt.job for attempt in monitor.open), LISTED)}" if monitor.open else ""
+    return CkgitError(
+        f"{how}, while this command followed it at {tip}{jobs}",
+        code=Exit.BRANCH_MOVED,
+        where=f"exp/{name}",
+        state="this command changed nothing after its last message",
+        next=f"{moving(view.lab.branch(name), tip)} goes back to it; ckgit cancel {name} ends the jobs",
+    )
 
 
-def _next(name: str, state: State) -> str:
-    return f"ckgit show {name}" if state is State.ANALYZED else f"ckgit advance {name}"
+def _detached(view: ExperimentView, monitor: Monitor) -> CkgitError:
+    return CkgitError(
+        f"detached from {view.name}; its jobs go on without ckgit ({monitor.count()})",
+        code=Exit.INTERRUPTED,
+        state="what was committed stands",
+        next=f"ckgit advance {view.name} comes back to them; ckgit cancel {view.name} ends them",
+    )

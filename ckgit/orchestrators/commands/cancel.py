@@ -16,18 +16,18 @@ from ckgit.experiment.design.model import Stage
 from ckgit.experiment.design.plan import build_plan
 from ckgit.experiment.jobs import Attempt, Ledger, Phase
 from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.planned import PlannedStep
 from ckgit.experiment.scheduler import JobState
 from ckgit.experiment.worker import Worker
 from ckgit.formats.listing import plural
 from ckgit.jobs.folder import read_status
-from ckgit.lab.commit import preview, record
-from ckgit.lab.git.tips import KnownTips, kept_note
+from ckgit.lab.commit import CommitPlan, preview
 from ckgit.lab.snapshot import DeletedError
-from ckgit.orchestrators.commands.retry import Selection
 from ckgit.orchestrators.engine import orphans
 from ckgit.orchestrators.engine.events import Events
-from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView, RecordedCommit, prepare, tell
+from ckgit.orchestrators.engine.experiment import ExperimentView, RecordedCommit, commit, prepare
 from ckgit.orchestrators.engine.logs import appended, now
+from ckgit.orchestrators.engine.options import Selection
 from ckgit.orchestrators.engine.orphans import Orphan
 from ckgit.orchestrators.engine.partial_view import PartialView
 from ckgit.orchestrators.engine.plugins import scheduler_for, worker_for
@@ -53,24 +53,49 @@ class CancelPlan(NamedTuple):
         return [*known, *(f"{orphan.token}, which is not in the ledger of the branch" for orphan in self.orphans)]
 
 
-def plan_cancel(found: PartialView, selection: Selection) -> CancelPlan:
-    """What cancel would commit and signal.
+class CancelObservation(NamedTuple):
+    """What is seen of the jobs that are meant, as far as anything can be seen."""
+
+    found: PartialView
+    selection: Selection
+    chosen: Sequence[Attempt]  # the latest attempts at the jobs that are meant
+    states: Mapping[str, JobState]  # by token, of those that are open or were cancelled
+    mute: frozenset[str]  # tokens of those that are gone and whose status cannot be read: it is waited for in vain
+
+    @property
+    def others(self) -> list[Orphan]:
+        """Jobs that are meant and not in the ledger."""
+        return _unknown(self.found, self.selection)
+
+
+def observe_cancel(found: PartialView, selection: Selection) -> CancelObservation:
+    """Look at the jobs that are meant.
+
+    Raises:
+        CkgitError: there is no such run or job, or the scheduler cannot be asked.
+    """
+    chosen = _chosen(found, selection)
+    states = _seen(found, [attempt for attempt in chosen if attempt.phase in (Phase.SUBMITTED, Phase.CANCELLED)])
+    gone = [attempt for attempt in chosen if attempt.phase is Phase.SUBMITTED and states.get(attempt.token) is JobState.GONE]
+    mute = frozenset(attempt.token for attempt in gone if not _tells(found, attempt))
+    return CancelObservation(found, selection, chosen, states, mute)
+
+
+def plan_cancel(seen: CancelObservation) -> CancelPlan:
+    """What cancel would commit and signal. Pure.
 
     Raises:
         CkgitError: no job is open, none that was cancelled still runs, and none runs beside the ledger.
     """
-    chosen = _chosen(found, selection)
-    ledger = found.ledger
-    others = _unknown(found, selection)
-    open_ones = [attempt for attempt in chosen if attempt.phase is Phase.SUBMITTED]
-    seen = _seen(found, [*open_ones, *(attempt for attempt in chosen if attempt.phase is Phase.CANCELLED)])
+    found, others, ledger = seen.found, seen.others, seen.found.ledger
+    open_ones = [attempt for attempt in seen.chosen if attempt.phase is Phase.SUBMITTED]
     # what has ended by itself keeps its own ending, which the next advance collects
-    wanted = [attempt for attempt in open_ones if seen.get(attempt.token) is not JobState.GONE or not _tells(found, attempt)]
-    over = [attempt for attempt in open_ones if attempt not in wanted]
-    whole = selection == Selection() or not [attempt for attempt in (ledger.open() if ledger else ()) if attempt not in (*wanted, *over)]
+    wanted = [attempt for attempt in open_ones if seen.states.get(attempt.token) is not JobState.GONE or attempt.token in seen.mute]
+    rest = [attempt for attempt in (ledger.open() if ledger else ()) if attempt not in open_ones]
+    whole = seen.selection == Selection() or not rest
     if ledger and (wanted or (ledger.detached and whole)):
         return CancelPlan(found, _step(found, wanted, ledger, whole=whole), wanted, whole, others)
-    lingering = [attempt for attempt in chosen if attempt.phase is Phase.CANCELLED and seen.get(attempt.token) in _ALIVE]
+    lingering = [attempt for attempt in seen.chosen if attempt.phase is Phase.CANCELLED and seen.states.get(attempt.token) in _ALIVE]
     if lingering or others:
         return CancelPlan(found, None, lingering, orphans=others)
     raise _nothing(found)
@@ -161,7 +186,8 @@ def _step(found: PartialView, attempts: Sequence[Attempt], ledger: Ledger, *, wh
     folder = found.snapshot.folder
     logs = {f"{folder}/{log}": lines for log, lines in made.logs.items()}
     files: dict[str, bytes | None] = {path: appended(found.snapshot.read(path), lines, time=time) for path, lines in logs.items()}
-    return CommitPlan(Event.CANCEL, {**files, f"{folder}/jobs.json": made.ledger.dump()}, made.body)
+    files[f"{folder}/jobs.json"] = made.ledger.dump()
+    return CommitPlan(found.name, Event.CANCEL, found.snapshot, files, found.snapshot.design_digest or "", made.body)
 
 
 def _workers(view: ExperimentView | None) -> Mapping[Stage, Worker]:
@@ -170,12 +196,15 @@ def _workers(view: ExperimentView | None) -> Mapping[Stage, Worker]:
     return {stage: worker for stage in Stage if (worker := worker_for(view.context.summary, stage))}
 
 
-def show(planned: CancelPlan) -> str:
-    """What cancel would commit; empty where it commits nothing."""
-    step, snapshot = planned.step, planned.found.snapshot
-    if not step or not snapshot:
-        return ""
-    return preview(snapshot.name, step.event, snapshot, step.files, snapshot.design_digest or "", step.body)
+def show(planned: CancelPlan) -> PlannedStep:
+    """What cancel would do."""
+    found, step = planned.found, planned.step
+    return PlannedStep(
+        experiment=found.name,
+        state=found.snapshot.state if found.snapshot else None,
+        commits=(preview(step),) if step else (),
+        remarks=tuple(f"would end {each}" for each in planned.named),
+    )
 
 
 class CancelResult(NamedTuple):
@@ -192,7 +221,7 @@ def cancel(found: PartialView, selection: Selection, events: Events) -> CancelRe
     Raises:
         CkgitError: nothing is to be cancelled; a job runs on another machine; or the jobs were ended and that could not be recorded.
     """
-    planned = plan_cancel(found, selection)
+    planned = plan_cancel(observe_cancel(found, selection))
     taken, unrecorded = _record(planned, events)
     end_jobs(planned)
     jobs = _jobs_text(planned)
@@ -222,22 +251,10 @@ def _record(planned: CancelPlan, events: Events) -> tuple[list[RecordedCommit], 
         return [], None if nothing_to_record else _not_begun(found.problems[-1])
     if found.blocked:
         return [], _not_begun(found.blocked)
-    kept = kept_note(snapshot.root, found.name, KnownTips(snapshot.left, snapshot.tip))
     try:
-        commit = record(
-            found.lab,
-            name=found.name,
-            event=step.event,
-            parent=snapshot,
-            files=step.files,
-            design_digest=snapshot.design_digest or "",
-            body=step.body,
-        )
+        return [commit(found.lab, step, events)], None
     except CkgitError as error:
         return [], error
-    recorded = RecordedCommit(step.event, found.name, commit, snapshot.state, snapshot.state, step.body)
-    tell(recorded, kept, events)
-    return [recorded], None
 
 
 def _not_begun(error: CkgitError) -> CkgitError:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.design.model import State
 from ckgit.experiment.scheduler import Scheduler
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators.commands.advance import advancing
@@ -19,15 +18,13 @@ from ckgit.orchestrators.engine.polling import Polling
 from ckgit.orchestrators.engine.results import AdvanceResult
 
 
-def advance_together(
-    lab: Lab, names: Sequence[str], *, to: State | None, options: AdvanceOptions, events: Events, cluster: str | None = None
-) -> Mapping[str, AdvanceResult | CkgitError]:
+def advance_together(lab: Lab, names: Sequence[str], options: AdvanceOptions, events: Events) -> Mapping[str, AdvanceResult | CkgitError]:
     """Advance experiments as `advance` does each; what stops one of them stops no other, but an interrupt detaches from all.
 
     Returns:
         By name, what each came to, or the error that ended it.
     """
-    going = {name: advancing(lab, name, to=to, options=options, events=events, cluster=cluster) for name in names}
+    going = {name: advancing(lab, name, options, events) for name in names}
     schedulers = {scheduler.name: scheduler for name in names if (scheduler := _scheduler(lab, name))}
     ended: dict[str, AdvanceResult | CkgitError] = {}
     interrupted = False

@@ -12,14 +12,9 @@ from ckgit.experiment.checks.run_names import choose_run
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.worker import Worker, reasons_against
 from ckgit.formats.listing import choose
-from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.plugins import installed_workers, worker_for
-from ckgit.orchestrators.engine.polling import run_to_end
-from ckgit.orchestrators.engine.results import AdvanceResult
-from ckgit.orchestrators.run.run import run_stage
-from ckgit.orchestrators.run.stage import stage_jobs
 from ckgit.orchestrators.scaffold.scaffold import refuse
 
 SCAFFOLD, RUN = "scaffold", "run"
@@ -108,27 +103,12 @@ def leave(view: ExperimentView, name: str, files: Mapping[str, bytes]) -> Path:
     return folder
 
 
-def run_alone(view: ExperimentView, name: str, options: AdvanceOptions, events: Events) -> AdvanceResult:
-    """Submit, await and judge a worker's jobs, as advance would.
+def run_options(view: ExperimentView, name: str, *, run: str | None = None, wait: bool = True) -> AdvanceOptions:
+    """How a worker's jobs are submitted, awaited and judged, as advance would.
 
     Raises:
-        CkgitError: it is not this worker's turn.
+        CkgitError: there is no such worker or run.
     """
     worker = find(view, name)
-    check_run(view, options.run)
-    work = stage_jobs(view)
-    if not work.worker or work.worker.label != worker.label:
-        raise CkgitError(
-            f"{view.name} is {view.snapshot.state}, and {name} does {worker.stage}",
-            code=Exit.ILLEGAL_TRANSITION,
-            state="nothing was changed",
-            next=f"ckgit advance {view.name}",
-        )
-    if not work.selected(options.run):
-        raise CkgitError(
-            f"run {options.run} has no {work.stage} job",
-            code=Exit.ILLEGAL_TRANSITION,
-            state="nothing was changed",
-            next=f"ckgit show {view.name}",
-        )
-    return run_to_end(run_stage(view, options, events))
+    check_run(view, run)
+    return AdvanceOptions(worker=worker.label, run=run, wait=wait)

@@ -2,87 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.checks.run_names import choose_run
 from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.jobs import Attempt, Job
 from ckgit.experiment.lifecycle import Event
-from ckgit.formats.listing import choose
-from ckgit.orchestrators.engine.events import Events
-from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView, commit, open_experiment
+from ckgit.lab.commit import CommitPlan
+from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.integrity import refuse_edited
 from ckgit.orchestrators.engine.logs import now
-from ckgit.orchestrators.engine.options import AdvanceOptions
+from ckgit.orchestrators.engine.options import AdvanceOptions, RetryOptions, Selection
 from ckgit.orchestrators.engine.orphans import refuse_orphans
-from ckgit.orchestrators.engine.plugins import scheduler_for
-from ckgit.orchestrators.engine.polling import run_to_end
-from ckgit.orchestrators.engine.results import AdvanceResult
 from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import AttemptOptions, count_jobs, latest_attempts
 from ckgit.orchestrators.run.change_cluster import refuse_misled
 from ckgit.orchestrators.run.detach import detached_of
-from ckgit.orchestrators.run.run import run_stage
 from ckgit.orchestrators.run.stage import StageJobs, check_ready, stage_jobs
 from ckgit.orchestrators.run.work_tree import find_work_tree
 from ckgit.orchestrators.scaffold.rerender import rendered_anew, wanted_batch
-
-DESIGNED = Resources()  # nothing but what the design says
-
-
-class Selection(NamedTuple):
-    """Which jobs a command is about: all, those of one run, or one."""
-
-    run: str | None = None
-    job: str | None = None
-
-    def of(self, work: StageJobs, view: ExperimentView) -> list[Job]:
-        """The jobs of a stage that are meant.
-
-        Raises:
-            CkgitError: there is no such run or job, or it has no part in this stage.
-        """
-        found = [job for job in work.all if self.means(job.name)]
-        if found:
-            return found
-        runs = [run.name for run in view.context.plan.runs]
-        jobs = [job.name for worker in work.workers.values() for job in worker.jobs(view.context)]
-        if not self.is_known(runs, jobs):
-            raise self.not_found(view.name, runs, jobs)
-        raise CkgitError(
-            f"{self.named} has no part in {work.stage}, which comes next",
-            code=Exit.USAGE,
-            where=view.name,
-            state="nothing was changed",
-            next=f"ckgit status {view.name}",
-        )
-
-    def means(self, job: str) -> bool:
-        """Whether a job of that name is meant."""
-        return self.run in (None, job.partition("/")[0]) and self.job in (None, job)
-
-    @property
-    def named(self) -> str:
-        """What was asked for."""
-        return f"job {self.job}" if self.job else f"run {self.run}" if self.run else "the experiment"
-
-    def is_known(self, runs: Collection[str], jobs: Collection[str]) -> bool:
-        """Whether the experiment has such a run and such a job, whatever became of it."""
-        return (self.run is None or self.run in runs) and (self.job is None or self.job in jobs)
-
-    def not_found(self, name: str, runs: Sequence[str], jobs: Sequence[str]) -> CkgitError:
-        """The error where an experiment has no such run or job: a slip of the pen."""
-        no_run = self.run is not None and self.run not in runs
-        known = choose_run(self.run or "", runs) if no_run else choose(self.job or "", jobs)
-        return CkgitError(
-            f"{name} has no {f'run {self.run}' if no_run else f'job {self.job}'}",
-            code=Exit.USAGE,
-            state="nothing was changed",
-            next=known or f"ckgit status {name}",
-        )
 
 
 class RetryPlan(NamedTuple):
@@ -91,20 +30,17 @@ class RetryPlan(NamedTuple):
     step: CommitPlan
     jobs: Sequence[Job]
     before: Sequence[Attempt]
-    files: Mapping[str, bytes] = {}  # of the step: what the jobs read that is not as it was
 
 
-def plan_retry(view: ExperimentView, selection: Selection, options: AdvanceOptions, resources: Resources = DESIGNED) -> RetryPlan:
+def plan_retry(view: ExperimentView, options: AdvanceOptions) -> RetryPlan:
     """What retry would commit.
-
-    Args:
-        resources: what to ask for instead of what the job, or its last attempt, asked for.
 
     Raises:
         CkgitError: nothing failed, what the jobs need is missing, or it would compare something else.
     """
+    selection, resources = options.retry or RetryOptions()
     work = _stage(view)
-    jobs = selection.of(work, view)
+    jobs = _selected(view, work, selection)
     count = count_jobs(view.ledger, jobs)
     if not count.failed or not view.ledger:
         name = view.name
@@ -134,7 +70,7 @@ def plan_retry(view: ExperimentView, selection: Selection, options: AdvanceOptio
         tries,
         detached=detached_of(view.name, options.leave, tries.time, by=options.token),
     )
-    return RetryPlan(step, again, count.failed, anew.files)
+    return RetryPlan(step, again, count.failed)
 
 
 def _asked_for(before: Attempt, job: Job, resources: Resources) -> Resources | None:
@@ -142,21 +78,6 @@ def _asked_for(before: Attempt, job: Job, resources: Resources) -> Resources | N
     last = before.resources or job.resources
     wanted = last.model_copy(update=resources.model_dump(exclude_none=True))
     return None if wanted == job.resources else wanted
-
-
-def retry(
-    view: ExperimentView, selection: Selection, options: AdvanceOptions, events: Events, resources: Resources = DESIGNED
-) -> AdvanceResult:
-    """Submit again what failed, and see it to its end.
-
-    Raises:
-        CkgitError: nothing failed, or what the jobs need is missing.
-    """
-    planned = plan_retry(view, selection, options, resources)
-    if view.ledger:  # a job that was cancelled, but not ended, writes to the same files as the new one
-        _end(view, find_work_tree(view.ledger), planned.before)
-    taken = commit(view, planned.step, events)
-    return run_to_end(run_stage(open_experiment(view.lab, view.name), options, events, [taken]))
 
 
 def _stage(view: ExperimentView) -> StageJobs:
@@ -173,5 +94,23 @@ def _stage(view: ExperimentView) -> StageJobs:
     return work
 
 
-def _end(view: ExperimentView, tree: Path, attempts: Sequence[Attempt]) -> None:
-    scheduler_for(view.context.cluster).cancel(view.context.cluster, tree, attempts)
+def _selected(view: ExperimentView, work: StageJobs, selection: Selection) -> list[Job]:
+    """The jobs of a stage that are meant.
+
+    Raises:
+        CkgitError: there is no such run or job, or it has no part in this stage.
+    """
+    found = [job for job in work.all if selection.means(job.name)]
+    if found:
+        return found
+    runs = [run.name for run in view.context.plan.runs]
+    jobs = [job.name for worker in work.workers.values() for job in worker.jobs(view.context)]
+    if not selection.is_known(runs, jobs):
+        raise selection.not_found(view.name, runs, jobs)
+    raise CkgitError(
+        f"{selection.named} has no part in {work.stage}, which comes next",
+        code=Exit.USAGE,
+        where=view.name,
+        state="nothing was changed",
+        next=f"ckgit status {view.name}",
+    )

@@ -18,13 +18,14 @@ from ckgit.experiment.design.names import name_problem
 from ckgit.experiment.design.plan import Plan, build_plan
 from ckgit.experiment.estimates import file as estimate_file
 from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.planned import PlannedCommit
 from ckgit.experiment.worker import Context
 from ckgit.formats.listing import plural
 from ckgit.formats.markdown import size
 from ckgit.formats.numbers import rough_duration
 from ckgit.formats.yaml.document import read_yaml
 from ckgit.formats.yaml.writer import ValueChange
-from ckgit.lab.commit import preview, record
+from ckgit.lab.commit import CommitPlan, preview, record
 from ckgit.lab.git import tips
 from ckgit.lab.git.objects import tree_entries
 from ckgit.lab.lab import Lab, list_experiments
@@ -56,6 +57,11 @@ class Draft(NamedTuple):
     forecast: Forecast
     files: Mapping[str, bytes | None]  # all that its commit writes or deletes, by path of the lab
     warnings: Sequence[str]  # each with its place in the file that was read, where it has one
+
+    @property
+    def plan_of_commit(self) -> CommitPlan:
+        """Its commit."""
+        return CommitPlan(self.name, self.event, self.parent, self.files, self.summary.summary.digest, self.body)
 
     @property
     def body(self) -> str:
@@ -172,28 +178,12 @@ def commit(draft: Draft) -> str:
     Raises:
         CkgitError: BRANCH_MOVED, someone else was first; then nothing was changed.
     """
-    return record(
-        draft.lab,
-        name=draft.name,
-        event=draft.event,
-        parent=draft.parent,
-        files=draft.files,
-        design_digest=draft.summary.summary.digest,
-        body=draft.body,
-    )
+    return record(draft.lab, draft.plan_of_commit)
 
 
-def show(draft: Draft) -> str:
-    """What `commit` would write: the message, the paths and the summary."""
-    told = preview(
-        name=draft.name,
-        event=draft.event,
-        parent=draft.parent,
-        files=draft.files,
-        design_digest=draft.summary.summary.digest,
-        body=draft.body,
-    )
-    return f"{told}\n\n{draft.summary.text}"
+def show(draft: Draft) -> PlannedCommit:
+    """What `commit` would commit."""
+    return preview(draft.plan_of_commit)
 
 
 def totals(draft: Draft) -> str:

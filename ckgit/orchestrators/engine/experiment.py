@@ -12,7 +12,7 @@ from ckgit.experiment.events import Committed, Noted
 from ckgit.experiment.jobs import Ledger
 from ckgit.experiment.lifecycle import Event, check_edge
 from ckgit.experiment.worker import Context
-from ckgit.lab.commit import preview, record
+from ckgit.lab.commit import CommitPlan, record
 from ckgit.lab.context import load_context
 from ckgit.lab.git.tips import KnownTips, kept_note
 from ckgit.lab.lab import Lab
@@ -41,21 +41,13 @@ class ExperimentView(NamedTuple):
         return f"{self.context.folder}/{name}"
 
 
-class CommitPlan(NamedTuple):
-    """A commit that is to be made: what it records, what it writes, and its text for people."""
-
-    event: Event
-    files: Mapping[str, bytes | None]
-    body: str
-
-
 class RecordedCommit(NamedTuple):
     """A commit that was made."""
 
     event: Event
     experiment: str
     commit: str
-    source: State
+    source: State | None
     target: State
     body: str
 
@@ -143,7 +135,7 @@ def prepare(
     if ledger:
         complete[view.path("jobs.json")] = ledger.dump()
     complete[view.path("experiment_summary.md")] = _summary(view, check_edge(event, view.snapshot.state), ledger)
-    return CommitPlan(event, complete, body)
+    return CommitPlan(view.name, event, view.snapshot, complete, view.context.summary.digest, body)
 
 
 def _summary(view: ExperimentView, state: State, ledger: Ledger | None) -> bytes:
@@ -153,37 +145,23 @@ def _summary(view: ExperimentView, state: State, ledger: Ledger | None) -> bytes
     return summary.dump()
 
 
-def commit(view: ExperimentView, step: CommitPlan, events: Events) -> RecordedCommit:
-    """Commit a step, and say so.
+def commit(lab: Lab, plan: CommitPlan, events: Events) -> RecordedCommit:
+    """Make a commit, and say so.
 
     Raises:
         CkgitError: BRANCH_MOVED when someone else was first; then nothing was changed.
     """
-    summary, snapshot = view.context.summary, view.snapshot
-    target = check_edge(step.event, snapshot.state)
-    kept = kept_note(snapshot.root, view.name, KnownTips(snapshot.left, snapshot.tip))
-    sha = record(
-        view.lab, name=view.name, event=step.event, parent=snapshot, files=step.files, design_digest=summary.digest, body=step.body
-    )
-    recorded = RecordedCommit(step.event, view.name, sha, snapshot.state, target, step.body)
-    tell(recorded, kept, events)
-    return recorded
-
-
-def tell(recorded: RecordedCommit, kept: str | None, events: Events) -> None:
-    """Tell of a commit, and of what it keeps of a branch that was rewritten."""
+    parent = plan.parent
+    kept = kept_note(parent.root, plan.name, KnownTips(parent.left, parent.tip)) if parent else ""
+    recorded = RecordedCommit(plan.event, plan.name, record(lab, plan), plan.source, plan.target, plan.body)
     committed = Committed(
-        experiment=recorded.experiment,
+        experiment=plan.name,
         commit=recorded.commit,
-        records=recorded.event,
-        source=recorded.source,
-        target=recorded.target,
+        records=plan.event,
+        source=plan.source,
+        target=plan.target,
     )
     events.emit(committed)
     if kept:
-        events.emit(Noted(experiment=recorded.experiment, text=kept))
-
-
-def show(view: ExperimentView, step: CommitPlan) -> str:
-    """What `commit` would commit: the message and the paths."""
-    return preview(view.name, step.event, view.snapshot, step.files, view.context.summary.digest, step.body)
+        events.emit(Noted(experiment=plan.name, text=kept))
+    return recorded

@@ -19,8 +19,9 @@ from ckgit.experiment.jobs import Ledger, Phase
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.results import MANIFEST, Checkpoint
 from ckgit.formats.listing import in_words
+from ckgit.lab.commit import CommitPlan
 from ckgit.lab.context import load_context
-from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView, prepare
+from ckgit.orchestrators.engine.experiment import ExperimentView, prepare
 from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.run.commits import LOG

@@ -12,7 +12,8 @@ from ckgit.experiment.jobs import Attempt, Detached, FailureClass, Job, Ledger, 
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.worker import Worker
 from ckgit.formats.listing import listed, paragraphs, plural
-from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView, prepare
+from ckgit.lab.commit import CommitPlan
+from ckgit.orchestrators.engine.experiment import ExperimentView, prepare
 from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.run.attempts import AttemptOptions, JobCounts, describe, describe_missing, new_attempts
 from ckgit.orchestrators.run.collect import JudgedAttempt

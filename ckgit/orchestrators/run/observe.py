@@ -9,27 +9,29 @@ from pathlib import Path
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import with_limits
+from ckgit.experiment.events import Waiting
 from ckgit.experiment.jobs import Job, Ledger, Usage
 from ckgit.experiment.results import CellResult, TrainingResult
+from ckgit.experiment.scheduler import JobStatus
 from ckgit.lab.lab import open_lab
+from ckgit.lab.remotes import authority
 from ckgit.orchestrators.engine.events import Events
-from ckgit.orchestrators.engine.experiment import ExperimentView, check_unmoved
+from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.integrity import foreign_starts, retrained
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.orphans import refuse_orphans
 from ckgit.orchestrators.engine.plugins import scheduler_for
-from ckgit.orchestrators.engine.polling import Polling
 from ckgit.orchestrators.run.attempts import count_jobs
 from ckgit.orchestrators.run.change_cluster import refuse_misled
 from ckgit.orchestrators.run.collect import JudgedAttempt, judge
 from ckgit.orchestrators.run.commits import NOTHING, Collected
+from ckgit.orchestrators.run.detach import look_at
 from ckgit.orchestrators.run.monitor.monitor import Monitor
-from ckgit.orchestrators.run.plan import StageObservation
+from ckgit.orchestrators.run.observation import ContinuationSeen, JobsSeen, StageObservation
 from ckgit.orchestrators.run.stage import StageJobs, check_ready, due_jobs, stage_jobs
 from ckgit.orchestrators.run.usage import lacking
 from ckgit.orchestrators.run.work_tree import find_work_tree, planned_ledger
-
-LOOKS = 10  # times that it is looked again where nothing can be said now
+from ckgit.orchestrators.scaffold.rerender import bring
 
 
 class StageObserver:
@@ -39,6 +41,8 @@ class StageObserver:
         self.view, self.options, self.events, self._asked = view, options, events, asked
         self.work = stage_jobs(view)
         self.monitor: Monitor | None = None
+        self._polls = 0  # since something was known of each job
+        self._continuation: ContinuationSeen | None = None
         self._judged: dict[str, JudgedAttempt] = {}  # by token
         self._usage: dict[str, Usage] = {}  # by token
 
@@ -48,17 +52,31 @@ class StageObserver:
         Raises:
             CkgitError: the cluster profile points elsewhere than to where jobs are out.
         """
-        view, work, monitor = self.view, self.work, self.monitor
+        view, work = self.view, self.work
         if not work.worker or not work.jobs:
-            return StageObservation(view, work, None)
+            return StageObservation(view, work)
         refuse_misled(view)
-        collected = self.collect()
+        collected = self._collect()
         tree = planned_ledger(view)
         against = self._against(collected.enter(tree))
-        if not monitor:
-            return StageObservation(view, work, tree, against)
-        found = StageObservation(view, work, tree, against, awaited=monitor.awaited, unknown=monitor.unknown, collected=collected)
-        return found._replace(looked=True, open=monitor.open_by_state())
+        return StageObservation(view, work, tree, against, self._jobs_seen(), collected, self._continuation)
+
+    def _jobs_seen(self) -> JobsSeen | None:
+        monitor = self.monitor
+        if not monitor or not monitor.polled:
+            return None
+        return JobsSeen(
+            open=monitor.open,
+            awaited=monitor.awaited,
+            statuses=dict(monitor.statuses),
+            submission=monitor.submission,
+            staggering=monitor.staggering,
+            settling=monitor.settling,
+            nap=monitor.nap,
+            poll_seconds=monitor.poll_seconds,
+            grace=monitor.grace,
+            polls=self._polls,
+        )
 
     def _against(self, ledger: Ledger) -> CkgitError | None:
         """Why the jobs that are due must not be handed over."""
@@ -72,24 +90,43 @@ class StageObserver:
             return error
         return None
 
-    def look(self) -> Polling[None]:
-        """Ask the scheduler: again after a while where it was asked; thoroughly where nobody will ask again.
-
-        Raises:
-            BranchMoved: someone else moved the branch meanwhile.
-        """
+    def prepare(self) -> None:
+        """Have everything in its place before the first job can be handed over: the authority has the intent, the work tree the files."""
         monitor = self.open()
-        if not monitor.attempts:
+        if monitor.brought:
             return
-        if not self.options.wait:
-            yield from monitor.look_thoroughly()
-            looks = LOOKS if self.options.token else 0  # a job of ours has nobody to tell that it knows nothing
-            while monitor.unknown and (looks := looks - 1) >= 0:
-                yield monitor.poll_seconds
-                yield from monitor.look_thoroughly()
-        else:
-            yield from monitor.look_again()
-        check_unmoved(self.view)
+        authority.push(self.view.lab, self.view.name, self.view.snapshot.tip)
+        if retried := [monitor.jobs[attempt.job] for attempt in monitor.attempts if attempt.number > 1]:
+            bring(self.view, monitor.workers, retried, monitor.work)
+        monitor.brought = True
+
+    def poll(self) -> None:
+        """Ask the scheduler for the jobs."""
+        monitor = self.open()
+        if monitor.attempts:
+            monitor.poll()
+        monitor.polled = True
+        self._polls = self._polls + 1 if monitor.unknown else 0
+
+    def look_at_continuation(self) -> None:
+        """Ask the scheduler for the job that is to go on."""
+        detached, monitor = self.view.ledger and self.view.ledger.detached, self.open()
+        if not detached:
+            return
+        found = look_at(detached, monitor.cluster, monitor.work)
+        monitor.queries.update(found.queries)
+        self.note_continuation(found.statuses[detached.token])
+
+    def note_continuation(self, status: JobStatus) -> None:
+        """Take note of what the scheduler says of the job that is to go on; news are told while it is waited for."""
+        before = self._continuation
+        if before and before.status.detail != status.detail and not status.job_id:
+            self.events.emit(Waiting(experiment=self.view.name, what=f"the job that is to go on: {status.detail or status.state}"))
+        self._continuation = ContinuationSeen(status, before.polls + 1 if before else 0)
+
+    def secured(self) -> None:
+        """Take note that the job that is to go on has a stand-in."""
+        self._continuation = self._continuation and self._continuation._replace(secured=True)
 
     def open(self) -> Monitor:
         """The open attempts, from the first time on that the scheduler is to be asked.
@@ -100,7 +137,7 @@ class StageObserver:
         self.monitor = self.monitor or open_monitor(self.view, self.work, self.options.run, self.events, self._asked)
         return self.monitor
 
-    def collect(self) -> Collected:
+    def _collect(self) -> Collected:
         """What the jobs that ended left, each judged once."""
         monitor, view = self.monitor, self.view
         if not monitor:

@@ -1,101 +1,91 @@
-"""What follows from what is seen of a stage: the one decision for advance, retry, one worker alone, a dry run and a job that goes on.
+"""What follows from what is seen of a stage whose jobs run.
 
 Pure: an observation and the user's options say what is next. Times and tokens apart, the same observation gives the same plan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections import Counter
 
-from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.jobs import Attempt, FailureClass, Job, Ledger, Phase
+from ckgit.errors import Exit
+from ckgit.experiment.jobs import FailureClass, Ledger, Phase
 from ckgit.experiment.lifecycle import ORDER
-from ckgit.experiment.scheduler import JobStatus
 from ckgit.formats.listing import first_of
-from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView
+from ckgit.lab.commit import CommitPlan
+from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.results import AdvanceResult
 from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import JobCounts, count_jobs, describe
-from ckgit.orchestrators.run.commits import NOTHING, Collected
-from ckgit.orchestrators.run.detach import detached_of
-from ckgit.orchestrators.run.stage import StageJobs, due_jobs, submission
-
-
-class StageObservation(NamedTuple):
-    """What is seen now of a stage of an experiment: the branch, the work tree, the scheduler and what jobs left."""
-
-    view: ExperimentView
-    work: StageJobs
-    tree: Ledger | None  # the ledger with the work tree that there is, or that would be made; None where no job is ever to run
-    against: CkgitError | None = None  # why the jobs that are due must not be handed over
-    looked: bool = False  # whether the scheduler was asked
-    awaited: Sequence[Attempt] = ()  # open attempts whose end is waited for
-    unknown: Sequence[JobStatus] = ()  # of those that nothing can be said of
-    open: Mapping[str, int] = {}  # open attempts by state
-    collected: Collected = NOTHING  # what ended jobs left
-
-
-class Refuse(NamedTuple):
-    """Nothing can be done."""
-
-    error: CkgitError
-
-
-class Record(NamedTuple):
-    """A commit; where jobs are named, they are handed over after it."""
-
-    commit: CommitPlan
-    jobs: Sequence[Job] = ()
-    result: AdvanceResult | None = None  # what the command has come to by it; None where it goes on
-    ends_detached: bool = False  # whether the job that was to go on is ended first
-
-
-class Look(NamedTuple):
-    """The scheduler is to be asked; again, after a while, where it was."""
-
-
-class Leave(NamedTuple):
-    """The experiment is to be left to a job of ours."""
-
-
-class Finish(NamedTuple):
-    """The command is at its end."""
-
-    result: AdvanceResult
-
-
-Decision = Refuse | Record | Look | Leave | Finish
+from ckgit.orchestrators.run.commits import NOTHING
+from ckgit.orchestrators.run.continuation import plan_continuation
+from ckgit.orchestrators.run.decisions import Decision, Finish, Look, Record, Refuse, Submit
+from ckgit.orchestrators.run.detach import attempts_of, detached_of
+from ckgit.orchestrators.run.observation import PATIENCE, JobsSeen, StageObservation
+from ckgit.orchestrators.run.stage import due_jobs, submission
 
 
 def plan_stage(seen: StageObservation, options: AdvanceOptions) -> Decision:
     """What is next for a stage."""
-    view, work = seen.view, seen.work
+    view, work, jobs = seen.view, seen.work, seen.jobs
     if not work.worker or not work.jobs or not seen.tree:
-        return Record(commits.nothing_to_do(view, work.stage, work.worker, work.over), result=passed(view))
+        return Record(commits.nothing_to_do(view, work.stage, work.worker, work.over))
+    if jobs and jobs.submission.attempts:
+        return Submit(jobs.submission)
+    if jobs and not options.wait and (again := _look_thoroughly(jobs, options)):
+        return again
     ledger = seen.collected.enter(seen.tree)
-    if seen.looked and not seen.awaited and (options.accept_missing or not count_jobs(ledger, work.jobs).failed):
-        return _conclusion(seen, options)  # the stage is passed at once
+    return _judge(seen, options, ledger) or _submit(seen, options, ledger) or _wait(seen, options, ledger)
+
+
+def _look_thoroughly(jobs: JobsSeen, options: AdvanceOptions) -> Look | None:
+    """The next look of a command that does not wait: until no more can be handed over, and what has gone has left what it leaves."""
+    if jobs.staggering:
+        return Look()
+    if jobs.settling:
+        return Look(after=jobs.nap)
+    # a job of ours has nobody to tell that it knows nothing
+    return Look(after=jobs.poll_seconds) if options.token and jobs.unknown and jobs.polls <= PATIENCE else None
+
+
+def _judge(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> Decision | None:
+    """What is to be recorded of jobs that have ended: the stage is passed at once, and what failed waits for no other job."""
+    whole = count_jobs(ledger, seen.work.jobs)
+    if seen.jobs and not seen.jobs.awaited and (options.accept_missing or not whole.failed):
+        return _conclusion(seen, options, ledger)
     if any(one.attempt.phase is Phase.FAILED for one in seen.collected.judged):
         return Record(_failure(seen, options, ledger))
-    if due := due_jobs(view, work, options, ledger):
-        return Refuse(seen.against) if seen.against else Record(submission(view, work, options, due, ledger, seen.collected), due)
-    if not seen.looked:
+    return None
+
+
+def _submit(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> Decision | None:
+    """The intent to run the jobs that are due."""
+    due = due_jobs(seen.view, seen.work, options, ledger)
+    if not due:
+        return None
+    return Refuse(seen.against) if seen.against else Record(submission(seen.view, seen.work, options, due, ledger, seen.collected), due)
+
+
+def _wait(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> Decision:
+    """Jobs are out, or there is none that is waited for."""
+    jobs = seen.jobs
+    if not jobs:
         return _first_look(seen, options)
-    if not seen.awaited:
-        return _conclusion(seen, options)
+    if not jobs.awaited:
+        return _conclusion(seen, options, ledger)
     if options.wait:
-        return Look()
-    return Leave() if options.detach else Finish(in_flight(seen))
+        return Look(after=jobs.nap)
+    onward = plan_continuation(seen, options, jobs) if options.leave and seen.view.ledger else None
+    return onward or Finish(in_flight(seen, options, jobs))
 
 
 def _first_look(seen: StageObservation, options: AdvanceOptions) -> Decision:
     """From now on this command goes on, and not the job that the experiment was left to."""
     view = seen.view
     if view.ledger and view.ledger.detached and not options.detach:
-        return Record(commits.left(view, seen.work.workers, NOTHING, view.ledger, None), ends_detached=True)
+        alone = commits.left(view, seen.work.workers, NOTHING, view.ledger, None)
+        return Record(alone, ends=[[attempt] for attempt in reversed(attempts_of(view.ledger.detached))])
     return Look()
 
 
@@ -107,10 +97,9 @@ def _failure(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) ->
     return commits.failure(view, work.stage, work.workers, seen.collected, count, ledger, time=now())
 
 
-def _conclusion(seen: StageObservation, options: AdvanceOptions) -> Decision:
+def _conclusion(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> Decision:
     """No job is waited for any more."""
     view, work = seen.view, seen.work
-    ledger = seen.collected.enter(seen.tree or Ledger(cluster="", scheduler=""))
     own, whole = count_jobs(ledger, work.selected(options.run)), count_jobs(ledger, work.jobs)
     if own.failed and not options.accept_missing:
         ledger = ledger.model_copy(update={"detached": None})
@@ -123,15 +112,9 @@ def _conclusion(seen: StageObservation, options: AdvanceOptions) -> Decision:
         return Finish(AdvanceResult(view.name, view.snapshot.state, Exit.DONE, [], done, f"ckgit advance {view.name}"))
     accepted = dict.fromkeys([*ledger.accepted_missing, *(attempt.job for attempt in whole.failed), *(job.name for job in work.over)])
     # who goes on after this stage is still the one who passes it, also when it is killed and started again
-    goes_on = options.detach and ORDER.index(options.detach) > ORDER.index(view.snapshot.state) + 1
+    goes_on = options.leave and ORDER.index(options.leave.to) > ORDER.index(view.snapshot.state) + 1
     ledger = ledger.model_copy(update={"accepted_missing": tuple(accepted), "detached": ledger.detached if goes_on else None})
-    step = commits.passing(view, work.stage, work.workers, seen.collected, whole, work.over, ledger, time=now())
-    return Record(step, result=passed(view))
-
-
-def passed(view: ExperimentView) -> AdvanceResult:
-    """The stage is done."""
-    return AdvanceResult(view.name, view.snapshot.state, Exit.DONE, [], "")
+    return Record(commits.passing(view, work.stage, work.workers, seen.collected, whole, work.over, ledger, time=now()))
 
 
 def failed(view: ExperimentView, count: JobCounts) -> AdvanceResult:
@@ -144,21 +127,20 @@ def failed(view: ExperimentView, count: JobCounts) -> AdvanceResult:
     return AdvanceResult(view.name, view.snapshot.state, Exit.JOBS_FAILED, [], "\n".join(lines), again)
 
 
-def in_flight(seen: StageObservation) -> AdvanceResult:
+def in_flight(seen: StageObservation, options: AdvanceOptions, jobs: JobsSeen) -> AdvanceResult:
     """Jobs go on, and nobody waits for them."""
     name, state = seen.view.name, seen.view.snapshot.state
-    if seen.unknown:
-        return AdvanceResult(
-            name,
-            state,
-            Exit.UNKNOWN,
-            [],
-            f"nothing can be said now of {len(seen.unknown)} jobs ({seen.unknown[0].detail}); unknown means wait",
-            f"ckgit advance {name} looks again; ckgit cancel {name} gives them up",
-        )
-    return AdvanceResult(name, state, Exit.IN_FLIGHT, [], f"jobs are in flight: {in_words_of(seen.open)}", f"ckgit advance {name}")
+    if jobs.unknown:
+        what = f"nothing can be said now of {len(jobs.unknown)} jobs ({jobs.unknown[0].detail}); unknown means wait"
+        return AdvanceResult(name, state, Exit.UNKNOWN, [], what, f"ckgit advance {name} looks again; ckgit cancel {name} gives them up")
+    what = f"jobs are in flight: {in_words_of(jobs)}"
+    if options.leave:
+        left = f"{name} is left to its cluster, which takes it on to {options.leave.to}: {what}"
+        return AdvanceResult(name, state, Exit.DONE, [], left, f"ckgit status {name}; ckgit cancel {name} ends it")
+    return AdvanceResult(name, state, Exit.IN_FLIGHT, [], what, f"ckgit advance {name}")
 
 
-def in_words_of(states: Mapping[str, int]) -> str:
-    """How many jobs are open, by state."""
-    return ", ".join(f"{number} {state}" for state, number in states.items()) or "none open"
+def in_words_of(jobs: JobsSeen) -> str:
+    """How many jobs are open, by what was last seen of them."""
+    states = Counter(str(jobs.state(attempt) or "not looked at") for attempt in jobs.open)
+    return ", ".join(f"{number} {state}" for state, number in sorted(states.items())) or "none open"

@@ -12,7 +12,8 @@ from ckgit.experiment.jobs import Job, Ledger
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.worker import Worker
 from ckgit.formats.listing import first_of
-from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView
+from ckgit.lab.commit import CommitPlan
+from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.integrity import retrained
 from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.options import AdvanceOptions

@@ -19,7 +19,8 @@ from ckgit.experiment.design.plan import DEFAULTS
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.worker import Context, Worker, reasons_against
 from ckgit.formats.listing import first_of, paragraphs, plural
-from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView, prepare
+from ckgit.lab.commit import CommitPlan
+from ckgit.orchestrators.engine.experiment import ExperimentView, prepare
 from ckgit.orchestrators.engine.generated import generated
 from ckgit.orchestrators.engine.logs import now, untimed
 from ckgit.orchestrators.engine.plugins import worker_for

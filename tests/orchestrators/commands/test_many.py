@@ -36,7 +36,7 @@ def states(lab: Lab) -> list[State]:
 
 
 def test_both_come_to_their_reports_and_each_line_names_its_experiment(two: Bench) -> None:
-    ended = advance_together(two.lab, NAMES, to=State.ANALYZED, options=AdvanceOptions(), events=two.heard)
+    ended = advance_together(two.lab, NAMES, AdvanceOptions(to=State.ANALYZED), two.heard)
     assert [(name, type(each), each.code) for name, each in ended.items()] == [(name, AdvanceResult, Exit.DONE) for name in NAMES]
     assert states(two.lab) == [State.ANALYZED, State.ANALYZED]
     assert len(two.executions()) == 5 + 3
@@ -67,7 +67,7 @@ def test_an_interrupt_detaches_from_all(two: Bench) -> None:
     assert process.returncode == Exit.INTERRUPTED, said
     # one is interrupted in its own turn, where it does not wait
     assert all(f"detached from {name}; its jobs go on" in said or f"ckgit: {name}: interrupted" in said for name in NAMES), said
-    assert advance_together(two.lab, NAMES, to=State.TRAINED, options=AdvanceOptions(), events=two.heard)["other"].code is Exit.DONE
+    assert advance_together(two.lab, NAMES, AdvanceOptions(to=State.TRAINED), two.heard)["other"].code is Exit.DONE
     assert len(two.executions()) == 3
 
 
@@ -79,5 +79,5 @@ def test_an_interrupt_in_the_turn_of_one_reaches_the_others(two: Bench, line: st
             if event.experiment == "demo" and any(line in f": {text}" for text in lines_of(event)):
                 raise KeyboardInterrupt
 
-    ended = advance_together(two.lab, NAMES, to=State.TRAINED, options=AdvanceOptions(), events=Interrupted())
+    ended = advance_together(two.lab, NAMES, AdvanceOptions(to=State.TRAINED), Interrupted())
     assert [each.code for each in ended.values()] == [Exit.INTERRUPTED, Exit.INTERRUPTED]

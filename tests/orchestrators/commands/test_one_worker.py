@@ -9,9 +9,10 @@ import pytest
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import State
-from ckgit.orchestrators.commands.one_worker import render, run_alone
+from ckgit.orchestrators.commands.advance import advance
+from ckgit.orchestrators.commands.one_worker import render, run_options
 from ckgit.orchestrators.engine.experiment import open_experiment
-from ckgit.orchestrators.engine.options import AdvanceOptions
+from ckgit.orchestrators.engine.results import AdvanceResult
 from tests.orchestrators.bench import Bench
 
 
@@ -26,13 +27,18 @@ def test_scaffolding_leaves_its_files_in_a_folder_and_commits_nothing(bench: Ben
         assert bench.snapshot.read(path) == (folder / path).read_bytes()
 
 
+def alone(bench: Bench, worker: str, run: str | None = None) -> AdvanceResult:
+    view = open_experiment(bench.lab, "demo")
+    return advance(bench.lab, "demo", run_options(view, worker, run=run), bench.heard)
+
+
 def test_running_one_run_and_then_the_rest(bench: Bench) -> None:
     bench.advance(State.SCAFFOLDED)
-    first = run_alone(open_experiment(bench.lab, "demo"), "run-tiny-trainer", AdvanceOptions(run="rank4"), bench.heard)
+    first = alone(bench, "run-tiny-trainer", "rank4")
     assert (first.code, first.message) == (Exit.DONE, "1 of 2 training jobs are done and wait for the others")
     assert bench.snapshot.state is State.SCAFFOLDED
     assert len(bench.executions()) == 1
-    run_alone(open_experiment(bench.lab, "demo"), "run-tiny-trainer", AdvanceOptions(run="rank8"), bench.heard)
+    alone(bench, "run-tiny-trainer", "rank8")
     assert bench.snapshot.state is State.TRAINED
     assert len(bench.executions()) == 2
 
@@ -40,22 +46,20 @@ def test_running_one_run_and_then_the_rest(bench: Bench) -> None:
 def test_what_one_run_did_alone_is_kept_when_it_failed(bench: Bench) -> None:
     bench.advance(State.SCAFFOLDED)
     bench.fail("rank4/finetune")
-    assert (
-        run_alone(open_experiment(bench.lab, "demo"), "run-tiny-trainer", AdvanceOptions(run="rank4"), bench.heard).code is Exit.JOBS_FAILED
-    )
+    assert alone(bench, "run-tiny-trainer", "rank4").code is Exit.JOBS_FAILED
     assert bench.story()[-1] == "fail"
 
 
 def test_out_of_turn_unknown_and_without_jobs(bench: Bench) -> None:
     view = open_experiment(bench.lab, "demo")
     with pytest.raises(CkgitError, match="jobs run when it is scaffolded or trained"):
-        run_alone(view, "run-tiny-trainer", AdvanceOptions(), bench.heard)
+        alone(bench, "run-tiny-trainer")
     with pytest.raises(CkgitError, match="no worker 'run-nothing'"):
-        run_alone(view, "run-nothing", AdvanceOptions(), bench.heard)
+        alone(bench, "run-nothing")
     with pytest.raises(CkgitError, match="does not use scaffold-torchtune"):
         render(view, "scaffold-torchtune", None)
     with pytest.raises(CkgitError, match="no run 'rank99'"):
         render(view, "scaffold-tiny-trainer", "rank99")
     bench.advance()
     with pytest.raises(CkgitError, match="run base has no training job"):
-        run_alone(open_experiment(bench.lab, "demo"), "run-tiny-trainer", AdvanceOptions(run="base"), bench.heard)
+        alone(bench, "run-tiny-trainer", "base")

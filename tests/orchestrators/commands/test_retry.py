@@ -13,10 +13,10 @@ from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.experiment.scheduler import JobState
 from ckgit.jobs.folder import job_folder
-from ckgit.orchestrators.commands.cancel import cancel, plan_cancel
-from ckgit.orchestrators.commands.retry import Selection, plan_retry, retry
+from ckgit.orchestrators.commands.cancel import cancel, observe_cancel, plan_cancel
+from ckgit.orchestrators.commands.retry import plan_retry
 from ckgit.orchestrators.engine.experiment import commit, open_experiment
-from ckgit.orchestrators.engine.options import AdvanceOptions
+from ckgit.orchestrators.engine.options import AdvanceOptions, Selection
 from ckgit.orchestrators.engine.partial_view import open_partially
 from ckgit.schedulers.local.process import read_process
 from ckgit.schedulers.local.scheduler import scheduler
@@ -25,7 +25,7 @@ from tests.orchestrators.bench import Bench
 
 
 def again(bench: Bench, selection: Selection = Selection(), *, wait: bool = True) -> Exit:  # noqa: B008 - it is frozen
-    return retry(open_experiment(bench.lab, "demo"), selection, AdvanceOptions(wait=wait), bench.heard).code
+    return bench.retry(*selection, wait=wait).code
 
 
 def seen(bench: Bench, token: str) -> JobState:
@@ -148,9 +148,9 @@ def test_a_cancellation_that_was_interrupted_is_completed(bench: Bench) -> None:
     bench.advance(State.TRAINED, wait=False)
     bench.until(lambda: len(bench.executions()) == 2)
     view = open_experiment(bench.lab, "demo")
-    step = plan_cancel(open_partially(bench.lab, "demo"), Selection()).step
+    step = plan_cancel(observe_cancel(open_partially(bench.lab, "demo"), Selection())).step
     assert step
-    commit(view, step, bench.heard)
+    commit(view.lab, step, bench.heard)
     token = bench.latest("rank4/finetune").token
     assert seen(bench, token) is JobState.RUNNING
     assert "still ran" in cancel(open_partially(bench.lab, "demo"), Selection(), bench.heard).message
@@ -165,9 +165,9 @@ def test_retry_first_ends_what_a_cancellation_left_running(bench: Bench) -> None
     bench.advance(State.TRAINED, wait=False)
     bench.until(lambda: len(bench.executions()) == 2)
     view = open_experiment(bench.lab, "demo")
-    step = plan_cancel(open_partially(bench.lab, "demo"), Selection()).step
+    step = plan_cancel(observe_cancel(open_partially(bench.lab, "demo"), Selection())).step
     assert step
-    commit(view, step, bench.heard)
+    commit(view.lab, step, bench.heard)
     old = bench.latest("rank4/finetune").token
     assert again(bench, wait=False) is Exit.IN_FLIGHT
     assert seen(bench, old) is JobState.GONE
@@ -203,7 +203,7 @@ def test_what_a_retry_committed_reaches_the_work_tree_whoever_hands_it_over(benc
     bench.mend("rank8/finetune")
     script = bench.work / "experiments/demo/rank8/finetune.slurm"
     view = open_experiment(bench.lab, "demo")
-    commit(view, plan_retry(view, Selection(), AdvanceOptions()).step, bench.heard)
+    commit(view.lab, plan_retry(view, AdvanceOptions()).step, bench.heard)
     script.write_text("of another retry")  # the one that committed died before it wrote its files
     assert bench.advance(State.TRAINED).code is Exit.DONE
     assert script.read_bytes() == bench.snapshot.read("experiments/demo/rank8/finetune.slurm")
@@ -229,8 +229,8 @@ def test_a_mended_profile_takes_effect_at_retry_and_the_commit_has_the_script_an
 def test_a_retry_with_the_profile_as_it_was_renders_nothing(bench: Bench) -> None:
     bench.fail("rank8/finetune")
     bench.advance(State.TRAINED)
-    planned = plan_retry(open_experiment(bench.lab, "demo"), Selection(), AdvanceOptions())
-    assert planned.files == {}
+    planned = plan_retry(open_experiment(bench.lab, "demo"), AdvanceOptions())
+    assert not [path for path in planned.step.files if path.count("/") > 2]
     assert "rendered" not in planned.step.body
 
 

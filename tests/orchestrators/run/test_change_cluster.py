@@ -35,7 +35,7 @@ def two(bench: Bench) -> Bench:
 
 
 def move(bench: Bench, to: State | None, cluster: str = "other") -> Exit:
-    return advance(bench.lab, "demo", to=to, options=AdvanceOptions(), events=bench.heard, cluster=cluster).code
+    return advance(bench.lab, "demo", AdvanceOptions(to=to, cluster=cluster), bench.heard).code
 
 
 def test_evaluation_goes_on_elsewhere_with_the_checkpoints_of_the_first_cluster(two: Bench) -> None:

@@ -87,6 +87,6 @@ def test_a_running_job_shows_no_time_left_before_two_steps_were_seen(bench: Benc
 
 def test_an_experiment_cannot_be_left_to_a_scheduler_that_starts_nothing_by_itself(bench: Bench) -> None:
     with pytest.raises(CkgitError, match="cannot go on by itself") as caught:
-        bench.advance(State.ANALYZED, wait=False, detach=State.ANALYZED)
+        bench.advance(State.ANALYZED, wait=False, detach=True)
     assert caught.value.code is Exit.USAGE
     assert bench.story() == ["design"]

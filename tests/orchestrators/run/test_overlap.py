@@ -13,7 +13,7 @@ from ckgit.errors import Exit
 from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Phase
 from ckgit.orchestrators.commands.cancel import cancel
-from ckgit.orchestrators.commands.retry import Selection
+from ckgit.orchestrators.engine.options import Selection
 from ckgit.orchestrators.engine.partial_view import open_partially
 from ckgit.schedulers.local import scheduler as local
 from tests.orchestrators.bench import Bench

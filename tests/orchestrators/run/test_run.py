@@ -128,7 +128,7 @@ def test_an_intent_that_was_not_handed_over_is_handed_over_by_whoever_comes(benc
     bench.advance(State.SCAFFOLDED)
     view = open_experiment(bench.lab, "demo")
     work = stage_jobs(view)
-    commit(view, submission(view, work, AdvanceOptions(), work.jobs, make_work_tree(view)), bench.heard)
+    commit(view.lab, submission(view, work, AdvanceOptions(), work.jobs, make_work_tree(view)), bench.heard)
     assert bench.executions() == []
     assert bench.advance().state is State.TRAINED
     assert set(bench.executions()) == {attempt.token for attempt in bench.ledger.attempts}
@@ -240,7 +240,7 @@ def test_a_script_that_was_changed_in_the_work_tree_is_not_run(bench: Bench) -> 
     view = open_experiment(bench.lab, "demo")
     work = stage_jobs(view)
     ledger = make_work_tree(view)
-    commit(view, submission(view, work, AdvanceOptions(), work.jobs, ledger), bench.heard)
+    commit(view.lab, submission(view, work, AdvanceOptions(), work.jobs, ledger), bench.heard)
     script = bench.work / "experiments/demo/rank4/finetune.slurm"
     script.write_text(script.read_text() + "echo more\n")
     assert bench.advance().code is Exit.JOBS_FAILED

@@ -12,9 +12,9 @@ from ckgit.examples.tiny_model import write_random_model
 from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.jobs import Batch, FailureClass, Phase
 from ckgit.lab.lab import open_lab
-from ckgit.orchestrators.commands.retry import Selection, plan_retry
+from ckgit.orchestrators.commands.retry import RetryPlan, plan_retry
 from ckgit.orchestrators.engine.experiment import open_experiment
-from ckgit.orchestrators.engine.options import AdvanceOptions
+from ckgit.orchestrators.engine.options import AdvanceOptions, RetryOptions
 from tests.whole import shell
 
 pytestmark = pytest.mark.slow
@@ -122,37 +122,42 @@ def test_half_the_batch_takes_the_same_steps_where_the_design_allows_it(starved)
     assert "batch_size 1" in failures_section(type("Results", (), {"runs": ()}), view.ledger)
 
 
+def of_runs(planned: RetryPlan) -> dict[str, bytes | None]:
+    """What a retry writes into the folders of runs."""
+    return {path: content for path, content in planned.step.files.items() if path.count("/") > 2}
+
+
 def test_a_retry_leaves_the_batch_alone_where_the_design_does_not_allow_it(starved):
     starved.run("strict")
-    planned = plan_retry(starved.view("strict"), Selection(), AdvanceOptions())
-    assert planned.files == {}
+    planned = plan_retry(starved.view("strict"), AdvanceOptions())
+    assert of_runs(planned) == {}
     assert b"gradient_accumulation_steps" not in planned.step.files["experiments/strict/jobs.json"]
 
 
 def test_more_memory_is_asked_for_instead_of_a_smaller_batch(starved):
     starved.run("roomy", policy="smaller_batch")
-    planned = plan_retry(starved.view("roomy"), Selection(), AdvanceOptions(), Resources(mem="64G"))
-    assert planned.files == {}
+    planned = plan_retry(starved.view("roomy"), AdvanceOptions(retry=RetryOptions(resources=Resources(mem="64G"))))
+    assert of_runs(planned) == {}
     assert b"64G" in planned.step.files["experiments/roomy/jobs.json"]
 
 
 def test_other_gpus_of_a_distributed_training_keep_its_effective_batch_or_are_refused(starved):
     starved.run("wide", gpus=2, device="cuda", batch_size=1, gradient_accumulation_steps=2, max_steps_per_epoch=5)
-    planned = plan_retry(starved.view("wide"), Selection(), AdvanceOptions(), Resources(gpus=4))
+    planned = plan_retry(starved.view("wide"), AdvanceOptions(retry=RetryOptions(resources=Resources(gpus=4))))
     [attempt] = json.loads(planned.step.files["experiments/wide/jobs.json"])["attempts"][1:]
     assert attempt["resources"]["gpus"] == 4
     assert attempt["batch"] == {"batch_size": 1, "gradient_accumulation_steps": 1, "processes": 4, "max_steps_per_epoch": 5}
-    script = planned.files["experiments/wide/one/finetune.slurm"].decode()
+    script = of_runs(planned)["experiments/wide/one/finetune.slurm"].decode()
     assert "--recipe=lora_finetune_distributed" in script.replace(" \\\n  ", " ")
     assert "#SBATCH --gpus=4" in script
     for gpus, words in ((3, "make no whole batches"), (1, "another recipe")):
         with pytest.raises(CkgitError, match=words) as caught:
-            plan_retry(starved.view("wide"), Selection(), AdvanceOptions(), Resources(gpus=gpus))
+            plan_retry(starved.view("wide"), AdvanceOptions(retry=RetryOptions(resources=Resources(gpus=gpus))))
         assert caught.value.code is Exit.USAGE
 
 
 def test_gpus_of_a_training_on_one_device_are_only_asked_for(starved):
     starved.run("narrow")
-    planned = plan_retry(starved.view("narrow"), Selection(), AdvanceOptions(), Resources(gpus=2))
-    assert planned.files == {}
+    planned = plan_retry(starved.view("narrow"), AdvanceOptions(retry=RetryOptions(resources=Resources(gpus=2))))
+    assert of_runs(planned) == {}
     assert b'"batch":' not in planned.step.files["experiments/narrow/jobs.json"]

@@ -1,10 +1,11 @@
-"""Waiting for jobs: hand over what was not, look, say what changed, notice what ended.
+"""What the scheduler says of jobs: ask it, say what changed, notice what ended; and hand over what it has not.
 
 Whatever cannot be told now is waited for: an unknown job is neither done nor failed.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,14 +20,13 @@ from ckgit.experiment.scheduler import JobState, JobStatus, PollResult, Schedule
 from ckgit.experiment.worker import Context, Worker
 from ckgit.jobs.ownership import own
 from ckgit.orchestrators.engine.events import Events
-from ckgit.orchestrators.engine.polling import Polling
 from ckgit.orchestrators.run.collect import EndedAttempt
 from ckgit.orchestrators.run.monitor.endings import Endings
 from ckgit.orchestrators.run.monitor.progress import ProgressMeter
-from ckgit.orchestrators.run.monitor.submission import Queue, broken, plan_submission, submission_of
+from ckgit.orchestrators.run.monitor.submission import NO_SUBMISSION, Queue, SubmissionPlan, broken, plan_submission, submission_of
 
 _SLOWER, _SLOWEST = 1.25, 3.0  # each nap in which nothing changed makes the next one longer, up to so many times the first
-_SETTLING = 4  # looks in the time that a file system may take
+_SETTLING = 4  # polls in the time that a file system may take
 
 
 @dataclass
@@ -47,12 +47,16 @@ class Monitor:
     detached: int = 0  # 1 where a job of ours may be in the queue that goes on with the experiment
     statuses: dict[str, JobStatus] = field(default_factory=dict)  # by token
     queries: Counter[str] = field(default_factory=Counter)  # calls of the scheduler's commands
-    changed: bool = False  # whether the last look saw anything new
-    news: dict[JobStateChanged | JobEnded, list[str]] = field(default_factory=dict)  # what this look saw, with the jobs that it is of
+    submission: SubmissionPlan = NO_SUBMISSION  # what can be handed over since the last poll
+    brought: bool = False  # whether the work tree holds what retries have committed
+    polled: bool = False  # whether the scheduler was asked
+    changed: bool = False  # whether the last poll saw anything new
+    news: dict[JobStateChanged | JobEnded, list[str]] = field(default_factory=dict)  # what this poll saw, with the jobs that it is of
 
     def __post_init__(self) -> None:
         self._endings, self._meter = Endings(self.work), ProgressMeter(self.context, self.work)
-        self._nap = 0.0  # seconds, before the next look; none before the first
+        self._nap = 0.0  # seconds, before the next poll; none before the first
+        self._unseen_before = math.inf  # as the poll before the last one had left it
 
     @property
     def experiment(self) -> str:
@@ -82,29 +86,49 @@ class Monitor:
     @property
     def unknown(self) -> list[JobStatus]:
         """What was last seen of open attempts that nothing can be said of."""
-        return [self.statuses[attempt.token] for attempt in self.open if self.statuses[attempt.token].state is JobState.UNKNOWN]
+        return [self.statuses[attempt.token] for attempt in self.open if self._state(attempt) is JobState.UNKNOWN]
 
     @property
     def unseen(self) -> int:
-        """How many open attempts were not handed over at the last look."""
-        return sum(self.statuses[attempt.token].state is JobState.UNSEEN for attempt in self.open)
+        """How many open attempts were not handed over, as far as is known."""
+        return sum(self._state(attempt) is JobState.UNSEEN for attempt in self.open)
 
     @property
     def poll_seconds(self) -> float:
         """Seconds between two looks, while something changes."""
         return self.cluster.poll_seconds or self.scheduler.poll_seconds
 
-    def look(self) -> None:
-        """One poll: hand over what is certainly not with the scheduler, and take note of what ended."""
-        self.changed = False
+    def poll(self) -> None:
+        """Ask once for all of them, and take note of what is new. What can be handed over now is `submission`'s; nothing is done of it."""
+        before, self.changed = (self.unseen if self.polled else math.inf), False
         self._refresh()
         look = self.scheduler.poll(self.cluster, self.work, self.open) if self.open else PollResult({})
         self.queries.update(look.queries)
         statuses = {attempt.token: look.statuses.get(attempt.token, _NO_ANSWER) for attempt in self.open}
-        statuses |= self._hand_over([attempt for attempt in self.open if statuses[attempt.token].state is JobState.UNSEEN], look)
-        for attempt in self.open:
-            job_status = statuses[attempt.token]
-            self._note(attempt, self._endings.settle(attempt, job_status, self.grace) if job_status.state is JobState.GONE else job_status)
+        unseen = [attempt for attempt in self.open if statuses[attempt.token].state is JobState.UNSEEN]
+        queue = Queue(look, self.cluster.max_submit, self.detached, self.experiment)
+        self.submission = plan_submission(unseen, queue, broken(self.work, self._unchanged(unseen), self.jobs))
+        due = {attempt.token for attempt in self.submission.attempts}
+        self._note_all({token: status for token, status in {**statuses, **self.submission.others}.items() if token not in due})
+        self.polled, self._unseen_before = True, before
+        if not due:
+            self._end_look()
+
+    def hand_over(self) -> None:
+        """Submit what can be submitted, which is known since the poll."""
+        planned, self.submission = self.submission, NO_SUBMISSION
+        own(self.work, self.first, planned.attempts, self.experiment)
+        submissions = [submission_of(self.work, self.jobs[attempt.job], attempt) for attempt in planned.attempts]
+        self._note_all(planned.answered(self.scheduler.submit(self.cluster, self.work, submissions)))
+        self._end_look()
+
+    def _unchanged(self, attempts: Sequence[Attempt]) -> list[Attempt]:
+        """Those whose files are as they were scaffolded, or were brought to what a retry has committed."""
+        return [attempt for attempt in attempts if self.brought or attempt.number == 1]
+
+    def _end_look(self) -> None:
+        slower = min(self._nap * _SLOWER, self.poll_seconds * _SLOWEST)
+        self._nap = self.poll_seconds if self.changed or not self._nap else slower
         self._tell()
 
     def _refresh(self) -> None:
@@ -113,41 +137,36 @@ class Monitor:
         except CkgitError as error:
             self.events.emit(Noted(experiment=self.experiment, text=f"{error.where}: {error.what}; the cluster profile stays as it was"))
 
-    def look_again(self) -> Polling[None]:
-        """Look: at once for the first time, then after a while, which is longer where nothing changes."""
-        if self._nap:
-            self._nap = self.poll_seconds if self.changed else min(self._nap * _SLOWER, self.poll_seconds * _SLOWEST)
-            yield min(self._nap, self.grace / _SETTLING) if self._settling else self._nap
-        self._nap = self._nap or self.poll_seconds
-        self.look()
-        if self.events.progress:
-            running = [attempt for attempt in self.open if self.statuses[attempt.token].state is JobState.RUNNING]
-            self.events.emit(Progressed(experiment=self.experiment, jobs=tuple(map(self._progress, running))))
-
-    def look_thoroughly(self) -> Polling[None]:
-        """Look, until no more can be handed over, and where a job has just gone, for as long as its status may take to show."""
-        self.look()
-        while self.cluster.stagger_seconds and (before := self.unseen):  # a look hands over some of many
-            self.look()
-            if self.unseen >= before:
-                break
-        while self._settling:
-            yield min(self.poll_seconds, self.grace / _SETTLING)
-            self.look()
+    @property
+    def nap(self) -> float:
+        """Seconds before the next poll: longer where nothing changes, shorter where a file system has to show what a job left."""
+        shown = self.grace / _SETTLING
+        return min(self._nap, shown) if self.settling else self._nap
 
     @property
-    def _settling(self) -> bool:
-        return any(self.statuses[attempt.token].state is JobState.GONE for attempt in self.open)
+    def staggering(self) -> bool:
+        """Whether the scheduler takes some of many at a time, and has taken some since the poll before."""
+        return bool(self.cluster.stagger_seconds) and 0 < self.unseen < self._unseen_before
 
-    def _hand_over(self, attempts: Sequence[Attempt], look: PollResult) -> dict[str, JobStatus]:
-        """Submit as many as the cluster takes; what is known of all of them by then."""
-        queue = Queue(look, self.cluster.max_submit, self.detached, self.experiment)
-        planned = plan_submission(attempts, queue, broken(self.work, attempts, self.jobs))
-        if not planned.attempts:
-            return dict(planned.others)
-        own(self.work, self.first, planned.attempts, self.experiment)
-        submissions = [submission_of(self.work, self.jobs[attempt.job], attempt) for attempt in planned.attempts]
-        return planned.answered(self.scheduler.submit(self.cluster, self.work, submissions), queue.limit)
+    def tell_progress(self) -> None:
+        """Tell how far the running jobs are, where anybody listens to that."""
+        if self.events.progress:
+            running = [attempt for attempt in self.open if self._state(attempt) is JobState.RUNNING]
+            self.events.emit(Progressed(experiment=self.experiment, jobs=tuple(map(self._progress, running))))
+
+    @property
+    def settling(self) -> bool:
+        """Whether a job has just gone, of which a file system may still have to show what it left."""
+        return any(self._state(attempt) is JobState.GONE for attempt in self.open)
+
+    def _state(self, attempt: Attempt) -> JobState | None:
+        status = self.statuses.get(attempt.token)
+        return status.state if status else None
+
+    def _note_all(self, statuses: Mapping[str, JobStatus]) -> None:
+        for attempt in self.open:
+            if status := statuses.get(attempt.token):
+                self._note(attempt, self._endings.settle(attempt, status, self.grace) if status.state is JobState.GONE else status)
 
     def _note(self, attempt: Attempt, job_status: JobStatus) -> None:
         """Say what is new of a job."""

@@ -18,12 +18,16 @@ class SubmissionPlan(NamedTuple):
     attempts: Sequence[Attempt]
     large: frozenset[str]  # tokens of those whose array is larger than the limit
     others: Mapping[str, JobStatus]  # by token: refused, or waiting for room
+    limit: int | None = None  # jobs of this user at the same time
 
-    def answered(self, answers: Mapping[str, JobStatus], limit: int | None) -> dict[str, JobStatus]:
-        """Statuses of all, with what the scheduler said to those that were handed over."""
-        detail = f"its array is one submission, of more jobs than max_submit, {limit}"
+    def answered(self, answers: Mapping[str, JobStatus]) -> dict[str, JobStatus]:
+        """Statuses of those that were handed over, as the scheduler has answered."""
+        detail = f"its array is one submission, of more jobs than max_submit, {self.limit}"
         queued = {token: answers[token] for token in self.large if answers[token].state is JobState.QUEUED}
-        return {**self.others, **answers, **{token: status._replace(detail=detail) for token, status in queued.items()}}
+        return {**answers, **{token: status._replace(detail=detail) for token, status in queued.items()}}
+
+
+NO_SUBMISSION = SubmissionPlan((), frozenset(), {})
 
 
 class Queue(NamedTuple):
@@ -59,7 +63,7 @@ def plan_submission(attempts: Sequence[Attempt], queue: Queue, broken: Mapping[s
             large += [attempt.token for attempt in group if too_large]
         else:
             others |= {attempt.token: JobStatus(JobState.UNSEEN, detail=_waits_for(len(group), queue)) for attempt in group}
-    return SubmissionPlan(chosen, frozenset(large), others)
+    return SubmissionPlan(chosen, frozenset(large), others, limit)
 
 
 def _waits_for(tasks: int, queue: Queue) -> str:

@@ -1,0 +1,159 @@
+"""What follows from what is seen of an experiment: the one decision, for every command that moves one on, and for a dry run.
+
+Pure: an observation and the user's options say what is next. Times and tokens apart, the same observation gives the same plan.
+"""
+
+from __future__ import annotations
+
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.lifecycle import ORDER, Event
+from ckgit.experiment.scheduler import JobState
+from ckgit.experiment.state import State
+from ckgit.formats.listing import plural
+from ckgit.lab.commit import CommitPlan
+from ckgit.orchestrators.commands.observe import Observation
+from ckgit.orchestrators.engine.experiment import prepare
+from ckgit.orchestrators.engine.logs import now
+from ckgit.orchestrators.engine.options import AdvanceOptions
+from ckgit.orchestrators.engine.plugins import scheduler_for
+from ckgit.orchestrators.engine.results import AdvanceResult
+from ckgit.orchestrators.run.decisions import Decision, Finish, Look, Record, Refuse, Subject
+from ckgit.orchestrators.run.detach import attempts_of, check_detachable
+from ckgit.orchestrators.run.observation import StageObservation
+from ckgit.orchestrators.run.plan import plan_stage
+from ckgit.orchestrators.run.stage import STAGES
+from ckgit.orchestrators.scaffold.scaffold import scaffold
+
+
+def plan(seen: Observation, options: AdvanceOptions) -> Decision:
+    """What is next for an experiment."""
+    try:
+        return _ask_first(seen, options) or _change(seen, options) or _goal(seen, options) or _step(seen, options)
+    except CkgitError as error:
+        return Refuse(error)
+
+
+def _ask_first(seen: Observation, options: AdvanceOptions) -> Decision | None:
+    """Whether the command has a part in it at all."""
+    name, state = seen.view.name, seen.view.snapshot.state
+    if options.begins and seen.begun not in options.begins:
+        return Refuse(
+            CkgitError(
+                f"{name} is {state}; this needs it to be {' or '.join(options.begins)}",
+                code=Exit.ILLEGAL_TRANSITION,
+                state="nothing was changed",
+                next=f"ckgit status {name}",
+            )
+        )
+    if not _is_replaced(seen, options):
+        return None
+    if seen.successor is JobState.UNKNOWN:
+        cluster = seen.view.context.cluster
+        return Look(Subject.SUCCESSOR, after=cluster.poll_seconds or scheduler_for(cluster).poll_seconds)
+    return Finish(_nothing_to_do(seen, f"{name} is not left to this job any more"))
+
+
+def _is_replaced(seen: Observation, options: AdvanceOptions) -> bool:
+    """Whether the one who asks is a job that the experiment was left to, and is not any more."""
+    detached = seen.view.ledger.detached if seen.view.ledger else None
+    if options.token is None or seen.own:
+        return False
+    if detached and options.token == detached.token:
+        return False
+    # unseen: this job was ended after it had named the next one, and before it handed that over
+    return not detached or detached.by != options.token or seen.successor is not JobState.UNSEEN
+
+
+def _change(seen: Observation, options: AdvanceOptions) -> Decision | None:
+    """What the user wants changed first: the cluster, or new attempts at what failed."""
+    ledger = seen.view.ledger
+    if isinstance(seen.move, CkgitError):
+        return Refuse(seen.move)
+    if seen.move:
+        ends = [[attempt] for attempt in reversed(attempts_of(ledger.detached))] if ledger and ledger.detached else []
+        return Record(seen.move, ends=ends, cluster=options.cluster)
+    if options.detach:
+        check_detachable(seen.view.context.cluster)
+    if isinstance(seen.retry, CkgitError):
+        return Refuse(seen.retry)
+    if seen.retry:  # a job that was cancelled, but not ended, writes to the same files as the new one
+        return Record(seen.retry.step, seen.retry.jobs, ends=[seen.retry.before])
+    return None
+
+
+def _goal(seen: Observation, options: AdvanceOptions) -> Decision | None:
+    """Whether there is anything left to do."""
+    name, state = seen.view.name, seen.view.snapshot.state
+    if options.to is seen.begun:
+        return Finish(_nothing_to_do(seen, f"{name} is {state}"))
+    target = _target(seen, options)
+    if ORDER.index(state) >= ORDER.index(target):
+        return Finish(AdvanceResult(name, state, Exit.DONE, [], f"{name} is {state}", onward(name, state)))
+    return None
+
+
+def _nothing_to_do(seen: Observation, why: str) -> AdvanceResult:
+    name, state = seen.view.name, seen.view.snapshot.state
+    return AdvanceResult(name, state, Exit.DONE, [], f"nothing to do: {why}", onward(name, state))
+
+
+def onward(name: str, state: State) -> str:
+    """The next command."""
+    return f"ckgit show {name}" if state is State.ANALYZED else f"ckgit advance {name}"
+
+
+def _target(seen: Observation, options: AdvanceOptions) -> State:
+    """The state to reach.
+
+    Raises:
+        CkgitError: there is none, or it lies behind.
+    """
+    name, begun, to = seen.view.name, seen.begun, options.to
+    position = ORDER.index(begun)
+    if to is None and position == len(ORDER) - 1:
+        raise CkgitError(
+            f"nothing to do: {name} is {begun} already",
+            code=Exit.ILLEGAL_TRANSITION,
+            state="nothing was changed",
+            next=f"ckgit show {name}; ckgit revise {name} takes it back to designed",
+        )
+    if to is not None and ORDER.index(to) < position:
+        raise CkgitError(
+            f"{name} is {begun}, which is past {to}",
+            code=Exit.ILLEGAL_TRANSITION,
+            state="nothing was changed",
+            next=f"ckgit revise {name} takes it back to designed",
+        )
+    return to or ORDER[position + 1]
+
+
+def _step(seen: Observation, options: AdvanceOptions) -> Decision:
+    """The next transition, or as much of it as can be made now."""
+    if isinstance(seen.stage, CkgitError):
+        return Refuse(seen.stage)
+    if options.worker and (why := _not_its_turn(seen, options)):
+        return Refuse(CkgitError(why, code=Exit.ILLEGAL_TRANSITION, state="nothing was changed", next=f"ckgit status {seen.view.name}"))
+    if isinstance(seen.stage, StageObservation):
+        return plan_stage(seen.stage, options)
+    return Record(scaffold(seen.view) if seen.view.snapshot.state is State.DESIGNED else _analysis(seen))
+
+
+def _not_its_turn(seen: Observation, options: AdvanceOptions) -> str:
+    """Why a worker that is run alone has nothing to run; empty where it has."""
+    work = seen.stage.work if isinstance(seen.stage, StageObservation) else None
+    what = f"{seen.view.name} is {seen.view.snapshot.state}"
+    if not work:
+        return f"{what}; jobs run when it is {' or '.join(STAGES)}"
+    if not work.worker or work.worker.label != options.worker:
+        return f"{what}, and run-{options.worker} does not do {work.stage}"
+    return "" if work.selected(options.run) else f"run {options.run} has no {work.stage} job"
+
+
+def _analysis(seen: Observation) -> CommitPlan:
+    """The commit with the report."""
+    from ckgit.orchestrators.analyze import analyze
+
+    view = seen.view
+    files = analyze(view.lab, view.snapshot, seen.ledger)
+    text = f"Wrote {plural(len(files), 'file')}; the report is {view.path('analysis/report.md')}."
+    return prepare(view, Event.ANALYZE, files=files, logs={}, ledger=seen.ledger, body=text, time=now())

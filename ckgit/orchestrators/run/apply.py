@@ -1,0 +1,69 @@
+"""Carrying out what was decided: commits, and what is handed over to the scheduler. Nothing is decided here.
+
+Intent first, in a commit; then the hand-over; then the wait; then the judgement, in a commit. Each part begins with what
+the branch and the scheduler say, so it does not matter which process did the part before, or whether it lived to its end.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.jobs import FailureClass
+from ckgit.experiment.scheduler import JobStatus
+from ckgit.orchestrators.engine.events import Events
+from ckgit.orchestrators.engine.experiment import ExperimentView, RecordedCommit, check_unmoved, commit
+from ckgit.orchestrators.engine.plugins import scheduler_for
+from ckgit.orchestrators.run.decisions import Continue, Record, Secure, Submit
+from ckgit.orchestrators.run.detach import hand_over, secure
+from ckgit.orchestrators.run.observe import StageObserver
+from ckgit.orchestrators.run.stage import check_ready, stage_jobs
+from ckgit.orchestrators.run.work_tree import make_work_tree
+
+
+def record(view: ExperimentView, decision: Record, events: Events) -> RecordedCommit:
+    """Make a commit: the work tree is there before the intent to run jobs in it is committed.
+
+    Raises:
+        CkgitError: someone else moved the branch, or the work tree cannot be made.
+    """
+    ledger = view.ledger
+    if decision.jobs and not (ledger and ledger.work_tree):
+        made = make_work_tree(view)
+        check_ready(view, stage_jobs(view), decision.jobs, Path(made.work_tree))
+    for attempts in decision.ends if ledger and ledger.work_tree else ():
+        cluster = view.context.cluster
+        scheduler_for(cluster).cancel(cluster, Path(ledger.work_tree if ledger else ""), attempts)
+    return commit(view.lab, decision.commit, events)
+
+
+def hand_over_to_scheduler(observer: StageObserver, decision: Submit | Continue | Secure) -> None:
+    """Submit jobs, the job of ours that goes on, or its stand-in.
+
+    Raises:
+        CkgitError: the job that is to go on was refused.
+        BranchMoved: someone else moved the branch meanwhile.
+    """
+    view, monitor = observer.view, observer.open()
+    detached = view.ledger.detached if view.ledger else None
+    if isinstance(decision, Submit):
+        monitor.hand_over()
+        check_unmoved(view)
+    elif isinstance(decision, Continue) and detached:
+        status = hand_over(view, detached, monitor.work, decision.after, any_of=decision.any_of, delay=decision.delay)
+        _refuse_refused(view, status)
+        observer.note_continuation(status)
+    elif isinstance(decision, Secure) and detached:
+        secure(view, detached, monitor.work, decision.job_id)
+        observer.secured()
+
+
+def _refuse_refused(view: ExperimentView, status: JobStatus) -> None:
+    if status.ending and status.ending.failure is FailureClass.REFUSED:
+        raise CkgitError(
+            f"the job that is to go on was refused: {status.ending.sentence}",
+            code=Exit.COMMAND_FAILED,
+            where=view.name,
+            state="its other jobs are in flight",
+            next=f"mend `advance` in the cluster profile, or wait for the jobs: ckgit advance {view.name}",
+        )
