@@ -21,10 +21,12 @@ def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the package as an installer leaves it. (That pip can install it is shown in test_plugins.)"""
     folder = tmp_path_factory.mktemp("site")
     shutil.copy(PACKAGE / "ckgit_tiny.py", folder)
+    shutil.copy(PACKAGE.with_name("ckgit-scripted") / "ckgit_scripted.py", folder)
     info = folder / "ckgit_tiny-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ckgit-tiny\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[ckgit.workers]\ntiny-trainer = ckgit_tiny:trainer\ntiny-evaluator = ckgit_tiny:evaluator\n")
+    workers = "[ckgit.workers]\ntiny-trainer = ckgit_tiny:trainer\ntiny-evaluator = ckgit_tiny:evaluator\n"
+    (info / "entry_points.txt").write_text(f"{workers}[ckgit.schedulers]\nscripted = ckgit_scripted:scheduler\n")
     return folder
 
 

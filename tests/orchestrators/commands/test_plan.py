@@ -1,0 +1,307 @@
+"""Observe, plan, apply: what follows from each situation, and that a dry run shows what the next command does."""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import inspect
+import itertools
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType, FrameType, FunctionType
+from typing import Any, NamedTuple
+
+import pytest
+
+from ckgit.errors import CkgitError
+from ckgit.experiment.design.model import State
+from ckgit.experiment.planned import PlannedStep
+from ckgit.lab.commit import CommitPlan
+from ckgit.orchestrators.commands import dry_run as dry
+from ckgit.orchestrators.commands import plan
+from ckgit.orchestrators.run import continuation
+from ckgit.orchestrators.run import plan as stage_plan
+from tests.conftest import make_test_lab
+from tests.orchestrators.bench import Bench, Heard, design_demo
+from tests.orchestrators.commands.situations import OTHER, TOKEN, Effects, Scene, Situation, committed, effects, in_a_row, planned, untimed
+
+DESIGNED, SCAFFOLDED, TRAINED, EVALUATED, ANALYZED = State
+S = Situation
+BOTH_RUN = ("running", "running")
+NO_WAIT, LEFT = {"wait": False}, {"wait": False, "detach": True, "to": ANALYZED}
+ITSELF, REPLACED = {**LEFT, "token": TOKEN}, {**LEFT, "token": OTHER}
+
+# What a command does until it waits or ends, and the situations in which it does that.
+FOLLOWS: dict[str, list[Situation]] = {
+    # one transition without jobs
+    "scaffold, exit 0": [S(DESIGNED), S(DESIGNED, wants={"to": SCAFFOLDED}), S(DESIGNED, wants={"begins": (DESIGNED,)})],
+    "analyze, exit 0": [S(EVALUATED), S(EVALUATED, wants={"to": ANALYZED})],
+    # nothing is to be done
+    "exit 0": [
+        S(SCAFFOLDED, wants={"to": SCAFFOLDED}),
+        S(ANALYZED, wants={"to": ANALYZED}),
+        S(SCAFFOLDED, BOTH_RUN, left="queued", wants=REPLACED),
+        S(SCAFFOLDED, BOTH_RUN, wants=REPLACED),
+        S(SCAFFOLDED, BOTH_RUN, left="queued", by=OTHER, wants=REPLACED),
+    ],
+    "refuse 4": [
+        S(ANALYZED),
+        S(TRAINED, wants={"to": DESIGNED}),
+        S(TRAINED, wants={"begins": (DESIGNED,)}),
+        S(SCAFFOLDED, wants={"retry": True}),
+        S(SCAFFOLDED, ("running", "done"), wants={"retry": True}),
+        S(DESIGNED, wants={"worker": "tiny-trainer"}),
+        S(TRAINED, wants={"worker": "tiny-trainer"}),
+        S(SCAFFOLDED, wants={"worker": "tiny-trainer", "run": "base"}),
+    ],
+    # jobs that were not submitted yet
+    "submit, hand over 2, wait": [S(SCAFFOLDED)],
+    "submit, hand over 3, wait": [S(TRAINED)],
+    "submit, hand over 1, wait": [S(SCAFFOLDED, ("none", "running")), S(SCAFFOLDED, wants={"worker": "tiny-trainer", "run": "rank4"})],
+    "submit, hand over 2, exit 10": [S(SCAFFOLDED, wants=NO_WAIT), S(SCAFFOLDED, wants={"sequential": True, **NO_WAIT})],
+    "submit, hand over 2, continue, secure, exit 0": [S(SCAFFOLDED, wants=LEFT)],
+    # an intent that nobody has carried out
+    "hand over 2, wait": [S(SCAFFOLDED, ("unseen", "unseen"))],
+    "hand over 1, wait": [S(SCAFFOLDED, ("unseen", "running")), S(SCAFFOLDED, ("queued", "unseen"))],
+    "hand over 1, exit 10": [S(SCAFFOLDED, ("unseen", "running"), wants=NO_WAIT)],
+    "hand over 1, fail, wait": [S(SCAFFOLDED, ("unseen", "unseen"), "script")],
+    # jobs that are out
+    "wait": [
+        S(SCAFFOLDED, BOTH_RUN),
+        S(SCAFFOLDED, ("queued", "unknown")),
+        S(SCAFFOLDED, ("running", "done")),
+        S(SCAFFOLDED, BOTH_RUN, left="unknown", by=TOKEN, wants={**LEFT, "token": TOKEN[:-8] + "cccccccc"}),
+    ],
+    "exit 10": [S(SCAFFOLDED, BOTH_RUN, wants=NO_WAIT), S(SCAFFOLDED, ("done", "running"), wants=NO_WAIT)],
+    "exit 75": [S(SCAFFOLDED, ("queued", "unknown"), wants=NO_WAIT)],
+    # jobs that have ended
+    "train, exit 0": [
+        S(SCAFFOLDED, ("done", "done")),
+        S(SCAFFOLDED, ("done", "done"), wants=NO_WAIT),
+        S(SCAFFOLDED, ("done", "failed"), wants={"accept_missing": True}),
+        S(SCAFFOLDED, ("done", "recorded"), wants={"accept_missing": True}),
+    ],
+    "evaluate, exit 0": [S(TRAINED, ("done", "done"))],
+    "train, submit, hand over 3, wait": [S(SCAFFOLDED, ("done", "done"), wants={"to": ANALYZED})],
+    "evaluate, analyze, exit 0": [S(TRAINED, ("done", "done"), wants={"to": ANALYZED})],
+    "fail, exit 11": [
+        S(SCAFFOLDED, ("failed", "failed")),
+        S(SCAFFOLDED, ("done", "failed")),
+        S(SCAFFOLDED, ("done", "failed"), wants=LEFT),
+        S(SCAFFOLDED, ("done", "lost")),
+        S(SCAFFOLDED, ("done", "refused")),
+        S(SCAFFOLDED, ("done", "done"), "status"),
+        S(SCAFFOLDED, ("done", "done"), "output"),
+    ],
+    "fail, wait": [S(SCAFFOLDED, ("running", "failed"))],
+    "fail, exit 10": [S(SCAFFOLDED, ("running", "failed"), wants=NO_WAIT)],
+    "fail, continue, secure, exit 0": [S(SCAFFOLDED, ("running", "failed"), wants=LEFT)],
+    "exit 11": [S(SCAFFOLDED, ("done", "recorded"))],
+    "submit, hand over 1, fail, wait": [S(SCAFFOLDED, ("none", "failed"))],
+    # again
+    "end 1, retry, hand over 1, wait": [S(SCAFFOLDED, ("done", "recorded"), wants={"retry": True})],
+    "end 1, retry, hand over 1, continue, secure, exit 0": [S(SCAFFOLDED, ("done", "recorded"), wants={**LEFT, "retry": True})],
+    # left to its cluster
+    "submit, continue, secure, exit 0": [S(SCAFFOLDED, BOTH_RUN, wants=LEFT), S(SCAFFOLDED, BOTH_RUN, left="gone", wants=LEFT)],
+    "continue, secure, exit 0": [S(SCAFFOLDED, BOTH_RUN, left="unseen", wants=LEFT)],
+    "secure, exit 0": [S(SCAFFOLDED, BOTH_RUN, left="queued", wants=LEFT)],
+    "end 1, end 1, submit, continue, secure, exit 0": [S(SCAFFOLDED, BOTH_RUN, left="queued", wants={**LEFT, "sequential": True})],
+    "end 1, end 1, submit, wait": [S(SCAFFOLDED, BOTH_RUN, left="queued")],
+    "submit, continue, secure, exit 0 ": [S(SCAFFOLDED, BOTH_RUN, left="running", wants=ITSELF)],
+    "continue, secure, exit 0 ": [
+        S(SCAFFOLDED, BOTH_RUN, left="unseen", by=OTHER, wants=REPLACED),  # it was ended before it had handed over the next one
+    ],
+    "train, submit, hand over 3, continue, secure, exit 0": [S(SCAFFOLDED, ("done", "done"), left="running", wants=ITSELF)],
+    "wait ": [S(SCAFFOLDED, BOTH_RUN, left="unknown", wants=LEFT), S(SCAFFOLDED, ("running", "unknown"), left="running", wants=ITSELF)],
+    # to another cluster
+    "submit, submit, hand over 3, wait": [S(TRAINED, wants={"cluster": "other"})],
+    "refuse 10": [S(SCAFFOLDED, BOTH_RUN, wants={"cluster": "other"})],
+    "refuse 2": [
+        S(DESIGNED, wants={"cluster": "other"}),
+        S(SCAFFOLDED, BOTH_RUN, "profile"),
+        S(SCAFFOLDED, wants={"cluster": "other"}),
+    ],
+    # what the experiment stands on is not as it was left
+    "refuse 8": [S(TRAINED, damage="ledger"), S(TRAINED, damage="work tree"), S(SCAFFOLDED, BOTH_RUN, "work tree")],
+}
+
+
+SCENES: list[Scene] = []
+
+
+@pytest.fixture
+def scene(tiny_package: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    """One lab for all tests of this module, which is put into each situation."""
+    monkeypatch.syspath_prepend(tiny_package)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tiny_package), str(Path(__file__).parents[3])]))
+    if not SCENES:
+        folder = tmp_path_factory.mktemp("scene")
+        (folder / "steer").mkdir()
+        bench = Bench(make_test_lab(folder / "lab"), folder / "steer", Heard())
+        bench.set_up()
+        design_demo(bench.lab)
+        SCENES.append(Scene(bench, folder / "kept"))
+    return SCENES[0]
+
+
+class Shown:
+    """What a dry run shows, and the files that it means."""
+
+    def __init__(self, scene: Scene, situation: Situation) -> None:
+        self.step: PlannedStep | None = None
+        self.error: CkgitError | None = None
+        self.plans: list[CommitPlan] = []
+        show = dry.preview
+
+        def keep(plan: CommitPlan, *rest: list[str]) -> object:
+            self.plans.append(plan)
+            return show(plan, *rest)
+
+        dry.preview = keep  # type: ignore[assignment]
+        try:
+            self.step = dry.dry_run(scene.bench.lab, "demo", situation.options)
+        except CkgitError as error:
+            self.error = error
+        finally:
+            dry.preview = show
+
+
+def check(scene: Scene, situation: Situation) -> str:
+    """Hold what a dry run shows against what the next command does; what that is."""
+    scene.set(situation)
+    tip = scene.bench.snapshot.tip
+    shown = Shown(scene, situation)
+    assert scene.scheduler.done == [], "a dry run did something"
+    assert scene.bench.snapshot.tip == tip
+    done = effects(scene, situation.options)
+    acts = [act for act in scene.scheduler.done if not act.startswith("end")]
+    if shown.step is None:
+        assert shown.error, acts
+        assert acts == [f"refuse {int(shown.error.code)}"]
+    else:
+        follows(scene, shown.step, shown.plans, done, acts)
+    return ", ".join(scene.scheduler.done)
+
+
+def follows(scene: Scene, step: PlannedStep, plans: list[CommitPlan], done: Effects, acts: list[str]) -> None:
+    """Check that a command did what was shown, first of all."""
+    assert [str(commit.records) for commit in step.commits] == acts[: len(step.commits)]
+    parent = ""
+    for commit, plan_, sha in zip(step.commits, plans, done.commits, strict=False):
+        message, files = committed(scene.bench, sha)
+        assert untimed(message.encode()) == untimed(commit.message.replace("TOKEN", "00000000").encode() + b"\n")
+        meant = planned(plan_, scene.bench, f"{sha}~1")
+        assert {path: content and untimed(content) for path, content in files.items()} == {
+            path: content and untimed(content) for path, content in meant.items()
+        }
+        parent = sha
+    if not step.commits and not step.submissions:
+        assert acts[0].startswith(("wait", "exit", "continue", "secure"))
+    handed = [f"hand over {sum(len(each.jobs) for each in step.submissions)}"] if step.submissions else []
+    assert acts[len(step.commits) :][: len(handed)] == handed
+    for shown, command, script in zip(step.submissions, scene.scheduler.commands, scene.scheduler.scripts, strict=False):
+        told = shown.command.replace("TOKEN", "00000000").replace("COMMIT", parent and scene.bench.work.name)
+        assert untimed(told.encode()) == untimed(command.encode())
+        assert shown.scripts == (script.decode(),)
+
+
+ROWS = list(in_a_row(FOLLOWS))
+TAKEN: dict[int, set[tuple[str, int]]] = {}  # lines of the plan that each row goes through
+PLAN = [plan, stage_plan, continuation]
+FILES = {str(module.__file__) for module in PLAN}
+
+
+def traced(scene: Scene, number: int) -> str:
+    """Check a row, and keep which lines of the plan it goes through."""
+    lines = TAKEN.setdefault(number, set())
+
+    def note(frame: FrameType, event: str, _: object) -> Any:
+        if frame.f_code.co_filename not in FILES:
+            return None
+        if event == "line":
+            lines.add((frame.f_code.co_filename, frame.f_lineno))
+        return note
+
+    before = sys.gettrace()
+    sys.settrace(note)
+    try:
+        return check(scene, ROWS[number][1])
+    finally:
+        sys.settrace(before)
+
+
+@pytest.mark.parametrize("number", [pytest.param(n, id=f"{effect}-{n}") for n, (effect, _) in enumerate(ROWS)])
+def test_what_follows_and_that_a_dry_run_shows_it(scene: Scene, number: int) -> None:
+    assert traced(scene, number) == ROWS[number][0].strip()
+
+
+class Mutant(NamedTuple):
+    """A branch of the plan that is taken away."""
+
+    function: FunctionType
+    line: int  # by which it is known that the branch is taken
+    code: CodeType
+
+    @property
+    def name(self) -> str:
+        return f"{Path(self.function.__code__.co_filename).parent.name}/plan.{self.function.__name__}:{self.line}"
+
+
+class Without(ast.NodeTransformer):
+    """Takes away the branch of that number."""
+
+    def __init__(self, number: int) -> None:
+        self.number, self.seen, self.line = number, -1, 0
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        if self._is_it(node.body[0]):
+            return node.orelse or [ast.Pass(lineno=node.lineno, col_offset=0, end_lineno=node.lineno, end_col_offset=0)]
+        return node
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.op, ast.Or) and isinstance(node.values[0], ast.Call) and self._is_it(node):
+            node.values = node.values[1:]
+        return node
+
+    def _is_it(self, node: ast.AST) -> bool:
+        self.seen += 1
+        if self.seen == self.number:
+            self.line = node.lineno  # type: ignore[attr-defined]
+        return self.seen == self.number
+
+
+def mutants() -> Iterator[Mutant]:
+    """The plan without each of its branches."""
+    for module in PLAN:
+        for function in [each for each in vars(module).values() if inspect.isfunction(each) and each.__module__ == module.__name__]:
+            for number in itertools.count():
+                tree = ast.parse(inspect.getsource(function))
+                ast.increment_lineno(tree, function.__code__.co_firstlineno - 1)
+                without = Without(number)
+                without.visit(tree)
+                if not without.line:
+                    break
+                code = compile(ast.fix_missing_locations(tree), str(module.__file__), "exec", flags=__future__.annotations.compiler_flag)
+                yield Mutant(function, without.line, next(each for each in code.co_consts if inspect.iscode(each)))
+
+
+@pytest.mark.parametrize("mutant", [pytest.param(mutant, id=mutant.name) for mutant in mutants()])
+def test_no_branch_of_the_plan_can_be_taken_away(scene: Scene, mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(len(ROWS)):
+        if number not in TAKEN:
+            traced(scene, number)
+    taking = [number for number, lines in TAKEN.items() if (str(mutant.function.__code__.co_filename), mutant.line) in lines]
+    assert taking, "no situation takes this branch"
+    monkeypatch.setattr(mutant.function, "__code__", mutant.code)
+    assert any(_fails(scene, number) for number in taking)
+
+
+def _fails(scene: Scene, number: int) -> bool:
+    try:
+        return check(scene, ROWS[number][1]) != ROWS[number][0].strip()
+    except Exception:  # noqa: BLE001 - whatever it is, the test of this row fails
+        return True
