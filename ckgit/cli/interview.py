@@ -16,7 +16,8 @@ from ckgit.experiment.checks.problems import value_problems
 from ckgit.experiment.design.model import Parameters, RunType, TaskSpec
 from ckgit.formats.rows import PLACEHOLDER
 from ckgit.formats.yaml.document import read_yaml
-from ckgit.formats.yaml.writer import ValueChange, write_yaml
+from ckgit.formats.yaml.edit import ValueChange
+from ckgit.formats.yaml.text import write_yaml
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators.design.draft import Draft, draft_new, refuse_existing, totals
 from ckgit.orchestrators.design.lookup import LabChoices, offers

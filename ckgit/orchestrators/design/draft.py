@@ -23,7 +23,7 @@ from ckgit.formats.listing import plural
 from ckgit.formats.markdown import size
 from ckgit.formats.numbers import rough_duration
 from ckgit.formats.yaml.document import read_yaml
-from ckgit.formats.yaml.writer import ValueChange
+from ckgit.formats.yaml.edit import ValueChange
 from ckgit.lab.commit import preview, record
 from ckgit.lab.git import tips
 from ckgit.lab.git.objects import tree_entries
