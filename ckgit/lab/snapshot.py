@@ -8,10 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ckgit.errors import CkgitError, DesignError, Exit, Problem
+from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.design.names import name_problem
 from ckgit.experiment.state import State
 from ckgit.formats.listing import nearest
+from ckgit.formats.problem import Problem
 from ckgit.lab.git.checkout import resume
 from ckgit.lab.git.command import git, git_ok
 from ckgit.lab.git.objects import read_object, read_objects, tree_entries
@@ -214,7 +215,7 @@ def take_snapshot(lab: Lab, name: str) -> Snapshot:
     known = dict(zip(paths, read_objects(lab.root, [f"{tip}:{path}" for path in paths]), strict=True))
     state = _state(_there(known[paths[0]], name, tip), f"exp/{name}:{paths[0]}")
     at, recorded = (tip, last) if last else last_recorded(lab, name, tip)
-    check_state(lab, name, tip, state, recorded, at, left)
+    check_state(lab.root, name, tip, state, recorded, at, left)
     event, design = (recorded.event, recorded.design) if recorded else (None, None)
     remotes = {ref.split("/")[2]: theirs for ref, (theirs, _) in tips.items() if not ref.startswith(BRANCHES)}
     found = Snapshot(lab.root, name, tip, state, event, design, at, by_hand=last is None, left=left, remotes=remotes, known=known)
