@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 
 from ckgit.formats.listing import first_of
+from ckgit.formats.problem import Problem
 
 
 class Exit(IntEnum):
@@ -67,21 +67,6 @@ class CkgitError(Exception):
         lines += [f"  state: {self.state}"] if self.state else []
         lines += [f"  next:  {self.next}"] if self.next else []
         return "\n".join(lines)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing wrong with a design. Lines and columns count from 1; 0 is unknown."""
-
-    message: str
-    path: str = ""  # dotted place in the front matter, e.g. controls.lr; empty for none
-    line: int = 0
-    column: int = 0
-    warning: bool = False  # whether it may be meant all the same
-
-    def at(self, file: str) -> str:
-        """`file:line:column: message`, as editors and compilers write it."""
-        return f"{file}:{self.line}:{self.column}: {self.message}"
 
 
 MOST_PROBLEMS, MORE_PROBLEMS = 50, "more (--json has them all)"

@@ -15,7 +15,7 @@ from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import LabConfig
 from ckgit.experiment.design.model import Design
 from ckgit.experiment.design.plan import DEFAULTS, EVALUATION_PARAMETERS, FREE_TEXT, SHORT_NAMES
-from ckgit.experiment.lifecycle import EDGES, TRAILERS
+from ckgit.experiment.lifecycle import TRAILERS, legal_transitions
 from ckgit.experiment.schemas import MODELS
 from ckgit.formats.rows import DEFAULT_SPLIT
 from docs.files import FILES
@@ -123,7 +123,7 @@ def _exit_codes() -> Iterator[str]:
 
 def _lifecycle() -> Iterator[str]:
     yield "## States and events\n\nEach row is a legal commit on an experiment's branch.\n"
-    yield _table(["event", "from", "to"], [[edge.event, edge.source or "(new branch)", edge.target] for edge in EDGES])
+    yield _table(["event", "from", "to"], [[edge.event, edge.source or "(new branch)", edge.target] for edge in legal_transitions()])
     yield f"Trailers of each commit: {', '.join(f'`{t}`' for t in TRAILERS)}.\n"
 
 

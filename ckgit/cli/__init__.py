@@ -37,7 +37,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Look": {
         "status": "Show where an experiment stands.",
         "list": "List the experiments of the lab.",
-        "log": "Tell the story of an experiment, commit by commit.",
+        "log": "Show the history of an experiment, commit by commit.",
         "show": "Show an experiment's design, runs and results, or one run.",
         "why": "Say why jobs failed or wait.",
     },

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ckgit.cli.common import emit, note
-from ckgit.cli.errors import as_document, without_secrets
+from ckgit.cli.errors import as_document, masked_error
 from ckgit.cli.streams import fresh_line
 from ckgit.cli.subscribers import Terminal
 from ckgit.errors import CkgitError, Exit
@@ -54,7 +54,7 @@ def report(result: AdvanceResult, *, as_json: bool) -> int:
 
 def report_all(ended: Mapping[str, AdvanceResult | CkgitError], *, as_json: bool) -> int:
     """Print what each of several experiments came to; returns the first exit code that is not 0."""
-    ended = {name: without_secrets(each) if isinstance(each, CkgitError) else each for name, each in ended.items()}
+    ended = {name: masked_error(each) if isinstance(each, CkgitError) else each for name, each in ended.items()}
     if as_json:
         errors = {name: {"experiment": name, "error": as_document(each)} for name, each in ended.items() if isinstance(each, CkgitError)}
         documents = {name: _document(each) for name, each in ended.items() if isinstance(each, AdvanceResult)}

@@ -11,7 +11,7 @@ import click
 from ckgit.cli.streams import json_text, say
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.names import name_problem
-from ckgit.formats.listing import in_words
+from ckgit.formats.listing import first_of, in_words
 
 if TYPE_CHECKING:
     from ckgit.lab.lab import Lab
@@ -79,6 +79,12 @@ def emit(document: Any, as_json: bool, text: str) -> None:
 def note(text: str) -> None:
     """Print progress or a remark on standard error, where it does not mix with results."""
     say(text, err=True)
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Say on standard error what to look at again in a design."""
+    for text in first_of((f"warning: {text}" for text in warnings), more="more warnings (--json has them all)"):
+        note(text)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ckgit.cli.common import dry_run_option, emit, json_option, lab_from, note
+from ckgit.cli.common import dry_run_option, emit, json_option, lab_from, warn
 from ckgit.errors import CkgitError, Exit
-from ckgit.formats.listing import first_of
 
 if TYPE_CHECKING:
     from ckgit.orchestrators.design.draft import Draft
@@ -60,14 +59,8 @@ def command(
             state="nothing was written",
             next=f"ckgit design {name} --from FILE, or --like OTHER; on a terminal, `ckgit design {name}` asks",
         )
-    warn(draft)
+    warn(draft.warnings)
     finish(draft, dry_run=dry_run, as_json=as_json)
-
-
-def warn(draft: Draft) -> None:
-    """Say what to look at again."""
-    for text in first_of((f"warning: {text}" for text in draft.warnings), more="more warnings (--json has them all)"):
-        note(text)
 
 
 def finish(draft: Draft, *, dry_run: bool, as_json: bool) -> None:

@@ -28,6 +28,26 @@ RUN_PACKAGES = frozenset(
     ("torch", "torchtune", "torchao", "transformers", "inspect_ai", "accelerate", "datasets", "safetensors", "matplotlib", "numpy")
 )
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+# What the machine lacks, whatever the path, and what helps.
+_OF_THE_MACHINE = {
+    **dict.fromkeys(_FULL, "make room, then run the same command again"),
+    errno.EIO: "the disk or the network file system fails: tell who runs it, and run the same command again when it is mended",
+    errno.ESTALE: "the network file system has lost that file: run the same command again",
+    errno.EROFS: "that file system is read-only: have it mounted for writing, or work in another folder",
+    errno.ENOMEM: "free some memory, then run the same command again",
+    errno.EAGAIN: "end some processes (ulimit -u is the limit), then run the same command again",
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "close some programs, or raise the limit of open files (ulimit -n)"),
+    errno.ENOLCK: "that file system cannot lock files: put the work root on one that can",
+}
+# What is wrong with a path that somebody chose or changed, and what helps.
+_OF_A_PATH = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "ls -ld on it shows who may use it: have that changed, or name another"),
+    **dict.fromkeys((errno.ENOENT, errno.ENOTDIR), "it was moved or removed, or never there: bring it back, or name another"),
+    **dict.fromkeys((errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY), "something else stands there: move it away, or name another"),
+    errno.ENAMETOOLONG: "choose a shorter name or folder",
+    errno.ELOOP: "its symbolic links lead in a circle: mend them",
+}
+_OURS = Path(__file__).resolve().parent.parent
 
 
 def guarded(run: Callable[[], Any], argv: Sequence[str]) -> int:
@@ -53,7 +73,7 @@ def guarded(run: Callable[[], Any], argv: Sequence[str]) -> int:
 
 
 def _report(error: Exception, argv: Sequence[str]) -> int:
-    known = without_secrets(_as_known(error, argv))
+    known = masked_error(_as_known(error, argv))
     if known.code is Exit.INTERRUPTED:
         fresh_line()
     if isinstance(error, OSError) and error.errno in _FULL:
@@ -72,8 +92,8 @@ def _as_known(error: Exception, argv: Sequence[str]) -> CkgitError:
         return error
     if isinstance(error, click.ClickException):
         return CkgitError(error.format_message(), code=Exit.USAGE)
-    if isinstance(error, OSError) and error.errno:
-        return _of_the_system(error)
+    if isinstance(error, OSError) and (known := _of_the_system(error, argv)):
+        return known
     if isinstance(error, UnicodeEncodeError):
         return CkgitError(
             f"the encoding {error.encoding} has no {error.object[error.start : error.end]!a}, which a file's name or text has",
@@ -87,15 +107,21 @@ def _as_known(error: Exception, argv: Sequence[str]) -> CkgitError:
     return _bug(error, argv)
 
 
-def _of_the_system(error: OSError) -> CkgitError:
-    """What the machine refused: no fault of ckgit's, and nothing to report."""
-    full = error.errno in _FULL
+def _of_the_system(error: OSError, argv: Sequence[str]) -> CkgitError | None:
+    """What the machine lacks, or what is wrong with a path; None for what ckgit should not have asked for."""
+    path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else ""
+    advice = _OF_THE_MACHINE.get(error.errno or 0)
+    if not advice and (not path or _OURS in Path(path).absolute().parents):
+        return None
+    advice = advice or _OF_A_PATH.get(error.errno or 0)
+    if not advice:
+        return None
     return CkgitError(
-        f"{error.strerror} while writing" if full else f"it cannot be read or written: {error.strerror}",
-        code=Exit.COMMAND_FAILED,
-        where=str(error.filename or "a file, a folder or the output"),
+        f"{error.strerror} while writing" if error.errno in _FULL else f"it cannot be read or written: {error.strerror}",
+        code=Exit.USAGE if path and path in argv else Exit.COMMAND_FAILED,
+        where=path or "a file, a folder or the output",
         state="what was committed before stands; nothing half-written counts",
-        next="make room, then run the same command again" if full else "mend that, then run the same command again",
+        next=advice,
     )
 
 
@@ -124,7 +150,7 @@ def _bug(error: Exception, argv: Sequence[str]) -> CkgitError:
     return CkgitError(f"a bug in ckgit: {type(error).__name__}: {error}", code=Exit.BUG, next=f"please report it, with the file {where}")
 
 
-def without_secrets(error: CkgitError) -> CkgitError:
+def masked_error(error: CkgitError) -> CkgitError:
     """An error may quote what git, a scheduler or a file said."""
     from ckgit.formats.secret_patterns import masked
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from ckgit.cli.common import note
-from ckgit.cli.design import warn
+from ckgit.cli.common import note, warn
 from ckgit.cli.streams import say
 from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.checks.messages import unknown_key
@@ -16,7 +15,8 @@ from ckgit.experiment.checks.problems import value_problems
 from ckgit.experiment.design.model import Parameters, RunType, TaskSpec
 from ckgit.formats.rows import PLACEHOLDER
 from ckgit.formats.yaml.document import read_yaml
-from ckgit.formats.yaml.writer import ValueChange, write_yaml
+from ckgit.formats.yaml.edit import ValueChange
+from ckgit.formats.yaml.text import write_yaml
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators.design.draft import Draft, draft_new, refuse_existing, totals
 from ckgit.orchestrators.design.lookup import LabChoices, offers
@@ -51,7 +51,7 @@ def interview(lab: Lab, name: str, changes: Sequence[ValueChange]) -> Draft:
             note("Let us go through it again.\n")
             continue
         say(f"\n{runs_block(draft.forecast)}\n\n{totals(draft)}")
-        warn(draft)
+        warn(draft.warnings)
         if click.confirm(f"Commit this as exp/{name}?", default=True):
             return draft
         note("Let us go through it again; Ctrl-C ends it.\n")

@@ -1,4 +1,4 @@
-"""`ckgit log`: the story of an experiment."""
+"""`ckgit log`: the history of an experiment."""
 
 from __future__ import annotations
 
@@ -14,31 +14,34 @@ from ckgit.lab.snapshot import take_snapshot
 @json_option
 @click.pass_context
 def command(ctx: click.Context, *, name: str | None, as_json: bool) -> None:
-    """Tell the story of an experiment, commit by commit.
+    """Show the history of an experiment, commit by commit.
 
-    Oldest first: what each commit recorded, from which state to which, when, and by whom.
+    Oldest first: what each commit recorded, from which state to which, when, and by whom; and where a commit does not follow from the
+    one before it.
     """
     lab = lab_from(ctx)
     snapshot = take_snapshot(lab, experiment_name(lab, name))
-    chapters = history(lab, snapshot)
-    document = {"experiment": snapshot.name, "commits": [_document(chapter) for chapter in chapters]}
-    emit(document, as_json, table(["commit", "event", "step", "when", "who", "what"], map(_cells, chapters)))
+    entries = history(lab, snapshot)
+    document = {"experiment": snapshot.name, "commits": [_document(entry) for entry in entries]}
+    emit(document, as_json, table(["commit", "event", "step", "when", "who", "what"], map(_cells, entries)))
 
 
-def _document(chapter: HistoryEntry) -> dict[str, str | None]:
+def _document(entry: HistoryEntry) -> dict[str, str | None]:
     return {
-        "commit": chapter.commit,
-        "event": chapter.event,
-        "from": chapter.source,
-        "to": chapter.target,
-        "date": chapter.date.isoformat(),
-        "author": chapter.author,
-        "subject": chapter.subject,
-        "body": chapter.body,
+        "commit": entry.commit,
+        "event": entry.event,
+        "from": entry.source,
+        "to": entry.target,
+        "date": entry.date.isoformat(),
+        "author": entry.author,
+        "subject": entry.subject,
+        "body": entry.body,
+        "problem": entry.problem,
     }
 
 
-def _cells(chapter: HistoryEntry) -> list[str]:
-    step = f"{chapter.source} -> {chapter.target}" if chapter.event else "(not ckgit's)"
-    what = chapter.body.partition("\n")[0] if chapter.event else chapter.subject
-    return [chapter.commit[:12], chapter.event or "", step, f"{chapter.date:%Y-%m-%d %H:%M}", chapter.author, what]
+def _cells(entry: HistoryEntry) -> list[str]:
+    step = f"{entry.source} -> {entry.target}" if entry.event else "(not ckgit's)"
+    what = entry.body.partition("\n")[0] if entry.event else entry.subject
+    told = f"NOT LEGAL: {entry.problem}" if entry.problem else what
+    return [entry.commit[:12], entry.event or "", step, f"{entry.date:%Y-%m-%d %H:%M}", entry.author, told]

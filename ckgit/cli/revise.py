@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import click
 
-from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
-from ckgit.cli.design import finish, read_file, set_option, warn
+from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument, warn
+from ckgit.cli.design import finish, read_file, set_option
 
 
 @click.command("revise")
@@ -30,5 +30,5 @@ def command(ctx: click.Context, name: str | None, source: str | None, changes: S
     wanted = design.changes_from(changes)
     content, file = read_file(source) if source else (None, f"exp/{experiment}:experiments/{experiment}/experiment_summary.md")
     draft = design.draft_revision(lab, experiment, content, file, wanted)
-    warn(draft)
+    warn(draft.warnings)
     finish(draft, dry_run=dry_run, as_json=as_json)

@@ -1,6 +1,6 @@
-"""The lifecycle of an experiment as one table, on the `transitions` library.
+"""The lifecycle of an experiment: one machine of the `transitions` library says what is legal, what may follow, and if a history holds.
 
-`transitions` is imported only where a machine is built, to move a state: reading one needs the table alone.
+The library is imported where the machine is asked, since that costs 12 ms: reading a state needs the names alone.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from transitions import Machine
 
 TRAILERS = ("Ckgit-Experiment", "Ckgit-Event", "Ckgit-From", "Ckgit-To", "Ckgit-Design", "Ckgit-Version")
+ORDER: tuple[State, ...] = tuple(State)
+NO_STATE = "none"  # before the first commit of a branch, as that commit's trailers write it
 
 
 class Event(StrEnum):
@@ -33,7 +35,7 @@ class Event(StrEnum):
     REVISE = "revise"
 
 
-class Edge(NamedTuple):
+class Transition(NamedTuple):
     """One legal transition. `source` is None for the first commit of a branch."""
 
     event: Event
@@ -41,24 +43,32 @@ class Edge(NamedTuple):
     target: State
 
 
-D, S, T, E, A = State.DESIGNED, State.SCAFFOLDED, State.TRAINED, State.EVALUATED, State.ANALYZED
-EDGES: tuple[Edge, ...] = (
-    Edge(Event.DESIGN, None, D),
-    Edge(Event.SCAFFOLD, D, S),
-    *(Edge(event, S, S) for event in (Event.SUBMIT, Event.FAIL, Event.RETRY, Event.CANCEL)),
-    Edge(Event.TRAIN, S, T),
-    *(Edge(event, T, T) for event in (Event.SUBMIT, Event.FAIL, Event.RETRY, Event.CANCEL)),
-    Edge(Event.EVALUATE, T, E),
-    Edge(Event.ANALYZE, E, A),
-    *(Edge(Event.REVISE, state, D) for state in (D, S, T, E, A)),
-)
-ORDER: tuple[State, ...] = (D, S, T, E, A)
-_START = "none"  # before the first commit, as the trailers of that commit write it
+@functools.cache
+def machine() -> Machine:
+    """The lifecycle as a machine. It holds no experiment; it is asked only."""
+    from transitions import Machine
+
+    designed, scaffolded, trained, evaluated, analyzed = map(str, State)  # the library takes an enum's names, and we want its values
+    built = Machine(model=None, states=[NO_STATE, *map(str, State)], initial=NO_STATE, auto_transitions=False)
+    built.add_transition(str(Event.DESIGN), NO_STATE, designed)
+    built.add_transition(str(Event.SCAFFOLD), designed, scaffolded)
+    for event in (Event.SUBMIT, Event.FAIL, Event.RETRY, Event.CANCEL):
+        built.add_transition(str(event), [scaffolded, trained], "=")
+    built.add_transition(str(Event.TRAIN), scaffolded, trained)
+    built.add_transition(str(Event.EVALUATE), trained, evaluated)
+    built.add_transition(str(Event.ANALYZE), evaluated, analyzed)
+    built.add_transition(str(Event.REVISE), [*map(str, State)], designed)
+    return built
 
 
 def legal(state: State | None) -> tuple[Event, ...]:
-    """Events that may follow in a state."""
-    return tuple(edge.event for edge in EDGES if edge.source == state)
+    """Events that may follow in a state, or before the first commit."""
+    return tuple(Event(name) for name in machine().get_triggers(str(state or NO_STATE)))
+
+
+def legal_transitions() -> list[Transition]:
+    """Every legal transition, state by state."""
+    return [Transition(event, state, check_edge(event, state)) for state in (None, *State) for event in legal(state)]
 
 
 @functools.cache
@@ -68,33 +78,35 @@ def check_edge(event: Event, source: State | None) -> State:
     Raises:
         CkgitError: the event is not legal in this state; lists the legal ones.
     """
-    from transitions import MachineError
-
-    moved = machine(source)
-    try:
-        moved.trigger(str(event))
-    except MachineError:
+    found = machine().get_transitions(str(event), str(source or NO_STATE))
+    if not found:
         raise CkgitError(
             f"{event} is not a legal step from {source or 'nothing'}",
             code=Exit.ILLEGAL_TRANSITION,
             state="nothing was written",
             next=f"legal from here: {', '.join(legal(source)) or 'none'}",
-        ) from None
-    return State(moved.state)
+        )
+    return State(str(found[0].dest))
 
 
-def machine(source: State | None) -> Machine:
-    """The table as a `transitions` machine in a state, or before the first commit."""
-    from transitions import Machine
+def step_problem(event: str, source: str, target: str, before: str | None = None) -> str | None:
+    """Why a commit cannot record what its trailers say; None where it can.
 
-    edges = [[str(edge.event), str(edge.source or _START), str(edge.target)] for edge in EDGES]
-    return Machine(states=[_START, *map(str, ORDER)], initial=str(source or _START), transitions=edges, auto_transitions=False)
+    Args:
+        before: the state that the commit before it led to, where that is known.
+    """
+    known = machine().states  # the library takes `*` for any state
+    if source not in known or target not in known or not machine().get_transitions(event, source, target):
+        return f"{event}: {source} -> {target} is not a legal step"
+    if before not in (None, source) and source != NO_STATE:  # a name that is used again begins anew
+        return f"it begins at {source}, and the commit before it led to {before}"
+    return None
 
 
 def diagram() -> str:
     """The lifecycle as a Mermaid state diagram."""
     grouped: dict[tuple[str, str], list[str]] = {}
-    for edge in EDGES:
-        grouped.setdefault((str(edge.source or "[*]"), str(edge.target)), []).append(str(edge.event))
+    for event, source, target in legal_transitions():
+        grouped.setdefault((str(source or "[*]"), str(target)), []).append(str(event))
     arrows = [f"    {source} --> {target}: {', '.join(events)}" for (source, target), events in grouped.items()]
     return "\n".join(["stateDiagram-v2", *arrows]) + "\n"

@@ -33,7 +33,7 @@ class _TwiceError(ValueError):
     """An object names a key twice, and readers disagree about which value counts; the message is the key."""
 
 
-class Record(NamedTuple):
+class RawRow(NamedTuple):
     """A row as the file has it."""
 
     split: str
@@ -41,15 +41,15 @@ class Record(NamedTuple):
     raw: Any  # a DataError where the line cannot be read
 
 
-class Records(NamedTuple):
+class RawRows(NamedTuple):
     """All rows of a file, in its order."""
 
-    found: Sequence[Record]
-    unit: str  # what a record's number counts: a `line`, a `row` of the file, or a row of its `split`
+    found: Sequence[RawRow]
+    unit: str  # what a row's number counts: a `line`, a `row` of the file, or a row of its `split`
 
-    def where(self, record: Record) -> str:
+    def where(self, row: RawRow) -> str:
         """A row's place in the file: `line 3`, `row 3`, `train row 3`."""
-        return f"{record.split} row {record.number}" if self.unit == "split" else f"{self.unit} {record.number}"
+        return f"{row.split} row {row.number}" if self.unit == "split" else f"{self.unit} {row.number}"
 
 
 def parse_rows(content: bytes, *, suffix: str, input_column: str = "input", output_column: str = "output") -> dict[str, list[Row]]:
@@ -72,7 +72,7 @@ def no_split(what: str, split: str, splits: Iterable[str]) -> str:
     return f"{what} has no split {split} (splits: {', '.join(known) or 'unknown'}){form}"
 
 
-def read_records(content: bytes, *, suffix: str) -> Records:
+def read_records(content: bytes, *, suffix: str) -> RawRows:
     """The rows of a file before their columns are looked at.
 
     Raises:
@@ -93,7 +93,7 @@ def read_records(content: bytes, *, suffix: str) -> Records:
     return records
 
 
-def rows_of(records: Records, *, input_column: str = "input", output_column: str = "output") -> dict[str, list[Row]]:
+def rows_of(records: RawRows, *, input_column: str = "input", output_column: str = "output") -> dict[str, list[Row]]:
     """Split name to rows, in file order.
 
     Raises:
@@ -125,15 +125,15 @@ def listed(texts: Sequence[str], most: int = MOST_NAMED) -> str:
     return "\n".join(f"  {text}" for text in first_of(texts, most))
 
 
-def _lines(text: str) -> Records:
+def _lines(text: str) -> RawRows:
     found = []
     for number, line in enumerate(text.split("\n"), start=1):  # other breaks may stand in a row
         if line.strip():
             raw = _line(line)
-            found.append(Record(_split_of(raw), number, raw))
+            found.append(RawRow(_split_of(raw), number, raw))
     if len(found) > 1 and all(isinstance(record.raw, DataError) for record in found) and text.lstrip().startswith(("[", "{")):
         raise DataError("not a JSON value a line; a file that is one JSON document is called .json")
-    return Records(found, "line")
+    return RawRows(found, "line")
 
 
 def _line(line: str) -> Any:
@@ -143,7 +143,7 @@ def _line(line: str) -> Any:
         return error  # the other lines are looked at, too
 
 
-def _document(text: str) -> Records:
+def _document(text: str) -> RawRows:
     try:
         document = _json(text)
     except DataError as error:
@@ -152,10 +152,10 @@ def _document(text: str) -> Records:
             raise DataError("one JSON value a line, and not one JSON document; such a file is called .jsonl") from None
         raise error from None
     if isinstance(document, list):
-        return Records([Record(_split_of(raw), number, raw) for number, raw in enumerate(document)], "row")
+        return RawRows([RawRow(_split_of(raw), number, raw) for number, raw in enumerate(document)], "row")
     if not isinstance(document, dict) or not all(isinstance(rows, list) for rows in document.values()):
         raise DataError("expected a list of rows, or an object of splits that each hold a list of rows")
-    return Records([Record(split, number, raw) for split, rows in document.items() for number, raw in enumerate(rows)], "split")
+    return RawRows([RawRow(split, number, raw) for split, rows in document.items() for number, raw in enumerate(rows)], "split")
 
 
 def _json(text: str) -> Any:

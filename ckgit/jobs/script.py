@@ -14,6 +14,7 @@ from typing import NamedTuple
 from ckgit.experiment.card import FileDigest
 from ckgit.experiment.cluster import Cluster, gpu_request
 from ckgit.experiment.design.model import Resources
+from ckgit.jobs.environment import KEPT
 
 INPUTS_CHANGED = 65  # EX_DATAERR of sysexits.h
 PROGRAM_MISSING = 69  # EX_UNAVAILABLE
@@ -22,13 +23,6 @@ LONGEST_COMMAND = 120
 # anything else. Of the weights of a large model, which take longer to read, this is the size; their digests are for its first command.
 MOST_HASHED = 1 << 30
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
-# All that a job keeps of the environment it is started in: who and where it is, and what it may use. The local scheduler gives the same.
-KEPT = (
-    *("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "KRB5CCNAME"),
-    *("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES"),
-    *("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ZE_AFFINITY_MASK"),
-    *("CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"),
-)
 # A file of the work tree that has the name of a module is not taken for it.
 _PINNED = "PYTHONUNBUFFERED=1 PYTHONHASHSEED=0 PYTHONSAFEPATH=1"
 

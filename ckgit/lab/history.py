@@ -1,10 +1,12 @@
-"""The story of an experiment: the commits of its branch, as git tells them."""
+"""The history of an experiment: the commits of its branch, as git tells them, and whether the lifecycle allows each."""
 
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
 from typing import NamedTuple
 
+from ckgit.experiment.lifecycle import step_problem
 from ckgit.lab.git.command import git, is_ancestor
 from ckgit.lab.git.trailers import LOG_ATOM, parse_trailers
 from ckgit.lab.lab import Lab
@@ -15,7 +17,7 @@ _FIELDS = 6
 
 
 class HistoryEntry(NamedTuple):
-    """One commit. The last three are None when it is not ckgit's."""
+    """One commit. `event`, `source` and `target` are None when it is not ckgit's."""
 
     commit: str
     date: datetime.datetime  # of the commit, in the committer's time zone
@@ -25,6 +27,7 @@ class HistoryEntry(NamedTuple):
     event: str | None
     source: str | None  # `none` for the first one
     target: str | None
+    problem: str | None = None  # why this commit cannot record this step; None where it can, and where it is not ckgit's
 
 
 def history(lab: Lab, snapshot: Snapshot) -> list[HistoryEntry]:
@@ -35,10 +38,22 @@ def history(lab: Lab, snapshot: Snapshot) -> list[HistoryEntry]:
         where = ["--first-parent", snapshot.tip, f"^{lab.base}"]
     commits = ("rev-list", "--no-commit-header", "--reverse", f"--format={_FORM}")
     fields = git(lab.root, *commits, *where, "--").decode(errors="replace").split("\0")
-    return [_chapter(fields[at : at + _FIELDS], snapshot.name) for at in range(0, len(fields) - _FIELDS, _FIELDS)]
+    entries = [_entry(fields[at : at + _FIELDS], snapshot.name) for at in range(0, len(fields) - _FIELDS, _FIELDS)]
+    return list(_checked(entries))
 
 
-def _chapter(fields: list[str], name: str) -> HistoryEntry:
+def _checked(entries: list[HistoryEntry]) -> Iterator[HistoryEntry]:
+    """The commits, those with their problem that the lifecycle does not allow after the one before."""
+    before = None
+    for entry in entries:
+        if entry.event and entry.source and entry.target:
+            yield entry._replace(problem=step_problem(entry.event, entry.source, entry.target, before))
+            before = entry.target
+        else:
+            yield entry
+
+
+def _entry(fields: list[str], name: str) -> HistoryEntry:
     commit, date, author, subject, body, trailers = fields
     found = parse_trailers(trailers, name)
     steps = (found.event, found.source, found.target) if found else (None, None, None)

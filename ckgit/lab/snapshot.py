@@ -8,10 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ckgit.errors import CkgitError, DesignError, Exit, Problem
+from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.design.names import name_problem
 from ckgit.experiment.state import State
 from ckgit.formats.listing import nearest
+from ckgit.formats.problem import Problem
 from ckgit.lab.git.checkout import resume
 from ckgit.lab.git.command import git, git_ok
 from ckgit.lab.git.objects import read_object, read_objects, tree_entries
@@ -213,8 +214,8 @@ def take_snapshot(lab: Lab, name: str) -> Snapshot:
     paths = [f"experiments/{name}/{file}" for file in ("experiment_summary.md", "jobs.json", "defaults.json")]
     known = dict(zip(paths, read_objects(lab.root, [f"{tip}:{path}" for path in paths]), strict=True))
     state = _state(_there(known[paths[0]], name, tip), f"exp/{name}:{paths[0]}")
-    at, recorded = (tip, last) if last else _last_recorded(lab, name, tip)
-    check_state(lab, name, tip, state, recorded, at)
+    at, recorded = (tip, last) if last else last_recorded(lab, name, tip)
+    check_state(lab.root, name, tip, state, recorded, at, left)
     event, design = (recorded.event, recorded.design) if recorded else (None, None)
     remotes = {ref.split("/")[2]: theirs for ref, (theirs, _) in tips.items() if not ref.startswith(BRANCHES)}
     found = Snapshot(lab.root, name, tip, state, event, design, at, by_hand=last is None, left=left, remotes=remotes, known=known)
@@ -257,7 +258,7 @@ def _remote_ref(lab: Lab, name: str, refs: list[str], left: str) -> str:
     return (preferred or refs)[0]
 
 
-def _last_recorded(lab: Lab, name: str, tip: str) -> tuple[str, Trailers | None]:
+def last_recorded(lab: Lab, name: str, tip: str) -> tuple[str, Trailers | None]:
     """The newest commit on the branch itself that ckgit made for this experiment, and what it recorded; empty where there is none."""
     commits = ("rev-list", "--no-commit-header", "--first-parent", "--grep=^Ckgit-To: ")
     found = git(lab.root, *commits, f"--format=%H%x00{LOG_ATOM}%x00", tip, "--").decode(errors="replace").split("\0")

@@ -45,3 +45,16 @@ def test_an_experiment_that_was_merged_keeps_its_story(bench: Bench) -> None:
     before = commits(bench)
     subprocess.run(["git", "merge", "--quiet", "--ff-only", "exp/demo"], cwd=bench.folder, check=True)
     assert commits(bench) == before
+
+
+def test_a_history_with_a_commit_taken_out_is_told_to_be_broken(bench: Bench) -> None:
+    bench.advance(State.EVALUATED)
+    assert [c["problem"] for c in commits(bench)] == [None] * 6
+    by_event = {c["event"]: c["commit"] for c in commits(bench)}
+    git = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    onto = [*git, "rebase", "--quiet", "--strategy-option=theirs", "--onto", f"{by_event['train']}~1", by_event["train"], "exp/demo"]
+    subprocess.run(onto, cwd=bench.folder, check=True)
+
+    problems = [c["problem"] for c in commits(bench)]
+    assert problems == [None, None, None, "it begins at trained, and the commit before it led to scaffolded", None]
+    assert "NOT LEGAL: it begins at trained" in bench.ckgit("log", "demo").stdout

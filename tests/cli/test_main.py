@@ -10,6 +10,7 @@ from typing import Any, Never
 import click
 import pytest
 
+import ckgit as ckgit_package
 from ckgit.cli import COMMANDS, group
 from ckgit.cli.errors import guarded
 from ckgit.errors import CkgitError, Exit
@@ -94,6 +95,45 @@ def test_a_missing_package_of_the_run_extra_says_which_extra(capsys: Capture):
 def test_a_full_disk_is_one_clear_line(capfd: Capture):
     assert guarded(raising(OSError(errno.ENOSPC, "No space left on device", "/lab/x")), []) == Exit.COMMAND_FAILED
     assert capfd.readouterr().err.startswith("ckgit: /lab/x: No space left on device while writing\n")
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE, errno.ENOMEM, errno.EROFS, errno.ESTALE])
+def test_what_the_machine_lacks_is_no_bug(number: int, capsys: Capture):
+    assert guarded(raising(OSError(number, "words of the system")), []) == Exit.COMMAND_FAILED
+    assert "words of the system" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("argv", "code"), [(["init", "/lab/x"], Exit.USAGE), (["status"], Exit.COMMAND_FAILED)])
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOENT, errno.EEXIST, errno.ENAMETOOLONG])
+def test_a_path_that_cannot_be_used_is_named(number: int, argv: list[str], code: Exit, capsys: Capture):
+    assert guarded(raising(OSError(number, "words of the system", "/lab/x")), argv) == code
+    said = capsys.readouterr().err
+    assert said.startswith("ckgit: /lab/x: it cannot be read or written: words of the system\n")
+    assert "another" in said or "shorter" in said
+
+
+def of_a_bug() -> list[OSError]:
+    ours = str(Path(ckgit_package.__file__).parent / "lab" / "templates" / "gone")
+    descriptor, child = OSError(errno.EBADF, "Bad file descriptor"), ChildProcessError(errno.ECHILD, "No child processes")
+    return [
+        descriptor,
+        child,
+        OSError(errno.ENOENT, "No such file"),
+        OSError(errno.ENOENT, "No such file", ours),
+        OSError("without a number"),
+    ]
+
+
+@pytest.mark.parametrize("error", of_a_bug(), ids=str)
+def test_what_ckgit_should_not_have_asked_of_the_system_is_a_bug(
+    error: OSError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+):
+    (tmp_path / ".git").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert guarded(raising(error), []) == Exit.BUG
+    [report] = (tmp_path / ".git" / "ckgit").iterdir()
+    assert type(error).__name__ in report.read_text()
+    assert str(report) in capsys.readouterr().err
 
 
 def test_a_bug_leaves_a_report_without_secrets_in_the_git_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture):

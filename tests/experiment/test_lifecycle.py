@@ -1,49 +1,75 @@
-"""The lifecycle's table and the machine that is made from it."""
+"""The machine of the lifecycle, and what is asked of it."""
 
 import itertools
 
 import pytest
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.lifecycle import EDGES, ORDER, Event, check_edge, legal, machine
+from ckgit.experiment.lifecycle import ORDER, Event, check_edge, diagram, legal, legal_transitions, machine, step_problem
 from ckgit.experiment.state import State
+
+EVERY_STEP = {
+    ("design", None, "designed"),
+    ("scaffold", "designed", "scaffolded"),
+    ("train", "scaffolded", "trained"),
+    ("evaluate", "trained", "evaluated"),
+    ("analyze", "evaluated", "analyzed"),
+    *((event, state, state) for event in ("submit", "fail", "retry", "cancel") for state in ("scaffolded", "trained")),
+    *(("revise", state, "designed") for state in ("designed", "scaffolded", "trained", "evaluated", "analyzed")),
+}
+
+
+def test_these_steps_are_legal_and_no_others():
+    assert set(legal_transitions()) == EVERY_STEP
 
 
 @pytest.mark.parametrize(("event", "source"), list(itertools.product(Event, [None, *State])))
-def test_a_step_is_legal_where_the_table_has_it_and_nowhere_else(event, source):
-    [*targets] = [edge.target for edge in EDGES if (edge.event, edge.source) == (event, source)]
+def test_a_step_leads_where_it_should_and_an_illegal_one_is_refused_with_those_that_are_legal(event, source):
+    [*targets] = [target for name, state, target in EVERY_STEP if (name, state) == (event, source)]
     assert len(targets) <= 1
     if targets:
-        assert check_edge(event, source) is targets[0]
+        assert check_edge(event, source) is State(targets[0])
         return
     with pytest.raises(CkgitError, match=f"{event} is not a legal step from {source or 'nothing'}") as caught:
         check_edge(event, source)
     assert caught.value.code is Exit.ILLEGAL_TRANSITION
-    assert caught.value.next == f"legal from here: {', '.join(legal(source))}"
+    told = set(caught.value.next.removeprefix("legal from here: ").split(", "))
+    assert told == set(legal(source)) == {name for name, state, _ in EVERY_STEP if state == source}
 
 
-def reached(source):
-    """States to which the machine goes from one, by any number of steps."""
-    seen, waiting = set(), [source]
-    while waiting:
-        at = waiting.pop()
-        names = machine(at).get_triggers(machine(at).state)
-        found = {check_edge(Event(name), at) for name in names} - seen
-        seen |= found
-        waiting += found
-    return seen
+@pytest.mark.parametrize("words", [(event, source or "none", target) for event, source, target in EVERY_STEP])
+def test_a_recorded_step_is_judged_by_the_same_machine(words):
+    event, source, target = words
+    assert step_problem(event, source, target) is None
+    assert step_problem(event, source, target, before=source) is None
+    other = next(state for state in State if state != target)
+    assert step_problem(event, source, other) == f"{event}: {source} -> {other} is not a legal step"
 
 
-@pytest.mark.parametrize("source", [None, *State])
-def test_every_state_is_reached_from_everywhere_and_the_start_from_nowhere(source):
-    assert reached(source) == set(State) == set(ORDER)
+@pytest.mark.parametrize(
+    "words", [("to_analyzed", "designed", "analyzed"), ("revise", "*", "*"), ("revise", "*", "designed"), ("", "", "")]
+)
+def test_what_a_forger_could_write_is_no_step(words):
+    assert "is not a legal step" in (step_problem(*words) or "")
+
+
+def test_a_step_follows_from_the_one_before():
+    assert step_problem("evaluate", "trained", "evaluated", before="scaffolded") == (
+        "it begins at trained, and the commit before it led to scaffolded"
+    )
+    assert step_problem("design", "none", "designed", before="analyzed") is None
+
+
+def test_the_machine_cannot_be_told_to_go_anywhere():
+    assert {name for name in machine().events if name.startswith("to")} == set()
 
 
 def test_each_state_is_left_for_the_next_by_one_event_only():
     for source, target in itertools.pairwise(ORDER):
-        assert len([edge for edge in EDGES if (edge.source, edge.target) == (source, target)]) == 1
+        assert len([step for step in legal_transitions() if (step.source, step.target) == (source, target)]) == 1
 
 
-def test_only_revise_goes_back():
-    back = [edge for edge in EDGES if edge.source and ORDER.index(edge.target) < ORDER.index(edge.source)]
-    assert {edge.event for edge in back} == {Event.REVISE}
+def test_the_diagram_has_every_step():
+    arrows = [line.strip().partition(": ") for line in diagram().splitlines()[1:]]
+    drawn = {(event, *steps.split(" --> ")) for steps, _, events in arrows for event in events.split(", ")}
+    assert drawn == {(event, source or "[*]", target) for event, source, target in EVERY_STEP}

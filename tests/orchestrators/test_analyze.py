@@ -14,7 +14,7 @@ from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Ledger, Usage
 from ckgit.experiment.results import Results
 from ckgit.formats.numbers import duration
-from ckgit.formats.yaml.writer import write_yaml
+from ckgit.formats.yaml.text import write_yaml
 from ckgit.orchestrators.analyze import analyze
 from ckgit.orchestrators.design import draft as design
 from tests.by_hand import commit_by_hand

@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ckgit.formats.rows import Records, Row, rows_of
+from ckgit.formats.rows import RawRows, Row, rows_of
 
 SAMPLE = 1000  # rows whose columns are looked at
 # Columns by whose name it is clear that they say something about a row and are no part of it.
@@ -29,7 +29,7 @@ class DataProfile(NamedTuple):
 
     rows: Mapping[str, Sequence[Row]]  # by split
     numbers: Mapping[str, Sequence[int]]  # of each row, as the file counts them
-    unit: str  # see `Records`
+    unit: str  # see `RawRows`
     columns: Sequence[str]
     unused: Sequence[str]  # columns of text that are neither input nor output
 
@@ -39,7 +39,7 @@ class DataProfile(NamedTuple):
         return f"{split} row {number}" if self.unit == "split" else f"{self.unit} {number}"
 
 
-def profile_data(records: Records, *, input_column: str, output_column: str) -> DataProfile:
+def profile_data(records: RawRows, *, input_column: str, output_column: str) -> DataProfile:
     """Look at the rows of a file.
 
     Raises:

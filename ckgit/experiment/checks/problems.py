@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ckgit.errors import Problem
 from ckgit.experiment.checks.messages import findings
 from ckgit.experiment.checks.run_names import instead_of_run
 from ckgit.experiment.design.model import NONE, Parameters, RunSpec, RunType, Stage, Summary
@@ -19,6 +18,7 @@ from ckgit.experiment.design.names import name_problem
 from ckgit.experiment.design.plan import EVALUATION_PARAMETERS, LORA_ONLY, Plan, Run, build_plan, label, scorers, size, typed
 from ckgit.formats.listing import in_words, nearest
 from ckgit.formats.numbers import short_value
+from ckgit.formats.problem import Problem
 
 MOST_RUNS = 10_000
 # An experiment's folder holds these beside its runs' folders.

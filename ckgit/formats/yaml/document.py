@@ -24,7 +24,7 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
-from ckgit.errors import Problem
+from ckgit.formats.problem import Problem
 from ckgit.formats.yaml.scalars import AmbiguousError, plain
 from ckgit.formats.yaml.syntax import fault
 
@@ -202,7 +202,7 @@ class _Reader:
         key = self._node(event, events, (*path, ""))
         if not isinstance(key, str):
             if len(self.problems) == before:
-                self._add(start, f"a key must be text; quote it as \"{getattr(event, 'value', '...')}\"", path)
+                self._add(start, f'a key must be text; quote it as "{getattr(event, "value", "...")}"', path)
             return ""
         place = (*path, key)
         if key in known:

@@ -16,7 +16,7 @@ from ckgit.experiment.card import FAMILIES, Architecture, Family, FileDigest, Mo
 from ckgit.formats.plain_json import read_json
 from ckgit.formats.safetensors import DTYPES, LENGTH_BYTES, Header, HeaderError, Tensor, header_length, parse_header
 from ckgit.formats.yaml.document import read_yaml
-from ckgit.formats.yaml.writer import write_yaml
+from ckgit.formats.yaml.text import write_yaml
 
 INDEX = "model.safetensors.index.json"
 TOKENIZERS = ("tokenizer.json", "tokenizer.model")

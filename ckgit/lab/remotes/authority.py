@@ -12,7 +12,8 @@ from ckgit.lab.git.tips import KnownTips
 from ckgit.lab.git.worktrees import Branch, moving
 from ckgit.lab.lab import BRANCHES, Lab
 from ckgit.lab.remotes.query import NotReachedError, fetch_branch, push_branch, remote_tip
-from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.snapshot import Snapshot, last_recorded
+from ckgit.lab.summary.check import refuse_forged
 
 
 class RefusedError(CkgitError):
@@ -26,7 +27,7 @@ def fetch(lab: Lab, name: str) -> str:
 
     Raises:
         NotReachedError: the remote does not answer, or cannot be read.
-        CkgitError: BRANCH_MOVED, both have commits that the other lacks.
+        CkgitError: BRANCH_MOVED, both have commits that the other lacks; ILLEGAL_TRANSITION, theirs records a step that is not legal.
     """
     remote = lab.config.authority
     if not remote:
@@ -37,6 +38,8 @@ def fetch(lab: Lab, name: str) -> str:
         return ""
     if ours and not is_ancestor(lab.root, ours, theirs):
         raise _diverged(lab.branch(name), remote, ours, theirs)
+    at, recorded = last_recorded(lab, name, theirs)
+    refuse_forged(name, recorded, at, remote)
     left = KnownTips(tips.left_at(lab.root, name), ours or theirs)
     move(lab.branch(name), ours, theirs, subject=f"fetched from {remote}", also=tips.updates(lab.root, name, left, theirs))
     return tips.kept_note(lab.root, name, left)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ckgit.errors import CkgitError, DesignError, Exit
-from ckgit.experiment.lifecycle import EDGES, Event, legal
+from ckgit.experiment.lifecycle import Event, legal, step_problem
 from ckgit.experiment.state import State
 from ckgit.lab.git.command import git_ok
 from ckgit.lab.git.objects import read_objects
 from ckgit.lab.git.trailers import Trailers
-from ckgit.lab.lab import Lab
 from ckgit.lab.summary.state import state_in
 
 
-def check_state(lab: Lab, name: str, tip: str, state: State, recorded: Trailers | None, at: str) -> None:
+def check_state(root: Path, name: str, tip: str, state: State, recorded: Trailers | None, at: str, left: str) -> None:
     """The state in the summary must be the one that ckgit's last commit led to, by a legal step.
 
     Args:
         recorded: what ckgit's last commit on the branch recorded, if there is one.
         at: that commit; empty where there is none.
+        left: the commit at which ckgit left the branch here. It checked that one's step when it made or fetched it, and need not
+            ask the lifecycle again, which would cost each `status` the import of a library.
 
     Raises:
         CkgitError: ILLEGAL_TRANSITION, with the command that mends it.
@@ -25,24 +28,38 @@ def check_state(lab: Lab, name: str, tip: str, state: State, recorded: Trailers 
     if recorded is None:
         if state is not State.DESIGNED:
             what = f"the summary says {state}, but no commit of ckgit's led there"
-            raise _illegal(name, None, what, _state_back(lab, name, tip, State.DESIGNED, ""))
+            raise _illegal(name, None, what, _state_back(root, name, tip, State.DESIGNED, ""))
         return
     if recorded.target != state:
         reached = State(recorded.target) if recorded.target in set(State) else None
         what = f"the summary says {state}, but the last step that ckgit recorded led to {recorded.target}"
-        raise _illegal(name, reached, what, _state_back(lab, name, tip, reached, at))
-    edges = {(str(edge.event), str(edge.source or "none"), str(edge.target)) for edge in EDGES}
-    if (recorded.event, recorded.source, recorded.target) not in edges:
-        step = f"{recorded.event}: {recorded.source} -> {recorded.target}"
+        raise _illegal(name, reached, what, _state_back(root, name, tip, reached, at))
+    if at != left and (wrong := step_problem(recorded.event, recorded.source, recorded.target)):
         mend = f"git switch exp/{name} && git reset --keep {at[:12]}~1"  # a commit that reverts it would leave it the last step
-        raise _illegal(name, None, f"the last commit claims the step {step}, which is not legal", mend)
+        raise _illegal(name, None, f"the last commit that ckgit is named in cannot be one of its own: {wrong}", mend)
 
 
-def _state_back(lab: Lab, name: str, tip: str, state: State | None, at: str) -> str:
+def refuse_forged(name: str, recorded: Trailers | None, at: str, remote: str) -> None:
+    """The last step that a remote's branch records must be a legal one, before the local branch follows.
+
+    Raises:
+        CkgitError: ILLEGAL_TRANSITION.
+    """
+    if recorded and (wrong := step_problem(recorded.event, recorded.source, recorded.target)):
+        raise CkgitError(
+            f"the last commit at {remote} that ckgit is named in cannot be one of its own: {wrong}",
+            code=Exit.ILLEGAL_TRANSITION,
+            where=f"{remote}/exp/{name}",
+            state="the local branch is as it was",
+            next=f"git show {at[:12]} tells whose it is, who has to take it back",
+        )
+
+
+def _state_back(root: Path, name: str, tip: str, state: State | None, at: str) -> str:
     """The command that has the summary say a state again: the revert of the tip, where that has changed it."""
     path = f"experiments/{name}/experiment_summary.md"
-    before, left = read_objects(lab.root, [f"{tip}~1:{path}", f"{at or tip}:{path}"])
-    merge = git_ok(lab.root, "rev-parse", "--quiet", "--verify", f"{tip}^2")
+    before, left = read_objects(root, [f"{tip}~1:{path}", f"{at or tip}:{path}"])
+    merge = git_ok(root, "rev-parse", "--quiet", "--verify", f"{tip}^2")
     if _says(before, path, state) and not merge:
         return f"git switch exp/{name} && git revert --no-edit {tip[:12]}"
     if _says(left, path, state):

@@ -13,12 +13,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ckgit.errors import DesignError, Problem
+from ckgit.errors import DesignError
 from ckgit.experiment.checks import messages
 from ckgit.experiment.checks.problems import problems
 from ckgit.experiment.design.model import SCHEMA_VERSION, Recorded, State, Summary
+from ckgit.formats.problem import Problem
 from ckgit.formats.yaml.document import Document, Span, read_yaml
-from ckgit.formats.yaml.writer import PathError, ValueChange, edit_yaml, write_yaml
+from ckgit.formats.yaml.edit import PathError, ValueChange, edit_yaml
+from ckgit.formats.yaml.text import write_yaml
 from ckgit.lab.summary import text as summary_text
 from ckgit.lab.summary.text import FENCE
 

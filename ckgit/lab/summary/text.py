@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ckgit.errors import Problem
+from ckgit.formats.problem import Problem
 
 FENCE = "---"
 _MARKER = re.compile(r"<!-- (/?)ckgit:([a-z0-9-]+) -->")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ckgit import __version__
 from ckgit.analysis.tables import status_blocks
-from ckgit.errors import CkgitError, DesignError, Exit, Problem
+from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.checks.problems import problems
 from ckgit.experiment.checks.remarks import Remark
 from ckgit.experiment.cluster import Cluster
@@ -23,8 +23,9 @@ from ckgit.experiment.worker import Context
 from ckgit.formats.listing import plural
 from ckgit.formats.markdown import size
 from ckgit.formats.numbers import rough_duration
+from ckgit.formats.problem import Problem
 from ckgit.formats.yaml.document import read_yaml
-from ckgit.formats.yaml.writer import ValueChange
+from ckgit.formats.yaml.edit import ValueChange
 from ckgit.lab.commit import CommitPlan, preview, record
 from ckgit.lab.git import tips
 from ckgit.lab.git.objects import tree_entries

@@ -7,7 +7,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 from ckgit.analysis.claim_scope import scope
-from ckgit.errors import Problem
 from ckgit.experiment.checks.problems import place_of
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import NONE, Recorded, Stage, Summary
@@ -18,6 +17,7 @@ from ckgit.experiment.estimates.estimate import FORMULA, Guess, Steps
 from ckgit.experiment.estimates.file import Estimate, Group, Kind
 from ckgit.experiment.worker import Context
 from ckgit.formats.markdown import size
+from ckgit.formats.problem import Problem
 from ckgit.formats.rows import no_split
 from ckgit.orchestrators.design.past_runs import PastRuns
 

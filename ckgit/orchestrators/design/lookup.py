@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from ckgit.errors import CkgitError, Exit, Problem
+from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.card import ModelCard, card_path
 from ckgit.experiment.checks.data_profile import DataProfile, profile_data
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import DataSet, Parameters, Recorded, RecordedData, Summary, TaskSpec
 from ckgit.experiment.design.plan import typed
 from ckgit.formats.file_kinds import ELSEWHERE, foreign
+from ckgit.formats.problem import Problem
 from ckgit.formats.rows import DataError, Row, read_records, split_sizes
 from ckgit.formats.task_source import Signature, task_functions
 from ckgit.lab.git.objects import Files, read_files, tree_entries

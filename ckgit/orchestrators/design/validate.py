@@ -10,7 +10,7 @@ from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.design.names import name_problem
 from ckgit.experiment.design.plan import build_plan
 from ckgit.formats.listing import nearest
-from ckgit.formats.yaml.writer import ValueChange
+from ckgit.formats.yaml.edit import ValueChange
 from ckgit.lab.git import tips
 from ckgit.lab.git.objects import read_object
 from ckgit.lab.lab import Lab, list_experiments, where_merged

@@ -3,7 +3,7 @@
 `schedulers/local/scheduler.py` starts it by path. It outlives the ckgit that started it: no ckgit has to run for the next job to
 start. It knows one answer on standard output, `accepted PID` or `present`; after that the output belongs to the job.
 
-    python local_job.py TOKEN SCRIPT OUTPUT SLOTS_FOLDER SLOTS     (in the work tree)
+    python job.py TOKEN SCRIPT OUTPUT SLOTS_FOLDER SLOTS VARIABLES     (in the work tree)
 
 A hundred may wait at once, so it imports little: with pathlib and typing each would take 1.6 MB and 30 ms more.
 """
@@ -21,14 +21,6 @@ import time
 from collections.abc import Mapping
 
 SHORTEST_NAP, LONGEST_NAP = 0.02, 0.5  # seconds between two looks for a free slot
-# All that a job is given of the environment: who and where it is, and what it may use. What else its tools need, the profile's
-# set-up lines export. Job scripts keep no more than this either, whoever starts them.
-LISTED = (
-    *("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "KRB5CCNAME"),
-    *("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES"),
-    *("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ZE_AFFINITY_MASK"),
-    *("CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"),
-)
 
 
 def boot_id() -> str:
@@ -57,9 +49,9 @@ def identity() -> dict[str, str | int]:
     return {"pid": os.getpid(), "start": start_ticks(stat_fields(os.getpid()) or []), "boot": boot_id(), "host": os.uname().nodename}
 
 
-def job_environment(environment: Mapping[str, str], token: str) -> dict[str, str]:
-    """What a job is given of the environment, and the name it is known by."""
-    kept = {name: environment[name] for name in LISTED if name in environment}
+def job_environment(environment: Mapping[str, str], token: str, variables: str) -> dict[str, str]:
+    """Those of the environment's variables that are named, and the name that the job is known by."""
+    kept = {name: environment[name] for name in variables.split(",") if name in environment}
     programs = os.pathsep.join([os.path.dirname(sys.executable), kept.get("PATH", os.defpath)])
     return {**kept, "PATH": programs, "LC_ALL": "C.UTF-8", "CKGIT_JOB": token}
 
@@ -113,16 +105,16 @@ def answer(text: str) -> None:
         os.write(1, f"{text}\n".encode())
 
 
-def become(script: str, token: str, descriptors: tuple[int, ...]) -> None:
+def become(script: str, environment: Mapping[str, str], descriptors: tuple[int, ...]) -> None:
     """Replace this process by the job; its locks stay with it and with all that it starts."""
     for descriptor in descriptors:
         os.set_inheritable(descriptor, True)  # noqa: FBT003 - os takes it so
     for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(ignored_by_python, signal.SIG_DFL)
-    os.execvpe("bash", ["bash", script], job_environment(os.environ, token))  # noqa: S606 - an argument list
+    os.execvpe("bash", ["bash", script], environment)  # noqa: S606 - an argument list
 
 
-def main(token: str, script: str, output: str, slots_folder: str, slots: str) -> None:
+def main(token: str, script: str, output: str, slots_folder: str, slots: str, variables: str) -> None:
     """Leave the caller, take the token's lock, wait for a slot, become the job."""
     if os.fork():
         os._exit(0)  # whoever waits for the first process is not the parent of the job
@@ -136,7 +128,7 @@ def main(token: str, script: str, output: str, slots_folder: str, slots: str) ->
     os.dup2(printed, 1)
     os.dup2(printed, 2)
     os.close(printed)
-    become(script, token, (held, take_slot(slots_folder, int(slots))))
+    become(script, job_environment(os.environ, token, variables), (held, take_slot(slots_folder, int(slots))))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The local scheduler: this machine, as many jobs at a time as the cluster profile has slots.
 
-There is no daemon and no queue file. Each job is a process of its own from the start (local_job.py); what is known of it
+There is no daemon and no queue file. Each job is a process of its own from the start (job.py); what is known of it
 lies in `.ckgit/jobs/TOKEN/` of the work tree, and locks that end with their holder decide who runs.
 """
 
@@ -18,6 +18,7 @@ from typing import NamedTuple
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.jobs import Attempt, FailureClass
 from ckgit.experiment.scheduler import JobEnding, JobState, JobStatus, PollResult, Submission, UsageReport
+from ckgit.jobs.environment import KEPT
 from ckgit.jobs.folder import job_folder
 from ckgit.jobs.handover import begin, lost_files
 from ckgit.schedulers.local import job as local_job
@@ -73,7 +74,7 @@ class LocalScheduler(NamedTuple):
 
 def _submit(cluster: Cluster, work: Path, submission: Submission) -> JobStatus:
     command = [sys.executable, "-I", "-S", str(Path(local_job.__file__).resolve())]
-    command += [submission.token, submission.script, submission.output, str(slots_folder(work)), str(cluster.slots)]
+    command += [submission.token, submission.script, submission.output, str(slots_folder(work)), str(cluster.slots), ",".join(KEPT)]
     folder = job_folder(work, submission.token)
     try:
         if lost_files(work, folder) is not None:

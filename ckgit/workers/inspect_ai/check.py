@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ckgit.errors import Problem
 from ckgit.experiment.card import card_path
 from ckgit.experiment.checks.problems import place_of
 from ckgit.experiment.design.model import TaskSpec
 from ckgit.experiment.design.plan import scorers
 from ckgit.experiment.worker import Context, reasons_against
+from ckgit.formats.problem import Problem
 from ckgit.formats.rows import no_split
 from ckgit.workers.inspect_ai.cells import PlannedCell, planned, refused_args, signature, task_args
 from ckgit.workers.inspect_ai.scorers import metric_doubt, metric_problem, scorer_problems

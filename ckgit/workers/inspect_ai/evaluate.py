@@ -27,7 +27,8 @@ from ckgit.workers.inspect_ai import weights
 from ckgit.workers.inspect_ai.cells import ExpectedLog, attempts_of, log_of
 from ckgit.workers.inspect_ai.codes import MARK, NO_LOG, NOT_SUCCESS, TOKENS_DIFFER
 from ckgit.workers.inspect_ai.isolation import pin
-from ckgit.workers.inspect_ai.logs.reader import RefusedLogError, read_log
+from ckgit.workers.inspect_ai.logs.reader import read_log
+from ckgit.workers.inspect_ai.refused import RefusedLogError
 
 
 class CellEnd(NamedTuple):

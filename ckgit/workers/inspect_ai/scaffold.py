@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ckgit.errors import CkgitError, Exit
@@ -12,7 +12,7 @@ from ckgit.experiment.design.model import Stage
 from ckgit.experiment.design.plan import resources
 from ckgit.experiment.jobs import Job
 from ckgit.experiment.worker import Context
-from ckgit.formats.yaml.text import comment, key_text, scalar
+from ckgit.formats.yaml.text import block, comment
 from ckgit.jobs.script import Needs, job_script
 from ckgit.workers.digests import options
 from ckgit.workers.inspect_ai.cells import PlannedCell, by_job, run_config
@@ -103,15 +103,6 @@ def _config(cell: PlannedCell) -> bytes:
         f"# {cell.name} of experiment {summary.experiment.name}. By hand, from the top of the work tree:",
         f"#   inspect eval --run-config {cell.config}",
         "# The task runs in its file's folder, so its data is named from there. `rows` is what each message is compared with.",
-        *_block(run_config(cell), ""),
+        *block(run_config(cell)),
     ]
     return ("\n".join(lines) + "\n").encode()
-
-
-def _block(document: dict[str, Any], indent: str) -> Iterator[str]:
-    for key, value in document.items():
-        if isinstance(value, dict) and value:
-            yield f"{indent}{key_text(key)}:"
-            yield from _block(value, indent + "  ")
-        else:
-            yield f"{indent}{key_text(key)}: {scalar(value)}"

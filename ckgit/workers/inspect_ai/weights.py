@@ -13,7 +13,7 @@ from ckgit.experiment.jobs import FailureClass
 from ckgit.experiment.results import MANIFEST, CellResult, Checkpoint
 from ckgit.workers.digests import differences, digests_once
 from ckgit.workers.inspect_ai.cells import PlannedCell
-from ckgit.workers.inspect_ai.logs.reader import RefusedLogError
+from ckgit.workers.inspect_ai.refused import RefusedLogError
 
 
 def changed(folder: Path, of_card: Mapping[str, str]) -> Iterator[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ckgit.errors import Problem
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
 from ckgit.experiment.results import CellResult, TrainingResult
 from ckgit.experiment.worker import Context, Evidence, Worker
+from ckgit.formats.problem import Problem
 
 
 class Torchtune:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from ckgit.errors import Problem
 from ckgit.experiment.card import ModelCard, card_path
 from ckgit.experiment.checks.problems import place_of
 from ckgit.experiment.design.plan import Run
 from ckgit.experiment.worker import Context
+from ckgit.formats.problem import Problem
 from ckgit.formats.rows import no_split
 from ckgit.workers.torchtune.families import refusals
 from ckgit.workers.torchtune.setup import evaluated

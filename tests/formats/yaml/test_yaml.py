@@ -7,8 +7,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ckgit.formats.yaml.document import MAX_DEPTH, read_yaml
+from ckgit.formats.yaml.edit import PathError, ValueChange, edit_yaml
 from ckgit.formats.yaml.scalars import AmbiguousError, plain
-from ckgit.formats.yaml.writer import PathError, ValueChange, edit_yaml, write_yaml
+from ckgit.formats.yaml.text import write_yaml
 
 yaml_1_1 = pytest.importorskip("yaml")  # PyYAML comes with ckgit[run]
 

@@ -392,3 +392,20 @@ def test_of_many_that_ask_a_silent_remote_one_waits(ada, run, tmp_path):
         assert caught.value.code is Exit.UNKNOWN
 
     assert (tmp_path / "asked").read_text() == "x\n"
+
+
+def test_a_forged_step_at_the_authority_is_not_followed(ada, bob, run):
+    scaffold(ada, design(ada))
+    run(bob.root, "fetch", "--quiet")
+    run(bob.root, "switch", "--quiet", "exp/cap")
+    mine = run(ada.root, "rev-parse", "exp/cap")
+    lines = ("Experiment: cap", "Event: analyze", "From: scaffolded", "To: analyzed", f"Design: {DIGEST}", "Version: 0.1.0")
+    trailers = "\n".join(f"Ckgit-{line}" for line in lines)
+    run(bob.root, "commit", "--quiet", "--allow-empty", "-m", f"analyze cap: scaffolded -> analyzed\n\n{trailers}")
+    run(bob.root, "push", "--quiet", "origin", "exp/cap")
+
+    with pytest.raises(CkgitError, match="analyze: scaffolded -> analyzed is not a legal step") as caught:
+        authority.fetch(ada, "cap")
+
+    assert caught.value.code is Exit.ILLEGAL_TRANSITION
+    assert run(ada.root, "rev-parse", "exp/cap") == mine

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ckgit.errors import DesignError, Exit
 from ckgit.experiment.design.model import Recorded, RecordedData, State
-from ckgit.formats.yaml.writer import ValueChange
+from ckgit.formats.yaml.edit import ValueChange
 from ckgit.lab.summary.file import SummaryFile
 
 GOOD = """\

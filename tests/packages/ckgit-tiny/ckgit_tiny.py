@@ -13,13 +13,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ckgit.errors import Problem
 from ckgit.experiment.checks.problems import place_of
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.design.plan import Cell, Run, resources
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
 from ckgit.experiment.results import CellResult, Checkpoint, LossPoint, Metric, Sample, TrainingResult
 from ckgit.experiment.worker import Context, Evidence
+from ckgit.formats.problem import Problem
 from ckgit.jobs.script import job_script
 
 _STEER = """\

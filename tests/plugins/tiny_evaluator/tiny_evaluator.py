@@ -5,12 +5,12 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ckgit.errors import Problem
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.design.plan import Cell, prompts, resources
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
 from ckgit.experiment.results import CellResult, Metric, Sample
 from ckgit.experiment.worker import Context, Evidence
+from ckgit.formats.problem import Problem
 from ckgit.jobs.script import job_script
 
 

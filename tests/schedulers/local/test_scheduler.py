@@ -20,9 +20,10 @@ from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import Resources
 from ckgit.experiment.jobs import FailureClass, Status
 from ckgit.experiment.scheduler import JobState, Submission
+from ckgit.jobs.environment import KEPT
 from ckgit.jobs.folder import job_folder
 from ckgit.jobs.handover import begin
-from ckgit.jobs.script import KEPT, OFFLINE, job_script
+from ckgit.jobs.script import OFFLINE, job_script
 from ckgit.schedulers.local import cancel as local_cancel
 from ckgit.schedulers.local import job as local_job
 from ckgit.schedulers.local.process import read_process
@@ -353,7 +354,7 @@ HOSTILE = {
 
 
 def test_the_environment_of_a_job_is_a_list(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in local_job.LISTED:
+    for name in KEPT:
         monkeypatch.delenv(name, raising=False)
     allowed = {"PATH": "/usr/bin:/bin", "HOME": "/h", "USER": "u", "TMPDIR": "/t", "CUDA_VISIBLE_DEVICES": "1"}
     for name, value in {**HOSTILE, **allowed}.items():
@@ -368,10 +369,6 @@ def test_the_environment_of_a_job_is_a_list(work: Path, monkeypatch: pytest.Monk
     ours |= {"PYTHONHASHSEED": "0", "PYTHONSAFEPATH": "1", "HF_DATASETS_CACHE": f"{work}/.ckgit/jobs/env/datasets"}
     bash = {name: printed[name] for name in ("PWD", "SHLVL", "OLDPWD", "_") if name in printed}
     assert printed == {**given, **ours, **bash}
-
-
-def test_scripts_keep_what_the_scheduler_gives() -> None:
-    assert local_job.LISTED == KEPT
 
 
 def test_sigpipe_ends_a_program_of_a_job_as_in_any_shell(work: Path) -> None:

@@ -19,8 +19,9 @@ from ckgit.workers.inspect_ai import weights
 from ckgit.workers.inspect_ai.cells import PlannedCell
 from ckgit.workers.inspect_ai.codes import NOT_SUCCESS, TOKENS_DIFFER
 from ckgit.workers.inspect_ai.logs.output import explain
-from ckgit.workers.inspect_ai.logs.reader import RefusedLogError, check_archive, read_cell
+from ckgit.workers.inspect_ai.logs.reader import check_archive, read_cell
 from ckgit.workers.inspect_ai.ready import cells_of
+from ckgit.workers.inspect_ai.refused import RefusedLogError
 
 TAIL = 20_000  # bytes of output in which the reason of a failure is looked for
 _TRIED = (NOT_SUCCESS, TOKENS_DIFFER)  # codes that are given when every cell was tried, and a log of each is this attempt's

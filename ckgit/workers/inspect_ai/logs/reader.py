@@ -17,18 +17,11 @@ from ckgit.workers.inspect_ai.codes import MARK
 from ckgit.workers.inspect_ai.isolation import forget_settings
 from ckgit.workers.inspect_ai.logs.scores import metrics_of, samples_of
 from ckgit.workers.inspect_ai.logs.settings import differences
+from ckgit.workers.inspect_ai.refused import RefusedLogError
 
 # A transcript can be a hundred times as large as what was asked, answered and scored.
 _UNREAD = {"messages", "events", "store", "attachments"}
 _STARTED = "_journal/start.json"  # the first file of a log; the header is the last
-
-
-class RefusedLogError(ValueError):
-    """The log does not count as an evaluation of the cell; the message says why, in one sentence."""
-
-    def __init__(self, why: str, failure: FailureClass = FailureClass.OUTPUT_MISSING) -> None:
-        super().__init__(why)
-        self.failure = failure
 
 
 class Log(NamedTuple):

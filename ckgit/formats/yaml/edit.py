@@ -1,26 +1,21 @@
-"""YAML as a person would write it, in which every value reads back the same in every reader."""
+"""Changing values in a text of YAML that a person wrote; all else stays as it is."""
 
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.resolver import VersionedResolver
-from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from ckgit.formats.numbers import short_value
 from ckgit.formats.yaml.document import read_yaml
-from ckgit.formats.yaml.scalars import AmbiguousError, plain
+from ckgit.formats.yaml.text import write_yaml
 
 _NEVER_FOLDED = 2**31
-# A key, a value or an item of a list may begin with these, by rules that differ from reader to reader where no space follows.
-_INDICATORS = ("?", ":", "-")
 
 
 class ValueChange(NamedTuple):
@@ -53,11 +48,6 @@ def _round_trip() -> YAML:
     yaml.allow_unicode = True
     yaml.brace_single_entry_mapping_in_flow_sequence = True  # [{name: includes}], which YAML may write as [name: includes]
     return yaml
-
-
-def write_yaml(value: Mapping[str, Any]) -> str:
-    """A mapping as text. The order of its keys is kept."""
-    return _dump(_node(value))
 
 
 def edit_yaml(text: str, changes: Iterable[ValueChange]) -> str:
@@ -93,12 +83,6 @@ def _with_lines_of(text: str, before: str, after: str) -> str:
     return "\n".join(lines)
 
 
-def float_text(value: float) -> str:
-    """A finite float as text that `plain` reads as the same float: 1e-5, 0.5, 2.0."""
-    text = short_value(value)
-    return text if "." in text or "e" in text else f"{text}.0"
-
-
 def _dump(value: Any) -> str:
     stream = io.StringIO()
     _round_trip().dump(value, stream)
@@ -106,28 +90,8 @@ def _dump(value: Any) -> str:
 
 
 def _node(value: Any) -> Any:
-    """A value as ruamel's nodes, every scalar as the text it is written with."""
-    if isinstance(value, Mapping):
-        return CommentedMap((_scalar(str(key)), _node(item)) for key, item in value.items())
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        items = CommentedSeq([_node(item) for item in value])
-        if not any(isinstance(item, CommentedMap | CommentedSeq) for item in items):
-            items.fa.set_flow_style()
-        return items
-    return _scalar(value)
-
-
-def _scalar(value: Any) -> str:
-    if isinstance(value, float):
-        return float_text(value)
-    if not isinstance(value, str):
-        return json.dumps(value)  # true, null and whole numbers are the same in JSON
-    try:
-        is_text = plain(value) == value
-    except AmbiguousError:
-        is_text = False
-    clear = is_text and value.isprintable() and not value.startswith(_INDICATORS)
-    return value if clear else DoubleQuotedScalarString(value)
+    """A value as ruamel's nodes, which keep the text that it is written as."""
+    return _round_trip().load(write_yaml(value))
 
 
 def _set(node: Any, rest: str, change: ValueChange) -> None:
