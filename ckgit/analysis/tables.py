@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ckgit.experiment.classify import JobCondition, classify, counted, newest
 from ckgit.experiment.design.model import Stage
-from ckgit.experiment.jobs import Attempt, Ledger, Phase
+from ckgit.experiment.jobs import Attempt, Ledger
 from ckgit.experiment.worker import Context
-from ckgit.formats.markdown import NOTHING, cell, table
+from ckgit.formats.markdown import NOTHING, table
 
 MOST_ROWS = 200  # a longer table lists only what is not done
 
@@ -28,21 +28,19 @@ class JobRow(NamedTuple):
     @property
     def counts(self) -> bool:
         """Whether it is done, or is a cell that counts though its job failed."""
-        return self.attempt is not None and (self.attempt.phase is Phase.DONE or self.why == "")
+        return self.condition is JobCondition.DONE
 
     @property
-    def state(self) -> str:
-        """In a few words."""
-        if self.counts:
-            return "done"
-        if self.accepted_missing:
-            return "accepted as missing"
-        return self.attempt.phase.value if self.attempt else "not submitted"
+    def condition(self) -> JobCondition:
+        """Where it stands."""
+        if self.attempt and self.why == "":
+            return JobCondition.DONE
+        return classify(self.attempt, accepted=self.accepted_missing)
 
 
 def job_rows(context: Context, ledger: Ledger | None) -> list[JobRow]:
     """Every job that the design makes, in its order; one of several cells has a row for each."""
-    latest = {attempt.job: attempt for attempt in (ledger.attempts if ledger else ())}
+    latest = newest(ledger.attempts if ledger else ())
     accepted = frozenset(ledger.accepted_missing if ledger else ())
     failed = ledger.cells() if ledger else {}
     return [
@@ -70,7 +68,7 @@ def status_blocks(context: Context, ledger: Ledger | None) -> dict[str, str]:
 
 
 def _block(heading: str, rows: Sequence[JobRow]) -> str:
-    shown = rows if len(rows) <= MOST_ROWS else [row for row in rows if row.state != "done"][:MOST_ROWS]
+    shown = rows if len(rows) <= MOST_ROWS else [row for row in rows if not row.counts][:MOST_ROWS]
     cells = any(row.cell for row in rows)
     header = ["run", *(["evaluation"] if cells else []), "status", "attempt", "job", "ended", "log or reason"]
     lines = [f"## {heading}", counts(rows)]
@@ -83,15 +81,13 @@ def _row(row: JobRow, *, cells: bool) -> list[str]:
     tried = row.attempt
     place = [row.run, *([row.cell or NOTHING] if cells else [])]
     if not tried:
-        return [*place, row.state, NOTHING, NOTHING, NOTHING, NOTHING]
+        return [*place, row.condition, NOTHING, NOTHING, NOTHING, NOTHING]
     failed = tried.failure and not row.counts
-    state = f"{row.state} ({tried.failure})" if failed else row.state
+    state = f"{row.condition} ({tried.failure})" if failed and str(tried.failure) != row.condition else row.condition
     said = (row.why or tried.reason if failed else None) or tried.log or NOTHING
     return [*place, state, str(tried.number), tried.job_id or NOTHING, tried.ended or NOTHING, said]
 
 
 def counts(rows: Sequence[JobRow]) -> str:
     """How many jobs are in which state: `3 of 4 done, 1 failed.`."""
-    tally: Mapping[str, int] = Counter(row.state for row in rows)
-    others = [f"{count} {cell(state)}" for state, count in tally.items() if state != "done"]
-    return ", ".join([f"{tally.get('done', 0)} of {len(rows)} done", *others]) + "."
+    return f"{counted(row.condition for row in rows)}."

@@ -9,9 +9,11 @@ from typing import Any
 import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, printable
+from ckgit.cli.progress import headline, lines
+from ckgit.experiment.classify import counted
 from ckgit.formats.listing import first_of, in_words
 from ckgit.orchestrators.engine.orphans import listed
-from ckgit.orchestrators.queries.status import SUBMITTED, OpenJob, Overview, overview
+from ckgit.orchestrators.queries.status import ClassifiedJob, LeftTo, Overview, overview
 
 _MOST = 5  # jobs that are named
 
@@ -34,26 +36,37 @@ def _document(found: Overview) -> dict[str, Any]:
     lists: dict[str, Any] = {
         "edited": [each._asdict() for each in found.edited],
         "unknown_jobs": [each._asdict() | {"work": str(each.work)} for each in found.unknown_jobs],
-        "open": [each._asdict() for each in found.open],
-        "left_to": found.left_to._asdict() if found.left_to else None,
-        "failed": [each._asdict() for each in found.failed],
+        "stages": {stage: Counter(job.condition for job in jobs) for stage, jobs in found.stages().items()},
+        "open": [_job(each) for each in found.open],
+        "failed": [_job(each) for each in found.failed],
+        "progress": found.progress.model_dump(mode="json") if found.progress else None,
+        "left_to": {"token": found.left_to.token, **found.left_to.now._asdict()} if found.left_to else None,
     }
-    return found._asdict() | lists
+    return {key: value for key, value in (found._asdict() | lists).items() if key != "jobs"}
+
+
+def _job(job: ClassifiedJob) -> dict[str, Any]:
+    tried = job.attempt
+    known = {"job": tried.job, "stage": tried.stage, "state": job.condition, "attempt": tried.number, "token": tried.token}
+    return known | (job.now._asdict() if job.now else {"failure": tried.failure, "reason": tried.reason})
 
 
 def _lines(found: Overview) -> Iterator[str]:
     last = f", last event: {found.event}" if found.event else ""
     yield f"{found.experiment}: {found.state} (commit {found.commit[:12]}{last})"
-    for stage, phases in found.stages.items():
-        yield f"  {stage:<12}{_counted(found, stage, phases)}"
+    for stage, jobs in found.stages().items():
+        yield f"  {stage:<12}{counted(job.condition for job in jobs)}"
+    if found.progress:
+        yield f"  {headline(found.progress)}"
+        yield from (f"  {line}" for line in first_of(lines(found.progress), more="more that run"))
     if found.left_to:
         yield f"  {_left_to(found.left_to, found.work_tree or '')}"
-    failed = [f"{each.phase}: {each.job}: {printable(each.reason or 'no reason is known')}" for each in found.failed]
+    failed = [f"{each.condition}: {each.attempt.job}: {printable(each.attempt.reason or 'no reason is known')}" for each in found.failed]
     yield from (f"  {line}" for line in first_of(failed, _MOST, more="more that failed"))
     missing = [f"accepted as missing: {job}{_cells(found.cells.get(job, {}))}" for job in found.accepted_missing]
     yield from (f"  {line}" for line in first_of(missing, _MOST, more="more that were accepted as missing"))
     yield from _beside(found)
-    if detail := next((each.detail for each in found.open if each.detail), ""):
+    if detail := next((each.now.detail for each in found.open if each.now and each.now.detail), ""):
         yield f"  {printable(detail)}"
     if found.work_tree:
         yield f"  cluster {found.cluster}, work tree {printable(found.work_tree)}"
@@ -84,21 +97,9 @@ def _cells(cells: Mapping[str, str]) -> str:
     return f": {', '.join(lacking)} ({len(cells) - len(lacking)} of its {len(cells)} cells count)" if cells else ""
 
 
-def _left_to(job: OpenJob, work_tree: str) -> str:
+def _left_to(job: LeftTo, work_tree: str) -> str:
     """Who goes on, or that nobody does."""
-    if job.seen in {"unseen", "gone"}:
+    if job.now.seen in {"unseen", "gone"}:
         output = printable(f"{work_tree}/.ckgit/jobs/{job.token}/output")
         return f"left to job {job.token}, which does not go on any more; what it said is in {output}"
-    return f"left to job {job.token} ({_words(job.seen)}), which goes on when the others have ended"
-
-
-def _counted(found: Overview, stage: str, phases: Mapping[str, int]) -> str:
-    """`3 of 8 done, 2 running, 3 queued`: what is out by what the scheduler says of it."""
-    counts = Counter({phase: count for phase, count in phases.items() if phase not in ("done", SUBMITTED)})
-    if phases.get(SUBMITTED):
-        counts.update(_words(each.seen) for each in found.open if each.stage == stage)
-    return ", ".join([f"{phases.get('done', 0)} of {sum(phases.values())} done", *(f"{count} {phase}" for phase, count in counts.items())])
-
-
-def _words(seen: str) -> str:
-    return {"unseen": "not handed over yet", "gone": "ended and not collected yet", "unknown": "unknown"}.get(seen, seen)
+    return f"left to job {job.token} ({job.now.seen}), which goes on when the others have ended"

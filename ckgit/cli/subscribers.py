@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ckgit.cli.common import note, printable
 from ckgit.cli.streams import draws, json_text, say
@@ -15,9 +16,9 @@ from ckgit.experiment.events import (
     EngineEvent,
     Finished,
     JobEnded,
-    JobProgress,
     JobStateChanged,
     Noted,
+    OverallProgress,
     Progressed,
     Refused,
     Waiting,
@@ -27,46 +28,49 @@ from ckgit.formats.numbers import clock
 from ckgit.formats.secret_patterns import masked
 from ckgit.orchestrators.engine.results import AdvanceResult
 
+if TYPE_CHECKING:
+    from ckgit.cli.live import Screen
+
 
 class Terminal:
     """Speaks on standard error; on a terminal the lines of progress are drawn over those before."""
 
     def __init__(self, experiments: Sequence[str] = ()) -> None:
         """Of several experiments, each line is told with its name."""
-        self._named = max(map(len, experiments)) if len(experiments) > 1 else 0
-        self._running: dict[str, Progressed] = {}
+        self._named = len(experiments) > 1
+        self._running: dict[str, OverallProgress] = {}
         self._drawn = 0
         self.progress = draws(sys.stderr)
 
     def __call__(self, event: EngineEvent) -> None:
         """A line to keep, above the progress; or the progress, anew."""
         if isinstance(event, Progressed):
-            self._running[event.experiment] = event
+            self._running = {name: found for name, found in self._running.items() if name != event.experiment}
+            self._running |= {event.experiment: event.progress} if event.progress else {}
             self._draw()
-        else:
-            lines = list(lines_of(event))
-            if lines:
-                self._clear()
+        elif lines := list(lines_of(event)):
+            self._clear()
             for line in lines:
-                self._say(f"{event.experiment}: {line}" if self._named else line)
+                self._say(f"{event.experiment}: {line}" if self._named else line, _style(event))
 
-    def _say(self, text: str) -> None:
-        note(printable(masked(text, os.environ)))
+    @cached_property
+    def _screen(self) -> Screen:
+        from ckgit.cli.live import Screen  # which takes rich
+
+        return Screen()
+
+    def _say(self, text: str, style: str) -> None:
+        told = printable(masked(text, os.environ))
+        note(self._screen.styled(told, style) if style and self.progress else told)
 
     def _draw(self) -> None:
         if not self.progress:  # without a terminal there is nothing to draw on
             return
         self._clear()
-        columns, rows = shutil.get_terminal_size()
-        lines = [
-            f"{name:<{self._named}}  {line}" if self._named else line
-            for name, found in sorted(self._running.items())
-            for line in progress_lines(found)
-        ]
-        shown = [printable(masked(line, os.environ))[: columns - 1] for line in lines[: max(1, rows - 2)]]
-        for line in shown:
+        lines = self._screen.drawn(dict(sorted(self._running.items()))) if self._running else []
+        for line in lines:
             note(line)
-        self._drawn = len(shown)
+        self._drawn = len(lines)
 
     def _clear(self) -> None:
         if self.progress:  # from the start of the line: Ctrl-C leaves ^C there
@@ -92,32 +96,48 @@ def lines_of(event: EngineEvent) -> Iterator[str]:
     elif isinstance(event, JobStateChanged):
         yield from _each(event.jobs, event.state + (f" ({event.detail})" if event.detail else ""))
     elif isinstance(event, JobEnded):
-        ended = f"ended with exit code {event.exit_code}" if event.exit_code is not None else f"{event.failure}: {event.reason}"
-        yield from _each(event.jobs, ended)
+        yield from _each(event.jobs, *_ended(event))
     elif isinstance(event, Waiting):
         yield event.what
     elif isinstance(event, Noted):
         yield event.text
 
 
-def _each(jobs: Sequence[str], text: str) -> Iterator[str]:
+def _each(jobs: Sequence[str], all_of_them: str, each: Sequence[str] = ()) -> Iterator[str]:
     """A line for each job, or one for all where many jobs have the same."""
-    yield from (f"{names}: {text}" for names in (jobs if len(jobs) <= NAMED else [in_words(jobs)]))
+    if len(jobs) > NAMED:
+        yield f"{in_words(jobs)}: {all_of_them}"
+    else:
+        yield from (f"{job}: {text}" for job, text in zip(jobs, each or [all_of_them] * len(jobs), strict=True))
 
 
-def progress_lines(event: Progressed) -> list[str]:
-    """A line for each running job: step, loss, time left."""
-    width = max((len(each.job) for each in event.jobs), default=0)
-    return [f"{each.job:<{width}}  {_progress(each)}" for each in event.jobs]
+def _ended(event: JobEnded) -> tuple[str, list[str]]:
+    """How jobs ended, of all together and of each."""
+    if event.exit_code is None:
+        return f"{event.failure}: {event.reason}", []
+    known = [seconds for seconds in event.seconds if seconds is not None]
+    after = (
+        clock(max(known))
+        if known and clock(min(known)) == clock(max(known))
+        else f"{clock(min(known))} to {clock(max(known))}"
+        if known
+        else ""
+    )
+    return _how(event.exit_code, after), [_how(event.exit_code, "" if each is None else clock(each)) for each in event.seconds]
 
 
-def _progress(found: JobProgress) -> str:
-    if not found.steps:
-        return f"started {clock(found.elapsed)} ago"
-    parts = [f"{found.step}/{found.steps}"]
-    parts += [f"loss {found.loss:.4g}"] if found.loss is not None else []
-    parts += [f"{clock(found.seconds_left)} left"] if found.seconds_left is not None else []
-    return "  ".join([*parts, *([found.note] if found.note else [])])
+def _how(exit_code: int, time: str) -> str:
+    """`done in 1:10`, or `failed after 0:12 with exit code 1`."""
+    if exit_code:
+        return f"failed{f' after {time}' if time else ''} with exit code {exit_code}"
+    return f"done in {time}" if time else "done"
+
+
+def _style(event: EngineEvent) -> str:
+    """How a terminal shows a line, in rich's words."""
+    if isinstance(event, JobEnded):
+        return "red" if event.exit_code != 0 else "green"
+    return "bold" if isinstance(event, Committed) else ""
 
 
 def ending(name: str, found: AdvanceResult | CkgitError) -> EngineEvent:

@@ -45,6 +45,9 @@ class JobEnded(Happened):
     exit_code: int | None = Field(default=None, description="As the jobs themselves wrote it down; null where they did not.")
     failure: str | None = Field(default=None, description="Class of a failure that the scheduler tells, or that follows from the silence.")
     reason: str = ""
+    seconds: tuple[float | None, ...] = Field(
+        default=(), description="How long each took, in their order; null where it wrote nothing down."
+    )
 
 
 class Polled(Happened):
@@ -60,18 +63,32 @@ class JobProgress(Frozen):
 
     job: str
     elapsed: float = Field(description="Seconds since it started.")
+    loading: bool = Field(default=False, description="Whether it has made no step yet.")
     step: int | None = None
     steps: int | None = None
     loss: float | None = None
+    rate: float | None = Field(default=None, description="Steps a second.")
     seconds_left: float | None = None
-    note: str = ""
+    note: str = Field(default="", description="What a step is, where it is not one of the optimizer.")
+
+
+class OverallProgress(Frozen):
+    """How far an experiment is, and each of its running jobs."""
+
+    done: int = Field(description="Jobs that are done, of all stages.")
+    failed: int = Field(description="Jobs that have failed or were cancelled.")
+    total: int = Field(description="All jobs of the experiment, without those that were passed over.")
+    seconds_left: float | None = Field(
+        default=None, description="Until all have ended, if as many run at a time as now; null where that cannot be told."
+    )
+    jobs: tuple[JobProgress, ...] = Field(default=(), description="Those that run.")
 
 
 class Progressed(Happened):
-    """How far the running jobs are; none where jobs are not followed any more."""
+    """How far the experiment is."""
 
     event: Literal["progressed"] = "progressed"
-    jobs: tuple[JobProgress, ...] = ()
+    progress: OverallProgress | None = Field(default=None, description="Null where its jobs are not followed any more.")
 
 
 class Waiting(Happened):

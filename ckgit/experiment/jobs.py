@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from pydantic import Field, model_validator
 
+from ckgit.experiment.classify import classify, newest
 from ckgit.experiment.design.model import Frozen, Resources, Stage
 from ckgit.experiment.state import State
 
@@ -77,6 +78,11 @@ class Status(Frozen):
         if times[1] < times[0]:
             raise ValueError(f"it ended ({self.ended}) before it started ({self.started})")
         return self
+
+    @property
+    def seconds(self) -> float:
+        """From its start to its end."""
+        return _between(self.started, self.ended)
 
 
 class Usage(Frozen):
@@ -162,9 +168,11 @@ class Attempt(Frozen):
     @property
     def seconds(self) -> float:
         """From its start to its end; 0 when that is not known."""
-        if not self.started or not self.ended:
-            return 0.0
-        return (datetime.fromisoformat(self.ended) - datetime.fromisoformat(self.started)).total_seconds()
+        return _between(self.started, self.ended) if self.started and self.ended else 0.0
+
+
+def _between(start: str, end: str) -> float:
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
 
 
 class Detached(Frozen):
@@ -200,6 +208,12 @@ class Ledger(Frozen):
     detached: Detached | None = Field(default=None, description="The job that goes on with the experiment; absent where its user does.")
     attempts: tuple[Attempt, ...] = Field(default=())
 
+    @property
+    def tokens(self) -> list[str]:
+        """Of every job of ours that it lists."""
+        left = [self.detached.token, self.detached.stand_in] if self.detached else []
+        return [*(attempt.token for attempt in self.attempts), *left]
+
     def latest(self, job: str) -> Attempt | None:
         """The newest attempt of a job, or None when it was never submitted."""
         tries = [a for a in self.attempts if a.job == job]
@@ -207,7 +221,7 @@ class Ledger(Frozen):
 
     def open(self, stage: Stage | None = None) -> list[Attempt]:
         """Attempts that are not known to have ended."""
-        return [a for a in self.attempts if a.phase is Phase.SUBMITTED and stage in (None, a.stage)]
+        return [a for a in self.attempts if classify(a).is_open and stage in (None, a.stage)]
 
     def cells(self) -> dict[str, dict[str, str]]:
         """By job of several cells whose newest attempt failed: why each does not count, and an empty text for one that does.
@@ -218,8 +232,8 @@ class Ledger(Frozen):
         for attempt in self.attempts:
             before = found.get(attempt.job, {})
             found[attempt.job] = attempt.cells or {cell: why and (attempt.reason or why) for cell, why in before.items()}
-        failed = {attempt.job: attempt.phase in (Phase.FAILED, Phase.CANCELLED) for attempt in self.attempts}
-        return {job: cells for job, cells in found.items() if cells and failed[job]}
+        last = newest(self.attempts)
+        return {job: cells for job, cells in found.items() if cells and classify(last[job]).is_bad}
 
     def with_attempts(self, *changed: Attempt) -> Ledger:
         """A ledger in which attempts are replaced by token, or added."""
@@ -238,3 +252,4 @@ class Progress(NamedTuple):
     steps: int
     loss: float | None = None
     note: str = ""
+    rate: float | None = None  # steps a second, where the tool itself tells

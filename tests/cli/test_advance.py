@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
+import time
 
 from ckgit.errors import Exit
 from tests.orchestrators.bench import Bench
@@ -74,16 +76,50 @@ def test_dry_run_prints_and_the_name_may_be_left_out(bench: Bench) -> None:  # n
     assert [job["job"] for job in document["submit"]] == ["rank4/finetune", "rank8/finetune"]
 
 
-def test_on_a_terminal_running_jobs_have_a_line_that_is_redrawn(bench: Bench) -> None:  # noqa: F811
+def followed(bench: Bench, **environment: str) -> str:  # noqa: F811
+    """What a terminal is sent while the two trainings run, and end."""
     bench.hold()
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(bench.command("advance", "demo", "--to", "trained"), stdout=subprocess.PIPE, stderr=theirs)
+    command = bench.command("advance", "demo", "--to", "trained")
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env={**os.environ, "TERM": "xterm", **environment})
     os.close(theirs)
-    shown = ""
-    while "loss" not in shown:
-        shown += os.read(ours, 4096).decode()
+    bench.until(lambda: len(bench.executions()) == 2)
+    time.sleep(0.5)
     bench.go()
     process.communicate(timeout=30)
+    shown = os.read(ours, 65_536).decode()
     os.close(ours)
     assert process.returncode == 0
-    assert "rank4/finetune  1/3  loss 0.4" in shown
+    return shown
+
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*\b(3[0-7]|9[0-7])m")
+
+
+def test_on_a_terminal_the_whole_and_each_running_job_have_a_line_that_is_redrawn(bench: Bench) -> None:  # noqa: F811
+    shown = followed(bench)
+    assert "0 of 5 jobs done" in shown
+    assert re.search(r"rank4/finetune  \x1b\[32m━+\S* +1/3  loss 0.4", shown)
+    assert re.search(r"\x1b\[32mrank8/finetune: done in 0:0\d\x1b\[0m\r\n", shown)
+    assert "\x1b[?25" not in shown  # the cursor stays, whatever ends ckgit
+
+
+def test_no_color_leaves_bars_and_no_dumb_terminal_is_drawn_on(bench: Bench) -> None:  # noqa: F811
+    shown = followed(bench, NO_COLOR="1")
+    assert "1/3  loss 0.4" in shown
+    assert "━" in shown
+    assert not COLOUR.search(shown)
+
+
+def test_a_dumb_terminal_gets_lines_alone(bench: Bench) -> None:  # noqa: F811
+    shown = followed(bench, TERM="dumb")
+    assert "rank4/finetune: done in 0:0" in shown
+    assert "\x1b" not in shown
+    assert "loss" not in shown
+
+
+def test_without_a_terminal_nothing_is_drawn(bench: Bench) -> None:  # noqa: F811
+    said = bench.ckgit("advance", "demo", "--to", "trained").stderr
+    assert "rank8/finetune: done in 0:0" in said
+    assert "\x1b" not in said
+    assert "of 5 jobs" not in said

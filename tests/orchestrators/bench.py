@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ckgit.cli.subscribers import lines_of, progress_lines
+from ckgit.cli.progress import lines
+from ckgit.cli.subscribers import lines_of
 from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.design.model import State
 from ckgit.experiment.events import EngineEvent, Progressed
@@ -54,7 +55,7 @@ class Heard(Events):
 
     def emit(self, event: EngineEvent) -> None:
         if isinstance(event, Progressed):
-            self.drawn.append(progress_lines(event))
+            self.drawn.append(lines(event.progress) if event.progress else [])
         else:
             self.said += [f"{event.experiment}: {line}" if self.named else line for line in lines_of(event)]
 

@@ -41,7 +41,7 @@ def test_a_job_a_checkpoint_and_a_row_a_cell(bench: Bench) -> None:
     assert cells(bench) == [(run, task) for run in ("rank4", "rank8", "base") for task in ("capitalization", "again")]
     view = open_experiment(bench.lab, "demo")
     rows = job_rows(view.context, view.ledger)
-    assert [(row.run, row.cell, row.state) for row in rows if row.cell][:2] == [
+    assert [(row.run, row.cell, row.condition) for row in rows if row.cell][:2] == [
         ("rank4", "capitalization_epoch0", "done"),
         ("rank4", "again_epoch0", "done"),
     ]
@@ -57,7 +57,7 @@ def test_a_job_that_failed_fails_each_of_its_cells_and_is_tried_again_alone(benc
     bench.fail("rank8/eval/epoch0")
     assert bench.advance(State.EVALUATED).code is Exit.JOBS_FAILED
     view = open_experiment(bench.lab, "demo")
-    states = [(row.cell, row.state) for row in job_rows(view.context, view.ledger) if row.run == "rank8" and row.cell]
+    states = [(row.cell, row.condition) for row in job_rows(view.context, view.ledger) if row.run == "rank8" and row.cell]
     assert states == [("capitalization_epoch0", "failed"), ("again_epoch0", "failed")]
     bench.mend("rank8/eval/epoch0")
     assert bench.retry().code is Exit.DONE
@@ -102,7 +102,7 @@ def test_a_cell_that_is_refused_is_named_and_the_others_of_its_job_are_kept(part
     for command in ("status", "why"):
         assert f"{LACK} (4 of its 5 cells count)" in partial.ckgit(command, "demo").stdout
     view = open_experiment(partial.lab, "demo")
-    rows = [(row.cell, row.state) for row in job_rows(view.context, view.ledger) if row.run == "rank8" and row.cell]
+    rows = [(row.cell, row.condition) for row in job_rows(view.context, view.ledger) if row.run == "rank8" and row.cell]
     assert [state for _, state in rows] == ["done", "done", "failed", "done", "done"]
     summary = (partial.snapshot.read("experiments/demo/experiment_summary.md") or b"").decode()
     assert "14 of 15 done, 1 failed." in summary

@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.classify import LedgerOutline, classify, read_outline
 from ckgit.experiment.design.names import name_problem
 from ckgit.formats.listing import in_words
-from ckgit.formats.plain_json import read_json
 from ckgit.jobs.folder import job_folder, jobs_folder
 from ckgit.jobs.handover import noted_folder
 from ckgit.lab.git import tips
@@ -51,16 +51,9 @@ class Orphan(NamedTuple):
         return _GOES_ON.search(self.token) is not None
 
 
-def own_tokens(ledger: Ledger | None) -> frozenset[str]:
-    """Tokens of every job that an experiment's ledger lists."""
-    return known_tokens(ledger.model_dump() if ledger else {})
-
-
-def known_tokens(ledger: Mapping[str, Any]) -> frozenset[str]:
-    """The same of a ledger that was read as plain JSON; empty where there is none."""
-    detached = ledger.get("detached")
-    left = [detached["token"], f"{detached['token']}.again"] if detached else []
-    return frozenset([*(attempt["token"] for attempt in ledger.get("attempts", [])), *left])
+def known_tokens(ledger: Ledger | LedgerOutline | None) -> frozenset[str]:
+    """Tokens of every job that an experiment's ledger lists; none where there is none."""
+    return frozenset(ledger.tokens if ledger else ())
 
 
 def find_orphans(lab: Lab, name: str, known: AbstractSet[str]) -> list[Orphan]:
@@ -215,11 +208,12 @@ def with_its_jobs(lab: Lab, name: str, error: CkgitError) -> CkgitError:
 def known_in(content: bytes | None, *, gone: bool) -> frozenset[str]:
     """Jobs that are not to be looked for: those that the branch knows; where it is gone, those that it knew to have ended."""
     try:
-        ledger: Mapping[str, Any] = read_json(content) if content else {}
-        attempts = [each for each in ledger.get("attempts", []) if not gone or each["phase"] != "submitted"]
-        return known_tokens({"attempts": attempts, "detached": None if gone else ledger.get("detached")})
-    except (ValueError, LookupError, TypeError, AttributeError):
+        ledger = read_outline(content) if content else None
+    except ValueError:
         return frozenset()  # it cannot be read, and so it knows none
+    if not ledger or not gone:
+        return known_tokens(ledger)
+    return frozenset(attempt.token for attempt in ledger.attempts if not classify(attempt).is_open)
 
 
 def cancelled_first(name: str, then: str, *, out: bool) -> str:
@@ -236,7 +230,7 @@ def refuse_orphans(lab: Lab, name: str, ledger: Ledger | None) -> None:
         CkgitError: IN_FLIGHT, naming the jobs and the commit whose ledger lists them; UNKNOWN where nothing can be said of them now;
             BRANCH_MOVED where they have ended.
     """
-    known = own_tokens(ledger)
+    known = known_tokens(ledger)
     found = [orphan for orphan in still_unknown(lab, name, known) if not orphan.goes_on]
     if found:
         raise CkgitError(

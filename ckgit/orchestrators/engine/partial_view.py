@@ -65,7 +65,7 @@ def open_partially(lab: Lab, name: str, events: Events | None = None) -> Partial
         problems.append(error)
     running: Sequence[Orphan] = []
     try:
-        running = orphans.find_orphans(lab, name, orphans.own_tokens(ledger))
+        running = orphans.find_orphans(lab, name, orphans.known_tokens(ledger))
     except CkgitError as error:  # where work trees lie cannot be read; those of the ledger are known all the same
         problems.append(error)
     problems = list({problem.what: problem for problem in problems}.values())

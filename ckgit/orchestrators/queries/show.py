@@ -143,7 +143,7 @@ def _job(rows: Sequence[JobRow]) -> dict[str, Any]:
     """A job in the state of what is not done of it; where its cells were judged one by one, with why each does not count."""
     row = next((row for row in rows if not row.counts), rows[0])
     cells = {each.cell: each.why for each in rows if each.why is not None}
-    return {"name": row.job, "stage": row.stage, "state": row.state, **({"cells": cells} if cells else {})}
+    return {"name": row.job, "stage": row.stage, "state": row.condition, **({"cells": cells} if cells else {})}
 
 
 def cells(found: ExperimentDetails, run: Run) -> Sequence[Mapping[str, Any]]:

@@ -1,46 +1,48 @@
 """Where an experiment stands, for `ckgit status`: the branch's tip and the ledger, and a look at jobs that are out.
 
-The ledger is read as plain JSON, and what knows schedulers is imported only for jobs that are out: status has 0.2 s.
+Of the ledger no more than an outline is read, and what knows schedulers is imported only for jobs that are out: status has 0.2 s.
 """
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.classify import AttemptOutline, JobCondition, LedgerOutline, classify, newest, read_outline
 from ckgit.experiment.state import State
-from ckgit.formats.plain_json import read_json
 from ckgit.lab.hand_edits import HandEdit, written
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.orchestrators.engine.orphans import Orphan, cancelled_first, known_tokens, still_unknown, way_back, with_its_jobs
 
-SUBMITTED = "submitted"
-_BAD = ("failed", "cancelled")
+if TYPE_CHECKING:
+    from ckgit.experiment.events import OverallProgress
+    from ckgit.experiment.jobs import Ledger
+    from ckgit.experiment.scheduler import JobState
 
 
-class OpenJob(NamedTuple):
-    """A job that is out, and what its scheduler says of it now."""
+class SeenNow(NamedTuple):
+    """What a scheduler says now of a job that is out."""
 
-    job: str
-    stage: str
-    token: str
     seen: str
-    detail: str
+    detail: str = ""
 
 
-class FailedJob(NamedTuple):
-    """A job whose newest attempt ended badly."""
+class ClassifiedJob(NamedTuple):
+    """A job that was submitted, and where it stands."""
 
-    job: str
-    attempt: int
-    phase: str
-    failure: str | None
-    reason: str | None
+    condition: JobCondition
+    attempt: AttemptOutline  # the newest one
+    now: SeenNow | None = None  # of a job that is out
+
+
+class LeftTo(NamedTuple):
+    """The job of `advance --detach`."""
+
+    token: str
+    now: SeenNow
 
 
 class Overview(NamedTuple):
@@ -53,10 +55,9 @@ class Overview(NamedTuple):
     cluster: str | None  # None before the first submission
     scheduler: str | None
     work_tree: str | None
-    stages: Mapping[str, Mapping[str, int]]  # jobs that were submitted, by stage and by the phase of their newest attempt
-    open: Sequence[OpenJob]
-    left_to: OpenJob | None  # the job of `advance --detach` that goes on
-    failed: Sequence[FailedJob]
+    jobs: Sequence[ClassifiedJob]  # that were submitted
+    progress: OverallProgress | None  # where jobs are out, and can be seen from here
+    left_to: LeftTo | None  # the job that goes on
     accepted_missing: Sequence[str]
     cells: Mapping[str, Mapping[str, str]]  # by failed job of several cells: why each does not count; empty for one that does
     unknown_jobs: Sequence[Orphan]  # that run, and are not in the ledger
@@ -66,6 +67,23 @@ class Overview(NamedTuple):
     problem: str | None  # what is wrong with the design or its inputs, so that ckgit would not go on; looked for as `edited`
     rewritten: str | None  # commit at which ckgit left the branch, where that holds it no more
     next: str
+
+    def stages(self) -> dict[str, list[ClassifiedJob]]:
+        """The jobs by stage."""
+        found: dict[str, list[ClassifiedJob]] = {}
+        for job in self.jobs:
+            found.setdefault(job.attempt.stage, []).append(job)
+        return found
+
+    @property
+    def open(self) -> list[ClassifiedJob]:
+        """Jobs that are out."""
+        return [job for job in self.jobs if job.condition.is_open]
+
+    @property
+    def failed(self) -> list[ClassifiedJob]:
+        """Jobs that ended badly."""
+        return [job for job in self.jobs if job.condition.is_bad]
 
 
 def overview(lab: Lab, name: str) -> Overview:
@@ -82,31 +100,27 @@ def overview(lab: Lab, name: str) -> Overview:
 
 def _overview(lab: Lab, snapshot: Snapshot) -> Overview:
     name = snapshot.name
-    ledger = _read_ledger(snapshot)
+    ledger = _outline(snapshot)
     unknown, broken = _beside(lab, name, ledger)
     edited = written(snapshot).edits if snapshot.by_hand or snapshot.rewritten else ()
-    newest = {attempt["job"]: attempt for attempt in ledger.get("attempts", [])}.values()
-    accepted = ledger.get("accepted_missing", [])
-    stages = _phases(newest, accepted)
-    failed = [_failed(attempt) for attempt in newest if attempt["phase"] in _BAD and attempt["job"] not in accepted]
-    detached = _going_on(ledger)
-    opened = _look(lab, snapshot, ledger, [*(attempt for attempt in newest if attempt["phase"] == SUBMITTED), *detached])
-    left_to = _left_to([opened.pop() for _ in detached])
-    wrong = _in_the_way(lab, snapshot, stages)
+    statuses, progress = _look(lab, snapshot, ledger) if ledger else ({}, None)
+    jobs = _jobs(ledger, statuses) if ledger else []
+    conditions = {job.condition for job in jobs}
+    wrong = _in_the_way(lab, snapshot, cancelled=JobCondition.CANCELLED in conditions)
+    out = any(condition.is_open for condition in conditions)
     return Overview(
         experiment=name,
         state=snapshot.state,
         commit=snapshot.tip,
         event=snapshot.event,
-        cluster=ledger.get("cluster"),
-        scheduler=ledger.get("scheduler"),
-        work_tree=ledger.get("work_tree") or None,
-        stages=stages,
-        open=opened,
-        left_to=left_to,
-        failed=failed,
-        accepted_missing=accepted,
-        cells=_cells(ledger),
+        cluster=ledger.cluster if ledger else None,
+        scheduler=ledger.scheduler if ledger else None,
+        work_tree=ledger.work_tree or None if ledger else None,
+        jobs=jobs,
+        progress=progress,
+        left_to=_left_to(ledger, statuses) if ledger else None,
+        accepted_missing=ledger.accepted_missing if ledger else [],
+        cells=_cells(snapshot, ledger) if ledger else {},
         unknown_jobs=unknown,
         broken=f"{broken.where}: {broken.what}" if broken else None,
         by_hand=snapshot.by_hand,
@@ -115,80 +129,57 @@ def _overview(lab: Lab, snapshot: Snapshot) -> Overview:
         rewritten=snapshot.rewritten,
         next=(way_back(lab, name, unknown) if unknown else None)
         or (broken.next if broken else None)
-        or _mended(name, wrong, edited, out=bool(opened))
-        or _next(name, snapshot.state, failed=bool(failed), out=bool(opened)),
+        or _mended(name, wrong, edited, out=out)
+        or _next(name, snapshot.state, failed=any(condition.is_bad for condition in conditions), out=out),
     )
 
 
-def _beside(lab: Lab, name: str, ledger: Mapping[str, Any]) -> tuple[Sequence[Orphan], CkgitError | None]:
+def _jobs(ledger: LedgerOutline, statuses: Mapping[str, SeenNow]) -> list[ClassifiedJob]:
+    """Every job that was submitted."""
+    found = []
+    for job, attempt in newest(ledger.attempts).items():
+        now = statuses.get(attempt.token)
+        condition = classify(attempt, seen=now.seen if now else "", accepted=job in ledger.accepted_missing)
+        found.append(ClassifiedJob(condition, attempt, now))
+    return found
+
+
+def _beside(lab: Lab, name: str, ledger: LedgerOutline | None) -> tuple[Sequence[Orphan], CkgitError | None]:
     """Jobs that are not in the ledger; and why they cannot be looked for, or nothing else be done: ckgit.toml is broken."""
     unknown: Sequence[Orphan] = []
     try:
         unknown = still_unknown(lab, name, known_tokens(ledger))
-        if any(attempt["phase"] == SUBMITTED for attempt in ledger.get("attempts", [])):  # then its models are loaded anyway
+        if ledger and any(classify(attempt).is_open for attempt in ledger.attempts):  # then its models are loaded anyway
             lab.cluster()
     except CkgitError as error:
         return unknown, error
     return unknown, None
 
 
-def _phases(newest: Iterable[Mapping[str, Any]], accepted: Container[str]) -> dict[str, Counter[str]]:
-    """How many jobs there are, by stage and by the phase of their newest attempt."""
-    stages: dict[str, Counter[str]] = {}
-    for attempt in newest:
-        phase = "accepted as missing" if attempt["job"] in accepted and attempt["phase"] != "done" else attempt["phase"]
-        stages.setdefault(attempt["stage"], Counter())[phase] += 1
-    return stages
-
-
-def _cells(ledger: Mapping[str, Any]) -> Mapping[str, Mapping[str, str]]:
+def _cells(snapshot: Snapshot, ledger: LedgerOutline) -> Mapping[str, Mapping[str, str]]:
     """See `Ledger.cells`, which needs its model; read only where a cell was judged by itself."""
-    if not any(attempt.get("cells") for attempt in ledger.get("attempts", [])):
-        return {}
-    from ckgit.experiment.jobs import Ledger
-
-    return Ledger.model_validate_json(json.dumps(ledger)).cells()
+    whole = snapshot.ledger() if any(attempt.cells for attempt in ledger.attempts) else None
+    return whole.cells() if whole else {}
 
 
-def _left_to(found: Sequence[OpenJob]) -> OpenJob | None:
+def _left_to(ledger: LedgerOutline, statuses: Mapping[str, SeenNow]) -> LeftTo | None:
     """The job that goes on, or its stand-in once that has its place."""
-    return next((each for each in found if each.seen in ("queued", "running")), found[-1]) if found else None
+    found = [LeftTo(token, statuses[token]) for token in ledger.detached]
+    return next((each for each in found if each.now.seen in ("queued", "running")), found[0]) if found else None
 
 
-def _going_on(ledger: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The job of `advance --detach` and its stand-in, as attempts; see `Detached`. None where there is no such job."""
-    detached = ledger.get("detached")
-    if not detached:
-        return []
-    known = {"submitted": detached["submitted"], "phase": SUBMITTED, "job": "advance", "stage": "evaluation", "number": 1}
-    return [{**known, "script_sha256": "", "token": token} for token in (detached["token"], f"{detached['token']}.again")]
-
-
-def _read_ledger(snapshot: Snapshot) -> dict[str, Any]:
+def _outline(snapshot: Snapshot) -> LedgerOutline | None:
     """The ledger without its model: what status shows of it must be there."""
     content = snapshot.ledger_bytes()
     if content is None:
-        return {}
+        return None
     try:
-        ledger: dict[str, Any] = read_json(content)
-        whole = _is_whole(ledger)
-    except (ValueError, LookupError, TypeError, AttributeError):
-        whole = False
-    if not whole:
-        raise _unreadable(snapshot)
-    if other := snapshot.other_design(str(ledger.get("design", "")), str(ledger.get("commit", ""))):
+        ledger = read_outline(content)
+    except ValueError:
+        raise _unreadable(snapshot) from None
+    if other := snapshot.other_design(ledger.design, ledger.commit):
         raise snapshot.not_its_ledger(other)
     return ledger
-
-
-def _is_whole(ledger: Mapping[str, Any]) -> bool:
-    """Whether what status shows of a ledger is there, and of the right types."""
-    attempts, detached, absent = ledger["attempts"], ledger.get("detached"), ""
-    texts = [ledger["cluster"], ledger["scheduler"], ledger.get("work_tree", absent), *ledger.get("accepted_missing", [])]
-    texts += [detached["token"], detached["submitted"]] if detached is not None else []
-    texts += [attempt[key] for attempt in attempts for key in ("job", "stage", "phase", "token")]
-    texts += [attempt.get(key, absent) for attempt in attempts for key in ("failure", "reason")]
-    return all(isinstance(text, str) for text in texts)
 
 
 def _unreadable(snapshot: Snapshot) -> CkgitError:
@@ -200,44 +191,52 @@ def _unreadable(snapshot: Snapshot) -> CkgitError:
     )
 
 
-def _failed(attempt: Mapping[str, Any]) -> FailedJob:
-    return FailedJob(attempt["job"], attempt.get("number", 1), attempt["phase"], attempt.get("failure"), attempt.get("reason"))
-
-
-def _look(lab: Lab, snapshot: Snapshot, ledger: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]]) -> list[OpenJob]:
-    """Ask the scheduler for jobs that are out; that nothing can be learned here and now is an answer, too."""
-    if not attempts:
-        return []
-    from ckgit.experiment.jobs import Attempt
+def _look(lab: Lab, snapshot: Snapshot, outline: LedgerOutline) -> tuple[dict[str, SeenNow], OverallProgress | None]:
+    """Ask the scheduler for jobs that are out, by token; that nothing can be learned here and now is an answer, too."""
+    tokens = [attempt.token for attempt in newest(outline.attempts).values() if classify(attempt).is_open]
+    if not tokens and not outline.detached:
+        return {}, None
     from ckgit.orchestrators.engine.plugins import scheduler_for
+    from ckgit.orchestrators.run.detach import attempts_of
 
+    ledger = snapshot.ledger()
+    if not ledger:
+        raise _unreadable(snapshot)
+    work, known = Path(ledger.work_tree), [*ledger.open(), *(attempts_of(ledger.detached) if ledger.detached else ())]
     try:
-        cluster = lab.cluster_of(ledger)
-        work = Path(ledger["work_tree"])
+        cluster = lab.cluster_of(ledger.model_dump())
         if not work.is_dir():
-            return [_open(each, "unknown", f"the work tree {work} is not on this machine") for each in attempts]
-        try:
-            known = [Attempt.model_validate_json(json.dumps(each)) for each in attempts]
-        except ValueError:
-            raise _unreadable(snapshot) from None
+            return {each.token: SeenNow("unknown", f"the work tree {work} is not on this machine") for each in known}, None
         statuses = scheduler_for(cluster).poll(cluster, work, known).statuses
     except CkgitError as error:
-        if error.code is Exit.EVIDENCE_MISSING:
-            raise
-        return [_open(each, "unknown", error.what) for each in attempts]
-    return [_open(each, str(found.state), found.detail) for each in attempts if (found := statuses[each["token"]])]
+        return {each.token: SeenNow("unknown", error.what) for each in known}, None
+    progress = _progress(lab, snapshot, ledger, {token: found.state for token, found in statuses.items()}) if tokens else None
+    return {token: SeenNow(found.state, found.detail) for token, found in statuses.items()}, progress
 
 
-def _open(attempt: Mapping[str, Any], seen: str, detail: str) -> OpenJob:
-    return OpenJob(attempt["job"], attempt["stage"], attempt["token"], seen, detail)
+def _progress(lab: Lab, snapshot: Snapshot, ledger: Ledger, seen: Mapping[str, JobState]) -> OverallProgress | None:
+    """How far the experiment is; None where its design cannot be read, or a tool of it is not installed."""
+    from ckgit.experiment.design.model import Stage
+    from ckgit.lab.context import load_context
+    from ckgit.orchestrators.engine.experiment import ExperimentView
+    from ckgit.orchestrators.engine.plugins import worker_for
+    from ckgit.orchestrators.run.monitor.progress import progress_meter
+
+    try:
+        context = load_context(lab, snapshot, ledger.cluster)
+        workers = {stage: worker for stage in Stage if (worker := worker_for(context.summary, stage))}
+    except CkgitError:
+        return None
+    view = ExperimentView(lab, snapshot, context, ledger)
+    return progress_meter(view, workers, Path(ledger.work_tree), once=True).whole(seen)
 
 
-def _in_the_way(lab: Lab, snapshot: Snapshot, stages: Mapping[str, Counter[str]]) -> CkgitError | None:
+def _in_the_way(lab: Lab, snapshot: Snapshot, *, cancelled: bool) -> CkgitError | None:
     """Why ckgit would not go on from the branch's design and its inputs.
 
     Looked for where the last commit is the user's own or was rewritten, or jobs were cancelled: that is done after such a commit, too.
     """
-    if not snapshot.by_hand and not snapshot.rewritten and not any("cancelled" in phases for phases in stages.values()):
+    if not snapshot.by_hand and not snapshot.rewritten and not cancelled:
         return None
     from ckgit.experiment.checks.problems import unrecorded
     from ckgit.lab.context import load_context

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from ckgit.experiment.classify import JobCondition, classify, newest
 from ckgit.experiment.design.model import Resources, Stage
 from ckgit.experiment.jobs import ARRAY_END, Attempt, Batch, FailureClass, Job, Ledger, Phase, task_of
 from ckgit.formats.listing import plural
@@ -87,7 +88,7 @@ class JobCounts(NamedTuple):
     unsubmitted: Sequence[Job]
     open: Sequence[Attempt]
     done: Sequence[Attempt]
-    failed: Sequence[Attempt]  # and cancelled
+    failed: Sequence[Attempt]  # and cancelled, and lost
 
     @property
     def total(self) -> int:
@@ -96,7 +97,7 @@ class JobCounts(NamedTuple):
 
     def ended_badly(self, noun: str = "job") -> str:
         """`2 of 5 jobs failed`, `1 of 5 jobs were cancelled`, or `2 of 5 jobs failed, 1 was cancelled`."""
-        cancelled = sum(attempt.phase is Phase.CANCELLED for attempt in self.failed)
+        cancelled = sum(classify(attempt) is JobCondition.CANCELLED for attempt in self.failed)
         failed, of = len(self.failed) - cancelled, plural(self.total, noun)
         if not failed:
             return f"{cancelled} of {of} were cancelled"
@@ -106,18 +107,18 @@ class JobCounts(NamedTuple):
 def count_jobs(ledger: Ledger | None, jobs: Sequence[Job]) -> JobCounts:
     """Sort jobs by their latest attempt."""
     latest = latest_attempts(ledger)
-    tries = [latest[job.name] for job in jobs if job.name in latest]
+    tries = [(attempt, classify(attempt)) for job in jobs if (attempt := latest.get(job.name))]
     return JobCounts(
         unsubmitted=[job for job in jobs if job.name not in latest],
-        open=[attempt for attempt in tries if attempt.phase is Phase.SUBMITTED],
-        done=[attempt for attempt in tries if attempt.phase is Phase.DONE],
-        failed=[attempt for attempt in tries if attempt.phase in (Phase.FAILED, Phase.CANCELLED)],
+        open=[attempt for attempt, condition in tries if condition.is_open],
+        done=[attempt for attempt, condition in tries if condition is JobCondition.DONE],
+        failed=[attempt for attempt, condition in tries if condition.is_bad],
     )
 
 
 def latest_attempts(ledger: Ledger | None) -> Mapping[str, Attempt]:
     """The newest attempt of each job, by the job's name."""
-    return {attempt.job: attempt for attempt in (ledger.attempts if ledger else ())}
+    return newest(ledger.attempts if ledger else ())
 
 
 def passed_over(jobs: Iterable[Job], ledger: Ledger | None) -> list[Job]:
@@ -134,7 +135,7 @@ def passed_over(jobs: Iterable[Job], ledger: Ledger | None) -> list[Job]:
 def describe(attempt: Attempt) -> str:
     """One line on an attempt that ended."""
     again = f" (attempt {attempt.number})" if attempt.number > 1 else ""
-    if attempt.phase is Phase.DONE:
+    if classify(attempt) is JobCondition.DONE:
         return f"{attempt.job}{again}: done"
     kind = attempt.failure or FailureClass.ERROR
     return f"{attempt.job}{again}: {kind}: {attempt.reason or 'no reason is known'}"

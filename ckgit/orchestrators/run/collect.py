@@ -33,6 +33,11 @@ class EndedAttempt(NamedTuple):
     ending: JobEnding | None = None  # what the scheduler says of it
     usage: Usage | None = None  # what the scheduler's accounting says it took
 
+    @property
+    def seconds(self) -> float | None:
+        """From its start to its end, where it wrote that down."""
+        return self.status.seconds if self.status else None
+
 
 class JudgedAttempt(NamedTuple):
     """A job that is over, with what is to be committed of it."""

@@ -27,6 +27,7 @@ from ckgit.orchestrators.run.collect import JudgedAttempt, judge
 from ckgit.orchestrators.run.commits import NOTHING, Collected
 from ckgit.orchestrators.run.detach import look_at
 from ckgit.orchestrators.run.monitor.monitor import Monitor
+from ckgit.orchestrators.run.monitor.progress import progress_meter
 from ckgit.orchestrators.run.observation import ContinuationSeen, JobsSeen, StageObservation
 from ckgit.orchestrators.run.stage import StageJobs, check_ready, due_jobs, stage_jobs
 from ckgit.orchestrators.run.usage import lacking
@@ -174,18 +175,20 @@ def open_monitor(view: ExperimentView, work: StageJobs, run: str | None, events:
         raise CkgitError(f"no job of {view.name} was ever submitted", code=Exit.ILLEGAL_TRANSITION, next=f"ckgit advance {view.name}")
     refuse_misled(view)
     cluster = view.context.cluster
+    tree = find_work_tree(view.ledger)
     return Monitor(
         workers=work.workers,
         context=view.context,
         cluster=cluster,
         refresh=lambda: with_limits(cluster, open_lab(view.lab.root).cluster(view.context.cluster_name)),
         scheduler=scheduler_for(cluster),
-        work=find_work_tree(view.ledger),
+        work=tree,
         jobs={job.name: job for job in work.all},
         first=view.ledger.attempts[0].token if view.ledger.attempts else "",
         attempts=count_jobs(view.ledger, work.all).open,
         wanted=frozenset(attempt.token for attempt in count_jobs(view.ledger, work.selected(run)).open),
         events=events,
+        meter=progress_meter(view, work.workers, tree),
         detached=int(view.ledger.detached is not None),
         queries=Counter(asked),
     )

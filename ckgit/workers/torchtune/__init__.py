@@ -71,7 +71,7 @@ class Torchtune:
 
         seen = last_progress(log_tail.encode(errors="replace"))
         steps = planned_steps(context, context.plan.run(job.run))
-        return Progress(step=seen.step, steps=steps or 0, loss=seen.loss) if seen else None
+        return Progress(step=seen.step, steps=steps or 0, loss=seen.loss, rate=seen.rate) if seen else None
 
     def explain(self, log_tail: str, exit_code: int | None) -> tuple[FailureClass, str]:
         """See `Worker`."""

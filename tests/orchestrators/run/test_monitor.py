@@ -61,11 +61,11 @@ def test_looks_get_rarer_while_nothing_changes(bench: Bench, monkeypatch: pytest
     assert naps[-1] == pytest.approx(0.15)
 
 
-def test_time_left_is_reckoned_from_the_first_step_that_was_seen() -> None:
+def test_a_pace_is_reckoned_from_the_first_step_that_was_seen() -> None:
     pace = Pace()
     seen = [(0, 300.0), (1, 400.0), (1, 402.0), (3, 404.0), (101, 502.0), (2, 700.0), (4, 701.0)]
-    left = [pace.left(Progress(step=step, steps=101), now) for step, now in seen]
-    assert left == [None, None, None, pytest.approx(2.0 * 98), 0.0, None, pytest.approx(0.5 * 97)]
+    rates = [pace.rate(Progress(step=step, steps=101), now) for step, now in seen]
+    assert rates == [None, None, None, pytest.approx(0.5), pytest.approx(100 / 102), None, pytest.approx(2.0)]
 
 
 def test_a_running_job_shows_no_time_left_before_two_steps_were_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from ckgit.errors import CkgitError
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import Stage
-from ckgit.experiment.events import JobEnded, JobProgress, JobStateChanged, Noted, Polled, Progressed
+from ckgit.experiment.events import JobEnded, JobStateChanged, Noted, Polled, Progressed
 from ckgit.experiment.jobs import Attempt, Job
 from ckgit.experiment.scheduler import JobState, JobStatus, PollResult, Scheduler
 from ckgit.experiment.worker import Context, Worker
@@ -44,6 +44,7 @@ class Monitor:
     attempts: Sequence[Attempt]
     wanted: frozenset[str]  # tokens of those whose end is waited for
     events: Events
+    meter: ProgressMeter
     detached: int = 0  # 1 where a job of ours may be in the queue that goes on with the experiment
     statuses: dict[str, JobStatus] = field(default_factory=dict)  # by token
     queries: Counter[str] = field(default_factory=Counter)  # calls of the scheduler's commands
@@ -51,10 +52,10 @@ class Monitor:
     brought: bool = False  # whether the work tree holds what retries have committed
     polled: bool = False  # whether the scheduler was asked
     changed: bool = False  # whether the last poll saw anything new
-    news: dict[JobStateChanged | JobEnded, list[str]] = field(default_factory=dict)  # what this poll saw, with the jobs that it is of
+    news: dict[JobStateChanged | JobEnded, list[Attempt]] = field(default_factory=dict)  # what this poll saw, and of whom
 
     def __post_init__(self) -> None:
-        self._endings, self._meter = Endings(self.work), ProgressMeter(self.context, self.work)
+        self._endings = Endings(self.work)
         self._nap = 0.0  # seconds, before the next poll; none before the first
         self._unseen_before = math.inf  # as the poll before the last one had left it
 
@@ -151,8 +152,8 @@ class Monitor:
     def tell_progress(self) -> None:
         """Tell how far the running jobs are, where anybody listens to that."""
         if self.events.progress:
-            running = [attempt for attempt in self.open if self._state(attempt) is JobState.RUNNING]
-            self.events.emit(Progressed(experiment=self.experiment, jobs=tuple(map(self._progress, running))))
+            seen = {token: job_status.state for token, job_status in self.statuses.items()}
+            self.events.emit(Progressed(experiment=self.experiment, progress=self.meter.whole(seen, self.ended)))
 
     @property
     def settling(self) -> bool:
@@ -174,24 +175,20 @@ class Monitor:
         self.statuses[attempt.token] = job_status
         # that SLURM expects a later start is no news
         self.changed |= before is None or before.state is not job_status.state or attempt.token in self.ended
-        if job_status.state is JobState.RUNNING:
-            self._meter.runs(attempt.token)
         if attempt.token in self.ended:
-            self.news.setdefault(_ending(self.experiment, self.ended[attempt.token]), []).append(attempt.job)
+            self.news.setdefault(_ending(self.experiment, self.ended[attempt.token]), []).append(attempt)
         elif (before is None or before.state is not job_status.state) and job_status.state is not JobState.GONE:
             changed = JobStateChanged(experiment=self.experiment, jobs=(), state=job_status.state, detail=job_status.detail)
-            self.news.setdefault(changed, []).append(attempt.job)
+            self.news.setdefault(changed, []).append(attempt)
 
     def _tell(self) -> None:
         """Tell the news, and what is open."""
-        for event, jobs in self.news.items():
-            self.events.emit(event.model_copy(update={"jobs": tuple(jobs)}))
+        for event, attempts in self.news.items():
+            seconds = tuple(self.ended[each.token].seconds for each in attempts) if isinstance(event, JobEnded) else ()
+            jobs = {"jobs": tuple(each.job for each in attempts)}
+            self.events.emit(event.model_copy(update={**jobs, "seconds": seconds} if seconds else jobs))
         self.news.clear()
         self.events.emit(Polled(experiment=self.experiment, open=self.open_by_state(), ended=len(self.ended)))
-
-    def _progress(self, attempt: Attempt) -> JobProgress:
-        job = self.jobs[attempt.job]
-        return self._meter.of(attempt, job, self.workers[job.stage])
 
     def open_by_state(self) -> dict[str, int]:
         """How many attempts are open, by what was last seen of them."""

@@ -17,6 +17,7 @@ _STEP = re.compile(rb"Step (\d{1,12}) \| (.*)")
 _FIELD = re.compile(rb"([a-z_]+):(\S+)")
 # The progress line is drawn again and again; epochs count from 1 in it.
 _PROGRESS = re.compile(rb"(\d{1,9})\|(\d{1,12})\|Loss: ([-+.\deEnainf]+)")
+_RATE = re.compile(rb"[^\r\n]{0,400}?[ ,](\d{1,9}\.?\d{0,9})(it/s|s/it)\]")  # at the end of that line, as tqdm writes it
 
 
 class ProgressLine(NamedTuple):
@@ -24,6 +25,7 @@ class ProgressLine(NamedTuple):
 
     step: int
     loss: float | None
+    rate: float | None = None  # steps a second, by tqdm
 
 
 def loss_points(stream: BinaryIO) -> list[LossPoint]:
@@ -65,7 +67,11 @@ def number(text: bytes) -> float | None:
 def last_progress(content: bytes) -> ProgressLine | None:
     """Step and loss of the last progress line in a piece of a job's output."""
     found = next(iter(deque(_PROGRESS.finditer(content), maxlen=1)), None)
-    return ProgressLine(int(found[2]), number(found[3])) if found else None
+    if not found:
+        return None
+    speed = _RATE.match(content, found.end())
+    per, unit = (number(speed[1]) or 0.0, speed[2]) if speed else (0.0, b"")
+    return ProgressLine(int(found[2]), number(found[3]), (per if unit == b"it/s" else 1 / per) if per else None)
 
 
 def read_bounded(path: Path, most: int = MOST_OUTPUT) -> bytes | None:

@@ -2,6 +2,7 @@ import io
 import math
 import tracemalloc
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,6 +84,15 @@ def test_the_progress_line_is_read_from_its_last_drawing():
     drawn = b"1|36|Loss: 0.5:  97%\r1|37|Loss: 6.05e-06: 100%|\xe2\x96\x88| 37/37\r1|37|Loss: 0.25: 100%"
     assert last_progress(drawn) == ProgressLine(37, 0.25)
     assert last_progress(b"nothing yet") is None
+
+
+ENDS = [("50.0it/s]", 50.0), ("4.00s/it]", 0.25), ("?it/s]", None), ("0.00it/s]", None), ("2.5it/s", None), ("\r1| 9.0it/s]", None)]
+
+
+@pytest.mark.parametrize(("end", "rate"), ENDS)
+def test_the_rate_is_that_of_the_last_progress_line(end, rate):
+    drawn = f"2|6|Loss: 0.5: 14%|█   | 5/37 [00:00<00:00, 7.0it/s]\r2|7|Loss: 0.5: 19%|██  | 7/37 [00:01<00:05, {end}".encode()
+    assert last_progress(drawn) == ProgressLine(7, 0.5, rate)
 
 
 def test_progress_knows_the_planned_steps(tmp_path):

@@ -1,0 +1,54 @@
+"""How far jobs are, in words: the same on a terminal while they run and in `ckgit status`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckgit.formats.listing import plural
+from ckgit.formats.numbers import clock
+
+if TYPE_CHECKING:
+    from ckgit.experiment.events import JobProgress, OverallProgress
+
+
+class JobCells(NamedTuple):
+    """What is told of a running job; empty where it is not known."""
+
+    job: str
+    step: str  # or that it is loading, and for how long
+    loss: str
+    rate: str
+    left: str
+
+
+def headline(found: OverallProgress) -> str:
+    """The whole: `3 of 9 jobs, 1 failed, 4:10 left`."""
+    parts = [f"{found.done} of {plural(found.total, 'job')} done"]
+    parts += [f"{found.failed} failed"] if found.failed else []
+    parts += [f"about {clock(found.seconds_left)} left"] if found.seconds_left is not None else []
+    return ", ".join(parts)
+
+
+def cells(found: JobProgress) -> JobCells:
+    """One running job."""
+    if found.loading or found.step is None:
+        return JobCells(found.job, f"loading {clock(found.elapsed)}", "", "", "")
+    return JobCells(
+        found.job,
+        (f"{found.step}/{found.steps}" if found.steps else str(found.step)) + (f" {found.note}" if found.note else ""),
+        f"loss {found.loss:.4g}" if found.loss is not None else "",
+        _rate(found.rate) if found.rate else "",
+        f"{clock(found.seconds_left)} left" if found.seconds_left is not None else "",
+    )
+
+
+def lines(found: OverallProgress) -> list[str]:
+    """A line for each running job, without a terminal's bars."""
+    rows = [cells(job) for job in found.jobs]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width).rstrip() for row in rows]
+
+
+def _rate(steps: float) -> str:
+    """`2.5/s`, and of slow steps `12 s each`."""
+    return f"{steps:.3g}/s" if steps >= 1 else f"{1 / steps:.3g} s each"
