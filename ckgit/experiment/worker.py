@@ -50,6 +50,7 @@ class Evidence(NamedTuple):
     failure: FailureClass | None
     files: Mapping[str, bytes]  # to be committed, by path relative to the lab; what the job printed is committed without it
     cells: Mapping[str, str] = {}  # of several cells, some of which do not count: why, by name of the cell; empty for one that does
+    complete: bool = False  # the job is known to have saved all that was planned: then another exit code than 0 says nothing against it
 
 
 class Worker(Protocol):

@@ -24,15 +24,8 @@ from ckgit.workers.torchtune.outputs.resume import STATE
 def main(run_folder: Path, epochs: int, model_folder: Path) -> int:
     """Run the step for one run; the exit code."""
     artifacts = run_folder / "artifacts"
-    model_files = frozenset(file.name for file in model_folder.iterdir() if file.is_file() and is_model_file(file.name))
-    missing: list[str] = []
-    for epoch in range(epochs):
-        folder = epoch_folder(artifacts, epoch)
-        _copy_missing(model_folder, folder, required(model_files))
-        move_adapter(folder)
-        missing += problems(folder, model_files)
-    if missing:
-        click.echo("ckgit: a checkpoint is not complete: " + "; ".join(missing), err=True)
+    if lacking := missing(run_folder, epochs, model_folder):
+        click.echo("ckgit: a checkpoint is not complete: " + "; ".join(lacking), err=True)
         return CHECKPOINTS_MISSING
     manifest = [describe(folder := epoch_folder(artifacts, epoch), epoch, folder.as_posix()) for epoch in range(epochs)]
     text = json.dumps([item.model_dump(mode="json") for item in manifest], indent=2) + "\n"
@@ -40,6 +33,18 @@ def main(run_folder: Path, epochs: int, model_folder: Path) -> int:
     finished.write(artifacts)
     shutil.rmtree((artifacts / STATE).parent, ignore_errors=True)  # only of use to a training that was cut short
     return 0
+
+
+def missing(run_folder: Path, epochs: int, model_folder: Path) -> list[str]:
+    """What the checkpoints lack, when all that can be put in its place is there."""
+    model_files = frozenset(file.name for file in model_folder.iterdir() if file.is_file() and is_model_file(file.name))
+    lacking: list[str] = []
+    for epoch in range(epochs):
+        folder = epoch_folder(run_folder / "artifacts", epoch)
+        _copy_missing(model_folder, folder, required(model_files))
+        move_adapter(folder)
+        lacking += problems(folder, model_files)
+    return lacking
 
 
 def _copy_missing(model_folder: Path, folder: Path, names: set[str]) -> None:

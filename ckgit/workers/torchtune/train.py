@@ -2,7 +2,8 @@
 
 `python -m ckgit.workers.torchtune.train experiments/NAME/RUN --recipe=RECIPE --epochs=N --model=models/NAME [--processes=N]
 [--file=PATH=SHA256...]`, at the top of a work tree. Only where a training has several processes does torchrun start them. Each part has
-its exit codes: those of `prepare`, torchtune's own, that of `finish`.
+its exit codes: those of `prepare`, torchtune's own, that of `finish`. Where torchtune fails when all is saved, in its cleaning up, the
+last part is done nevertheless: the judge goes by what a job left (`outputs.evidence`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from ckgit.workers.digests import parse_file_options
 from ckgit.workers.torchtune import finish, prepare
 from ckgit.workers.torchtune.outputs.resume import START
 
+RANK = "ckgit/workers/rank.py"  # `tune run` imports a path as a module, from anywhere
+
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
@@ -30,7 +33,13 @@ def main(*, folder: Path, recipe: str, epochs: int, model: Path, processes: int,
     _, large = parse_file_options([f"--file={each}" for each in files])
     if code := prepare.run(folder, large):
         sys.exit(code)
-    tune_run(recipe, folder / "artifacts" / START, processes)
+    try:
+        tune_run(recipe, folder / "artifacts" / START, processes)
+    except (Exception, SystemExit):
+        if not finish.missing(folder, epochs, model):
+            finish.main(folder, epochs, model)
+            click.echo("ckgit: torchtune failed after it had saved every epoch: the training counts if its log is whole", err=True)
+        raise
     sys.exit(finish.main(folder, epochs, model))
 
 
@@ -43,13 +52,20 @@ def tune_run(recipe: str, config: Path, processes: int) -> None:
     """
     from torchtune._cli.tune import main as tune
 
-    parallel = ["--nproc_per_node", str(processes)] if processes > 1 else []
-    sys.argv = ["tune", "run", *parallel, recipe, "--config", str(config)]
+    words = ["--nproc_per_node", str(processes), RANK, str(stock_recipe(recipe))] if processes > 1 else [recipe]
+    sys.argv = ["tune", "run", *words, "--config", str(config)]
     try:
         tune()
     except SystemExit as end:
         if end.code:
             raise
+
+
+def stock_recipe(name: str) -> Path:
+    """The file of a recipe that torchtune ships."""
+    import torchtune
+
+    return Path(torchtune.__file__).parent.parent / "recipes" / f"{name}.py"
 
 
 if __name__ == "__main__":

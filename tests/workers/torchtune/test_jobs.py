@@ -10,6 +10,7 @@ import pytest
 
 from ckgit.experiment.jobs import Attempt, FailureClass, Phase
 from ckgit.lab.models.folder import read_card
+from ckgit.workers.torchtune import train as train_command
 from ckgit.workers.torchtune import worker
 from ckgit.workers.torchtune.outputs.codes import ROWS_REFUSED
 from ckgit.workers.torchtune.steps import planned_steps
@@ -108,21 +109,23 @@ def test_transformers_loads_each_epoch_and_finds_no_adapter_beside_it(trained):
     assert not (trained.work / ARTIFACTS / "recipe_state").exists()
 
 
-# gloo, in whose place there is NCCL outside of this test, now and then aborts while the interpreter ends.
+# gloo, in whose place there is NCCL outside of this test, may abort a process whose interpreter ends: so none may come to its end.
 ON_CPUS = """\
-import os, pathlib, runpy, sys
+import atexit, os, runpy
 import torch.distributed, torchtune.training
 start = torch.distributed.init_process_group
 torch.distributed.init_process_group = lambda backend: start("gloo")
 torchtune.training.cleanup_before_training = lambda: None
 torchtune.training.get_memory_stats = torchtune.training.log_memory_stats = lambda *args, **kwargs: {}
-folder = pathlib.Path(torchtune.__file__).parent.parent / "recipes"
-try:
-    runpy.run_path(str(folder / sys.argv.pop(1)), run_name="__main__")
-except SystemExit as end:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(end.code or 0)
+atexit.register(os.abort)
+runpy.run_module("ckgit.workers.rank", run_name="__main__")
+"""
+TRAIN = """\
+import sys
+from pathlib import Path
+from ckgit.workers.torchtune import train
+train.RANK = "on_cpus.py"
+train.tune_run(sys.argv[1], Path(sys.argv[2]), processes=2)
 """
 
 
@@ -136,11 +139,8 @@ def test_the_config_of_a_distributed_run_trains(tmp_path, random_model, method):
     files = {path: content.replace(b'device: "cuda"', b'device: "cpu"') for path, content in worker.scaffold(ctx).items()}
     write_tree(ctx, files, tmp_path, {"tiny": random_model})
     (tmp_path / "on_cpus.py").write_text(ON_CPUS)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "on_cpus.py"]
-    config = ["--config", "experiments/capital/run/finetune.yaml"]
-    done = subprocess.run(
-        [*launch, f"{method}_finetune_distributed.py", *config], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-c", TRAIN, f"{method}_finetune_distributed", "experiments/capital/run/finetune.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     steps = planned_steps(ctx, ctx.plan.run("run"))
     assert [line.split()[1] for line in (tmp_path / ARTIFACTS / "training.log").read_text().splitlines()] == [
@@ -263,12 +263,65 @@ def test_the_status_file_decides(lora, tmp_path):
     status = json.loads(path.read_bytes())
     path.write_text(json.dumps({**status, "token": "another"}))
     refuse(copy, FailureClass.LOST, "belongs to another")
+    (copy.work / ARTIFACTS / "finished.json").unlink()
     path.write_text(json.dumps({**status, "exit_code": 137}))
     refuse(copy, FailureClass.OUT_OF_MEMORY, "SIGKILL")
     path.write_text("{")
     refuse(copy, FailureClass.LOST, "is damaged")
     path.unlink()
     refuse(copy, FailureClass.LOST, "left no status file")
+
+
+def dies_at_its_end(copy, monkeypatch):
+    """The command of a job whose training is there, and whose torchtune fails then."""
+
+    def fail(*args):
+        raise RuntimeError("a rank was aborted")
+
+    monkeypatch.chdir(copy.work)
+    monkeypatch.setenv("CKGIT_JOB", TOKEN)
+    monkeypatch.setattr(train_command.prepare, "run", lambda *args: 0)
+    monkeypatch.setattr(train_command, "tune_run", fail)
+    folder = ARTIFACTS.removesuffix("/artifacts")
+    with pytest.raises(RuntimeError, match="a rank was aborted"):
+        train_command.main([folder, "--recipe=lora", "--epochs=2", "--model=models/tiny"], standalone_mode=False)
+    path = copy.work / ".ckgit/jobs" / TOKEN / "status.json"
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), "exit_code": 1}))
+
+
+def test_a_job_that_dies_when_all_is_saved_counts(lora, tmp_path, monkeypatch):
+    copy = broken(lora, tmp_path)
+    for name in ("checkpoints.json", "finished.json"):
+        (copy.work / ARTIFACTS / name).unlink()
+    dies_at_its_end(copy, monkeypatch)
+    evidence = copy.evidence()
+    assert (evidence.reasons, evidence.complete, evidence.results[0].steps) == ([], True, 6)
+
+
+def test_a_job_that_dies_before_all_is_saved_does_not_count(lora, tmp_path, monkeypatch):
+    copy = broken(lora, tmp_path)
+    for name in ("checkpoints.json", "finished.json", "epoch_1/config.json", "epoch_1/model-00001-of-00001.safetensors"):
+        (copy.work / ARTIFACTS / name).unlink()
+    dies_at_its_end(copy, monkeypatch)
+    assert not (copy.work / ARTIFACTS / "finished.json").exists()
+    assert copy.evidence().results == ()
+
+
+def test_the_end_of_an_earlier_attempt_does_not_excuse_another(lora, tmp_path):
+    copy = broken(lora, tmp_path)
+    end, status = copy.work / ARTIFACTS / "finished.json", copy.work / ".ckgit/jobs" / TOKEN / "status.json"
+    end.write_text(end.read_text().replace(TOKEN, "job-2"))
+    status.write_text(json.dumps({**json.loads(status.read_bytes()), "exit_code": 65}))
+    assert copy.evidence().results == ()
+    assert copy.evidence().failure is FailureClass.INPUT_CHANGED
+
+
+def test_losses_are_judged_of_a_job_that_dies_when_all_is_saved(lora, tmp_path):
+    copy = broken(lora, tmp_path)
+    log, status = copy.work / ARTIFACTS / "training.log", copy.work / ".ckgit/jobs" / TOKEN / "status.json"
+    log.write_text(log.read_text().replace("loss:", "loss:nan was:", 1))
+    status.write_text(json.dumps({**json.loads(status.read_bytes()), "exit_code": 1}))
+    refuse(copy, FailureClass.DIVERGED, "the loss is nan at step 2")
 
 
 @pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there is a GPU")

@@ -31,7 +31,11 @@ T = TypeVar("T")
 
 
 def evidence(context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:
-    """Judge a job whose status file is there."""
+    """Judge a job whose status file is there.
+
+    One that wrote down its end (`finished`) had saved all: it is judged by that, whatever its exit code. torchrun says 1, for one, where a
+    process is aborted while it ends, and it would be a night's training that is thrown away.
+    """
     run = context.plan.run(job.run)
     output = read_bounded(job_folder(work, attempt.token) / "output")
     files = _files(context, run, work)
@@ -41,10 +45,11 @@ def evidence(context: Context, job: Job, attempt: Attempt, work: Path) -> Eviden
         return Evidence((), [str(error)], FailureClass.LOST, files)
     if not status:
         return Evidence((), ["the job left no status file"], FailureClass.LOST, files)
-    if status.exit_code != 0:
+    if status.exit_code != 0 and not finished.is_of(work / artifacts(context, run), attempt.token):
         failure, sentence = explain((output or b"")[-TAIL:].decode(errors="replace"), status.exit_code)
         return Evidence((), [sentence], failure, files)
-    judged = attempt.model_copy(update={"started": status.started, "ended": status.ended, "exit_code": 0, "job_id": status.job_id})
+    ended = {"started": status.started, "ended": status.ended, "exit_code": status.exit_code, "job_id": status.job_id}
+    judged = attempt.model_copy(update=ended)
     return _judge(context, job, judged, work, files)
 
 
@@ -64,7 +69,7 @@ def _judge(context: Context, job: Job, attempt: Attempt, work: Path, files: Mapp
     setup = work / context.run_folder(job.run) / "setup_finetune.yaml"
     if replaced := list(finished.differences(work / artifacts(context, run), setup, attempt.token)):
         return Evidence((), replaced, FailureClass.INPUT_CHANGED, files)
-    return Evidence([found], [], None, files)
+    return Evidence([found], [], None, files, complete=True)
 
 
 def _files(context: Context, run: Run, work: Path) -> dict[str, bytes]:
@@ -84,9 +89,7 @@ def _missing(context: Context, run: Run, work: Path) -> Iterator[str]:
         yield from problems(epoch_folder(place, epoch), frozenset(context.cards[run.model].files))
 
 
-def result(
-    context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes], config: bytes | None = None
-) -> TrainingResult | None:
+def result(context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes], config: bytes | None = None) -> TrainingResult | None:
     """What training left, from its committed files; None when none of them is there.
 
     Args:

@@ -36,6 +36,14 @@ def write(artifacts: Path) -> None:
     (artifacts / FINISHED).write_text(end.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
+def is_of(artifacts: Path, token: str) -> bool:
+    """Whether the job with this token came to the end of its training: this record is the last thing that is saved."""
+    try:
+        return FinishedRecord.model_validate_json((artifacts / FINISHED).read_bytes()).token == token
+    except (FileNotFoundError, ValidationError):
+        return False
+
+
 def differences(artifacts: Path, setup: Path, token: str) -> Iterator[str]:
     """What is not as the job left it, a sentence each.
 
