@@ -120,7 +120,7 @@ class Scene:
         detached = Detached(token=TOKEN, by=situation.by, to=State.ANALYZED, submitted="2026-11-28T00:00:00Z")
         commit(view.lab, commits.left(view, stage_jobs(view).workers, commits.NOTHING, self.bench.ledger, detached), Events())
         alive = situation.left in ("queued", "running")
-        self.scheduler.says["advance"] = JobStatus(JobState(situation.left), "9" if alive else None)
+        self.scheduler.says[TOKEN] = JobStatus(JobState(situation.left), "9" if alive else None)
 
     def _damage(self, what: str) -> None:
         bench = self.bench
@@ -129,7 +129,8 @@ class Scene:
         elif what == "script":
             (bench.work / "experiments/demo/rank4/finetune.slurm").write_text("echo something else\n")
         elif what == "status":
-            (bench.work / ".ckgit/jobs" / bench.latest("rank4/finetune").token / "status.json").write_text("{")
+            [first, *_] = bench.ledger.open()
+            (bench.work / ".ckgit/jobs" / first.token / "status.json").write_text("{")
         elif what == "output":
             shutil.rmtree(bench.work / "experiments/demo/rank4/artifacts")
         elif what == "work tree":
@@ -168,7 +169,7 @@ def effects(scene: Scene, options: AdvanceOptions) -> Effects:
     return heard
 
 
-_NEW = re.compile(rb"\b[0-9a-f]{8}\b(?=[^0-9a-f]|$)|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[Z+][0-9:]*|\d+\.\d+(?=[,\n])")
+_NEW = re.compile(rb"\b[0-9a-f]{8}\b(?=[^0-9a-f]|$)|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[Z+][0-9:]*|(?<![.\w])\d+\.\d+(?=[,\n])")
 
 
 def untimed(content: bytes) -> bytes:

@@ -14,6 +14,8 @@ from types import CodeType, FrameType, FunctionType
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ckgit.errors import CkgitError
 from ckgit.experiment.design.model import State
@@ -72,7 +74,7 @@ FOLLOWS: dict[str, list[Situation]] = {
         S(SCAFFOLDED, BOTH_RUN),
         S(SCAFFOLDED, ("queued", "unknown")),
         S(SCAFFOLDED, ("running", "done")),
-        S(SCAFFOLDED, BOTH_RUN, left="unknown", by=TOKEN, wants={**LEFT, "token": TOKEN[:-8] + "cccccccc"}),
+        S(SCAFFOLDED, BOTH_RUN, left="unknown", by=OTHER, wants=REPLACED),
     ],
     "exit 10": [S(SCAFFOLDED, BOTH_RUN, wants=NO_WAIT), S(SCAFFOLDED, ("done", "running"), wants=NO_WAIT)],
     "exit 75": [S(SCAFFOLDED, ("queued", "unknown"), wants=NO_WAIT)],
@@ -181,20 +183,25 @@ def check(scene: Scene, situation: Situation) -> str:
         assert shown.error, acts
         assert acts == [f"refuse {int(shown.error.code)}"]
     else:
-        follows(scene, shown.step, shown.plans, done, acts)
+        follows(scene, shown.step, shown.plans, done, acts, tip)
     return ", ".join(scene.scheduler.done)
 
 
-def follows(scene: Scene, step: PlannedStep, plans: list[CommitPlan], done: Effects, acts: list[str]) -> None:
+def as_of(parent: str, content: bytes | None) -> bytes | None:
+    """Bytes without what is new each time, and without the name of the commit before."""
+    return content and untimed(content.replace(parent.encode(), b"PARENT").replace(parent[:12].encode(), b"PARENT"))
+
+
+def follows(scene: Scene, step: PlannedStep, plans: list[CommitPlan], done: Effects, acts: list[str], tip: str) -> None:
     """Check that a command did what was shown, first of all."""
     assert [str(commit.records) for commit in step.commits] == acts[: len(step.commits)]
-    parent = ""
+    parent, tip = tip, tip
     for commit, plan_, sha in zip(step.commits, plans, done.commits, strict=False):
         message, files = committed(scene.bench, sha)
         assert untimed(message.encode()) == untimed(commit.message.replace("TOKEN", "00000000").encode() + b"\n")
         meant = planned(plan_, scene.bench, f"{sha}~1")
-        assert {path: content and untimed(content) for path, content in files.items()} == {
-            path: content and untimed(content) for path, content in meant.items()
+        assert {path: as_of(parent, content) for path, content in files.items()} == {
+            path: as_of(tip, content) for path, content in meant.items()  # the commit before it was not there yet
         }
         parent = sha
     if not step.commits and not step.submissions:
@@ -202,7 +209,7 @@ def follows(scene: Scene, step: PlannedStep, plans: list[CommitPlan], done: Effe
     handed = [f"hand over {sum(len(each.jobs) for each in step.submissions)}"] if step.submissions else []
     assert acts[len(step.commits) :][: len(handed)] == handed
     for shown, command, script in zip(step.submissions, scene.scheduler.commands, scene.scheduler.scripts, strict=False):
-        told = shown.command.replace("TOKEN", "00000000").replace("COMMIT", parent and scene.bench.work.name)
+        told = shown.command.replace("TOKEN", "00000000").replace("COMMIT", (done.commits or [tip])[0][:12])
         assert untimed(told.encode()) == untimed(command.encode())
         assert shown.scripts == (script.decode(),)
 
@@ -237,6 +244,46 @@ def test_what_follows_and_that_a_dry_run_shows_it(scene: Scene, number: int) -> 
     assert traced(scene, number) == ROWS[number][0].strip()
 
 
+ATTEMPTS = st.sampled_from(["none", "unseen", "queued", "running", "unknown", "done", "failed", "recorded", "lost", "refused"])
+WANTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "to": st.sampled_from([TRAINED, EVALUATED, ANALYZED]),
+        "wait": st.booleans(),
+        "accept_missing": st.booleans(),
+        "sequential": st.booleans(),
+        "detach": st.booleans(),
+        "retry": st.booleans(),
+        "cluster": st.sampled_from(["local", "other"]),
+        "token": st.sampled_from([TOKEN, OTHER]),
+    },
+)
+
+
+@st.composite
+def situations(draw: st.DrawFn) -> Situation:
+    """States, attempts, what the scheduler says, what is damaged, to whom it was left, and what the user wants."""
+    state = draw(st.sampled_from([SCAFFOLDED, TRAINED]))
+    jobs = (draw(ATTEMPTS), draw(ATTEMPTS))
+    out = jobs != ("none", "none")
+    left = draw(st.sampled_from(["", "unseen", "queued", "unknown", "gone"])) if out else ""
+    ended = jobs[0] in ("done", "failed")
+    damage = draw(st.sampled_from(["", "profile", "work tree", *(["status"] if ended and state is SCAFFOLDED else [])])) if out else ""
+    return Situation(state, jobs, damage, left, draw(st.sampled_from(["", TOKEN, OTHER])), draw(WANTS))
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(situation=situations())
+def test_a_dry_run_shows_what_the_next_command_does_wherever_an_experiment_is(scene: Scene, situation: Situation) -> None:
+    done = check(scene, situation)
+    assert done
+    handed = [token for token in scene.bench.ledger.attempts if token.token in scene.scheduler.handed] if scene.scheduler.handed else []
+    assert len({attempt.job for attempt in handed}) == len(handed), "a job was handed over twice"
+    wants = situation.wants
+    if "failed" in situation.jobs and not wants.get("accept_missing"):
+        assert not done.startswith(("train", "evaluate")), "a stage is passed with a job that has failed"
+
+
 class Mutant(NamedTuple):
     """A branch of the plan that is taken away."""
 
@@ -265,7 +312,7 @@ class Without(ast.NodeTransformer):
         self.generic_visit(node)
         if isinstance(node.op, ast.Or) and isinstance(node.values[0], ast.Call) and self._is_it(node):
             node.values = node.values[1:]
-        return node
+        return node if len(node.values) > 1 else node.values[0]
 
     def _is_it(self, node: ast.AST) -> bool:
         self.seen += 1

@@ -17,7 +17,7 @@ from ckgit.experiment.scheduler import JobEnding, JobState, JobStatus, PollResul
 
 
 class Scripted:
-    """Answers by name of the job; a token that was handed over is queued."""
+    """Answers by token, or by name of the job; a token that was handed over is queued."""
 
     name = "scripted"
     overlaps, detaches = False, True
@@ -28,7 +28,7 @@ class Scripted:
 
     def reset(self) -> None:
         """Know of nothing."""
-        self.says: dict[str, JobStatus] = {}  # by name of the job
+        self.says: dict[str, JobStatus] = {}  # by token, or by name of the job
         self.done: list[str] = []  # what it was asked to do
         self.commands: list[str] = []  # of those, the commands by which jobs were handed over
         self.scripts: list[bytes] = []
@@ -53,7 +53,7 @@ class Scripted:
     def _status(self, attempt: Attempt) -> JobStatus:
         if attempt.token in self.handed:
             return JobStatus(JobState.GONE if self.runs else JobState.QUEUED, "1")
-        return self.says.get(attempt.job, JobStatus(JobState.UNSEEN))
+        return self.says.get(attempt.token) or self.says.get(attempt.job) or JobStatus(JobState.UNSEEN)
 
     def shared_poll(self) -> nullcontext[None]:
         return nullcontext()
