@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ckgit.cli.common import dry_run_option, emit, json_option, lab_from, note
+from ckgit.cli.completion import experiments, files
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.listing import first_of
 
@@ -23,8 +24,8 @@ set_option = click.option(
 
 @click.command("design")
 @click.argument("name")
-@click.option("--from", "source", metavar="FILE", help="A summary, or the design alone as YAML; - is standard input.")
-@click.option("--like", metavar="OTHER", help="Begin with the design of experiment OTHER.")
+@click.option("--from", "source", metavar="FILE", shell_complete=files, help="A summary, or the design alone as YAML; - is standard input.")
+@click.option("--like", metavar="OTHER", shell_complete=experiments, help="Begin with the design of experiment OTHER.")
 @set_option
 @dry_run_option
 @json_option

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, table
+from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument
+from ckgit.cli.tables import table
 from ckgit.lab.history import HistoryEntry, history
 from ckgit.lab.snapshot import take_snapshot
 

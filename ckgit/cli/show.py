@@ -10,7 +10,9 @@ import click
 
 from ckgit.analysis.accounting import ATTEMPTS_HEADER, ESTIMATE_HEADER, TOTALS_HEADER, attempt_rows, estimate_rows, totals_rows
 from ckgit.analysis.score_text import LEGEND, OVER_ROWS, compared, difference, judged, score, stated
-from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, printable, table
+from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument
+from ckgit.cli.completion import runs
+from ckgit.cli.tables import printable, table
 from ckgit.experiment.design.plan import Run
 from ckgit.experiment.results import CellResult, Metric, RunRow, Verdict
 from ckgit.formats.markdown import number
@@ -23,7 +25,7 @@ from ckgit.orchestrators.queries.show import ExperimentDetails, cells, describe,
 
 @click.command("show")
 @name_argument
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=runs)
 @json_option
 @click.pass_context
 def command(ctx: click.Context, *, name: str | None, run: str | None, as_json: bool) -> None:
@@ -84,11 +86,7 @@ def _claim_row(verdict: Verdict) -> list[str]:
 
 def _scores(result: RunRow | None) -> list[str]:
     found = result.cells if result else ()
-    return [
-        f"{_cell_name(cell.task, cell.epoch)} {_metric_name(m, cell)} {score(cell, m)}"
-        for cell in found
-        for m in cell.metrics
-    ]
+    return [f"{_cell_name(cell.task, cell.epoch)} {_metric_name(m, cell)} {score(cell, m)}" for cell in found for m in cell.metrics]
 
 
 def _metric_name(metric: Metric, cell: CellResult) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, printable
+from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument
 from ckgit.cli.progress import headline, lines
+from ckgit.cli.tables import printable
 from ckgit.experiment.classify import counted
 from ckgit.formats.listing import first_of, in_words
 from ckgit.orchestrators.engine.orphans import listed

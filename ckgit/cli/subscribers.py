@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ckgit.cli.common import note, printable
+from ckgit.cli.common import note
 from ckgit.cli.streams import draws, json_text, say
+from ckgit.cli.tables import printable
 from ckgit.errors import CkgitError
 from ckgit.experiment.events import (
     Committed,

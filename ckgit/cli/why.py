@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, note, printable
+from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, note
+from ckgit.cli.tables import printable
 from ckgit.formats.listing import first_of, in_words
 from ckgit.orchestrators.engine.partial_view import open_partially
 from ckgit.orchestrators.queries.why import Reason, why

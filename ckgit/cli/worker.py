@@ -5,8 +5,10 @@ from __future__ import annotations
 import click
 
 from ckgit.cli.acting import no_wait_option, report, run_option, show_preview
-from ckgit.cli.common import dry_run_option, emit, experiment_name, json_option, lab_from, name_argument, table
+from ckgit.cli.common import dry_run_option, emit, experiment_name, json_option, lab_from, name_argument
+from ckgit.cli.completion import workers
 from ckgit.cli.subscribers import Terminal
+from ckgit.cli.tables import table
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.listing import first_of
 from ckgit.lab.lab import Lab
@@ -18,7 +20,7 @@ from ckgit.orchestrators.engine.options import AdvanceOptions
 
 
 @click.command("worker")
-@click.argument("worker", required=False)
+@click.argument("worker", required=False, shell_complete=workers)
 @name_argument
 @run_option
 @no_wait_option
