@@ -23,7 +23,7 @@ def command(ctx: click.Context, *, name: str | None, as_json: bool) -> None:
     snapshot = take_snapshot(lab, experiment_name(lab, name))
     chapters = history(lab, snapshot)
     document = {"experiment": snapshot.name, "commits": [_document(chapter) for chapter in chapters]}
-    emit(document, as_json, table(["commit", "event", "step", "when", "who", "what"], map(_cells, chapters)))
+    emit(document, as_json, table(["commit", "event", "step", "when", "who", "what"], map(_cells, chapters), less=["who", "step"]))
 
 
 def _document(chapter: HistoryEntry) -> dict[str, str | None]:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 
+from ckgit.formats.markdown import NOTHING
+
 _GAP = "  "
 _LEAST = 8  # columns that a cell is never made narrower than
 _WORD = 24  # a longer word is broken
@@ -19,8 +21,19 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, less: Sequenc
         less: columns that are left out first where not all fit, in this order.
     """
     lines = [[*header], *([printable(cell) for cell in row] for row in rows)]
-    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    room = _room()
     return "\n".join(_columns(lines, _widths(lines))) if room is None else "\n".join(_within(lines, room, [*less]))
+
+
+def wrapped(text: str, hang: int = 0) -> str:
+    """Prose; on a terminal its lines end between words, and all but the first are indented."""
+    room = _room()
+    if room is None or len(text) <= room:
+        return text
+    import textwrap
+
+    indent = " " * min(hang, room // 2)
+    return textwrap.fill(text, room, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
 
 
 def printable(text: str) -> str:
@@ -28,12 +41,17 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
+def _room() -> int | None:
+    """Columns of the terminal; None where there is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
 def _within(lines: Sequence[Sequence[str]], room: int, less: Sequence[str]) -> list[str]:
     """The table in so many columns of a terminal."""
     natural = _widths(lines)
     if _total(natural) <= room or len(lines) == 1:
         return _columns(lines, natural)
-    filled = [column for column in zip(*lines, strict=True) if any(column[1:])]
+    filled = [column for column in zip(*lines, strict=True) if {*column[1:]} - {"", NOTHING}]
     if len(filled) < len(natural):
         return _within([*zip(*filled, strict=True)], room, less)
     if found := next((name for name in less if name in lines[0]), ""):

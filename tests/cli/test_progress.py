@@ -46,6 +46,11 @@ def test_each_running_job_in_a_line() -> None:
     ]
 
 
+def test_a_job_that_has_made_its_last_step_is_finishing() -> None:
+    ended = WHOLE.model_copy(update={"jobs": (TRAINING.model_copy(update={"step": 20_000}),)})
+    assert lines(ended) == ["lr1e-4_rank16/finetune  20000/20000  loss 0.04321  finishing"]
+
+
 def test_at_80_columns_everything_is_there(drawn) -> None:
     head, training, evaluation, loading = drawn(80)
     assert head == "3 of 9 jobs done, about 4:10 left"
@@ -58,7 +63,7 @@ def test_at_80_columns_everything_is_there(drawn) -> None:
 
 
 def test_a_name_keeps_both_its_ends(drawn) -> None:
-    assert drawn(80)[1].startswith("lr1e-4_r…finetune  ━━━━")
+    assert drawn(80)[1].startswith("lr1e-4_…finetune  ━━━━")
 
 
 @pytest.mark.parametrize("columns", range(20, 200, 7))
