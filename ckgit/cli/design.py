@@ -11,6 +11,7 @@ import click
 
 from ckgit.cli.common import dry_run_option, emit, json_option, lab_from, note
 from ckgit.cli.completion import experiments, files
+from ckgit.cli.tables import wrapped
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.listing import first_of
 
@@ -90,7 +91,7 @@ def finish(draft: Draft, *, dry_run: bool, as_json: bool) -> None:
         emit({**document, "commit": None, "would_commit": shown}, as_json, shown)
         return
     commit = design.commit(draft)
-    text = f"{draft.name} is designed: {design.totals(draft)}\nexp/{draft.name} is at {commit[:12]}; next: {onward}"
+    text = f"{wrapped(f'{draft.name} is designed: {design.totals(draft)}', 2)}\nexp/{draft.name} is at {commit[:12]}; next: {onward}"
     emit({**document, "commit": commit, "next": onward}, as_json, text)
 
 

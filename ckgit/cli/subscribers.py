@@ -12,6 +12,7 @@ from ckgit.cli.common import note
 from ckgit.cli.streams import draws, json_text, say
 from ckgit.cli.tables import printable
 from ckgit.errors import CkgitError
+from ckgit.experiment.classify import named
 from ckgit.experiment.events import (
     Committed,
     EngineEvent,
@@ -95,7 +96,7 @@ def lines_of(event: EngineEvent) -> Iterator[str]:
     if isinstance(event, Committed):
         yield f"{event.records} {event.experiment}: {event.source} -> {event.target} ({event.commit[:12]})"
     elif isinstance(event, JobStateChanged):
-        yield from _each(event.jobs, event.state + (f" ({event.detail})" if event.detail else ""))
+        yield from _each(event.jobs, named(event.state) + (f" ({event.detail})" if event.detail else ""))
     elif isinstance(event, JobEnded):
         yield from _each(event.jobs, *_ended(event))
     elif isinstance(event, Waiting):

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.classify import JobCondition, classify, newest
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.design.plan import build_plan
-from ckgit.experiment.jobs import Attempt, Ledger, Phase
+from ckgit.experiment.jobs import Attempt, Ledger
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.scheduler import JobState
 from ckgit.experiment.worker import Worker
@@ -62,15 +63,16 @@ def plan_cancel(found: PartialView, selection: Selection) -> CancelPlan:
     chosen = _chosen(found, selection)
     ledger = found.ledger
     others = _unknown(found, selection)
-    open_ones = [attempt for attempt in chosen if attempt.phase is Phase.SUBMITTED]
-    seen = _seen(found, [*open_ones, *(attempt for attempt in chosen if attempt.phase is Phase.CANCELLED)])
+    open_ones = [attempt for attempt in chosen if classify(attempt).is_open]
+    cancelled = [attempt for attempt in chosen if classify(attempt) is JobCondition.CANCELLED]
+    seen = _seen(found, [*open_ones, *cancelled])
     # what has ended by itself keeps its own ending, which the next advance collects
     wanted = [attempt for attempt in open_ones if seen.get(attempt.token) is not JobState.GONE or not _tells(found, attempt)]
     over = [attempt for attempt in open_ones if attempt not in wanted]
     whole = selection == Selection() or not [attempt for attempt in (ledger.open() if ledger else ()) if attempt not in (*wanted, *over)]
     if ledger and (wanted or (ledger.detached and whole)):
         return CancelPlan(found, _step(found, wanted, ledger, whole=whole), wanted, whole, others)
-    lingering = [attempt for attempt in chosen if attempt.phase is Phase.CANCELLED and seen.get(attempt.token) in _ALIVE]
+    lingering = [attempt for attempt in cancelled if seen.get(attempt.token) in _ALIVE]
     if lingering or others:
         return CancelPlan(found, None, lingering, orphans=others)
     raise _nothing(found)
@@ -89,7 +91,7 @@ def _chosen(found: PartialView, selection: Selection) -> list[Attempt]:
     Raises:
         CkgitError: there is no such run or job.
     """
-    latest = {attempt.job: attempt for attempt in (found.ledger.attempts if found.ledger else ())}
+    latest = newest(found.ledger.attempts if found.ledger else ())
     workers = _workers(found.view)
     planned = [job.name for worker in workers.values() for job in worker.jobs(found.view.context)] if found.view else []
     jobs = list(dict.fromkeys([*planned, *latest]))
