@@ -33,12 +33,12 @@ class Screen:
             self._console.print(Text(text, style=style), soft_wrap=True, end="")
         return capture.get()
 
-    def drawn(self, experiments: Mapping[str, OverallProgress]) -> list[str]:
-        """The lines of one experiment, or of several with their names, as many as fit."""
+    def drawn(self, experiments: Mapping[str, OverallProgress], *, named: bool = False) -> list[str]:
+        """The lines of one experiment, or of several, each with its name; as many as fit."""
         width, height = self._width, self._console.height - 2
         lines: list[str] = []
         for name, found in experiments.items():
-            head = Text(f"{name}: {headline(found)}" if len(experiments) > 1 else headline(found), style="bold")
+            head = Text(f"{name}: {headline(found)}" if named else headline(found), style="bold")
             head.truncate(width, overflow="ellipsis")
             lines += [self._rendered(head), *self._rendered(_table(found.jobs, width)).splitlines()]
         hidden = len(lines) - max(height, 1)

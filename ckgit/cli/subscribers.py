@@ -69,7 +69,7 @@ class Terminal:
         if not self.progress:  # without a terminal there is nothing to draw on
             return
         self._clear()
-        lines = self._screen.drawn(dict(sorted(self._running.items()))) if self._running else []
+        lines = self._screen.drawn(dict(sorted(self._running.items())), named=self._named) if self._running else []
         for line in lines:
             note(line)
         self._drawn = len(lines)

@@ -28,7 +28,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("NO_COLOR", "1")
         monkeypatch.setenv("COLUMNS", str(columns))
         monkeypatch.setenv("LINES", str(rows))
-        return Screen().drawn(experiments or {"demo": WHOLE})
+        return Screen().drawn(experiments or {"demo": WHOLE}, named=bool(experiments))
 
     return draw
 
@@ -49,6 +49,11 @@ def test_each_running_job_in_a_line() -> None:
 def test_a_job_that_has_made_its_last_step_is_finishing() -> None:
     ended = WHOLE.model_copy(update={"jobs": (TRAINING.model_copy(update={"step": 20_000}),)})
     assert lines(ended) == ["lr1e-4_rank16/finetune  20000/20000  loss 0.04321  finishing"]
+
+
+def test_what_steers_a_terminal_is_written_out() -> None:
+    odd = WHOLE.model_copy(update={"jobs": (EVALUATION.model_copy(update={"note": "\x1b[31mrows\n"}),)})
+    assert "12/100 \\x1b[31mrows\\n" in lines(odd)[0]
 
 
 def test_at_80_columns_everything_is_there(drawn) -> None:
