@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import os
@@ -9,11 +10,14 @@ import sys
 from collections.abc import Mapping
 from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ckgit import __version__
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # Heading of `ckgit --help` to its commands, each with the first sentence of its own help. The module of `a-b` is ckgit.cli.a_b.
 SECTIONS: Mapping[str, Mapping[str, str]] = {
@@ -64,12 +68,24 @@ class LazyGroup(click.Group):
             return None
         from ckgit.cli.examples import epilog
 
+        if "_CKGIT_COMPLETE" in os.environ:
+            from ckgit.cli.completion import stand_in
+
+            if known := stand_in(cmd_name):
+                return known
         module = importlib.import_module(f"ckgit.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = copy(module.command)  # one may stand under two names
         command.epilog = epilog(cmd_name)
         for name, part in getattr(command, "commands", {}).items():
             part.epilog = epilog(f"{cmd_name} {name}")
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands that begin so, without importing any, and our own options."""
+        from ckgit.cli.completion import item
+
+        named = [item(name, text=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return [*named, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or name the one that was probably meant."""
@@ -135,6 +151,8 @@ def main() -> None:
 def _invoke() -> Any:
     """Like `group.main`, which would swallow a closed pipe."""
     if "_CKGIT_COMPLETE" in os.environ:
-        group.main(prog_name="ckgit")  # answers the shell and ends the process
+        with contextlib.suppress(Exception):  # the user is in the middle of a line
+            group.main(prog_name="ckgit")  # answers the shell and ends the process
+        return 0
     with group.make_context("ckgit", sys.argv[1:]) as ctx:
         return group.invoke(ctx)

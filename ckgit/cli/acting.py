@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ckgit.cli.common import emit, note
+from ckgit.cli.completion import runs
 from ckgit.cli.errors import as_document, masked_error
 from ckgit.cli.streams import fresh_line
 from ckgit.cli.subscribers import Terminal
@@ -40,7 +41,7 @@ def detach_option(function: F) -> F:
 
 def run_option(function: F) -> F:
     """Add `--run`, handed over as the keyword `run`."""
-    return click.option("--run", metavar="RUN", help="Only the jobs of this run.")(function)
+    return click.option("--run", metavar="RUN", shell_complete=runs, help="Only the jobs of this run.")(function)
 
 
 def report(result: AdvanceResult, *, as_json: bool) -> int:

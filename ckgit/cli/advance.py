@@ -6,6 +6,7 @@ import click
 
 from ckgit.cli.acting import carry_out, detach_option, first_code, no_wait_option, report, report_all
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from
+from ckgit.cli.completion import clusters, experiments
 from ckgit.cli.subscribers import JsonLines, Terminal, ending
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
@@ -15,7 +16,7 @@ from ckgit.orchestrators.engine.options import AdvanceOptions
 
 
 @click.command("advance")
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=experiments)
 @click.option(
     "--to", type=click.Choice([str(state) for state in State]), help="Go on until this state; it is no error to be there already."
 )
@@ -23,7 +24,9 @@ from ckgit.orchestrators.engine.options import AdvanceOptions
 @detach_option
 @click.option("--as", "token", hidden=True, help="Token of the job that --detach left the experiment to, when it is the one that asks.")
 @click.option("--sequential", is_flag=True, help="Start no evaluation before all training is done.")
-@click.option("--cluster", metavar="NAME", help="Another cluster profile takes over first; no job may be in flight.")
+@click.option(
+    "--cluster", metavar="NAME", shell_complete=clusters, help="Another cluster profile takes over first; no job may be in flight."
+)
 @click.option("--accept-missing", is_flag=True, help="Pass a stage with failed jobs; the commit and every report after it name them.")
 @click.option("--events", "as_events", is_flag=True, help="Write what happens to standard output, one JSON document a line, instead.")
 @dry_run_option

@@ -6,6 +6,7 @@ import click
 
 from ckgit.cli.acting import report, run_option, show_plan
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
+from ckgit.cli.completion import open_jobs
 from ckgit.cli.subscribers import Terminal
 from ckgit.errors import Exit
 from ckgit.orchestrators.commands.cancel import cancel, observe_cancel, plan_cancel, show
@@ -18,7 +19,9 @@ from ckgit.orchestrators.engine.results import AdvanceResult
 @click.command("cancel")
 @name_argument
 @run_option
-@click.option("--job", metavar="JOB", help="Only this job, e.g. rank8/finetune; by its token one that is not in the ledger.")
+@click.option(
+    "--job", metavar="JOB", shell_complete=open_jobs, help="Only this job, e.g. rank8/finetune; by its token one that is not in the ledger."
+)
 @dry_run_option
 @json_option
 @click.pass_context

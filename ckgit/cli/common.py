@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ckgit.cli.completion import experiments
 from ckgit.cli.streams import json_text, say
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.names import name_problem
@@ -31,7 +32,7 @@ def dry_run_option(function: F) -> F:
 
 def name_argument(function: F) -> F:
     """Add the optional argument NAME, handed over as `name`; resolve it with `experiment_name`."""
-    return click.argument("name", required=False)(function)
+    return click.argument("name", required=False, shell_complete=experiments)(function)
 
 
 def lab_from(ctx: click.Context) -> Lab:
@@ -85,15 +86,3 @@ def warn(warnings: Iterable[str]) -> None:
     """Say on standard error what to look at again in a design."""
     for text in first_of((f"warning: {text}" for text in warnings), more="more warnings (--json has them all)"):
         note(text)
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns of text, left-aligned; control characters of foreign text are shown, never sent to the terminal."""
-    lines = [header, *([printable(cell) for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
-
-
-def printable(text: str) -> str:
-    """`text` on one line, with every character that could steer a terminal written out."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

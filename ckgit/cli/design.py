@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ckgit.cli.common import dry_run_option, emit, json_option, lab_from, warn
+from ckgit.cli.completion import experiments, files
+from ckgit.cli.tables import wrapped
 from ckgit.errors import CkgitError, Exit
 
 if TYPE_CHECKING:
@@ -22,8 +24,8 @@ set_option = click.option(
 
 @click.command("design")
 @click.argument("name")
-@click.option("--from", "source", metavar="FILE", help="A summary, or the design alone as YAML; - is standard input.")
-@click.option("--like", metavar="OTHER", help="Begin with the design of experiment OTHER.")
+@click.option("--from", "source", metavar="FILE", shell_complete=files, help="A summary, or the design alone as YAML; - is standard input.")
+@click.option("--like", metavar="OTHER", shell_complete=experiments, help="Begin with the design of experiment OTHER.")
 @set_option
 @dry_run_option
 @json_option
@@ -83,7 +85,7 @@ def finish(draft: Draft, *, dry_run: bool, as_json: bool) -> None:
         emit({**document, "commit": None, "would_commit": shown.model_dump(mode="json"), "summary": draft.summary.text}, as_json, text)
         return
     commit = design.commit(draft)
-    text = f"{draft.name} is designed: {design.totals(draft)}\nexp/{draft.name} is at {commit[:12]}; next: {onward}"
+    text = f"{wrapped(f'{draft.name} is designed: {design.totals(draft)}', 2)}\nexp/{draft.name} is at {commit[:12]}; next: {onward}"
     emit({**document, "commit": commit, "next": onward}, as_json, text)
 
 

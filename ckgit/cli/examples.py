@@ -14,7 +14,7 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
     "validate": ("ckgit validate design.yaml", "ckgit validate cap_lora --json"),
     "advance": ("ckgit advance cap_lora --to analyzed", "ckgit advance cap_lora --dry-run"),
     "status": ("ckgit status cap_lora", "ckgit status cap_lora --json"),
-    "list": ("ckgit list", "ckgit list --json"),
+    "list": ("ckgit list --state trained --limit 10", "ckgit list --where lora_rank=8 --where 'lr<1e-3' --json"),
     "log": ("ckgit log cap_lora", "ckgit log cap_lora --json"),
     "show": ("ckgit show cap_lora", "ckgit show cap_lora rank8"),
     "why": ("ckgit why cap_lora", "ckgit why cap_lora --json"),

@@ -1,25 +1,56 @@
-"""`ckgit list`: every experiment of the lab."""
+"""`ckgit list`: every experiment of the lab, or those that are asked for."""
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import click
 
-from ckgit.cli.common import emit, json_option, lab_from, note, table
+from ckgit.cli.common import emit, json_option, lab_from, note
+from ckgit.cli.tables import table
 from ckgit.errors import CkgitError
+from ckgit.experiment.state import State
 from ckgit.formats.listing import in_words
 from ckgit.lab.lab import ExperimentRow, Lab, list_experiments, merged_experiments, where_merged
 from ckgit.orchestrators.queries.experiments import beside, with_unknown_jobs
 
+_BESIDE = 5  # lines of a terminal that are not rows: header, what is left out, merged ones, prompt
+_LEAST = 10  # rows, on a terminal of any height
+_MANY = 200  # designs whose reading takes so long that it is said
+SORTS = ("newest", "oldest", "name", "state")
+
+
+class Listed(NamedTuple):
+    """What is printed."""
+
+    rows: Sequence[ExperimentRow]
+    more: int  # experiments that are left out
+    all: str  # the command that shows them, too
+    merged: Sequence[str]
+    asked: bool  # whether some were asked for
+
 
 @click.command("list")
+@click.option("--state", "states", type=click.Choice([*map(str, State)]), multiple=True, help="Those in this state; may be given again.")
+@click.option(
+    "--where", "conditions", metavar="NAME=VALUE", multiple=True, help="Those whose design says so; all that are given must hold."
+)
+@click.option("--sort", type=click.Choice(SORTS), default="newest", show_default=True, help="By the last commit, by name, or by state.")
+@click.option("--limit", type=click.IntRange(min=0), help="At most so many; 0 for all. A terminal is given as many as fit.")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, *, as_json: bool) -> None:
+def command(
+    ctx: click.Context, *, states: tuple[str, ...], conditions: tuple[str, ...], sort: str, limit: int | None, as_json: bool
+) -> None:
     """List the experiments of the lab.
 
     Each with its state, what its last commit recorded, and when; and those that the default branch holds, where their branch is gone.
+    A NAME of --where is any that a design has (lora_rank, model, task, generation.temperature), and = may also be != < <= > >=; a
+    VALUE may have * in it. It holds where one of the design's values is such.
     """
     lab = lab_from(ctx)
     rows = list_experiments(lab)
@@ -27,17 +58,63 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
         rows = with_unknown_jobs(lab, rows, beside(lab, rows))
     except CkgitError as error:  # where jobs would be looked for cannot be read
         note(f"ckgit: {error}")
-    merged = merged_experiments(lab, {row.name for row in rows})
-    document = {"experiments": [row._asdict() | {"date": row.date.isoformat()} for row in rows], "merged": merged}
-    emit(document, as_json, "\n".join(_lines(lab, rows, merged)))
+    asked = bool(states or conditions)
+    merged = [] if asked else merged_experiments(lab, {row.name for row in rows})
+    rows = _chosen(lab, rows, states, conditions, sort)
+    most = _most(as_json=as_json) if limit is None else limit or len(rows)
+    listed = Listed(rows[:most], max(len(rows) - most, 0), _command(states, conditions, sort), merged, asked)
+    document = {
+        "experiments": [row._asdict() | {"date": row.date.isoformat()} for row in listed.rows],
+        "merged": merged,
+        "more": listed.more,
+    }
+    emit(document, as_json, "\n".join(_lines(lab, listed)))
 
 
-def _lines(lab: Lab, rows: Sequence[ExperimentRow], merged: Sequence[str]) -> Iterator[str]:
-    if rows:
-        yield table(["experiment", "state", "last event", "when", "note"], map(_cells, rows))
-    elif not merged:
+def _chosen(lab: Lab, rows: list[ExperimentRow], states: Sequence[str], conditions: Sequence[str], sort: str) -> list[ExperimentRow]:
+    from ckgit.orchestrators.queries.find import Where, in_states, such, unknown_name
+
+    parsed = [Where.parse(text) for text in conditions]
+    found = in_states(rows, states, sort)
+    if not parsed:
+        return found
+    from ckgit.orchestrators.queries.design_values import design_values
+
+    designs = design_values(lab, found, {row.tip for row in rows}, _say_reading)
+    if told := unknown_name(parsed, designs.values()):
+        note(f"note: {told}")
+    return such(found, parsed, designs)
+
+
+def _say_reading(count: int) -> None:
+    if count > _MANY:
+        note(f"reading {count:,} designs; what they say is kept for the next time")
+
+
+def _most(*, as_json: bool) -> int:
+    """How many rows are shown where nobody says it."""
+    if as_json or not sys.stdout.isatty():
+        return sys.maxsize
+    return max(shutil.get_terminal_size().lines - _BESIDE, _LEAST)
+
+
+def _command(states: Sequence[str], conditions: Sequence[str], sort: str) -> str:
+    words = [word for state in states for word in ("--state", state)]
+    words += [word for condition in conditions for word in ("--where", condition)]
+    words += ["--sort", sort] if sort != SORTS[0] else []
+    return shlex.join(["ckgit", "list", *words, "--limit", "0"])
+
+
+def _lines(lab: Lab, listed: Listed) -> Iterator[str]:
+    if listed.rows:
+        yield table(["experiment", "state", "last event", "when", "note"], map(_cells, listed.rows), less=["last event"])
+    elif listed.asked:
+        yield "no experiment is such; `ckgit list` shows all"
+    elif not listed.merged:
         yield "no experiments yet; `ckgit design NAME` makes the first one"
-    if merged:
+    if listed.more:
+        yield f"and {listed.more:,} more: {listed.all}"
+    if merged := listed.merged:
         yield f"on {lab.default_branch}, without a branch of their own: {in_words(merged)} ({where_merged(lab, merged[0])})"
 
 

@@ -18,6 +18,8 @@ _GAP = 2  # columns between two cells
 _NAME, _BAR, _WIDEST_BAR = 16, 8, 24  # columns: least for a name and for a bar, and most for a bar
 _STYLES = JobCells(job="", step="", loss="", rate="dim", left="cyan")
 
+_USUAL = {"loss": 13, "rate": 7, "left": 10}  # columns that these take mostly, so that bars keep their length
+
 
 class Screen:
     """Renders for the terminal that standard error is. rich heeds NO_COLOR."""
@@ -31,12 +33,12 @@ class Screen:
             self._console.print(Text(text, style=style), soft_wrap=True, end="")
         return capture.get()
 
-    def drawn(self, experiments: Mapping[str, OverallProgress]) -> list[str]:
-        """The lines of one experiment, or of several with their names, as many as fit."""
+    def drawn(self, experiments: Mapping[str, OverallProgress], *, named: bool = False) -> list[str]:
+        """The lines of one experiment, or of several, each with its name; as many as fit."""
         width, height = self._width, self._console.height - 2
         lines: list[str] = []
         for name, found in experiments.items():
-            head = Text(f"{name}: {headline(found)}" if len(experiments) > 1 else headline(found), style="bold")
+            head = Text(f"{name}: {headline(found)}" if named else headline(found), style="bold")
             head.truncate(width, overflow="ellipsis")
             lines += [self._rendered(head), *self._rendered(_table(found.jobs, width)).splitlines()]
         hidden = len(lines) - max(height, 1)
@@ -57,6 +59,7 @@ def _table(jobs: Sequence[JobProgress], width: int) -> Table:
     rows = [cells(job) for job in jobs]
     widths = dict(zip(JobCells._fields, (max(map(cell_len, column), default=0) for column in zip(*rows, strict=True)), strict=False))
     shown = [name for name in ("step", "loss", "rate", "left") if widths.get(name)]
+    widths |= {name: max(widths[name], _USUAL.get(name, 0)) for name in shown}
     for name in ("rate", "loss"):
         if _room(width, widths, shown) < min(_NAME, widths.get("job", 0)) and name in shown:
             shown.remove(name)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, table
+from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument
+from ckgit.cli.tables import table
 from ckgit.lab.history import HistoryEntry, history
 from ckgit.lab.snapshot import take_snapshot
 
@@ -23,7 +24,7 @@ def command(ctx: click.Context, *, name: str | None, as_json: bool) -> None:
     snapshot = take_snapshot(lab, experiment_name(lab, name))
     entries = history(lab, snapshot)
     document = {"experiment": snapshot.name, "commits": [_document(entry) for entry in entries]}
-    emit(document, as_json, table(["commit", "event", "step", "when", "who", "what"], map(_cells, entries)))
+    emit(document, as_json, table(["commit", "event", "step", "when", "who", "what"], map(_cells, entries), less=["who", "step"]))
 
 
 def _document(entry: HistoryEntry) -> dict[str, str | None]:

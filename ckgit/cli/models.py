@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ckgit.cli.common import dry_run_option, emit, json_option, lab_from, note, table
+from ckgit.cli.common import dry_run_option, emit, json_option, lab_from, note
+from ckgit.cli.tables import table
 
 if TYPE_CHECKING:
     from ckgit.lab.models.cards import AddedCard, ListedCard

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ckgit.cli.tables import printable
 from ckgit.formats.listing import plural
 from ckgit.formats.numbers import clock
 
@@ -30,16 +31,15 @@ def headline(found: OverallProgress) -> str:
 
 
 def cells(found: JobProgress) -> JobCells:
-    """One running job."""
+    """One running job. What a tool's worker calls its steps is foreign text."""
     if found.loading or found.step is None:
         return JobCells(found.job, f"loading {clock(found.elapsed)}", "", "", "")
-    return JobCells(
-        found.job,
-        (f"{found.step}/{found.steps}" if found.steps else str(found.step)) + (f" {found.note}" if found.note else ""),
-        f"loss {found.loss:.4g}" if found.loss is not None else "",
-        _rate(found.rate) if found.rate else "",
-        f"{clock(found.seconds_left)} left" if found.seconds_left is not None else "",
-    )
+    step = (f"{found.step}/{found.steps}" if found.steps else str(found.step)) + (f" {printable(found.note)}" if found.note else "")
+    loss = f"loss {found.loss:.4g}" if found.loss is not None else ""
+    if found.step == found.steps:  # it saves what it has made
+        return JobCells(found.job, step, loss, "", "finishing")
+    left = f"{clock(found.seconds_left)} left" if found.seconds_left is not None else ""
+    return JobCells(found.job, step, loss, _rate(found.rate) if found.rate else "", left)
 
 
 def lines(found: OverallProgress) -> list[str]:

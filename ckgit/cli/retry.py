@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from ckgit.cli.acting import carry_out, detach_option, no_wait_option, run_option
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
+from ckgit.cli.completion import failed_jobs
 from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.state import State
 from ckgit.orchestrators.engine.options import AdvanceOptions, RetryOptions, Selection
@@ -15,7 +16,7 @@ from ckgit.orchestrators.engine.options import AdvanceOptions, RetryOptions, Sel
 @click.command("retry")
 @name_argument
 @run_option
-@click.option("--job", metavar="JOB", help="Only this job, e.g. rank8/finetune.")
+@click.option("--job", metavar="JOB", shell_complete=failed_jobs, help="Only this job, e.g. rank8/finetune.")
 @click.option("--time", metavar="HH:MM:SS", help="Time limit of the new attempts, instead of the design's.")
 @click.option("--mem", metavar="SIZE", help="Memory of the new attempts, e.g. 32G.")
 @click.option("--gpus", type=click.IntRange(min=0), help="GPUs of the new attempts.")

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 import click
 
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument, warn
+from ckgit.cli.completion import files
 from ckgit.cli.design import finish, read_file, set_option
 
 
 @click.command("revise")
 @name_argument
-@click.option("--from", "source", metavar="FILE", help="The new summary, or the design alone as YAML; - is standard input.")
+@click.option(
+    "--from", "source", metavar="FILE", shell_complete=files, help="The new summary, or the design alone as YAML; - is standard input."
+)
 @set_option
 @dry_run_option
 @json_option

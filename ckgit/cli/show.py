@@ -10,7 +10,9 @@ import click
 
 from ckgit.analysis.accounting import ATTEMPTS_HEADER, ESTIMATE_HEADER, TOTALS_HEADER, attempt_rows, estimate_rows, totals_rows
 from ckgit.analysis.score_text import LEGEND, OVER_ROWS, compared, difference, judged, score, stated
-from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, printable, table
+from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument
+from ckgit.cli.completion import runs
+from ckgit.cli.tables import printable, table, wrapped
 from ckgit.experiment.design.plan import Run
 from ckgit.experiment.results import CellResult, Metric, RunRow, Verdict
 from ckgit.formats.markdown import number
@@ -20,10 +22,12 @@ from ckgit.orchestrators.engine.integrity import edit_lines
 from ckgit.orchestrators.queries.settings import parameters
 from ckgit.orchestrators.queries.show import ExperimentDetails, cells, describe, document
 
+_HANG = len("hypothesis:  ")
+
 
 @click.command("show")
 @name_argument
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=runs)
 @json_option
 @click.pass_context
 def command(ctx: click.Context, *, name: str | None, run: str | None, as_json: bool) -> None:
@@ -46,8 +50,8 @@ def _edited(found: ExperimentDetails) -> Iterator[str]:
 def _experiment_sections(found: ExperimentDetails) -> Iterator[str]:
     view = found.view
     about, tools = view.context.summary.experiment, view.context.summary.tools
-    head = [f"{about.name}: {view.snapshot.state}", f"question:    {printable(about.question)}"]
-    head += [f"hypothesis:  {printable(about.hypothesis)}"] if about.hypothesis else []
+    head = [f"{about.name}: {view.snapshot.state}", wrapped(f"question:    {printable(about.question)}", _HANG)]
+    head += [wrapped(f"hypothesis:  {printable(about.hypothesis)}", _HANG)] if about.hypothesis else []
     head += [f"tools:       {tools.preparation} for preparation, {tools.evaluation} for evaluation"]
     head += [f"models:      {', '.join(view.context.summary.models)}"]
     head += [f"data:        {name} ({data.path})" for name, data in view.context.summary.data.items()]
@@ -58,7 +62,7 @@ def _experiment_sections(found: ExperimentDetails) -> Iterator[str]:
     if found.results and found.results.claims:
         yield table(["verdict", "claim", f"difference {OVER_ROWS}", "rows", "why"], map(_claim_row, found.results.claims))
     if found.results:
-        yield LEGEND
+        yield wrapped(LEGEND)
     if found.accounting.attempts:
         yield table(TOTALS_HEADER, totals_rows(found.accounting))
     yield from _estimate(found)
@@ -84,11 +88,7 @@ def _claim_row(verdict: Verdict) -> list[str]:
 
 def _scores(result: RunRow | None) -> list[str]:
     found = result.cells if result else ()
-    return [
-        f"{_cell_name(cell.task, cell.epoch)} {_metric_name(m, cell)} {score(cell, m)}"
-        for cell in found
-        for m in cell.metrics
-    ]
+    return [f"{_cell_name(cell.task, cell.epoch)} {_metric_name(m, cell)} {score(cell, m)}" for cell in found for m in cell.metrics]
 
 
 def _metric_name(metric: Metric, cell: CellResult) -> str:
@@ -139,5 +139,5 @@ def _result_lines(result: RunRow) -> Iterator[str]:
     for cell in result.cells:
         for metric in cell.metrics:
             yield f"{_cell_name(cell.task, cell.epoch)}: {metric.name} ({metric.scorer}) {score(cell, metric)}, {metric.samples} rows"
-    yield from [LEGEND] if result.cells else []
+    yield from [wrapped(LEGEND)] if result.cells else []
     yield from (f"accepted as missing: {printable(text)}" for text in result.missing)

@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, printable
+from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument
 from ckgit.cli.progress import headline, lines
-from ckgit.experiment.classify import counted
+from ckgit.cli.tables import printable, wrapped
+from ckgit.experiment.classify import counted, named
 from ckgit.formats.listing import first_of, in_words
 from ckgit.orchestrators.engine.orphans import listed
 from ckgit.orchestrators.queries.status import ClassifiedJob, LeftTo, Overview, overview
@@ -62,12 +63,12 @@ def _lines(found: Overview) -> Iterator[str]:
     if found.left_to:
         yield f"  {_left_to(found.left_to, found.work_tree or '')}"
     failed = [f"{each.condition}: {each.attempt.job}: {printable(each.attempt.reason or 'no reason is known')}" for each in found.failed]
-    yield from (f"  {line}" for line in first_of(failed, _MOST, more="more that failed"))
+    yield from (wrapped(f"  {line}", 4) for line in first_of(failed, _MOST, more="more that failed"))
     missing = [f"accepted as missing: {job}{_cells(found.cells.get(job, {}))}" for job in found.accepted_missing]
     yield from (f"  {line}" for line in first_of(missing, _MOST, more="more that were accepted as missing"))
     yield from _beside(found)
     if detail := next((each.now.detail for each in found.open if each.now and each.now.detail), ""):
-        yield f"  {printable(detail)}"
+        yield wrapped(f"  {printable(detail)}", 4)
     if found.work_tree:
         yield f"  cluster {found.cluster}, work tree {printable(found.work_tree)}"
     yield f"next: {found.next}"
@@ -102,4 +103,4 @@ def _left_to(job: LeftTo, work_tree: str) -> str:
     if job.now.seen in {"unseen", "gone"}:
         output = printable(f"{work_tree}/.ckgit/jobs/{job.token}/output")
         return f"left to job {job.token}, which does not go on any more; what it said is in {output}"
-    return f"left to job {job.token} ({job.now.seen}), which goes on when the others have ended"
+    return f"left to job {job.token} ({named(job.now.seen)}), which goes on when the others have ended"

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ckgit.cli.common import note, printable
+from ckgit.cli.common import note
 from ckgit.cli.streams import draws, json_text, say
+from ckgit.cli.tables import printable
 from ckgit.errors import CkgitError
+from ckgit.experiment.classify import named
 from ckgit.experiment.events import (
     Committed,
     EngineEvent,
@@ -67,7 +69,7 @@ class Terminal:
         if not self.progress:  # without a terminal there is nothing to draw on
             return
         self._clear()
-        lines = self._screen.drawn(dict(sorted(self._running.items()))) if self._running else []
+        lines = self._screen.drawn(dict(sorted(self._running.items())), named=self._named) if self._running else []
         for line in lines:
             note(line)
         self._drawn = len(lines)
@@ -94,7 +96,7 @@ def lines_of(event: EngineEvent) -> Iterator[str]:
     if isinstance(event, Committed):
         yield f"{event.records} {event.experiment}: {event.source} -> {event.target} ({event.commit[:12]})"
     elif isinstance(event, JobStateChanged):
-        yield from _each(event.jobs, event.state + (f" ({event.detail})" if event.detail else ""))
+        yield from _each(event.jobs, named(event.state) + (f" ({event.detail})" if event.detail else ""))
     elif isinstance(event, JobEnded):
         yield from _each(event.jobs, *_ended(event))
     elif isinstance(event, Waiting):

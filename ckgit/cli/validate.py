@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, note
+from ckgit.cli.completion import experiments_or_files
 from ckgit.cli.design import read_file
 from ckgit.errors import MORE_PROBLEMS, MOST_PROBLEMS, CkgitError, DesignError, Exit
 from ckgit.formats.listing import first_of, in_words, plural
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("validate")
-@click.argument("target", required=False)
+@click.argument("target", required=False, shell_complete=experiments_or_files)
 @json_option
 @click.pass_context
 def command(ctx: click.Context, target: str | None, *, as_json: bool) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, note, printable
+from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, note
+from ckgit.cli.tables import printable, wrapped
 from ckgit.formats.listing import first_of, in_words
 from ckgit.orchestrators.engine.partial_view import open_partially
 from ckgit.orchestrators.queries.why import Reason, why
@@ -51,6 +52,6 @@ def _kind(reason: Reason) -> str:
 def _paragraph(alike: Sequence[Reason]) -> str:
     """What is to be said of jobs, and the end of the first log that one of them left."""
     first = next((reason for reason in alike if reason.lines), alike[0])
-    head = f"{in_words((reason.job for reason in alike), _MOST)} ({_kind(first)}): {printable(first.sentence)}"
+    head = wrapped(f"{in_words((reason.job for reason in alike), _MOST)} ({_kind(first)}): {printable(first.sentence)}", 2)
     log = [f"  {first.log}:", *(f"    {printable(line)}" for line in first.lines)] if first.log and first.lines else []
     return "\n".join([head, *log])

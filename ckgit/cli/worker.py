@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from ckgit.cli.acting import carry_out, no_wait_option, run_option
-from ckgit.cli.common import dry_run_option, emit, experiment_name, json_option, lab_from, name_argument, table
+from ckgit.cli.common import dry_run_option, emit, experiment_name, json_option, lab_from, name_argument
+from ckgit.cli.completion import workers
+from ckgit.cli.tables import table
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.listing import first_of
 from ckgit.lab.lab import Lab
@@ -14,7 +16,7 @@ from ckgit.orchestrators.engine.experiment import open_experiment
 
 
 @click.command("worker")
-@click.argument("worker", required=False)
+@click.argument("worker", required=False, shell_complete=workers)
 @name_argument
 @run_option
 @no_wait_option

@@ -97,6 +97,11 @@ def classify(attempt: AttemptFacts | None, *, seen: str = "", accepted: bool = F
     return _SEEN.get(seen, known) if known is JobCondition.SUBMITTED else known
 
 
+def named(seen: str) -> JobCondition:
+    """Where a job is that its scheduler says this of, see `JobState`."""
+    return _SEEN[seen]
+
+
 def counted(conditions: Iterable[JobCondition]) -> str:
     """`3 of 8 done, 2 running, 3 queued`."""
     counts = Counter(conditions)

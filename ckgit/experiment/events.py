@@ -54,7 +54,7 @@ class Polled(Happened):
     """The scheduler was asked."""
 
     event: Literal["polled"] = "polled"
-    open: dict[str, int] = Field(description="Jobs that have not ended, by state.")
+    open: dict[str, int] = Field(description="Jobs that have not ended, by where they stand (queued, running, not handed over yet, …).")
     ended: int = Field(description="Jobs that have ended since this command follows them.")
 
 

@@ -1,5 +1,8 @@
 import json
+import os
+import pty
 import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -7,6 +10,7 @@ from click.testing import CliRunner
 from ckgit.cli import group
 from ckgit.experiment.state import State
 from ckgit.lab.lab import Lab
+from ckgit.orchestrators.queries import design_values
 from tests.orchestrators.bench import Bench
 
 
@@ -22,7 +26,7 @@ def git(lab: Lab, *words: str) -> None:
 
 def test_a_lab_without_experiments(lab: Lab) -> None:
     assert listed(lab) == "no experiments yet; `ckgit design NAME` makes the first one\n"
-    assert json.loads(listed(lab, "--json")) == {"experiments": [], "merged": []}
+    assert json.loads(listed(lab, "--json")) == {"experiments": [], "merged": [], "more": 0}
 
 
 @pytest.mark.usefixtures("bench")
@@ -46,7 +50,7 @@ def test_one_that_was_merged_is_named_when_its_branch_is_gone(lab: Lab, bench: B
     git(lab, "branch", "--delete", "--force", "exp/demo")
     report = "git show main:experiments/demo/analysis/report.md"
     assert listed(lab) == f"on main, without a branch of their own: demo ({report})\n"
-    assert json.loads(listed(lab, "--json")) == {"experiments": [], "merged": ["demo"]}
+    assert json.loads(listed(lab, "--json")) == {"experiments": [], "merged": ["demo"], "more": 0}
     for words in (["show", "demo"], ["status", "demo"]):
         done = bench.ckgit(*words, check=False)
         assert f"next:  {report} shows what main holds; git branch exp/demo " in done.stderr
@@ -102,3 +106,76 @@ def test_status_shows_what_is_wrong_with_a_design_that_was_changed_by_hand(bench
     shown = bench.ckgit("status", "demo").stdout
     assert "expected a whole number; found 8.5\n  1 problem in the design\n" in shown
     assert "next: ckgit revise demo --set variables.lora_rank.1=VALUE" in shown
+
+
+@pytest.fixture
+def three(lab: Lab, bench: Bench) -> Lab:
+    """`demo` of 2026 and two more with other designs, in other states and of other years."""
+    tree = bench.snapshot.summary_bytes().decode()
+    for name, state, rank, date in (("older", "trained", 2, "2024-01-01T00:00:00"), ("newer", "scaffolded", 32, "2099-01-01T00:00:00")):
+        git(lab, "switch", "--quiet", "--create", f"exp/{name}", "main")
+        summary = lab.root / f"experiments/{name}/experiment_summary.md"
+        summary.parent.mkdir(parents=True)
+        summary.write_text(
+            tree.replace("[4, 8]", f"[{rank}]").replace("state: designed", f"state: {state}").replace("name: demo", f"name: {name}")
+        )
+        git(lab, "add", "--all")
+        commit = ["git", "commit", "--quiet", "--message=By hand", f"--date={date}"]
+        subprocess.run(commit, cwd=lab.root, check=True, env={**os.environ, "GIT_COMMITTER_DATE": date})
+    git(lab, "switch", "--quiet", "main")
+    return lab
+
+
+def names(lab: Lab, *words: str) -> list[str]:
+    return [row["name"] for row in json.loads(listed(lab, "--json", *words))["experiments"]]
+
+
+def test_the_order_the_states_and_how_many(three: Lab) -> None:
+    assert names(three) == ["newer", "demo", "older"]
+    assert names(three, "--sort", "oldest") == ["older", "demo", "newer"]
+    assert names(three, "--sort", "name") == ["demo", "newer", "older"]
+    assert names(three, "--sort", "state") == ["demo", "newer", "older"]
+    assert names(three, "--state", "trained", "--state", "designed") == ["demo", "older"]
+    assert names(three, "--limit", "2") == ["newer", "demo"]
+    assert names(three, "--limit", "0") == names(three)
+    assert json.loads(listed(three, "--json", "--limit", "1"))["more"] == 2
+    lines = listed(three, "--limit", "1", "--sort", "name", "--where", "lora_rank>1").splitlines()
+    assert [line.split()[0] for line in lines] == ["experiment", "demo", "and"]
+    assert lines[-1] == "and 2 more: ckgit list --where 'lora_rank>1' --sort name --limit 0"
+    assert listed(three, "--state", "analyzed") == "no experiment is such; `ckgit list` shows all\n"
+
+
+def test_by_what_designs_say_which_is_read_once(three: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert names(three, "--where", "lora_rank=32") == ["newer"]
+    assert names(three, "--where", "lora_rank>4", "--where", "model=tiny", "--state", "designed") == ["demo"]
+    assert names(three, "--where", "lora_rank=4", "--where", "lora_rank=32") == []
+    read: list[object] = []
+    monkeypatch.setattr(design_values, "_values", lambda content: read.append(content) or {})
+    assert names(three, "--where", "lora_rank=32") == ["newer"]
+    assert read == []
+    git(three, "branch", "--delete", "--force", "exp/older")
+    monkeypatch.undo()
+    cache = three.git_dir / "ckgit/designs.json"
+    for damaged in ("{", "[]", '{"format": 1}', '{"format": 1, "designs": {"x": {"y": 1}}}', '{"format": 1, "designs": [1]}'):
+        cache.write_text(damaged)
+        assert names(three, "--where", "lora_rank=32") == ["newer"]
+    assert len(json.loads(cache.read_text())["designs"]) == 2
+
+
+def test_a_name_that_no_design_has_is_told(three: Lab) -> None:
+    done = CliRunner().invoke(group, ["-C", str(three.root), "list", "--where", "lora_rnk=8"])
+    assert done.stderr == "note: no design has 'lora_rnk'; did you mean lora_rank?\n"
+
+
+def test_a_terminal_is_given_as_many_as_fit_and_the_command_that_shows_the_others(three: Lab) -> None:
+    for number in range(20):
+        git(three, "branch", f"exp/copy{number:02}", "exp/older")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "ckgit", "-C", str(three.root), "list"]
+    subprocess.run(command, check=True, stdout=theirs, env={**os.environ, "LINES": "20", "COLUMNS": "80"})
+    os.close(theirs)
+    lines = os.read(ours, 65_536).decode().splitlines()
+    os.close(ours)
+    assert len(lines) == 1 + 15 + 1
+    assert lines[-1] == "and 8 more: ckgit list --limit 0"
+    assert max(map(len, lines)) <= 80

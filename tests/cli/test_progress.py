@@ -28,7 +28,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("NO_COLOR", "1")
         monkeypatch.setenv("COLUMNS", str(columns))
         monkeypatch.setenv("LINES", str(rows))
-        return Screen().drawn(experiments or {"demo": WHOLE})
+        return Screen().drawn(experiments or {"demo": WHOLE}, named=bool(experiments))
 
     return draw
 
@@ -46,6 +46,16 @@ def test_each_running_job_in_a_line() -> None:
     ]
 
 
+def test_a_job_that_has_made_its_last_step_is_finishing() -> None:
+    ended = WHOLE.model_copy(update={"jobs": (TRAINING.model_copy(update={"step": 20_000}),)})
+    assert lines(ended) == ["lr1e-4_rank16/finetune  20000/20000  loss 0.04321  finishing"]
+
+
+def test_what_steers_a_terminal_is_written_out() -> None:
+    odd = WHOLE.model_copy(update={"jobs": (EVALUATION.model_copy(update={"note": "\x1b[31mrows\n"}),)})
+    assert "12/100 \\x1b[31mrows\\n" in lines(odd)[0]
+
+
 def test_at_80_columns_everything_is_there(drawn) -> None:
     head, training, evaluation, loading = drawn(80)
     assert head == "3 of 9 jobs done, about 4:10 left"
@@ -58,7 +68,7 @@ def test_at_80_columns_everything_is_there(drawn) -> None:
 
 
 def test_a_name_keeps_both_its_ends(drawn) -> None:
-    assert drawn(80)[1].startswith("lr1e-4_r…finetune  ━━━━")
+    assert drawn(80)[1].startswith("lr1e-4_…finetune  ━━━━")
 
 
 @pytest.mark.parametrize("columns", range(20, 200, 7))

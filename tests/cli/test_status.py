@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,8 @@ from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench
 
 
-def status(bench: Bench, *words: str) -> dict[str, object]:
-    found = json.loads(bench.ckgit("status", "demo", "--json", *words).stdout)
-    assert isinstance(found, dict)
+def status(bench: Bench, *words: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(bench.ckgit("status", "demo", "--json", *words).stdout)
     return found
 
 
@@ -38,12 +38,44 @@ def test_jobs_that_are_out_are_looked_at(bench: Bench) -> None:
     bench.hold()
     bench.advance(wait=False)
     bench.advance(wait=False)
-    bench.until(lambda: any(job["seen"] == "running" for job in status(bench)["open"]))  # type: ignore[attr-defined]
+    bench.until(lambda: any(job["seen"] == "running" for job in status(bench)["open"]))
     assert "0 of 2 done, " in bench.ckgit("status", "demo").stdout
     assert " running" in bench.ckgit("status", "demo").stdout
     bench.go()
-    bench.until(lambda: all(job["seen"] == "gone" for job in status(bench)["open"]))  # type: ignore[attr-defined]
+    bench.until(lambda: all(job["seen"] == "gone" for job in status(bench)["open"]))
     assert "0 of 2 done, 2 ended and not collected yet" in bench.ckgit("status", "demo").stdout
+
+
+def test_how_far_running_jobs_are_in_words_and_as_data(bench: Bench) -> None:
+    assert status(bench)["progress"] is None
+    bench.hold()
+    bench.advance(wait=False)
+    bench.advance(wait=False)
+    bench.until(lambda: len(bench.executions()) == 2)
+    found = status(bench)["progress"]
+    whole = {key: value for key, value in found.items() if key != "jobs"}
+    assert whole == {"done": 0, "failed": 0, "total": 5, "seconds_left": whole["seconds_left"]}
+    expected = {"loading": False, "step": 1, "steps": 3, "loss": 0.4, "note": ""}
+    assert [(job["job"], expected | job == job) for job in found["jobs"]] == [("rank4/finetune", True), ("rank8/finetune", True)]
+    assert found["jobs"][0].keys() == {*expected, "job", "elapsed", "rate", "seconds_left"}
+    lines = bench.ckgit("status", "demo").stdout.splitlines()
+    assert lines[2].startswith("  0 of 5 jobs done")
+    assert lines[3].startswith("  rank4/finetune  1/3  loss 0.4")
+    bench.go()
+    bench.advance(State.TRAINED)
+    assert status(bench)["progress"] is None
+
+
+def test_a_branch_whose_design_cannot_be_read_has_no_progress_and_all_else(bench: Bench) -> None:
+    bench.hold()
+    bench.advance(wait=False)
+    bench.advance(wait=False)
+    bench.until(lambda: len(bench.executions()) == 2)
+    commit_by_hand(bench.folder, "../../models/tiny.yaml", "family: [")
+    found = status(bench)
+    assert found["progress"] is None
+    assert [job["seen"] for job in found["open"]] == ["running", "running"]
+    bench.go()
 
 
 def test_a_work_tree_of_another_machine_is_unknown_and_no_error(bench: Bench) -> None:

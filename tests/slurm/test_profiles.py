@@ -112,7 +112,7 @@ def test_an_array_that_a_lowered_limit_made_too_large_goes_when_nothing_else_is_
     assert bench.advance(wait=False, sequential=True).code is Exit.IN_FLIGHT
     waits = "its array of 2 waits until there is room for 2: 4 jobs are in the queue, and max_submit is 4; 4 of them are not jobs of demo: "
     way_out = "if they stay, ckgit cancel demo and ckgit retry demo make its tasks jobs of their own"
-    assert f"rank4/finetune: unseen ({waits}{way_out})" in bench.heard.said
+    assert f"rank4/finetune: not handed over yet ({waits}{way_out})" in bench.heard.said
     profile(bench, "max_submit = 1")
     slurm.ask("scancel", *others[1:])
     bench.heard.said.clear()

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.classify import JobCondition, classify, newest
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.design.plan import build_plan
-from ckgit.experiment.jobs import Attempt, Ledger, Phase
+from ckgit.experiment.jobs import Attempt, Ledger
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.planned import PlannedStep
 from ckgit.experiment.scheduler import JobState
@@ -75,8 +76,8 @@ def observe_cancel(found: PartialView, selection: Selection) -> CancelObservatio
         CkgitError: there is no such run or job, or the scheduler cannot be asked.
     """
     chosen = _chosen(found, selection)
-    states = _seen(found, [attempt for attempt in chosen if attempt.phase in (Phase.SUBMITTED, Phase.CANCELLED)])
-    gone = [attempt for attempt in chosen if attempt.phase is Phase.SUBMITTED and states.get(attempt.token) is JobState.GONE]
+    states = _seen(found, [attempt for attempt in chosen if classify(attempt).is_open or classify(attempt) is JobCondition.CANCELLED])
+    gone = [attempt for attempt in chosen if classify(attempt).is_open and states.get(attempt.token) is JobState.GONE]
     mute = frozenset(attempt.token for attempt in gone if not _tells(found, attempt))
     return CancelObservation(found, selection, chosen, states, mute)
 
@@ -88,14 +89,15 @@ def plan_cancel(seen: CancelObservation) -> CancelPlan:
         CkgitError: no job is open, none that was cancelled still runs, and none runs beside the ledger.
     """
     found, others, ledger = seen.found, seen.others, seen.found.ledger
-    open_ones = [attempt for attempt in seen.chosen if attempt.phase is Phase.SUBMITTED]
+    open_ones = [attempt for attempt in seen.chosen if classify(attempt).is_open]
     # what has ended by itself keeps its own ending, which the next advance collects
     wanted = [attempt for attempt in open_ones if seen.states.get(attempt.token) is not JobState.GONE or attempt.token in seen.mute]
     rest = [attempt for attempt in (ledger.open() if ledger else ()) if attempt not in open_ones]
     whole = seen.selection == Selection() or not rest
     if ledger and (wanted or (ledger.detached and whole)):
         return CancelPlan(found, _step(found, wanted, ledger, whole=whole), wanted, whole, others)
-    lingering = [attempt for attempt in seen.chosen if attempt.phase is Phase.CANCELLED and seen.states.get(attempt.token) in _ALIVE]
+    cancelled = [attempt for attempt in seen.chosen if classify(attempt) is JobCondition.CANCELLED]
+    lingering = [attempt for attempt in cancelled if seen.states.get(attempt.token) in _ALIVE]
     if lingering or others:
         return CancelPlan(found, None, lingering, orphans=others)
     raise _nothing(found)
@@ -114,7 +116,7 @@ def _chosen(found: PartialView, selection: Selection) -> list[Attempt]:
     Raises:
         CkgitError: there is no such run or job.
     """
-    latest = {attempt.job: attempt for attempt in (found.ledger.attempts if found.ledger else ())}
+    latest = newest(found.ledger.attempts if found.ledger else ())
     workers = _workers(found.view)
     planned = [job.name for worker in workers.values() for job in worker.jobs(found.view.context)] if found.view else []
     jobs = list(dict.fromkeys([*planned, *latest]))

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError
-from ckgit.experiment.jobs import Attempt, Job, Phase
+from ckgit.experiment.classify import classify
+from ckgit.experiment.jobs import Attempt, Job
 from ckgit.experiment.scheduler import JobState, JobStatus
 from ckgit.formats.secret_patterns import masked
 from ckgit.jobs.folder import job_folder, read_status
@@ -54,8 +55,8 @@ def why(found: PartialView) -> list[Reason]:
         problem.next = cancelled_first(found.name, problem.next, out=out)
     attempts = latest_attempts(found.ledger)
     jobs = stage_jobs(found.view).jobs if found.view and found.view.snapshot.state in STAGES else []
-    closed = [a for a in attempts.values() if a.phase in (Phase.FAILED, Phase.CANCELLED)]
-    open_ones = [a for a in attempts.values() if a.phase is Phase.SUBMITTED]
+    closed = [attempt for attempt in attempts.values() if classify(attempt).is_bad]
+    open_ones = [attempt for attempt in attempts.values() if classify(attempt).is_open]
     waiting = [_unsubmitted(found, job) for job in jobs if job.name not in attempts]
     return [*(_ended(found, attempt) for attempt in closed), *_live(found, open_ones), *waiting, *_left(found), *_unknown(found)]
 

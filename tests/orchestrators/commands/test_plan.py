@@ -195,7 +195,7 @@ def as_of(parent: str, content: bytes | None) -> bytes | None:
 def follows(scene: Scene, step: PlannedStep, plans: list[CommitPlan], done: Effects, acts: list[str], tip: str) -> None:
     """Check that a command did what was shown, first of all."""
     assert [str(commit.records) for commit in step.commits] == acts[: len(step.commits)]
-    parent, tip = tip, tip
+    parent = tip
     for commit, plan_, sha in zip(step.commits, plans, done.commits, strict=False):
         message, files = committed(scene.bench, sha)
         assert untimed(message.encode()) == untimed(commit.message.replace("TOKEN", "00000000").encode() + b"\n")

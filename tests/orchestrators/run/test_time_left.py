@@ -33,7 +33,8 @@ def test_jobs_side_by_side() -> None:
 def test_what_a_running_job_says_counts_for_it_and_for_its_like() -> None:
     slow = JobProgress(job="a", elapsed=100, seconds_left=100.0)  # twice what was expected
     assert left(slow, unfinished="ab") == 100 + 200
-    assert left(slow, unfinished="ac") == 100 + 10  # evaluations are another matter
+    assert left(slow, unfinished="ac", took={"d": 10.0}) == 100 + 10  # evaluations are another matter
+    assert left(slow, unfinished="ac") == 100 + 20  # of which nothing is known yet
 
 
 def test_what_jobs_took_counts_for_the_others() -> None:

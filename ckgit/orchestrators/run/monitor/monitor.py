@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ckgit.errors import CkgitError
+from ckgit.experiment.classify import classify
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.events import JobEnded, JobStateChanged, Noted, Polled, Progressed
@@ -191,9 +192,10 @@ class Monitor:
         self.events.emit(Polled(experiment=self.experiment, open=self.open_by_state(), ended=len(self.ended)))
 
     def open_by_state(self) -> dict[str, int]:
-        """How many attempts are open, by what was last seen of them."""
-        states = Counter(str(self.statuses[a.token].state) if a.token in self.statuses else "not looked at" for a in self.open)
-        return dict(sorted(states.items()))
+        """How many attempts are open, by where they stand as far as was seen."""
+        seen = {token: job_status.state for token, job_status in self.statuses.items()}
+        conditions = Counter(str(classify(attempt, seen=seen.get(attempt.token, ""))) for attempt in self.open)
+        return dict(sorted(conditions.items()))
 
     def count(self) -> str:
         """How many jobs are open, by what was last seen of them."""

@@ -42,8 +42,9 @@ class TimeLeft(NamedTuple):
         return whole - job.elapsed if whole is not None and whole > job.elapsed else None
 
     def _learned(self, stage: Stage, known: Mapping[str, float]) -> _Learned:
+        """By the jobs of a stage; how far off the estimate is, by those of the other one as long as none of this one tells."""
         alike = [job for job in known if self.stages.get(job) is stage]
-        estimated = [job for job in alike if self.expected.get(job)]
+        estimated = [job for job in alike if self.expected.get(job)] or [job for job in known if self.expected.get(job)]
         off = sum(known[job] for job in estimated) / sum(self.expected[job] for job in estimated) if estimated else 1.0
         return _Learned(off, sum(known[job] for job in alike) / len(alike) if alike else None)
 
