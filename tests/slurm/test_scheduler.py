@@ -208,7 +208,7 @@ def test_a_retry_may_ask_for_other_resources_than_its_script(bench: Bench, token
     assert bench.slurm.ask("squeue", "-h", "-n", token, "-o", "%l %m") == "7:00 150M"
 
 
-def test_a_rehearsal_shows_the_command_and_what_slurm_says(bench: Bench, token: str) -> None:
+def test_a_dry_run_shows_the_command_and_what_slurm_says(bench: Bench, token: str) -> None:
     job = bench.job(token)
     script = (bench.work / job.script).read_bytes()
     command, says = scheduler.dry_run(bench.cluster, bench.work, [job], script)
