@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ckgit.analysis.accounting import account, accounting_section, totals_rows
-from ckgit.experiment.accounting import Accounting, Costs, Total
+from ckgit.experiment.accounting import Accounting, Total, UsageTotals
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.estimates.file import Estimate, Group, Kind
 from ckgit.experiment.jobs import Attempt, Phase, Usage
@@ -46,7 +46,7 @@ def taken(*attempts: Attempt) -> Accounting:
     return account(attempts, None)
 
 
-def of_all(accounting: Accounting) -> Costs:
+def of_all(accounting: Accounting) -> UsageTotals:
     return accounting.costs[-1]
 
 

@@ -28,7 +28,7 @@ from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, FailureClass, Phase
 from ckgit.experiment.scheduler import JobState, JobStatus, PollResult, Submission
 from ckgit.jobs.folder import job_folder
-from ckgit.jobs.handover import begin
+from ckgit.jobs.handover import begin_handover
 from ckgit.jobs.script import job_script
 from ckgit.schedulers.slurm import records as slurm_records
 from ckgit.schedulers.slurm.scheduler import scheduler
@@ -677,7 +677,7 @@ def test_what_was_handed_over_is_not_handed_over_again_when_its_files_are_lost(f
 
 
 def test_killed_before_the_record_it_is_handed_over_by_the_next_one(fake_bench: Bench, token: str) -> None:
-    begin(fake_bench.work, fake_bench.files(token))
+    begin_handover(fake_bench.work, fake_bench.files(token))
     assert fake_bench.sight(token).state is JobState.UNSEEN
     assert fake_bench.start(token)
 

@@ -35,7 +35,7 @@ class PastRuns(NamedTuple):
 NOTHING = PastRuns({}, [])
 
 
-def look_back(lab: Lab, cluster_name: str, kinds: frozenset[Kind]) -> PastRuns:
+def read_past_runs(lab: Lab, cluster_name: str, kinds: frozenset[Kind]) -> PastRuns:
     """What jobs of these kinds took on a cluster. What cannot be read is a warning, never an error."""
     jobs: dict[Kind, list[PastJob]] = {}
     unread: dict[str, str] = {}

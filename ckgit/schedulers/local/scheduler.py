@@ -20,7 +20,7 @@ from ckgit.experiment.jobs import Attempt, FailureClass
 from ckgit.experiment.scheduler import JobEnding, JobState, JobStatus, PollResult, Submission, UsageReport
 from ckgit.jobs.environment import KEPT
 from ckgit.jobs.folder import job_folder
-from ckgit.jobs.handover import begin, lost_files
+from ckgit.jobs.handover import begin_handover, lost_files
 from ckgit.schedulers.local import job as local_job
 from ckgit.schedulers.local.cancel import cancel
 from ckgit.schedulers.local.process import is_alive, processes_of, read_process
@@ -79,7 +79,7 @@ def _submit(cluster: Cluster, work: Path, submission: Submission) -> JobStatus:
     try:
         if lost_files(work, folder) is not None:
             return _status_of(work, submission.token)
-        begin(work, folder)
+        begin_handover(work, folder)
         slots_folder(work).mkdir(parents=True, exist_ok=True)
         answer = _output(command, work, submission.token)
     except OSError as error:
