@@ -345,7 +345,7 @@ class TestCancelAlwaysWorks:
             assert "ckgit revise demo" in said
         assert not any(alive(bench, work, token) for token in tokens)
         assert {attempt.phase for attempt in bench.ledger.attempts} == {Phase.CANCELLED}
-        assert bench.story()[-1] == "cancel"
+        assert bench.history()[-1] == "cancel"
         assert bench.ckgit("revise", "demo").returncode == 0
 
     @pytest.mark.parametrize(("file", "content"), [(SUMMARY, "---\n<<<<<<< HEAD\n"), (SUMMARY, None), ("jobs.json", "{}")])
@@ -371,7 +371,7 @@ class TestCancelAlwaysWorks:
         assert done.returncode == Exit.EVIDENCE_MISSING
         assert "2 jobs ended, and that could not be recorded: files that ckgit wrote were changed by hand" in done.stderr
         assert not any(alive(bench, work, token) for token in tokens)
-        assert bench.story()[-1] == "submit"
+        assert bench.history()[-1] == "submit"
 
     def test_where_the_summary_cannot_be_read(self, bench: Bench) -> None:
         tokens, work = out(bench), bench.work
@@ -470,7 +470,7 @@ class TestCancelAlwaysWorks:
         git(bench, "commit", "-qam", "another name for the profile")
         assert bench.ckgit("cancel", "demo").stdout.startswith("2 jobs cancelled")
         assert not any(alive(bench, work, token) for token in tokens)
-        assert bench.story()[-1] == "cancel"
+        assert bench.history()[-1] == "cancel"
 
 
 class TestJobsThatEndedWithoutAWord:
@@ -521,9 +521,7 @@ class TestTwoClonesWithOneWorkRoot:
         assert other.advance(State.TRAINED).state is State.TRAINED  # a second time, and nowhere near the first
         assert other.work == shared.work.with_name(f"{shared.work.name}-2")
 
-    def test_when_both_submit_at_once_one_hands_over_and_the_other_says_so(
-        self, shared: Bench, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_when_both_submit_at_once_one_hands_over_and_the_other_says_so(self, shared: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         other = shared.clone("colleague")
         shared.hold()
         with monkeypatch.context() as patched:  # neither sees the other before both have committed their intent

@@ -82,7 +82,7 @@ def test_from_design_to_report_watched(bench: Bench) -> None:
     cluster, attempts = bench.lab.cluster(), bench.ledger.attempts
     bench.until(lambda: len(scheduler.usage(cluster, bench.work, attempts).usage) == len(attempts), seconds=60)  # accounting comes late
     assert bench.advance(State.ANALYZED).code is Exit.DONE
-    assert [event for event in bench.story() if event != "submit"] == ["design", "scaffold", "train", "evaluate", "analyze"]
+    assert [event for event in bench.history() if event != "submit"] == ["design", "scaffold", "train", "evaluate", "analyze"]
     assert len(bench.executions()) == 5
     assert once_each(bench)
     for attempt in bench.ledger.attempts:
@@ -95,9 +95,9 @@ def test_from_design_to_report_watched(bench: Bench) -> None:
 
 
 def test_from_design_to_report_while_nobody_watches(bench: Bench) -> None:
-    outcome = bench.advance(State.ANALYZED, wait=False, detach=State.ANALYZED)
-    assert (outcome.code, outcome.state) == (Exit.DONE, State.SCAFFOLDED)
-    assert "is left to its cluster" in outcome.message
+    result = bench.advance(State.ANALYZED, wait=False, detach=State.ANALYZED)
+    assert (result.code, result.state) == (Exit.DONE, State.SCAFFOLDED)
+    assert "is left to its cluster" in result.message
     assert "left to job ckgit.demo.advance." in bench.ckgit("status", "demo").stdout
     bench.until(lambda: bench.snapshot.state is State.ANALYZED, seconds=120)
     assert len([token for token in bench.executions() if "advance" not in token]) == 5
@@ -179,8 +179,6 @@ def test_arrays_run_each_task_once_and_a_failed_task_is_tried_again_alone(bench:
     assert retry(open_experiment(bench.lab, "demo"), Selection(), AdvanceOptions(), bench.heard).code is Exit.DONE
     assert ".array" not in bench.latest("rank8/finetune").token
     assert once_each(bench)
-
-
 
 
 def test_two_experiments_are_followed_with_one_squeue_a_round(bench: Bench, slurm, monkeypatch: pytest.MonkeyPatch) -> None:
