@@ -27,7 +27,7 @@ LINES = 8
 
 
 class Reason(NamedTuple):
-    """What is to be said of a job."""
+    """Why a job failed, waits or runs, and what to do."""
 
     job: str
     attempt: int  # 0 where it was never submitted

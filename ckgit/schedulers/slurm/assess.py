@@ -154,12 +154,12 @@ def _never_seen(observation: AttemptObservation) -> Assessment:
 
 
 def never_started() -> JobStatus:
-    """Of a job that was cancelled before it started."""
+    """The status of a job that was cancelled before it started."""
     return JobStatus(JobState.GONE, ending=_CANCELLED)
 
 
 def refused(verdict: SbatchVerdict) -> JobStatus:
-    """Of a job that SLURM did not take."""
+    """The status of a job that SLURM refused."""
     return JobStatus(JobState.GONE, ending=JobEnding(FailureClass.REFUSED, f"sbatch did not take it: {verdict.words}"))
 
 
@@ -203,7 +203,7 @@ def _own(observation: AttemptObservation) -> QueueRow | None:
 
 
 def _booked(observation: AttemptObservation, account: AccountedJob) -> AccountRow | None:
-    """The same in accounting."""
+    """Its row in accounting: that of the job which runs it, or the last one."""
     wanted = observation.traces.claim_id or observation.accepted
     exact = [row for row in account.rows if wanted in {row.raw_id, row.array}]
     return max(exact or account.rows, key=lambda row: (row.raw_id == wanted, is_over(row.state), row.submitted or 0), default=None)

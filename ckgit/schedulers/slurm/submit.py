@@ -92,7 +92,7 @@ _IN_OTHER_HANDS = JobStatus(JobState.UNKNOWN, detail="another ckgit hands it ove
 
 
 def _before(record: records.HandoverRecord | None, token: str) -> JobStatus:
-    """Of a job that was handed over before."""
+    """The status of a job that was handed over before, for who is asked to do it again."""
     if record and record.verdict.outcome is SbatchOutcome.ACCEPTED:
         return JobStatus(JobState.QUEUED, handle_of(token, record.verdict.job_id))
     if record and record.verdict.outcome is SbatchOutcome.REFUSED:
