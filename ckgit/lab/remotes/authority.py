@@ -92,7 +92,7 @@ def push(lab: Lab, name: str, commit: str) -> None:
     if not remote:
         return
     answer = push_branch(lab, remote, commit, BRANCHES + name)
-    if answer.taken:
+    if answer.accepted:
         return
     stands = f"commit {commit[:12]} stands on the local branch, and not at {remote}"
     again = f"ckgit status {name}, then go on: the next step pushes it first; or git push {shlex.quote(remote)} exp/{name}"

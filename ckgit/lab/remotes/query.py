@@ -40,7 +40,7 @@ class NotReachedError(CkgitError):
 class PushResult(NamedTuple):
     """What a push came to."""
 
-    taken: bool  # the remote says that it has the commit
+    accepted: bool  # the remote says that it has the commit
     retryable: bool  # it does not, but may in a moment
     words: str  # its own, and git's, on one line
 
@@ -70,12 +70,12 @@ def push_branch(lab: Lab, remote: str, commit: str, ref: str) -> PushResult:
     try:
         done = _ask(lab, remote, [*unforced, *_PUSH, "--", remote, f"{commit}:{ref}"])
     except NoAnswerError as error:
-        return PushResult(taken=False, retryable=True, words=error.what)
+        return PushResult(accepted=False, retryable=True, words=error.what)
     told = [line for line in done.stdout.decode(errors="replace").splitlines() if line.startswith("!\t")]
     words = (
         "; ".join([*_words(done.stderr), *(line.rpartition("\t")[2] for line in told)]) or f"exit code {done.returncode}, without a word"
     )
-    return PushResult(taken=done.returncode == 0, retryable=bool(_RETRYABLE.search(words)), words=words)
+    return PushResult(accepted=done.returncode == 0, retryable=bool(_RETRYABLE.search(words)), words=words)
 
 
 def _asked(lab: Lab, remote: str, ref: str, *args: str) -> str:
