@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 from ckgit.cli import group
-from ckgit.experiment.card import Architecture, FileDigest, ModelCard, Template
+from ckgit.examples.tiny_model import tiny_card
+from ckgit.experiment.card import FileDigest, ModelCard, Template
 from ckgit.lab.models.folder import dump_card
 
 MODEL = "bench_llama"
@@ -77,27 +78,5 @@ def design(lab: Path, name: str, variables: str = "{lora_rank: [4, 8]}", epochs:
 def bench_card() -> ModelCard:
     """A card of a model that does not exist: scaffolding reads nothing else."""
     digest = FileDigest(sha256="0" * 64, bytes=1)
-    return ModelCard(
-        name=MODEL,
-        family="llama",
-        model_type="llama",
-        architecture=Architecture(
-            vocab_size=259,
-            hidden_size=128,
-            intermediate_size=256,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=4,
-            head_dim=32,
-            max_position_embeddings=512,
-            rms_norm_eps=1e-5,
-            rope_theta=10000.0,
-            tie_word_embeddings=True,
-        ),
-        parameters=330_000,
-        dtype="float32",
-        template=Template(sha256="0" * 64, uses_date=False),
-        end_of_turn=(2,),
-        checkpoint_files=("model.safetensors",),
-        files={"model.safetensors": digest, "tokenizer.json": digest, "config.json": digest},
-    )
+    files = {"model.safetensors": digest, "tokenizer.json": digest, "config.json": digest}
+    return tiny_card(MODEL, files, Template(sha256="0" * 64, uses_date=False))

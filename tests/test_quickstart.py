@@ -50,8 +50,8 @@ def test_it_prints_what_the_readme_shows(done: Done) -> None:
     first, second = blocks((ROOT / "README.md").read_text())
     shown = [line for line in first.splitlines()[1:] if line != "..." and "finetune:" not in line]
     assert missing(shown, done.output) == []
-    story = steps(f"```console\n{second}```\n")
-    assert list(problems(story, run(story, done.folder, limit=60))) == []
+    shown = steps(f"```console\n{second}```\n")
+    assert list(problems(shown, run(shown, done.folder, limit=60))) == []
 
 
 def test_it_names_an_author_for_its_lab_alone(done: Done) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from ckgit.experiment.accounting import Accounting, AttemptCosts, Comparison, Costs, Total
+from ckgit.experiment.accounting import Accounting, AttemptUsage, Comparison, Total, UsageTotals
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.estimates.file import Estimate
 from ckgit.experiment.jobs import Attempt, Phase, Usage
@@ -24,27 +24,27 @@ def account(attempts: Iterable[Attempt], estimate: Estimate | None) -> Accountin
     Args:
         estimate: what their jobs were expected to take; None where that is not known.
     """
-    listed = tuple(_costs_of(attempt) for attempt in attempts if attempt.phase is not Phase.SUBMITTED)
+    listed = tuple(_usage_of(attempt) for attempt in attempts if attempt.phase is not Phase.SUBMITTED)
     stages = [stage for stage in Stage if any(each.stage is stage for each in listed)]
-    costs = [_together(stage, [each for each in listed if each.stage is stage]) for stage in stages]
+    costs = [_totals(stage, [each for each in listed if each.stage is stage]) for stage in stages]
     return Accounting(
         attempts=listed,
-        costs=tuple([*costs, _together(None, listed)] if listed else ()),
+        costs=tuple([*costs, _totals(None, listed)] if listed else ()),
         estimate=tuple(_comparisons(estimate, listed)) if estimate else (),
         sources=tuple(estimate.sources()) if estimate else (),
     )
 
 
-def _costs_of(attempt: Attempt) -> AttemptCosts:
+def _usage_of(attempt: Attempt) -> AttemptUsage:
     usage = attempt.usage or Usage()
-    return AttemptCosts(
+    return AttemptUsage(
         job=attempt.job, stage=attempt.stage, number=attempt.number, phase=attempt.phase, usage=usage, gpu_hours=usage.gpu_hours
     )
 
 
-def _together(stage: Stage | None, listed: Sequence[AttemptCosts]) -> Costs:
+def _totals(stage: Stage | None, listed: Sequence[AttemptUsage]) -> UsageTotals:
     usages = [each.usage for each in listed]
-    return Costs(
+    return UsageTotals(
         stage=stage,
         attempts=len(listed),
         failed=sum(each.phase not in (Phase.DONE, Phase.CANCELLED) for each in listed),
@@ -58,20 +58,20 @@ def _together(stage: Stage | None, listed: Sequence[AttemptCosts]) -> Costs:
     )
 
 
-def _total(together: Callable[[Sequence[float]], float], values: Iterable[float | None]) -> Total:
+def _total(of: Callable[[Sequence[float]], float], values: Iterable[float | None]) -> Total:
     known = [value for value in values if value is not None]
-    return Total(value=float(together(known)), known=len(known)) if known else Total()
+    return Total(value=float(of(known)), known=len(known)) if known else Total()
 
 
-def _mean_utilization(listed: Sequence[AttemptCosts]) -> Total:
+def _mean_utilization(listed: Sequence[AttemptUsage]) -> Total:
     known = [(each.usage.gpu_utilization, each.gpu_hours) for each in listed if each.usage.gpu_utilization is not None and each.gpu_hours]
     if not known:
         return Total()
     return Total(value=math.fsum(percent * hours for percent, hours in known) / math.fsum(hours for _, hours in known), known=len(known))
 
 
-def _comparisons(estimate: Estimate, listed: Sequence[AttemptCosts]) -> Iterator[Comparison]:
-    taken = _taken(listed)
+def _comparisons(estimate: Estimate, listed: Sequence[AttemptUsage]) -> Iterator[Comparison]:
+    taken = _seconds_taken(listed)
     for stage in (*Stage, None):
         if expected := estimate.seconds(stage):
             yield _comparison(stage, expected, taken)
@@ -92,13 +92,13 @@ def _comparison(stage: Stage | None, expected: Mapping[str, float], taken: Mappi
     )
 
 
-def _taken(listed: Sequence[AttemptCosts]) -> dict[str, float]:
+def _seconds_taken(listed: Sequence[AttemptUsage]) -> dict[str, float]:
     """Seconds of all attempts at each job that is done, as the last one may have gone on with what those before it left."""
-    tries: dict[str, list[AttemptCosts]] = {}
+    by_job: dict[str, list[AttemptUsage]] = {}
     for each in listed:
-        tries.setdefault(each.job, []).append(each)
+        by_job.setdefault(each.job, []).append(each)
     found = {}
-    for job, of_job in tries.items():
+    for job, of_job in by_job.items():
         known = [each.usage.elapsed_seconds for each in of_job if each.usage.elapsed_seconds is not None]
         if of_job[-1].phase is Phase.DONE and len(known) == len(of_job):
             found[job] = math.fsum(known)
@@ -144,7 +144,7 @@ def totals_rows(accounting: Accounting) -> list[list[str]]:
     return [_totals_row(costs) for costs in accounting.costs]
 
 
-def _totals_row(costs: Costs) -> list[str]:
+def _totals_row(costs: UsageTotals) -> list[str]:
     badly = [f"{count:,} {word}" for count, word in ((costs.failed, "failed"), (costs.cancelled, "cancelled")) if count]
     attempts = f"{costs.attempts:,}" + (f" ({', '.join(badly)})" if badly else "")
     shown = (
@@ -169,7 +169,7 @@ def attempt_rows(accounting: Accounting) -> list[list[str]]:
     return [_attempt_row(each) for each in accounting.attempts]
 
 
-def _attempt_row(each: AttemptCosts) -> list[str]:
+def _attempt_row(each: AttemptUsage) -> list[str]:
     usage = each.usage
     shown = (
         (usage.queue_seconds, duration),

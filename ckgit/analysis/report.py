@@ -47,8 +47,8 @@ def _claims_section(verdicts: Sequence[Verdict]) -> str:
         return ""
     header = ["verdict", "claim", "left", "right", f"difference {OVER_ROWS}", "rows", "why"]
     lines = ["## Claims", table(header, map(_claim_row, verdicts))]
-    tally = ", ".join(f"{count} {kind}" for kind in Judgement if (count := sum(v.judgement is kind for v in verdicts)))
-    return "\n\n".join([*lines, f"{tally}. The difference is left minus right; “How the numbers are made” has the rule.", LEGEND])
+    counts = ", ".join(f"{count} {kind}" for kind in Judgement if (count := sum(v.judgement is kind for v in verdicts)))
+    return "\n\n".join([*lines, f"{counts}. The difference is left minus right; “How the numbers are made” has the rule.", LEGEND])
 
 
 def _claim_row(verdict: Verdict) -> list[str]:

@@ -27,7 +27,7 @@ class ScoredCount(NamedTuple):
 
     @property
     def whole(self) -> bool:
-        """Whether none is missing."""
+        """Whether every answer has a score."""
         return self.scored >= self.asked
 
     def __str__(self) -> str:
@@ -41,12 +41,12 @@ class SampleScores(NamedTuple):
 
     @property
     def whole(self) -> bool:
-        """Whether none is missing."""
+        """Whether every answer has a score."""
         return all(None not in each for each in self.by_id.values())
 
     @property
     def numbers(self) -> set[float]:
-        """Those that there are."""
+        """The scores that are known."""
         return {number for each in self.by_id.values() for number in each if number is not None}
 
     @property

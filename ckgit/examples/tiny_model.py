@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ckgit.experiment.card import Architecture, ModelCard
+from ckgit.experiment.card import Architecture, FileDigest, ModelCard, Template
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import Summary
 from ckgit.experiment.design.plan import build_plan
@@ -71,6 +71,22 @@ def make(destination: Path) -> None:
         trained = work / FOLDER / "artifacts" / "epoch_0"
         shutil.rmtree(trained / "adapter", ignore_errors=True)
         trained.rename(destination)
+
+
+def tiny_card(name: str, files: Mapping[str, FileDigest] | None = None, template: Template | None = None) -> ModelCard:
+    """The card of a model of this shape, whether it exists or not."""
+    return ModelCard(
+        name=name,
+        family="llama",
+        model_type="llama",
+        architecture=ARCHITECTURE,
+        parameters=330_000,
+        dtype="float32",
+        template=template,
+        end_of_turn=(SPECIAL.index("<|end|>"),),
+        checkpoint_files=("model.safetensors",),
+        files=dict(files or {}),
+    )
 
 
 def write_random_model(folder: Path, **changes: Any) -> None:
@@ -132,18 +148,7 @@ def _context() -> Context:
         "recorded": {"data": {"words": {"sha256": "0" * 64, "bytes": 0, "splits": {"train": ROWS}}}},
     }
     summary = Summary.model_validate_json(json.dumps(design))
-    card = ModelCard(
-        name=NAME,
-        family="llama",
-        model_type="llama",
-        architecture=ARCHITECTURE,
-        parameters=0,
-        dtype="float32",
-        end_of_turn=(SPECIAL.index("<|end|>"),),
-        checkpoint_files=("model.safetensors",),
-        files={},
-    )
-    return Context(summary, build_plan(summary), {NAME: card}, Cluster(), "local", "", {})
+    return Context(summary, build_plan(summary), {NAME: tiny_card(NAME)}, Cluster(), "local", "", {})
 
 
 def _train(work: Path) -> None:

@@ -8,7 +8,7 @@ from ckgit.experiment.design.model import Frozen, Stage
 from ckgit.experiment.jobs import Phase, Usage
 
 
-class AttemptCosts(Frozen):
+class AttemptUsage(Frozen):
     """One attempt that ended, well or not."""
 
     job: str
@@ -26,7 +26,7 @@ class Total(Frozen):
     known: int = Field(default=0, description="Attempts of which it is known.")
 
 
-class Costs(Frozen):
+class UsageTotals(Frozen):
     """What the attempts of a stage took together; those that failed count, too."""
 
     stage: Stage | None = Field(default=None, description="Absent: all stages.")
@@ -55,7 +55,7 @@ class Comparison(Frozen):
 class Accounting(Frozen):
     """Every attempt that ended, totals, and how far the estimate was off."""
 
-    attempts: tuple[AttemptCosts, ...] = Field(default=(), description="In the order in which they were submitted.")
-    costs: tuple[Costs, ...] = Field(default=(), description="Per stage that has attempts, then of all stages.")
+    attempts: tuple[AttemptUsage, ...] = Field(default=(), description="In the order in which they were submitted.")
+    costs: tuple[UsageTotals, ...] = Field(default=(), description="Per stage that has attempts, then of all stages.")
     estimate: tuple[Comparison, ...] = Field(default=(), description="Likewise; empty where ckgit did not estimate this design.")
     sources: tuple[str, ...] = Field(default=(), description="Where the estimate came from, one clause for each kind of job.")

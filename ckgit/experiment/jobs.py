@@ -216,8 +216,8 @@ class Ledger(Frozen):
 
     def latest(self, job: str) -> Attempt | None:
         """The newest attempt of a job, or None when it was never submitted."""
-        tries = [a for a in self.attempts if a.job == job]
-        return tries[-1] if tries else None
+        of_job = [a for a in self.attempts if a.job == job]
+        return of_job[-1] if of_job else None
 
     def open(self, stage: Stage | None = None) -> list[Attempt]:
         """Attempts that are not known to have ended."""

@@ -17,7 +17,7 @@ from ckgit.jobs.folder import jobs_folder
 _BEGUN = "begun"
 
 
-def begin(work: Path, folder: Path) -> None:
+def begin_handover(work: Path, folder: Path) -> None:
     """Note that a job is about to be handed over from this machine.
 
     Args:

@@ -50,7 +50,7 @@ class _Commit(NamedTuple):
     rewritten: bool = False  # whether it is one of ckgit's that was amended or rebased
 
 
-_Step = tuple[str, Trailers | None]
+_RecordedStep = tuple[str, Trailers | None]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def written(snapshot: Snapshot) -> WrittenFiles:
     now: dict[str, str] = {}
     hand: dict[str, _Commit] = {}
     last: dict[str, tuple[str, _Commit]] = {}
-    for commit in _story(snapshot, snapshot.tip, _lost_steps(snapshot)):
+    for commit in _history(snapshot, snapshot.tip, _lost_steps(snapshot)):
         for path, content in commit.files.items():
             now.setdefault(path, content)
             if path in last:
@@ -88,10 +88,10 @@ def _edit(path: str, hand: _Commit, content: str, left: _Commit) -> HandEdit:
     return HandEdit(path, hand.oid, left.oid, event, gone=not content.strip("0"), rewritten=hand.rewritten)
 
 
-def _story(snapshot: Snapshot, tip: str, lost: Mapping[_Step, Sequence[str]]) -> Iterator[_Commit]:
+def _history(snapshot: Snapshot, tip: str, lost: Mapping[_RecordedStep, Sequence[str]]) -> Iterator[_Commit]:
     """The commits of a branch that touch the experiment's folder, newest first.
 
-    Where one is a step of ckgit's that was rewritten, what differs from the step as ckgit made it is by hand, and the story goes on
+    Where one is a step of ckgit's that was rewritten, what differs from the step as ckgit made it is by hand, and the history goes on
     with that one.
     """
     for commit in _commits(snapshot, tip):
@@ -102,16 +102,16 @@ def _story(snapshot: Snapshot, tip: str, lost: Mapping[_Step, Sequence[str]]) ->
         changes = {oid: _changes(snapshot, oid, commit.oid) for oid in made}
         before = min(made, key=lambda oid: len(changes[oid]))
         yield commit._replace(recorded=None, files=changes[before], rewritten=True)
-        yield from _story(snapshot, before, lost)
+        yield from _history(snapshot, before, lost)
         return
 
 
-def _step(commit: _Commit) -> _Step:
+def _step(commit: _Commit) -> _RecordedStep:
     """By what a step is known again after it was rewritten."""
     return commit.authored, commit.recorded
 
 
-def _lost_steps(snapshot: Snapshot) -> dict[_Step, list[str]]:
+def _lost_steps(snapshot: Snapshot) -> dict[_RecordedStep, list[str]]:
     """Commits that ckgit made and that the branch does not hold any more, by step.
 
     Of several for one step those that were committed first are ckgit's own: a rewritten one may have been lost, too.
@@ -120,7 +120,7 @@ def _lost_steps(snapshot: Snapshot) -> dict[_Step, list[str]]:
     if not heads:
         return {}
     answer = git(snapshot.root, *_LOG, _FORM, *sorted(heads), f"^{snapshot.tip}", "--").decode(errors="surrogateescape")
-    found: dict[_Step, list[_Commit]] = {}
+    found: dict[_RecordedStep, list[_Commit]] = {}
     for commit in (_commit(head, {}, snapshot.name) for head in answer.split("\0") if head.strip()):
         if commit.recorded:
             found.setdefault(_step(commit), []).append(commit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -37,6 +37,8 @@ class Lab:
     default_branch: str
     base: str  # commit at the tip of the default branch
     toml: bytes  # ckgit.toml as committed there
+    # When a remote last did not answer, by its name: of many experiments that a command advances, one waits for it.
+    silent_remotes: dict[str, float] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def config(self) -> LabConfig:

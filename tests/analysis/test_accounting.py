@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ckgit.analysis.accounting import account, accounting_section, totals_rows
-from ckgit.experiment.accounting import Accounting, Costs, Total
+from ckgit.experiment.accounting import Accounting, Total, UsageTotals
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.estimates.file import Estimate, Group, Kind
 from ckgit.experiment.jobs import Attempt, Phase, Usage
@@ -37,7 +37,7 @@ ESTIMATE = Estimate(
 )
 
 
-def tries(*usages: Usage | None, job: str = "rank4/finetune", phase: Phase = Phase.DONE) -> list[Attempt]:
+def attempts_with(*usages: Usage | None, job: str = "rank4/finetune", phase: Phase = Phase.DONE) -> list[Attempt]:
     [one] = [each for each in jobs(context()) if each.name == job]
     return [attempt(one, phase, number=number, usage=usage) for number, usage in enumerate(usages, start=1)]
 
@@ -46,15 +46,15 @@ def taken(*attempts: Attempt) -> Accounting:
     return account(attempts, None)
 
 
-def of_all(accounting: Accounting) -> Costs:
+def of_all(accounting: Accounting) -> UsageTotals:
     return accounting.costs[-1]
 
 
 def test_sums_are_those_of_every_attempt_that_ended() -> None:
-    failed = tries(Usage(elapsed_seconds=HOUR, gpus=1, gpu_utilization=30.0, peak_memory_bytes=9 * 10**9), phase=Phase.FAILED)
-    flying = tries(WHOLE, job="rank8/finetune", phase=Phase.SUBMITTED)
-    evaluated = tries(Usage(elapsed_seconds=60.0, gpus=0), job="base/eval/capitalization_base")
-    found = taken(*failed, *tries(WHOLE)[:1], *flying, *evaluated)
+    failed = attempts_with(Usage(elapsed_seconds=HOUR, gpus=1, gpu_utilization=30.0, peak_memory_bytes=9 * 10**9), phase=Phase.FAILED)
+    flying = attempts_with(WHOLE, job="rank8/finetune", phase=Phase.SUBMITTED)
+    evaluated = attempts_with(Usage(elapsed_seconds=60.0, gpus=0), job="base/eval/capitalization_base")
+    found = taken(*failed, *attempts_with(WHOLE)[:1], *flying, *evaluated)
     assert [(costs.stage, costs.attempts, costs.failed) for costs in found.costs] == [
         (Stage.TRAINING, 2, 1),
         (Stage.EVALUATION, 1, 0),
@@ -68,16 +68,16 @@ def test_sums_are_those_of_every_attempt_that_ended() -> None:
 
 
 def test_what_was_cancelled_did_not_fail() -> None:
-    tried = [*tries(WHOLE, phase=Phase.FAILED), *tries(WHOLE, phase=Phase.CANCELLED)]
+    tried = [*attempts_with(WHOLE, phase=Phase.FAILED), *attempts_with(WHOLE, phase=Phase.CANCELLED)]
     assert [row[1] for row in totals_rows(taken(*tried))] == ["2 (1 failed, 1 cancelled)"] * 2
     assert [row[1] for row in totals_rows(taken(*tried[1:]))] == ["1 (1 cancelled)"] * 2
 
 
 def test_what_nobody_knows_is_not_counted_as_nothing() -> None:
-    found = taken(*tries(WHOLE, None, Usage(elapsed_seconds=HOUR)))
+    found = taken(*attempts_with(WHOLE, None, Usage(elapsed_seconds=HOUR)))
     costs = of_all(found)
     assert (costs.gpu_hours, costs.elapsed_seconds) == (Total(value=4.0, known=1), Total(value=3 * HOUR, known=2))
-    assert of_all(taken(*tries(None))).cpu_seconds == Total()
+    assert of_all(taken(*attempts_with(None))).cpu_seconds == Total()
     assert totals_rows(found)[0] == [
         "training",
         "3",
@@ -91,7 +91,7 @@ def test_what_nobody_knows_is_not_counted_as_nothing() -> None:
 
 
 def test_the_section_has_a_row_for_each_attempt() -> None:
-    text = accounting_section(taken(*tries(None, phase=Phase.FAILED), *tries(WHOLE)))
+    text = accounting_section(taken(*attempts_with(None, phase=Phase.FAILED), *attempts_with(WHOLE)))
     assert "| rank4/finetune | 1 | failed | – | – | – | – | – | – | – |" in text  # noqa: RUF001
     assert "| rank4/finetune | 1 | done | 1:00 | 2:00:00 | 4 | 1:00:00 | 8.0 GB | 90 % | gpu01 |" in text
     assert "| training | 2 (1 failed) | 1:00 (1 of 2) |" in text
@@ -99,9 +99,9 @@ def test_the_section_has_a_row_for_each_attempt() -> None:
 
 
 def test_the_estimate_is_compared_with_what_done_jobs_took() -> None:
-    again = [*tries(Usage(elapsed_seconds=20.0), phase=Phase.FAILED), *tries(Usage(elapsed_seconds=100.0))]
-    flying = tries(WHOLE, job="rank8/finetune", phase=Phase.SUBMITTED)
-    evaluated = tries(Usage(elapsed_seconds=5.0), job="base/eval/capitalization_base")
+    again = [*attempts_with(Usage(elapsed_seconds=20.0), phase=Phase.FAILED), *attempts_with(Usage(elapsed_seconds=100.0))]
+    flying = attempts_with(WHOLE, job="rank8/finetune", phase=Phase.SUBMITTED)
+    evaluated = attempts_with(Usage(elapsed_seconds=5.0), job="base/eval/capitalization_base")
     found = account([*again, *flying, *evaluated], ESTIMATE)
     assert [(each.stage, each.jobs, each.compared, each.estimated_seconds, each.taken_seconds, each.ratio) for each in found.estimate] == [
         (Stage.TRAINING, 2, 1, 60.0, 120.0, 2.0),  # what failed first was waited for, too; rank8 is not done, so it is on neither side
@@ -116,7 +116,12 @@ def test_the_estimate_is_compared_with_what_done_jobs_took() -> None:
 
 @pytest.mark.parametrize(
     "tried",
-    [[], tries(None), tries(Usage(elapsed_seconds=9.0), phase=Phase.FAILED), [*tries(None, phase=Phase.FAILED), *tries(WHOLE)]],
+    [
+        [],
+        attempts_with(None),
+        attempts_with(Usage(elapsed_seconds=9.0), phase=Phase.FAILED),
+        [*attempts_with(None, phase=Phase.FAILED), *attempts_with(WHOLE)],
+    ],
     ids=["none", "unknown", "failed", "partly-known"],
 )
 def test_a_time_that_is_not_known_is_compared_with_nothing(tried: list[Attempt]) -> None:
@@ -132,7 +137,7 @@ def test_an_estimate_of_one_run_is_that_of_its_jobs() -> None:
 
 
 def test_an_accounting_survives_a_round_trip() -> None:
-    found = account(tries(WHOLE, None), ESTIMATE)
+    found = account(attempts_with(WHOLE, None), ESTIMATE)
     assert Accounting.model_validate_json(found.model_dump_json()) == found
 
 

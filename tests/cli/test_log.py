@@ -11,7 +11,7 @@ def commits(bench: Bench) -> list[dict[str, str]]:
     return found
 
 
-def test_the_story_is_told_from_the_beginning(bench: Bench) -> None:
+def test_the_history_is_shown_from_the_beginning(bench: Bench) -> None:
     bench.advance(State.EVALUATED)
     assert [(c["event"], c["from"], c["to"]) for c in commits(bench)] == [
         ("design", "none", "designed"),
@@ -41,7 +41,7 @@ def test_the_body_comes_without_trailers(bench: Bench) -> None:
     assert "Ckgit-" not in body
 
 
-def test_an_experiment_that_was_merged_keeps_its_story(bench: Bench) -> None:
+def test_an_experiment_that_was_merged_keeps_its_history(bench: Bench) -> None:
     before = commits(bench)
     subprocess.run(["git", "merge", "--quiet", "--ff-only", "exp/demo"], cwd=bench.folder, check=True)
     assert commits(bench) == before

@@ -108,7 +108,7 @@ def test_output_that_cannot_be_written_is_named(bench: Bench) -> None:
 
 def test_a_commit_is_made_with_every_stream_closed(bench: Bench) -> None:
     subprocess.run(["bash", "-c", '"$@" <&- >&- 2>&-', "bash", *bench.command("advance", "demo", "--to", "trained")], check=True)
-    assert bench.story()[-1] == "train"
+    assert bench.history()[-1] == "train"
 
 
 NO_HOME = "import pwd, sys\ndef none(uid): raise KeyError(uid)\npwd.getpwuid = none\nfrom ckgit.cli import main\nmain()"

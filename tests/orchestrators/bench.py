@@ -103,7 +103,7 @@ class Bench(NamedTuple):
         assert not check or done.returncode == 0, done.stderr
         return done
 
-    def story(self) -> list[str]:
+    def history(self) -> list[str]:
         """Events of the branch, oldest first."""
         form = "%(trailers:key=Ckgit-Event,valueonly,separator=%x2C)"
         answer = subprocess.run(

@@ -50,10 +50,10 @@ def refusal(bench: Bench) -> CkgitError:
 
 def test_one_commit_with_exactly_its_files(bench: Bench) -> None:
     evaluated(bench)
-    outcome = bench.advance(State.ANALYZED)
-    [taken] = outcome.commits
+    result = bench.advance(State.ANALYZED)
+    [taken] = result.commits
     assert sorted(bench.files_of(taken.commit)) == sorted([*FILES, "experiment_summary.md"])
-    assert bench.story()[-1] == "analyze"
+    assert bench.history()[-1] == "analyze"
 
 
 def test_the_report_has_every_run_and_score(bench: Bench) -> None:

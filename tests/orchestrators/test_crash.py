@@ -16,7 +16,7 @@ from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Phase
 from tests.orchestrators.bench import Bench
 
-STORY = ["design", "scaffold", "submit", "train", "submit", "evaluate", "analyze"]
+HISTORY = ["design", "scaffold", "submit", "train", "submit", "evaluate", "analyze"]
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None and "CI" not in os.environ, reason="needs strace")
 
 
@@ -28,10 +28,10 @@ def kill_at(bench: Bench, syscall: str, number: int) -> int:
 
 
 def check_end(bench: Bench, run: Callable[..., str]) -> None:
-    """Every job ran once, the story is whole, and nothing lies about."""
+    """Every job ran once, the history is whole, and nothing lies about."""
     executions = bench.executions()
     assert len(executions) == len(set(executions)) == 5, executions
-    assert bench.story() == STORY
+    assert bench.history() == HISTORY
     assert {attempt.phase for attempt in bench.ledger.attempts} == {Phase.DONE}
     assert run(bench.folder, "fsck", "--strict", "--no-dangling") == ""
     assert run(bench.folder, "status", "--porcelain") == ""

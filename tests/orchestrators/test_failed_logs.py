@@ -59,13 +59,13 @@ def evaluated(designed: Callable[..., Bench], bare_bench: Bench, run: Callable[.
 def advance(bench: Bench) -> None:
     """See the evaluation fail, and its failure committed."""
     done = bench.ckgit("advance", "demo", check=False)
-    assert (done.returncode, bench.story()[-1]) == (Exit.JOBS_FAILED, "fail"), done.stderr
+    assert (done.returncode, bench.history()[-1]) == (Exit.JOBS_FAILED, "fail"), done.stderr
 
 
 def check_retry(bench: Bench) -> None:
     """A further attempt is made, and fails again."""
     assert bench.ckgit("retry", "demo", check=False).returncode == Exit.JOBS_FAILED
-    assert (bench.story()[-2:], bench.latest(CELL).number) == (["retry", "fail"], 2)
+    assert (bench.history()[-2:], bench.latest(CELL).number) == (["retry", "fail"], 2)
 
 
 def test_the_log_of_a_failed_evaluation_is_committed(evaluated: Bench) -> None:

@@ -60,7 +60,7 @@ def test_an_edit_is_seen_beneath_a_later_commit_of_ckgits(bench: Bench) -> None:
     bench.advance(wait=False)
     commit_by_hand(bench.folder, "rank4/setup.txt", "lr 1\n")
     bench.ckgit("cancel", "demo")
-    assert bench.story()[-1] == "cancel"
+    assert bench.history()[-1] == "cancel"
     assert edited(bench) == {"rank4/setup.txt": ("scaffold", False)}
 
 

@@ -353,7 +353,7 @@ class TestCancelAlwaysWorks:
             assert "ckgit revise demo" in said
         assert not any(alive(bench, work, token) for token in tokens)
         assert {attempt.phase for attempt in bench.ledger.attempts} == {Phase.CANCELLED}
-        assert bench.story()[-1] == "cancel"
+        assert bench.history()[-1] == "cancel"
         assert bench.ckgit("revise", "demo").returncode == 0
 
     @pytest.mark.parametrize(("file", "content"), [(SUMMARY, "---\n<<<<<<< HEAD\n"), (SUMMARY, None), ("jobs.json", "{}")])
@@ -379,7 +379,7 @@ class TestCancelAlwaysWorks:
         assert done.returncode == Exit.EVIDENCE_MISSING
         assert "2 jobs ended, and that could not be recorded: files that ckgit wrote were changed by hand" in done.stderr
         assert not any(alive(bench, work, token) for token in tokens)
-        assert bench.story()[-1] == "submit"
+        assert bench.history()[-1] == "submit"
 
     def test_where_the_summary_cannot_be_read(self, bench: Bench) -> None:
         tokens, work = out(bench), bench.work
@@ -478,7 +478,7 @@ class TestCancelAlwaysWorks:
         git(bench, "commit", "-qam", "another name for the profile")
         assert bench.ckgit("cancel", "demo").stdout.startswith("2 jobs cancelled")
         assert not any(alive(bench, work, token) for token in tokens)
-        assert bench.story()[-1] == "cancel"
+        assert bench.history()[-1] == "cancel"
 
 
 class TestJobsThatEndedWithoutAWord:

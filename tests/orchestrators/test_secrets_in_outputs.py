@@ -65,7 +65,7 @@ def test_a_secret_in_another_file_is_refused_by_the_name_of_the_file_to_edit(ben
         bench.advance()
     assert f"{log}:1: a Hugging Face token: {MASKED}" in caught.value.what
     assert "remove it from the file named above" in caught.value.next
-    assert (caught.value.code, bench.story()[-1]) == (Exit.USAGE, "submit")
+    assert (caught.value.code, bench.history()[-1]) == (Exit.USAGE, "submit")
     log.write_text(whole)
     assert bench.advance().state is State.TRAINED
 

@@ -30,8 +30,8 @@ def cells(bench: Bench) -> list[tuple[str, str]]:
 
 
 def test_a_job_a_checkpoint_and_a_row_a_cell(bench: Bench) -> None:
-    outcome = bench.advance(State.ANALYZED)
-    assert (outcome.code, outcome.state) == (Exit.DONE, State.ANALYZED)
+    result = bench.advance(State.ANALYZED)
+    assert (result.code, result.state) == (Exit.DONE, State.ANALYZED)
     assert [attempt.job for attempt in bench.ledger.attempts if "/eval/" in attempt.job] == [
         "rank4/eval/epoch0",
         "rank8/eval/epoch0",

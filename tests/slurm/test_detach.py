@@ -115,9 +115,9 @@ def test_a_full_queue_is_waited_for_and_not_filled_with_jobs_that_look(bench: Be
     profile(bench, "max_submit = 1")
     slurm.submit("--job-name=other", commands="sleep 300")
     leave(bench)
-    before = bench.story()
+    before = bench.history()
     time.sleep(2.5)  # eight polls
-    assert bench.story() == before
+    assert bench.history() == before
     assert sum(".advance." in job.name for job in slurm.jobs()) <= 2  # and the stand-in
 
 
@@ -128,7 +128,7 @@ def test_a_limit_that_passes_holds_the_next_one_back_without_commits(bench: Benc
     slurm.knob(sbatch=[*["AssocMaxSubmitJobLimit"] * 4, "ok", "ok"])
     detached = leave(bench)
     assert seen(bench, detached) is JobState.QUEUED
-    assert bench.story() == ["design", "scaffold", "submit", "submit"]  # the second one names who goes on
+    assert bench.history() == ["design", "scaffold", "submit", "submit"]  # the second one names who goes on
 
 
 @ONLY_FAKE
@@ -140,7 +140,7 @@ def test_a_limit_that_stays_is_said_and_nothing_is_promised(bench: Bench, slurm,
     with pytest.raises(CkgitError, match="was not taken, as far as is known") as caught:
         leave(bench)
     assert caught.value.code is Exit.UNKNOWN
-    assert bench.story() == ["design", "scaffold", "submit", "submit"]  # the second one names who goes on
+    assert bench.history() == ["design", "scaffold", "submit", "submit"]  # the second one names who goes on
 
 
 @ONLY_FAKE
@@ -210,8 +210,8 @@ def test_cancel_ends_the_job_that_goes_on_also_when_it_is_the_only_one_left(held
     held.go()
     held.until(lambda: all((held.work / ".ckgit/jobs" / a.token / "status.json").exists() for a in held.ledger.open()), seconds=120)
     held.until(lambda: seen(held, detached) is JobState.QUEUED, seconds=30)
-    passage = cancel(open_partially(held.lab, "demo"), Selection(), held.heard)
-    assert "and the one that was to go on" in passage.message
+    result = cancel(open_partially(held.lab, "demo"), Selection(), held.heard)
+    assert "and the one that was to go on" in result.message
     assert held.ledger.detached is None
     assert seen(held, detached) is JobState.GONE
 

@@ -80,7 +80,7 @@ def test_from_design_to_report_watched(bench: Bench) -> None:
     cluster, attempts = bench.lab.cluster(), bench.ledger.attempts
     bench.until(lambda: len(scheduler.usage(cluster, bench.work, attempts).usage) == len(attempts), seconds=60)  # accounting comes late
     assert bench.advance(State.ANALYZED).code is Exit.DONE
-    assert [event for event in bench.story() if event != "submit"] == ["design", "scaffold", "train", "evaluate", "analyze"]
+    assert [event for event in bench.history() if event != "submit"] == ["design", "scaffold", "train", "evaluate", "analyze"]
     assert len(bench.executions()) == 5
     assert once_each(bench)
     for attempt in bench.ledger.attempts:
@@ -93,9 +93,9 @@ def test_from_design_to_report_watched(bench: Bench) -> None:
 
 
 def test_from_design_to_report_while_nobody_watches(bench: Bench) -> None:
-    outcome = bench.advance(State.ANALYZED, wait=False, detach=True)
-    assert (outcome.code, outcome.state) == (Exit.DONE, State.SCAFFOLDED)
-    assert "is left to its cluster" in outcome.message
+    result = bench.advance(State.ANALYZED, wait=False, detach=True)
+    assert (result.code, result.state) == (Exit.DONE, State.SCAFFOLDED)
+    assert "is left to its cluster" in result.message
     assert "left to job ckgit.demo.advance." in bench.ckgit("status", "demo").stdout
     bench.until(lambda: bench.snapshot.state is State.ANALYZED, seconds=120)
     assert len([token for token in bench.executions() if "advance" not in token]) == 5

@@ -68,8 +68,8 @@ def job_id(bench: Bench, slurm, job: str = JOB) -> str:  # noqa: F811
 
 def goes_on(bench: Bench) -> None:  # noqa: F811
     """The rest goes well, and each job has been executed once."""
-    outcome = bench.advance(State.ANALYZED)
-    assert (outcome.code, outcome.state) == (Exit.DONE, State.ANALYZED), outcome
+    result = bench.advance(State.ANALYZED)
+    assert (result.code, result.state) == (Exit.DONE, State.ANALYZED), result
     assert once_each(bench)
     assert len(bench.executions()) == 5
     assert {(attempt.phase, attempt.number) for attempt in bench.ledger.attempts} == {(Phase.DONE, 1)}
@@ -173,8 +173,8 @@ def test_without_accounting_an_experiment_comes_to_its_end(bench: Bench, slurm) 
 
 def again_and_done(bench: Bench, number: str) -> None:  # noqa: F811
     """The job that was queued again is the same attempt, and is executed twice for that."""
-    outcome = bench.advance(State.ANALYZED)
-    assert (outcome.code, outcome.state) == (Exit.DONE, State.ANALYZED), outcome
+    result = bench.advance(State.ANALYZED)
+    assert (result.code, result.state) == (Exit.DONE, State.ANALYZED), result
     attempt = bench.latest(JOB)
     assert (attempt.number, attempt.phase, attempt.job_id) == (1, Phase.DONE, number)
     assert bench.executions().count(attempt.token) == 2
@@ -220,8 +220,8 @@ def test_preempted_by_a_job_of_a_better_partition_it_is_the_same_attempt(bench: 
     slurm.wait(other, "COMPLETED")
     for number in numbers.values():
         slurm.start_now(number)
-    outcome = bench.advance(State.ANALYZED)
-    assert (outcome.code, outcome.state) == (Exit.DONE, State.ANALYZED), outcome
+    result = bench.advance(State.ANALYZED)
+    assert (result.code, result.state) == (Exit.DONE, State.ANALYZED), result
     for job, number in numbers.items():
         attempt = bench.latest(job)
         assert (attempt.number, attempt.phase, attempt.job_id) == (1, Phase.DONE, number)

@@ -65,7 +65,9 @@ def benches(slurm, tmp_path: Path, tiny_package: Path, monkeypatch: pytest.Monke
         folder, steer = make_test_lab(tmp_path / f"lab{number}"), tmp_path / f"steer{number}"
         steer.mkdir()
         config = CONFIG.format(slurm=slurm.set_up, work=tmp_path / f"work{number}", steer=steer, path=path)
-        (folder / "ckgit.toml").write_text(config.replace("poll_seconds = 0.3", "poll_seconds = 0.1").replace("grace_seconds = 6", "grace_seconds = 2"))
+        (folder / "ckgit.toml").write_text(
+            config.replace("poll_seconds = 0.3", "poll_seconds = 0.1").replace("grace_seconds = 6", "grace_seconds = 2")
+        )
         (folder / "notes").write_text("one\n")
         run_git(folder, "add", "notes", "ckgit.toml")
         run_git(folder, "commit", "--quiet", "--message=a site")
@@ -82,7 +84,14 @@ def benches(slurm, tmp_path: Path, tiny_package: Path, monkeypatch: pytest.Monke
 
 
 def state_of_user(bench: Bench) -> list[str]:
-    commands = (["status", "--porcelain=v2", "--branch"], ["diff"], ["diff", "--cached"], ["stash", "list"], ["symbolic-ref", "HEAD"], ["config", "--local", "--list"])
+    commands = (
+        ["status", "--porcelain=v2", "--branch"],
+        ["diff"],
+        ["diff", "--cached"],
+        ["stash", "list"],
+        ["symbolic-ref", "HEAD"],
+        ["config", "--local", "--list"],
+    )
     return [run_git(bench.folder, *words) for words in commands]
 
 
@@ -117,7 +126,7 @@ def check_end(bench: Bench, user: list[str]) -> None:
     assert bench.snapshot.state is State.ANALYZED
     assert len(bench.executions()) == len(set(bench.executions())) == 5, bench.executions()
     assert {(attempt.phase, attempt.number) for attempt in bench.ledger.attempts} == {(Phase.DONE, 1)}
-    assert [event for event in bench.story() if event != "submit"] == ["design", "scaffold", "train", "evaluate", "analyze"]
+    assert [event for event in bench.history() if event != "submit"] == ["design", "scaffold", "train", "evaluate", "analyze"]
     assert run_git(bench.folder, "fsck", "--strict", "--no-dangling") == ""
     assert list((bench.folder / ".git").rglob("*.lock")) == []
     assert state_of_user(bench) == user

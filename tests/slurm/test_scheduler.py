@@ -28,7 +28,7 @@ from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, FailureClass, Phase
 from ckgit.experiment.scheduler import JobState, JobStatus, PollResult, Submission
 from ckgit.jobs.folder import job_folder
-from ckgit.jobs.handover import begin
+from ckgit.jobs.handover import begin_handover
 from ckgit.jobs.script import job_script
 from ckgit.schedulers.slurm import records as slurm_records
 from ckgit.schedulers.slurm.scheduler import scheduler
@@ -69,11 +69,11 @@ class Bench(NamedTuple):
     def poll(self, *tokens: str) -> PollResult:
         return scheduler.poll(self.cluster, self.work, [attempt(token) for token in tokens])
 
-    def sight(self, token: str) -> JobStatus:
+    def status_of(self, token: str) -> JobStatus:
         return self.poll(token).statuses[token]
 
     def until(self, token: str, *seen: JobState, seconds: float = PATIENCE) -> JobStatus:
-        found = eventually(lambda: self.sight(token), lambda job_status: job_status.state in seen, seconds)
+        found = eventually(lambda: self.status_of(token), lambda job_status: job_status.state in seen, seconds)
         assert found.state in seen, found
         return found
 
@@ -153,7 +153,7 @@ def test_a_job_runs_in_the_work_tree_and_no_secret_reaches_it(bench: Bench, toke
 
 
 def test_the_stages_of_a_job_are_told_apart_with_one_squeue(bench: Bench, token: str) -> None:
-    assert bench.sight(token) == JobStatus(JobState.UNSEEN)
+    assert bench.status_of(token) == JobStatus(JobState.UNSEEN)
     job_id = bench.start(token, "until [ -e go ]; do sleep 0.1; done")
     running = bench.until(token, JobState.RUNNING)
     assert (running.job_id, running.detail) == (job_id, "")
@@ -195,11 +195,11 @@ def test_a_job_waits_for_one_of_the_others_or_for_all(bench: Bench, token: str) 
     assert answer.state is JobState.QUEUED
     bench.submit(bench.job(f"{token}.d", after=(first, second)))
     bench.until(f"{token}.b", JobState.RUNNING)
-    assert bench.sight(f"{token}.c").state is JobState.QUEUED
+    assert bench.status_of(f"{token}.c").state is JobState.QUEUED
     (bench.work / "go").touch()
     bench.until(f"{token}.c", JobState.GONE)
-    assert bench.sight(f"{token}.a").state is JobState.RUNNING
-    assert bench.sight(f"{token}.d").state is JobState.QUEUED
+    assert bench.status_of(f"{token}.a").state is JobState.RUNNING
+    assert bench.status_of(f"{token}.d").state is JobState.QUEUED
 
 
 def test_a_retry_may_ask_for_other_resources_than_its_script(bench: Bench, token: str) -> None:
@@ -208,7 +208,7 @@ def test_a_retry_may_ask_for_other_resources_than_its_script(bench: Bench, token
     assert bench.slurm.ask("squeue", "-h", "-n", token, "-o", "%l %m") == "7:00 150M"
 
 
-def test_a_rehearsal_shows_the_command_and_what_slurm_says(bench: Bench, token: str) -> None:
+def test_a_dry_run_shows_the_command_and_what_slurm_says(bench: Bench, token: str) -> None:
     job = bench.job(token)
     script = (bench.work / job.script).read_bytes()
     command, says = scheduler.dry_run(bench.cluster, bench.work, [job], script)
@@ -218,7 +218,7 @@ def test_a_rehearsal_shows_the_command_and_what_slurm_says(bench: Bench, token: 
     refused = bench._replace(cluster=wrong).job(f"{token}.refused")
     assert "Invalid account" in scheduler.dry_run(wrong, bench.work, [refused], (bench.work / refused.script).read_bytes())[1]
     assert " to start at 2" in scheduler.dry_run(bench.cluster, bench.work / "not there yet", [job], script)[1]
-    assert bench.sight(token).state is JobState.UNSEEN
+    assert bench.status_of(token).state is JobState.UNSEEN
 
 
 def test_usage_is_what_accounting_says_of_jobs_that_have_ended(bench: Bench, token: str) -> None:
@@ -266,7 +266,7 @@ def test_killed_before_sbatch_it_is_handed_over_again_after_a_time(bench: Bench,
     job = bench.job(token, count(token))
     die_in(bench, job, "submit", "call")
     begin = time.monotonic()
-    assert bench.sight(token).state is JobState.UNKNOWN
+    assert bench.status_of(token).state is JobState.UNKNOWN
     assert bench.submit(job)[token].state is JobState.UNKNOWN
     bench.until(token, JobState.UNSEEN)
     assert time.monotonic() - begin > GRACE - 0.5
@@ -301,11 +301,11 @@ def test_a_controller_that_is_down_takes_nothing_and_leaves_no_record(bench: Ben
         assert look.statuses[token].state is JobState.UNKNOWN
         assert "connect failure" in look.statuses[token].detail
         assert look.statuses[f"{token}.before"].state is JobState.GONE  # its own status says that it did well
-    assert bench.sight(token).state is JobState.UNSEEN
+    assert bench.status_of(token).state is JobState.UNSEEN
     bench.start(token, count(token))
     bench.until(token, JobState.GONE)
     assert bench.executions(token) == 1
-    assert bench.sight(f"{token}.before").job_id == before
+    assert bench.status_of(f"{token}.before").job_id == before
 
 
 def test_accepted_and_lost_in_transit_it_is_found(fake_bench: Bench, token: str) -> None:
@@ -326,12 +326,12 @@ def test_a_copy_that_comes_late_does_nothing(fake_bench: Bench, token: str) -> N
     assert eventually(lambda: fake_bench.executions(token), lambda times: times == 1) == 1
     fake_bench.slurm.knob(clock=3600.0)
     # of the two the one with the claim counts
-    assert fake_bench.sight(token) == JobStatus(JobState.RUNNING, second.job_id)
+    assert fake_bench.status_of(token) == JobStatus(JobState.RUNNING, second.job_id)
     assert len(fake_bench.slurm.jobs()) == 2
     (fake_bench.work / "go").touch()
     assert fake_bench.until(token, JobState.GONE).job_id == second.job_id
     assert all(found.end for found in eventually(fake_bench.slurm.jobs, lambda jobs: all(job.end for job in jobs)))
-    assert fake_bench.sight(token).job_id == second.job_id
+    assert fake_bench.status_of(token).job_id == second.job_id
     assert fake_bench.executions(token) == 1
 
 
@@ -344,7 +344,7 @@ def test_what_sbatch_never_says_clearly_ends_as_refused(fake_bench: Bench, token
     assert found.ending
     assert found.ending.failure is FailureClass.REFUSED
     assert "3 times" in found.ending.sentence
-    assert fake_bench.sight(token) == found
+    assert fake_bench.status_of(token) == found
     assert fake_bench.submit(job)[token].state is JobState.GONE
     assert len(fake_bench.slurm.calls("sbatch")) == 3
 
@@ -385,10 +385,10 @@ def test_while_sbatch_runs_the_job_is_nobody_elses(fake_bench: Bench, token: str
     handing = slurm_records.take(folder, 1)
     assert handing
     time.sleep(GRACE + 0.5)
-    assert fake_bench.sight(token) == JobStatus(JobState.UNKNOWN, detail="it is being handed over")
+    assert fake_bench.status_of(token) == JobStatus(JobState.UNKNOWN, detail="it is being handed over")
     assert fake_bench.submit(job)[token].state is JobState.UNKNOWN
     slurm_records.release(handing)
-    assert "may have been accepted" in fake_bench.sight(token).detail
+    assert "may have been accepted" in fake_bench.status_of(token).detail
     assert not fake_bench.slurm.calls("sbatch")
 
 
@@ -406,7 +406,7 @@ def test_a_refusal_is_told_in_slurms_words_and_not_tried_again(bench: Bench, tok
     assert answer.ending
     assert (answer.state, answer.ending.failure) == (JobState.GONE, FailureClass.REFUSED)
     assert words in answer.ending.sentence
-    assert bench.sight(token) == answer
+    assert bench.status_of(token) == answer
     assert bench.submit(bench.job(token))[token] == answer
 
 
@@ -478,9 +478,9 @@ def test_a_job_that_waits_says_why(bench: Bench, token: str) -> None:
     first = bench.start(f"{token}.a", "sleep 300")
     bench.submit(bench.job(token, after=(first,)))
     bench.until(token, JobState.QUEUED)
-    assert eventually(lambda: bench.sight(token).detail, lambda text: "another job" in text) == "it waits for another job"
-    bench.slurm.ask("scontrol", "hold", bench.sight(token).job_id)
-    held = eventually(lambda: bench.sight(token), lambda job_status: "hold" in job_status.detail or "held" in job_status.detail)
+    assert eventually(lambda: bench.status_of(token).detail, lambda text: "another job" in text) == "it waits for another job"
+    bench.slurm.ask("scontrol", "hold", bench.status_of(token).job_id)
+    held = eventually(lambda: bench.status_of(token), lambda job_status: "hold" in job_status.detail or "held" in job_status.detail)
     by_root, by_user = "an administrator holds it", f"it is held: scontrol release {held.job_id} lets it go"
     assert (held.state, held.detail) == (JobState.QUEUED, by_root if os.getuid() == 0 else by_user)
 
@@ -490,7 +490,7 @@ def test_a_state_that_is_not_known_is_waited_for(fake_bench: Bench, token: str, 
     job_id = fake_bench.start(token, "exit 0")
     fake_bench.until(token, JobState.GONE)
     fake_bench.slurm.knob(words={job_id: word})
-    assert fake_bench.sight(token).state is JobState.UNKNOWN
+    assert fake_bench.status_of(token).state is JobState.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -500,7 +500,7 @@ def test_alive_wins_over_a_status_that_lies_there(fake_bench: Bench, token: str,
     job_id = fake_bench.start(token, "exit 0")
     fake_bench.until(token, JobState.GONE)
     fake_bench.slurm.knob(words={job_id: word})
-    assert fake_bench.sight(token).state in {JobState.QUEUED, JobState.RUNNING}
+    assert fake_bench.status_of(token).state in {JobState.QUEUED, JobState.RUNNING}
 
 
 def test_a_requeued_job_is_the_same_attempt(bench: Bench, token: str) -> None:
@@ -524,7 +524,7 @@ def test_a_lost_node_is_told_when_the_job_does_not_return(fake_bench: Bench, tok
     job_id = fake_bench.start(token, "sleep 300")
     fake_bench.until(token, JobState.RUNNING)
     fake_bench.slurm.end(job_id, "NODE_FAIL")
-    assert fake_bench.sight(token).state is JobState.UNKNOWN  # it may be queued again
+    assert fake_bench.status_of(token).state is JobState.UNKNOWN  # it may be queued again
     found = fake_bench.until(token, JobState.GONE)
     assert found.ending
     assert found.ending.failure is FailureClass.NODE_FAILURE
@@ -649,11 +649,13 @@ def test_purged_everywhere_is_lost_only_after_a_time(fake_bench: Bench, token: s
     assert found.ending
     assert found.ending.failure is FailureClass.LOST
     assert job_id in found.ending.sentence
-    assert fake_bench.sight(token) == found
+    assert fake_bench.status_of(token) == found
 
 
 @pytest.mark.parametrize("tasks", [(), (0, 1)])
-def test_what_was_handed_over_is_not_handed_over_again_when_its_files_are_lost(fake_bench: Bench, token: str, tasks: tuple[int, ...]) -> None:
+def test_what_was_handed_over_is_not_handed_over_again_when_its_files_are_lost(
+    fake_bench: Bench, token: str, tasks: tuple[int, ...]
+) -> None:
     tokens = [f"{token}.array_{index}" for index in tasks] or [token]
     jobs = [fake_bench.job(each, count(each, "sleep 300")) for each in tokens]
     ids = {each: answer.job_id for each, answer in fake_bench.submit(*jobs).items()}
@@ -669,7 +671,7 @@ def test_what_was_handed_over_is_not_handed_over_again_when_its_files_are_lost(f
         fake_bench.slurm.end(job.id, "NODE_FAIL")
     for job in fake_bench.slurm.jobs():
         fake_bench.slurm.forget(job.id)
-    assert {fake_bench.sight(each).state for each in tokens} == {JobState.UNKNOWN}
+    assert {fake_bench.status_of(each).state for each in tokens} == {JobState.UNKNOWN}
     for each in tokens:
         found = fake_bench.until(each, JobState.GONE)
         assert found.ending
@@ -677,8 +679,8 @@ def test_what_was_handed_over_is_not_handed_over_again_when_its_files_are_lost(f
 
 
 def test_killed_before_the_record_it_is_handed_over_by_the_next_one(fake_bench: Bench, token: str) -> None:
-    begin(fake_bench.work, fake_bench.files(token))
-    assert fake_bench.sight(token).state is JobState.UNSEEN
+    begin_handover(fake_bench.work, fake_bench.files(token))
+    assert fake_bench.status_of(token).state is JobState.UNSEEN
     assert fake_bench.start(token)
 
 
@@ -715,7 +717,7 @@ def test_while_accounting_is_down_a_job_that_left_the_queue_is_unknown(fake_benc
     with fake_bench.slurm.accounting_down():
         end = time.monotonic() + 2 * GRACE
         while time.monotonic() < end:
-            found = fake_bench.sight(token)
+            found = fake_bench.status_of(token)
             assert found.state is JobState.UNKNOWN
             time.sleep(0.2)
         assert "sacct" in found.detail
@@ -734,17 +736,17 @@ def test_the_time_that_a_job_is_missing_counts_while_the_controller_answers(fake
     job = fake_bench.job(token, count(token))
     fake_bench.slurm.knob(sbatch=["timeout"])
     fake_bench.submit(job)
-    assert fake_bench.sight(token).state is JobState.UNKNOWN
+    assert fake_bench.status_of(token).state is JobState.UNKNOWN
     with fake_bench.slurm.controller("down"):
         time.sleep(GRACE + 0.5)
-        assert fake_bench.sight(token).state is JobState.UNKNOWN
-    assert fake_bench.sight(token).state is JobState.UNKNOWN
+        assert fake_bench.status_of(token).state is JobState.UNKNOWN
+    assert fake_bench.status_of(token).state is JobState.UNKNOWN
     fake_bench.until(token, JobState.UNSEEN)
 
 
 def test_a_missing_work_tree_says_nothing(bench: Bench, token: str) -> None:
     bench.work.rename(bench.work.with_name("unmounted"))
-    assert bench.sight(token).state is JobState.UNKNOWN
+    assert bench.status_of(token).state is JobState.UNKNOWN
     scheduler.cancel(bench.cluster, bench.work, [attempt(token)])
     assert not bench.work.exists()
 
@@ -780,7 +782,7 @@ def test_cancel_ends_what_runs_and_what_waits(bench: Bench, token: str) -> None:
 def test_cancel_keeps_an_unseen_job_from_starting(bench: Bench, token: str) -> None:
     job = bench.job(token, count(token))
     scheduler.cancel(bench.cluster, bench.work, [attempt(token)])
-    assert bench.sight(token).ending
+    assert bench.status_of(token).ending
     answer = bench.submit(job)[token]
     assert answer.ending
     assert (answer.state, answer.ending.failure) == (JobState.GONE, FailureClass.CANCELLED)
@@ -884,7 +886,7 @@ def test_what_the_users_shell_says_to_slurm_does_not_count(bench: Bench, token: 
     for name, value in bad.items():
         monkeypatch.setenv(name, value)
     bench.start(token, "sleep 1")
-    assert eventually(lambda: bench.sight(token).state, lambda seen: seen is JobState.RUNNING) is JobState.RUNNING
+    assert eventually(lambda: bench.status_of(token).state, lambda seen: seen is JobState.RUNNING) is JobState.RUNNING
     bench.until(token, JobState.GONE)
     assert bench.ended(token)["token"] == token
 
@@ -903,7 +905,7 @@ def test_a_cluster_that_squeue_leaves_out_is_not_an_empty_queue(bench: Bench, to
     other = bench._replace(cluster=bench.cluster.model_copy(update={"slurm_cluster": "beta"}))
     other.start(token, "sleep 300")
     with bench.slurm.second_cluster_down():
-        assert other.sight(token).state is JobState.UNKNOWN
+        assert other.status_of(token).state is JobState.UNKNOWN
         assert other.submit(other.job(f"{token}.b"))[f"{token}.b"].state is JobState.UNSEEN
     other.until(token, JobState.RUNNING)
     scheduler.cancel(other.cluster, other.work, [attempt(token)])
@@ -936,8 +938,8 @@ def test_a_login_node_that_does_not_answer_takes_nothing(fake_bench: Bench, toke
     ssh.chmod(ssh.stat().st_mode | stat.S_IXUSR)
     away = fake_bench._replace(cluster=fake_bench.cluster.model_copy(update={"command_prefix": (str(ssh), "login1")}))
     assert away.submit(away.job(token))[token].state is JobState.UNSEEN
-    assert away.sight(token).state is JobState.UNKNOWN
-    assert fake_bench.sight(token).state is JobState.UNSEEN
+    assert away.status_of(token).state is JobState.UNKNOWN
+    assert fake_bench.status_of(token).state is JobState.UNSEEN
 
 
 def test_without_slurm_it_says_so(tmp_path: Path, token: str, monkeypatch: pytest.MonkeyPatch) -> None:

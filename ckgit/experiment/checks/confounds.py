@@ -129,16 +129,12 @@ def _other_rows(context: Context, runs: Sequence[Run]) -> Iterator[Remark]:
             asked.setdefault(cell.task.name, {}).setdefault(_rows_of(context, by_name[cell.run], cell), by_name[cell.run])
     for name, found in asked.items():
         if len(found) > 1:
-            yield Remark(_task_place(context, name), _other_rows_text(name, list(found.values())))
+            yield Remark(context.summary.evaluation.place(name), _other_rows_text(name, list(found.values())))
 
 
 def _other_rows_text(task: str, runs: Sequence[Run]) -> str:
     named = joined(f"{run.name} (data {run['data']})" for run in runs)
     return f"task {task} asks each run the rows of its own data, so {named} are measured on different rows; name one under the task's data"
-
-
-def _task_place(context: Context, name: str) -> str:
-    return f"evaluation.tasks.{next(n for n, task in enumerate(context.summary.evaluation.tasks) if task.name == name)}"
 
 
 class _Sides(NamedTuple):

@@ -150,9 +150,8 @@ def _overlaps(summary: Summary, surveys: Mapping[str, DataProfile], uses: Mappin
 
 def _overlap(summary: Summary, surveys: Mapping[str, DataProfile], source: tuple[str, str], use: RowUse) -> Iterator[Remark]:
     data, split = source
-    position = next(n for n, task in enumerate(summary.evaluation.tasks) if task.name == use.task)
     if source == (use.data, use.split):
-        place = f"evaluation.tasks.{position}"
+        place = summary.evaluation.place(str(use.task))
         yield Remark(place, f"task {use.task} evaluates split {split} of data {data}, which the runs are trained on")
         return
     asked = [row.input.strip() for row in surveys[use.data].rows[use.split][: use.limit]]

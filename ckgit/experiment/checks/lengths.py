@@ -133,7 +133,8 @@ def _asked(
     yield from full
     if not full and (tight := [row for row in asked if row.tokens + _template(use) + most > limit]):
         where = survey.where(use.split, max(tight, key=lambda row: row.tokens).position)
-        yield Remark(_place(summary, use), f"task {use.task}: {where} and an answer of max_tokens {most} are together longer than {name}")
+        said = f"task {use.task}: {where} and an answer of max_tokens {most} are together longer than {name}"
+        yield Remark(summary.evaluation.place(str(use.task)), said)
     yield from _cut(summary, use, survey, counter, most)
 
 
@@ -147,15 +148,13 @@ def _cut(summary: Summary, use: RowUse, survey: DataProfile, counter: Counter, m
     if row and row.tokens - SLACK > most:
         where = survey.where(use.split, row.position)
         sentence = f"the output of {where} has at least {row.tokens:,} tokens, and an answer ends after max_tokens {most}"
-        yield Remark(_place(summary, use), f"task {use.task}: {sentence}")
+        yield Remark(summary.evaluation.place(str(use.task)), f"task {use.task}: {sentence}")
 
 
 def _context_length(card: ModelCard) -> str:
     return f"the context length of model {card.name} ({card.architecture.max_position_embeddings} tokens)"
 
 
-def _place(summary: Summary, use: RowUse) -> str:
-    return f"evaluation.tasks.{next(n for n, task in enumerate(summary.evaluation.tasks) if task.name == use.task)}"
 
 
 def _beyond(use: RowUse, survey: DataProfile, rows: Sequence[_Long], limit: int, counter: Counter, why: str) -> Iterator[Remark]:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from ckgit.experiment.checks.messages import findings
 from ckgit.experiment.checks.run_names import instead_of_run
 from ckgit.experiment.design.model import NONE, Parameters, RunSpec, RunType, Stage, Summary
-from ckgit.experiment.design.names import name_problem
+from ckgit.experiment.design.names import name_problem, task_place
 from ckgit.experiment.design.plan import EVALUATION_PARAMETERS, LORA_ONLY, Plan, Run, build_plan, label, scorers, size, typed
 from ckgit.formats.listing import in_words, nearest
 from ckgit.formats.numbers import short_value
@@ -112,7 +112,7 @@ def _name_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
 def _listed_name_problems(summary: Summary) -> Iterator[Problem]:
     repeated = _repeated(task.name for task in summary.evaluation.tasks)
     for position, task in enumerate(summary.evaluation.tasks):
-        place, name = f"evaluation.tasks.{position}.name", task.name
+        place, name = task_place(position, "name"), task.name
         if name.lower() == TRAINED_ROWS:
             yield _problem(place, f"a task cannot be called {name}: the rows that were trained have that name in tokens.json")
         if name.lower() in repeated:
@@ -181,11 +181,10 @@ def _reference_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
                 where = "models" if parameter != "data" else "data"
                 found[place_of(summary, run, parameter), f"{used} is not under {where}{_instead(used, known)}"] = None
     for position, task in enumerate(summary.evaluation.tasks):
-        path = f"evaluation.tasks.{position}"
         if task.data and task.data not in summary.data:
-            found[f"{path}.data", f"{task.data} is not under data{_instead(task.data, summary.data)}"] = None
+            found[task_place(position, "data"), f"{task.data} is not under data{_instead(task.data, summary.data)}"] = None
         for name in sorted(set(task.args) & set(TASK_KEYS)):
-            found[f"{path}.args.{name}", f"{name} is a key of the task itself; give it there"] = None
+            found[task_place(position, "args", name), f"{name} is a key of the task itself; give it there"] = None
     yield from (_problem(*item) for item in found)
 
 

@@ -50,5 +50,5 @@ def uses(summary: Summary, plan: Plan, is_given: Callable[[TaskSpec], bool]) -> 
 def prompt_place(summary: Summary, run: Run, task: TaskSpec | None, name: str) -> str:
     """Where a `prompt` or `system_prompt` was written: the task's, otherwise the run's."""
     if task is not None and getattr(task, name) is not None:
-        return f"evaluation.tasks.{summary.evaluation.tasks.index(task)}.{name}"
+        return summary.evaluation.place(task.name, name)
     return place_of(summary, run, name)

@@ -20,7 +20,7 @@ from ckgit.experiment.design.compute import RunCompute as RunCompute  # noqa: PL
 from ckgit.experiment.design.fields import Frozen as Frozen  # noqa: PLC0414 - most models need it with something of the design
 from ckgit.experiment.design.fields import NonNegative, Positive, PositiveInt, Prompt, RelativePath
 from ckgit.experiment.design.fields import Sha256 as Sha256  # noqa: PLC0414 - likewise
-from ckgit.experiment.design.names import Name
+from ckgit.experiment.design.names import Name, task_place
 from ckgit.experiment.state import State as State  # noqa: PLC0414 - part of the summary, and so exported with it
 
 SCHEMA_VERSION = 1
@@ -224,6 +224,10 @@ class Evaluation(Frozen):
     )
     scorers: tuple[Scorer, ...] = Field(default=(), description="Scorers of every task; the task's own when absent.")
     generation: Generation = Field(default_factory=Generation.model_construct, description="Generation settings of every task.")
+
+    def place(self, task: str, *keys: str) -> str:
+        """Where a task of this name stands, as problems name it."""
+        return task_place([each.name for each in self.tasks].index(task), *keys)
 
 
 class RecordedData(Frozen):

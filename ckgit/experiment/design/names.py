@@ -17,6 +17,11 @@ _ALLOWED = re.compile(r"[A-Za-z0-9._+-]")
 _WINDOWS_AND_GIT = {"con", "nul", "aux", "prn", "head", "fetch_head", "orig_head"}
 
 
+def task_place(position: int, *keys: str) -> str:
+    """Where a task stands in a design, as problems name it: `evaluation.tasks.0.split`."""
+    return ".".join(["evaluation.tasks", str(position), *keys])
+
+
 def name_problem(text: str) -> str | None:
     """The rule that `text` breaks as a name and where (positions count from 1), or None."""
     if not text:

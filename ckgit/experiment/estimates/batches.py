@@ -19,7 +19,7 @@ class Division(NamedTuple):
 
     @classmethod
     def of(cls, run: Run, rows: int, processes: int) -> Division:
-        """As the run says."""
+        """How a run's own parameters divide its rows."""
         sizes = {name: run[name] for name in ("batch_size", "gradient_accumulation_steps", "max_steps_per_epoch")}
         return cls(rows, int(run["epochs"]), Batch(processes=processes, **sizes))
 
@@ -89,7 +89,7 @@ def _as_before(division: Division, batch: Batch) -> Batch:
 
 
 def with_batch(plan: Plan, run: str, batch: Batch) -> Plan:
-    """A plan in which one run is divided so."""
+    """The plan with another batch for one run."""
     return dataclasses.replace(plan, runs=tuple(_changed(each, batch) if each.name == run else each for each in plan.runs))
 
 

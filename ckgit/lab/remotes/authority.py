@@ -91,8 +91,8 @@ def push(lab: Lab, name: str, commit: str) -> None:
     remote = lab.config.authority
     if not remote:
         return
-    answer = push_branch(lab.root, remote, commit, BRANCHES + name)
-    if answer.taken:
+    answer = push_branch(lab, remote, commit, BRANCHES + name)
+    if answer.accepted:
         return
     stands = f"commit {commit[:12]} stands on the local branch, and not at {remote}"
     again = f"ckgit status {name}, then go on: the next step pushes it first; or git push {shlex.quote(remote)} exp/{name}"
@@ -120,9 +120,9 @@ def push(lab: Lab, name: str, commit: str) -> None:
 def _fetched(lab: Lab, remote: str, name: str) -> str | None:
     """Tip of the remote's branch, with its objects here; None when it has no such branch."""
     ref = BRANCHES + name
-    tip = remote_tip(lab.root, remote, ref)
+    tip = remote_tip(lab, remote, ref)
     if tip and not git_ok(lab.root, "rev-parse", "--quiet", "--verify", f"{tip}^{{commit}}"):
-        fetch_branch(lab.root, remote, ref, f"refs/remotes/{remote}/exp/{name}")
+        fetch_branch(lab, remote, ref, f"refs/remotes/{remote}/exp/{name}")
     return tip
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from ckgit.errors import CkgitError, Exit
 from ckgit.lab.git.command import run_git, settings
 from ckgit.lab.git.waiting import NoAnswerError, TimeLimit
+from ckgit.lab.lab import Lab
 
 SECONDS = 60  # without a word from the remote; `ckgit.remoteTimeout` is another number
 # Options of the user's that would push or fetch more than the one branch, by force, or leave processes behind.
@@ -32,10 +33,6 @@ _PROGRESS = re.compile(
 )
 
 
-# When a remote did not answer: of many experiments that a command advances, one waits for it.
-_silent: dict[tuple[Path, str], float] = {}
-
-
 class NotReachedError(CkgitError):
     """The remote did not answer (UNKNOWN), or the way to it is barred (COMMAND_FAILED)."""
 
@@ -43,48 +40,48 @@ class NotReachedError(CkgitError):
 class PushResult(NamedTuple):
     """What a push came to."""
 
-    taken: bool  # the remote says that it has the commit
+    accepted: bool  # the remote says that it has the commit
     retryable: bool  # it does not, but may in a moment
     words: str  # its own, and git's, on one line
 
 
-def remote_tip(root: Path, remote: str, ref: str) -> str | None:
+def remote_tip(lab: Lab, remote: str, ref: str) -> str | None:
     """The commit that a remote's ref is at; None when it has no such ref.
 
     Raises:
         NotReachedError: there is no answer.
     """
-    listed = _asked(root, remote, ref, "ls-remote", "--", remote, ref)
+    listed = _asked(lab, remote, ref, "ls-remote", "--", remote, ref)
     return next((oid for oid, _, name in (line.partition("\t") for line in listed.splitlines()) if name == ref), None)
 
 
-def fetch_branch(root: Path, remote: str, ref: str, to: str) -> None:
+def fetch_branch(lab: Lab, remote: str, ref: str, to: str) -> None:
     """Fetch one ref of a remote, with its objects.
 
     Raises:
         NotReachedError: there is no answer.
     """
-    _asked(root, remote, ref, *_FETCH, "--refmap=", "--", remote, f"+{ref}:{to}")
+    _asked(lab, remote, ref, *_FETCH, "--refmap=", "--", remote, f"+{ref}:{to}")
 
 
-def push_branch(root: Path, remote: str, commit: str, ref: str) -> PushResult:
+def push_branch(lab: Lab, remote: str, commit: str, ref: str) -> PushResult:
     """Push one commit to a ref of a remote, never by force."""
     unforced = ("-c", f"remote.{remote}.mirror=false")
     try:
-        done = _ask(root, remote, [*unforced, *_PUSH, "--", remote, f"{commit}:{ref}"])
+        done = _ask(lab, remote, [*unforced, *_PUSH, "--", remote, f"{commit}:{ref}"])
     except NoAnswerError as error:
-        return PushResult(taken=False, retryable=True, words=error.what)
+        return PushResult(accepted=False, retryable=True, words=error.what)
     told = [line for line in done.stdout.decode(errors="replace").splitlines() if line.startswith("!\t")]
     words = (
         "; ".join([*_words(done.stderr), *(line.rpartition("\t")[2] for line in told)]) or f"exit code {done.returncode}, without a word"
     )
-    return PushResult(taken=done.returncode == 0, retryable=bool(_RETRYABLE.search(words)), words=words)
+    return PushResult(accepted=done.returncode == 0, retryable=bool(_RETRYABLE.search(words)), words=words)
 
 
-def _asked(root: Path, remote: str, ref: str, *args: str) -> str:
+def _asked(lab: Lab, remote: str, ref: str, *args: str) -> str:
     state, place = "nothing was committed", ref.removeprefix("refs/heads/")
     try:
-        done = _ask(root, remote, args)
+        done = _ask(lab, remote, args)
     except NoAnswerError as error:
         what = f"the authority {remote} does not answer: {error.what}"
         onward = f"try again later; git ls-remote {shlex.quote(remote)} shows whether it answers (git config ckgit.remoteTimeout: seconds)"
@@ -92,7 +89,7 @@ def _asked(root: Path, remote: str, ref: str, *args: str) -> str:
     if done.returncode == 0:
         return done.stdout.decode(errors="surrogateescape")
     words = "; ".join(_words(done.stderr)) or f"git {args[0]} ended with exit code {done.returncode}"
-    if _is_unknown(root, remote, words):
+    if _is_unknown(lab.root, remote, words):
         what = f"this clone has no remote {remote}, which ckgit.toml names as the authority"
         raise NotReachedError(what, code=Exit.USAGE, where=place, state=state, next=f"git remote add {shlex.quote(remote)} URL")
     if _NO_PERMISSION.search(words):
@@ -109,20 +106,20 @@ def _asked(root: Path, remote: str, ref: str, *args: str) -> str:
     )
 
 
-def _ask(root: Path, remote: str, args: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
+def _ask(lab: Lab, remote: str, args: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
     """Run a git command that talks to a remote.
 
     Raises:
         NoAnswerError: nothing came for too long, now or a moment ago.
     """
-    set_to = settings(root, "ckgit.remotetimeout", kind="int").get("ckgit.remotetimeout")
+    set_to = settings(lab.root, "ckgit.remotetimeout", kind="int").get("ckgit.remotetimeout")
     waiting = TimeLimit(f"remote {remote}", max(1.0, float(set_to or SECONDS)))
-    if time.monotonic() - _silent.get((root, remote), -math.inf) < waiting.seconds:
+    if time.monotonic() - lab.silent_remotes.get(remote, -math.inf) < waiting.seconds:
         raise NoAnswerError(f"{waiting.who} timed out a moment ago", code=Exit.UNKNOWN)
     try:
-        return run_git(root, args, waiting=waiting)
+        return run_git(lab.root, args, waiting=waiting)
     except NoAnswerError:
-        _silent[root, remote] = time.monotonic()
+        lab.silent_remotes[remote] = time.monotonic()
         raise
 
 

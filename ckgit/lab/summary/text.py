@@ -54,7 +54,7 @@ def split(text: str) -> SummaryParts:
 
 
 def join(front: str, body: str) -> str:
-    """The whole file."""
+    """A summary's text, from its front matter and its body."""
     return f"{FENCE}\n{front}{FENCE}\n{body}"
 
 

@@ -121,8 +121,8 @@ def _chosen(found: PartialView, selection: Selection) -> list[Attempt]:
     planned = [job.name for worker in workers.values() for job in worker.jobs(found.view.context)] if found.view else []
     jobs = list(dict.fromkeys([*planned, *latest]))
     runs = list(dict.fromkeys([*_runs(found), *(job.partition("/")[0] for job in jobs)]))
-    if not runs and found.problems and selection != Selection() and not _unknown(found, selection):
-        raise found.problems[-1]  # which runs there are cannot be seen
+    if not runs and found.problem and selection != Selection() and not _unknown(found, selection):
+        raise found.problem  # which runs there are cannot be seen
     if not selection.is_known(runs, jobs) and not _unknown(found, selection):
         raise selection.not_found(found.name, runs, jobs)
     return [attempt for job, attempt in latest.items() if selection.means(job)]
@@ -147,8 +147,8 @@ def _nothing(found: PartialView) -> CkgitError:
             state="nothing was changed",
             next=orphans.way_back(found.lab, found.name, found.orphans),
         )
-    if found.problems:
-        return found.problems[-1]  # why nothing can be seen comes before that nothing is there
+    if found.problem:
+        return found.problem  # why nothing can be seen comes before that nothing is there
     return CkgitError(
         "no job is queued or running",
         code=Exit.ILLEGAL_TRANSITION,
@@ -240,8 +240,8 @@ def cancel(found: PartialView, selection: Selection, events: Events) -> CancelRe
 
 
 def _onward(found: PartialView, taken: Sequence[RecordedCommit]) -> str:
-    if found.problems:
-        return found.problems[-1].next  # no retry reads the design either
+    if found.problem:
+        return found.problem.next  # no retry reads the design either
     return f"ckgit retry {found.name} runs them again" if taken else f"ckgit status {found.name}"
 
 
@@ -249,8 +249,8 @@ def _record(planned: CancelPlan, events: Events) -> tuple[list[RecordedCommit], 
     """Commit it; or why that cannot be. What runs is ended in either case."""
     found, step, snapshot = planned.found, planned.step, planned.found.snapshot
     if not step or not snapshot:
-        nothing_to_record = snapshot or isinstance(found.problems[-1], DeletedError)
-        return [], None if nothing_to_record else _not_begun(found.problems[-1])
+        why = None if snapshot or isinstance(found.unread, DeletedError) else found.unread
+        return [], _not_begun(why) if why else None
     if found.blocked:
         return [], _not_begun(found.blocked)
     try:

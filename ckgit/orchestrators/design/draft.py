@@ -35,7 +35,7 @@ from ckgit.lab.summary.file import FILE, SummaryFile
 from ckgit.orchestrators.design import lint
 from ckgit.orchestrators.design.forecast import Forecast, data_problems, forecast, kinds
 from ckgit.orchestrators.design.lookup import LabInputs, SourceCommit, base_recipes, default_branch, look
-from ckgit.orchestrators.design.past_runs import NOTHING, look_back
+from ckgit.orchestrators.design.past_runs import NOTHING, read_past_runs
 from ckgit.orchestrators.design.stale import stale
 from ckgit.orchestrators.design.tables import log_lines, resources_block, runs_block
 from ckgit.orchestrators.engine import logs
@@ -253,7 +253,7 @@ def _draft(place: SourceCommit, name: str, file: SummaryFile, parent: Snapshot |
     file = file.with_recorded(measured.recorded)
     summary, plan = file.summary, build_plan(file.summary)
     context = _context(place.lab, summary, plan, measured, cluster)
-    cost = forecast(context, look_back(place.lab, context.cluster_name, kinds(context)))
+    cost = forecast(context, read_past_runs(place.lab, context.cluster_name, kinds(context)))
     old = stale(place, summary)
     warnings = [*old, *cost.warnings, *_placed(file, remarks)]
     cost = cost._replace(warnings=[*old, *cost.warnings, *(remark.message for remark in remarks)])

@@ -92,12 +92,10 @@ def data_problems(summary: Summary, plan: Plan, recorded: Recorded, cluster: Clu
         for found in _training_problem(summary, run, recorded, cluster):
             concerned.setdefault(found, []).append(run.name)
     yield from (_problem(path, f"{_named(names)}: {text}") for (path, text), names in concerned.items())
-    positions = {task.name: position for position, task in enumerate(summary.evaluation.tasks)}
     for name, split, task in dict.fromkeys((c.task.data or plan.run(c.run)["data"], c.task.split, c.task.name) for c in plan.cells):
         splits = recorded.data[name].splits if name in recorded.data else {split: 0}
         if split not in splits:
-            place = f"evaluation.tasks.{positions[task]}.split"
-            yield _problem(place, no_split(f"data {name}", split, splits))
+            yield _problem(summary.evaluation.place(task, "split"), no_split(f"data {name}", split, splits))
 
 
 def _training_problem(summary: Summary, run: Run, recorded: Recorded, cluster: Cluster) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ from ckgit.experiment.card import ModelCard, card_path
 from ckgit.experiment.checks.data_profile import DataProfile, profile_data
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import DataSet, Parameters, Recorded, RecordedData, Summary, TaskSpec
+from ckgit.experiment.design.names import task_place
 from ckgit.experiment.design.plan import typed
 from ckgit.formats.file_kinds import ELSEWHERE, foreign
 from ckgit.formats.problem import Problem
@@ -144,7 +145,7 @@ class _Finder:
     def tasks(self) -> dict[str, Signature]:
         found = {}
         for position, task in enumerate(self.summary.evaluation.tasks):
-            path = f"evaluation.tasks.{position}"
+            path = task_place(position)
             content = self.sources.get(task.source)
             if content is None:
                 self.add(f"{path}.file" if task.file else f"{path}.name", self.absent(task.source, "task file"))
@@ -172,7 +173,7 @@ class _Finder:
         summary, was = self.summary, self.summary.recorded
         cards = [(f"models.{i}", card_path(name), was.models.get(name), found.models.get(name)) for i, name in enumerate(summary.models)]
         sources = [task.source for task in summary.evaluation.tasks]
-        tasks = [(f"evaluation.tasks.{i}", path, was.tasks.get(path), found.tasks.get(path)) for i, path in enumerate(sources)]
+        tasks = [(task_place(i), path, was.tasks.get(path), found.tasks.get(path)) for i, path in enumerate(sources)]
         measured = [name for name in found.data if name in was.data]
         data = [(f"data.{name}", summary.data[name].path, was.data[name].sha256, found.data[name].sha256) for name in measured]
         onward = f"restore the file, or design with the new one: ckgit revise {summary.experiment.name}"

@@ -35,7 +35,7 @@ class PastRuns(NamedTuple):
 NOTHING = PastRuns({}, [])
 
 
-def look_back(lab: Lab, cluster_name: str, kinds: frozenset[Kind]) -> PastRuns:
+def read_past_runs(lab: Lab, cluster_name: str, kinds: frozenset[Kind]) -> PastRuns:
     """What jobs of these kinds took on a cluster. What cannot be read is a warning, never an error."""
     jobs: dict[Kind, list[PastJob]] = {}
     unread: dict[str, str] = {}
@@ -92,13 +92,13 @@ def _past(row: ExperimentRow, estimate: bytes, ledger: bytes, cluster: str, kind
     known = Ledger.model_validate_json(ledger)
     if known.cluster != cluster or known.moved_from:  # which cluster an attempt ran on is not known then
         return
-    taken = {attempt.job: seconds for attempt in known.attempts if (seconds := _taken(attempt))}
+    taken = {attempt.job: seconds for attempt in known.attempts if (seconds := _seconds_taken(attempt))}
     for group in groups:
         start = group.assumed_start or START[group.kind.stage]
         yield from ((group.kind, PastJob(max(each - start, 0.0), taken[job])) for job, each in group.assumed.items() if job in taken)
 
 
-def _taken(attempt: Attempt) -> float | None:
+def _seconds_taken(attempt: Attempt) -> float | None:
     """Seconds of a job that was done at its first try: a later one may have gone on with what an earlier one left."""
     if attempt.phase is not Phase.DONE or attempt.number > 1:
         return None

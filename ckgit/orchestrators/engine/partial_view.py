@@ -30,8 +30,26 @@ class PartialView(NamedTuple):
     ledger: Ledger | None
     view: ExperimentView | None  # None: its design cannot be read, or is not the one that was scaffolded
     orphans: Sequence[Orphan]
-    problems: Sequence[CkgitError]
-    blocked: CkgitError | None = None  # why nothing can be committed now, though the branch can be read
+    away: CkgitError | None  # why the authority does not tell, or has other commits
+    unread: CkgitError | None  # why the branch, its ledger or its design cannot be read
+    unsearched: CkgitError | None  # why jobs that are in no ledger cannot be looked for
+    edited: CkgitError | None  # why nothing may be recorded over the ledger as it is
+
+    @property
+    def problems(self) -> Sequence[CkgitError]:
+        """All that keeps something from being seen, each once."""
+        found = (self.away, self.unread, self.unsearched)
+        return list({problem.what: problem for problem in found if problem}.values())
+
+    @property
+    def problem(self) -> CkgitError | None:
+        """The one to tell where only one is told: the branch before the rest, since all else follows from it."""
+        return self.unread or self.unsearched or self.away
+
+    @property
+    def blocked(self) -> CkgitError | None:
+        """Why nothing can be committed now, though the branch can be read."""
+        return self.away or self.edited
 
     @property
     def cluster(self) -> Cluster:
@@ -45,31 +63,33 @@ def open_partially(lab: Lab, name: str, events: Events | None = None) -> Partial
     Args:
         events: who is told; without one the authority is not asked first.
     """
-    problems: list[CkgitError] = []
+    away, unread, unsearched, edited = _authority(lab, name, events) if events else None, None, None, None
     snapshot, ledger, view = None, None, None
-    try:
-        if events:
-            if kept := authority.fetch(lab, name):
-                events.emit(Noted(experiment=name, text=kept))
-            authority.refuse_stale(lab, take_snapshot(lab, name))
-    except CkgitError as error:
-        problems.append(error)
-    blocked = problems[0] if problems else None
     try:
         snapshot = take_snapshot(lab, name)
         ledger = snapshot.ledger()
-        blocked = blocked or _edited(snapshot)
+        edited = _edited(snapshot)
         if snapshot.state is not State.DESIGNED:
             view = ExperimentView(lab, snapshot, load_context(lab, snapshot, ledger.cluster if ledger else None), ledger)
     except CkgitError as error:
-        problems.append(error)
+        unread = error
     running: Sequence[Orphan] = []
     try:
         running = orphans.find_orphans(lab, name, orphans.known_tokens(ledger))
     except CkgitError as error:  # where work trees lie cannot be read; those of the ledger are known all the same
-        problems.append(error)
-    problems = list({problem.what: problem for problem in problems}.values())
-    return PartialView(lab, name, snapshot, ledger, view, running, problems, blocked)
+        unsearched = error
+    return PartialView(lab, name, snapshot, ledger, view, running, away, unread, unsearched, edited)
+
+
+def _authority(lab: Lab, name: str, events: Events) -> CkgitError | None:
+    """Bring the branch up to the authority's; or why that is not done."""
+    try:
+        if kept := authority.fetch(lab, name):
+            events.emit(Noted(experiment=name, text=kept))
+        authority.refuse_stale(lab, take_snapshot(lab, name))
+    except CkgitError as error:
+        return error
+    return None
 
 
 def _edited(snapshot: Snapshot) -> CkgitError | None:

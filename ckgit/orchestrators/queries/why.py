@@ -28,7 +28,7 @@ LINES = 8
 
 
 class Reason(NamedTuple):
-    """What is to be said of a job."""
+    """Why a job failed, waits or runs, and what to do."""
 
     job: str
     attempt: int  # 0 where it was never submitted
@@ -48,8 +48,8 @@ def why(found: PartialView) -> list[Reason]:
     gone = next((problem for problem in found.problems if isinstance(problem, DeletedError)), None)
     if gone:
         raise with_its_jobs(found.lab, found.name, gone)
-    if found.problems and not (found.ledger and found.ledger.attempts) and not found.orphans:
-        raise found.problems[-1]
+    if found.problem and not (found.ledger and found.ledger.attempts) and not found.orphans:
+        raise found.problem
     out = bool(found.ledger and found.ledger.open())
     for problem in found.problems:
         problem.next = cancelled_first(found.name, problem.next, out=out)

@@ -38,7 +38,7 @@ class Collected(NamedTuple):
     usage: Mapping[str, Usage] = {}  # by token, of attempts that ended now or before
 
     def enter(self, ledger: Ledger) -> Ledger:
-        """The ledger with all of it."""
+        """The ledger with what ended jobs left and took."""
         new = [attempt for attempt in ledger.open() if attempt.job_id is None and attempt.token in self.job_ids]
         ids = [attempt.model_copy(update={"job_id": self.job_ids[attempt.token]}) for attempt in new]
         return fill(ledger.with_attempts(*ids).with_attempts(*(one.attempt for one in self.judged)), self.usage)

@@ -51,10 +51,10 @@ def check_detachable(cluster: Cluster) -> None:
 def look_at(detached: Detached, cluster: Cluster, work: Path) -> PollResult:
     """What the scheduler knows of the job that is to go on, or of its stand-in once that has its place."""
     attempts = attempts_of(detached)
-    look = scheduler_for(cluster).poll(cluster, work, attempts)
-    itself, stand_in = (look.statuses[attempt.token] for attempt in attempts)
+    polled = scheduler_for(cluster).poll(cluster, work, attempts)
+    itself, stand_in = (polled.statuses[attempt.token] for attempt in attempts)
     found = stand_in if itself.state is JobState.GONE and stand_in.state in _ALIVE else itself
-    return look._replace(statuses={detached.token: found})
+    return polled._replace(statuses={detached.token: found})
 
 
 def is_alive(job_status: JobStatus) -> bool:

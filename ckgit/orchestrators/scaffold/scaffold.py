@@ -49,7 +49,7 @@ def scaffold(view: ExperimentView) -> CommitPlan:
     context = view.context
     refuse(view, {"design": [f"{what} is in the design and was not measured" for what in unrecorded(context.summary)]})
     made = _all_made(view)
-    files = {**_of_another_life(view), **_together(made)}
+    files = {**_left_by_another_design(view), **_all_files(made)}
     for one in made:
         files[view.path(f"scaffold-{one.label}.log")] = untimed(_worker_lines(context, one.files))
     files[view.path("defaults.json")] = json.dumps(DEFAULTS, indent=2).encode() + b"\n"
@@ -59,7 +59,7 @@ def scaffold(view: ExperimentView) -> CommitPlan:
     return prepare(view, Event.SCAFFOLD, files=files, logs={}, ledger=None, body=body, time=now())
 
 
-def _of_another_life(view: ExperimentView) -> dict[str, bytes | None]:
+def _left_by_another_design(view: ExperimentView) -> dict[str, bytes | None]:
     """Deletes what jobs of an earlier design left. A designed experiment has a ledger only where its branch was made by hand from it."""
     snapshot = view.snapshot
     return dict.fromkeys(generated(snapshot)) if snapshot.read(view.path("jobs.json")) is not None else {}
@@ -71,7 +71,7 @@ def rendered(view: ExperimentView) -> dict[str, bytes | None]:
     Raises:
         CkgitError: with every reason against it at once.
     """
-    return _together(_all_made(view))
+    return _all_files(_all_made(view))
 
 
 def _all_made(view: ExperimentView) -> list[WorkerFiles]:
@@ -81,7 +81,7 @@ def _all_made(view: ExperimentView) -> list[WorkerFiles]:
     return made
 
 
-def _together(made: Sequence[WorkerFiles]) -> dict[str, bytes | None]:
+def _all_files(made: Sequence[WorkerFiles]) -> dict[str, bytes | None]:
     files: dict[str, bytes | None] = {}
     for one in made:
         if twice := sorted(files.keys() & one.files.keys()):

@@ -20,7 +20,7 @@ from ckgit.experiment.jobs import Attempt, FailureClass
 from ckgit.experiment.scheduler import JobEnding, JobState, JobStatus, PollResult, Submission, UsageReport
 from ckgit.jobs.environment import KEPT
 from ckgit.jobs.folder import job_folder
-from ckgit.jobs.handover import begin, lost_files
+from ckgit.jobs.handover import begin_handover, lost_files
 from ckgit.schedulers.local import job as local_job
 from ckgit.schedulers.local.cancel import cancel
 from ckgit.schedulers.local.process import is_alive, processes_of, read_process
@@ -35,7 +35,7 @@ class LocalScheduler(NamedTuple):
     """Runs jobs as detached processes of this machine (Linux)."""
 
     name: str = "local"
-    overlaps: bool = False  # a machine's few slots are as busy with one stage as with two, and the story is shorter
+    overlaps: bool = False  # a machine's few slots are as busy with one stage as with two, and fewer commits are to be read
     detaches: bool = False
     poll_seconds: float = 1.0
     grace_seconds: float = 2.0
@@ -48,7 +48,7 @@ class LocalScheduler(NamedTuple):
         """See `Scheduler.poll`. A work tree that is not there says nothing about its jobs."""
         if not work.is_dir():
             return PollResult({attempt.token: JobStatus(JobState.UNKNOWN, detail=f"there is no work tree {work}") for attempt in attempts})
-        statuses = {attempt.token: _sight(work, attempt.token) for attempt in attempts}
+        statuses = {attempt.token: _status_of(work, attempt.token) for attempt in attempts}
         return PollResult(statuses, sum(job_status.state in {JobState.QUEUED, JobState.RUNNING} for job_status in statuses.values()))
 
     def shared_poll(self) -> contextlib.AbstractContextManager[None]:
@@ -78,8 +78,8 @@ def _submit(cluster: Cluster, work: Path, submission: Submission) -> JobStatus:
     folder = job_folder(work, submission.token)
     try:
         if lost_files(work, folder) is not None:
-            return _sight(work, submission.token)
-        begin(work, folder)
+            return _status_of(work, submission.token)
+        begin_handover(work, folder)
         slots_folder(work).mkdir(parents=True, exist_ok=True)
         answer = _output(command, work, submission.token)
     except OSError as error:
@@ -106,7 +106,7 @@ def _refused(words: str) -> JobStatus:
     return JobStatus(JobState.GONE, ending=JobEnding(FailureClass.REFUSED, f"the job could not be started: {words}"))
 
 
-def _sight(work: Path, token: str) -> JobStatus:
+def _status_of(work: Path, token: str) -> JobStatus:
     """What the files of a job and its process say. The order matters: a job only ever adds files."""
     folder = job_folder(work, token)
     try:

@@ -99,7 +99,7 @@ def sbatch(cluster: Cluster, work: Path, batch: BatchOptions) -> list[str]:
     ]
 
 
-def rehearsal(command: Sequence[str]) -> list[str]:
+def sbatch_test_only(command: Sequence[str]) -> list[str]:
     """The same sbatch, asked what it would do; it reads the script from standard input, as there may be no file of it yet."""
     return [*command[:-1], "--test-only"]
 

@@ -124,5 +124,3 @@ def _questions(
             names = dict.fromkeys(name_of(attempt.token) for attempt in some if not known)
             found.append((commands.sacct(cluster, fields, since, ids=list(ids), names=list(names), whole=whole), some))
     return found
-
-

@@ -182,7 +182,7 @@ def note_absent(folder: Path) -> float:
 
 
 def forget_absent(folder: Path) -> None:
-    """It is there, or nobody can tell now."""
+    """Take back the note that the queue lacks a job: it has it, or nobody can tell now."""
     with contextlib.suppress(OSError):
         (folder / "absent").unlink(missing_ok=True)
 

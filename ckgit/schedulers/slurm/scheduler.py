@@ -22,7 +22,7 @@ from ckgit.experiment.scheduler import JobState, JobStatus, PollResult, Submissi
 from ckgit.jobs.folder import job_folder
 from ckgit.jobs.handover import lost_files
 from ckgit.schedulers.slurm import commands, records
-from ckgit.schedulers.slurm.assess import Assessment, Observation, assess, sight_with_account, together, unanswered
+from ckgit.schedulers.slurm.assess import Assessment, AttemptObservation, assess, assess_with_account, hold_back_arrays, unanswered
 from ckgit.schedulers.slurm.call import call
 from ckgit.schedulers.slurm.cancel import cancel
 from ckgit.schedulers.slurm.parsers import (
@@ -98,16 +98,17 @@ class SlurmScheduler(NamedTuple):
         except NoAnswer as why:
             statuses |= _unanswered(work, followed, traces, str(why))
             return PollResult(statuses, queries={"squeue": shared.asked - asked_before, "sacct": 0})
-        cases = _cases(followed, traces, queue, cluster.grace_seconds or self.grace_seconds)
-        insights = {token: assess(case) for token, case in cases.items()}
-        asked = [attempt for attempt in followed if insights[attempt.token].ask]
-        accounts, calls = ask_account(cluster, asked, {token: case.handle for token, case in cases.items()}) if asked else ({}, 0)
+        observations = _observations(followed, traces, queue, cluster.grace_seconds or self.grace_seconds)
+        assessments = {token: assess(observation) for token, observation in observations.items()}
+        asked = [attempt for attempt in followed if assessments[attempt.token].ask]
+        handles = {token: observation.handle for token, observation in observations.items()}
+        accounts, calls = ask_account(cluster, asked, handles) if asked else ({}, 0)
         for token, account in accounts.items():
-            insights[token] = sight_with_account(cases[token], account)
-        insights = together(insights)
-        for token, insight in insights.items():
-            _note(work, token, cases[token], insight)
-        statuses |= {token: insight.job_status for token, insight in insights.items()}
+            assessments[token] = assess_with_account(observations[token], account)
+        assessments = hold_back_arrays(assessments)
+        for token, assessment in assessments.items():
+            _note(work, token, observations[token], assessment)
+        statuses |= {token: assessment.job_status for token, assessment in assessments.items()}
         in_queue = sum(not is_over(row.state) for row in queue) + shared.handed_over
         return PollResult(statuses, in_queue, {"squeue": shared.asked - asked_before, "sacct": calls})
 
@@ -151,7 +152,7 @@ class SlurmScheduler(NamedTuple):
         command = commands.sbatch(cluster, work, batch_of(submissions))
         shown = shlex.join(commands.prefixed(cluster, command))
         try:
-            return shown, call(cluster, commands.rehearsal(command), given=script).words
+            return shown, call(cluster, commands.sbatch_test_only(command), given=script).words
         except CkgitError as error:
             return shown, error.what
 
@@ -201,21 +202,21 @@ def _unanswered(work: Path, attempts: Sequence[Attempt], traces: Mapping[str, re
     return {attempt.token: unanswered(traces[attempt.token], attempt.job_id, words) for attempt in attempts}
 
 
-def _cases(
+def _observations(
     attempts: Sequence[Attempt], traces: Mapping[str, records.FolderTraces], queue: Sequence[QueueRow], grace: float
-) -> dict[str, Observation]:
+) -> dict[str, AttemptObservation]:
     """Files and queue of each attempt."""
     by_token: dict[str, list[QueueRow]] = {}
     for row in queue:
         by_token.setdefault(row.token, []).append(row)
     by_name = {row.name: row for row in queue}
-    cases = {}
+    observations = {}
     for attempt in attempts:
         token, known = attempt.token, traces[attempt.token]
         accepted = _accepted(known, by_name.get(name_of(token)), attempt)
         handle = handle_of(token, accepted) if accepted else known.claim_id
-        cases[token] = Observation(known, by_token.get(token, ()), accepted, handle, grace, _user_name)
-    return cases
+        observations[token] = AttemptObservation(known, by_token.get(token, ()), accepted, handle, grace, _user_name)
+    return observations
 
 
 def _accepted(traces: records.FolderTraces, row: QueueRow | None, attempt: Attempt) -> str | None:
@@ -226,18 +227,19 @@ def _accepted(traces: records.FolderTraces, row: QueueRow | None, attempt: Attem
     return row.array if row else attempt.job_id.partition("_")[0] if attempt.job_id else None
 
 
-def _note(work: Path, token: str, case: Observation, insight: Assessment) -> None:
+def _note(work: Path, token: str, observation: AttemptObservation, assessment: Assessment) -> None:
     """Leave in the work tree what other processes, or this one later, must know."""
     folder = job_folder(work, token)
     with contextlib.suppress(OSError):  # what cannot be noted is found out again
-        record = case.traces.record
-        if record and insight.settled:
-            records.settle(records.record_folder(work, token), record, insight.settled)
-        elif record and record.verdict.outcome is SbatchOutcome.AMBIGUOUS and case.accepted:
-            records.settle(records.record_folder(work, token), record, SbatchVerdict(SbatchOutcome.ACCEPTED, case.accepted))
-        if insight.missing:
+        record = observation.traces.record
+        if record and assessment.settled:
+            records.settle(records.record_folder(work, token), record, assessment.settled)
+        elif record and record.verdict.outcome is SbatchOutcome.AMBIGUOUS and observation.accepted:
+            records.settle(records.record_folder(work, token), record, SbatchVerdict(SbatchOutcome.ACCEPTED, observation.accepted))
+        if assessment.missing:
             records.note_absent(folder)
-        elif case.traces.absent is not None and insight.job_status.state is not JobState.GONE:  # what is gone stays so at the next poll
+        # what is gone stays so at the next poll
+        elif observation.traces.absent is not None and assessment.job_status.state is not JobState.GONE:
             records.forget_absent(folder)  # last: what it led to is known to all by now
 
 

@@ -16,7 +16,7 @@ from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.jobs import task_of
 from ckgit.experiment.scheduler import JobState, JobStatus, Submission
 from ckgit.jobs.folder import job_folder
-from ckgit.jobs.handover import begin, lost_files
+from ckgit.jobs.handover import begin_handover, lost_files
 from ckgit.schedulers.slurm import commands, records
 from ckgit.schedulers.slurm.assess import never_started, refused
 from ckgit.schedulers.slurm.call import call
@@ -73,7 +73,7 @@ def hand_over(cluster: Cluster, work: Path, unit: Sequence[Submission]) -> Hando
             _is_claimed(work, submission.token) for submission in rest
         ):
             return HandoverResult({**answers, **{submission.token: _before(record, submission.token) for submission in rest}})
-        begin(work, folder)
+        begin_handover(work, folder)
         handing = records.take(folder, record.number + 1 if record else 1)
     except OSError as error:
         broken = JobStatus(JobState.UNSEEN, detail=f"its hand-over cannot be recorded: {error}")
@@ -92,7 +92,7 @@ _IN_OTHER_HANDS = JobStatus(JobState.UNKNOWN, detail="another ckgit hands it ove
 
 
 def _before(record: records.HandoverRecord | None, token: str) -> JobStatus:
-    """Of a job that was handed over before."""
+    """The status of a job that was handed over before, for who is asked to do it again."""
     if record and record.verdict.outcome is SbatchOutcome.ACCEPTED:
         return JobStatus(JobState.QUEUED, handle_of(token, record.verdict.job_id))
     if record and record.verdict.outcome is SbatchOutcome.REFUSED:

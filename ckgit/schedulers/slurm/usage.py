@@ -55,7 +55,7 @@ def _is_step(row: AccountRow, run: AccountRow) -> bool:
 
 
 def _gpus(tres: str) -> int | None:
-    """None where the site does not count them."""
+    """GPUs that were held, as accounting counts them; None where the site does not count any."""
     counts = dict(re.findall(r"(?:^|,)gres/(gpu(?::[^=,]+)?)=([0-9]{1,9})(?=,|$)", tres))
     if not counts:
         return None

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from ckgit.experiment.card import card_path
 from ckgit.experiment.checks.problems import place_of
-from ckgit.experiment.design.model import TaskSpec
 from ckgit.experiment.design.plan import scorers
 from ckgit.experiment.worker import Context, reasons_against
 from ckgit.formats.problem import Problem
@@ -29,19 +28,15 @@ def check(context: Context) -> list[Problem]:
     return list(dict.fromkeys(found))
 
 
-def _place(context: Context, task: TaskSpec) -> str:
-    return f"evaluation.tasks.{context.summary.evaluation.tasks.index(task)}"
-
-
 def _task_problems(context: Context) -> Iterator[Problem]:
     for task in {cell.task.name: cell.task for cell in context.plan.cells}.values():
-        owner = _place(context, task) if task.scorers else "evaluation"
+        owner = context.summary.evaluation.place(task.name) if task.scorers else "evaluation"
         for place, problem in scorer_problems(scorers(context.summary, task)):
             yield Problem(f"task {task.name}: {problem}", f"{owner}.scorers.{place}")
         try:
             signature(context, task)
         except ValueError as error:
-            yield Problem(str(error), _place(context, task))
+            yield Problem(str(error), context.summary.evaluation.place(task.name))
 
 
 def _claim_problems(context: Context) -> Iterator[Problem]:
@@ -59,6 +54,10 @@ def _claim_problems(context: Context) -> Iterator[Problem]:
             yield Problem(f"{doubt}; a claim about a metric that is not there cannot be judged", place, warning=True)
 
 
+def _place(cell: PlannedCell) -> str:
+    return cell.context.summary.evaluation.place(cell.task.name)
+
+
 def _cell_problems(cell: PlannedCell) -> Iterator[Problem]:
     yield from _argument_problems(cell)
     yield from _model_problems(cell)
@@ -67,13 +66,13 @@ def _cell_problems(cell: PlannedCell) -> Iterator[Problem]:
     if not settings.temperature and (settings.top_p or settings.top_k):
         own = cell.task.generation
         name = "top_p" if settings.top_p else "top_k"
-        owner = _place(cell.context, cell.task) if getattr(own, name) else "evaluation"
+        owner = _place(cell) if getattr(own, name) else "evaluation"
         sentence = f"task {cell.task.name}: top_p and top_k mean nothing at temperature 0, which decodes greedily"
         yield Problem(sentence, f"{owner}.generation.{name}")
 
 
 def _argument_problems(cell: PlannedCell) -> Iterator[Problem]:
-    place = _place(cell.context, cell.task)
+    place = _place(cell)
     where = f"task {cell.task.name}: {cell.task.entry}({', '.join(cell.signature.parameters)}) in {cell.task.source}"
     for name in refused_args(cell):
         why = f": {_WHY[name]}" if name in _WHY else ""
@@ -102,7 +101,7 @@ def _data_problems(cell: PlannedCell) -> Iterator[Problem]:
         yield Problem(f"task {cell.task.name}: data {cell.data_name!r} was not measured by design", f"data.{cell.data_name}")
     elif cell.recorded and cell.task.split not in cell.recorded.splits:
         sentence = no_split(f"task {cell.task.name}: data {cell.data_name}", cell.task.split, cell.recorded.splits)
-        yield Problem(sentence, f"{_place(cell.context, cell.task)}.split")
+        yield Problem(sentence, f"{_place(cell)}.split")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ckgit.experiment.card import ModelCard, card_path
 from ckgit.experiment.checks.problems import place_of
+from ckgit.experiment.design.names import task_place
 from ckgit.experiment.design.plan import Run
 from ckgit.experiment.worker import Context
 from ckgit.formats.problem import Problem
@@ -79,7 +80,7 @@ def _text_problems(context: Context, run: Run) -> Iterator[Problem]:
             yield from _replaced(f"run {run.name}: {name}", getattr(data, name), f"data.{run['data']}.{name}")
     for number, task in enumerate(context.summary.evaluation.tasks):
         for name in ("prompt", "system_prompt"):
-            yield from _replaced(f"task {task.name}: {name}", getattr(task, name), f"evaluation.tasks.{number}.{name}")
+            yield from _replaced(f"task {task.name}: {name}", getattr(task, name), task_place(number, name))
 
 
 def _replaced(what: str, text: str | None, place: str) -> Iterator[Problem]:

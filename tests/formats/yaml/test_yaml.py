@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ckgit.formats.yaml.document import MAX_DEPTH, read_yaml
 from ckgit.formats.yaml.edit import PathError, ValueChange, edit_yaml
 from ckgit.formats.yaml.scalars import AmbiguousError, plain
-from ckgit.formats.yaml.text import write_yaml
+from ckgit.formats.yaml.text import block, write_yaml
 
 yaml_1_1 = pytest.importorskip("yaml")  # PyYAML comes with ckgit[run]
 
@@ -117,6 +117,26 @@ def test_what_is_written_reads_back_the_same(value):
     document = read_yaml(write_yaml({"top": value}))
     assert document.problems == []
     assert document.value == {"top": value}
+
+
+SPECIAL = (
+    *("a, b", "x]", "{x}", "a: b", "a:", "a:b", "q?", "a #b", "- a", "...", "---"),
+    *("%x", "@x", "`x", "'x", "x'", "a ", " a", "=", "<<", "no"),
+)
+
+
+@pytest.mark.parametrize("text", [*SPECIAL, "\\", 'a"b', "a\nb", "\u00e9", "", "null", "07", "1_0"])
+def test_text_that_a_reader_could_take_for_something_else_is_quoted(text):
+    value = {"one": text, "list": [text, "x"], "nested": [{text: [text]}, [[text]], {}], text: {"x": []}}
+    assert read_yaml(write_yaml(value)).value == value
+    for written in (write_yaml(value), "\n".join(block(value))):
+        assert yaml_1_1.safe_load(written) == value
+
+
+def test_text_that_every_reader_takes_for_text_has_no_quotes():
+    assert write_yaml({"a": ["rank8", "What is it", {"b": 1e-5}], "c d": "x/y.json"}) == (
+        "a:\n  - rank8\n  - What is it\n  - b: 1e-5\nc d: x/y.json\n"
+    )
 
 
 @settings(max_examples=50, deadline=None)

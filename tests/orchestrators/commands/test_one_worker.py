@@ -21,7 +21,7 @@ def test_scaffolding_leaves_its_files_in_a_folder_and_commits_nothing(bench: Ben
     folder = Path(document["folder"])
     written = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert written == set(document["files"]) == {"experiments/demo/rank4/setup.txt", "experiments/demo/rank4/finetune.slurm"}
-    assert bench.story() == ["design"]
+    assert bench.history() == ["design"]
     bench.advance()
     for path in written:
         assert bench.snapshot.read(path) == (folder / path).read_bytes()
@@ -47,7 +47,7 @@ def test_what_one_run_did_alone_is_kept_when_it_failed(bench: Bench) -> None:
     bench.advance(State.SCAFFOLDED)
     bench.fail("rank4/finetune")
     assert alone(bench, "run-tiny-trainer", "rank4").code is Exit.JOBS_FAILED
-    assert bench.story()[-1] == "fail"
+    assert bench.history()[-1] == "fail"
 
 
 def test_out_of_turn_unknown_and_without_jobs(bench: Bench) -> None:

@@ -37,7 +37,7 @@ def test_retry_runs_only_what_failed(bench: Bench) -> None:
     bench.advance(State.TRAINED)
     bench.mend("rank8/finetune")
     assert again(bench) is Exit.DONE
-    assert bench.story()[2:] == ["submit", "fail", "retry", "train"]
+    assert bench.history()[2:] == ["submit", "fail", "retry", "train"]
     assert bench.snapshot.state is State.TRAINED
     assert [(a.job, a.number, a.phase) for a in bench.ledger.attempts] == [
         ("rank4/finetune", 1, Phase.DONE),
@@ -55,11 +55,11 @@ def test_what_failed_is_retried_while_the_rest_still_runs(bench: Bench) -> None:
     assert process
     os.killpg(process.pid, signal.SIGKILL)
     assert bench.advance(wait=False).code is Exit.IN_FLIGHT
-    assert bench.story()[2:] == ["submit", "fail"]
+    assert bench.history()[2:] == ["submit", "fail"]
     assert bench.latest("rank8/finetune").phase is Phase.SUBMITTED
     bench.go()
     assert again(bench) is Exit.DONE
-    assert bench.story()[2:] == ["submit", "fail", "retry", "train"]
+    assert bench.history()[2:] == ["submit", "fail", "retry", "train"]
     assert len(bench.executions()) == 3
 
 
@@ -78,7 +78,7 @@ def test_a_retry_that_fails_again_is_a_failure_again(bench: Bench) -> None:
     bench.fail("rank8/finetune")
     bench.advance(State.TRAINED)
     assert again(bench) is Exit.JOBS_FAILED
-    assert bench.story()[-3:] == ["fail", "retry", "fail"]
+    assert bench.history()[-3:] == ["fail", "retry", "fail"]
     logs = [attempt.log for attempt in bench.ledger.attempts]
     assert len(set(logs)) == 3
 
@@ -133,7 +133,7 @@ def test_cancel_is_recorded_and_ends_the_jobs(bench: Bench) -> None:
     bench.until(lambda: len(bench.executions()) == 2)
     tokens = [attempt.token for attempt in bench.ledger.attempts]
     assert cancel(open_partially(bench.lab, "demo"), Selection(), bench.heard).message == "2 jobs cancelled"
-    assert bench.story()[-1] == "cancel"
+    assert bench.history()[-1] == "cancel"
     assert {attempt.failure for attempt in bench.ledger.attempts} == {FailureClass.CANCELLED}
     assert {seen(bench, token) for token in tokens} == {JobState.GONE}
     bench.go()
@@ -155,7 +155,7 @@ def test_a_cancellation_that_was_interrupted_is_completed(bench: Bench) -> None:
     assert seen(bench, token) is JobState.RUNNING
     assert "still ran" in cancel(open_partially(bench.lab, "demo"), Selection(), bench.heard).message
     assert seen(bench, token) is JobState.GONE
-    assert bench.story().count("cancel") == 1
+    assert bench.history().count("cancel") == 1
     with pytest.raises(CkgitError, match="no job is queued or running"):
         cancel(open_partially(bench.lab, "demo"), Selection(), bench.heard)
 

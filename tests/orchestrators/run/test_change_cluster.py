@@ -47,7 +47,7 @@ def test_evaluation_goes_on_elsewhere_with_the_checkpoints_of_the_first_cluster(
     weights = "experiments/demo/rank4/artifacts/epoch_0/weights"
     assert (two.work / weights).read_bytes() == (first / weights).read_bytes()
     assert [token for token in two.executions() if "finetune" in token] == two.executions()[:2]  # nothing was trained again
-    assert two.story()[-4:] == ["submit", "submit", "evaluate", "analyze"]
+    assert two.history()[-4:] == ["submit", "submit", "evaluate", "analyze"]
     script = two.snapshot.read("experiments/demo/rank4/eval/capitalization_epoch0.slurm")
     assert b"OF_THE_OTHER" in (script or b"")
     path = f"{scripts}:experiments/demo/rank4/finetune.slurm"

@@ -30,7 +30,7 @@ def test_a_status_that_cannot_be_read_is_unknown_until_it_can(bench: Bench) -> N
     _, said = process.communicate(timeout=30)
     assert process.returncode == Exit.UNKNOWN, said
     assert "its status cannot be read: Is a directory" in said
-    assert bench.story()[-1] == "submit"
+    assert bench.history()[-1] == "submit"
     assert "its status cannot be read" in bench.ckgit("why", "demo").stdout
 
     status.rmdir()
@@ -89,4 +89,4 @@ def test_an_experiment_cannot_be_left_to_a_scheduler_that_starts_nothing_by_itse
     with pytest.raises(CkgitError, match="cannot go on by itself") as caught:
         bench.advance(State.ANALYZED, wait=False, detach=True)
     assert caught.value.code is Exit.USAGE
-    assert bench.story() == ["design"]
+    assert bench.history() == ["design"]

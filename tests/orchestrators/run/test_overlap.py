@@ -70,8 +70,8 @@ def test_a_trained_run_is_evaluated_while_another_trains(overlapping: Bench) -> 
         overlapping.go("rank8/finetune")
     assert codes == [Exit.DONE]
     assert overlapping.snapshot.state is State.ANALYZED
-    assert overlapping.story()[:3] == ["design", "scaffold", "submit"]
-    assert [event for event in overlapping.story() if event != "submit"] == ["design", "scaffold", "train", "evaluate", "analyze"]
+    assert overlapping.history()[:3] == ["design", "scaffold", "submit"]
+    assert [event for event in overlapping.history() if event != "submit"] == ["design", "scaffold", "train", "evaluate", "analyze"]
     assert len(set(overlapping.executions())) == len(overlapping.executions()) == 5
 
 
@@ -84,7 +84,7 @@ def test_a_failure_is_committed_while_others_run_and_does_not_hold_up_their_eval
     overlapping.fail("rank4/finetune")
     overlapping.hold("rank8/finetune")
     with advancing(overlapping, State.ANALYZED) as codes:
-        overlapping.until(lambda: "fail" in overlapping.story())
+        overlapping.until(lambda: "fail" in overlapping.history())
         assert overlapping.latest("rank4/finetune").phase is Phase.FAILED
         overlapping.go("rank8/finetune")
         overlapping.until(lambda: ran(overlapping, "rank8/eval/capitalization_epoch0"))
@@ -96,7 +96,7 @@ def test_an_evaluation_that_failed_ahead_of_its_stage_does_not_keep_training_fro
     overlapping.fail("base/eval/capitalization_base")
     assert overlapping.advance(State.ANALYZED).code is Exit.JOBS_FAILED
     assert overlapping.snapshot.state is State.TRAINED
-    assert overlapping.story().count("fail") == 1
+    assert overlapping.history().count("fail") == 1
     assert done(overlapping, "rank4/finetune")
 
 

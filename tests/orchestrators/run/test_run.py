@@ -27,10 +27,10 @@ LOGS = ["experiment_summary.md", "jobs.json", "run-experiment.log", "run-tiny-tr
 
 
 def test_the_story_and_the_files_of_each_commit(bench: Bench) -> None:
-    outcome = bench.advance(State.EVALUATED)
-    assert (outcome.code, outcome.state) == (Exit.DONE, State.EVALUATED)
-    assert bench.story() == ["design", "scaffold", "submit", "train", "submit", "evaluate"]
-    scaffolded, submitted, trained, _, evaluated = (taken.commit for taken in outcome.commits)
+    result = bench.advance(State.EVALUATED)
+    assert (result.code, result.state) == (Exit.DONE, State.EVALUATED)
+    assert bench.history() == ["design", "scaffold", "submit", "train", "submit", "evaluate"]
+    scaffolded, submitted, trained, _, evaluated = (taken.commit for taken in result.commits)
     names = ["rank4", "rank8", "base"]
     scripts = [f"{name}/{file}" for name in names for file in ("setup.txt",)] + [
         "rank4/finetune.slurm",
@@ -78,11 +78,11 @@ def test_the_users_checkout_is_never_touched(bench: Bench, run: Callable[..., st
 
 def test_a_failure_is_kept_named_and_not_repeated(bench: Bench) -> None:
     bench.fail("rank8/finetune")
-    outcome = bench.advance(State.ANALYZED)
-    assert (outcome.code, outcome.state) == (Exit.JOBS_FAILED, State.SCAFFOLDED)
-    assert "rank8/finetune: error: the tool ended with exit code 1: the tool says no" in outcome.message
-    assert "ckgit retry demo" in outcome.next
-    assert bench.story()[2:] == ["submit", "fail"]
+    result = bench.advance(State.ANALYZED)
+    assert (result.code, result.state) == (Exit.JOBS_FAILED, State.SCAFFOLDED)
+    assert "rank8/finetune: error: the tool ended with exit code 1: the tool says no" in result.message
+    assert "ckgit retry demo" in result.next
+    assert bench.history()[2:] == ["submit", "fail"]
     failed = bench.latest("rank8/finetune")
     assert (failed.phase, failed.failure, failed.exit_code) == (Phase.FAILED, FailureClass.ERROR, 1)
     assert bench.snapshot.read(failed.log) == b"the tool says no\n"
@@ -94,8 +94,8 @@ def test_a_failure_is_kept_named_and_not_repeated(bench: Bench) -> None:
 
 def test_accept_missing_names_what_is_missing_from_then_on(bench: Bench) -> None:
     bench.fail("rank8/finetune")
-    outcome = bench.advance(State.EVALUATED, accept_missing=True)
-    assert (outcome.code, outcome.state) == (Exit.DONE, State.EVALUATED)
+    result = bench.advance(State.EVALUATED, accept_missing=True)
+    assert (result.code, result.state) == (Exit.DONE, State.EVALUATED)
     assert "Accepted as missing:\n\n- rank8/finetune: error:" in bench.message("exp/demo~2")
     assert "- rank8/eval/capitalization_epoch0: its run was not trained" in bench.message()
     assert bench.ledger.accepted_missing == ("rank8/finetune", "rank8/eval/capitalization_epoch0")
@@ -105,22 +105,22 @@ def test_accept_missing_names_what_is_missing_from_then_on(bench: Bench) -> None
 def test_a_failure_is_accepted_later_without_running_anything(bench: Bench) -> None:
     bench.fail("rank8/finetune")
     bench.advance(State.TRAINED)
-    outcome = bench.advance(accept_missing=True)
-    assert (outcome.code, outcome.state) == (Exit.DONE, State.TRAINED)
-    assert bench.story()[2:] == ["submit", "fail", "train"]
+    result = bench.advance(accept_missing=True)
+    assert (result.code, result.state) == (Exit.DONE, State.TRAINED)
+    assert bench.history()[2:] == ["submit", "fail", "train"]
     assert len(bench.executions()) == 2
 
 
 def test_no_wait_leaves_jobs_in_flight_and_the_next_call_collects(bench: Bench) -> None:
     bench.hold()
-    outcome = bench.advance(State.EVALUATED, wait=False)
-    assert (outcome.code, outcome.state) == (Exit.IN_FLIGHT, State.SCAFFOLDED)
+    result = bench.advance(State.EVALUATED, wait=False)
+    assert (result.code, result.state) == (Exit.IN_FLIGHT, State.SCAFFOLDED)
     bench.until(lambda: len(bench.executions()) == 2)
     assert bench.advance(wait=False).code is Exit.IN_FLIGHT
     bench.go()
     bench.until(lambda: all((job_folder(bench.work, token) / "status.json").exists() for token in bench.executions()))
-    outcome = bench.advance(wait=False)
-    assert (outcome.code, outcome.state) == (Exit.DONE, State.TRAINED)
+    result = bench.advance(wait=False)
+    assert (result.code, result.state) == (Exit.DONE, State.TRAINED)
     assert len(bench.executions()) == 2
 
 
@@ -132,7 +132,7 @@ def test_an_intent_that_was_not_handed_over_is_handed_over_by_whoever_comes(benc
     assert bench.executions() == []
     assert bench.advance().state is State.TRAINED
     assert set(bench.executions()) == {attempt.token for attempt in bench.ledger.attempts}
-    assert bench.story()[2:] == ["submit", "train"]
+    assert bench.history()[2:] == ["submit", "train"]
 
 
 def test_ctrl_c_detaches_and_the_next_call_comes_back(bench: Bench) -> None:
@@ -157,8 +157,8 @@ def test_a_killed_job_is_lost_not_done(bench: Bench) -> None:
     process = read_process(job_folder(bench.work, victim.token) / "local.json")
     os.killpg(process.pid, signal.SIGKILL)
     bench.go()
-    outcome = bench.advance()
-    assert outcome.code is Exit.JOBS_FAILED
+    result = bench.advance()
+    assert result.code is Exit.JOBS_FAILED
     assert bench.latest("rank4/finetune").failure is FailureClass.LOST
     assert bench.latest("rank8/finetune").phase is Phase.DONE
 
@@ -269,7 +269,7 @@ def test_evaluation_starts_only_on_evidence_of_training(bench: Bench) -> None:
     with pytest.raises(CkgitError, match="rank4/eval/capitalization_epoch0: epoch 0 has no weights") as caught:
         bench.advance()
     assert caught.value.code is Exit.EVIDENCE_MISSING
-    assert bench.story()[-1] == "train"
+    assert bench.history()[-1] == "train"
 
 
 def test_what_another_machine_runs_is_unknown_not_lost(bench: Bench) -> None:
@@ -279,10 +279,10 @@ def test_what_another_machine_runs_is_unknown_not_lost(bench: Bench) -> None:
     file = job_folder(bench.work, bench.latest("rank4/finetune").token) / "local.json"
     here = file.read_text()
     file.write_text(json.dumps({**json.loads(here), "host": "elsewhere"}))
-    outcome = bench.advance(wait=False)
-    assert outcome.code is Exit.UNKNOWN
-    assert "elsewhere" in outcome.message
-    assert bench.story()[-1] == "submit"
+    result = bench.advance(wait=False)
+    assert result.code is Exit.UNKNOWN
+    assert "elsewhere" in result.message
+    assert bench.history()[-1] == "submit"
     file.write_text(here)
 
 
@@ -330,7 +330,7 @@ def test_of_two_at_once_none_runs_a_job_twice(bench: Bench) -> None:
             assert "moved" in text
     bench.advance(State.EVALUATED)
     assert len(bench.executions()) == len(set(bench.executions())) == 5
-    assert bench.story() == ["design", "scaffold", "submit", "train", "submit", "evaluate"]
+    assert bench.history() == ["design", "scaffold", "submit", "train", "submit", "evaluate"]
 
 
 def test_an_edit_of_the_branch_while_jobs_run_is_followed(bench: Bench, run: Callable[..., str]) -> None:

@@ -22,7 +22,7 @@ from ckgit.experiment.jobs import FailureClass, Status
 from ckgit.experiment.scheduler import JobState, Submission
 from ckgit.jobs.environment import KEPT
 from ckgit.jobs.folder import job_folder
-from ckgit.jobs.handover import begin
+from ckgit.jobs.handover import begin_handover
 from ckgit.jobs.script import OFFLINE, job_script
 from ckgit.schedulers.local import cancel as local_cancel
 from ckgit.schedulers.local import job as local_job
@@ -303,7 +303,7 @@ def test_of_a_job_of_another_machine_whose_files_are_lost_nothing_is_known(work:
 
 @pytest.mark.parametrize("killed_at", [lambda _: None, lambda note: note.unlink(), lambda note: note.write_text("")])
 def test_killed_before_the_hand_over_it_is_handed_over_by_the_next_one(work: Path, killed_at: Callable[[Path], object]) -> None:
-    begin(work, job_folder(work, "early"))
+    begin_handover(work, job_folder(work, "early"))
     killed_at(work / ".ckgit/begun/jobs/early")
     assert seen(work, "early") is JobState.UNSEEN
     start(work, "early", "true")

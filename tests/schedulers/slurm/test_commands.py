@@ -72,9 +72,9 @@ def test_what_a_profile_may_not_say_to_slurm(value: str) -> None:
         Cluster(constraint=value)
 
 
-def test_a_rehearsal_is_the_same_command() -> None:
+def test_a_dry_run_is_the_same_command() -> None:
     command = commands.sbatch(HERE, WORK, commands.BatchOptions("tok", "s", "o"))
-    assert commands.rehearsal(command) == [*command[:-1], "--test-only"]
+    assert commands.sbatch_test_only(command) == [*command[:-1], "--test-only"]
 
 
 def test_queries() -> None:
