@@ -23,7 +23,7 @@ from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.results import AdvanceResult
 
 if TYPE_CHECKING:
-    from ckgit.experiment.planned import PlannedCommit, PlannedStep, PlannedSubmission
+    from ckgit.experiment.outputs.planned import PlannedCommit, PlannedStep, PlannedSubmission
 
 F = TypeVar("F", bound=Callable[..., Any])
 

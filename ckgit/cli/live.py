@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ckgit.cli.progress import JobCells, cells, headline
-from ckgit.experiment.events import JobProgress, OverallProgress
+from ckgit.experiment.outputs.events import JobProgress, OverallProgress
 
 _GAP = 2  # columns between two cells
 _NAME, _BAR, _WIDEST_BAR = 16, 8, 24  # columns: least for a name and for a bar, and most for a bar

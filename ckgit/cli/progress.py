@@ -9,7 +9,7 @@ from ckgit.formats.listing import plural
 from ckgit.formats.numbers import clock
 
 if TYPE_CHECKING:
-    from ckgit.experiment.events import JobProgress, OverallProgress
+    from ckgit.experiment.outputs.events import JobProgress, OverallProgress
 
 
 class JobCells(NamedTuple):

@@ -13,7 +13,7 @@ from ckgit.cli.streams import draws, json_text, say
 from ckgit.cli.tables import printable
 from ckgit.errors import CkgitError
 from ckgit.experiment.classify import named
-from ckgit.experiment.events import (
+from ckgit.experiment.outputs.events import (
     Committed,
     EngineEvent,
     Finished,

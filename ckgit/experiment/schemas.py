@@ -11,9 +11,9 @@ from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import LabConfig
 from ckgit.experiment.design.model import Design, Summary
 from ckgit.experiment.estimates.file import Estimate
-from ckgit.experiment.events import EventLine
 from ckgit.experiment.jobs import Ledger, Status
-from ckgit.experiment.planned import PlannedStep
+from ckgit.experiment.outputs.events import EventLine
+from ckgit.experiment.outputs.planned import PlannedStep
 from ckgit.experiment.results import Results
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

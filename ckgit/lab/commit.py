@@ -12,7 +12,7 @@ from ckgit import __version__
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.names import name_problem
 from ckgit.experiment.lifecycle import Event, check_edge
-from ckgit.experiment.planned import PlannedCommit, PlannedFile
+from ckgit.experiment.outputs.planned import PlannedCommit, PlannedFile
 from ckgit.experiment.state import State
 from ckgit.lab.git import tips
 from ckgit.lab.git.branch import commit_tree, move

@@ -73,7 +73,7 @@ def test_dry_run_prints_and_the_name_may_be_left_out(bench: Bench) -> None:  # n
     assert "scaffold demo: designed -> scaffolded" in bench.ckgit("advance", "--dry-run").stdout
     assert bench.ckgit("advance").stdout.startswith("demo is scaffolded")
     document = json.loads(bench.ckgit("advance", "--dry-run", "--json").stdout)
-    assert [job["job"] for job in document["submit"]] == ["rank4/finetune", "rank8/finetune"]
+    assert [job["jobs"] for job in document["submissions"]] == [["rank4/finetune"], ["rank8/finetune"]]
 
 
 def followed(bench: Bench, **environment: str) -> str:  # noqa: F811

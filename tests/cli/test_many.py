@@ -109,9 +109,10 @@ def test_why_tells_failures_of_one_kind_together(many: Bench) -> None:
 def test_a_preview_shows_one_script_and_counts_the_others(many: Bench) -> None:
     text = many.ckgit("advance", "demo", "--dry-run").stdout
     document = json.loads(many.ckgit("advance", "demo", "--dry-run", "--json").stdout)
-    assert len(document["submit"]) == RUNS
-    assert all(f"seed{number}/finetune" == one["job"] and "#!/" in one["script"] for number, one in enumerate(document["submit"]))
-    first = "".join(f"  | {line}\n" for line in document["submit"][0]["script"].splitlines())
+    assert len(document["submissions"]) == RUNS
+    assert [one["jobs"] for one in document["submissions"]] == [[f"seed{number}/finetune"] for number in range(RUNS)]
+    assert all("#!/" in one["scripts"][0] for one in document["submissions"])
+    first = "".join(f"  | {line}\n" for line in document["submissions"][0]["scripts"][0].splitlines())
     assert first in text
     assert text.count("#!/") == 1
     assert text.count("would submit seed") == 20
@@ -123,7 +124,7 @@ def test_the_files_of_a_large_scaffold_are_counted(designed) -> None:
     bench = designed(**MANY)
     text = bench.ckgit("advance", "demo", "--dry-run").stdout
     assert text.count("  write  ") == 20
-    written = len(json.loads(bench.ckgit("advance", "demo", "--dry-run", "--json").stdout)["commit"].split("  write  ")) - 1
+    written = len(json.loads(bench.ckgit("advance", "demo", "--dry-run", "--json").stdout)["commits"][0]["files"])
     assert f"  and {written - 20} more files" in text
 
 

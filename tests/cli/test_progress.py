@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from ckgit.cli.live import Screen
 from ckgit.cli.progress import headline, lines
-from ckgit.experiment.events import JobProgress, OverallProgress
+from ckgit.experiment.outputs.events import JobProgress, OverallProgress
 
 TRAINING = JobProgress(
     job="lr1e-4_rank16/finetune", elapsed=130, step=12_340, steps=20_000, loss=0.04321, rate=12.34, seconds_left=1520.7, note=""

@@ -17,9 +17,9 @@ from ckgit.cli.progress import lines
 from ckgit.cli.subscribers import lines_of
 from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.design.model import State
-from ckgit.experiment.events import EngineEvent, Progressed
 from ckgit.experiment.jobs import Attempt, Ledger
 from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.outputs.events import EngineEvent, Progressed
 from ckgit.lab.commit import CommitPlan, record
 from ckgit.lab.lab import Lab, open_lab
 from ckgit.lab.snapshot import Snapshot, take_snapshot

@@ -29,7 +29,7 @@ from ckgit.orchestrators.engine.partial_view import open_partially
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.queries.status import overview
 from ckgit.orchestrators.run.apply import record
-from ckgit.orchestrators.run.decisions import Record
+from ckgit.orchestrators.run.decisions import Commit
 from ckgit.schedulers.local.process import is_alive, read_process
 from tests.by_hand import commit_by_hand
 from tests.conftest import make_test_lab
@@ -282,9 +282,9 @@ class TestABranchThatWasSetBack:
         assert "moved demo on" not in said
 
 
-def decided(view: ExperimentView) -> Record:
+def decided(view: ExperimentView) -> Commit:
     decision = plan(Observer(view, AdvanceOptions(), Events()).observe(), AdvanceOptions())
-    assert isinstance(decision, Record)
+    assert isinstance(decision, Commit)
     return decision
 
 

@@ -15,7 +15,7 @@ from ckgit.orchestrators.commands.cancel import cancel
 from ckgit.orchestrators.engine.options import Selection
 from ckgit.orchestrators.engine.partial_view import open_partially
 from ckgit.orchestrators.run import continuation, run
-from ckgit.orchestrators.run.detach import look_at
+from ckgit.orchestrators.run.continuation.job import look_at
 from tests.orchestrators.bench import Bench
 from tests.orchestrators.conftest import tiny_package  # noqa: F401 - a fixture
 from tests.slurm.test_engine import bench, once_each  # noqa: F401 - a fixture

@@ -6,7 +6,7 @@ It does not matter which process did the part before, or whether it lived to its
 from __future__ import annotations
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.events import Progressed
+from ckgit.experiment.outputs.events import Progressed
 from ckgit.formats.listing import in_words
 from ckgit.lab.git.tips import is_lost
 from ckgit.lab.git.worktrees import moving
@@ -27,7 +27,7 @@ from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.polling import Polling, run_to_end
 from ckgit.orchestrators.engine.results import AdvanceResult
 from ckgit.orchestrators.run.apply import hand_over_to_scheduler, record
-from ckgit.orchestrators.run.decisions import Continue, Finish, Look, Record, Refuse, Secure, Subject, Submit
+from ckgit.orchestrators.run.decisions import Commit, Continue, Finish, Look, Refuse, Secure, Subject, Submit
 from ckgit.orchestrators.run.monitor.monitor import Monitor
 
 LISTED = 5  # jobs that an error names
@@ -55,7 +55,7 @@ def advancing(lab: Lab, name: str, options: AdvanceOptions, events: Events) -> P
             raise decision.error
         if isinstance(decision, Finish):
             return decision.result._replace(commits=commits)
-        if isinstance(decision, Record):
+        if isinstance(decision, Commit):
             commits.append(record(observer.view, decision, events))
             if decision.result:
                 return decision.result._replace(commits=commits)

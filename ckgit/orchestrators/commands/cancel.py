@@ -17,7 +17,7 @@ from ckgit.experiment.design.model import Stage
 from ckgit.experiment.design.plan import build_plan
 from ckgit.experiment.jobs import Attempt, Ledger
 from ckgit.experiment.lifecycle import Event
-from ckgit.experiment.planned import PlannedStep
+from ckgit.experiment.outputs.planned import PlannedStep
 from ckgit.experiment.scheduler import JobState
 from ckgit.experiment.worker import Worker
 from ckgit.formats.listing import plural
@@ -33,7 +33,7 @@ from ckgit.orchestrators.engine.orphans import Orphan
 from ckgit.orchestrators.engine.partial_view import PartialView
 from ckgit.orchestrators.engine.plugins import scheduler_for, worker_for
 from ckgit.orchestrators.run.commits import cancellation
-from ckgit.orchestrators.run.detach import attempts_of
+from ckgit.orchestrators.run.continuation.job import attempts_of
 
 _ALIVE = (JobState.QUEUED, JobState.RUNNING, JobState.UNKNOWN)
 

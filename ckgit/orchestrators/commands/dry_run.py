@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from ckgit.experiment.jobs import Attempt, Job, Ledger
-from ckgit.experiment.planned import PlannedCommit, PlannedStep, PlannedSubmission
+from ckgit.experiment.outputs.planned import PlannedCommit, PlannedStep, PlannedSubmission
 from ckgit.experiment.scheduler import JobState
 from ckgit.experiment.state import State
+from ckgit.jobs.folder import job_folder
 from ckgit.lab.commit import preview
 from ckgit.lab.context import load_context
 from ckgit.lab.lab import Lab
@@ -22,7 +23,8 @@ from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.run.attempts import chance
-from ckgit.orchestrators.run.decisions import Continue, Decision, Finish, Look, Record, Refuse, Subject, Submit
+from ckgit.orchestrators.run.decisions import Commit, Continue, Decision, Finish, Look, Refuse, Subject, Submit
+from ckgit.orchestrators.run.monitor.monitor import Monitor
 from ckgit.orchestrators.run.monitor.submission import groups, submission_of
 
 
@@ -35,7 +37,7 @@ def dry_run(lab: Lab, name: str, options: AdvanceOptions) -> PlannedStep:
     begun = now()
     observer = Observer(open_experiment(lab, name), options, Events())
     decision = _decided(observer)
-    if not isinstance(decision, Record) or not decision.cluster:
+    if not isinstance(decision, Commit) or not decision.cluster:
         return _shown(observer, decision, begun)
     first = preview(decision.commit)
     moved = Observer(_moved(observer.view, decision), options, Events(), begun=observer.view.snapshot.state, own=True)
@@ -60,7 +62,7 @@ def _decided(observer: Observer) -> Decision:
             observer.stage.poll()
 
 
-def _moved(view: ExperimentView, move: Record) -> ExperimentView:
+def _moved(view: ExperimentView, move: Commit) -> ExperimentView:
     """An experiment as it would stand after a move to another cluster."""
     snapshot = replace(view.snapshot, known={**view.snapshot.known, **move.commit.files})
     return ExperimentView(view.lab, snapshot, load_context(view.lab, snapshot, move.cluster), snapshot.ledger())
@@ -76,10 +78,8 @@ def _shown(observer: Observer, decision: Decision, begun: str) -> PlannedStep:
     """A decision for people and programs."""
     view, monitor = observer.view, observer.stage.monitor if observer.follows else None
     commits, submissions, remarks = list[PlannedCommit](), list[PlannedSubmission](), list[str]()
-    for attempt in monitor.open if monitor else ():
-        if (status := monitor.statuses.get(attempt.token) if monitor else None) and status.state is not JobState.UNSEEN:
-            remarks.append(f"would wait for {attempt.job}: {status.state}" + (f" ({status.detail})" if status.detail else ""))
-    if isinstance(decision, Record):
+    remarks += _waits(monitor) if monitor else []
+    if isinstance(decision, Commit):
         commits, submissions, more = _recorded(view, decision, begun)
         remarks += more
     elif isinstance(decision, Submit) and monitor and view.ledger:
@@ -97,7 +97,20 @@ def _shown(observer: Observer, decision: Decision, begun: str) -> PlannedStep:
     )
 
 
-def _recorded(view: ExperimentView, decision: Record, begun: str) -> tuple[list[PlannedCommit], list[PlannedSubmission], list[str]]:
+def _waits(monitor: Monitor) -> list[str]:
+    """What is waited for of the jobs that are out."""
+    remarks = []
+    for attempt in monitor.open:
+        status = monitor.statuses.get(attempt.token)
+        if damage := monitor.damage.get(attempt.token):
+            folder = job_folder(monitor.work, attempt.token)
+            remarks.append(f"would wait for {attempt.job}: gone, and {damage} ({folder}); a job that stays so counts as lost")
+        elif status and status.state is not JobState.UNSEEN:
+            remarks.append(f"would wait for {attempt.job}: {status.state}" + (f" ({status.detail})" if status.detail else ""))
+    return remarks
+
+
+def _recorded(view: ExperimentView, decision: Commit, begun: str) -> tuple[list[PlannedCommit], list[PlannedSubmission], list[str]]:
     """A commit, the jobs that would be handed over after it, and the one that would go on."""
     content = decision.commit.files.get(view.path("jobs.json"))
     ledger = Ledger.model_validate_json(content) if content else None

@@ -19,7 +19,7 @@ from ckgit.orchestrators.engine.integrity import refuse_edited
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.run.change_cluster import change_cluster
-from ckgit.orchestrators.run.detach import look_at
+from ckgit.orchestrators.run.continuation.job import look_at
 from ckgit.orchestrators.run.observation import StageObservation
 from ckgit.orchestrators.run.observe import StageObserver
 from ckgit.orchestrators.run.stage import STAGES

@@ -17,8 +17,8 @@ from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.engine.results import AdvanceResult
-from ckgit.orchestrators.run.decisions import Decision, Finish, Look, Record, Refuse, Subject
-from ckgit.orchestrators.run.detach import attempts_of, check_detachable
+from ckgit.orchestrators.run.continuation.job import attempts_of, check_detachable
+from ckgit.orchestrators.run.decisions import Commit, Decision, Finish, Look, Refuse, Subject
 from ckgit.orchestrators.run.observation import StageObservation
 from ckgit.orchestrators.run.plan import plan_stage
 from ckgit.orchestrators.run.stage import STAGES
@@ -71,13 +71,13 @@ def _change(seen: Observation, options: AdvanceOptions) -> Decision | None:
         return Refuse(seen.move)
     if seen.move:
         ends = [[attempt] for attempt in reversed(attempts_of(ledger.detached))] if ledger and ledger.detached else []
-        return Record(seen.move, ends=ends, cluster=options.cluster)
+        return Commit(seen.move, ends=ends, cluster=options.cluster)
     if options.detach:
         check_detachable(seen.view.context.cluster)
     if isinstance(seen.retry, CkgitError):
         return Refuse(seen.retry)
     if seen.retry:  # a job that was cancelled, but not ended, writes to the same files as the new one
-        return Record(seen.retry.step, seen.retry.jobs, ends=[seen.retry.before])
+        return Commit(seen.retry.step, seen.retry.jobs, ends=[seen.retry.before])
     return None
 
 
@@ -135,7 +135,7 @@ def _step(seen: Observation, options: AdvanceOptions) -> Decision:
         return Refuse(CkgitError(why, code=Exit.ILLEGAL_TRANSITION, state="nothing was changed", next=f"ckgit status {seen.view.name}"))
     if isinstance(seen.stage, StageObservation):
         return plan_stage(seen.stage, options)
-    return Record(scaffold(seen.view) if seen.view.snapshot.state is State.DESIGNED else _analysis(seen))
+    return Commit(scaffold(seen.view) if seen.view.snapshot.state is State.DESIGNED else _analysis(seen))
 
 
 def _not_its_turn(seen: Observation, options: AdvanceOptions) -> str:

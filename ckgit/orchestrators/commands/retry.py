@@ -16,9 +16,8 @@ from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.options import AdvanceOptions, RetryOptions, Selection
 from ckgit.orchestrators.engine.orphans import refuse_orphans
 from ckgit.orchestrators.run import commits
-from ckgit.orchestrators.run.attempts import AttemptOptions, count_jobs, latest_attempts
+from ckgit.orchestrators.run.attempts import AttemptOptions, count_jobs, detached_of, latest_attempts
 from ckgit.orchestrators.run.change_cluster import refuse_misled
-from ckgit.orchestrators.run.detach import detached_of
 from ckgit.orchestrators.run.stage import StageJobs, check_ready, stage_jobs
 from ckgit.orchestrators.run.work_tree import find_work_tree
 from ckgit.orchestrators.scaffold.rerender import rendered_anew, wanted_batch

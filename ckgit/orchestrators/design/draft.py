@@ -18,7 +18,7 @@ from ckgit.experiment.design.names import name_problem
 from ckgit.experiment.design.plan import Plan, build_plan
 from ckgit.experiment.estimates import file as estimate_file
 from ckgit.experiment.lifecycle import Event
-from ckgit.experiment.planned import PlannedCommit
+from ckgit.experiment.outputs.planned import PlannedCommit
 from ckgit.experiment.worker import Context
 from ckgit.formats.listing import plural
 from ckgit.formats.markdown import size

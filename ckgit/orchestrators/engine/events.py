@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ckgit.experiment.events import EngineEvent, Noted
+from ckgit.experiment.outputs.events import EngineEvent, Noted
 from ckgit.orchestrators.engine.logs import now
 
 

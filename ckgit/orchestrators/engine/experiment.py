@@ -8,9 +8,9 @@ from typing import NamedTuple
 from ckgit.analysis.tables import status_blocks
 from ckgit.errors import CkgitError
 from ckgit.experiment.design.model import State
-from ckgit.experiment.events import Committed, Noted
 from ckgit.experiment.jobs import Ledger
 from ckgit.experiment.lifecycle import Event, check_edge
+from ckgit.experiment.outputs.events import Committed, Noted
 from ckgit.experiment.worker import Context
 from ckgit.lab.commit import CommitPlan, record
 from ckgit.lab.context import load_context

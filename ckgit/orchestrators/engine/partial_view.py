@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from ckgit.errors import CkgitError
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.events import Noted
 from ckgit.experiment.jobs import Ledger
+from ckgit.experiment.outputs.events import Noted
 from ckgit.experiment.state import State
 from ckgit.lab.context import load_context
 from ckgit.lab.lab import Lab

@@ -18,8 +18,8 @@ from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.orchestrators.engine.orphans import Orphan, cancelled_first, known_tokens, still_unknown, way_back, with_its_jobs
 
 if TYPE_CHECKING:
-    from ckgit.experiment.events import OverallProgress
     from ckgit.experiment.jobs import Ledger
+    from ckgit.experiment.outputs.events import OverallProgress
     from ckgit.experiment.scheduler import JobState
 
 
@@ -197,7 +197,7 @@ def _look(lab: Lab, snapshot: Snapshot, outline: LedgerOutline) -> tuple[dict[st
     if not tokens and not outline.detached:
         return {}, None
     from ckgit.orchestrators.engine.plugins import scheduler_for
-    from ckgit.orchestrators.run.detach import attempts_of
+    from ckgit.orchestrators.run.continuation.job import attempts_of
 
     ledger = snapshot.ledger()
     if not ledger:

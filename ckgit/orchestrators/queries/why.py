@@ -20,7 +20,7 @@ from ckgit.orchestrators.engine.partial_view import PartialView
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.run.attempts import latest_attempts
 from ckgit.orchestrators.run.collect import without_status
-from ckgit.orchestrators.run.detach import attempts_of, is_alive, look_at
+from ckgit.orchestrators.run.continuation.job import attempts_of, is_alive, look_at
 from ckgit.orchestrators.run.stage import STAGES, stage_jobs
 from ckgit.orchestrators.run.work_tree import find_work_tree
 

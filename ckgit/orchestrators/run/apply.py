@@ -14,14 +14,14 @@ from ckgit.experiment.scheduler import JobStatus
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import ExperimentView, RecordedCommit, check_unmoved, commit
 from ckgit.orchestrators.engine.plugins import scheduler_for
-from ckgit.orchestrators.run.decisions import Continue, Record, Secure, Submit
-from ckgit.orchestrators.run.detach import hand_over, secure
+from ckgit.orchestrators.run.continuation.job import hand_over, secure
+from ckgit.orchestrators.run.decisions import Commit, Continue, Secure, Submit
 from ckgit.orchestrators.run.observe import StageObserver
 from ckgit.orchestrators.run.stage import check_ready, stage_jobs
 from ckgit.orchestrators.run.work_tree import make_work_tree
 
 
-def record(view: ExperimentView, decision: Record, events: Events) -> RecordedCommit:
+def record(view: ExperimentView, decision: Commit, events: Events) -> RecordedCommit:
     """Make a commit: the work tree is there before the intent to run jobs in it is committed.
 
     Raises:

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from ckgit.experiment.classify import JobCondition, classify, newest
 from ckgit.experiment.design.model import Resources, Stage
-from ckgit.experiment.jobs import ARRAY_END, Attempt, Batch, FailureClass, Job, Ledger, Phase, task_of
+from ckgit.experiment.jobs import ARRAY_END, Attempt, Batch, Detached, FailureClass, Job, Ledger, Phase, task_of
 from ckgit.formats.listing import plural
+from ckgit.orchestrators.engine.options import ContinuationOptions
 
 _TOKEN_HEAD = 80  # characters; the whole token stays under 100, which every scheduler takes as a job name
 
@@ -19,6 +20,17 @@ def new_token(experiment: str, job: str, number: int) -> str:
     """A name that no other attempt of any experiment has."""
     head = f"ckgit.{experiment}.{job.replace('/', '.')}"[:_TOKEN_HEAD].rstrip(".")
     return f"{head}.{number}.{secrets.token_hex(4)}"
+
+
+def detached_of(experiment: str, leave: ContinuationOptions | None, time: str, *, by: str | None) -> Detached | None:
+    """The intent to have a job go on with an experiment; none where it is not left.
+
+    Args:
+        by: token of the job that names it, if it is one.
+    """
+    if not leave:
+        return None
+    return Detached(token=new_token(experiment, "advance", 1), by=by or "", submitted=time, **leave._asdict())
 
 
 def chance(token: str) -> str:

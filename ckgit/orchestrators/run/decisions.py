@@ -19,7 +19,7 @@ class Refuse(NamedTuple):
     error: CkgitError
 
 
-class Record(NamedTuple):
+class Commit(NamedTuple):
     """A commit."""
 
     commit: CommitPlan
@@ -70,4 +70,4 @@ class Finish(NamedTuple):
     result: AdvanceResult
 
 
-Decision = Refuse | Record | Look | Submit | Continue | Secure | Finish
+Decision = Refuse | Commit | Look | Submit | Continue | Secure | Finish

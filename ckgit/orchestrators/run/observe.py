@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import with_limits
-from ckgit.experiment.events import Waiting
 from ckgit.experiment.jobs import Job, Ledger, Usage
+from ckgit.experiment.outputs.events import Waiting
 from ckgit.experiment.results import CellResult, TrainingResult
 from ckgit.experiment.scheduler import JobStatus
 from ckgit.lab.lab import open_lab
@@ -25,7 +25,7 @@ from ckgit.orchestrators.run.attempts import count_jobs
 from ckgit.orchestrators.run.change_cluster import refuse_misled
 from ckgit.orchestrators.run.collect import JudgedAttempt, judge
 from ckgit.orchestrators.run.commits import NOTHING, Collected
-from ckgit.orchestrators.run.detach import look_at
+from ckgit.orchestrators.run.continuation.job import look_at
 from ckgit.orchestrators.run.monitor.monitor import Monitor
 from ckgit.orchestrators.run.monitor.progress import progress_meter
 from ckgit.orchestrators.run.observation import ContinuationSeen, JobsSeen, StageObservation

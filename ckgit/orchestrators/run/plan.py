@@ -17,11 +17,11 @@ from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.results import AdvanceResult
 from ckgit.orchestrators.run import commits
-from ckgit.orchestrators.run.attempts import JobCounts, count_jobs, describe
+from ckgit.orchestrators.run.attempts import JobCounts, count_jobs, describe, detached_of
 from ckgit.orchestrators.run.commits import NOTHING
-from ckgit.orchestrators.run.continuation import plan_continuation
-from ckgit.orchestrators.run.decisions import Decision, Finish, Look, Record, Refuse, Submit
-from ckgit.orchestrators.run.detach import attempts_of, detached_of
+from ckgit.orchestrators.run.continuation.job import attempts_of
+from ckgit.orchestrators.run.continuation.plan import plan_continuation
+from ckgit.orchestrators.run.decisions import Commit, Decision, Finish, Look, Refuse, Submit
 from ckgit.orchestrators.run.observation import PATIENCE, JobsSeen, StageObservation
 from ckgit.orchestrators.run.stage import due_jobs, submission
 
@@ -30,7 +30,7 @@ def plan_stage(seen: StageObservation, options: AdvanceOptions) -> Decision:
     """What is next for a stage."""
     view, work, jobs = seen.view, seen.work, seen.jobs
     if not work.worker or not work.jobs or not seen.tree:
-        return Record(commits.nothing_to_do(view, work.stage, work.worker, work.over))
+        return Commit(commits.nothing_to_do(view, work.stage, work.worker, work.over))
     if jobs and jobs.submission.attempts:
         return Submit(jobs.submission)
     if jobs and not options.wait and (again := _look_thoroughly(jobs, options)):
@@ -55,7 +55,7 @@ def _judge(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> D
     if seen.jobs and not seen.jobs.awaited and (options.accept_missing or not whole.failed):
         return _conclusion(seen, options, ledger)
     if any(one.attempt.phase is Phase.FAILED for one in seen.collected.judged):
-        return Record(_failure(seen, options, ledger))
+        return Commit(_failure(seen, options, ledger))
     return None
 
 
@@ -64,7 +64,7 @@ def _submit(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> 
     due = due_jobs(seen.view, seen.work, options, ledger)
     if not due:
         return None
-    return Refuse(seen.against) if seen.against else Record(submission(seen.view, seen.work, options, due, ledger, seen.collected), due)
+    return Refuse(seen.against) if seen.against else Commit(submission(seen.view, seen.work, options, due, ledger, seen.collected), due)
 
 
 def _wait(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> Decision:
@@ -85,7 +85,7 @@ def _first_look(seen: StageObservation, options: AdvanceOptions) -> Decision:
     view = seen.view
     if view.ledger and view.ledger.detached and not options.detach:
         alone = commits.left(view, seen.work.workers, NOTHING, view.ledger, None)
-        return Record(alone, ends=[[attempt] for attempt in reversed(attempts_of(view.ledger.detached))])
+        return Commit(alone, ends=[[attempt] for attempt in reversed(attempts_of(view.ledger.detached))])
     return Look()
 
 
@@ -106,7 +106,7 @@ def _conclusion(seen: StageObservation, options: AdvanceOptions, ledger: Ledger)
         if not seen.collected.judged:
             return Finish(failed(view, own))
         step = commits.failure(view, work.stage, work.workers, seen.collected, own, ledger, time=now())
-        return Record(step, result=failed(view, own))
+        return Commit(step, result=failed(view, own))
     if whole.open or whole.unsubmitted or (whole.failed and not options.accept_missing):
         done = f"{len(own.done)} of {whole.total} {work.stage} jobs are done and wait for the others"
         return Finish(AdvanceResult(view.name, view.snapshot.state, Exit.DONE, [], done, f"ckgit advance {view.name}"))
@@ -114,7 +114,7 @@ def _conclusion(seen: StageObservation, options: AdvanceOptions, ledger: Ledger)
     # who goes on after this stage is still the one who passes it, also when it is killed and started again
     goes_on = options.leave and ORDER.index(options.leave.to) > ORDER.index(view.snapshot.state) + 1
     ledger = ledger.model_copy(update={"accepted_missing": tuple(accepted), "detached": ledger.detached if goes_on else None})
-    return Record(commits.passing(view, work.stage, work.workers, seen.collected, whole, work.over, ledger, time=now()))
+    return Commit(commits.passing(view, work.stage, work.workers, seen.collected, whole, work.over, ledger, time=now()))
 
 
 def failed(view: ExperimentView, count: JobCounts) -> AdvanceResult:

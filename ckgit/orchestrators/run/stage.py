@@ -19,9 +19,8 @@ from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.plugins import scheduler_for, worker_for
 from ckgit.orchestrators.run import commits
-from ckgit.orchestrators.run.attempts import AttemptOptions, count_jobs, latest_attempts, passed_over
+from ckgit.orchestrators.run.attempts import AttemptOptions, count_jobs, detached_of, latest_attempts, passed_over
 from ckgit.orchestrators.run.commits import NOTHING, Collected
-from ckgit.orchestrators.run.detach import detached_of
 
 STAGES: Mapping[State, Stage] = {State.SCAFFOLDED: Stage.TRAINING, State.TRAINED: Stage.EVALUATION}
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from ckgit.errors import CkgitError
 from ckgit.experiment.design.model import State
-from ckgit.experiment.events import Committed, EngineEvent
 from ckgit.experiment.jobs import Detached
+from ckgit.experiment.outputs.events import Committed, EngineEvent
 from ckgit.experiment.scheduler import JobState, JobStatus
 from ckgit.lab.commit import CommitPlan
 from ckgit.orchestrators.commands.advance import advancing

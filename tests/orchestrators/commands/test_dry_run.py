@@ -9,7 +9,7 @@ import pytest
 
 from ckgit.errors import CkgitError
 from ckgit.experiment.design.model import State
-from ckgit.experiment.planned import PlannedStep
+from ckgit.experiment.outputs.planned import PlannedStep
 from ckgit.orchestrators.commands.dry_run import dry_run
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from tests.orchestrators.bench import Bench

@@ -10,7 +10,7 @@ import pytest
 
 from ckgit.cli.subscribers import lines_of
 from ckgit.errors import Exit
-from ckgit.experiment.events import EngineEvent
+from ckgit.experiment.outputs.events import EngineEvent
 from ckgit.experiment.state import State
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import take_snapshot

@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 
 from ckgit.errors import CkgitError
 from ckgit.experiment.design.model import State
-from ckgit.experiment.planned import PlannedStep
+from ckgit.experiment.outputs.planned import PlannedStep
 from ckgit.lab.commit import CommitPlan
 from ckgit.orchestrators.commands import dry_run as dry
 from ckgit.orchestrators.commands import plan
-from ckgit.orchestrators.run import continuation
 from ckgit.orchestrators.run import plan as stage_plan
+from ckgit.orchestrators.run.continuation import plan as continuation
 from tests.conftest import make_test_lab
 from tests.orchestrators.bench import Bench, Heard, design_demo
 from tests.orchestrators.commands.situations import OTHER, TOKEN, Effects, Scene, Situation, committed, effects, in_a_row, planned, untimed

@@ -150,9 +150,8 @@ def test_date_and_name_are_filled_in_and_the_name_given_wins(lab):
 
 def test_a_preview_shows_message_paths_and_summary_and_writes_nothing(lab):
     shown = design.show(draft(lab))
-    assert "design cap: none -> designed" in shown
-    assert "experiments/cap/experiment_summary.md" in shown
-    assert "lora_rank: [4, 8]" in shown
+    assert "design cap: none -> designed" in shown.message
+    assert "experiments/cap/experiment_summary.md" in {file.path for file in shown.files}
     assert take_all(lab) == []
 
 

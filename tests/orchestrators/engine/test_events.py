@@ -6,7 +6,7 @@ import json
 
 from ckgit.errors import Exit
 from ckgit.experiment.design.model import State
-from ckgit.experiment.events import EngineEvent, EventLine, Noted
+from ckgit.experiment.outputs.events import EngineEvent, EventLine, Noted
 from ckgit.orchestrators.engine.events import Events
 from tests.orchestrators.bench import Bench
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ckgit.experiment.design.model import Stage
-from ckgit.experiment.events import JobProgress
+from ckgit.experiment.outputs.events import JobProgress
 from ckgit.orchestrators.run.monitor.time_left import TimeLeft
 
 STAGES = {"a": Stage.TRAINING, "b": Stage.TRAINING, "c": Stage.EVALUATION, "d": Stage.EVALUATION}

@@ -18,6 +18,7 @@ class Endings:
 
     work: Path
     ended: dict[str, EndedAttempt] = field(default_factory=dict)  # by token
+    damage: dict[str, str] = field(default_factory=dict)  # by token: why a status file is none
     _gone_since: dict[str, float] = field(default_factory=dict)
     _unreadable_since: dict[str, float] = field(default_factory=dict)
     def settle(self, attempt: Attempt, gone: JobStatus, grace: float) -> JobStatus:
@@ -34,7 +35,7 @@ class Endings:
         try:
             status = read_status(self.work, token)
         except ValueError as error:
-            damage = str(error)
+            damage = self.damage[token] = str(error)
         except OSError as error:
             self._gone_since.pop(token, None)  # what shows once it can be read again has its time to settle, too
             late = now - self._unreadable_since.setdefault(token, now) >= grace

@@ -15,8 +15,8 @@ from ckgit.errors import CkgitError
 from ckgit.experiment.classify import classify
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import Stage
-from ckgit.experiment.events import JobEnded, JobStateChanged, Noted, Polled, Progressed
 from ckgit.experiment.jobs import Attempt, Job
+from ckgit.experiment.outputs.events import JobEnded, JobStateChanged, Noted, Polled, Progressed
 from ckgit.experiment.scheduler import JobState, JobStatus, PollResult, Scheduler
 from ckgit.experiment.worker import Context, Worker
 from ckgit.jobs.ownership import own
@@ -69,6 +69,11 @@ class Monitor:
     def ended(self) -> dict[str, EndedAttempt]:
         """Attempts that are known to have ended, by token."""
         return self._endings.ended
+
+    @property
+    def damage(self) -> dict[str, str]:
+        """What is wrong with the status of attempts that are gone, by token."""
+        return self._endings.damage
 
     @property
     def open(self) -> list[Attempt]:

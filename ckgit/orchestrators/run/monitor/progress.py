@@ -13,8 +13,8 @@ from ckgit.errors import CkgitError
 from ckgit.experiment.classify import JobCondition, classify, newest
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.estimates.file import Estimate
-from ckgit.experiment.events import JobProgress, OverallProgress
 from ckgit.experiment.jobs import Attempt, Job, Ledger, Progress
+from ckgit.experiment.outputs.events import JobProgress, OverallProgress
 from ckgit.experiment.scheduler import JobState
 from ckgit.experiment.worker import Context, Worker
 from ckgit.jobs.folder import job_folder

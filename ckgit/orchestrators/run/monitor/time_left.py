@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ckgit.experiment.design.model import Stage
-from ckgit.experiment.events import JobProgress
+from ckgit.experiment.outputs.events import JobProgress
 
 
 class TimeLeft(NamedTuple):

@@ -1,4 +1,4 @@
-"""What is next for the job of ours that goes on with an experiment which is left to its cluster; see detach.py."""
+"""What is next for the job of ours that goes on with an experiment which is left to its cluster; see job.py."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.run import commits
-from ckgit.orchestrators.run.attempts import count_jobs
-from ckgit.orchestrators.run.decisions import Continue, Decision, Look, Record, Refuse, Secure, Subject
-from ckgit.orchestrators.run.detach import attempts_of, detached_of, is_alive
+from ckgit.orchestrators.run.attempts import count_jobs, detached_of
+from ckgit.orchestrators.run.continuation.job import attempts_of, is_alive
+from ckgit.orchestrators.run.decisions import Commit, Continue, Decision, Look, Refuse, Secure, Subject
 from ckgit.orchestrators.run.observation import PATIENCE, ContinuationSeen, JobsSeen, StageObservation
 
 
@@ -40,7 +40,7 @@ def plan_continuation(seen: StageObservation, options: AdvanceOptions, jobs: Job
     return _wait_for(seen.view, found, options, jobs)
 
 
-def _naming(seen: StageObservation, options: AdvanceOptions, instead: Detached | None = None) -> Record | None:
+def _naming(seen: StageObservation, options: AdvanceOptions, instead: Detached | None = None) -> Commit | None:
     """The commit that names the job. What jobs left until now goes into it, too.
 
     Args:
@@ -51,7 +51,7 @@ def _naming(seen: StageObservation, options: AdvanceOptions, instead: Detached |
     if not view.ledger:
         return None
     ends = [[attempt] for attempt in reversed(attempts_of(instead))] if instead else []
-    return Record(commits.left(view, seen.work.workers, seen.collected, view.ledger, detached), ends=ends)
+    return Commit(commits.left(view, seen.work.workers, seen.collected, view.ledger, detached), ends=ends)
 
 
 def _hand_over(seen: StageObservation, options: AdvanceOptions, jobs: JobsSeen) -> Continue:

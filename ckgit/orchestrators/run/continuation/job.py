@@ -19,22 +19,9 @@ from ckgit.experiment.scheduler import JobState, JobStatus, PollResult, Submissi
 from ckgit.jobs.folder import job_folder
 from ckgit.jobs.script import job_script
 from ckgit.orchestrators.engine.experiment import ExperimentView
-from ckgit.orchestrators.engine.options import ContinuationOptions
 from ckgit.orchestrators.engine.plugins import scheduler_for
-from ckgit.orchestrators.run.attempts import new_token
 
 _ALIVE = (JobState.QUEUED, JobState.RUNNING)
-
-
-def detached_of(experiment: str, leave: ContinuationOptions | None, time: str, *, by: str | None) -> Detached | None:
-    """The intent to have a job go on with an experiment; none where it is not left.
-
-    Args:
-        by: token of the job that names it, if it is one.
-    """
-    if not leave:
-        return None
-    return Detached(token=new_token(experiment, "advance", 1), by=by or "", submitted=time, **leave._asdict())
 
 
 def check_detachable(cluster: Cluster) -> None:

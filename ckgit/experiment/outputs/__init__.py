@@ -1,0 +1,1 @@
+"""What commands write for programs: events, and what they would do."""
