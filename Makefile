@@ -1,4 +1,4 @@
-# make quickstart   see the whole of ckgit work on a tiny model (three minutes after installation)
+# make quickstart   see the whole of ckgit work on a tiny model
 # make test         unit, property and integration tests
 # make test-slurm   tests on a fake SLURM and on a real one, which it installs (apt) and starts on this machine; with LONG=1
 #                   2,000 examples of the model of submission and 200 kills, instead of 200 and 10

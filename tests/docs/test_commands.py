@@ -36,6 +36,18 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
     assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
 
 
+def anchors(page: Path) -> set[str]:
+    """What the headings of a page are called in links."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_heading_leads_to_one(page: Path) -> None:
+    links = re.findall(r"\]\(([^):#]*)#([^)]+)\)", page.read_text())
+    assert [f"{target}#{name}" for target, name in links if name not in anchors(page.parent / target if target else page)] == []
+
+
 def test_the_makefile_has_the_two_commands() -> None:
     assert {"quickstart", "test", "check", "smollm2", "bench", "docs"} <= TARGETS
 
