@@ -42,11 +42,16 @@ def cells(found: JobProgress) -> JobCells:
     return JobCells(found.job, step, loss, _rate(found.rate) if found.rate else "", left)
 
 
-def lines(found: OverallProgress) -> list[str]:
-    """A line for each running job, without a terminal's bars."""
+def lines(found: OverallProgress, room: int | None = None) -> list[str]:
+    """A line for each running job, without a terminal's bars; where it is narrow, without rate and then without loss."""
     rows = [cells(job) for job in found.jobs]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width).rstrip() for row in rows]
+    for left_out in ("", "rate", "loss"):
+        rows = [row._replace(**{left_out: ""}) for row in rows] if left_out else rows
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        told = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width).rstrip() for row in rows]
+        if room is None or max(map(len, told), default=0) <= room:
+            break
+    return told
 
 
 def _rate(steps: float) -> str:

@@ -10,7 +10,7 @@ import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument
 from ckgit.cli.progress import headline, lines
-from ckgit.cli.tables import printable, wrapped
+from ckgit.cli.tables import printable, room_of_terminal, wrapped
 from ckgit.experiment.classify import counted, named
 from ckgit.formats.listing import first_of, in_words
 from ckgit.orchestrators.engine.orphans import listed
@@ -59,7 +59,9 @@ def _lines(found: Overview) -> Iterator[str]:
         yield f"  {stage:<12}{counted(job.condition for job in jobs)}"
     if found.progress:
         yield f"  {headline(found.progress)}"
-        yield from (f"  {line}" for line in first_of(lines(found.progress), more="more that run"))
+        room = room_of_terminal()
+        running = lines(found.progress, room and room - 2)
+        yield from (f"  {line}" for line in first_of(running, more="more that run"))
     if found.left_to:
         yield f"  {_left_to(found.left_to, found.work_tree or '')}"
     failed = [f"{each.condition}: {each.attempt.job}: {printable(each.attempt.reason or 'no reason is known')}" for each in found.failed]

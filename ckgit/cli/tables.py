@@ -21,13 +21,13 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, less: Sequenc
         less: columns that are left out first where not all fit, in this order.
     """
     lines = [[*header], *([printable(cell) for cell in row] for row in rows)]
-    room = _room()
+    room = room_of_terminal()
     return "\n".join(_columns(lines, _widths(lines))) if room is None else "\n".join(_within(lines, room, [*less]))
 
 
 def wrapped(text: str, hang: int = 0) -> str:
     """Prose; on a terminal its lines end between words, and all but the first are indented."""
-    room = _room()
+    room = room_of_terminal()
     if room is None or len(text) <= room:
         return text
     import textwrap
@@ -41,7 +41,7 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
-def _room() -> int | None:
+def room_of_terminal() -> int | None:
     """Columns of the terminal; None where there is none."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 

@@ -46,6 +46,15 @@ def test_each_running_job_in_a_line() -> None:
     ]
 
 
+def test_a_narrow_line_has_no_rate_and_then_no_loss() -> None:
+    told = {room: lines(WHOLE, room)[0] for room in (81, 71, 57)}
+    assert {room: ("/s" in line, "loss" in line, "left" in line) for room, line in told.items()} == {
+        81: (True, True, True),
+        71: (False, True, True),
+        57: (False, False, True),
+    }
+
+
 def test_a_job_that_has_made_its_last_step_is_finishing() -> None:
     ended = WHOLE.model_copy(update={"jobs": (TRAINING.model_copy(update={"step": 20_000}),)})
     assert lines(ended) == ["lr1e-4_rank16/finetune  20000/20000  loss 0.04321  finishing"]

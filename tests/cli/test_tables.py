@@ -55,6 +55,15 @@ def test_cells_are_broken_between_words_and_what_is_empty_is_left_out(terminal) 
     ]
 
 
+def test_the_widest_column_is_made_narrower_first(terminal) -> None:
+    terminal(44)
+    words = " ".join(["word"] * 12)
+    head, *rows = table(["left", "right"], [[words, words[:29]]]).splitlines()
+    assert (len(rows), head.index("right")) == (3, 23)
+    terminal(80)
+    assert table(["left", "right"], [[words, words[:29]]]).splitlines()[0].index("right") == 80 - 29
+
+
 def test_what_matters_less_is_left_out_first(terminal) -> None:
     terminal(55)
     assert table(HEADER, ROWS[1:], less=["type", "run"]).splitlines() == [
