@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ckgit.cli.completion import experiments
 from ckgit.cli.streams import json_text, say
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.names import name_problem
 from ckgit.formats.listing import first_of, in_words
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from ckgit.lab.lab import Lab
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -32,7 +33,14 @@ def dry_run_option(function: F) -> F:
 
 def name_argument(function: F) -> F:
     """Add the optional argument NAME, handed over as `name`; resolve it with `experiment_name`."""
-    return click.argument("name", required=False, shell_complete=experiments)(function)
+    return click.argument("name", required=False, shell_complete=_experiments)(function)
+
+
+def _experiments(ctx: click.Context, param: click.Parameter, typed: str) -> list[CompletionItem]:
+    """What a shell is told; imported when it asks."""
+    from ckgit.cli.completion import experiments
+
+    return experiments(ctx, param, typed)
 
 
 def lab_from(ctx: click.Context) -> Lab:

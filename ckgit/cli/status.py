@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument
-from ckgit.cli.progress import headline, lines
 from ckgit.cli.tables import printable, room_of_terminal, wrapped
 from ckgit.experiment.classify import counted, named
 from ckgit.formats.listing import first_of, in_words
 from ckgit.orchestrators.engine.orphans import listed
 from ckgit.orchestrators.queries.status import ClassifiedJob, LeftTo, Overview, overview
+
+if TYPE_CHECKING:
+    from ckgit.experiment.events import OverallProgress
 
 _MOST = 5  # jobs that are named
 
@@ -58,10 +60,7 @@ def _lines(found: Overview) -> Iterator[str]:
     for stage, jobs in found.stages().items():
         yield f"  {stage:<12}{counted(job.condition for job in jobs)}"
     if found.progress:
-        yield f"  {headline(found.progress)}"
-        room = room_of_terminal()
-        running = lines(found.progress, room and room - 2)
-        yield from (f"  {line}" for line in first_of(running, more="more that run"))
+        yield from (f"  {line}" for line in _progress(found.progress))
     if found.left_to:
         yield f"  {_left_to(found.left_to, found.work_tree or '')}"
     failed = [f"{each.condition}: {each.attempt.job}: {printable(each.attempt.reason or 'no reason is known')}" for each in found.failed]
@@ -74,6 +73,14 @@ def _lines(found: Overview) -> Iterator[str]:
     if found.work_tree:
         yield f"  cluster {found.cluster}, work tree {printable(found.work_tree)}"
     yield f"next: {found.next}"
+
+
+def _progress(found: OverallProgress) -> list[str]:
+    """The whole, and each running job."""
+    from ckgit.cli.progress import headline, lines
+
+    room = room_of_terminal()
+    return [headline(found), *first_of(lines(found, room and room - 2), more="more that run")]
 
 
 def _beside(found: Overview) -> Iterator[str]:

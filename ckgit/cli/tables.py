@@ -7,11 +7,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 
-from ckgit.formats.markdown import NOTHING
-
 _GAP = "  "
 _LEAST = 8  # columns that a cell is never made narrower than
 _WORD = 24  # a longer word is broken
+_EMPTY = {"", "–"}  # noqa: RUF001 - as `NOTHING` of formats.markdown, which `status` has no time to import
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, less: Sequence[str] = ()) -> str:
@@ -51,7 +50,7 @@ def _within(lines: Sequence[Sequence[str]], room: int, less: Sequence[str]) -> l
     natural = _widths(lines)
     if _total(natural) <= room or len(lines) == 1:
         return _columns(lines, natural)
-    filled = [column for column in zip(*lines, strict=True) if {*column[1:]} - {"", NOTHING}]
+    filled = [column for column in zip(*lines, strict=True) if {*column[1:]} - _EMPTY]
     if len(filled) < len(natural):
         return _within([*zip(*filled, strict=True)], room, less)
     if found := next((name for name in less if name in lines[0]), ""):

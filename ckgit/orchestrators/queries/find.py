@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from ckgit.errors import CkgitError, Exit
@@ -65,6 +64,8 @@ def _equal(value: Any, wanted: str) -> bool:
     number = _number(wanted)
     if isinstance(value, int | float) and number is not None:
         return float(value) == number
+    from fnmatch import fnmatchcase
+
     return fnmatchcase(str(value), wanted)
 
 
