@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -11,6 +12,8 @@ from pydantic import Field, model_validator
 
 from ckgit.experiment.design.model import Frozen, Resources, Stage
 from ckgit.experiment.state import State
+
+STAGES: Mapping[State, Stage] = {State.SCAFFOLDED: Stage.TRAINING, State.TRAINED: Stage.EVALUATION}  # whose jobs run in a state
 
 
 class Phase(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -14,6 +15,8 @@ _KEPT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 def scalar(value: Any) -> str:
     """One value: numbers with a point and a signed exponent, text always in double quotes, sequences in brackets."""
+    if isinstance(value, str):  # most are
+        return quoted(str(value))
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -24,11 +27,12 @@ def scalar(value: Any) -> str:
         return number(value)
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key_text(key)}: {scalar(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, Sequence):
         return "[" + ", ".join(map(scalar, value)) + "]"
     return quoted(str(value))
 
 
+@functools.cache
 def key_text(key: str) -> str:
     """A key, in quotes where YAML 1.1 takes the word for a truth value or for null."""
     return key if _KEY.fullmatch(key) and key.lower() not in _WORDS else quoted(key)

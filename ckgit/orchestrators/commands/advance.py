@@ -1,4 +1,7 @@
-"""advance: whatever comes next for an experiment, until it is where it is wanted."""
+"""advance: whatever comes next for an experiment, until it is where it is wanted.
+
+What runs jobs is imported where a job is to be run: a transition without jobs has a quarter of a second in all.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from pathlib import Path
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import State
-from ckgit.experiment.jobs import Ledger
+from ckgit.experiment.jobs import STAGES, Ledger
 from ckgit.experiment.lifecycle import ORDER, Event
 from ckgit.formats.listing import plural
 from ckgit.lab.lab import Lab
@@ -26,12 +29,6 @@ from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.engine.polling import Polling, run_to_end
 from ckgit.orchestrators.engine.results import AdvanceResult
-from ckgit.orchestrators.run.change_cluster import change_cluster
-from ckgit.orchestrators.run.continuation import is_replaced
-from ckgit.orchestrators.run.detach import check_detachable, end_detached
-from ckgit.orchestrators.run.run import run_stage
-from ckgit.orchestrators.run.stage import STAGES
-from ckgit.orchestrators.run.usage import fill, lacking
 from ckgit.orchestrators.scaffold.scaffold import scaffold
 
 
@@ -54,30 +51,49 @@ def advancing(
     """
     view = open_for_update(lab, name, events)
     commits: list[RecordedCommit] = []
-    if (yield from is_replaced(view, options)):
+    if options.token and (yield from _is_replaced(view, options)):
         state = view.snapshot.state
         return AdvanceResult(name, state, Exit.DONE, [], f"nothing to do: {name} is not left to this job any more", _next(name, state))
-    if cluster and (step := change_cluster(view, cluster)):
-        commits.append(commit(view, step, events))
-        if view.ledger:
-            end_detached(view, view.ledger)  # on the cluster before
+    if cluster and (moved := _change_cluster(view, cluster, events)):
+        commits.append(moved)
         view = open_experiment(lab, name)
     start = view.snapshot.state
     if to is start and to is not None:
         return AdvanceResult(name, start, Exit.DONE, commits, f"nothing to do: {name} is {start}", _next(name, start))
     target = check_target(name, start, to)
     if options.detach:
+        from ckgit.orchestrators.run.detach import check_detachable
+
         check_detachable(view.context.cluster)
     while True:
         found = yield from transition(view, options, events)
         commits += found.commits
-        state = take_snapshot(lab, name).state
+        state = _state_after(lab, name, found)
         if found.code is not Exit.DONE:
             return final_result(lab, name, found._replace(commits=commits), left_to=options.detach)
         if ORDER.index(state) >= ORDER.index(target):
             break
         view = open_experiment(lab, name)
     return AdvanceResult(name, state, Exit.DONE, commits, f"{name} is {state}", _next(name, state))
+
+
+def _is_replaced(view: ExperimentView, options: AdvanceOptions) -> Polling[bool]:
+    from ckgit.orchestrators.run.continuation import is_replaced
+
+    return (yield from is_replaced(view, options))
+
+
+def _change_cluster(view: ExperimentView, cluster: str, events: Events) -> RecordedCommit | None:
+    """Have another profile take over; None where it is the one that it was."""
+    from ckgit.orchestrators.run.change_cluster import change_cluster
+    from ckgit.orchestrators.run.detach import end_detached
+
+    if not (step := change_cluster(view, cluster)):
+        return None
+    recorded = commit(view, step, events)
+    if view.ledger:
+        end_detached(view, view.ledger)  # on the cluster before
+    return recorded
 
 
 def require(view: ExperimentView, *states: State) -> None:
@@ -97,11 +113,17 @@ def final_result(lab: Lab, name: str, found: AdvanceResult, *, left_to: State | 
     Args:
         left_to: the state that its cluster is to take it on to.
     """
-    state = take_snapshot(lab, name).state
+    state = _state_after(lab, name, found)
     if found.code is Exit.IN_FLIGHT and left_to:
         left = f"{name} is left to its cluster, which takes it on to {left_to}: {found.message}"
         return AdvanceResult(name, state, Exit.DONE, found.commits, left, f"ckgit status {name}; ckgit cancel {name} ends it")
     return AdvanceResult(name, state, found.code, found.commits, found.message or f"{name} is {state}", found.next or _next(name, state))
+
+
+def _state_after(lab: Lab, name: str, found: AdvanceResult) -> State:
+    """The state that an experiment is in: that of a commit which ended a transition without jobs, or else as its branch says now."""
+    last = found.commits[-1] if found.commits else None
+    return last.target if last and last.event in (Event.SCAFFOLD, Event.ANALYZE) else take_snapshot(lab, name).state
 
 
 def check_target(name: str, state: State, to: State | None) -> State:
@@ -131,6 +153,8 @@ def check_target(name: str, state: State, to: State | None) -> State:
 def transition(view: ExperimentView, options: AdvanceOptions, events: Events) -> Polling[AdvanceResult]:
     """One transition, or as much of it as can be made now."""
     if view.snapshot.state in STAGES:
+        from ckgit.orchestrators.run.run import run_stage
+
         return (yield from run_stage(view, options, events))
     return AdvanceResult(view.name, view.snapshot.state, Exit.DONE, [commit(view, still_step(view), events)], "")
 
@@ -149,6 +173,8 @@ def still_step(view: ExperimentView) -> CommitPlan:
 
 def _accounted(view: ExperimentView) -> Ledger | None:
     """The ledger with what accounting has come to know since the last jobs ended; as it is where that cannot be asked from here."""
+    from ckgit.orchestrators.run.usage import fill, lacking
+
     ledger = view.ledger and view.ledger.model_copy(update={"detached": None})
     if not ledger or not (late := lacking(ledger)) or not Path(ledger.work_tree).is_dir():
         return ledger

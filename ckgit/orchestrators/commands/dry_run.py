@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.experiment.design.model import State
-from ckgit.experiment.jobs import Attempt, Job, Ledger
+from ckgit.experiment.jobs import STAGES, Attempt, Job, Ledger
 from ckgit.experiment.scheduler import JobState
 from ckgit.jobs.folder import job_folder, read_status
 from ckgit.lab.context import load_context
@@ -27,7 +27,6 @@ from ckgit.orchestrators.run.detach import check_detachable
 from ckgit.orchestrators.run.monitor.submission import groups, submission_of
 from ckgit.orchestrators.run.observe import StageObserver
 from ckgit.orchestrators.run.plan import Decision, Finish, Leave, Look, Record, Refuse, plan_stage
-from ckgit.orchestrators.run.stage import STAGES
 
 
 class WouldSubmit(NamedTuple):

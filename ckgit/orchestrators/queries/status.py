@@ -243,7 +243,8 @@ def _in_the_way(lab: Lab, snapshot: Snapshot, stages: Mapping[str, Counter[str]]
     from ckgit.lab.context import load_context
 
     try:
-        lacking = unrecorded(load_context(lab, snapshot).summary)
+        context = load_context(lab, snapshot)
+        lacking = unrecorded(context.summary, context.plan)
     except CkgitError as error:
         return error
     what = f"the design was changed by hand, and this was not measured: {', '.join(lacking)}"

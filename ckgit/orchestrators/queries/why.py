@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError
-from ckgit.experiment.jobs import Attempt, Job, Phase
+from ckgit.experiment.jobs import STAGES, Attempt, Job, Phase
 from ckgit.experiment.scheduler import JobState, JobStatus
 from ckgit.formats.secret_patterns import masked
 from ckgit.jobs.folder import job_folder, read_status
@@ -20,7 +20,7 @@ from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.run.attempts import latest_attempts
 from ckgit.orchestrators.run.collect import without_status
 from ckgit.orchestrators.run.detach import attempts_of, is_alive, look_at
-from ckgit.orchestrators.run.stage import STAGES, stage_jobs
+from ckgit.orchestrators.run.stage import stage_jobs
 from ckgit.orchestrators.run.work_tree import find_work_tree
 
 LINES = 8

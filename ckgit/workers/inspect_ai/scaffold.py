@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ckgit.errors import CkgitError, Exit
@@ -108,10 +108,11 @@ def _config(cell: PlannedCell) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def _block(document: dict[str, Any], indent: str) -> Iterator[str]:
+def _block(document: dict[str, Any], indent: str) -> list[str]:
+    lines: list[str] = []
     for key, value in document.items():
         if isinstance(value, dict) and value:
-            yield f"{indent}{key_text(key)}:"
-            yield from _block(value, indent + "  ")
+            lines += [f"{indent}{key_text(key)}:", *_block(value, indent + "  ")]
         else:
-            yield f"{indent}{key_text(key)}: {scalar(value)}"
+            lines.append(f"{indent}{key_text(key)}: {scalar(value)}")
+    return lines
