@@ -7,11 +7,14 @@ import signal
 import subprocess
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # A suite that is started in the background, or by nohup, inherits ignored signals, and so would every program that a test signals.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+hypothesis.settings.register_profile("untimed", deadline=None)  # a machine may be busy
+hypothesis.settings.load_profile("untimed")
 
 CARD = """\
 schema_version: 1

@@ -140,7 +140,7 @@ def main() -> None:
 
     streams.prepare()
 
-    gc.set_threshold(50_000)  # almost all that is made in a command's first second stays
+    gc.set_threshold(200_000)  # almost all that is made in a command's first second stays
     # pydantic would look for plugins in every installed package, and no model of ours wants any.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     code = guarded(_invoke, sys.argv[1:])

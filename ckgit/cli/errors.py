@@ -8,9 +8,7 @@ import json
 import os
 import platform
 import sys
-import tempfile
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -135,6 +133,8 @@ def as_document(error: CkgitError) -> dict[str, Any]:
 
 
 def _bug(error: Exception, argv: Sequence[str]) -> CkgitError:
+    import traceback
+
     from ckgit.formats.secret_patterns import masked
 
     text = masked(
@@ -164,6 +164,8 @@ def _write_report(text: str) -> str:
     """In the lab's git folder, where nothing commits it; outside a lab, in the system's folder for temporary files."""
     here = Path.cwd()
     git = next((folder / ".git" for folder in (here, *here.parents) if (folder / ".git").is_dir()), None)
+    import tempfile  # it brings much along, which no other command needs
+
     folder = git / "ckgit" if git and os.access(git, os.W_OK) else Path(tempfile.gettempdir())
     folder.mkdir(exist_ok=True)
     path = folder / f"ckgit-bug-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.txt"

@@ -16,7 +16,7 @@ from ckgit.orchestrators.engine.orphans import listed
 from ckgit.orchestrators.queries.status import ClassifiedJob, LeftTo, Overview, overview
 
 if TYPE_CHECKING:
-    from ckgit.experiment.events import OverallProgress
+    from ckgit.experiment.outputs.events import OverallProgress
 
 _MOST = 5  # jobs that are named
 

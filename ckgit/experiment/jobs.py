@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -12,6 +13,8 @@ from pydantic import Field, model_validator
 from ckgit.experiment.classify import classify, newest
 from ckgit.experiment.design.model import Frozen, Resources, Stage
 from ckgit.experiment.state import State
+
+STAGES: Mapping[State, Stage] = {State.SCAFFOLDED: Stage.TRAINING, State.TRAINED: Stage.EVALUATION}  # whose jobs run in a state
 
 
 class Phase(StrEnum):
@@ -189,6 +192,22 @@ class Detached(Frozen):
     def stand_in(self) -> str:
         """Token of the job that starts where this one fails, in its place."""
         return f"{self.token}.again"
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        """The job and its stand-in, as schedulers are asked for them."""
+        return [
+            Attempt(
+                job="advance",
+                stage=Stage.EVALUATION,
+                number=1,
+                token=token,
+                script_sha256="",
+                phase=Phase.SUBMITTED,
+                submitted=self.submitted,
+            )
+            for token in (self.token, self.stand_in)
+        ]
 
 
 class Ledger(Frozen):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import Stage, Summary
 from ckgit.experiment.design.plan import Plan
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
-from ckgit.experiment.results import CellResult, TrainingResult
 from ckgit.formats.problem import Problem
+
+if TYPE_CHECKING:
+    from ckgit.experiment.results import CellResult, TrainingResult
 
 
 class Context(NamedTuple):

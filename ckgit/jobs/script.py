@@ -6,6 +6,7 @@ job itself says how it ended) needs bash and coreutils only, so that it holds ev
 
 from __future__ import annotations
 
+import functools
 import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -225,6 +226,7 @@ def job_script(
     ).encode()
 
 
+@functools.cache
 def _kept() -> str:
     names = textwrap.wrap(" ".join([*KEPT, "PWD", "CKGIT_JOB", "SLURM_*", "SLURMD_*"]), 100)
     return " | \\\n".join("    " + line.replace(" ", " | ") for line in names) + ") ;;"

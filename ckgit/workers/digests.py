@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ckgit.experiment.card import FileDigest, is_model_file
@@ -72,6 +71,8 @@ def _line(file: Path, found: str, wanted: str) -> str:
 
 
 def _digests(files: Sequence[Path]) -> list[FileDigest]:
+    from concurrent.futures import ThreadPoolExecutor  # scaffolding needs none
+
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         return list(threads.map(_digest, files))
 

@@ -38,13 +38,13 @@ def problems(summary: Summary) -> list[Problem]:
     return [*_listed_name_problems(summary), *(problem for check in checks for problem in check(summary, plan))]
 
 
-def unrecorded(summary: Summary) -> list[str]:
+def unrecorded(summary: Summary, plan: Plan) -> list[str]:
     """What a plan needs and `recorded` lacks, in words; empty for a summary that design has measured.
 
     A summary that was changed by hand after it was designed may name data or models that were never measured.
     """
     recorded = summary.recorded
-    recipes = {run["base_recipe"] for run in build_plan(summary).training} - {None, *recorded.recipes}
+    recipes = {run["base_recipe"] for run in plan.training} - {None, *recorded.recipes}
     return [
         *(f"data {name}" for name in summary.data if name not in recorded.data),
         *(f"model {name}" for name in summary.models if name not in recorded.models),

@@ -10,6 +10,7 @@ import datetime
 import hashlib
 import json
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -276,10 +277,16 @@ class Design(Frozen):
             document[ordered] = list(document[ordered].items())
         return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """The design hash: SHA-256 of the canonical form, in hexadecimal."""
+        """The design hash: SHA-256 of the canonical form, in hexadecimal. Every file of a run and of a cell names it."""
         return hashlib.sha256(self.canonical()).hexdigest()
+
+    def __copy__(self) -> Self:
+        """A copy is made to be changed, and must not keep the hash of the design before."""
+        copied = super().__copy__()
+        copied.__dict__.pop("digest", None)
+        return copied
 
 
 class Summary(Design):

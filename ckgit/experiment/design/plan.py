@@ -202,7 +202,11 @@ def build_plan(summary: Summary, defaults: Mapping[str, Any] = DEFAULTS) -> Plan
     Args:
         defaults: those that it was scaffolded with, which another ckgit may have done.
     """
-    runs = tuple(_resolve(spec, varied, summary, defaults) for spec, varied in _specs(summary))
+    shared = summary.controls.given()
+    fallback = {**defaults, "template_date": summary.experiment.date, "model": summary.models[0]}
+    fallback |= {"data": next(iter(summary.data))} if summary.data else {}
+    recipes = {name: recorded.given() for name, recorded in summary.recorded.recipes.items()}
+    runs = tuple(_resolve(spec, varied, shared, recipes, fallback) for spec, varied in _specs(summary))
     return Plan(runs=runs, cells=tuple(_cells(summary, runs)))
 
 
@@ -239,13 +243,12 @@ def _combinations(variables: Mapping[str, tuple[Any, ...]]) -> Iterator[dict[str
         yield dict(combination)
 
 
-def _resolve(spec: RunSpec, varied: dict[str, str], summary: Summary, defaults: Mapping[str, Any]) -> Run:
-    own, shared = spec.parameters.given(), summary.controls.given()
+def _resolve(
+    spec: RunSpec, varied: dict[str, str], shared: Mapping[str, Any], recipes: Mapping[str, Mapping[str, Any]], fallback: Mapping[str, Any]
+) -> Run:
+    own = spec.parameters.given()
     recipe_name = own.get("base_recipe", shared.get("base_recipe"))
-    recorded = summary.recorded.recipes.get(recipe_name) if recipe_name else None
-    recipe = recorded.given() if recorded else {}
-    fallback = {**defaults, "template_date": summary.experiment.date, "model": summary.models[0]}
-    fallback |= {"data": next(iter(summary.data))} if summary.data else {}
+    recipe = recipes.get(recipe_name, {}) if recipe_name else {}
     layers = [(Source.RUN, own), (Source.DESIGN, shared), (Source.RECIPE, recipe), (Source.DEFAULT, fallback)]
     settings = {}
     for name in Parameters.model_fields:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, RootModel
+from pydantic import ConfigDict, Field, RootModel
 
 from ckgit.experiment.design.fields import Frozen
 from ckgit.experiment.lifecycle import Event
@@ -129,5 +129,8 @@ class Finished(Happened):
 EngineEvent = Committed | JobStateChanged | JobEnded | Polled | Progressed | Waiting | Noted | Refused | Finished
 
 
-class EventLine(RootModel[Annotated[EngineEvent, Field(discriminator="event")]]):
+class EventLine(RootModel[Any]):
     """One line of `ckgit advance --events`."""
+
+    model_config = ConfigDict(defer_build=True)  # only the schema and who reads events want it; a parameter of RootModel is built at once
+    root: Annotated[EngineEvent, Field(discriminator="event")]

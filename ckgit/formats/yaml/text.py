@@ -6,6 +6,7 @@ numbers. Files that people change (`write_yaml`) have text without quotes where 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -33,7 +34,7 @@ class _Style(NamedTuple):
 
 def scalar(value: Any) -> str:
     """One value for a tool, on one line: numbers with a point and a signed exponent, text in double quotes, sequences in brackets."""
-    return _inline(value, _FOR_TOOLS)
+    return quoted(value) if type(value) is str else _inline(value, _FOR_TOOLS)  # most are text
 
 
 def block(document: Mapping[str, Any]) -> list[str]:
@@ -47,6 +48,7 @@ def write_yaml(value: Any) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+@functools.cache
 def key_text(key: str) -> str:
     """A key, in quotes where YAML 1.1 takes the word for a truth value or for null."""
     return key if _KEY.fullmatch(key) and key.lower() not in _WORDS else quoted(key)

@@ -11,7 +11,7 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
@@ -82,7 +82,13 @@ def _split(path: str) -> tuple[str, str]:
 
 def _parents(paths: Mapping[str, bytes | None]) -> set[str]:
     """Every folder on the way to a path, and the root."""
-    return {"", *(str(parent) for path in paths for parent in PurePosixPath(path).parents if parent.name)}
+    found = {""}
+    for path in paths:
+        parent = _split(path)[0]
+        while parent not in found:
+            found.add(parent)
+            parent = _split(parent)[0]
+    return found
 
 
 def _read_folders(root: Path, base: str, places: list[str], length: int) -> dict[str, _Folder]:

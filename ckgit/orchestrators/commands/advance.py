@@ -5,6 +5,8 @@ It does not matter which process did the part before, or whether it lived to its
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.outputs.events import Progressed
 from ckgit.formats.listing import in_words
@@ -28,7 +30,9 @@ from ckgit.orchestrators.engine.polling import Polling, run_to_end
 from ckgit.orchestrators.engine.results import AdvanceResult
 from ckgit.orchestrators.run.apply import hand_over_to_scheduler, record
 from ckgit.orchestrators.run.decisions import Commit, Continue, Finish, Look, Refuse, Secure, Subject, Submit
-from ckgit.orchestrators.run.monitor.monitor import Monitor
+
+if TYPE_CHECKING:
+    from ckgit.orchestrators.run.monitor.monitor import Monitor
 
 LISTED = 5  # jobs that an error names
 

@@ -33,7 +33,6 @@ from ckgit.orchestrators.engine.orphans import Orphan
 from ckgit.orchestrators.engine.partial_view import PartialView
 from ckgit.orchestrators.engine.plugins import scheduler_for, worker_for
 from ckgit.orchestrators.run.commits import cancellation
-from ckgit.orchestrators.run.continuation.job import attempts_of
 
 _ALIVE = (JobState.QUEUED, JobState.RUNNING, JobState.UNKNOWN)
 
@@ -287,7 +286,7 @@ def _acts(planned: CancelPlan) -> Iterator[Callable[[], None]]:
         end = partial(scheduler_for(found.cluster).cancel, found.cluster, Path(ledger.work_tree))
         if planned.whole and ledger.detached:
             # the stand-in first: the end of the other would start it
-            yield from (partial(end, [attempt]) for attempt in reversed(attempts_of(ledger.detached)))
+            yield from (partial(end, [attempt]) for attempt in reversed(ledger.detached.attempts))
         if planned.attempts:
             yield partial(end, planned.attempts)
     for work in dict.fromkeys(orphan.work for orphan in planned.orphans):

@@ -1,30 +1,30 @@
-"""Looking at an experiment for a command: all that `plan` decides from. It reads, and changes nothing."""
+"""Looking at an experiment for a command: all that `plan` decides from. It reads, and changes nothing.
+
+What runs jobs is imported where a job is looked at: a transition without jobs has a quarter of a second in all.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ckgit.errors import CkgitError
-from ckgit.experiment.jobs import Ledger
+from ckgit.experiment.jobs import STAGES, Ledger
 from ckgit.experiment.scheduler import JobState
 from ckgit.experiment.state import State
 from ckgit.lab.commit import CommitPlan
-from ckgit.orchestrators.commands.retry import RetryPlan, plan_retry
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.integrity import refuse_edited
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.plugins import scheduler_for
-from ckgit.orchestrators.run.change_cluster import change_cluster
-from ckgit.orchestrators.run.continuation.job import look_at
-from ckgit.orchestrators.run.observation import StageObservation
-from ckgit.orchestrators.run.observe import StageObserver
-from ckgit.orchestrators.run.stage import STAGES
-from ckgit.orchestrators.run.usage import fill, lacking
-from ckgit.orchestrators.run.work_tree import find_work_tree
+
+if TYPE_CHECKING:
+    from ckgit.orchestrators.commands.retry import RetryPlan
+    from ckgit.orchestrators.run.observation import StageObservation
+    from ckgit.orchestrators.run.observe import StageObserver
 
 T = TypeVar("T")
 
@@ -74,6 +74,8 @@ class Observer:
         Raises:
             CkgitError: no jobs run from this state, or their worker is not installed.
         """
+        from ckgit.orchestrators.run.observe import StageObserver
+
         self._stage = self._stage or StageObserver(self.view, self.options, self.events, self._asked)
         return self._stage
 
@@ -98,8 +100,8 @@ class Observer:
             _accounted(view),
             stage=_or_error(self._observe_stage) if view.snapshot.state in STAGES else None,
             successor=self._successor,
-            move=_or_error(partial(change_cluster, view, options.cluster)) if options.cluster else None,
-            retry=_or_error(partial(plan_retry, view, options)) if options.retry else None,
+            move=_or_error(partial(_move, view, options.cluster)) if options.cluster else None,
+            retry=_or_error(partial(_retry, view, options)) if options.retry else None,
         )
 
     def _observe_stage(self) -> StageObservation:
@@ -109,11 +111,26 @@ class Observer:
 
     def look_at_successor(self) -> None:
         """Ask the scheduler for the job that the one of ours which asks has named to go on after it."""
+        from ckgit.orchestrators.run.continuation.job import look_at
+        from ckgit.orchestrators.run.work_tree import find_work_tree
+
         ledger = self.view.ledger
         detached = ledger.detached if ledger else None
         if ledger and detached and detached.by == self.options.token:
             found = look_at(detached, self.view.context.cluster, find_work_tree(ledger))
             self._successor = found.statuses[detached.token].state
+
+
+def _move(view: ExperimentView, cluster: str) -> CommitPlan | None:
+    from ckgit.orchestrators.run.change_cluster import change_cluster
+
+    return change_cluster(view, cluster)
+
+
+def _retry(view: ExperimentView, options: AdvanceOptions) -> RetryPlan:
+    from ckgit.orchestrators.commands.retry import plan_retry
+
+    return plan_retry(view, options)
 
 
 def _or_error(look: Callable[[], T]) -> T | CkgitError:
@@ -128,6 +145,8 @@ def _accounted(view: ExperimentView) -> Ledger | None:
     ledger = view.ledger
     if view.snapshot.state is not State.EVALUATED or not ledger:
         return ledger
+    from ckgit.orchestrators.run.usage import fill, lacking
+
     ledger = ledger.model_copy(update={"detached": None})
     if not (late := lacking(ledger)) or not Path(ledger.work_tree).is_dir():
         return ledger

@@ -6,6 +6,8 @@ Pure: an observation and the user's options say what is next. Times and tokens a
 from __future__ import annotations
 
 from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.jobs import STAGES
 from ckgit.experiment.lifecycle import ORDER, Event
 from ckgit.experiment.scheduler import JobState
 from ckgit.experiment.state import State
@@ -17,20 +19,25 @@ from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.engine.results import AdvanceResult
-from ckgit.orchestrators.run.continuation.job import attempts_of, check_detachable
 from ckgit.orchestrators.run.decisions import Commit, Decision, Finish, Look, Refuse, Subject
-from ckgit.orchestrators.run.observation import StageObservation
-from ckgit.orchestrators.run.plan import plan_stage
-from ckgit.orchestrators.run.stage import STAGES
 from ckgit.orchestrators.scaffold.scaffold import scaffold
 
 
 def plan(seen: Observation, options: AdvanceOptions) -> Decision:
     """What is next for an experiment."""
     try:
-        return _ask_first(seen, options) or _change(seen, options) or _goal(seen, options) or _step(seen, options)
+        decision = _ask_first(seen, options) or _change(seen, options) or _goal(seen, options) or _step(seen, options)
+        return _at_its_end(seen, options, decision) if isinstance(decision, Commit) else decision
     except CkgitError as error:
         return Refuse(error)
+
+
+def _at_its_end(seen: Observation, options: AdvanceOptions, decision: Commit) -> Commit:
+    """A commit by which the goal is reached ends the command."""
+    name, state = seen.view.name, decision.commit.target
+    if decision.result or state is seen.view.snapshot.state or ORDER.index(state) < ORDER.index(_target(seen, options)):
+        return decision
+    return decision._replace(result=AdvanceResult(name, state, Exit.DONE, [], f"{name} is {state}", onward(name, state)))
 
 
 def _ask_first(seen: Observation, options: AdvanceOptions) -> Decision | None:
@@ -70,15 +77,26 @@ def _change(seen: Observation, options: AdvanceOptions) -> Decision | None:
     if isinstance(seen.move, CkgitError):
         return Refuse(seen.move)
     if seen.move:
-        ends = [[attempt] for attempt in reversed(attempts_of(ledger.detached))] if ledger and ledger.detached else []
+        ends = [[attempt] for attempt in reversed(ledger.detached.attempts)] if ledger and ledger.detached else []
         return Commit(seen.move, ends=ends, cluster=options.cluster)
     if options.detach:
-        check_detachable(seen.view.context.cluster)
+        _check_detachable(seen.view.context.cluster)
     if isinstance(seen.retry, CkgitError):
         return Refuse(seen.retry)
     if seen.retry:  # a job that was cancelled, but not ended, writes to the same files as the new one
         return Commit(seen.retry.step, seen.retry.jobs, ends=[seen.retry.before])
     return None
+
+
+def _check_detachable(cluster: Cluster) -> None:
+    """Raise where the scheduler of a cluster cannot start a job when others have ended."""
+    if not scheduler_for(cluster).detaches:
+        raise CkgitError(
+            f"scheduler {cluster.scheduler} cannot go on by itself when jobs have ended",
+            code=Exit.USAGE,
+            state="nothing was changed",
+            next="leave out --detach: advance waits, and Ctrl-C leaves the jobs running",
+        )
 
 
 def _goal(seen: Observation, options: AdvanceOptions) -> Decision | None:
@@ -133,14 +151,16 @@ def _step(seen: Observation, options: AdvanceOptions) -> Decision:
         return Refuse(seen.stage)
     if options.worker and (why := _not_its_turn(seen, options)):
         return Refuse(CkgitError(why, code=Exit.ILLEGAL_TRANSITION, state="nothing was changed", next=f"ckgit status {seen.view.name}"))
-    if isinstance(seen.stage, StageObservation):
+    if seen.stage:
+        from ckgit.orchestrators.run.plan import plan_stage  # a transition without jobs has a quarter of a second in all
+
         return plan_stage(seen.stage, options)
     return Commit(scaffold(seen.view) if seen.view.snapshot.state is State.DESIGNED else _analysis(seen))
 
 
 def _not_its_turn(seen: Observation, options: AdvanceOptions) -> str:
     """Why a worker that is run alone has nothing to run; empty where it has."""
-    work = seen.stage.work if isinstance(seen.stage, StageObservation) else None
+    work = seen.stage.work if seen.stage and not isinstance(seen.stage, CkgitError) else None
     what = f"{seen.view.name} is {seen.view.snapshot.state}"
     if not work:
         return f"{what}; jobs run when it is {' or '.join(STAGES)}"

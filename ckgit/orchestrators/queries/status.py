@@ -197,12 +197,11 @@ def _look(lab: Lab, snapshot: Snapshot, outline: LedgerOutline) -> tuple[dict[st
     if not tokens and not outline.detached:
         return {}, None
     from ckgit.orchestrators.engine.plugins import scheduler_for
-    from ckgit.orchestrators.run.continuation.job import attempts_of
 
     ledger = snapshot.ledger()
     if not ledger:
         raise _unreadable(snapshot)
-    work, known = Path(ledger.work_tree), [*ledger.open(), *(attempts_of(ledger.detached) if ledger.detached else ())]
+    work, known = Path(ledger.work_tree), [*ledger.open(), *(ledger.detached.attempts if ledger.detached else ())]
     try:
         cluster = lab.cluster_of(ledger.model_dump())
         if not work.is_dir():
@@ -242,7 +241,8 @@ def _in_the_way(lab: Lab, snapshot: Snapshot, *, cancelled: bool) -> CkgitError 
     from ckgit.lab.context import load_context
 
     try:
-        lacking = unrecorded(load_context(lab, snapshot).summary)
+        context = load_context(lab, snapshot)
+        lacking = unrecorded(context.summary, context.plan)
     except CkgitError as error:
         return error
     what = f"the design was changed by hand, and this was not measured: {', '.join(lacking)}"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ckgit.errors import CkgitError
 from ckgit.experiment.classify import classify
-from ckgit.experiment.jobs import Attempt, Job
+from ckgit.experiment.jobs import STAGES, Attempt, Job
 from ckgit.experiment.scheduler import JobState, JobStatus
 from ckgit.formats.secret_patterns import masked
 from ckgit.jobs.folder import job_folder, read_status
@@ -20,8 +20,8 @@ from ckgit.orchestrators.engine.partial_view import PartialView
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.run.attempts import latest_attempts
 from ckgit.orchestrators.run.collect import without_status
-from ckgit.orchestrators.run.continuation.job import attempts_of, is_alive, look_at
-from ckgit.orchestrators.run.stage import STAGES, stage_jobs
+from ckgit.orchestrators.run.continuation.job import is_alive, look_at
+from ckgit.orchestrators.run.stage import stage_jobs
 from ckgit.orchestrators.run.work_tree import find_work_tree
 
 LINES = 8
@@ -82,7 +82,7 @@ def _left(found: PartialView) -> list[Reason]:
     how = job_status.ending.sentence if job_status.ending else "it is gone"
     ended = "was not handed over" if job_status.state is JobState.UNSEEN else f"has ended ({how})"
     sentence = f"the job that was to go on {ended}; ckgit advance {found.name} goes on, with --detach by another one"
-    itself = attempts_of(ledger.detached)[0]
+    itself = ledger.detached.attempts[0]
     log, text = _work_tree_log(found, itself)
     return [Reason("advance", 1, "left", None, sentence, log, _last(text))]
 

@@ -2,11 +2,13 @@
 
 Intent first, in a commit; then the hand-over; then the wait; then the judgement, in a commit. Each part begins with what
 the branch and the scheduler say, so it does not matter which process did the part before, or whether it lived to its end.
+What only jobs need is imported where there are some.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.jobs import FailureClass
@@ -14,11 +16,10 @@ from ckgit.experiment.scheduler import JobStatus
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import ExperimentView, RecordedCommit, check_unmoved, commit
 from ckgit.orchestrators.engine.plugins import scheduler_for
-from ckgit.orchestrators.run.continuation.job import hand_over, secure
 from ckgit.orchestrators.run.decisions import Commit, Continue, Secure, Submit
-from ckgit.orchestrators.run.observe import StageObserver
-from ckgit.orchestrators.run.stage import check_ready, stage_jobs
-from ckgit.orchestrators.run.work_tree import make_work_tree
+
+if TYPE_CHECKING:
+    from ckgit.orchestrators.run.observe import StageObserver
 
 
 def record(view: ExperimentView, decision: Commit, events: Events) -> RecordedCommit:
@@ -29,6 +30,9 @@ def record(view: ExperimentView, decision: Commit, events: Events) -> RecordedCo
     """
     ledger = view.ledger
     if decision.jobs and not (ledger and ledger.work_tree):
+        from ckgit.orchestrators.run.stage import check_ready, stage_jobs
+        from ckgit.orchestrators.run.work_tree import make_work_tree
+
         made = make_work_tree(view)
         check_ready(view, stage_jobs(view), decision.jobs, Path(made.work_tree))
     for attempts in decision.ends if ledger and ledger.work_tree else ():
@@ -44,6 +48,8 @@ def hand_over_to_scheduler(observer: StageObserver, decision: Submit | Continue 
         CkgitError: the job that is to go on was refused.
         BranchMoved: someone else moved the branch meanwhile.
     """
+    from ckgit.orchestrators.run.continuation.job import hand_over, secure
+
     view, monitor = observer.view, observer.open()
     detached = view.ledger.detached if view.ledger else None
     if isinstance(decision, Submit):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckgit.errors import CkgitError
 from ckgit.experiment.jobs import Attempt, Job
 from ckgit.lab.commit import CommitPlan
 from ckgit.orchestrators.engine.results import AdvanceResult
-from ckgit.orchestrators.run.monitor.submission import SubmissionPlan
+
+if TYPE_CHECKING:
+    from ckgit.orchestrators.run.monitor.submission import SubmissionPlan
 
 
 class Refuse(NamedTuple):

@@ -19,7 +19,6 @@ from ckgit.orchestrators.engine.results import AdvanceResult
 from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import JobCounts, count_jobs, describe, detached_of
 from ckgit.orchestrators.run.commits import NOTHING
-from ckgit.orchestrators.run.continuation.job import attempts_of
 from ckgit.orchestrators.run.continuation.plan import plan_continuation
 from ckgit.orchestrators.run.decisions import Commit, Decision, Finish, Look, Refuse, Submit
 from ckgit.orchestrators.run.observation import PATIENCE, JobsSeen, StageObservation
@@ -85,7 +84,7 @@ def _first_look(seen: StageObservation, options: AdvanceOptions) -> Decision:
     view = seen.view
     if view.ledger and view.ledger.detached and not options.detach:
         alone = commits.left(view, seen.work.workers, NOTHING, view.ledger, None)
-        return Commit(alone, ends=[[attempt] for attempt in reversed(attempts_of(view.ledger.detached))])
+        return Commit(alone, ends=[[attempt] for attempt in reversed(view.ledger.detached.attempts)])
     return Look()
 
 

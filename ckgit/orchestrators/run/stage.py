@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.design.model import Stage, State
-from ckgit.experiment.jobs import Job, Ledger
+from ckgit.experiment.design.model import Stage
+from ckgit.experiment.jobs import STAGES, Job, Ledger
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.worker import Worker
 from ckgit.formats.listing import first_of
@@ -21,8 +21,6 @@ from ckgit.orchestrators.engine.plugins import scheduler_for, worker_for
 from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import AttemptOptions, count_jobs, detached_of, latest_attempts, passed_over
 from ckgit.orchestrators.run.commits import NOTHING, Collected
-
-STAGES: Mapping[State, Stage] = {State.SCAFFOLDED: Stage.TRAINING, State.TRAINED: Stage.EVALUATION}
 
 
 class StageJobs(NamedTuple):

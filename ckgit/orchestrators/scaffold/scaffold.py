@@ -47,7 +47,7 @@ def scaffold(view: ExperimentView) -> CommitPlan:
         CkgitError: with every reason against it at once.
     """
     context = view.context
-    refuse(view, {"design": [f"{what} is in the design and was not measured" for what in unrecorded(context.summary)]})
+    refuse(view, {"design": [f"{what} is in the design and was not measured" for what in unrecorded(context.summary, context.plan)]})
     made = _all_made(view)
     files = {**_left_by_another_design(view), **_all_files(made)}
     for one in made:

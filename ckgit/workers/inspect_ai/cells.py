@@ -45,6 +45,7 @@ class PlannedCell(NamedTuple):
     cell: Cell
     run: Run
     called: TaskCall
+    data_name: str | None  # data set that the task is given; None when it brings its own data, or the design has none
 
     @property
     def signature(self) -> Signature:
@@ -97,12 +98,6 @@ class PlannedCell(NamedTuple):
     def model_name(self) -> str:
         """How inspect and its logs call the model."""
         return f"ckgit/{self.run.name}" + ("" if self.cell.epoch is None else f"_epoch{self.cell.epoch}")
-
-    @property
-    def data_name(self) -> str | None:
-        """Data set that the task is given; None when it brings its own data, or the design has none."""
-        name = self.task.data or self.run["data"]
-        return name if name and self.signature.accepts("data") else None
 
     @property
     def data(self) -> DataSet | None:
@@ -161,7 +156,9 @@ def planned(context: Context, run: str | None = None) -> Iterator[PlannedCell]:
                 found = signature(context, task)
                 digest = hashlib.sha256(context.sources[task.source]).hexdigest()
                 called[task.name] = TaskCall(found, digest, generation(context.summary, task))
-            yield PlannedCell(context, cell, context.plan.run(cell.run), called[task.name])
+            of = context.plan.run(cell.run)
+            data = (task.data or of["data"] or None) if called[task.name].signature.accepts("data") else None
+            yield PlannedCell(context, cell, of, called[task.name], data)
 
 
 def signature(context: Context, task: TaskSpec) -> Signature:

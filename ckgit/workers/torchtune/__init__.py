@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
-from ckgit.experiment.results import CellResult, TrainingResult
 from ckgit.experiment.worker import Context, Evidence, Worker
 from ckgit.formats.problem import Problem
+
+if TYPE_CHECKING:
+    from ckgit.experiment.results import CellResult, TrainingResult
 
 
 class Torchtune:

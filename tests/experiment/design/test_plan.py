@@ -193,8 +193,18 @@ def test_the_design_hash_is_that_of_the_design_alone():
 
 def test_what_was_changed_after_it_was_measured_is_named():
     design = summary(controls={"base_recipe": "r"}, runs=[{"name": "a"}], recorded={"models": {"tiny": "a" * 64}})
-    assert unrecorded(design) == ["data words", "data more", "model large", "task file tasks/capitalization.py", "base recipe r"]
+    found = unrecorded(design, build_plan(design))
+    assert found == ["data words", "data more", "model large", "task file tasks/capitalization.py", "base recipe r"]
 
 
 def test_short_values():
     assert [short_value(value) for value in (0.0, 1e-10, 123.456, [1, 0.5], None)] == ["0", "1e-10", "123.456", "1-0.5", "None"]
+
+
+def test_a_copy_that_is_changed_has_a_hash_of_its_own():
+    first = summary()
+    assert first.digest == first.digest
+    changed = first.model_copy(update={"controls": first.controls.model_copy(update={"epochs": 7})})
+    fresh = type(first).model_validate_json(changed.model_dump_json(exclude_none=True))
+    assert changed.digest == fresh.digest != first.digest
+    assert "digest" not in first.model_dump()

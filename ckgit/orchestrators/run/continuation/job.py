@@ -11,10 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.design.model import Stage
-from ckgit.experiment.jobs import Attempt, Detached, Ledger, Phase
+from ckgit.experiment.jobs import Detached
 from ckgit.experiment.scheduler import JobState, JobStatus, PollResult, Submission
 from ckgit.jobs.folder import job_folder
 from ckgit.jobs.script import job_script
@@ -24,20 +22,9 @@ from ckgit.orchestrators.engine.plugins import scheduler_for
 _ALIVE = (JobState.QUEUED, JobState.RUNNING)
 
 
-def check_detachable(cluster: Cluster) -> None:
-    """Raise where the scheduler of a cluster cannot start a job when others have ended."""
-    if not scheduler_for(cluster).detaches:
-        raise CkgitError(
-            f"scheduler {cluster.scheduler} cannot go on by itself when jobs have ended",
-            code=Exit.USAGE,
-            state="nothing was changed",
-            next="leave out --detach: advance waits, and Ctrl-C leaves the jobs running",
-        )
-
-
 def look_at(detached: Detached, cluster: Cluster, work: Path) -> PollResult:
     """What the scheduler knows of the job that is to go on, or of its stand-in once that has its place."""
-    attempts = attempts_of(detached)
+    attempts = detached.attempts
     polled = scheduler_for(cluster).poll(cluster, work, attempts)
     itself, stand_in = (polled.statuses[attempt.token] for attempt in attempts)
     found = stand_in if itself.state is JobState.GONE and stand_in.state in _ALIVE else itself
@@ -67,30 +54,6 @@ def secure(view: ExperimentView, detached: Detached, work: Path, job_id: str) ->
     submission = _submission(view, detached, detached.stand_in, work)._replace(after=[job_id], if_failed=True)
     cluster = view.context.cluster
     scheduler_for(cluster).submit(cluster, work, [submission])
-
-
-def end_detached(view: ExperimentView, ledger: Ledger) -> None:
-    """End the job that the ledger names: someone else goes on, or nobody is to."""
-    if ledger.detached and ledger.work_tree:
-        cluster = view.context.cluster
-        for attempt in reversed(attempts_of(ledger.detached)):  # the stand-in first: the end of the other would start it
-            scheduler_for(cluster).cancel(cluster, Path(ledger.work_tree), [attempt])
-
-
-def attempts_of(detached: Detached) -> list[Attempt]:
-    """The job and its stand-in, as schedulers are asked for them."""
-    return [
-        Attempt(
-            job="advance",
-            stage=Stage.EVALUATION,
-            number=1,
-            token=token,
-            script_sha256="",
-            phase=Phase.SUBMITTED,
-            submitted=detached.submitted,
-        )
-        for token in (detached.token, detached.stand_in)
-    ]
 
 
 def _submission(view: ExperimentView, detached: Detached, token: str, work: Path) -> Submission:

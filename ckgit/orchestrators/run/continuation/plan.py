@@ -12,7 +12,7 @@ from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import count_jobs, detached_of
-from ckgit.orchestrators.run.continuation.job import attempts_of, is_alive
+from ckgit.orchestrators.run.continuation.job import is_alive
 from ckgit.orchestrators.run.decisions import Commit, Continue, Decision, Look, Refuse, Secure, Subject
 from ckgit.orchestrators.run.observation import PATIENCE, ContinuationSeen, JobsSeen, StageObservation
 
@@ -50,7 +50,7 @@ def _naming(seen: StageObservation, options: AdvanceOptions, instead: Detached |
     detached = detached_of(view.name, options.leave, now(), by=options.token)
     if not view.ledger:
         return None
-    ends = [[attempt] for attempt in reversed(attempts_of(instead))] if instead else []
+    ends = [[attempt] for attempt in reversed(instead.attempts)] if instead else []
     return Commit(commits.left(view, seen.work.workers, seen.collected, view.ledger, detached), ends=ends)
 
 
