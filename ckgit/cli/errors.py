@@ -109,6 +109,8 @@ def _of_the_system(error: OSError, argv: Sequence[str]) -> CkgitError | None:
     """What the machine lacks, or what is wrong with a path; None for what ckgit should not have asked for."""
     path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else ""
     advice = _OF_THE_MACHINE.get(error.errno or 0)
+    if error.errno == errno.EBADF and not _can_print():
+        advice = "run the same command again with a standard output that can be written, such as >FILE"
     if not advice and (not path or _OURS in Path(path).absolute().parents):
         return None
     advice = advice or _OF_A_PATH.get(error.errno or 0)
@@ -121,6 +123,15 @@ def _of_the_system(error: OSError, argv: Sequence[str]) -> CkgitError | None:
         state="what was committed before stands; nothing half-written counts",
         next=advice,
     )
+
+
+def _can_print() -> bool:
+    """Whether standard output is open for writing."""
+    try:
+        os.write(1, b"")
+    except OSError:
+        return False
+    return True
 
 
 def as_document(error: CkgitError) -> dict[str, Any]:
