@@ -60,7 +60,7 @@ def timed(action: Callable[[], object], times: int) -> list[float]:
 
 def table(rows: Sequence[Row]) -> str:
     """The rows as aligned text: seconds as median (minimum)."""
-    heads = ["operation", "median", "min", "peak MB", "floor", "floor is", "bar", ""]
+    heads = ["operation", "median", "min", "peak MB", "floor", "times", "floor is", "bar", ""]
     lines = [heads, *([_text(row)[i] for i in range(len(heads))] for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
     return "\n".join("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines)
@@ -68,7 +68,8 @@ def table(rows: Sequence[Row]) -> str:
 
 def _text(row: Row) -> list[str]:
     seconds = [used.seconds for used in row.used]
+    floor = statistics.median(row.floor)
     peak = max(used.megabytes for used in row.used)
     memory = f"{peak:.0f}" if peak else ""
-    figures = [f"{statistics.median(seconds):.3f} s", f"{min(seconds):.3f} s", memory, f"{statistics.median(row.floor):.3f} s"]
-    return [row.operation, *figures, row.floor_is, row.bar, row.note]
+    figures = [f"{statistics.median(seconds):.3f} s", f"{min(seconds):.3f} s", memory, f"{floor:.3f} s"]
+    return [row.operation, *figures, f"{statistics.median(seconds) / floor:.1f}", row.floor_is, row.bar, row.note]

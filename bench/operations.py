@@ -47,14 +47,14 @@ def status(labs: Labs, python: list[float]) -> Row:
     """`ckgit status` of one experiment."""
     used = [run([*CKGIT, "status", "e0001"], cwd=labs.large) for _ in range(REPEAT)]
     floor = timed(lambda: git(labs.large, "cat-file", "-p", "refs/heads/exp/e0001"), REPEAT)
-    return Row("status of one experiment", used, _sum(python, floor), "python + git cat-file", "0.20 s")
+    return Row("status of one experiment", used, _sum(python, floor), "python + git cat-file", "6 times")
 
 
 def listing(labs: Labs, python: list[float]) -> Row:
     """`ckgit list` over all branches."""
     used = [run([*CKGIT, "list"], cwd=labs.large) for _ in range(REPEAT)]
     floor = timed(lambda: git(labs.large, "for-each-ref", f"--format={TRAILERS}", "refs/heads/exp/"), REPEAT)
-    return Row("list over 1,000 branches", used, _sum(python, floor), "python + git for-each-ref", "0.25 s")
+    return Row("list over 1,000 branches", used, _sum(python, floor), "python + git for-each-ref", "5 times")
 
 
 def transitions(labs: Labs, python: list[float]) -> Iterator[Row]:
@@ -67,7 +67,7 @@ def transitions(labs: Labs, python: list[float]) -> Iterator[Row]:
         tip = git(lab, "rev-parse", f"exp/e{TRANSITIONS:04}")
         floor = timed(lambda lab=lab, tip=tip: plain_commit(lab, tip, {"experiments/plain/file": "text\n"}), TRANSITIONS)  # type: ignore[misc]
         text = "10,000 files, 1,000 branches" if size == "large" else "small lab"
-        yield Row(f"transition without jobs, {text}", used[size], _sum(python, floor), "python + plumbing commit", "0.25 s")
+        yield Row(f"transition without jobs, {text}", used[size], _sum(python, floor), "python + plumbing commit", "4 times")
 
 
 def scaffold_many(labs: Labs) -> Row:
@@ -81,7 +81,7 @@ def scaffold_many(labs: Labs) -> Row:
         paths = git(labs.small, "diff", "--name-only", before, f"exp/{name}").splitlines()
         files = {path: f"{name} {path}\n" for path in paths}
         floor += timed(lambda files=files, tip=before: plain_commit(labs.small, tip, files), 1)  # type: ignore[misc]
-    return Row("scaffold 1,000 runs x 5 cells", used, floor, "plumbing commit of the files", "5 s, 300 MB", f"{len(paths)} files")
+    return Row("scaffold 1,000 runs x 5 cells", used, floor, "plumbing commit of the files", "1.5 times, 300 MB", f"{len(paths)} files")
 
 
 def at_once(labs: Labs, python: list[float]) -> Row:
@@ -100,7 +100,7 @@ def at_once(labs: Labs, python: list[float]) -> Row:
     git(labs.large, "fsck", "--no-dangling")
     note = f"{kept} of {PROCESSES} commits kept; fsck is clean"
     floor = [PROCESSES * min(python) / (os.cpu_count() or 1)]
-    return Row("32 processes advance 32 experiments", [Used(seconds[0], 0)], floor, "32 interpreter starts", "32 kept", note)
+    return Row("32 processes advance 32 experiments", [Used(seconds[0], 0)], floor, "32 interpreter starts", "20 times, 32 kept", note)
 
 
 def plain_commit(lab: Path, parent: str, files: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
 from ckgit.formats.listing import choose
 from ckgit.lab.git.command import GitError, git, git_lines, git_ok, git_text, settings
-from ckgit.lab.git.objects import read_object, read_objects, tree_entries
+from ckgit.lab.git.objects import first_with, read_object, read_objects, tree_entries
 from ckgit.lab.git.trailers import REF_ATOM, parse_trailers
 from ckgit.lab.git.worktrees import Branch
 from ckgit.lab.summary.state import state_in
@@ -122,8 +122,7 @@ def open_lab(start: Path) -> Lab:
         CkgitError: USAGE, when it is not inside a lab.
     """
     root, git_dir = repository(start)
-    branch, base = default_branch(root)
-    toml = read_object(root, f"{base}:{CONFIG}")
+    branch, base, toml = _default_branch(root)
     if toml is None:
         raise CkgitError(
             f"not inside a lab: branch {branch} has no {CONFIG}",
@@ -158,25 +157,31 @@ def default_branch(root: Path) -> tuple[str, str]:
     Raises:
         CkgitError: there is no commit yet, or no way to tell which branch it is.
     """
+    return _default_branch(root)[:2]
+
+
+_HEAD = "refs/remotes/origin/HEAD"
+
+
+def _default_branch(root: Path) -> tuple[str, str, bytes | None]:
+    """The default branch's name and tip, and its ckgit.toml."""
     setting = settings(root, "ckgit.defaultbranch").get("ckgit.defaultbranch")
-    tips = dict(line.rsplit(" ", 1) for line in git_lines(root, "for-each-ref", "--format=%(refname) %(objectname)", *_CANDIDATES))
-    if setting is None and "refs/remotes/origin/HEAD" in tips:
-        setting = git_text(root, "symbolic-ref", "refs/remotes/origin/HEAD").removeprefix("refs/remotes/origin/")
-    for name in [setting] if setting else ["main", "master"]:
-        for ref in (f"refs/heads/{name}", f"refs/remotes/origin/{name}"):
-            if tip := tips.get(ref) or _tip(root, ref):
-                return name, tip
+    found = first_with(root, _candidates(setting) if setting else (_HEAD, *_candidates("main", "master")), CONFIG)
+    if found and found[0] == _HEAD:
+        setting = git_text(root, "symbolic-ref", _HEAD).removeprefix("refs/remotes/origin/")
+        found = first_with(root, _candidates(setting), CONFIG)
+    if found:
+        return found[0].removeprefix("refs/heads/").removeprefix("refs/remotes/origin/"), *found[1:]
     if setting:
         what = f"the default branch {setting} does not exist"
         raise CkgitError(what, code=Exit.USAGE, where=str(root), next="git branch --all lists those that do")
-    return _only_branch(root)
+    name, tip = _only_branch(root)
+    return name, tip, read_object(root, f"{tip}:{CONFIG}")
 
 
-_CANDIDATES = ("refs/heads/main", "refs/heads/master", "refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/remotes/origin/master")
-
-
-def _tip(root: Path, ref: str) -> str | None:
-    return git_text(root, "rev-parse", "--verify", ref) if git_ok(root, "show-ref", "--verify", "--quiet", ref) else None
+def _candidates(*names: str) -> tuple[str, ...]:
+    """Where branches of these names may be: here, or on the remote."""
+    return tuple(f"{place}{name}" for name in names for place in ("refs/heads/", "refs/remotes/origin/"))
 
 
 def _only_branch(root: Path) -> tuple[str, str]:

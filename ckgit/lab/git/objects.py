@@ -45,6 +45,30 @@ def read_objects(cwd: Path, names: Sequence[str]) -> Iterator[bytes | None]:
         position += int(size) + 1
 
 
+def first_with(cwd: Path, refs: Sequence[str], path: str) -> tuple[str, str, bytes | None] | None:
+    """The first of some refs that there is, its commit, and a file of it, None where it has none; one git call for all."""
+    refs = [ref for ref in refs if "\n" not in ref]  # there is none of such a name
+    words = "".join(f"info {ref}^{{commit}}\ncontents {ref}:{path}\n" for ref in refs)
+    answer, position = git(cwd, "cat-file", "--batch-command", stdin=words.encode(errors="surrogateescape")), 0
+    for ref in refs:
+        commit, position = _header(answer, position)
+        file, position = _header(answer, position)
+        content = answer[position : position + int(file[2])] if file else None
+        position += len(content) + 1 if content is not None else 0
+        if file and file[1] != "blob":
+            raise _no_file(f"{commit[0] if commit else ref}:{path}", file[1])
+        if commit:
+            return ref, commit[0], content
+    return None
+
+
+def _header(answer: bytes, position: int) -> tuple[list[str] | None, int]:
+    """Id, kind and size of an object, None where it is missing; and what comes after them."""
+    end = answer.index(b"\n", position)
+    words = answer[position:end].decode(errors="replace")
+    return None if words.endswith((" missing", " ambiguous")) else words.split(" "), end + 1
+
+
 class Files(NamedTuple):
     """What a commit has at some paths."""
 
