@@ -21,7 +21,7 @@ from typing import Any
 
 from ckgit.experiment.card import Architecture, ModelCard
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.design.model import Summary
+from ckgit.experiment.design.by_tool import read_summary
 from ckgit.experiment.design.plan import build_plan
 from ckgit.experiment.worker import Context
 from ckgit.workers.torchtune.config import finetune_yaml, recipe
@@ -131,7 +131,7 @@ def _context() -> Context:
         "runs": [{"name": RUN}],
         "recorded": {"data": {"words": {"sha256": "0" * 64, "bytes": 0, "splits": {"train": ROWS}}}},
     }
-    summary = Summary.model_validate_json(json.dumps(design))
+    summary = read_summary(design)
     card = ModelCard(
         name=NAME,
         family="llama",

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import BaseModel
 
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import LabConfig
+from ckgit.experiment.design.by_tool import design_type, summary_type
 from ckgit.experiment.design.model import Design, Summary
 from ckgit.experiment.estimates.file import Estimate
 from ckgit.experiment.events import EventLine
 from ckgit.experiment.jobs import Ledger, Status
 from ckgit.experiment.results import Results
+from ckgit.experiment.tools.schemas import by_tool, with_own_results
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -38,5 +41,15 @@ def schema(name: str) -> bytes:
         KeyError: there is none.
     """
     model, file = MODELS[name]
-    document = {"$schema": DIALECT, **model.model_json_schema(), "title": file}
+    document = {"$schema": DIALECT, **_document(name, model), "title": file}
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _document(name: str, model: type[BaseModel]) -> dict[str, Any]:
+    """The schema of a model, with what the installed tools bring to it."""
+    if name == "design":
+        return by_tool(design_type)
+    if name == "summary":
+        return by_tool(summary_type)
+    found = model.model_json_schema()
+    return with_own_results(found) if name == "results" else found

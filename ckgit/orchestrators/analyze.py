@@ -149,7 +149,8 @@ def _checked(
     if not found:
         raise ValueError("its logs are not on the branch")
     cells = [result for result in found if isinstance(result, CellResult)]
-    others = [result.run for result in found if result.run != job.run] + [cell.run for cell in cells if cell.epoch != job.epoch]
+    others = [result.run for result in found if result.run != job.run]
+    others += [cell.run for cell in cells if (cell.epoch, cell.checkpoint) != (job.epoch, job.checkpoint)]
     if others or [cell.task for cell in cells] != tasks:
         raise ValueError(f"its log is of another job (run {(others or [job.run])[0]})")
     if why := foreign_starts(ledger, job, found):

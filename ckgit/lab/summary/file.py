@@ -6,7 +6,6 @@ ckgit changes the values of `state` and `recorded` and the blocks between its ma
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,6 +15,7 @@ from pydantic import ValidationError
 from ckgit.errors import DesignError, Problem
 from ckgit.experiment.checks import messages
 from ckgit.experiment.checks.problems import problems
+from ckgit.experiment.design.by_tool import parameters_of, read_summary, summary_type, tool_of
 from ckgit.experiment.design.model import SCHEMA_VERSION, Recorded, State, Summary
 from ckgit.formats.yaml.document import Document, Span, read_yaml
 from ckgit.formats.yaml.writer import PathError, ValueChange, edit_yaml, write_yaml
@@ -181,7 +181,8 @@ def document_problems(document: Document) -> list[Problem]:
         summary = _summary(value)
     except ValidationError as error:
         unread = {problem.path for problem in found}
-        placed = [_placed(document, path, message) for path, message in messages.findings(error, Summary, _with_state(value))]
+        model = summary_type(parameters_of(tool_of(value)))
+        placed = [_placed(document, path, message) for path, message in messages.findings(error, model, _with_state(value))]
         return [*found, *(problem for problem in placed if problem.path not in unread)]
     if found:
         return found
@@ -240,7 +241,7 @@ def _readable(value: Mapping[str, Any]) -> Summary:
 
 
 def _summary(value: Mapping[str, Any]) -> Summary:
-    return Summary.model_validate_json(json.dumps(_with_state(value)))
+    return read_summary(_with_state(value))
 
 
 def _placed(document: Document, path: Sequence[str | int], message: str) -> Problem:

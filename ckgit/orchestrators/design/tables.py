@@ -115,7 +115,7 @@ def log_lines(summary: Summary, measured: LabInputs, forecast: Forecast) -> Iter
         signature = f"{task.entry}({', '.join(tasks[task.name].parameters)})"
         yield "task", f"{task.name} {task.source} {signature}, sha256 {recorded.tasks[task.source]}"
     for recipe, values in recorded.recipes.items():
-        given = ", ".join(f"{name} {value}" for name, value in values.given().items())
+        given = ", ".join(f"{name} {value}" for name, value in values.items())
         yield "recipe", f"{recipe}: {given}"
     for one in forecast.runs:
         yield "run", f"{one.run.name} ({one.run.type}): {_training_text(one)}; evaluations: {len(one.cells)}"

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ckgit.experiment.design.model import Generation, Scorer, State
-from ckgit.experiment.design.plan import EVALUATION_PARAMETERS, Cell, Run, generation, prompts, scorers
+from ckgit.experiment.design.parameters import EVALUATION_PARAMETERS
+from ckgit.experiment.design.plan import Cell, Run, generation, prompts, scorers
 from ckgit.formats.yaml.document import read_yaml
 from ckgit.orchestrators.engine.experiment import ExperimentView
 

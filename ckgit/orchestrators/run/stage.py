@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.design.model import Stage, State
 from ckgit.experiment.jobs import Job, Ledger
 from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.stage import STAGES as STAGES  # noqa: PLC0414 - of those who ask for a stage's jobs
+from ckgit.experiment.stage import Stage
 from ckgit.experiment.worker import Worker
 from ckgit.formats.listing import first_of
 from ckgit.orchestrators.engine.experiment import CommitPlan, ExperimentView
@@ -21,8 +22,6 @@ from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import AttemptOptions, count_jobs, latest_attempts, passed_over
 from ckgit.orchestrators.run.commits import NOTHING, Collected
 from ckgit.orchestrators.run.detach import detached_of
-
-STAGES: Mapping[State, Stage] = {State.SCAFFOLDED: Stage.TRAINING, State.TRAINED: Stage.EVALUATION}
 
 
 class StageJobs(NamedTuple):

@@ -6,11 +6,9 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
 from ckgit.experiment.card import FileDigest, folder_digest
 from ckgit.experiment.jobs import FailureClass
-from ckgit.experiment.results import MANIFEST, CellResult, Checkpoint
+from ckgit.experiment.results import MANIFEST, CellResult, read_manifest
 from ckgit.workers.digests import differences, digests_once
 from ckgit.workers.inspect_ai.cells import PlannedCell
 from ckgit.workers.inspect_ai.logs.reader import RefusedLogError
@@ -45,9 +43,9 @@ def saved(content: bytes | None, folder: Path) -> Mapping[str, FileDigest]:
     if content is None:
         return {}
     try:
-        found = TypeAdapter(tuple[Checkpoint, ...]).validate_json(content)
-    except ValidationError as error:
-        raise ValueError(f"{folder.parent / MANIFEST} cannot be read: {error.errors()[0]['msg']}") from None
+        found = read_manifest(content)
+    except ValueError as error:
+        raise ValueError(f"{folder.parent / MANIFEST} {error}") from None
     for checkpoint in found:
         if checkpoint.path == folder.as_posix():
             return checkpoint.files

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from ckgit.experiment.design.plan import Run, Source, prompts
 from ckgit.experiment.worker import Context
 from ckgit.formats.yaml.text import comment, scalar
-from ckgit.workers.torchtune.steps import planned_steps, processes, train_rows
+from ckgit.workers.torchtune.design.parameters import in_order
+from ckgit.workers.torchtune.design.steps import planned_steps, processes, train_rows
 
 FINISHED = "finished.json"  # in a run's artifacts/
 RECORDED = f"record: {FINISHED}"  # the line by which a run's files say that its job writes that
@@ -59,8 +60,10 @@ def setup_yaml(context: Context, run: Run) -> bytes:
 
 def _parameters(run: Run) -> Iterator[str]:
     width = max(map(len, run.settings))
+    last = [name for name, setting in run.settings.items() if name == "lora_alpha" and setting.source is Source.DEFAULT]
     yield "parameters:"
-    for name, setting in run.settings.items():
+    for name in [*in_order([name for name in run.settings if name not in last]), *last]:
+        setting = run.settings[name]
         value = _plain(setting.value)
         yield f"  {name}:{' ' * (width - len(name))} {{source: {setting.source}, value: {scalar(value)}}}"
 

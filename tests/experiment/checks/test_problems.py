@@ -1,11 +1,11 @@
 """What a design can get wrong although each of its values is well-formed."""
 
-import json
 
 import pytest
 
 from ckgit.experiment.checks.problems import MOST_RUNS, problems, value_problems
-from ckgit.experiment.design.model import Summary
+from ckgit.experiment.design.by_tool import read_summary
+from ckgit.workers.torchtune.design.parameters import TorchtuneParameters
 
 BASE = {
     "schema_version": 1,
@@ -22,7 +22,7 @@ SCORERS = [{"name": "exact"}, {"name": "match"}]
 
 
 def found(**parts):
-    summary = Summary.model_validate_json(json.dumps({**BASE, **parts}))
+    summary = read_summary({**BASE, **parts})
     return [(problem.path, problem.message) for problem in problems(summary)]
 
 
@@ -49,7 +49,7 @@ def found(**parts):
 )
 def test_another_tool_s_value_is_answered_with_ours(controls, hint):
     (name, value), *_ = controls.items()
-    [problem] = value_problems(name, [value])
+    [problem] = value_problems(TorchtuneParameters, name, [value])
     assert problem.message.partition("; found ")[2] == f"{(value[0] if isinstance(value, list) else value)!r}{hint}"
 
 
@@ -65,7 +65,7 @@ def test_another_tool_s_value_is_answered_with_ours(controls, hint):
     ],
 )
 def test_another_tool_s_key_is_answered_with_ours(key, words):
-    [problem] = value_problems(key, [1])
+    [problem] = value_problems(TorchtuneParameters, key, [1])
     assert words in problem.message
 
 

@@ -19,8 +19,9 @@ from ckgit.experiment.design.model import Stage
 from ckgit.experiment.design.plan import Cell, Run, resources
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
 from ckgit.experiment.results import CellResult, Checkpoint, LossPoint, Metric, Sample, TrainingResult
-from ckgit.experiment.worker import Context, Evidence
+from ckgit.experiment.worker import Context, Evidence, Preparation
 from ckgit.jobs.script import job_script
+from ckgit.workers.torchtune.design.parameters import TorchtuneParameters
 
 _STEER = """\
 echo "$CKGIT_JOB" >>"${TINY:-.}/executions"
@@ -66,8 +67,10 @@ def _explain(log_tail: str, exit_code: int | None) -> tuple[FailureClass, str]:
     return kind, f"the tool ended with exit code {exit_code}: {(log_tail.splitlines() or ['no output'])[-1]}"
 
 
-class Trainer:
-    """Three steps, and a file that stands for weights."""
+class Trainer(Preparation):
+    """Three steps, and a file that stands for weights. Its parameters are those of torchtune."""
+
+    parameters = TorchtuneParameters
 
     tool, label, stage = "tiny-trainer", "tiny-trainer", Stage.TRAINING
     reads, writes = "the design", "setup.txt and finetune.slurm for each run"
