@@ -113,7 +113,7 @@ def _interruptions(training: TrainingResult | None) -> list[str]:
 
 def _untied(run: str, training: TrainingResult | None, cells: Sequence[CellResult]) -> list[str]:
     """Evaluations of which nobody wrote down what they evaluated, or what was to be evaluated: older jobs did not, nor do all tools."""
-    tied = [cell for cell in cells if cell.weights and (_of_the_card(cell) or _saved_weights(training, cell))]
+    tied = [cell for cell in cells if cell.weights and (_of_the_card(training, cell) or _saved_weights(training, cell))]
     source = "those that training saved" if training else "those of the model card"
     return [f"{run}: no recorded digest ties the evaluated weights to {source}"] if len(tied) < len(cells) else []
 
@@ -136,8 +136,10 @@ def _refuse_other_weights(training: TrainingResult | None, cell: CellResult) -> 
         )
 
 
-def _of_the_card(cell: CellResult) -> bool:
-    return cell.epoch is None and cell.checkpoint is None
+def _of_the_card(training: TrainingResult | None, cell: CellResult) -> bool:
+    """Whether it evaluated the weights of the model card: of a run without a preparation, or with one that leaves prompts."""
+    saved = training.saved(cell) if training else None
+    return (cell.epoch is None and cell.checkpoint is None) or (saved is not None and saved.prompt is not None)
 
 
 def _saved_weights(training: TrainingResult | None, cell: CellResult) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from ckgit.analysis.accounting import accounting_section
 from ckgit.analysis.provenance import failures_section, provenance_section, tokens_section
@@ -17,11 +18,14 @@ from ckgit.formats.numbers import duration
 LOSS_PLOT, SCORES_PLOT = "loss.svg", "scores.svg"
 
 
-def render(context: Context, ledger: Ledger | None, results: Results, plots: Sequence[str]) -> bytes:
+def render(
+    context: Context, ledger: Ledger | None, results: Results, plots: Sequence[str], own: Mapping[str, str] = MappingProxyType({})
+) -> bytes:
     """The report.
 
     Args:
         plots: names of the pictures that lie beside it.
+        own: what the preparation tool says of runs in its own terms, as Markdown by name of the run.
     """
     about = context.summary.experiment
     sections = [
@@ -32,6 +36,7 @@ def render(context: Context, ledger: Ledger | None, results: Results, plots: Seq
         f"## Purpose\n\n{about.purpose}" if about.purpose else "",
         _claims_section(results.claims),
         _runs_section(results.runs, plots),
+        *(f"### {run}: {context.summary.tools.preparation}\n\n{text}" for run, text in own.items()),
         *_task_sections(results.runs, plots),
         failures_section(results, ledger),
         tokens_section(results),

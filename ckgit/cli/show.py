@@ -84,11 +84,7 @@ def _claim_row(verdict: Verdict) -> list[str]:
 
 def _scores(result: RunRow | None) -> list[str]:
     found = result.cells if result else ()
-    return [
-        f"{_cell_name(cell.task, cell.epoch)} {_metric_name(m, cell)} {score(cell, m)}"
-        for cell in found
-        for m in cell.metrics
-    ]
+    return [f"{_cell_name(cell.task, cell.epoch)} {_metric_name(m, cell)} {score(cell, m)}" for cell in found for m in cell.metrics]
 
 
 def _metric_name(metric: Metric, cell: CellResult) -> str:
@@ -135,7 +131,8 @@ def _cell_row(cell: Any) -> list[str]:
 
 def _result_lines(result: RunRow) -> Iterator[str]:
     if trained := result.training:
-        yield f"trained: {trained.steps} steps, final loss {number(trained.final_loss)}, {duration(trained.seconds)}"
+        loss = f", final loss {number(trained.final_loss)}" if trained.final_loss is not None else ""
+        yield f"trained: {trained.steps} steps{loss}, {duration(trained.seconds)}"
     for cell in result.cells:
         for metric in cell.metrics:
             yield f"{_cell_name(cell.task, cell.epoch)}: {metric.name} ({metric.scorer}) {score(cell, metric)}, {metric.samples} rows"

@@ -25,6 +25,8 @@ class Checkpoint(Frozen):
     bytes: int
     sha256: Sha256 = Field(description="Of the adapter where there is one, otherwise of the weight files' index or only file.")
     files: dict[str, FileDigest] = Field(default={}, description="What evaluation loads, by name; absent where older jobs trained.")
+    prompt: str | None = Field(default=None, description="Of a tool that leaves prompts, no weights: the user message.")
+    system_prompt: str | None = Field(default=None, description="Likewise: the system message, where the tool has one.")
 
     @property
     def weights(self) -> str | None:

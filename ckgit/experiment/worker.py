@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -11,7 +11,7 @@ from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import Frozen, Stage, Summary
 from ckgit.experiment.design.parameters import Parameters
-from ckgit.experiment.design.plan import Plan, Run
+from ckgit.experiment.design.plan import Cell, Plan, Run, Setting
 from ckgit.experiment.estimates.guess import Fact, Guess, Steps
 from ckgit.experiment.jobs import Attempt, Batch, FailureClass, Job, Progress
 from ckgit.experiment.results import CellResult, TrainingResult
@@ -106,12 +106,16 @@ class Worker(Protocol):
 class Preparation(Worker, Protocol):
     """A worker of the first stage: what it makes of a run is evaluated afterwards. One that inherits from this has the plainest answers.
 
-    In `artifacts/` of a run's folder it leaves a folder for each of `Parameters.checkpoints`, with what `Parameters.product` says, and
-    `checkpoints.json` about them (see `results.MANIFEST`).
+    In `artifacts/` of a run's folder its job leaves `checkpoints.json` (see `results.MANIFEST`), which its evidence commits, too. That
+    lists each of `Parameters.checkpoints`: of weights with the path of a folder beside it, of prompts with the prompts.
     """
 
     parameters: type[Parameters]  # of its runs, in a design that names its tool
     result: type[Frozen] | None = None  # of what stands in `TrainingResult.own`; None where it says nothing there
+
+    def refuses(self, card: ModelCard) -> Sequence[str]:  # noqa: ARG002 - for those that override it
+        """Why it cannot prepare a model, whatever the run: a clause each, which names the tool; none where it can."""
+        return ()
 
     def recipes_missing(self) -> str:
         """Why base recipes cannot be looked up here, in a clause; empty where they can, or where there is no such parameter."""
@@ -125,7 +129,7 @@ class Preparation(Worker, Protocol):
         """
         raise NotImplementedError(name)
 
-    def steps(self, context: Context, run: Run) -> Steps | None:  # noqa: ARG002 - for those that override it
+    def steps(self, context: Context, run: Run) -> Steps | None:  # noqa: ARG002
         """How much there is to do in a run; None where that is not known."""
         return None
 
@@ -154,6 +158,28 @@ class Preparation(Worker, Protocol):
         """A plan in which one run's rows are divided so."""
         return plan
 
+    def scaffolded(self, context: Context, run: Run, read: Callable[[str], bytes | None]) -> Mapping[str, Setting] | None:  # noqa: ARG002
+        """A run's settings as its scaffolded files say them, by parameter; None where they say nothing, and the plan tells.
+
+        What this ckgit would write now may be something else: it may have other defaults, and a retry may have divided the rows anew.
+
+        Args:
+            read: content of a committed file, by its path in the lab; None where there is none.
+        """
+        return None
+
     def report(self, result: TrainingResult) -> str:  # noqa: ARG002
         """What a report tells of a run in the tool's own terms, as Markdown below the run's name; empty for nothing."""
         return ""
+
+
+class Evaluation(Worker, Protocol):
+    """A worker of the second stage. One that inherits from this has the plainest answers."""
+
+    def asked(self, context: Context, cell: Cell, read: Callable[[str], bytes | None]) -> Mapping[str, Any]:  # noqa: ARG002
+        """What a cell sends, as its scaffolded file says: any of `split`, `prompt`, `system_prompt`, `generation`, `scorers`.
+
+        Args:
+            read: as `Preparation.scaffolded` has it.
+        """
+        return {}

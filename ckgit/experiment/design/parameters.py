@@ -20,10 +20,10 @@ BASE_RECIPE = "base_recipe"  # the parameter, of a tool that has it, which names
 
 
 class Product(StrEnum):
-    """What a preparation leaves in the folder of each checkpoint."""
+    """What a checkpoint of a preparation is."""
 
     WEIGHTS = "weights"  # a model folder
-    PROMPT = "prompt"  # prompt.json: the model card's own weights are asked with other prompts
+    PROMPT = "prompt"  # prompts, which `checkpoints.json` holds: the model card's own weights are asked with them
 
 
 class PlannedCheckpoint(NamedTuple):

@@ -11,6 +11,7 @@ from ckgit.experiment.tools.entry_points import every, likely, load, package_of,
 from ckgit.formats.listing import nearest
 
 if TYPE_CHECKING:
+    from ckgit.experiment.card import ModelCard
     from ckgit.experiment.worker import Preparation, Worker
 
 WORKERS = "ckgit.workers"
@@ -19,9 +20,10 @@ _PARTS = (
     *("check", "scaffold", "jobs", "ready", "evidence", "results", "progress", "explain"),
 )
 _PREPARATION_PARTS = (
-    *("parameters", "recipes_missing", "recipe_values", "steps", "estimate", "facts"),
-    *("batch", "with_batch", "result", "report"),
+    *("parameters", "refuses", "recipes_missing", "recipe_values", "steps", "estimate", "facts"),
+    *("batch", "with_batch", "result", "scaffolded", "report"),
 )
+_EVALUATION_PARTS = ("asked",)
 
 
 class Installed(NamedTuple):
@@ -74,6 +76,12 @@ def find_preparation(tool: str) -> Preparation:
     return cast("Preparation", find_worker(tool, Stage.TRAINING))
 
 
+def refusals(card: ModelCard) -> list[str]:
+    """Why installed preparation tools cannot prepare a model, a clause each."""
+    workers = [each.worker for each in installed_workers() if each.worker.stage is Stage.TRAINING]
+    return [why for worker in workers for why in cast("Preparation", worker).refuses(card)]
+
+
 def nearest_tool(tool: str, stage: Stage) -> str | None:
     """The tool that is meant where one is misspelt."""
     known = [installed.worker.tool for installed in installed_workers() if installed.worker.stage is stage]
@@ -82,6 +90,5 @@ def nearest_tool(tool: str, stage: Stage) -> str | None:
 
 def _load(entry: EntryPoint) -> Worker:
     worker = cast("Worker", load(entry, _PARTS))
-    if worker.stage is Stage.TRAINING:
-        refuse_lacking(entry, worker, _PREPARATION_PARTS)
+    refuse_lacking(entry, worker, _PREPARATION_PARTS if worker.stage is Stage.TRAINING else _EVALUATION_PARTS)
     return worker

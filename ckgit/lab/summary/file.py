@@ -12,11 +12,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ckgit.errors import DesignError, Problem
+from ckgit.errors import CkgitError, DesignError, Problem
 from ckgit.experiment.checks import messages
 from ckgit.experiment.checks.problems import problems
 from ckgit.experiment.design.by_tool import parameters_of, read_summary, summary_type, tool_of
-from ckgit.experiment.design.model import SCHEMA_VERSION, Recorded, State, Summary
+from ckgit.experiment.design.model import SCHEMA_VERSION, Recorded, Stage, State, Summary
+from ckgit.experiment.tools.workers import nearest_tool
 from ckgit.formats.yaml.document import Document, Span, read_yaml
 from ckgit.formats.yaml.writer import PathError, ValueChange, edit_yaml, write_yaml
 from ckgit.lab.summary import text as summary_text
@@ -177,6 +178,8 @@ def document_problems(document: Document) -> list[Problem]:
     if _is_newer(value):
         newer = f"format {value['schema_version']} is newer than this ckgit, which knows {SCHEMA_VERSION}: upgrade ckgit"
         return [_placed(document, ("schema_version",), newer)]
+    if unknown := _tool_problem(document):
+        return [*found, unknown]
     try:
         summary = _summary(value)
     except ValidationError as error:
@@ -187,6 +190,23 @@ def document_problems(document: Document) -> list[Problem]:
     if found:
         return found
     return [_placed(document, locate(value, problem.path), problem.message) for problem in problems(summary)]
+
+
+def _tool_problem(document: Document) -> Problem | None:
+    """That the preparation tool is misspelt.
+
+    Raises:
+        CkgitError: TOOL_MISSING, it is not installed, and no other one has a name like it.
+    """
+    tool = tool_of(document.value)
+    try:
+        parameters_of(tool)
+    except CkgitError as error:
+        near = nearest_tool(tool, Stage.TRAINING)
+        if near is None:
+            raise
+        return _placed(document, ("tools", Stage.TRAINING.tool), f"{error.what}; did you mean {near}?")
+    return None
 
 
 def locate(document: Any, dotted: str) -> Sequence[str | int]:
@@ -230,7 +250,7 @@ def _is_newer(value: Mapping[str, Any]) -> bool:
 
 def _readable(value: Mapping[str, Any]) -> Summary:
     """The sections that can be read by themselves, whatever is wrong with the others: what they name can still be looked for."""
-    with contextlib.suppress(ValidationError):
+    with contextlib.suppress(ValidationError, CkgitError):
         return _summary(value)
     least = {"schema_version": SCHEMA_VERSION, "experiment": {"name": "unnamed", "question": "?", "date": "2000-01-01"}, "models": ["none"]}
     summary = _summary(least).model_copy(update={"models": ()})

@@ -65,12 +65,12 @@ def check(cell: PlannedCell, result: CellResult, content: bytes | None) -> CellR
     folder = Path(cell.model_folder)
     card = cell.context.cards[cell.run.model].files
     try:
-        wanted = card if cell.cell.epoch is None else saved(content, folder)
+        wanted = saved(content, folder) if cell.has_own_weights else card
     except ValueError as error:
         raise RefusedLogError(str(error), FailureClass.INPUT_CHANGED) from None
     if not wanted or result.weights in (None, folder_digest(wanted)):
         return result
-    of = "the model card names" if cell.cell.epoch is None else "training left"
+    of = "training left" if cell.has_own_weights else "the model card names"
     why = f"the files of {folder} that were evaluated are not those that {of}; {advice(cell.model_folder)}"
     raise RefusedLogError(why, FailureClass.INPUT_CHANGED)
 

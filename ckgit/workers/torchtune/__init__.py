@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ckgit.errors import Problem
+from ckgit.experiment.card import ModelCard
 from ckgit.experiment.design.model import Stage
-from ckgit.experiment.design.plan import Plan, Run
+from ckgit.experiment.design.plan import Plan, Run, Setting
 from ckgit.experiment.estimates.guess import Fact, Guess, Steps
 from ckgit.experiment.jobs import Attempt, Batch, FailureClass, Job, Progress
 from ckgit.experiment.results import CellResult, TrainingResult
@@ -28,6 +29,12 @@ class Torchtune(Preparation):
     leaves = "artifacts/epoch_N, training.log, tokens.json, checkpoints.json, starts.json and versions.json of each fine-tuned run"
 
     parameters = TorchtuneParameters
+
+    def refuses(self, card: ModelCard) -> Sequence[str]:
+        """See `Preparation`."""
+        from ckgit.workers.torchtune.families import model_refusals
+
+        return tuple(model_refusals(card))
 
     def recipes_missing(self) -> str:
         """See `Preparation`."""
@@ -70,6 +77,13 @@ class Torchtune(Preparation):
         from ckgit.workers.torchtune.design.batches import with_batch
 
         return with_batch(plan, run, batch)
+
+    def scaffolded(self, context: Context, run: Run, read: Callable[[str], bytes | None]) -> Mapping[str, Setting] | None:
+        """See `Preparation`."""
+        from ckgit.workers.torchtune.setup import read_setup
+
+        content = read(f"{context.run_folder(run.name)}/setup_finetune.yaml")
+        return None if content is None else read_setup(content)
 
     def check(self, context: Context) -> Sequence[Problem]:
         """See `Worker`."""

@@ -74,6 +74,7 @@ def read_cell(cell: PlannedCell, path: Path, *, marked: bool) -> CellResult:
         run=cell.run.name,
         task=cell.task.name,
         epoch=cell.cell.epoch,
+        checkpoint=cell.cell.named,
         log=cell.log,
         log_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         seconds=_seconds(header),
