@@ -173,7 +173,7 @@ class Preparation(Worker, Protocol):
         return ""
 
 
-class Evaluation(Worker, Protocol):
+class Evaluator(Worker, Protocol):
     """A worker of the second stage. One that inherits from this has the plainest answers."""
 
     def asked(self, context: Context, cell: Cell, read: Callable[[str], bytes | None]) -> Mapping[str, Any]:  # noqa: ARG002

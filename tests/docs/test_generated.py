@@ -7,7 +7,7 @@ import re
 import pytest
 
 from ckgit.experiment.scheduler import Scheduler
-from ckgit.experiment.worker import Evaluation, Preparation, Worker
+from ckgit.experiment.worker import Evaluator, Preparation, Worker
 from docs.generate import BLOCK, ROOT, stale
 
 
@@ -25,7 +25,7 @@ def test_the_parts_stand_on_their_pages() -> None:
     [
         ("workers.md", "Writing a worker", Worker),
         ("workers.md", "Writing a worker", Preparation),
-        ("workers.md", "Writing a worker", Evaluation),
+        ("workers.md", "Writing a worker", Evaluator),
         ("architecture.md", "Writing a scheduler", Scheduler),
     ],
 )

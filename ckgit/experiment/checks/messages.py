@@ -146,15 +146,15 @@ def _message(detail: ErrorDetails, path: Path, model: type[BaseModel]) -> str:
         return _missing(path, model)
     if detail["type"] == "extra_forbidden":
         return unknown_key(str(path[-1]), allowed_keys(model, path[:-1]), parameters_in(model))
-    return _value_message(detail, next((part for part in reversed(path) if isinstance(part, str)), "it"))
+    return _value_message(detail, next((part for part in reversed(path) if isinstance(part, str)), "it"), parameters_in(model))
 
 
-def _value_message(detail: ErrorDetails, name: str) -> str:
+def _value_message(detail: ErrorDetails, name: str, parameters: type[Parameters]) -> str:
     kind, context, value = detail["type"], detail.get("ctx", {}), detail.get("input")
     if kind == "value_error":
         return str(context["error"])
     if kind in ("literal_error", "enum"):
-        return _choice(str(context["expected"]), value)
+        return _choice(str(context["expected"]), value, parameters)
     if kind in _BOUNDS:
         bound, words = _BOUNDS[kind]
         limit = context[bound]
@@ -188,10 +188,10 @@ def shown(value: Any) -> str:
     return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."
 
 
-def _choice(expected: str, value: Any) -> str:
+def _choice(expected: str, value: Any, parameters: type[Parameters]) -> str:
     choices = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
     near = nearest(str(value), choices)
-    hint = advice(str(value), choices) or (f"did you mean {near}?" if near else "")
+    hint = advice(str(value), choices, parameters.none_such) or (f"did you mean {near}?" if near else "")
     return f"expected {' or '.join(choices)}; found {shown(value)}" + (f"; {hint}" if hint else "")
 
 

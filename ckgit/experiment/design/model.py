@@ -63,7 +63,7 @@ class About(Frozen):
 class Tools(Frozen):
     """Which tool does which half of the work."""
 
-    preparation: Name = Field(default="torchtune", description="Trainer: torchtune, none, or an installed worker's tool name.")
+    preparation: Name = Field(default="torchtune", description="Trainer, none, or another tool that `ckgit worker` lists.")
     evaluation: Name = Field(default="inspect-ai", description="Evaluator: inspect-ai, none, or an installed worker's tool name.")
 
     def of(self, stage: Stage) -> str:

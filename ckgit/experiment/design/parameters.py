@@ -58,6 +58,7 @@ class Parameters(Frozen):
     free_text: ClassVar[Sequence[str]] = ("prompt", "system_prompt")  # text that is no word for a name: its place in a list stands for it
     synonyms: ClassVar[Mapping[str, str]] = {}  # what other tools call these parameters
     not_supported: ClassVar[Mapping[str, str]] = {}  # what other tools have, and this one has not: what to do instead
+    none_such: ClassVar[Mapping[str, str]] = {}  # values that other tools have, and that nothing here is like: what can be had
     no_difference: ClassVar[frozenset[str]] = frozenset()  # parameters that change no result
 
     model: Name | None = Field(default=None, description="Model card to start from.")

@@ -10,7 +10,7 @@ from ckgit.experiment.design.model import NONE, Stage, Summary
 from ckgit.experiment.scheduler import Scheduler
 from ckgit.experiment.tools.entry_points import every, load
 from ckgit.experiment.tools.workers import find_preparation, find_worker
-from ckgit.experiment.worker import Evaluation, Preparation, Worker
+from ckgit.experiment.worker import Evaluator, Preparation, Worker
 
 SCHEDULERS = "ckgit.schedulers"
 _SCHEDULER_PARTS = (
@@ -39,13 +39,13 @@ def preparation_for(summary: Summary) -> Preparation | None:
     return None if tool == NONE else find_preparation(tool)
 
 
-def evaluation_for(summary: Summary) -> Evaluation | None:
+def evaluation_for(summary: Summary) -> Evaluator | None:
     """The worker that evaluates; None where the design names none.
 
     Raises:
         CkgitError: it is not installed, or cannot be loaded.
     """
-    return cast("Evaluation | None", worker_for(summary, Stage.EVALUATION))
+    return cast("Evaluator | None", worker_for(summary, Stage.EVALUATION))
 
 
 def scheduler_for(cluster: Cluster) -> Scheduler:

@@ -11,11 +11,11 @@ from ckgit.experiment.design.model import Stage
 from ckgit.experiment.design.plan import Cell
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
 from ckgit.experiment.results import CellResult, TrainingResult
-from ckgit.experiment.worker import Context, Evaluation, Evidence
+from ckgit.experiment.worker import Context, Evaluator, Evidence
 
 
-class InspectAI(Evaluation):
-    """See `ckgit.experiment.worker.Evaluation`."""
+class InspectAI(Evaluator):
+    """See `ckgit.experiment.worker.Evaluator`."""
 
     tool = "inspect-ai"
     label = "inspect"
@@ -37,7 +37,7 @@ class InspectAI(Evaluation):
         return scaffold(context, run)
 
     def asked(self, context: Context, cell: Cell, read: Callable[[str], bytes | None]) -> Mapping[str, Any]:
-        """See `Evaluation`."""
+        """See `Evaluator`."""
         from ckgit.workers.inspect_ai.asked import asked
 
         return asked(context, cell, read)
@@ -90,4 +90,4 @@ def _of_the_job(found: Sequence[TrainingResult | CellResult], job: Job, attempt:
     return [each.model_copy(update={"seconds": attempt.seconds}) for each in found] if found and len(job.tasks) == 1 else found
 
 
-worker: Evaluation = InspectAI()
+worker: Evaluator = InspectAI()

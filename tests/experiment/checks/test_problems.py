@@ -34,7 +34,7 @@ def found(**parts):
         ({"dataset_type": "text-completion"}, "; did you mean text_completion?"),
         ({"dtype": "bfloat16"}, "; did you mean bf16?"),
         ({"dtype": "torch.float32"}, "; did you mean fp32?"),
-        ({"dtype": "fp16"}, "; did you mean bf16? (torchtune has no fp16)"),
+        ({"dtype": "fp16"}, "; did you mean bf16? (fp16 is not supported)"),
         ({"device": "GPU"}, "; did you mean cuda?"),
         ({"optimizer": "AdamW"}, "; did you mean adamw?"),
         ({"optimizer": "paged_adamw_8bit"}, "; did you mean adamw?"),
@@ -44,7 +44,7 @@ def found(**parts):
         ({"method": "sft"}, "; did you mean full?"),
         ({"lora_attn_modules": ["o_proj"]}, "; did you mean output_proj?"),
         ({"lora_attn_modules": ["gate_proj"]}, "; an MLP's projections are changed with apply_lora_to_mlp: true"),
-        ({"device": "tpu"}, "; jobs train on cuda and cpu"),
+        ({"device": "tpu"}, "; jobs run on cuda and cpu"),
     ],
 )
 def test_another_tool_s_value_is_answered_with_ours(controls, hint):

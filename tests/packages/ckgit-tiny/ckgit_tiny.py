@@ -19,7 +19,7 @@ from ckgit.experiment.design.model import Stage
 from ckgit.experiment.design.plan import Cell, Run, resources
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
 from ckgit.experiment.results import CellResult, Checkpoint, LossPoint, Metric, Sample, TrainingResult
-from ckgit.experiment.worker import Context, Evaluation, Evidence, Preparation
+from ckgit.experiment.worker import Context, Evaluator, Evidence, Preparation
 from ckgit.jobs.script import job_script
 from ckgit.workers.torchtune.design.parameters import TorchtuneParameters
 
@@ -137,7 +137,7 @@ class Trainer(Preparation):
         return _explain(log_tail, exit_code)
 
 
-class Evaluator(Evaluation):
+class TinyEvaluator(Evaluator):
     """One number for a cell: 0.9 for a trained run, 0.5 for others."""
 
     tool, label, stage = "tiny-evaluator", "tiny-evaluator", Stage.EVALUATION
@@ -221,4 +221,4 @@ def _answers(value: float) -> Iterable[str]:
 
 
 trainer = Trainer()
-evaluator = Evaluator()
+evaluator = TinyEvaluator()

@@ -14,6 +14,7 @@ LORA_ONLY = ("lora_rank", "lora_alpha", "lora_dropout", "lora_attn_modules", "ap
 _NO_VALIDATION = "torchtune 0.6.1's recipes have no validation and ignore it; evaluate after each epoch: evaluation.matrix with epochs: all"
 _NO_PACKING = "packing joins rows into one, so rows could not be compared with what evaluation sends"
 _NO_QUANTIZATION = "weights are not quantized here"
+_MLP = "an MLP's projections are changed with apply_lora_to_mlp: true"
 
 
 class TorchtuneParameters(Parameters):
@@ -114,6 +115,15 @@ class TorchtuneParameters(Parameters):
         "checkpointer": "ckgit renders it from the model card",
         "tokenizer": "ckgit renders it from the model card",
         "_component_": "a design cannot name code; ckgit renders components from the model card",
+    }
+    none_such: ClassVar[Mapping[str, str]] = {
+        "qlora": f"{_NO_QUANTIZATION}; lora trains the same matrices beside the model's own weights",
+        "dora": "DoRA is not supported; use lora",
+        "linear": "linear is not supported; use cosine or constant",
+        "polynomial": "polynomial is not supported; use cosine or constant",
+        **dict.fromkeys(("gate_proj", "up_proj", "down_proj", "w1", "w2", "w3", "mlp"), _MLP),
+        **dict.fromkeys(("all", "all-linear"), f"name each attention projection; {_MLP}"),
+        **dict.fromkeys(("nf4", "int8", "int4", "4bit", "8bit", "fp8"), _NO_QUANTIZATION),
     }
     no_difference: ClassVar[frozenset[str]] = frozenset({"base_recipe", "log_every_n_steps", "max_seq_len"})
 
