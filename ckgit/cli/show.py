@@ -12,7 +12,7 @@ from ckgit.analysis.accounting import ATTEMPTS_HEADER, ESTIMATE_HEADER, TOTALS_H
 from ckgit.analysis.score_text import LEGEND, OVER_ROWS, compared, difference, judged, score, stated
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, printable, table
 from ckgit.experiment.design.plan import Run
-from ckgit.experiment.results import CellResult, Metric, RunRow, Verdict
+from ckgit.experiment.results import CellResult, Metric, RunRow, Verdict, place_of_checkpoint
 from ckgit.formats.markdown import number
 from ckgit.formats.numbers import duration
 from ckgit.orchestrators.engine.experiment import open_experiment
@@ -84,7 +84,7 @@ def _claim_row(verdict: Verdict) -> list[str]:
 
 def _scores(result: RunRow | None) -> list[str]:
     found = result.cells if result else ()
-    return [f"{_cell_name(cell.task, cell.epoch)} {_metric_name(m, cell)} {score(cell, m)}" for cell in found for m in cell.metrics]
+    return [f"{_cell_name(cell)} {_metric_name(m, cell)} {score(cell, m)}" for cell in found for m in cell.metrics]
 
 
 def _metric_name(metric: Metric, cell: CellResult) -> str:
@@ -92,8 +92,8 @@ def _metric_name(metric: Metric, cell: CellResult) -> str:
     return f"{metric.name} ({metric.scorer})" if len({each.scorer for each in cell.metrics}) > 1 else metric.name
 
 
-def _cell_name(task: str, epoch: int | None) -> str:
-    return task if epoch is None else f"{task} epoch {epoch}"
+def _cell_name(cell: CellResult) -> str:
+    return f"{cell.task} {place_of_checkpoint(cell.epoch, cell.checkpoint)}".rstrip()
 
 
 def _run_sections(found: ExperimentDetails, run: Run) -> Iterator[str]:
@@ -135,6 +135,6 @@ def _result_lines(result: RunRow) -> Iterator[str]:
         yield f"trained: {trained.steps} steps{loss}, {duration(trained.seconds)}"
     for cell in result.cells:
         for metric in cell.metrics:
-            yield f"{_cell_name(cell.task, cell.epoch)}: {metric.name} ({metric.scorer}) {score(cell, metric)}, {metric.samples} rows"
+            yield f"{_cell_name(cell)}: {metric.name} ({metric.scorer}) {score(cell, metric)}, {metric.samples} rows"
     yield from [LEGEND] if result.cells else []
     yield from (f"accepted as missing: {printable(text)}" for text in result.missing)

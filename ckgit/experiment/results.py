@@ -143,6 +143,11 @@ class CellResult(Frozen):
     versions: dict[str, str] = {}
 
 
+def place_of_checkpoint(epoch: int | None, folder: str | None) -> str:
+    """A checkpoint in words, e.g. `epoch 2` or `best`; empty for the model card's own weights."""
+    return f"epoch {epoch}" if epoch is not None else folder or ""
+
+
 class RunRow(Frozen):
     """One run in the results, whatever became of it."""
 
@@ -186,6 +191,8 @@ class Verdict(Frozen):
     right_asked: int | None = Field(default=None, description="Answers that it was asked for.")
     left_epoch: int | None = None
     right_epoch: int | None = None
+    left_checkpoint: str | None = Field(default=None, description="Folder of the left run's checkpoint, where that is not an epoch's.")
+    right_checkpoint: str | None = Field(default=None, description="Folder of the right run's.")
 
 
 class Results(Frozen):
