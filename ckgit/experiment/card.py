@@ -76,7 +76,9 @@ class ModelCard(Frozen):
 
     schema_version: int = 1
     name: Name
-    family: str = Field(description="model_type of config.json; which of them a tool can train is its worker's to say.")
+    family: str = Field(
+        pattern=r"^[A-Za-z0-9._-]{1,64}$", description="model_type of config.json; which of them a tool can train is its worker's to say."
+    )
     model_type: str = Field(description="model_type of config.json, e.g. llama.")
     architecture: Architecture
     parameters: int = Field(description="Number of weights in the checkpoint files.")

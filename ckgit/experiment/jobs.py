@@ -48,9 +48,7 @@ class Job(Frozen):
     run: str
     tasks: tuple[str, ...] = Field(default=(), description="What it evaluates.")
     epoch: int | None = Field(default=None, description="The checkpoint that it evaluates, where that is an epoch's.")
-    checkpoint: str | None = Field(
-        default=None, description="Folder of the checkpoint that it evaluates, where that is no epoch's."
-    )
+    checkpoint: str | None = Field(default=None, description="Folder of the checkpoint that it evaluates, where that is no epoch's.")
     script: str = Field(description="Path of the script, relative to the work tree.")
     folder: str = Field(description="Folder its tool log is collected into, relative to the work tree.")
     resources: Resources
