@@ -13,10 +13,10 @@ from ckgit.cli import COMMANDS, group
 from ckgit.errors import MEANING
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import LabConfig
-from ckgit.experiment.design.model import Design
-from ckgit.experiment.design.plan import DEFAULTS, EVALUATION_PARAMETERS, FREE_TEXT, SHORT_NAMES
+from ckgit.experiment.design.parameters import EVALUATION_PARAMETERS
 from ckgit.experiment.lifecycle import TRAILERS, legal_transitions
 from ckgit.experiment.schemas import MODELS
+from ckgit.experiment.tools.by_tool import DEFAULT_TOOL, design_type, parameters_of
 from ckgit.formats.rows import DEFAULT_SPLIT
 from docs.files import FILES
 
@@ -128,13 +128,15 @@ def _lifecycle() -> Iterator[str]:
 
 
 def _design() -> Iterator[str]:
+    parameters = parameters_of(DEFAULT_TOOL)
     yield "## Design\n\nThe front matter of `experiment_summary.md`, without `state` and `recorded`, which ckgit writes.\n"
-    yield from _fields(Design.model_json_schema(), "Top level")
+    yield from _fields(design_type(parameters).model_json_schema(), "Top level")
+    yield f"The parameters are those of {DEFAULT_TOOL}; another preparation tool has its own, which `ckgit schema design` shows.\n"
     yield "### Defaults\n\nWhat a parameter is when neither the run, the controls nor the base recipe say.\n"
-    yield _table(["parameter", "default"], [[f"`{name}`", f"`{_plain(value)}`"] for name, value in DEFAULTS.items()])
+    yield _table(["parameter", "default"], [[f"`{name}`", f"`{_plain(value)}`"] for name, value in parameters.all_defaults().items()])
     yield f"A control or eval-only run can differ in {', '.join(f'`{p}`' for p in EVALUATION_PARAMETERS)} only.\n"
-    short = ", ".join(f"`{long}` is `{name}`" for long, name in SHORT_NAMES.items())
-    yield RUN_NAMES.format(short=short, text=" and ".join(f"`{name}`" for name in FREE_TEXT))
+    short = ", ".join(f"`{long}` is `{name}`" for long, name in parameters.short_names.items())
+    yield RUN_NAMES.format(short=short, text=" and ".join(f"`{name}`" for name in parameters.free_text))
     yield DATA_FILES.format(split=DEFAULT_SPLIT)
 
 

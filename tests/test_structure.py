@@ -30,3 +30,12 @@ def test_the_glossary_points_at_files_that_are_there() -> None:
     links = re.findall(r"\]\(\.\./(\S+?)\)", (ROOT / "docs/glossary.md").read_text(encoding="utf-8"))
     assert len(links) > 20
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_only_its_own_worker_knows_torchtune() -> None:
+    """Apart from the default of a design's tool, and from the quickstart, which makes its model with it."""
+    elsewhere = [path for path in PACKAGE.rglob("*.py") if not path.is_relative_to(PACKAGE / "workers/torchtune")]
+    naming = {path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8").lower().count("torchtune") for path in elsewhere}
+    known = {"examples/quickstart.py", "examples/tiny_model.py"}
+    assert naming["experiment/design/model.py"] == 1
+    assert {name for name, count in naming.items() if count and name not in known} == {"experiment/design/model.py"}

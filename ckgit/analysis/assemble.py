@@ -98,16 +98,22 @@ def _with_intervals(runs: Sequence[RunRow]) -> tuple[RunRow, ...]:
 
 
 def _interruptions(training: TrainingResult | None) -> list[str]:
-    if not training or not training.resumed:
+    if not training:
         return []
-    places = ", then ".join(str(done) for done in training.resumed)
-    return [f"{training.run}: training was cut short and went on after {places} of its {len(training.checkpoints)} epochs"]
+    went_on = f"{training.run}: training was cut short and went on after"
+    epochs = ", then ".join(map(str, training.resumed))
+    steps = ", then ".join(map(str, training.resumed_steps))
+    early = f"{training.run}: it ended after {training.steps} of {training.planned_steps} steps: {training.ended}"
+    return [
+        *([f"{went_on} {epochs} of its {len(training.checkpoints)} epochs"] if epochs else []),
+        *([f"{went_on} step {steps} of its {training.steps} steps"] if steps else []),
+        *([early] if training.ended else []),
+    ]
 
 
 def _untied(run: str, training: TrainingResult | None, cells: Sequence[CellResult]) -> list[str]:
     """Evaluations of which nobody wrote down what they evaluated, or what was to be evaluated: older jobs did not, nor do all tools."""
-    saved = {checkpoint.epoch: checkpoint.weights for checkpoint in (training.checkpoints if training else ())}
-    tied = [cell for cell in cells if cell.weights and (cell.epoch is None or saved.get(cell.epoch))]
+    tied = [cell for cell in cells if cell.weights and (_of_the_card(training, cell) or _saved_weights(training, cell))]
     source = "those that training saved" if training else "those of the model card"
     return [f"{run}: no recorded digest ties the evaluated weights to {source}"] if len(tied) < len(cells) else []
 
@@ -122,10 +128,20 @@ def _refuse_other_tokens(training: TrainingResult | None, cell: CellResult) -> N
 
 
 def _refuse_other_weights(training: TrainingResult | None, cell: CellResult) -> None:
-    saved = {checkpoint.epoch: checkpoint.weights for checkpoint in (training.checkpoints if training else ())}
-    wanted = saved.get(cell.epoch) if cell.epoch is not None else None
+    wanted = _saved_weights(training, cell)
     if wanted and cell.weights and wanted != cell.weights:
+        place = f"epoch {cell.epoch}" if cell.epoch is not None else cell.checkpoint
         raise ValueError(
-            f"{cell.log}: other weights were evaluated than training saved in epoch {cell.epoch} "
-            f"(digest {cell.weights[:12]}, training {wanted[:12]})"
+            f"{cell.log}: other weights were evaluated than training saved in {place} (digest {cell.weights[:12]}, training {wanted[:12]})"
         )
+
+
+def _of_the_card(training: TrainingResult | None, cell: CellResult) -> bool:
+    """Whether it evaluated the weights of the model card: of a run without a preparation, or with one that leaves prompts."""
+    saved = training.saved(cell) if training else None
+    return (cell.epoch is None and cell.checkpoint is None) or (saved is not None and saved.prompt is not None)
+
+
+def _saved_weights(training: TrainingResult | None, cell: CellResult) -> str | None:
+    saved = training.saved(cell) if training else None
+    return saved.weights if saved else None

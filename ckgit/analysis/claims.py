@@ -85,6 +85,8 @@ def judge(claim: Claim, runs: Sequence[RunRow], data: Mapping[str, DataSet], sco
         right_asked=right.counted.asked,
         left_epoch=left.cell.epoch,
         right_epoch=right.cell.epoch,
+        left_checkpoint=left.cell.checkpoint,
+        right_checkpoint=right.cell.checkpoint,
     )
 
 
@@ -96,7 +98,7 @@ def _side(claim: Claim, name: str, cells: Sequence[CellResult]) -> _Side | _Abse
     own = [cell for cell in cells if cell.run == name]
     if not own:
         return _Absent(f"there is no result of {name} on {claim.task}")
-    cell = max(own, key=lambda each: -1 if each.epoch is None else each.epoch)
+    cell = max(reversed(own), key=lambda each: -1 if each.epoch is None else each.epoch)  # of several without epochs, the last
     found = [metric for metric in cell.metrics if metric.name == claim.metric and claim.scorer in (None, metric.scorer)]
     if not found:
         listed = ", ".join(dict.fromkeys(metric.name for metric in cell.metrics)) or "none"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ckgit.analysis.versions import by_package
 from ckgit.experiment.jobs import Attempt, Ledger, Phase
-from ckgit.experiment.results import CellResult, Results, RunRow, TokenCheck
+from ckgit.experiment.results import CellResult, Results, RunRow, TokenCheck, place_of_checkpoint
 from ckgit.experiment.worker import Context
 from ckgit.formats.markdown import NOTHING, table
 
@@ -44,7 +44,7 @@ def tokens_section(results: Results) -> str:
 
 
 def _token_row(run: RunRow, cell: CellResult) -> list[str]:
-    place = [cell.run, cell.task + (f" epoch {cell.epoch}" if cell.epoch is not None else "")]
+    place = [cell.run, f"{cell.task} {place_of_checkpoint(cell.epoch, cell.checkpoint)}".rstrip()]
     check = cell.tokens
     if not check:
         return [*place, *[NOTHING] * 4, "not checked"]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from ckgit.analysis.accounting import accounting_section
 from ckgit.analysis.provenance import failures_section, provenance_section, tokens_section
 from ckgit.analysis.score_text import LEGEND, OVER_ROWS, compared, difference, judged, rows, score, stated
 from ckgit.analysis.scores import ScoredCount
 from ckgit.experiment.jobs import Ledger
-from ckgit.experiment.results import CellResult, Judgement, Results, RunRow, Verdict
+from ckgit.experiment.results import CellResult, Judgement, Results, RunRow, Verdict, place_of_checkpoint
 from ckgit.experiment.worker import Context
 from ckgit.formats.markdown import NOTHING, number, table
 from ckgit.formats.numbers import duration
@@ -17,11 +18,14 @@ from ckgit.formats.numbers import duration
 LOSS_PLOT, SCORES_PLOT = "loss.svg", "scores.svg"
 
 
-def render(context: Context, ledger: Ledger | None, results: Results, plots: Sequence[str]) -> bytes:
+def render(
+    context: Context, ledger: Ledger | None, results: Results, plots: Sequence[str], own: Mapping[str, str] = MappingProxyType({})
+) -> bytes:
     """The report.
 
     Args:
         plots: names of the pictures that lie beside it.
+        own: what the preparation tool says of runs in its own terms, as Markdown by name of the run.
     """
     about = context.summary.experiment
     sections = [
@@ -32,6 +36,7 @@ def render(context: Context, ledger: Ledger | None, results: Results, plots: Seq
         f"## Purpose\n\n{about.purpose}" if about.purpose else "",
         _claims_section(results.claims),
         _runs_section(results.runs, plots),
+        *(f"### {run}: {context.summary.tools.preparation}\n\n{text}" for run, text in own.items()),
         *_task_sections(results.runs, plots),
         failures_section(results, ledger),
         tokens_section(results),
@@ -53,33 +58,35 @@ def _claims_section(verdicts: Sequence[Verdict]) -> str:
 
 def _claim_row(verdict: Verdict) -> list[str]:
     sides = [
-        _side(verdict.left, verdict.left_epoch, verdict.left_scored, verdict.left_asked),
-        _side(verdict.right, verdict.right_epoch, verdict.right_scored, verdict.right_asked),
+        _side(verdict.left, place_of_checkpoint(verdict.left_epoch, verdict.left_checkpoint), verdict.left_scored, verdict.left_asked),
+        _side(verdict.right, place_of_checkpoint(verdict.right_epoch, verdict.right_checkpoint), verdict.right_scored, verdict.right_asked),
     ]
     return [judged(verdict), stated(verdict.claim), *sides, difference(verdict), compared(verdict), verdict.reason]
 
 
-def _side(value: float | None, epoch: int | None, scored: int | None, asked: int | None) -> str:
-    text = number(value) + (f" (epoch {epoch})" if epoch is not None else "")
+def _side(value: float | None, place: str, scored: int | None, asked: int | None) -> str:
+    text = number(value) + (f" ({place})" if place else "")
     return text if scored is None or asked is None or scored >= asked else f"{text} ({ScoredCount(scored, asked)})"
 
 
 def _runs_section(runs: Sequence[RunRow], plots: Sequence[str]) -> str:
     varied = list(dict.fromkeys(name for run in runs for name in run.varied))
-    header = ["run", "type", *varied, "steps", "final loss", "duration", "missing"]
-    parts = ["## Runs", table(header, (_run_row(run, varied) for run in runs))]
+    validated = any(run.training and run.training.validation for run in runs)
+    header = ["run", "type", *varied, "steps", "final loss", *(["validation loss"] if validated else []), "duration", "missing"]
+    parts = ["## Runs", table(header, (_run_row(run, varied, validated=validated) for run in runs))]
     parts += [f"![Training loss by step, for each run]({LOSS_PLOT})"] if LOSS_PLOT in plots else []
     return "\n\n".join(parts)
 
 
-def _run_row(run: RunRow, varied: Sequence[str]) -> list[str]:
+def _run_row(run: RunRow, varied: Sequence[str], *, validated: bool) -> list[str]:
     trained = run.training
-    measured = [f"{trained.steps:,}", number(trained.final_loss), duration(trained.seconds)] if trained else [NOTHING] * 3
+    held_out = [number(trained.validation[-1].loss) if trained and trained.validation else NOTHING] if validated else []
+    steps, loss, took = (f"{trained.steps:,}", number(trained.final_loss), duration(trained.seconds)) if trained else [NOTHING] * 3
     return [
         run.name,
         run.type,
         *(run.varied.get(name, NOTHING) for name in varied),
-        *measured,
+        *(steps, loss, *held_out, took),
         str(len(run.missing)) if run.missing else NOTHING,
     ]
 
@@ -94,7 +101,7 @@ def _task_sections(runs: Sequence[RunRow], plots: Sequence[str]) -> Iterator[str
 
 
 def _metric_rows(cell: CellResult) -> list[list[str]]:
-    epoch = NOTHING if cell.epoch is None else str(cell.epoch)
+    epoch = (cell.checkpoint or NOTHING) if cell.epoch is None else str(cell.epoch)
     listed = [[cell.run, epoch, m.scorer, m.name, score(cell, m), rows(cell, m), duration(cell.seconds)] for m in cell.metrics]
     return listed or [[cell.run, epoch, NOTHING, NOTHING, NOTHING, f"{len(cell.samples):,}", duration(cell.seconds)]]
 

@@ -62,8 +62,7 @@ def _evaluation(context: Context) -> Iterator[tuple[str, Stage, str, str | None]
 def status_blocks(context: Context, ledger: Ledger | None) -> dict[str, str]:
     """Markdown by name of the block: `fine-tuning` and `evaluation`, each where the design has such jobs."""
     rows = job_rows(context, ledger)
-    parts = (("fine-tuning", "Fine-tuning", Stage.TRAINING), ("evaluation", "Evaluations", Stage.EVALUATION))
-    chosen = {block: (heading, [row for row in rows if row.stage is stage]) for block, heading, stage in parts}
+    chosen = {stage.row.block: (stage.row.heading, [row for row in rows if row.stage is stage]) for stage in Stage}
     return {block: _block(heading, listed) for block, (heading, listed) in chosen.items() if listed}
 
 

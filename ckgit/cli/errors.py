@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import platform
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -22,9 +23,6 @@ from ckgit.errors import CkgitError, DesignError, Exit
 
 PIPE_CLOSED = 141  # what a shell reports of a program that wrote to a closed pipe: 128 + SIGPIPE
 INSTALL_RUN = 'pip install "ckgit[run]"'
-RUN_PACKAGES = frozenset(
-    ("torch", "torchtune", "torchao", "transformers", "inspect_ai", "accelerate", "datasets", "safetensors", "matplotlib", "numpy")
-)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # What the machine lacks, whatever the path, and what helps.
 _OF_THE_MACHINE = {
@@ -100,9 +98,20 @@ def _as_known(error: Exception, argv: Sequence[str]) -> CkgitError:
             next="export LC_ALL=C.UTF-8 PYTHONUTF8=1, then run the same command again; a name that is not UTF-8 at all must be changed",
         )
     package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
-    if package in RUN_PACKAGES:
+    if package in _run_packages():
         return CkgitError(f"this needs {package}, which is not installed", code=Exit.TOOL_MISSING, next=INSTALL_RUN)
     return _bug(error, argv)
+
+
+def _run_packages() -> set[str]:
+    """Modules that ckgit's own package metadata ask for in jobs, and numpy, which comes with them."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    try:
+        wanted = [each for each in requires("ckgit") or () if "extra" in each and "run" in each.partition(";")[2]]
+    except PackageNotFoundError:  # it runs from a folder
+        wanted = []
+    return {re.split(r"[^\w.-]", each, maxsplit=1)[0].replace("-", "_") for each in wanted} | {"numpy"}
 
 
 def _of_the_system(error: OSError, argv: Sequence[str]) -> CkgitError | None:

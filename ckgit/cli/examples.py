@@ -21,7 +21,7 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
     "retry": ("ckgit retry cap_lora", "ckgit retry cap_lora --run rank8 --mem 64G"),
     "cancel": ("ckgit cancel cap_lora", "ckgit cancel cap_lora --job rank8/finetune"),
     "revise": ("ckgit revise cap_lora --set controls.lr=1e-4", "ckgit revise cap_lora --from design.yaml"),
-    "worker": ("ckgit worker", "ckgit worker scaffold-torchtune cap_lora --run rank8"),
+    "worker": ("ckgit worker", "ckgit worker scaffold-inspect cap_lora --run rank8"),
     "scaffold-experiment": ("ckgit scaffold-experiment cap_lora", "ckgit scaffold-experiment cap_lora --dry-run"),
     "run-experiment": ("ckgit run-experiment cap_lora", "ckgit run-experiment cap_lora --no-wait"),
     "analyze-experiment": ("ckgit analyze-experiment cap_lora", "ckgit analyze-experiment cap_lora --dry-run"),

@@ -12,7 +12,8 @@ from ckgit.cli.streams import say
 from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.checks.messages import unknown_key
 from ckgit.experiment.checks.problems import value_problems
-from ckgit.experiment.design.model import Parameters, RunType, TaskSpec
+from ckgit.experiment.design.model import RunType, TaskSpec
+from ckgit.experiment.tools.by_tool import DEFAULT_TOOL, parameters_of
 from ckgit.formats.rows import PLACEHOLDER
 from ckgit.formats.yaml.document import read_yaml
 from ckgit.formats.yaml.edit import ValueChange
@@ -89,13 +90,14 @@ _DEFAULT_VALUES = {"lora_rank": "4, 8", "lr": "1e-4, 3e-4", "epochs": "1, 2", "b
 
 
 def _parameter(text: str) -> str:
-    if text in Parameters.model_fields:
+    known = parameters_of(DEFAULT_TOOL)
+    if text in known.model_fields:
         return text
-    raise click.UsageError(unknown_key(text, Parameters.model_fields))
+    raise click.UsageError(unknown_key(text, known.model_fields, known))
 
 
 def _prompt(text: str) -> str:
-    if wrong := list(value_problems("prompt", [text])):
+    if wrong := list(value_problems(parameters_of(DEFAULT_TOOL), "prompt", [text])):
         raise click.UsageError(wrong[0].message)
     return text
 
@@ -104,7 +106,7 @@ def _values(parameter: str, text: str) -> list[Any]:
     document = read_yaml(f"[{text.strip().removeprefix('[').removesuffix(']')}]")
     if document.problems or not document.value:
         raise click.UsageError(document.problems[0].message if document.problems else "give at least one value")
-    if wrong := list(value_problems(parameter, document.value)):
+    if wrong := list(value_problems(parameters_of(DEFAULT_TOOL), parameter, document.value)):
         raise click.UsageError(wrong[0].message)
     return list(document.value)
 

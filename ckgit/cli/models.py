@@ -35,10 +35,13 @@ def add(ctx: click.Context, name: str, path: Path, *, replace: bool, commit: boo
 
     Nothing of the folder is executed. The folder stays where it is, and this machine remembers it for the card.
     """
+    from ckgit.experiment.tools.workers import refusals
     from ckgit.lab.models.cards import add_model
 
     added = add_model(lab_from(ctx), name, path, replace=replace, commit=commit, dry_run=dry_run)
     emit(_added_document(added), as_json, added.content.decode() if dry_run else _added_text(added))
+    for why in refusals(added.card):
+        note(f"{name} cannot be trained with every tool: {why}")
     if added.next and not dry_run:
         note(f"next: {added.next}")
 

@@ -18,7 +18,7 @@ from ckgit.orchestrators.engine.options import AdvanceOptions
 def command(ctx: click.Context, *, name: str | None, dry_run: bool, as_json: bool) -> int:
     """Write the files for every job.
 
-    It takes a designed experiment to scaffolded: the whole torchtune configs, the inspect-ai arguments and the job scripts.
+    It takes a designed experiment to scaffolded: the tools' whole configs and the job scripts.
     """
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)

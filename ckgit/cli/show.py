@@ -14,7 +14,7 @@ from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_
 from ckgit.cli.completion import runs
 from ckgit.cli.tables import printable, table, wrapped
 from ckgit.experiment.design.plan import Run
-from ckgit.experiment.results import CellResult, Metric, RunRow, Verdict
+from ckgit.experiment.results import CellResult, Metric, RunRow, Verdict, place_of_checkpoint
 from ckgit.formats.markdown import number
 from ckgit.formats.numbers import duration
 from ckgit.orchestrators.engine.experiment import open_experiment
@@ -88,7 +88,7 @@ def _claim_row(verdict: Verdict) -> list[str]:
 
 def _scores(result: RunRow | None) -> list[str]:
     found = result.cells if result else ()
-    return [f"{_cell_name(cell.task, cell.epoch)} {_metric_name(m, cell)} {score(cell, m)}" for cell in found for m in cell.metrics]
+    return [f"{_cell_name(cell)} {_metric_name(m, cell)} {score(cell, m)}" for cell in found for m in cell.metrics]
 
 
 def _metric_name(metric: Metric, cell: CellResult) -> str:
@@ -96,8 +96,8 @@ def _metric_name(metric: Metric, cell: CellResult) -> str:
     return f"{metric.name} ({metric.scorer})" if len({each.scorer for each in cell.metrics}) > 1 else metric.name
 
 
-def _cell_name(task: str, epoch: int | None) -> str:
-    return task if epoch is None else f"{task} epoch {epoch}"
+def _cell_name(cell: CellResult) -> str:
+    return f"{cell.task} {place_of_checkpoint(cell.epoch, cell.checkpoint)}".rstrip()
 
 
 def _run_sections(found: ExperimentDetails, run: Run) -> Iterator[str]:
@@ -135,9 +135,10 @@ def _cell_row(cell: Any) -> list[str]:
 
 def _result_lines(result: RunRow) -> Iterator[str]:
     if trained := result.training:
-        yield f"trained: {trained.steps} steps, final loss {number(trained.final_loss)}, {duration(trained.seconds)}"
+        loss = f", final loss {number(trained.final_loss)}" if trained.final_loss is not None else ""
+        yield f"trained: {trained.steps} steps{loss}, {duration(trained.seconds)}"
     for cell in result.cells:
         for metric in cell.metrics:
-            yield f"{_cell_name(cell.task, cell.epoch)}: {metric.name} ({metric.scorer}) {score(cell, metric)}, {metric.samples} rows"
+            yield f"{_cell_name(cell)}: {metric.name} ({metric.scorer}) {score(cell, metric)}, {metric.samples} rows"
     yield from [wrapped(LEGEND)] if result.cells else []
     yield from (f"accepted as missing: {printable(text)}" for text in result.missing)

@@ -21,8 +21,8 @@ from typing import Any
 
 from ckgit.experiment.card import Architecture, FileDigest, ModelCard, Template
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.design.model import Summary
 from ckgit.experiment.design.plan import build_plan
+from ckgit.experiment.tools.by_tool import read_summary
 from ckgit.experiment.worker import Context
 from ckgit.workers.torchtune.config import finetune_yaml, recipe
 from ckgit.workers.torchtune.finish import main as finish
@@ -147,7 +147,7 @@ def _context() -> Context:
         "runs": [{"name": RUN}],
         "recorded": {"data": {"words": {"sha256": "0" * 64, "bytes": 0, "splits": {"train": ROWS}}}},
     }
-    summary = Summary.model_validate_json(json.dumps(design))
+    summary = read_summary(design)
     return Context(summary, build_plan(summary), {NAME: tiny_card(NAME)}, Cluster(), "local", "", {})
 
 

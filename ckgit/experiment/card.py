@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Literal
 
 from pydantic import Field
 
 from ckgit.experiment.design.model import Frozen, Sha256
 from ckgit.experiment.design.names import Name
-
-Family = Literal["llama", "qwen2", "mistral", "gemma", "phi3"]
-FAMILIES: tuple[Family, ...] = ("llama", "qwen2", "mistral", "gemma", "phi3")
 
 _PARTS = (".json", ".jinja", ".model", ".txt", ".safetensors")
 _DOCUMENTS = ("license.txt", "notice.txt", "readme.txt")
@@ -57,12 +53,14 @@ class Architecture(Frozen):
     num_key_value_heads: int
     head_dim: int
     max_position_embeddings: int
-    rms_norm_eps: float
+    rms_norm_eps: float | None = Field(default=None, description="Absent where the family normalizes otherwise.")
     rope_theta: float
     rope_scaling: RopeScaling | None = None
     tie_word_embeddings: bool
     attention_bias: bool = False
     hidden_act: str = "silu"
+    partial_rotary_factor: float | None = Field(default=None, description="Share of each head that is rotated, where it is not all.")
+    mlp_bias: bool | None = Field(default=None, description="True where the MLP has a bias.")
     sliding_window: int | None = Field(default=None, description="Tokens that attention looks back, where that is limited.")
 
 
@@ -78,7 +76,9 @@ class ModelCard(Frozen):
 
     schema_version: int = 1
     name: Name
-    family: Family
+    family: str = Field(
+        pattern=r"^[A-Za-z0-9._-]{1,64}$", description="model_type of config.json; which of them a tool can train is its worker's to say."
+    )
     model_type: str = Field(description="model_type of config.json, e.g. llama.")
     architecture: Architecture
     parameters: int = Field(description="Number of weights in the checkpoint files.")

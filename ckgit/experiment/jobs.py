@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -13,8 +12,6 @@ from pydantic import Field, model_validator
 from ckgit.experiment.classify import classify, newest
 from ckgit.experiment.design.model import Frozen, Resources, Stage
 from ckgit.experiment.state import State
-
-STAGES: Mapping[State, Stage] = {State.SCAFFOLDED: Stage.TRAINING, State.TRAINED: Stage.EVALUATION}  # whose jobs run in a state
 
 
 class Phase(StrEnum):
@@ -51,7 +48,8 @@ class Job(Frozen):
     stage: Stage
     run: str
     tasks: tuple[str, ...] = Field(default=(), description="What it evaluates.")
-    epoch: int | None = Field(default=None, description="The checkpoint that it evaluates.")
+    epoch: int | None = Field(default=None, description="The checkpoint that it evaluates, where that is an epoch's.")
+    checkpoint: str | None = Field(default=None, description="Folder of the checkpoint that it evaluates, where that is no epoch's.")
     script: str = Field(description="Path of the script, relative to the work tree.")
     folder: str = Field(description="Folder its tool log is collected into, relative to the work tree.")
     resources: Resources

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
 from ckgit.experiment.accounting import Accounting
 from ckgit.experiment.card import FileDigest, folder_digest
@@ -16,18 +16,37 @@ MANIFEST = "checkpoints.json"  # a list of `Checkpoint`: in a run's folder on th
 
 
 class Checkpoint(Frozen):
-    """A saved epoch. The weights stay in the work tree."""
+    """Something that a preparation saved. Weights stay in the work tree."""
 
-    epoch: int
+    epoch: int | None = Field(default=None, description="The epoch after which it was saved; absent where a tool saves by steps.")
+    step: int | None = Field(default=None, description="The step after which it was saved, where a tool saves by steps.")
+    best: bool = Field(default=False, description="Whether the tool holds it for the best.")
     path: str = Field(description="Relative to the work tree.")
     bytes: int
     sha256: Sha256 = Field(description="Of the adapter where there is one, otherwise of the weight files' index or only file.")
     files: dict[str, FileDigest] = Field(default={}, description="What evaluation loads, by name; absent where older jobs trained.")
+    prompt: str | None = Field(default=None, description="Of a tool that leaves prompts, no weights: the user message.")
+    system_prompt: str | None = Field(default=None, description="Likewise: the system message, where the tool has one.")
 
     @property
     def weights(self) -> str | None:
         """One digest for all that evaluation loads; None where training did not record it."""
         return folder_digest(self.files) if self.files else None
+
+
+MANIFEST_OF = TypeAdapter(tuple[Checkpoint, ...])
+
+
+def read_manifest(content: bytes | str) -> tuple[Checkpoint, ...]:
+    """What a `checkpoints.json` lists.
+
+    Raises:
+        ValueError: it cannot be read; says why.
+    """
+    try:
+        return MANIFEST_OF.validate_json(content)
+    except ValidationError as error:
+        raise ValueError(f"cannot be read: {error.errors()[0]['msg']}") from None
 
 
 class TokenCheck(Frozen):
@@ -46,21 +65,36 @@ class LossPoint(Frozen):
     step: int
     loss: float
     lr: float | None = None
+    metrics: dict[str, float] = Field(default={}, description="What else the tool measured at this step, by its own names.")
 
 
 class TrainingResult(Frozen):
-    """One fine-tuned run."""
+    """One fine-tuned run: what its preparation came to."""
 
     run: str
-    steps: int
-    final_loss: float
+    steps: int = Field(description="Optimizer steps, or whatever the tool counts.")
+    final_loss: float | None = Field(default=None, description="Absent where the tool has no loss.")
     seconds: float = Field(description="From the job's start to its end.")
-    losses: tuple[LossPoint, ...]
-    checkpoints: tuple[Checkpoint, ...]
+    losses: tuple[LossPoint, ...] = ()
+    validation: tuple[LossPoint, ...] = Field(default=(), description="Losses on rows that were held out, where the tool measures them.")
+    planned_steps: int | None = Field(default=None, description="Steps that were planned, where fewer were made.")
+    ended: str = Field(default="", description="Why fewer steps were made than planned, as where a tool stops early.")
+    checkpoints: tuple[Checkpoint, ...] = Field(default=(), description="In the order in which they were saved.")
     tokens: dict[str, TokenCheck] = Field(default={}, description="By `train`, and by task for rows of its split.")
     versions: dict[str, str] = Field(default={}, description="Versions of the tools in the job.")
     resumed: tuple[int, ...] = Field(default=(), description="Whole epochs at each start after the first, where training was cut short.")
+    resumed_steps: tuple[int, ...] = Field(
+        default=(), description="Steps at each start after the first, of a tool that goes on inside an epoch."
+    )
     starts: tuple[str, ...] = Field(default=(), description="Token of the job at each start; absent where older jobs trained.")
+    own: dict[str, Any] = Field(default={}, description="What the tool says in its own terms; the worker's `result` is its model.")
+
+    def saved(self, cell: CellResult) -> Checkpoint | None:
+        """The checkpoint that a cell evaluated; None where that is not known."""
+        folder = cell.checkpoint or (f"epoch_{cell.epoch}" if cell.epoch is not None else None)
+        by_path = (each for each in self.checkpoints if folder and each.path.rpartition("/")[2] == folder)
+        by_epoch = (each for each in self.checkpoints if cell.epoch is not None and each.epoch == cell.epoch)
+        return next(by_path, None) or next(by_epoch, None)
 
 
 class Metric(Frozen):
@@ -96,6 +130,7 @@ class CellResult(Frozen):
     run: str
     task: str
     epoch: int | None = None
+    checkpoint: str | None = Field(default=None, description="Folder of the checkpoint, e.g. best, where that is not an epoch's.")
     log: str = Field(description="Path of the .eval log, relative to the lab.")
     log_sha256: Sha256
     seconds: float = Field(description="From the job's start to its end.")
@@ -106,6 +141,11 @@ class CellResult(Frozen):
         default=None, description="Over the files of the model that were loaded, as of a checkpoint or a model card; absent in older logs."
     )
     versions: dict[str, str] = {}
+
+
+def place_of_checkpoint(epoch: int | None, folder: str | None) -> str:
+    """A checkpoint in words, e.g. `epoch 2` or `best`; empty for the model card's own weights."""
+    return f"epoch {epoch}" if epoch is not None else folder or ""
 
 
 class RunRow(Frozen):
@@ -151,6 +191,8 @@ class Verdict(Frozen):
     right_asked: int | None = Field(default=None, description="Answers that it was asked for.")
     left_epoch: int | None = None
     right_epoch: int | None = None
+    left_checkpoint: str | None = Field(default=None, description="Folder of the left run's checkpoint, where that is not an epoch's.")
+    right_checkpoint: str | None = Field(default=None, description="Folder of the right run's.")
 
 
 class Results(Frozen):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -15,6 +16,8 @@ from ckgit.experiment.jobs import Ledger, Status
 from ckgit.experiment.outputs.events import EventLine
 from ckgit.experiment.outputs.planned import PlannedStep
 from ckgit.experiment.results import Results
+from ckgit.experiment.tools.by_tool import design_type, summary_type
+from ckgit.experiment.tools.schemas import by_tool, with_own_results
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -40,5 +43,15 @@ def schema(name: str) -> bytes:
         KeyError: there is none.
     """
     model, file = MODELS[name]
-    document = {"$schema": DIALECT, **model.model_json_schema(), "title": file}
+    document = {"$schema": DIALECT, **_document(name, model), "title": file}
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _document(name: str, model: type[BaseModel]) -> dict[str, Any]:
+    """The schema of a model, with what the installed tools bring to it."""
+    if name == "design":
+        return by_tool(design_type)
+    if name == "summary":
+        return by_tool(summary_type)
+    found = model.model_json_schema()
+    return with_own_results(found) if name == "results" else found

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.design.model import Stage, Summary
-from ckgit.experiment.design.plan import Plan
-from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
+from ckgit.experiment.design.model import Frozen, Stage, Summary
+from ckgit.experiment.design.parameters import Parameters
+from ckgit.experiment.design.plan import Cell, Plan, Run, Setting
+from ckgit.experiment.estimates.guess import Fact, Guess, Steps
+from ckgit.experiment.jobs import Attempt, Batch, FailureClass, Job, Progress
 from ckgit.formats.problem import Problem
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ class Worker(Protocol):
         """Every file for the jobs, by path relative to the lab; of one run where it is given. Pure."""
 
     def jobs(self, context: Context) -> Sequence[Job]:
-        """The jobs, in the order in which they should start: one for each run that trains, or for each of `Plan.evaluation_jobs`."""
+        """The jobs, in the order in which they should start: one for each of `Plan.training`, or for each of `Plan.evaluation_jobs`."""
 
     def ready(self, context: Context, job: Job, work: Path) -> Sequence[str]:
         """Why a job cannot start yet in work tree `work`; empty when it can.
@@ -102,3 +104,85 @@ class Worker(Protocol):
 
     def explain(self, log_tail: str, exit_code: int | None) -> tuple[FailureClass, str]:
         """Class of a failure and one sentence on it, from the end of the job's log."""
+
+
+class Preparation(Worker, Protocol):
+    """A worker of the first stage: what it makes of a run is evaluated afterwards. One that inherits from this has the plainest answers.
+
+    In `artifacts/` of a run's folder its job leaves `checkpoints.json` (see `results.MANIFEST`), which its evidence commits, too. That
+    lists each of `Parameters.checkpoints`: of weights with the path of a folder beside it, of prompts with the prompts.
+    """
+
+    parameters: type[Parameters]  # of its runs, in a design that names its tool
+    result: type[Frozen] | None = None  # of what stands in `TrainingResult.own`; None where it says nothing there
+
+    def refuses(self, card: ModelCard) -> Sequence[str]:  # noqa: ARG002 - for those that override it
+        """Why it cannot prepare a model, whatever the run: a clause each, which names the tool; none where it can."""
+        return ()
+
+    def recipes_missing(self) -> str:
+        """Why base recipes cannot be looked up here, in a clause; empty where they can, or where there is no such parameter."""
+        return ""
+
+    def recipe_values(self, name: str) -> Mapping[str, Any]:
+        """The values of a base recipe, by parameter, as JSON has them.
+
+        Raises:
+            CkgitError: there is none, or (TOOL_MISSING) it cannot be looked up here.
+        """
+        raise NotImplementedError(name)
+
+    def steps(self, context: Context, run: Run) -> Steps | None:  # noqa: ARG002
+        """How much there is to do in a run; None where that is not known."""
+        return None
+
+    def estimate(self, context: Context, run: Run) -> Guess:  # noqa: ARG002
+        """What a run's job may need, by assumed speeds."""
+        return Guess(60.0, 1e9, 0.0)
+
+    def facts(self, context: Context, run: Run) -> Sequence[Fact]:  # noqa: ARG002
+        """What follows from a run's settings, and may differ between runs though nobody meant it to."""
+        return ()
+
+    def batch(self, context: Context, job: Job, before: Batch | None, *, gpus: int | None, starved: bool) -> Batch | None:  # noqa: ARG002
+        """How a new attempt divides the rows so that the same is computed; None for as designed.
+
+        Args:
+            before: how the last attempt divided them, where that was not as designed.
+            gpus: what is asked for now, if anything.
+            starved: whether the last attempt lacked memory, and the design wants smaller batches then.
+
+        Raises:
+            ValueError: that cannot be had; says why.
+        """
+        return None
+
+    def with_batch(self, plan: Plan, run: str, batch: Batch) -> Plan:  # noqa: ARG002
+        """A plan in which one run's rows are divided so."""
+        return plan
+
+    def scaffolded(self, context: Context, run: Run, read: Callable[[str], bytes | None]) -> Mapping[str, Setting] | None:  # noqa: ARG002
+        """A run's settings as its scaffolded files say them, by parameter; None where they say nothing, and the plan tells.
+
+        What this ckgit would write now may be something else: it may have other defaults, and a retry may have divided the rows anew.
+
+        Args:
+            read: content of a committed file, by its path in the lab; None where there is none.
+        """
+        return None
+
+    def report(self, result: TrainingResult) -> str:  # noqa: ARG002
+        """What a report tells of a run in the tool's own terms, as Markdown below the run's name; empty for nothing."""
+        return ""
+
+
+class Evaluator(Worker, Protocol):
+    """A worker of the second stage. One that inherits from this has the plainest answers."""
+
+    def asked(self, context: Context, cell: Cell, read: Callable[[str], bytes | None]) -> Mapping[str, Any]:  # noqa: ARG002
+        """What a cell sends, as its scaffolded file says: any of `split`, `prompt`, `system_prompt`, `generation`, `scorers`.
+
+        Args:
+            read: as `Preparation.scaffolded` has it.
+        """
+        return {}

@@ -12,7 +12,7 @@ from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.card import ModelCard, card_path
 from ckgit.experiment.checks.messages import shown
 from ckgit.experiment.design.model import Summary
-from ckgit.experiment.design.plan import DEFAULTS, Plan, build_plan
+from ckgit.experiment.design.plan import Plan, build_plan
 from ckgit.experiment.state import State
 from ckgit.experiment.worker import Context
 from ckgit.formats.listing import in_words
@@ -39,7 +39,7 @@ def load_context(lab: Lab, snapshot: Snapshot, cluster_name: str | None = None) 
     summary = snapshot.summary.summary
     _refuse_renamed(snapshot, summary)
     _refuse_changed_design(snapshot, summary)
-    plan = build_plan(summary, snapshot.defaults() or DEFAULTS)
+    plan = build_plan(summary, snapshot.defaults() or None)
     cards = {name: card_path(name) for name in model_names(summary, plan)}
     tasks = sorted({task.source for task in summary.evaluation.tasks})
     contents = snapshot.read_many([*cards.values(), *tasks, *(each.path for each in summary.data.values())])

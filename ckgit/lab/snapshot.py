@@ -94,7 +94,7 @@ class Snapshot:
     def _mending(self, found: Sequence[Problem]) -> str:
         """The commands that mend a summary which was changed by hand."""
         from ckgit.experiment.checks.mending import mending_options
-        from ckgit.experiment.design.model import Summary
+        from ckgit.experiment.tools.by_tool import parameters_of, summary_type, tool_of
         from ckgit.formats.yaml.document import read_yaml
         from ckgit.lab.summary.text import decode, split
 
@@ -103,7 +103,7 @@ class Snapshot:
         if not places or len(places) > _MOST_MENDED:
             return whole
         document = read_yaml(split(decode(self.summary_bytes())[0]).front).value
-        options = mending_options(places, Summary, document)
+        options = mending_options(places, summary_type(parameters_of(tool_of(document))), document)
         return f"ckgit revise {self.name} {options} (null takes a value away), or {whole}"
 
     def ledger(self) -> Ledger | None:
@@ -159,11 +159,11 @@ class Snapshot:
         Raises:
             CkgitError: EVIDENCE_MISSING, when they are there and cannot be read.
         """
-        from ckgit.experiment.design.model import Parameters
-
         path = f"{self.folder}/defaults.json"
         content = None if self.state is State.DESIGNED else self.read(path)
-        return None if content is None else _parsed(Parameters, content, "the defaults", f"exp/{self.name}:{path}").given()
+        if content is None:
+            return None
+        return _parsed(self.summary.summary.parameters, content, "the defaults", f"exp/{self.name}:{path}").given()
 
     def estimate(self) -> Estimate | None:
         """What the experiment was expected to take; None where ckgit did not estimate this design.

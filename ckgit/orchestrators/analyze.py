@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ckgit.analysis.accounting import account
@@ -20,7 +21,7 @@ from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import Snapshot
 from ckgit.orchestrators.engine.integrity import edit_lines, foreign_starts, restored
 from ckgit.orchestrators.engine.logs import untimed
-from ckgit.orchestrators.engine.plugins import worker_for
+from ckgit.orchestrators.engine.plugins import preparation_for, worker_for
 from ckgit.orchestrators.run.collect import gist
 
 LOG = "analyze-experiment.log"
@@ -58,9 +59,16 @@ def _analyze(context: Context, snapshot: Snapshot, ledger: Ledger | None) -> Map
     pictures = _pictures(results)
     files = {f"{folder}/{name}": content for name, content in pictures.items()}
     files[f"{folder}/results.json"] = results.model_dump_json(indent=2).encode() + b"\n"
-    files[f"{folder}/report.md"] = render(context, ledger, results, list(pictures))
+    files[f"{folder}/report.md"] = render(context, ledger, results, list(pictures), _own(context, results))
     files[f"{context.folder}/{LOG}"] = untimed(_log(jobs, left, missing, results, files))
     return files
+
+
+def _own(context: Context, results: Results) -> dict[str, str]:
+    """What the preparation tool says of its runs in its own terms, by name of the run."""
+    worker = preparation_for(context.summary)
+    trained = [run.training for run in results.runs if run.training] if worker else []
+    return {each.run: text for each in trained if worker and (text := worker.report(each))}
 
 
 def _jobs(context: Context) -> list[tuple[Job, Worker]]:
@@ -98,6 +106,7 @@ def _collect(
             try:
                 found = worker.results(context, job, counting, files.of(context.run_folder(job.run)))
                 left[job.name] = _checked(job, ledger, found, _tasks(context, job, counting))
+                _refuse_unknown_words(worker, found)
             except ValueError as error:
                 problems.append(f"{job.name}: {error}")
     if problems:
@@ -149,12 +158,27 @@ def _checked(
     if not found:
         raise ValueError("its logs are not on the branch")
     cells = [result for result in found if isinstance(result, CellResult)]
-    others = [result.run for result in found if result.run != job.run] + [cell.run for cell in cells if cell.epoch != job.epoch]
+    others = [result.run for result in found if result.run != job.run]
+    others += [cell.run for cell in cells if (cell.epoch, cell.checkpoint) != (job.epoch, job.checkpoint)]
     if others or [cell.task for cell in cells] != tasks:
         raise ValueError(f"its log is of another job (run {(others or [job.run])[0]})")
     if why := foreign_starts(ledger, job, found):
         raise ValueError(why)
     return found
+
+
+def _refuse_unknown_words(worker: Worker, found: Sequence[TrainingResult | CellResult]) -> None:
+    """What a tool says in its own terms must be what its worker says that it may.
+
+    Raises:
+        ValueError: it is not.
+    """
+    for result in found:
+        if isinstance(result, TrainingResult) and result.own:
+            model = getattr(worker, "result", None)
+            if model is None:
+                raise ValueError(f"{worker.label} has no words of its own, and its result has some")
+            model.model_validate_json(json.dumps(result.own))
 
 
 def _refused(snapshot: Snapshot, problems: Sequence[str], mend: str = "") -> CkgitError:

@@ -1,6 +1,6 @@
 """Whether the tools of a job are there, and load.
 
-`python -m ckgit.workers.environment --program=tune --gpus=1 torch torchtune` imports what is named, which takes seconds, and sees
+`python -m ckgit.workers.environment --gpus=1 torch transformers` imports what is named, which takes seconds, and sees
 to it that the network is not needed. It names all that is missing, or of another version than ckgit[run] asks for, and ends with exit
 code 69: with other versions another thing would be measured, or a job would fail only when it comes to what they changed.
 """

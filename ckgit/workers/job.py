@@ -1,7 +1,7 @@
 """The one process of a job: it checks the environment, then does the work.
 
-`python -m ckgit.workers.job --module=torch --gpus=1 ckgit.workers.torchtune.train WORD...` imports what is named, ends with exit code 69
-where the environment is not fit (see `environment`), and goes on as `python -m ckgit.workers.torchtune.train WORD...` in the same
+`python -m ckgit.workers.job --module=torch --gpus=1 MODULE WORD...` imports what is named, ends with exit code 69
+where the environment is not fit (see `environment`), and goes on as `python -m MODULE WORD...` in the same
 interpreter: on a busy parallel file system each import of torch takes a minute of a GPU's time.
 """
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from ckgit.formats.plain_json import read_json
 from ckgit.formats.rows import Row, listed, messages, user_text
 
-IGNORED = -100  # torchtune's and PyTorch's label of a token that is not trained
+IGNORED = -100  # PyTorch's label of a token that is not trained
 
 # Jinja looks a name up in the template before it looks among the globals, and transformers 5 turns a function that is
 # passed as a variable into text. So the date is pinned by a macro in front of the template, which stays as it is.

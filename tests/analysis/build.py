@@ -10,10 +10,11 @@ from typing import Any
 
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.design.model import Resources, Stage, Summary
+from ckgit.experiment.design.model import Resources, Stage
 from ckgit.experiment.design.plan import Cell, Run, build_plan
 from ckgit.experiment.jobs import Attempt, Job, Ledger, Phase
 from ckgit.experiment.results import CellResult, LossPoint, Metric, Sample, TokenCheck, TrainingResult
+from ckgit.experiment.tools.by_tool import read_summary
 from ckgit.experiment.worker import Context
 
 DIGEST = "0123456789abcdef" * 4
@@ -68,7 +69,7 @@ CARD: dict[str, Any] = {
 
 def context(**changes: Any) -> Context:
     """The experiment above with other parts of the front matter."""
-    summary = Summary.model_validate_json(json.dumps({**DESIGN, **changes}))
+    summary = read_summary({**DESIGN, **changes})
     card = ModelCard.model_validate_json(json.dumps(CARD))
     return Context(summary, build_plan(summary), {"tiny": card}, Cluster(), "local", "0.0", {})
 

@@ -9,8 +9,8 @@ from ckgit.analysis.assemble import assemble
 from ckgit.analysis.report import render
 from ckgit.experiment.accounting import Accounting
 from ckgit.experiment.jobs import FailureClass, Phase
-from ckgit.experiment.results import Judgement, Metric, Results, Sample, Score, TokenCheck
-from tests.analysis.build import attempt, cell, context, jobs, ledger, left
+from ckgit.experiment.results import Checkpoint, Judgement, LossPoint, Metric, Results, Sample, Score, TokenCheck
+from tests.analysis.build import DIGEST, attempt, cell, context, jobs, ledger, left
 
 RIGHT = {"rank4": 30, "rank8": 36, "base": 2}
 NO_CLAIMS = {"name": "cap_lora", "question": "q", "date": "2026-11-23"}
@@ -208,3 +208,27 @@ def test_nothing_is_claimed_where_nothing_was_evaluated() -> None:
     assert "## Runs" in text
     for absent in ("## Scores", "## Claims", "## Same tokens", "over rows"):
         assert absent not in text
+
+
+def test_a_trainer_that_stops_early_and_keeps_the_best_is_reported() -> None:
+    """By steps, with losses on rows that were held out, in the tool's own terms, and fewer steps than planned."""
+    here = context()
+    found = left(here, RIGHT)
+    held_out = (LossPoint(step=20, loss=0.5), LossPoint(step=40, loss=0.75, metrics={"margin": 7.4}))
+    path = "experiments/cap_lora/rank8/artifacts"
+    saved = tuple(Checkpoint(step=step, path=f"{path}/{name}", bytes=1, sha256=DIGEST) for step, name in ((20, "best"), (40, "last")))
+    early = {"steps": 40, "planned_steps": 200, "ended": "no progress", "resumed_steps": (30,), "checkpoints": saved}
+    [trained] = found["rank8/finetune"]
+    found["rank8/finetune"] = [trained.model_copy(update={**early, "validation": held_out})]
+    names = ("rank8/eval/capitalization_epoch0", "rank8/eval/capitalization_epoch1")
+    for name, folder, right in zip(names, ("best", "last"), (30, 31), strict=True):
+        found[name] = [cell("rank8", right, checkpoint=folder)]
+    made = assemble(here, jobs(here), found, {}, Accounting())
+    text = render(here, None, made, [], {"rank8": "It was *quick*."}).decode()
+    assert "| rank8 | fine-tuned | 8 | 40 |" in text
+    assert "| 0.75 | 1:23 |" in text  # beside the final loss
+    assert "| rank8 | best | match |" in text
+    assert "(last)" in text.partition("## Claims")[2].partition("## Runs")[0]  # of two without epochs, a claim is about the last
+    assert "rank8: it ended after 40 of 200 steps: no progress" in text
+    assert "rank8: training was cut short and went on after step 30 of its 40 steps" in text
+    assert "### rank8: torchtune\n\nIt was *quick*." in text

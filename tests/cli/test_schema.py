@@ -27,7 +27,7 @@ def test_a_schema_refuses_unknown_keys_at_every_level(name: str) -> None:
 
 
 def test_every_parameter_of_a_design_is_described() -> None:
-    fields = json.loads(schema("design"))["$defs"]["Parameters"]["properties"]
+    fields = json.loads(schema("design"))["$defs"]["torchtune.parameters"]["properties"]
     assert {name for name, field in fields.items() if not field.get("description")} == set()
 
 

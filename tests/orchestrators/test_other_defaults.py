@@ -10,11 +10,11 @@ from click.testing import CliRunner
 
 from ckgit.cli import group
 from ckgit.errors import Exit
-from ckgit.experiment.design import plan
 from ckgit.experiment.design.model import Generation, State
 from ckgit.orchestrators.engine.experiment import open_experiment
 from ckgit.orchestrators.queries import settings
 from ckgit.orchestrators.queries.show import describe, document
+from ckgit.workers.torchtune.design.parameters import TorchtuneParameters
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench
 
@@ -27,7 +27,7 @@ def others(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def change(**more: Any) -> None:
         for name, value in {"lr": 0.5, "prompt": "Say {input}", "batch_size": 2, **more}.items():
-            monkeypatch.setitem(plan.DEFAULTS, name, value)
+            monkeypatch.setitem(TorchtuneParameters.defaults, name, value)
         monkeypatch.setattr(settings, "generation", lambda *_: Generation(max_tokens=7, temperature=1.0))
 
     return change

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ckgit.analysis.plots.drawing import COLOURS, GREY, INK, drawing, new_figure, svg
 from ckgit.analysis.scores import scored_count
-from ckgit.experiment.results import Results
+from ckgit.experiment.results import Results, place_of_checkpoint
 from ckgit.formats.markdown import UNDEFINED
 
 MOST_RUNS = 60  # further ones are in the tables
@@ -21,6 +21,7 @@ class Dot(NamedTuple):
 
     run: str
     epoch: int | None
+    place: str  # the checkpoint in words
     value: float | None  # None: undefined, which is written where the dot would be
     low: float | None
     high: float | None
@@ -47,7 +48,8 @@ def _score_panels(results: Results) -> dict[str, list[Dot]]:
         for metric in cell.metrics:
             scorer = f" ({metric.scorer})" if len(scorers[cell.task]) > 1 else ""
             counted = scored_count(cell, metric)
-            dot = Dot(cell.run, cell.epoch, metric.value, metric.low, metric.high, "" if counted.whole else str(counted))
+            place = place_of_checkpoint(cell.epoch, cell.checkpoint)
+            dot = Dot(cell.run, cell.epoch, place, metric.value, metric.low, metric.high, "" if counted.whole else str(counted))
             panels.setdefault(f"{cell.task}: {metric.name}{scorer}", []).append(dot)
     return panels
 
@@ -113,7 +115,7 @@ def _placed(own: Sequence[Dot], row: int) -> list[_Spot]:
 
 def _words(dot: Dot, *, several: bool) -> str:
     value = UNDEFINED if dot.value is None else f"{dot.value:.3g}"
-    return value + (f" (epoch {dot.epoch})" if several else "") + (f" ({dot.missing})" if dot.missing else "")
+    return value + (f" ({dot.place})" if several else "") + (f" ({dot.missing})" if dot.missing else "")
 
 
 def _draw(axes: Any, spots: Sequence[_Spot], style: Mapping[str, Any]) -> None:

@@ -7,61 +7,39 @@ where one of its causes does: steps follow from epochs by intention. Where it di
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from ckgit.experiment.checks.problems import unused_of
 from ckgit.experiment.checks.remarks import Remark, joined
-from ckgit.experiment.design.model import Claim, Parameters, Stage
-from ckgit.experiment.design.plan import EVALUATION_PARAMETERS, Cell, Run, Source, prompts, resources
-from ckgit.experiment.estimates import estimate
-from ckgit.experiment.worker import Context
+from ckgit.experiment.design.model import Claim
+from ckgit.experiment.design.parameters import BASE_RECIPE, EVALUATION_PARAMETERS
+from ckgit.experiment.design.plan import Cell, Run, Source, prompts
+from ckgit.experiment.estimates.guess import Fact
+from ckgit.experiment.worker import Context, Preparation
 from ckgit.formats.numbers import short_value
 
-SCALE, STEPS, STEP_ROWS, SEEN = "lora_alpha/lora_rank", "optimizer steps", "rows of an optimizer step", "rows seen in training"
-_BATCH = {"batch_size", "gradient_accumulation_steps"}
-# What each derived fact follows from by intention. That a base recipe brings more than one thing is said by itself.
-_CAUSES: Mapping[str, set[str]] = {
-    SCALE: {"lora_alpha", "method", "base_recipe"},
-    STEP_ROWS: {*_BATCH, "base_recipe"},
-    STEPS: {*_BATCH, "epochs", "max_steps_per_epoch", "base_recipe"},
-    SEEN: {"epochs", "max_steps_per_epoch", "data", "train_split", "base_recipe"},
-}
-# What changes neither weights nor answers, or says in other words what another fact says.
-_NO_FACTS = {"base_recipe", "log_every_n_steps", "max_seq_len", "lora_alpha", "max_steps_per_epoch", "epochs"}
 _MOST_GROUPS = 3  # of runs that are the same, as one message each
-_NEAR = 0.1  # shares by which rows seen may differ: an incomplete batch is dropped
-Facts = dict[str, Hashable]
+Facts = dict[str, Fact]  # by name
 
 
-def confound_remarks(context: Context) -> Iterator[Remark]:
-    """Comparisons that are confounded, and runs that are duplicates."""
+def confound_remarks(context: Context, worker: Preparation | None) -> Iterator[Remark]:
+    """Comparisons that are confounded, and runs that are duplicates.
+
+    Args:
+        worker: of the design's preparation tool, which knows what follows from a run's settings.
+    """
     plan, recorded = context.plan, context.summary.recorded
-    if {run["base_recipe"] for run in plan.runs} - {None, *recorded.recipes}:
+    if {run[BASE_RECIPE] for run in plan.runs} - {None, *recorded.recipes}:
         return  # it was not looked up, so settings are not known
     products = [run for run in plan.runs[: len(plan.runs) - len(context.summary.runs)] if run.trains]
-    facts = {run.name: derived(context, run) for run in plan.training}
-    # where alpha is varied beside the rank, there are pairs of one scale
-    for name in [name for name in _CAUSES if name != SCALE or "lora_alpha" not in context.summary.variables]:
+    facts = {run.name: {fact.name: fact for fact in (worker.facts(context, run) if worker else ())} for run in plan.training}
+    for name in dict.fromkeys(name for found in facts.values() for name, fact in found.items() if fact.causes):
         yield from _confounded(context, products, name, facts)
     yield from _recipes(context, products)
     yield from _other_rows(context, products)
     for number, claim in enumerate(context.summary.experiment.claims):
         yield from _claim(context, claim, f"experiment.claims.{number}", facts, {run.name for run in products})
-    yield from _same(context)
-
-
-def derived(context: Context, run: Run) -> Facts:
-    """What follows from a run's settings; what cannot be told here is left out."""
-    found: Facts = {}
-    if run["method"] == "lora":
-        found[SCALE] = round(run["lora_alpha"] / run["lora_rank"], 9)
-    summary = context.summary
-    wanted = resources(summary, run, Stage.TRAINING, context.cluster.training)
-    found[STEP_ROWS] = run["batch_size"] * run["gradient_accumulation_steps"] * estimate.processes(wanted)
-    recorded = summary.recorded.data.get(run["data"])
-    if recorded and run["train_split"] in recorded.splits:
-        total = estimate.steps(run, recorded.splits[run["train_split"]], wanted).total
-        found |= {STEPS: total, SEEN: total * run["batch_size"] * run["gradient_accumulation_steps"] * estimate.processes(wanted)}
-    return found
+    yield from _same(context, facts)
 
 
 def _confounded(context: Context, runs: Sequence[Run], name: str, facts: Mapping[str, Facts]) -> Iterator[Remark]:
@@ -69,47 +47,37 @@ def _confounded(context: Context, runs: Sequence[Run], name: str, facts: Mapping
     variables = list(context.summary.variables)
     groups: dict[tuple[str, ...], dict[Hashable, Run]] = {}
     for run in runs:
-        if name in facts[run.name]:
-            key = tuple(run.varied[variable] for variable in variables if variable in _CAUSES[name])
-            groups.setdefault(key, {}).setdefault(facts[run.name][name], run)
-    confounded = next((found for found in groups.values() if _differ(name, list(found))), None)
+        if (fact := facts[run.name].get(name)) and fact.causes:
+            key = tuple(run.varied[variable] for variable in variables if variable in fact.causes)
+            groups.setdefault(key, {}).setdefault(fact.value, run)
+    confounded = next((found for found in groups.values() if _differ(name, list(found.values()), facts)), None)
     if confounded is None:
         return
-    apart = [variable for variable in variables if variable not in _CAUSES[name]]
+    first = facts[next(iter(confounded.values())).name][name]
+    apart = [variable for variable in variables if variable not in first.causes]
     varied = [variable for variable in apart if len({run.varied[variable] for run in confounded.values()}) > 1]
     values = joined((short_value(value) for value in confounded), "and")
     named = joined(run.name for run in confounded.values())
     sentence = f"runs {named} are confounded: besides {joined(varied)} they differ in {name} ({values})"
-    yield Remark(f"variables.{varied[0]}", f"{sentence}, because {_reason(name, next(iter(confounded.values())))}")
+    yield Remark(f"variables.{varied[0]}", f"{sentence}, because {first.why}")
 
 
-def _differ(name: str, values: Sequence[Any]) -> bool:
-    if name == SEEN and values:
-        return bool(max(values) - min(values) > _NEAR * max(values))
-    return len(values) > 1
-
-
-def _reason(name: str, run: Run) -> str:
-    if name == SCALE:
-        alpha = run.settings["lora_alpha"]
-        source = f" (base_recipe {run['base_recipe']} gives it)" if alpha.source is Source.RECIPE else ""
-        remedy = "to compare ranks alone, write the runs out, each with a lora_alpha that goes with its lora_rank"
-        return f"lora_alpha is {short_value(alpha.value)} in each{source}, and the LoRA update is scaled by lora_alpha/lora_rank; {remedy}"
-    if name == SEEN:
-        return "an incomplete batch is dropped, and max_steps_per_epoch cuts an epoch at steps, not at rows"
-    return "their splits are not of one size; max_steps_per_epoch can make the steps equal"
+def _differ(name: str, runs: Sequence[Run], facts: Mapping[str, Facts]) -> bool:
+    """Whether any two of the runs differ in a fact."""
+    known = [facts[run.name][name] for run in runs]
+    return any(one.differs(other.value) for number, one in enumerate(known) for other in known[number + 1 :])
 
 
 def _recipes(context: Context, runs: Sequence[Run]) -> Iterator[Remark]:
     """What else comes with a base recipe where recipes are varied."""
-    if "base_recipe" not in context.summary.variables:
+    if BASE_RECIPE not in context.summary.variables:
         return
-    names = [name for name in Parameters.model_fields if name not in ("base_recipe", *context.summary.variables)]
+    names = [name for name in context.summary.parameters.model_fields if name not in (BASE_RECIPE, *context.summary.variables)]
     given = [name for name in names if any(name in run.settings and run.settings[name].source is Source.RECIPE for run in runs)]
     different = [name for name in given if len({repr(run[name]) for run in runs}) > 1]
     if len(different) > 1:
         why = "a difference between the runs may come from any of these"
-        yield Remark("variables.base_recipe", f"the base recipes differ in {joined(different)}: {why}")
+        yield Remark(f"variables.{BASE_RECIPE}", f"the base recipes differ in {joined(different)}: {why}")
 
 
 def _rows_of(context: Context, run: Run, cell: Cell) -> Hashable:
@@ -145,14 +113,14 @@ class _Sides(NamedTuple):
 
     def differ_in(self, names: Sequence[str]) -> list[str]:
         """Those of the parameters in which they differ."""
-        return [name for name in names if name not in _NO_FACTS and self.left[name] != self.right[name]]
+        return [name for name in names if self.left[name] != self.right[name]]
 
 
 def _claim(context: Context, claim: Claim, place: str, facts: Mapping[str, Facts], products: set[str]) -> Iterator[Remark]:
     """A claim whose two sides differ in several things, any of which may be why."""
     sides = _Sides(context.plan.run(claim.left), context.plan.run(claim.right))
     if sides.left.trains and sides.right.trains:
-        different = _both_trained(sides, facts, derived_too=not products >= {claim.left, claim.right})
+        different = _both_trained(context, sides, facts, derived_too=not products >= {claim.left, claim.right})
     else:
         trained = sides.left.trains or sides.right.trains
         task = next(task for task in context.summary.evaluation.tasks if task.name == claim.task)
@@ -166,22 +134,18 @@ def _claim(context: Context, claim: Claim, place: str, facts: Mapping[str, Facts
     yield from _claim_rows(context, claim, place, sides, products)
 
 
-def _both_trained(sides: _Sides, facts: Mapping[str, Facts], *, derived_too: bool) -> list[str]:
-    names = [*Parameters.model_fields]
-    different = sides.differ_in(names)
-    roots = {name for name in names if sides.left[name] != sides.right[name]}
+def _both_trained(context: Context, sides: _Sides, facts: Mapping[str, Facts], *, derived_too: bool) -> list[str]:
+    parameters = context.summary.parameters
+    roots = {*sides.differ_in([*parameters.model_fields])}
     left, right = facts[sides.left.name], facts[sides.right.name]
-    lora = sides.left["method"] == sides.right["method"] == "lora"
-    if lora and "lora_alpha" in roots and left[SCALE] != right[SCALE]:
-        different.append("lora_alpha")
-    if "epochs" in roots or "max_steps_per_epoch" in roots:
-        different.append("length of training")
-    if sides.left["method"] != sides.right["method"]:
-        different = [name for name in different if not name.startswith(("lora_", "apply_lora_"))]
-    for name in _CAUSES if derived_too else ():
-        caused = roots & _CAUSES[name] or (name == STEPS and STEP_ROWS in different)
-        if name in left and name in right and not caused and _differ(name, [*{left[name], right[name]}]):
-            different.append(name)
+    told = {name for fact in left.values() if fact.said for name in fact.instead_of}
+    idle = {*unused_of(context.summary, sides.left), *unused_of(context.summary, sides.right), *parameters.no_difference, *told}
+    different = [name for name in parameters.model_fields if name in roots - idle]
+    unequal = [fact for name, fact in left.items() if name in right and fact.differs(right[name].value)]
+    different += [fact.said for fact in unequal if fact.said and fact.instead_of & roots]
+    for fact in unequal if derived_too else ():
+        if fact.causes and not fact.causes & roots and fact.follows not in different:
+            different.append(fact.name)
     return different
 
 
@@ -194,11 +158,11 @@ def _claim_rows(context: Context, claim: Claim, place: str, sides: _Sides, produ
         yield Remark(place, _other_rows_text(claim.task, sides))
 
 
-def _same(context: Context) -> Iterator[Remark]:
+def _same(context: Context, facts: Mapping[str, Facts]) -> Iterator[Remark]:
     """Runs that are one run under several names."""
     found: dict[Hashable, list[Run]] = {}
     for run in context.plan.runs:
-        found.setdefault(_identity(context, run), []).append(run)
+        found.setdefault(_identity(context, run, facts.get(run.name, {})), []).append(run)
     groups = [runs for runs in found.values() if len(runs) > 1]
     for runs in groups[:_MOST_GROUPS]:
         work = "training" if runs[0].trains else "evaluation"
@@ -213,7 +177,7 @@ def _run_place(context: Context, run: Run) -> str:
     return "variables" if position is None else f"runs.{position}"
 
 
-def _identity(context: Context, run: Run) -> Hashable:
+def _identity(context: Context, run: Run, facts: Facts) -> Hashable:
     """All that decides what a run is: equal where it would train, or (of one that is not trained) answer, alike."""
     card = context.cards.get(run.model)
     date = run["template_date"] if card and card.template and card.template.uses_date and run["dataset_type"] == "chat" else None
@@ -224,10 +188,8 @@ def _identity(context: Context, run: Run) -> Hashable:
     data = context.summary.data.get(run["data"])
     recorded = context.summary.recorded.data.get(run["data"])
     rows = (recorded.sha256, data.input_column, data.output_column) if data and recorded else run["data"]
-    apart = {*EVALUATION_PARAMETERS, *_NO_FACTS} - {"prompt", "system_prompt", "epochs", "lora_alpha"}
+    told = {name for fact in facts.values() if fact.causes for name in fact.instead_of}
+    apart = {*EVALUATION_PARAMETERS, *context.summary.parameters.no_difference, *told} - {"prompt", "system_prompt"}
     settings = {name: setting.value for name, setting in run.settings.items() if name not in apart}
-    facts = derived(context, run)
-    limit = () if STEPS in facts else (run["max_steps_per_epoch"],)
-    return (True, *shared, rows, *limit, tuple(sorted(map(repr, [*settings.items(), *facts.items()]))))
-
-
+    derived = {name: fact.value for name, fact in facts.items() if fact.causes}
+    return (True, *shared, rows, tuple(sorted(map(repr, [*settings.items(), *derived.items()]))))

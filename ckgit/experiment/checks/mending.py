@@ -7,8 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ckgit.experiment.checks.messages import NOT_SUPPORTED, allowed_keys, meant_key
-from ckgit.experiment.design.model import Parameters
+from ckgit.experiment.checks.messages import allowed_keys, meant_key, not_supported, parameters_in
 
 
 def mending_options(places: Iterable[str], model: type[BaseModel], document: Any) -> str:
@@ -19,13 +18,13 @@ def mending_options(places: Iterable[str], model: type[BaseModel], document: Any
 def _mending(place: str, model: type[BaseModel], document: Any) -> Iterator[str]:
     *around, key = place.split(".")
     path = tuple(int(part) if part.isdecimal() else part for part in around)
-    allowed = list(Parameters.model_fields) if around == ["variables"] else allowed_keys(model, path)
+    allowed = list(parameters_in(model).model_fields) if around == ["variables"] else allowed_keys(model, path)
     owner = _found(document, around)
     if not allowed or key in allowed or not isinstance(owner, Mapping) or key not in owner:
         yield f"--set {place}=VALUE"
         return
     yield f"--set {place}=null"
-    meant = None if key in NOT_SUPPORTED else meant_key(key, allowed)
+    meant = None if not_supported(key, parameters_in(model)) else meant_key(key, allowed, parameters_in(model))
     if meant and meant not in owner:
         value = owner[key]
         plain = isinstance(value, int | float) or (isinstance(value, str) and value.isidentifier())

@@ -10,54 +10,22 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ckgit.experiment.checks.value_synonyms import advice
+from ckgit.experiment.design.parameters import Parameters
 from ckgit.formats.listing import nearest
 
 Path = tuple[str | int, ...]
 
 WRITTEN_BY_CKGIT = ("state", "recorded")  # never proposed to a user
-# What other tools call our parameters.
+# What other tools call our keys, beside what the parameters of the design's tool are called elsewhere.
 SYNONYMS = {
-    "learning_rate": "lr",
-    "rank": "lora_rank",
-    "r": "lora_rank",
-    "lora_r": "lora_rank",
-    "alpha": "lora_alpha",
-    "dropout": "lora_dropout",
-    "target_modules": "lora_attn_modules",
-    "lora_target_modules": "lora_attn_modules",
-    "num_epochs": "epochs",
-    "num_train_epochs": "epochs",
-    "n_epochs": "epochs",
-    "warmup_steps": "num_warmup_steps",
-    "per_device_train_batch_size": "batch_size",
-    "train_batch_size": "batch_size",
-    "micro_batch_size": "batch_size",
-    "grad_accum": "gradient_accumulation_steps",
-    "gradient_accumulation": "gradient_accumulation_steps",
-    "max_grad_norm": "clip_grad_norm",
-    "gradient_clipping": "clip_grad_norm",
-    "grad_clip": "clip_grad_norm",
-    "adapter": "method",
     "model_name_or_path": "model",
     "base_model": "model",
     "model_name": "model",
-    "torch_compile": "compile",
-    "logging_steps": "log_every_n_steps",
     "chat_format": "dataset_type",
     "precision": "dtype",
-    "lr_scheduler_type": "lr_scheduler",
-    "scheduler": "lr_scheduler",
-    "optim": "optimizer",
-    "max_length": "max_seq_len",
-    "max_seq_length": "max_seq_len",
-    "sequence_len": "max_seq_len",
-    "cutoff_len": "max_seq_len",
-    "model_max_length": "max_seq_len",
+    "torch_dtype": "dtype",
     "system": "system_prompt",
     "prompt_template": "prompt",
-    "random_seed": "seed",
-    "gradient_checkpointing": "enable_activation_checkpointing",
-    "torch_dtype": "dtype",
     "max_new_tokens": "max_tokens",
     "max_completion_tokens": "max_tokens",
     "stop": "stop_seqs",
@@ -83,35 +51,12 @@ SYNONYMS = {
     "task": "tasks",
     "title": "name",
 }
-_NO_VALIDATION = "torchtune 0.6.1's recipes have no validation and ignore it; evaluate after each epoch: evaluation.matrix with epochs: all"
-# Keys that torchtune's configs know and that do nothing, or something else, in its stock recipes.
+# Keys that other tools know and that no tool here has; what the design's own tool lacks, its parameters say.
 NOT_SUPPORTED = {
-    "dataset_val": _NO_VALIDATION,
-    "run_val_every_n_steps": _NO_VALIDATION,
-    "batch_size_val": _NO_VALIDATION,
-    "packed": "packing joins rows into one, so rows could not be compared with what evaluation sends",
-    "packing": "packing joins rows into one, so rows could not be compared with what evaluation sends",
-    "sample_packing": "packing joins rows into one, so rows could not be compared with what evaluation sends",
-    "warmup_ratio": "warm-up is counted in optimizer steps: num_warmup_steps",
-    "max_steps": "training is counted in epochs: epochs, and max_steps_per_epoch to end each of them sooner",
-    "load_in_4bit": "weights are not quantized here",
-    "load_in_8bit": "weights are not quantized here",
     "bf16": "write dtype: bf16",
-    "fp16": "torchtune has no fp16; write dtype: bf16 or dtype: fp32",
-    "use_peft": "write method: lora",
     "chat_template": "the template of the model's own folder is used, in training and in evaluation",
     "do_sample": "use temperature, where 0 means greedy decoding",
-    "val_set_size": _NO_VALIDATION,
-    "eval_steps": _NO_VALIDATION,
-    "eval_strategy": _NO_VALIDATION,
-    "train_on_input": "the loss is taken on the answer alone, as evaluation measures it",
-    "fsdp_cpu_offload": "nothing is offloaded to the CPU",
-    "resume_from_checkpoint": "a run begins with its model card; a training that was cut short goes on after its last whole epoch",
-    "save_adapter_weights_only": "evaluation needs the merged weights of each epoch",
     "output_dir": "ckgit decides it: experiments/NAME/RUN/artifacts",
-    "checkpointer": "ckgit renders it from the model card",
-    "tokenizer": "ckgit renders it from the model card",
-    "_component_": "a design cannot name code; ckgit renders components from the model card",
 }
 _MAPPING = "a mapping (key: value)"
 _MOST_SHOWN = 60
@@ -130,7 +75,7 @@ _EXPECTED = {
 }
 # Unions have one message, whichever of their members complained.
 _UNIONS = {
-    "epochs": "expected last, all, or a list of epochs counted from 0, e.g. [0, 2]",
+    "epochs": "expected last, all, best, or a list of epochs counted from 0, e.g. [0, 2]",
     "runs": "expected all, or a list of run names",
     "tasks": "expected all, or a list of task names",
     "args": "expected text, a number, true or false",
@@ -200,16 +145,16 @@ def _message(detail: ErrorDetails, path: Path, model: type[BaseModel]) -> str:
     if detail["type"] == "missing":
         return _missing(path, model)
     if detail["type"] == "extra_forbidden":
-        return unknown_key(str(path[-1]), allowed_keys(model, path[:-1]))
-    return _value_message(detail, next((part for part in reversed(path) if isinstance(part, str)), "it"))
+        return unknown_key(str(path[-1]), allowed_keys(model, path[:-1]), parameters_in(model))
+    return _value_message(detail, next((part for part in reversed(path) if isinstance(part, str)), "it"), parameters_in(model))
 
 
-def _value_message(detail: ErrorDetails, name: str) -> str:
+def _value_message(detail: ErrorDetails, name: str, parameters: type[Parameters]) -> str:
     kind, context, value = detail["type"], detail.get("ctx", {}), detail.get("input")
     if kind == "value_error":
         return str(context["error"])
     if kind in ("literal_error", "enum"):
-        return _choice(str(context["expected"]), value)
+        return _choice(str(context["expected"]), value, parameters)
     if kind in _BOUNDS:
         bound, words = _BOUNDS[kind]
         limit = context[bound]
@@ -243,10 +188,10 @@ def shown(value: Any) -> str:
     return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."
 
 
-def _choice(expected: str, value: Any) -> str:
+def _choice(expected: str, value: Any, parameters: type[Parameters]) -> str:
     choices = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
     near = nearest(str(value), choices)
-    hint = advice(str(value), choices) or (f"did you mean {near}?" if near else "")
+    hint = advice(str(value), choices, parameters.none_such) or (f"did you mean {near}?" if near else "")
     return f"expected {' or '.join(choices)}; found {shown(value)}" + (f"; {hint}" if hint else "")
 
 
@@ -256,20 +201,33 @@ def _missing(path: Path, model: type[BaseModel]) -> str:
     return f"{path[-1]} is missing" + (f": {field.description}" if field and field.description else "")
 
 
-def unknown_key(key: str, allowed: Iterable[str]) -> str:
-    """What to say of a key that does not exist, given those that do."""
-    if key in NOT_SUPPORTED:
-        return f"{key} is not supported: {NOT_SUPPORTED[key]}"
-    if meant := meant_key(key, allowed):
+def unknown_key(key: str, allowed: Iterable[str], parameters: type[Parameters]) -> str:
+    """What to say of a key that does not exist, given those that do, and the parameters of the document's tool."""
+    if why := not_supported(key, parameters):
+        return f"{key} is not supported: {why}"
+    if meant := meant_key(key, allowed, parameters):
         return f"unknown key {key}: did you mean {meant}?"
     return f"unknown key {key} (known here: {', '.join(allowed)})"
 
 
-def meant_key(key: str, allowed: Iterable[str]) -> str | None:
+def not_supported(key: str, parameters: type[Parameters]) -> str | None:
+    """What to do instead of a key that other tools know, and this one has not."""
+    return parameters.not_supported.get(key, NOT_SUPPORTED.get(key))
+
+
+def meant_key(key: str, allowed: Iterable[str], parameters: type[Parameters]) -> str | None:
     """The key that was probably meant."""
     known = {name.lower(): name for name in allowed}
     plain = key.lower().replace("-", "_")
-    return known.get(SYNONYMS.get(plain, "")) or nearest(plain, known.values(), alike=0.7)
+    meant = (known.get(synonyms.get(plain, "")) for synonyms in (parameters.synonyms, SYNONYMS))
+    return next(filter(None, meant), None) or nearest(plain, known.values(), alike=0.7)
+
+
+def parameters_in(model: type[BaseModel]) -> type[Parameters]:
+    """The parameters of the tool whose documents a model describes."""
+    field = model.model_fields.get("controls")
+    found = field.annotation if field else model
+    return found if isinstance(found, type) and issubclass(found, Parameters) else Parameters
 
 
 def allowed_keys(model: type[BaseModel], path: Path) -> list[str]:

@@ -6,16 +6,17 @@ Each problem's `path` tells its place in the front matter; lines are 0, for whoe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from ckgit.experiment.checks.messages import findings
 from ckgit.experiment.checks.run_names import instead_of_run
-from ckgit.experiment.design.model import NONE, Parameters, RunSpec, RunType, Stage, Summary
+from ckgit.experiment.design.model import NONE, RunSpec, RunType, Stage, Summary
 from ckgit.experiment.design.names import name_problem, task_place
-from ckgit.experiment.design.plan import EVALUATION_PARAMETERS, LORA_ONLY, Plan, Run, build_plan, label, scorers, size, typed
+from ckgit.experiment.design.parameters import BASE_RECIPE, BEST, EVALUATION_PARAMETERS, Parameters
+from ckgit.experiment.design.plan import Plan, Run, build_plan, label, scorers, size, typed
 from ckgit.formats.listing import in_words, nearest
 from ckgit.formats.numbers import short_value
 from ckgit.formats.problem import Problem
@@ -30,7 +31,7 @@ TASK_KEYS = ("data", "split", "prompt", "system_prompt", "scorers", "limit")
 
 def problems(summary: Summary) -> list[Problem]:
     """Everything that contradicts itself, or names what is not there. Without sound variables, nothing else can be judged."""
-    found = [*_variable_problems(summary)]
+    found = [*_recipe_problems(summary), *_variable_problems(summary)]
     if found:
         return found
     plan = build_plan(summary)
@@ -44,7 +45,7 @@ def unrecorded(summary: Summary, plan: Plan) -> list[str]:
     A summary that was changed by hand after it was designed may name data or models that were never measured.
     """
     recorded = summary.recorded
-    recipes = {run["base_recipe"] for run in plan.training} - {None, *recorded.recipes}
+    recipes = {run[BASE_RECIPE] for run in plan.training} - {None, *recorded.recipes}
     return [
         *(f"data {name}" for name in summary.data if name not in recorded.data),
         *(f"model {name}" for name in summary.models if name not in recorded.models),
@@ -62,21 +63,32 @@ def _repeated(names: Iterable[str]) -> set[str]:
     return {name for name, count in Counter(name.lower() for name in names).items() if count > 1}
 
 
+def _recipe_problems(summary: Summary) -> Iterator[Problem]:
+    """Recorded values that were changed by hand, or that another version of the tool has recorded."""
+    for name, values in summary.recorded.recipes.items():
+        try:
+            typed(summary.parameters, values)
+        except ValidationError as error:
+            for place, message in findings(error, summary.parameters, values):
+                yield _problem(".".join(["recorded.recipes", name, *map(str, place)]), message)
+
+
 def _variable_problems(summary: Summary) -> Iterator[Problem]:
     for name, values in summary.variables.items():
         path = f"variables.{name}"
         if not values:
             yield _problem(path, f"{name} has no values, so the design makes no runs")
-        yield from value_problems(name, values)
+        yield from value_problems(summary.parameters, name, values)
         if name in summary.controls.given():
             yield _problem(path, f"{name} is in controls, too; a parameter is either held or varied")
-        for repeated in sorted(_repeated(label(name, value, position) for position, value in enumerate(values, start=1))):
+        labels = [label(summary.parameters, name, value, position) for position, value in enumerate(values, start=1)]
+        for repeated in sorted(_repeated(labels)):
             yield _problem(path, f"two values give the same part of a run's name, {repeated}")
     if size(summary.variables) > MOST_RUNS:
         yield _problem("variables", f"the variables make {size(summary.variables):,} runs; an experiment has at most {MOST_RUNS:,}")
 
 
-def value_problems(name: str, values: Iterable[Any]) -> Iterator[Problem]:
+def value_problems(parameters: type[Parameters], name: str, values: Iterable[Any]) -> Iterator[Problem]:
     """What is wrong with the values of one variable."""
     for position, value in enumerate(values):
         if value is None:
@@ -84,12 +96,12 @@ def value_problems(name: str, values: Iterable[Any]) -> Iterator[Problem]:
             continue
         document = {name: value}
         try:
-            typed(document)
+            typed(parameters, document)
         except ValidationError as error:
-            for place, message in findings(error, Parameters, document):
-                at = f"variables.{name}.{position}" if name in Parameters.model_fields else f"variables.{name}"
+            for place, message in findings(error, parameters, document):
+                at = f"variables.{name}.{position}" if name in parameters.model_fields else f"variables.{name}"
                 yield _problem(".".join([at, *map(str, place[1:])]), message)
-            if name not in Parameters.model_fields:
+            if name not in parameters.model_fields:
                 return  # one message for the key, not one for each value
 
 
@@ -126,13 +138,15 @@ def _run_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
     for position, spec in enumerate(summary.runs):
         path = f"runs.{position}"
         yield from _written_run_problems(path, spec)
-        yield from _method_problems(f"{path}.parameters", plan.runs[position - len(summary.runs)], spec.parameters)
+        yield from _unused_problems(f"{path}.parameters", plan.runs[position - len(summary.runs)], spec.parameters)
     products = plan.runs[: len(plan.runs) - len(summary.runs)]
-    unused = {name: run for run in products if run["method"] == "full" for name in run.varied if name in LORA_ONLY}
-    for name, run in sorted(unused.items()):
-        yield _problem(f"variables.{name}", f"{name} means nothing in a run with method: full{run.from_recipe('method')}")
-    if plan.training and all(run["method"] == "full" for run in plan.training):
-        yield from _method_problems("controls", plan.training[0], summary.controls)
+    unused = {name: (run, cause) for run in products for name, cause in unused_of(summary, run).items() if name in run.varied}
+    for name, (run, cause) in sorted(unused.items()):
+        yield _problem(f"variables.{name}", f"{name} means nothing in a run with {cause}: {run[cause]}{run.from_recipe(cause)}")
+    if plan.training:
+        everywhere = set.intersection(*(set(unused_of(summary, run)) for run in plan.training))
+        found = _unused_problems("controls", plan.training[0], summary.controls)
+        yield from (problem for problem in found if problem.path.partition(".")[2] in everywhere)
     if summary.tools.preparation == NONE and plan.training:
         yield _problem("tools.preparation", f"tools.preparation is none, but {plan.training[0].name} is a fine-tuned run")
     yield from _gpu_problems(summary, plan)
@@ -149,10 +163,16 @@ def _written_run_problems(path: str, spec: RunSpec) -> Iterator[Problem]:
         yield _problem(f"{path}.parameters.model", "an eval-only run evaluates its checkpoint; remove the model")
 
 
-def _method_problems(place: str, run: Run, parameters: Parameters) -> Iterator[Problem]:
-    for name in parameters.given() if run["method"] == "full" else ():
-        if name in LORA_ONLY:
-            yield _problem(f"{place}.{name}", f"{name} means nothing with method: full{run.from_recipe('method')}")
+def unused_of(summary: Summary, run: Run) -> Mapping[str, str]:
+    """Parameters that mean nothing in a run, each with the parameter by which it is so."""
+    return summary.parameters.unused({name: setting.value for name, setting in run.settings.items()})
+
+
+def _unused_problems(place: str, run: Run, parameters: Parameters) -> Iterator[Problem]:
+    unused = parameters.unused({name: setting.value for name, setting in run.settings.items()})
+    for name in parameters.given():
+        if cause := unused.get(name):
+            yield _problem(f"{place}.{name}", f"{name} means nothing with {cause}: {run[cause]}{run.from_recipe(cause)}")
 
 
 def _gpu_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
@@ -190,7 +210,7 @@ def _reference_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
 
 def place_of(summary: Summary, run: Run, parameter: str) -> str:
     """Where a run's value of a parameter was written; of one that a base recipe gives, where the recipe is named."""
-    parameter = "base_recipe" if run.from_recipe(parameter) else parameter
+    parameter = BASE_RECIPE if run.from_recipe(parameter) else parameter
     position = next((position for position, spec in enumerate(summary.runs) if spec.name == run.name), None)
     if position is None and parameter in summary.variables:
         values = [short_value(value) for value in summary.variables[parameter]]
@@ -241,13 +261,17 @@ def _matrix_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
                 yield _problem(f"{path}.tasks.{item}", f"there is no task {name}{_instead(name, tasks)}")
         chosen = [run for run in plan.training if row.runs == "all" or run.name in set(row.runs)]
         for item, epoch in enumerate(row.epochs if not isinstance(row.epochs, str) else ()):
-            short = next((run for run in chosen if epoch >= run["epochs"]), None)
-            if short:
-                count = short["epochs"]
-                yield _problem(
-                    f"{path}.epochs.{item}",
-                    f"epoch {epoch} of run {short.name} is never trained: it has {count} epoch{'s' if count > 1 else ''}, counted from 0",
-                )
+            if short := next((run for run in chosen if epoch not in {each.epoch for each in run.checkpoints}), None):
+                yield _problem(f"{path}.epochs.{item}", _no_epoch(short, epoch))
+        without = [run.name for run in chosen if BEST not in {each.name for each in run.checkpoints}]
+        if row.epochs == BEST and without:
+            sentence = f"{summary.tools.preparation} keeps no best checkpoint of run {without[0]}"
+            yield _problem(f"{path}.epochs", f"{sentence}: write last, all, or a list of epochs")
+
+
+def _no_epoch(run: Run, epoch: int) -> str:
+    count = sum(each.epoch is not None for each in run.checkpoints)
+    return f"epoch {epoch} of run {run.name} is never trained: it has {count} epoch{'s' if count > 1 else ''}, counted from 0"
 
 
 def _claim_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:

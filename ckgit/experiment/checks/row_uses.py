@@ -33,7 +33,7 @@ def uses(summary: Summary, plan: Plan, is_given: Callable[[TaskSpec], bool]) -> 
         is_given: whether a task takes the design's rows; another one brings its own.
     """
     found: dict[RowUse, list[str]] = {}
-    for run in plan.training:
+    for run in (each for each in plan.training if each["train_split"]):  # a tool without that parameter takes rows in its own way
         texts = (run["prompt"], run["system_prompt"])
         use = RowUse(run["data"], run["train_split"], None, None, run.model, run["dataset_type"], *texts, run["max_seq_len"])
         found.setdefault(use, []).append(run.name)

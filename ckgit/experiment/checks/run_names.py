@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 
-from ckgit.experiment.design.plan import SHORT_NAMES
 from ckgit.formats.listing import in_words, nearest
 
 _PART = re.compile(r"(?P<number>\d+(?:\.\d+)?(?:e[+-]?\d+)?)|(?P<word>[a-z]+)")
-_LONG = sorted(SHORT_NAMES, key=len, reverse=True)
 
 
 def instead_of_run(name: str, known: Iterable[str]) -> str:
@@ -28,18 +27,20 @@ def choose_run(name: str, known: Iterable[str]) -> str:
 
 
 def _meant(name: str, names: Sequence[str]) -> str | None:
-    if same := [each for each in names if _parts(each) == _parts(name)]:
+    given = Counter(_parts(name))
+    if same := [each for each in names if Counter(_parts(each)) == given]:
         return same[0]
+    # a parameter's whole name where the run's name has a part of it: lora_rank8 for rank8
+    if longer := [each for each in names if _numbers(each) == _numbers(name) and Counter(_parts(each)) < given]:
+        return longer[0]
     # lr1e-2 looks like lr2e-3 and is another run: a slip is in the letters, never in the numbers
     return nearest(name, [each for each in names if _numbers(each) == _numbers(name)])
 
 
 def _parts(name: str) -> list[Hashable]:
     """Words and values of a name, whatever their order and the way in which they are written."""
-    lower = name.lower()
-    for long in _LONG:
-        lower = lower.replace(long, SHORT_NAMES[long])
-    return sorted((float(part["number"]) if part["number"] else part["word"] for part in _PART.finditer(lower)), key=str)
+    found = _PART.finditer(name.lower())
+    return sorted((float(part["number"]) if part["number"] else part["word"] for part in found), key=str)
 
 
 def _numbers(name: str) -> list[Hashable]:

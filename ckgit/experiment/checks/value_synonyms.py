@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 _MEANT: dict[str, tuple[str, ...]] = {
     "bf16": ("bfloat16", "torch.bfloat16", "bf16-mixed", "bf16-true", "brain", "fp16", "float16", "torch.float16", "half"),
     "fp32": ("float32", "torch.float32", "float", "single", "full_precision", "32", "32-true", "f32"),
@@ -35,30 +37,27 @@ _MEANT: dict[str, tuple[str, ...]] = {
 _BY_VALUE = {theirs: [ours for ours, all_of in _MEANT.items() if theirs in all_of] for names in _MEANT.values() for theirs in names}
 _NOTES = {
     "chat_completion": " (text_completion is for a base model without a chat template)",
-    **dict.fromkeys(("fp16", "float16", "torch.float16", "half"), " (torchtune has no fp16)"),
-    **dict.fromkeys(("mps", "metal"), " (torchtune trains on cuda and cpu)"),
+    **dict.fromkeys(("fp16", "float16", "torch.float16", "half"), " (fp16 is not supported)"),
+    **dict.fromkeys(("mps", "metal"), " (jobs run on cuda and cpu)"),
 }
-_MLP = "an MLP's projections are changed with apply_lora_to_mlp: true"
-# Values that a near spelling would be wrong for, each with what can be had.
+# Values that a near spelling would be wrong for, each with what can be had; what is so of one tool, its parameters say.
 _NONE_SUCH = {
-    "qlora": "weights are not quantized here; lora trains the same matrices beside the model's own weights",
-    "dora": "DoRA is not supported; use lora",
-    "linear": "linear is not supported; use cosine or constant",
-    "polynomial": "polynomial is not supported; use cosine or constant",
     "auto": "auto is not supported; write a value",
-    **dict.fromkeys(("tpu", "npu", "xpu", "hpu"), "jobs train on cuda and cpu"),
-    **dict.fromkeys(("gate_proj", "up_proj", "down_proj", "w1", "w2", "w3", "mlp"), _MLP),
-    **dict.fromkeys(("all", "all-linear"), f"name each attention projection; {_MLP}"),
-    **dict.fromkeys(("nf4", "int8", "int4", "4bit", "8bit", "fp8"), "weights are not quantized here"),
+    **dict.fromkeys(("tpu", "npu", "xpu", "hpu"), "jobs run on cuda and cpu"),
 }
 
 
-def advice(value: str, choices: list[str]) -> str | None:
-    """What to write instead of another tool's value; None where it is not known here."""
+def advice(value: str, choices: list[str], none_such: Mapping[str, str]) -> str | None:
+    """What to write instead of another tool's value; None where it is not known here.
+
+    Args:
+        none_such: values that the document's tool has nothing like, each with what can be had.
+    """
     plain = value.lower()
     names = (plain, plain.replace("-", "_"), plain.replace("_", "-"))
     meant = next((ours for name in names for ours in _BY_VALUE.get(name, ()) if ours in choices), None)
     if meant:
         return f"did you mean {meant}?{next((_NOTES[name] for name in names if name in _NOTES), '')}"
+    known = {**_NONE_SUCH, **none_such}
     spelled = next((choice for choice in choices if choice.replace("-", "_") == plain.replace("-", "_").replace(" ", "_")), None)
-    return f"did you mean {spelled}?" if spelled else next((_NONE_SUCH[name] for name in names if name in _NONE_SUCH), None)
+    return f"did you mean {spelled}?" if spelled else next((known[name] for name in names if name in known), None)

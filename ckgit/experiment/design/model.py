@@ -1,7 +1,7 @@
 """The front matter of `experiment_summary.md` as typed, frozen models.
 
-The design is what the researcher decides. `state` and `recorded` are what ckgit writes itself.
-Parameter names are torchtune's; each field's description is its entry in the reference and in the JSON schema.
+The design is what the researcher decides. `state` and `recorded` are what ckgit writes itself. Each field's description is its entry
+in the reference and in the JSON schema. A document is read with the parameters of its own tool: see `by_tool`.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
 from ckgit.experiment.design.compute import Compute as Compute  # noqa: PLC0414 - a part of the design, as these two
 from ckgit.experiment.design.compute import Resources as Resources  # noqa: PLC0414
 from ckgit.experiment.design.compute import RunCompute as RunCompute  # noqa: PLC0414
 from ckgit.experiment.design.fields import Frozen as Frozen  # noqa: PLC0414 - most models need it with something of the design
-from ckgit.experiment.design.fields import NonNegative, Positive, PositiveInt, Prompt, RelativePath
+from ckgit.experiment.design.fields import NonNegative, PositiveInt, Prompt, RelativePath
 from ckgit.experiment.design.fields import Sha256 as Sha256  # noqa: PLC0414 - likewise
 from ckgit.experiment.design.names import Name, task_place
+from ckgit.experiment.design.parameters import Parameters
+from ckgit.experiment.stage import Stage as Stage  # noqa: PLC0414 - most of those who need it need the design, too
 from ckgit.experiment.state import State as State  # noqa: PLC0414 - part of the summary, and so exported with it
 
 SCHEMA_VERSION = 1
@@ -34,13 +36,6 @@ class RunType(StrEnum):
     FINE_TUNED = "fine-tuned"
     CONTROL = "control"
     EVAL_ONLY = "eval-only"
-
-
-class Stage(StrEnum):
-    """Which half of the work a job belongs to."""
-
-    TRAINING = "training"
-    EVALUATION = "evaluation"
 
 
 class Claim(Frozen):
@@ -69,8 +64,12 @@ class About(Frozen):
 class Tools(Frozen):
     """Which tool does which half of the work."""
 
-    preparation: Name = Field(default="torchtune", description="Trainer: torchtune, or none.")
+    preparation: Name = Field(default="torchtune", description="Trainer, none, or another tool that `ckgit worker` lists.")
     evaluation: Name = Field(default="inspect-ai", description="Evaluator: inspect-ai, none, or an installed worker's tool name.")
+
+    def of(self, stage: Stage) -> str:
+        """The tool of a stage."""
+        return str(getattr(self, stage.tool))
 
 
 class DataSet(Frozen):
@@ -82,56 +81,6 @@ class DataSet(Frozen):
     output_column: str = Field(default="output", description="Column with what it should answer.")
 
 
-class Parameters(Frozen):
-    """Parameters of a run. Absent means: take it from the controls, the base recipe, or ckgit's default."""
-
-    model: Name | None = Field(default=None, description="Model card to start from.")
-    data: Name | None = Field(default=None, description="Data set to train on.")
-    train_split: str | None = Field(default=None, description="Split of the data set to train on.")
-    method: Literal["lora", "full"] | None = Field(default=None, description="LoRA or full fine-tuning.")
-    base_recipe: str | None = Field(
-        default=None, description="A config of `tune ls` that supplies defaults, e.g. llama3_2/1B_lora_single_device."
-    )
-    epochs: PositiveInt | None = Field(default=None, description="Passes over the training split.")
-    batch_size: PositiveInt | None = Field(default=None, description="Rows per step and device.")
-    gradient_accumulation_steps: PositiveInt | None = Field(default=None, description="Batches per optimizer step.")
-    max_steps_per_epoch: PositiveInt | None = Field(default=None, description="Stop an epoch after so many optimizer steps.")
-    lr: Positive | None = Field(default=None, description="Learning rate.")
-    weight_decay: NonNegative | None = Field(default=None, description="Weight decay of the optimizer.")
-    optimizer: Literal["adamw", "adam", "sgd"] | None = Field(default=None, description="Optimizer of torch.optim.")
-    lr_scheduler: Literal["cosine", "constant"] | None = Field(default=None, description="Learning-rate schedule after warm-up.")
-    num_warmup_steps: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Optimizer steps of linear warm-up.")
-    clip_grad_norm: Positive | None = Field(default=None, description="Largest gradient norm; absent means no clipping.")
-    lora_rank: PositiveInt | None = Field(default=None, description="Rank of the LoRA matrices.")
-    lora_alpha: Positive | None = Field(default=None, description="Scale of LoRA; twice the rank when absent.")
-    lora_dropout: Annotated[float, Field(ge=0, lt=1)] | None = Field(default=None, description="Dropout of LoRA.")
-    lora_attn_modules: tuple[Literal["q_proj", "k_proj", "v_proj", "output_proj"], ...] | None = Field(
-        default=None, min_length=1, description="Attention projections that LoRA changes."
-    )
-    apply_lora_to_mlp: bool | None = Field(default=None, description="Whether LoRA changes the MLP.")
-    apply_lora_to_output: bool | None = Field(default=None, description="Whether LoRA changes the output projection.")
-    dataset_type: Literal["chat", "text_completion"] | None = Field(
-        default=None, description="chat: the model's own template; text_completion: a base model without one."
-    )
-    prompt: Prompt | None = Field(default=None, description="User message; {input} is the row's input.")
-    system_prompt: str | None = Field(default=None, description="System message; empty for none.")
-    template_date: datetime.date | None = Field(
-        default=None, description="The day that a date-dependent chat template sees; the design's date when absent."
-    )
-    max_seq_len: PositiveInt | None = Field(default=None, description="Longest row in tokens; a longer one is an error, never cut.")
-    seed: Annotated[int, Field(ge=0, lt=2**32)] | None = Field(default=None, description="Seed of training.")
-    shuffle: bool | None = Field(default=None, description="Whether rows are shuffled each epoch.")
-    device: Literal["cpu", "cuda"] | None = Field(default=None, description="Where it trains and evaluates.")
-    dtype: Literal["fp32", "bf16"] | None = Field(default=None, description="Number format of training.")
-    compile: bool | None = Field(default=None, description="Whether torch.compile is used.")
-    enable_activation_checkpointing: bool | None = Field(default=None, description="Trade time for memory.")
-    log_every_n_steps: PositiveInt | None = Field(default=None, description="Steps between two lines of the training log.")
-
-    def given(self) -> dict[str, Any]:
-        """The parameters that were written down, in declaration order."""
-        return {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
-
-
 class RunSpec(Frozen):
     """A run that is written out."""
 
@@ -139,7 +88,9 @@ class RunSpec(Frozen):
     type: RunType = Field(
         default=RunType.FINE_TUNED, description="fine-tuned, control (base model) or eval-only (a checkpoint that exists)."
     )
-    parameters: Parameters = Field(default_factory=Parameters.model_construct, description="What differs from the controls.")
+    parameters: SerializeAsAny[Parameters] = Field(
+        default_factory=Parameters.model_construct, description="What differs from the controls."
+    )
     checkpoint: str | None = Field(default=None, description="eval-only: model card of the checkpoint.")
     compute: RunCompute = Field(default_factory=RunCompute.model_construct, description="What differs from compute.")
 
@@ -203,7 +154,7 @@ class TaskSpec(Frozen):
         return self.function or self.name
 
 
-Epochs = Literal["last", "all"] | Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+Epochs = Literal["last", "all", "best"] | Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
 
 
 class MatrixRow(Frozen):
@@ -211,7 +162,10 @@ class MatrixRow(Frozen):
 
     runs: tuple[Name, ...] | Literal["all"] = Field(default="all", description="Runs, or all.")
     tasks: tuple[Name, ...] | Literal["all"] = Field(default="all", description="Tasks, or all.")
-    epochs: Epochs = Field(default="last", description="Zero-based list, last, or all. Control and eval-only runs have no epochs.")
+    epochs: Epochs = Field(
+        default="last",
+        description="Zero-based list, last, all, or best (of a tool that keeps one). Control and eval-only runs have none.",
+    )
 
 
 class Evaluation(Frozen):
@@ -247,7 +201,7 @@ class Recorded(Frozen):
     data: dict[str, RecordedData] = {}
     models: dict[str, Sha256] = Field(default={}, description="Digest of each model card.")
     tasks: dict[str, Sha256] = Field(default={}, description="Digest of each task file, by path.")
-    recipes: dict[str, Parameters] = Field(default={}, description="Values of each base recipe, under our parameter names.")
+    recipes: dict[str, dict[str, Any]] = Field(default={}, description="Values of each base recipe, by parameter.")
 
 
 class Design(Frozen):
@@ -258,13 +212,18 @@ class Design(Frozen):
     tools: Tools = Field(default_factory=Tools.model_construct)
     models: tuple[Name, ...] = Field(min_length=1, description="Model cards that are used.")
     data: dict[Name, DataSet] = Field(default={}, description="Data sets by name.")
-    controls: Parameters = Field(default_factory=Parameters.model_construct, description="What all runs share.")
+    controls: SerializeAsAny[Parameters] = Field(default_factory=Parameters.model_construct, description="What all runs share.")
     variables: dict[str, tuple[Any, ...]] = Field(
         default={}, description="Parameter to the values that are compared; runs are their product."
     )
     runs: tuple[RunSpec, ...] = Field(default=(), description="Runs that are written out, beside those that variables make.")
     evaluation: Evaluation = Field(default_factory=Evaluation.model_construct)
     compute: Compute = Field(default_factory=Compute.model_construct)
+
+    @property
+    def parameters(self) -> type[Parameters]:
+        """The class of its runs' parameters: that of its preparation tool."""
+        return type(self.controls)
 
     def canonical(self) -> bytes:
         """The design in its canonical form: sorted, compact JSON without what ckgit writes itself.

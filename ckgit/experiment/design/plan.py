@@ -6,7 +6,7 @@ import functools
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 from ckgit.experiment.design.model import (
     Generation,
     MatrixRow,
-    Parameters,
     Resources,
     RunCompute,
     RunSpec,
@@ -25,49 +24,8 @@ from ckgit.experiment.design.model import (
     TaskSpec,
 )
 from ckgit.experiment.design.names import name_problem
+from ckgit.experiment.design.parameters import BASE_RECIPE, BEST, Parameters, PlannedCheckpoint, Product
 from ckgit.formats.numbers import short_value
-
-# Parameters that torchtune's own recipes call by these names, except dataset_type, method and the prompts, which are ours.
-DEFAULTS: dict[str, Any] = {
-    "train_split": "train",
-    "method": "lora",
-    "epochs": 1,
-    "batch_size": 4,
-    "gradient_accumulation_steps": 1,
-    "lr": 3e-4,
-    "weight_decay": 0.01,
-    "optimizer": "adamw",
-    "lr_scheduler": "cosine",
-    "num_warmup_steps": 0,
-    "lora_rank": 8,
-    "lora_dropout": 0.0,
-    "lora_attn_modules": ("q_proj", "v_proj", "output_proj"),
-    "apply_lora_to_mlp": True,
-    "apply_lora_to_output": False,
-    "dataset_type": "chat",
-    "prompt": "{input}",
-    "system_prompt": "",
-    "seed": 0,
-    "shuffle": True,
-    "device": "cuda",
-    "dtype": "bf16",
-    "compile": False,
-    "enable_activation_checkpointing": False,
-    "log_every_n_steps": 1,
-}
-LORA_ONLY = ("lora_rank", "lora_alpha", "lora_dropout", "lora_attn_modules", "apply_lora_to_mlp", "apply_lora_to_output")
-SHORT_NAMES = {
-    "lora_rank": "rank",
-    "lora_alpha": "alpha",
-    "lora_dropout": "dropout",
-    "lora_attn_modules": "attn",
-    "batch_size": "batch",
-    "num_warmup_steps": "warmup",
-}
-# Text that is no word for a name: its place in the list stands for it.
-FREE_TEXT = ("prompt", "system_prompt", "base_recipe")
-# What a control or eval-only run can differ in: everything else only means something in training.
-EVALUATION_PARAMETERS = ("model", "data", "dataset_type", "prompt", "system_prompt", "template_date", "device", "dtype")
 
 
 class Source(StrEnum):
@@ -97,6 +55,8 @@ class Run:
     varied: dict[str, str]  # parameter to its value as text
     checkpoint: str | None
     compute: RunCompute
+    checkpoints: tuple[PlannedCheckpoint, ...] = ()  # what its preparation will leave; none where it has none
+    product: Product = Product.WEIGHTS  # what is in each of them
 
     def __getitem__(self, parameter: str) -> Any:
         """The value of a parameter, or None when it has none."""
@@ -106,7 +66,7 @@ class Run:
     def from_recipe(self, *parameters: str) -> str:
         """The end of a message on parameters that nobody wrote down: which of them the base recipe gives; empty for none."""
         given = [name for name in parameters if name in self.settings and self.settings[name].source is Source.RECIPE]
-        return f"; base_recipe {self['base_recipe']} gives {' and '.join(given)}, and a value in controls goes before it" if given else ""
+        return f"; {BASE_RECIPE} {self[BASE_RECIPE]} gives {' and '.join(given)}, and a value in controls goes before it" if given else ""
 
     @property
     def model(self) -> str:
@@ -126,23 +86,37 @@ class Run:
 
 @dataclass(frozen=True)
 class Cell:
-    """One evaluation: a run, a task, an epoch."""
+    """One evaluation: a run, a task, a checkpoint."""
 
     run: str
     task: TaskSpec
-    epoch: int | None
+    checkpoint: PlannedCheckpoint | None  # None: the model card's own weights, as the design asks them
     shares_job: bool = False  # with the other cells of its checkpoint
+
+    @property
+    def epoch(self) -> int | None:
+        """The epoch whose checkpoint it evaluates, where that is one's."""
+        return self.checkpoint.epoch if self.checkpoint else None
+
+    @property
+    def named(self) -> str | None:
+        """Folder of its checkpoint, where that is not an epoch's; results and jobs tell it by that."""
+        return self.checkpoint.folder if self.checkpoint and self.checkpoint.epoch is None else None
+
+    @property
+    def of(self) -> str:
+        """What it evaluates, in the names of files and jobs: `epoch0`, `best`, or `base`."""
+        return self.checkpoint.name if self.checkpoint else "base"
 
     @property
     def name(self) -> str:
         """File stem of its script: `capitalization_epoch0`, or `capitalization_base`."""
-        return f"{self.task.name}_base" if self.epoch is None else f"{self.task.name}_epoch{self.epoch}"
+        return f"{self.task.name}_{self.of}"
 
     @property
     def job(self) -> str:
         """Name of its job."""
-        shared = "base" if self.epoch is None else f"epoch{self.epoch}"
-        return f"{self.run}/eval/{shared if self.shares_job else self.name}"
+        return f"{self.run}/eval/{self.of if self.shares_job else self.name}"
 
 
 @dataclass(frozen=True)
@@ -189,45 +163,47 @@ class Plan:
         return tuple(run for run in self.runs if run.trains)
 
 
-def label(parameter: str, value: Any, position: int) -> str:
+def label(parameters: type[Parameters], name: str, value: Any, position: int) -> str:
     """The part of a run's name that says what varies: `rank8`, `lr1e-5`; text that is no name becomes `prompt1`, `prompt2`."""
     if isinstance(value, str):
-        return value if parameter not in FREE_TEXT and not name_problem(value) else f"{parameter}{position}"
-    return f"{SHORT_NAMES.get(parameter, parameter)}{short_value(value)}"
+        return value if name not in parameters.free_text and not name_problem(value) else f"{name}{position}"
+    return f"{parameters.short_names.get(name, name)}{short_value(value)}"
 
 
-def build_plan(summary: Summary, defaults: Mapping[str, Any] = DEFAULTS) -> Plan:
+def build_plan(summary: Summary, defaults: Mapping[str, Any] | None = None) -> Plan:
     """Expand a summary whose `problems` are none.
 
     Args:
-        defaults: those that it was scaffolded with, which another ckgit may have done.
+        defaults: those that it was scaffolded with, which another ckgit may have done; the tool's where it is None.
     """
+    known = summary.parameters.all_defaults() if defaults is None else defaults
     shared = summary.controls.given()
-    fallback = {**defaults, "template_date": summary.experiment.date, "model": summary.models[0]}
+    fallback = {**known, "template_date": summary.experiment.date, "model": summary.models[0]}
     fallback |= {"data": next(iter(summary.data))} if summary.data else {}
-    recipes = {name: recorded.given() for name, recorded in summary.recorded.recipes.items()}
-    runs = tuple(_resolve(spec, varied, shared, recipes, fallback) for spec, varied in _specs(summary))
+    recipes = {name: typed(summary.parameters, recorded).given() for name, recorded in summary.recorded.recipes.items()}
+    runs = tuple(_resolve(spec, varied, summary, shared, recipes, fallback) for spec, varied in _specs(summary))
     return Plan(runs=runs, cells=tuple(_cells(summary, runs)))
 
 
 def _specs(summary: Summary) -> Iterator[tuple[RunSpec, dict[str, str]]]:
     for combination in _combinations(summary.variables):
         values = {parameter: value for parameter, (_, value) in combination.items()}
-        name = "_".join(label(parameter, value, position) for parameter, (position, value) in combination.items())
+        name = "_".join(label(summary.parameters, parameter, value, position) for parameter, (position, value) in combination.items())
+        own = typed(summary.parameters, values)
         # Built without checks: a name that is none is reported by `problems`.
-        spec = RunSpec.model_construct(name=name, type=RunType.FINE_TUNED, parameters=typed(values), checkpoint=None, compute=RunCompute())
+        spec = RunSpec.model_construct(name=name, type=RunType.FINE_TUNED, parameters=own, checkpoint=None, compute=RunCompute())
         yield spec, {parameter: short_value(value) for parameter, value in values.items()}
     for spec in summary.runs:
         yield spec, {name: short_value(value) for name, value in spec.parameters.given().items()}
 
 
-def typed(values: Mapping[str, Any]) -> Parameters:
+def typed(parameters: type[Parameters], values: Mapping[str, Any]) -> Parameters:
     """Values of parameters, as they are read from a document.
 
     Raises:
         ValidationError: a parameter that does not exist, or a value of the wrong type.
     """
-    return Parameters.model_validate_json(json.dumps(values))
+    return parameters.model_validate_json(json.dumps(values))
 
 
 def size(variables: Mapping[str, tuple[Any, ...]]) -> int:
@@ -244,22 +220,42 @@ def _combinations(variables: Mapping[str, tuple[Any, ...]]) -> Iterator[dict[str
 
 
 def _resolve(
-    spec: RunSpec, varied: dict[str, str], shared: Mapping[str, Any], recipes: Mapping[str, Mapping[str, Any]], fallback: Mapping[str, Any]
+    spec: RunSpec,
+    varied: dict[str, str],
+    summary: Summary,
+    shared: Mapping[str, Any],
+    recipes: Mapping[str, Mapping[str, Any]],
+    fallback: Mapping[str, Any],
 ) -> Run:
     own = spec.parameters.given()
-    recipe_name = own.get("base_recipe", shared.get("base_recipe"))
+    recipe_name = own.get(BASE_RECIPE, shared.get(BASE_RECIPE))
     recipe = recipes.get(recipe_name, {}) if recipe_name else {}
     layers = [(Source.RUN, own), (Source.DESIGN, shared), (Source.RECIPE, recipe), (Source.DEFAULT, fallback)]
     settings = {}
-    for name in Parameters.model_fields:
+    for name in summary.parameters.model_fields:
         found = next(((source, layer[name]) for source, layer in layers if name in layer), None)
         if found:
             settings[name] = Setting(value=found[1], source=found[0])
-    if "lora_alpha" not in settings:
-        settings["lora_alpha"] = Setting(value=2.0 * settings["lora_rank"].value, source=Source.DEFAULT)
-    if settings["method"].value == "full":
-        settings = {name: setting for name, setting in settings.items() if name not in LORA_ONLY}
-    return Run(name=spec.name, type=spec.type, settings=settings, varied=varied, checkpoint=spec.checkpoint, compute=spec.compute)
+    return _run(spec, varied, settings, summary.parameters)
+
+
+def _run(spec: RunSpec, varied: dict[str, str], settings: dict[str, Setting], parameters: type[Parameters]) -> Run:
+    """With what follows from the settings, and without those that mean nothing beside the others."""
+    values = {name: setting.value for name, setting in settings.items()}
+    derived = {name: Setting(value=value, source=Source.DEFAULT) for name, value in parameters.derived(values).items()}
+    unused = parameters.unused(values)
+    used = {name: setting for name, setting in {**settings, **derived}.items() if name not in unused}
+    trains = spec.type is RunType.FINE_TUNED
+    return Run(
+        name=spec.name,
+        type=spec.type,
+        settings=used,
+        varied=varied,
+        checkpoint=spec.checkpoint,
+        compute=spec.compute,
+        checkpoints=tuple(parameters.checkpoints(values)) if trains else (),
+        product=parameters.product,
+    )
 
 
 def _cells(summary: Summary, runs: tuple[Run, ...]) -> Iterator[Cell]:
@@ -269,20 +265,24 @@ def _cells(summary: Summary, runs: tuple[Run, ...]) -> Iterator[Cell]:
         chosen = runs if row.runs == "all" else [run for run in runs if run.name in set(row.runs)]
         tasks = [task for task in summary.evaluation.tasks if row.tasks == "all" or task.name in row.tasks]
         for run, task in itertools.product(chosen, tasks):
-            for epoch in _epochs(row, run):
-                if (run.name, task.name, epoch) not in seen:
-                    seen.add((run.name, task.name, epoch))
-                    yield Cell(run=run.name, task=task, epoch=epoch, shares_job=shared)
+            for checkpoint in chosen_checkpoints(row, run):
+                if (run.name, task.name, checkpoint) not in seen:
+                    seen.add((run.name, task.name, checkpoint))
+                    yield Cell(run=run.name, task=task, checkpoint=checkpoint, shares_job=shared)
 
 
-def _epochs(row: MatrixRow, run: Run) -> list[int | None]:
+def chosen_checkpoints(row: MatrixRow, run: Run) -> Sequence[PlannedCheckpoint | None]:
+    """What a row of the matrix evaluates of a run; the model itself where it is not trained. What a run will not leave is left out."""
     if not run.trains:
         return [None]
     if row.epochs == "last":
-        return [run["epochs"] - 1]
+        return run.checkpoints[-1:]
     if row.epochs == "all":
-        return list(range(run["epochs"]))
-    return list(row.epochs)
+        return run.checkpoints
+    if row.epochs == "best":
+        return [each for each in run.checkpoints if each.name == BEST]
+    known = {each.epoch: each for each in run.checkpoints}
+    return [known[epoch] for epoch in row.epochs if epoch in known]
 
 
 def generation(summary: Summary, task: TaskSpec) -> Generation:

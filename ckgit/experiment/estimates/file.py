@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from typing import Literal
 
 from pydantic import Field
 
@@ -27,7 +26,7 @@ class Kind(Frozen):
     card: Sha256 = Field(description="Digest of the model card.")
     device: str
     dtype: str
-    method: Literal["lora", "full", "none"] = Field(description="How the weights were trained; none: they are the model's own.")
+    method: str = Field(description="How the weights were trained, as the tool calls it; none: they are the model's own.")
 
     def __str__(self) -> str:
         """In words, e.g. `training of tiny (lora, cpu, fp32)`."""
@@ -80,7 +79,7 @@ class Estimate(Frozen):
     def _source(self, group: Group) -> str:
         if not group.earlier:
             return f"assumed, as no experiment of this clone, merged ones included, has such a job done on cluster {self.cluster}"
-        noun = "run" if group.kind.stage is Stage.TRAINING else "evaluation"
+        noun = group.kind.stage.row.one
         plural = "s" if group.earlier > 1 else ""
         start = f"{group.start:.2g} s to start, then " if group.start is not None else ""
         return f"from {group.earlier} earlier {noun}{plural} on cluster {self.cluster} ({start}{group.scale:.3g} times what is assumed)"

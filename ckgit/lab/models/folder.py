@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.card import FAMILIES, Architecture, Family, FileDigest, ModelCard, RopeScaling, Template, is_model_file
+from ckgit.experiment.card import Architecture, FileDigest, ModelCard, RopeScaling, Template, is_model_file
 from ckgit.formats.plain_json import read_json
 from ckgit.formats.safetensors import DTYPES, LENGTH_BYTES, Header, HeaderError, Tensor, header_length, parse_header
 from ckgit.formats.yaml.document import read_yaml
@@ -29,13 +29,11 @@ _SIZES = (
     "intermediate_size",
     "num_hidden_layers",
     "num_attention_heads",
-    "num_key_value_heads",
     "max_position_embeddings",
-    "rms_norm_eps",
 )
 # What transformers takes for granted where config.json is silent.
 _ROPE_THETA = 10_000.0
-_TIED: Mapping[Family, bool] = {"gemma": True}
+_TIED: Mapping[str, bool] = {"gemma": True, "llama": False, "mistral": False, "phi3": False}
 
 
 class _Unfit(Exception):  # noqa: N818 - becomes a CkgitError that names the folder
@@ -128,23 +126,27 @@ def _json(folder: Path, name: str) -> dict[str, Any] | None:
     return document
 
 
-def _family(config: Mapping[str, Any]) -> Family:
-    family = next((family for family in FAMILIES if family == config.get("model_type")), None)
-    if family is None:
-        raise _Unfit(f"model_type {config.get('model_type')!r} is of no family that torchtune has builders for: {', '.join(FAMILIES)}")
+def _family(config: Mapping[str, Any]) -> str:
+    family = config.get("model_type")
+    if not family or not isinstance(family, str):
+        raise _Unfit("config.json has no model_type")
     if config.get("quantization_config"):
         raise _Unfit("the weights are quantized, which cannot be fine-tuned here; take the unquantized model")
     return family
 
 
-def _architecture(config: Mapping[str, Any], family: Family, tensors: Mapping[str, Tensor]) -> Architecture:
+def _architecture(config: Mapping[str, Any], family: str, tensors: Mapping[str, Tensor]) -> Architecture:
     if missing := [name for name in _SIZES if config.get(name) is None]:
-        raise _Unfit(f"config.json lacks {', '.join(missing)}, which torchtune needs")
-    _check_unknown_parts(config)
+        raise _Unfit(f"config.json lacks {', '.join(missing)}")
     sizes = {name: config[name] for name in _SIZES}
     rope = config.get("rope_parameters") or {}
+    partial = rope.get("partial_rotary_factor", config.get("partial_rotary_factor"))
     return Architecture(
-        **{**sizes, "rms_norm_eps": float(sizes["rms_norm_eps"])},
+        **sizes,
+        num_key_value_heads=config.get("num_key_value_heads") or sizes["num_attention_heads"],
+        rms_norm_eps=float(config["rms_norm_eps"]) if config.get("rms_norm_eps") is not None else None,
+        partial_rotary_factor=float(partial) if partial not in (None, 1, 1.0) else None,
+        mlp_bias=True if config.get("mlp_bias") else None,
         head_dim=config.get("head_dim") or sizes["hidden_size"] // sizes["num_attention_heads"],
         rope_theta=float(rope.get("rope_theta") or config.get("rope_theta") or _ROPE_THETA),
         rope_scaling=_rope_scaling(rope or config.get("rope_scaling") or {}),
@@ -155,21 +157,12 @@ def _architecture(config: Mapping[str, Any], family: Family, tensors: Mapping[st
     )
 
 
-def _check_unknown_parts(config: Mapping[str, Any]) -> None:
-    """Properties that no builder of torchtune knows, and that would silently be left out."""
-    partial = (config.get("rope_parameters") or {}).get("partial_rotary_factor", config.get("partial_rotary_factor"))
-    if partial not in (None, 1, 1.0):
-        raise _Unfit(f"partial_rotary_factor {partial} is nothing that torchtune's builders know")
-    if config.get("mlp_bias"):
-        raise _Unfit("mlp_bias is nothing that torchtune's builders know")
-
-
-def _tied(config: Mapping[str, Any], family: Family, tensors: Mapping[str, Tensor]) -> bool:
+def _tied(config: Mapping[str, Any], family: str, tensors: Mapping[str, Tensor]) -> bool:
     """Whether output and embedding are one matrix; configuration and weights must agree."""
     tied = config.get("tie_word_embeddings")
-    if tied is None and family == "qwen2":
-        raise _Unfit("config.json lacks tie_word_embeddings, which torchtune needs")
-    tied = _TIED.get(family, False) if tied is None else bool(tied)
+    if tied is None and family not in _TIED:
+        raise _Unfit("config.json lacks tie_word_embeddings")
+    tied = _TIED[family] if tied is None else bool(tied)
     if tied == ("lm_head.weight" in tensors):
         raise _Unfit(f"tie_word_embeddings is {str(tied).lower()}, and the weights hold {'an' if tied else 'no'} lm_head.weight")
     return tied
@@ -184,7 +177,7 @@ def _rope_scaling(rope: Mapping[str, Any]) -> RopeScaling | None:
     return RopeScaling(**{**fields, "factor": 1.0, **numbers, "rope_type": str(kind)})
 
 
-def _sliding_window(config: Mapping[str, Any], family: Family) -> int | None:
+def _sliding_window(config: Mapping[str, Any], family: str) -> int | None:
     window = config.get("sliding_window")
     used = config.get("use_sliding_window", family != "qwen2")
     return window if window and used and window < config["max_position_embeddings"] else None

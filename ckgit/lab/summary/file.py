@@ -6,17 +6,18 @@ ckgit changes the values of `state` and `recorded` and the blocks between its ma
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
 
-from ckgit.errors import DesignError
+from ckgit.errors import CkgitError, DesignError
 from ckgit.experiment.checks import messages
 from ckgit.experiment.checks.problems import problems
-from ckgit.experiment.design.model import SCHEMA_VERSION, Recorded, State, Summary
+from ckgit.experiment.design.model import SCHEMA_VERSION, Recorded, Stage, State, Summary
+from ckgit.experiment.tools.by_tool import parameters_of, read_summary, summary_type, tool_of
+from ckgit.experiment.tools.workers import nearest_tool
 from ckgit.formats.problem import Problem
 from ckgit.formats.yaml.document import Document, Span, read_yaml
 from ckgit.formats.yaml.edit import PathError, ValueChange, edit_yaml
@@ -179,15 +180,35 @@ def document_problems(document: Document) -> list[Problem]:
     if _is_newer(value):
         newer = f"format {value['schema_version']} is newer than this ckgit, which knows {SCHEMA_VERSION}: upgrade ckgit"
         return [_placed(document, ("schema_version",), newer)]
+    if unknown := _tool_problem(document):
+        return [*found, unknown]
     try:
         summary = _summary(value)
     except ValidationError as error:
         unread = {problem.path for problem in found}
-        placed = [_placed(document, path, message) for path, message in messages.findings(error, Summary, _with_state(value))]
+        model = summary_type(parameters_of(tool_of(value)))
+        placed = [_placed(document, path, message) for path, message in messages.findings(error, model, _with_state(value))]
         return [*found, *(problem for problem in placed if problem.path not in unread)]
     if found:
         return found
     return [_placed(document, locate(value, problem.path), problem.message) for problem in problems(summary)]
+
+
+def _tool_problem(document: Document) -> Problem | None:
+    """That the preparation tool is misspelt.
+
+    Raises:
+        CkgitError: TOOL_MISSING, it is not installed, and no other one has a name like it.
+    """
+    tool = tool_of(document.value)
+    try:
+        parameters_of(tool)
+    except CkgitError as error:
+        near = nearest_tool(tool, Stage.TRAINING)
+        if near is None:
+            raise
+        return _placed(document, ("tools", Stage.TRAINING.tool), f"{error.what}; did you mean {near}?")
+    return None
 
 
 def locate(document: Any, dotted: str) -> Sequence[str | int]:
@@ -231,7 +252,7 @@ def _is_newer(value: Mapping[str, Any]) -> bool:
 
 def _readable(value: Mapping[str, Any]) -> Summary:
     """The sections that can be read by themselves, whatever is wrong with the others: what they name can still be looked for."""
-    with contextlib.suppress(ValidationError):
+    with contextlib.suppress(ValidationError, CkgitError):
         return _summary(value)
     least = {"schema_version": SCHEMA_VERSION, "experiment": {"name": "unnamed", "question": "?", "date": "2000-01-01"}, "models": ["none"]}
     summary = _summary(least).model_copy(update={"models": ()})
@@ -242,7 +263,7 @@ def _readable(value: Mapping[str, Any]) -> Summary:
 
 
 def _summary(value: Mapping[str, Any]) -> Summary:
-    return Summary.model_validate_json(json.dumps(_with_state(value)))
+    return read_summary(_with_state(value))
 
 
 def _placed(document: Document, path: Sequence[str | int], message: str) -> Problem:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ckgit.errors import CkgitError
-from ckgit.experiment.jobs import STAGES, Ledger
+from ckgit.experiment.jobs import Ledger
 from ckgit.experiment.scheduler import JobState
+from ckgit.experiment.stage import STAGES
 from ckgit.experiment.state import State
 from ckgit.lab.commit import CommitPlan
 from ckgit.orchestrators.engine.events import Events

@@ -10,11 +10,12 @@ from typing import NamedTuple
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.checks.run_names import choose_run
 from ckgit.experiment.design.model import Stage
+from ckgit.experiment.tools.workers import installed_workers
 from ckgit.experiment.worker import Worker, reasons_against
 from ckgit.formats.listing import choose
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.options import AdvanceOptions
-from ckgit.orchestrators.engine.plugins import installed_workers, worker_for
+from ckgit.orchestrators.engine.plugins import worker_for
 from ckgit.orchestrators.scaffold.scaffold import refuse
 
 SCAFFOLD, RUN = "scaffold", "run"
@@ -49,7 +50,7 @@ def _rows(worker: Worker, package: str) -> list[WorkerRow]:
 
 
 def find(view: ExperimentView, name: str) -> Worker:
-    """The worker that a name such as run-torchtune means, if the experiment's design uses it.
+    """The worker that a name such as run-inspect means, if the experiment's design uses it.
 
     Raises:
         CkgitError: there is no such worker, or the design uses another one.

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.jobs import STAGES
 from ckgit.experiment.lifecycle import ORDER, Event
 from ckgit.experiment.scheduler import JobState
+from ckgit.experiment.stage import STAGES
 from ckgit.experiment.state import State
 from ckgit.formats.listing import plural
 from ckgit.lab.commit import CommitPlan

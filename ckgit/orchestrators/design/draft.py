@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.util import find_spec
 from typing import NamedTuple
 
 from ckgit import __version__
@@ -19,6 +18,7 @@ from ckgit.experiment.design.plan import Plan, build_plan
 from ckgit.experiment.estimates import file as estimate_file
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.outputs.planned import PlannedCommit
+from ckgit.experiment.tools.workers import nearest_tool
 from ckgit.experiment.worker import Context
 from ckgit.formats.listing import plural
 from ckgit.formats.markdown import size
@@ -33,7 +33,7 @@ from ckgit.lab.lab import Lab, list_experiments
 from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.lab.summary.file import FILE, SummaryFile
 from ckgit.orchestrators.design import lint
-from ckgit.orchestrators.design.forecast import Forecast, data_problems, forecast, kinds
+from ckgit.orchestrators.design.forecast import Forecast, forecast, kinds, split_problems
 from ckgit.orchestrators.design.lookup import LabInputs, SourceCommit, base_recipes, default_branch, look
 from ckgit.orchestrators.design.past_runs import NOTHING, read_past_runs
 from ckgit.orchestrators.design.stale import stale
@@ -41,7 +41,7 @@ from ckgit.orchestrators.design.tables import log_lines, resources_block, runs_b
 from ckgit.orchestrators.engine import logs
 from ckgit.orchestrators.engine.generated import generated
 from ckgit.orchestrators.engine.logs import DESIGN_LOG
-from ckgit.orchestrators.engine.plugins import nearest_tool, worker_for
+from ckgit.orchestrators.engine.plugins import preparation_for, worker_for
 
 _OWN_KEYS = ("state", "recorded", "schema_version")
 
@@ -211,11 +211,12 @@ def check(place: SourceCommit, file: SummaryFile) -> CheckedDesign:
     Raises:
         DesignError: with every problem.
     """
-    found = find_spec("torchtune") is not None  # without importing it: most designs name no recipe
-    checked = _measured(place, file, recipes=found)
+    worker = preparation_for(file.summary) if base_recipes(file.summary) else None
+    missing = worker.recipes_missing() if worker else ""
+    checked = _measured(place, file, recipes=not missing)
     old, placed = stale(place, file.summary), _placed(file, checked.remarks)
-    if not found and base_recipes(file.summary):
-        return CheckedDesign(["base recipes were not looked up: torchtune is not installed here"], [*old, *placed])
+    if missing:
+        return CheckedDesign([f"base recipes were not looked up: {missing}"], [*old, *placed])
     summary = file.summary.model_copy(update={"recorded": checked.measured.recorded})
     cost = forecast(_context(place.lab, summary, build_plan(summary), checked.measured, checked.cluster), NOTHING)
     return CheckedDesign([], [*old, *cost.warnings, *placed])
@@ -300,7 +301,7 @@ def _measured(place: SourceCommit, file: SummaryFile, *, recipes: bool) -> _Foun
     if not file.problems:
         known = summary.model_copy(update={"recorded": measured.recorded})
         wrong = problems(known)  # a base recipe's values are known only now
-        found += [file.problem(p.path, p.message) for p in wrong or data_problems(summary, build_plan(known), measured.recorded, cluster)]
+        found += [file.problem(p.path, p.message) for p in wrong or split_problems(summary, build_plan(known), measured.recorded)]
         if not wrong:
             context = _context(place.lab, known, build_plan(known), measured, cluster)
             remarks = _worker_remarks(context, found) if recipes or not base_recipes(summary) else []
@@ -327,11 +328,10 @@ def _worker_problems(context: Context, stage: Stage) -> Sequence[Problem]:
     try:
         worker = worker_for(context.summary, stage)
     except CkgitError as error:
-        place = "preparation" if stage is Stage.TRAINING else "evaluation"
-        near = nearest_tool(getattr(context.summary.tools, place), stage)
+        near = nearest_tool(context.summary.tools.of(stage), stage)
         if near is None:
             raise
-        return [Problem(f"{error.what}; did you mean {near}?", f"tools.{place}")]
+        return [Problem(f"{error.what}; did you mean {near}?", f"tools.{stage.tool}")]
     return worker.check(context) if worker else []
 
 

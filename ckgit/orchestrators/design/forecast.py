@@ -7,19 +7,21 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 from ckgit.analysis.claim_scope import scope
-from ckgit.experiment.checks.problems import place_of
+from ckgit.experiment.checks.remarks import of_runs
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import NONE, Recorded, Stage, Summary
 from ckgit.experiment.design.plan import Cell, Plan, Run, generation, resources
 from ckgit.experiment.estimates import estimate
 from ckgit.experiment.estimates.calibration import PastJob, fit
-from ckgit.experiment.estimates.estimate import FORMULA, Guess, Steps
+from ckgit.experiment.estimates.estimate import FORMULA
 from ckgit.experiment.estimates.file import Estimate, Group, Kind
-from ckgit.experiment.worker import Context
+from ckgit.experiment.estimates.guess import Guess, Steps
+from ckgit.experiment.worker import Context, Preparation
 from ckgit.formats.markdown import size
 from ckgit.formats.problem import Problem
 from ckgit.formats.rows import no_split
 from ckgit.orchestrators.design.past_runs import PastRuns
+from ckgit.orchestrators.engine.plugins import preparation_for
 
 _UNIT_BYTES = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -54,12 +56,12 @@ def _kind(context: Context, run: Run, stage: Stage) -> Kind:
     tools = context.summary.tools
     return Kind(
         stage=stage,
-        tool=tools.preparation if stage is Stage.TRAINING else tools.evaluation,
+        tool=tools.of(stage),
         model=run.model,
         card=context.summary.recorded.models[run.model],
         device=run["device"],
         dtype=run["dtype"],
-        method=run["method"] if run.trains else "none",
+        method=(run["method"] or NONE) if run.trains else NONE,
     )
 
 
@@ -71,60 +73,27 @@ def forecast(context: Context, earlier: PastRuns) -> Forecast:
     """
     summary, plan, cluster = context.summary, context.plan, context.cluster
     recorded = summary.recorded
-    jobs = {run.name: list(_jobs(context, run)) for run in plan.runs}
+    worker = preparation_for(summary)
+    jobs = {run.name: list(_jobs(context, run, worker)) for run in plan.runs}
     groups = _groups([job for of_run in jobs.values() for job in of_run], earlier)
     known = {group.kind: group for group in groups}
-    runs = [_forecast_run(context, run, jobs[run.name], known) for run in plan.runs]
+    runs = [_forecast_run(context, run, jobs[run.name], known, worker) for run in plan.runs]
     concerned: dict[str, list[str]] = {}
     for one in runs:
         for text in _warnings(summary, one, recorded, cluster):
             concerned.setdefault(text, []).append(one.run.name)
-    by_run = [f"{_named(names)}: {text}" for text, names in concerned.items()]
+    by_run = [f"{of_runs(names)}: {text}" for text, names in concerned.items()]
     warnings = [*_unused(summary, plan), *_about_claims(summary, plan), *by_run, *earlier.warnings]
     expected = Estimate(formula=FORMULA, design=summary.digest, cluster=context.cluster_name, groups=groups)
     return Forecast(runs, warnings, tool_versions(summary), expected)
 
 
-def data_problems(summary: Summary, plan: Plan, recorded: Recorded, cluster: Cluster) -> Iterator[Problem]:
-    """Splits that do not exist, and runs too short for one step, or for one line of the training log."""
-    concerned: dict[tuple[str, str], list[str]] = {}
-    for run in plan.training:
-        for found in _training_problem(summary, run, recorded, cluster):
-            concerned.setdefault(found, []).append(run.name)
-    yield from (_problem(path, f"{_named(names)}: {text}") for (path, text), names in concerned.items())
+def split_problems(summary: Summary, plan: Plan, recorded: Recorded) -> Iterator[Problem]:
+    """Splits that tasks ask for and that do not exist; of those that are prepared on, the tool's worker tells."""
     for name, split, task in dict.fromkeys((c.task.data or plan.run(c.run)["data"], c.task.split, c.task.name) for c in plan.cells):
         splits = recorded.data[name].splits if name in recorded.data else {split: 0}
         if split not in splits:
-            yield _problem(summary.evaluation.place(task, "split"), no_split(f"data {name}", split, splits))
-
-
-def _training_problem(summary: Summary, run: Run, recorded: Recorded, cluster: Cluster) -> Iterator[tuple[str, str]]:
-    """What makes a run's training impossible, as (place, text)."""
-    if run["data"] not in recorded.data:
-        return  # there is no such file, which is a problem of its own
-    splits, split = recorded.data[run["data"]].splits, run["train_split"]
-    place = f"data.{run['data']}"
-    if split not in splits:
-        yield place, f"there is no split {split} to train on (splits: {', '.join(splits)})"
-        return
-    if run["base_recipe"] not in {None, *recorded.recipes}:
-        return  # it was not looked up, so the batch size is not known
-    wanted = resources(summary, run, Stage.TRAINING, cluster.training)
-    total, interval = estimate.steps(run, splits[split], wanted).total, run["log_every_n_steps"]
-    if not total:
-        needed = run["batch_size"] * run["gradient_accumulation_steps"] * estimate.processes(wanted)
-        text = f"{splits[split]} rows in split {split} make no step, which takes {needed} (batch_size x gradient_accumulation_steps x "
-        recipe = run.from_recipe("batch_size", "gradient_accumulation_steps")
-        yield place, f"{text}processes); an incomplete batch is dropped{recipe}"
-    elif interval > total:
-        text = f"log_every_n_steps is {interval}, but training takes {total} steps: its log would hold no loss"
-        yield place_of(summary, run, "log_every_n_steps"), f"{text}{run.from_recipe('log_every_n_steps')}"
-
-
-def _named(runs: Sequence[str]) -> str:
-    if len(runs) == 1:
-        return f"run {runs[0]}"
-    return f"run {runs[0]} and {len(runs) - 1} other{'s' if len(runs) > 2 else ''}"  # noqa: PLR2004 - one other, or several
+            yield Problem(no_split(f"data {name}", split, splits), summary.evaluation.place(task, "split"))
 
 
 def tool_versions(summary: Summary) -> dict[str, str]:
@@ -140,10 +109,6 @@ def tool_versions(summary: Summary) -> dict[str, str]:
     return found
 
 
-def _problem(path: str, message: str) -> Problem:
-    return Problem(message, path)
-
-
 class _Job(NamedTuple):
     """One job and what it may need by assumed speeds."""
 
@@ -153,11 +118,10 @@ class _Job(NamedTuple):
     known: bool = True  # False where a task brings rows of its own: how many is not known
 
 
-def _jobs(context: Context, run: Run) -> Iterator[_Job]:
+def _jobs(context: Context, run: Run, worker: Preparation | None) -> Iterator[_Job]:
     summary, recorded, card, cluster = context.summary, context.summary.recorded, context.cards[run.model], context.cluster
-    if run.trains:
-        wanted = resources(summary, run, Stage.TRAINING, cluster.training)
-        yield _Job(run.job, _kind(context, run, Stage.TRAINING), estimate.training(run, card, recorded.data[run["data"]], wanted))
+    if run.trains and worker:
+        yield _Job(run.job, _kind(context, run, Stage.TRAINING), worker.estimate(context, run))
     asked = resources(summary, run, Stage.EVALUATION, cluster.evaluation)
     shared: dict[str, list[Cell]] = {}
     for cell in context.plan.cells_of(run.name):
@@ -185,13 +149,12 @@ def _group(kind: Kind, assumed: Mapping[str, float], past: Sequence[PastJob]) ->
     return Group(kind=kind, **learned, assumed_start=start, earlier=len(past), assumed=dict(assumed))
 
 
-def _forecast_run(context: Context, run: Run, jobs: Sequence[_Job], groups: Mapping[Kind, Group]) -> RunForecast:
+def _forecast_run(
+    context: Context, run: Run, jobs: Sequence[_Job], groups: Mapping[Kind, Group], worker: Preparation | None
+) -> RunForecast:
     guesses = {job.name: job.guess._replace(seconds=groups[job.kind].expected(job.guess.seconds)) for job in jobs}
     trained = guesses.pop(run.job, None)
-    steps = None
-    if trained:
-        wanted = resources(context.summary, run, Stage.TRAINING, context.cluster.training)
-        steps = estimate.steps(run, context.summary.recorded.data[run["data"]].splits[run["train_split"]], wanted)
+    steps = worker.steps(context, run) if trained and worker else None
     evaluated = list(guesses.values())
     total = Guess(sum(guess.seconds for guess in evaluated), max(guess.memory for guess in evaluated), 0.0) if evaluated else None
     return RunForecast(run, steps, trained, context.plan.cells_of(run.name), total)
@@ -206,9 +169,9 @@ def _rows(run: Run, cell: Cell, recorded: Recorded) -> int:
 
 def _warnings(summary: Summary, one: RunForecast, recorded: Recorded, cluster: Cluster) -> Iterator[str]:
     run = one.run
-    if one.steps and one.training:
+    if one.training:
         wanted = resources(summary, run, Stage.TRAINING, cluster.training)
-        yield from estimate.warnings(run, recorded.data[run["data"]], wanted)
+        yield from one.training.doubts
         if wanted.mem and one.training.memory > int(wanted.mem[:-1]) * _UNIT_BYTES[wanted.mem[-1]]:
             yield f"training may need {size(one.training.memory)} of memory, more than mem: {wanted.mem}"
     for cell in one.cells:

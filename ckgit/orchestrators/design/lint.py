@@ -22,6 +22,7 @@ from ckgit.experiment.worker import Context
 from ckgit.formats.task_source import Signature
 from ckgit.lab.export import find_model
 from ckgit.lab.lab import Lab
+from ckgit.orchestrators.engine.plugins import preparation_for
 from ckgit.workers.token_counts import token_counter
 
 LOCAL = "local"
@@ -46,7 +47,7 @@ def remarks(lab: Lab, looked: DesignInputs) -> list[Remark]:
     found = [
         *data_remarks(summary, plan, surveys, used),
         *length_remarks(summary, surveys, used, context.cards, counters),
-        *confound_remarks(context),
+        *confound_remarks(context, preparation_for(summary)),
         *_device_remarks(context),
     ]
     return list(dict.fromkeys(found))

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.card import ModelCard, card_path
 from ckgit.experiment.checks.data_profile import DataProfile, profile_data
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.design.model import DataSet, Parameters, Recorded, RecordedData, Summary, TaskSpec
+from ckgit.experiment.design.model import DataSet, Recorded, RecordedData, Summary, TaskSpec
 from ckgit.experiment.design.names import task_place
+from ckgit.experiment.design.parameters import BASE_RECIPE
 from ckgit.experiment.design.plan import typed
 from ckgit.formats.file_kinds import ELSEWHERE, foreign
 from ckgit.formats.problem import Problem
@@ -22,6 +23,7 @@ from ckgit.lab.git.objects import Files, read_files, tree_entries
 from ckgit.lab.lab import Lab
 from ckgit.lab.remotes.upstream import newer_branches
 from ckgit.lab.summary.file import SummaryFile
+from ckgit.orchestrators.engine.plugins import preparation_for
 
 
 class LabInputs(NamedTuple):
@@ -181,31 +183,28 @@ class _Finder:
             if old and new and old != new:
                 self.add(place, f"{path} is not the file that was designed with (SHA-256 {new[:12]}, designed with {old[:12]}); {onward}")
 
-    def recipes(self) -> dict[str, Parameters]:
+    def recipes(self) -> dict[str, dict[str, Any]]:
         """Values of every base recipe that a run names.
 
         Raises:
             CkgitError: TOOL_MISSING.
         """
-        found = {}
-        for name, path in base_recipes(self.summary).items():
+        found: dict[str, dict[str, Any]] = {}
+        named = base_recipes(self.summary)
+        worker = preparation_for(self.summary) if named else None
+        for name, path in named.items():
+            if worker is None:
+                break
             try:
-                from ckgit.workers.torchtune.recipes import recipe_values
-
-                found[name] = typed(recipe_values(name))
-            except ImportError as error:
-                if self.problems or self.file.problems:
-                    return found  # these are to be mended first, and need no torchtune
-                raise CkgitError(
-                    f"base_recipe {name} is looked up in torchtune, which is not installed here ({error})",
-                    code=Exit.TOOL_MISSING,
-                    state="nothing was written",
-                    next="pip install 'ckgit[run]', or write the values into controls and remove base_recipe",
-                ) from None
+                values = typed(self.summary.parameters, worker.recipe_values(name))
+                found[name] = values.model_dump(mode="json", exclude_none=True)
             except CkgitError as error:
-                if error.code is Exit.TOOL_MISSING:
+                if error.code is not Exit.TOOL_MISSING:
+                    self.add(path, f"{error.what}; {error.next}" if error.next else error.what)
+                elif self.problems or self.file.problems:
+                    return found  # these are to be mended first, and need no tool
+                else:
                     raise
-                self.add(path, f"{error.what}; {error.next}" if error.next else error.what)
         return found
 
 
@@ -216,10 +215,10 @@ def look(place: SourceCommit, file: SummaryFile, cluster: Cluster, *, recipes: b
         place: the commit that holds the files.
         file: a summary; of one with problems of its own, what can be read of it is looked for.
         cluster: its data_root is where data outside the lab lies.
-        recipes: whether base recipes are looked up, which needs torchtune.
+        recipes: whether base recipes are looked up, which needs the tool itself.
 
     Raises:
-        CkgitError: TOOL_MISSING, a base recipe is named and torchtune is not installed.
+        CkgitError: TOOL_MISSING, a base recipe is named and the tool is not installed.
     """
     finder = _Finder(place, file, cluster)
     sources = finder.sources
@@ -261,9 +260,10 @@ def named_paths(summary: Summary) -> list[str]:
 
 def base_recipes(summary: Summary) -> dict[str, str]:
     """Recipes that runs take defaults from, each with the place that names it first."""
-    named = [("controls.base_recipe", summary.controls.base_recipe)]
-    named += [(f"variables.base_recipe.{position}", name) for position, name in enumerate(summary.variables.get("base_recipe", ()))]
-    named += [(f"runs.{position}.parameters.base_recipe", run.parameters.base_recipe) for position, run in enumerate(summary.runs)]
+    named = [(f"controls.{BASE_RECIPE}", summary.controls.given().get(BASE_RECIPE))]
+    named += [(f"variables.{BASE_RECIPE}.{position}", name) for position, name in enumerate(summary.variables.get(BASE_RECIPE, ()))]
+    written = enumerate(summary.runs)
+    named += [(f"runs.{position}.parameters.{BASE_RECIPE}", run.parameters.given().get(BASE_RECIPE)) for position, run in written]
     return {name: path for path, name in reversed(named) if name and isinstance(name, str)}
 
 

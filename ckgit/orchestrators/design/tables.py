@@ -23,7 +23,7 @@ def runs_block(forecast: Forecast) -> str:
 
 def _run_row(one: RunForecast, varied: Sequence[str]) -> list[str]:
     run, steps = one.run, one.steps
-    counts = [f"{steps.per_epoch:,}", f"{steps.total:,}"] if steps else [NOTHING, NOTHING]
+    counts = [f"{steps.per_epoch:,}" if steps.per_epoch is not None else NOTHING, f"{steps.total:,}"] if steps else [NOTHING, NOTHING]
     values = [_short(run.varied.get(name, NOTHING)) for name in varied]
     cells = ", ".join(cell.name for cell in one.cells)
     return [run.name, run.type, *values, run.model, run["data"] or NOTHING, *counts, cells or NOTHING]
@@ -115,7 +115,7 @@ def log_lines(summary: Summary, measured: LabInputs, forecast: Forecast) -> Iter
         signature = f"{task.entry}({', '.join(tasks[task.name].parameters)})"
         yield "task", f"{task.name} {task.source} {signature}, sha256 {recorded.tasks[task.source]}"
     for recipe, values in recorded.recipes.items():
-        given = ", ".join(f"{name} {value}" for name, value in values.given().items())
+        given = ", ".join(f"{name} {value}" for name, value in values.items())
         yield "recipe", f"{recipe}: {given}"
     for one in forecast.runs:
         yield "run", f"{one.run.name} ({one.run.type}): {_training_text(one)}; evaluations: {len(one.cells)}"
@@ -125,9 +125,11 @@ def log_lines(summary: Summary, measured: LabInputs, forecast: Forecast) -> Iter
 
 
 def _training_text(one: RunForecast) -> str:
-    if not one.steps or not one.training:
+    if not one.training:
         return "not trained"
-    steps = f"{one.steps.rows} rows, {one.steps.per_epoch} steps per epoch, {one.steps.total} in all"
+    count = one.steps
+    per_epoch = f"{count.per_epoch} steps per epoch, {count.total} in all" if count and count.per_epoch is not None else None
+    steps = f"{count.rows} rows, {per_epoch or f'{count.total} steps'}" if count else "steps not known"
     return f"{steps}, about {rough_duration(one.training.seconds)}, {size(one.training.memory)} of memory, {size(one.training.disk)}"
 
 

@@ -24,7 +24,7 @@ def retrained(view: ExperimentView, jobs: Iterable[Job], tree: Path) -> Mapping[
         jobs: evaluations; those of checkpoints are looked at.
     """
     context, name = view.context, view.name
-    folders = {job.run: context.run_folder(job.run) for job in jobs if job.epoch is not None}
+    folders = {job.run: context.run_folder(job.run) for job in jobs if job.epoch is not None or job.checkpoint}
     committed = view.snapshot.read_many(f"{folder}/{MANIFEST}" for folder in folders.values())
     reasons = {}
     for run, folder in folders.items():

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from ckgit.errors import CkgitError
 from ckgit.experiment.classify import classify
-from ckgit.experiment.jobs import STAGES, Attempt, Job
+from ckgit.experiment.jobs import Attempt, Job
 from ckgit.experiment.scheduler import JobState, JobStatus
+from ckgit.experiment.stage import STAGES
 from ckgit.formats.secret_patterns import masked
 from ckgit.jobs.folder import job_folder, read_status
 from ckgit.lab.snapshot import DeletedError

@@ -10,14 +10,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from pydantic import TypeAdapter
-
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import elsewhere, place
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Ledger, Phase
 from ckgit.experiment.lifecycle import Event
-from ckgit.experiment.results import MANIFEST, Checkpoint
+from ckgit.experiment.results import MANIFEST, read_manifest
 from ckgit.formats.listing import in_words
 from ckgit.lab.commit import CommitPlan
 from ckgit.lab.context import load_context
@@ -125,7 +123,7 @@ def _changed(manifest: bytes | None, copy: Path) -> Iterator[str]:
     if not (copy / MANIFEST).is_file() or (copy / MANIFEST).read_bytes() != manifest:
         yield f"{copy / MANIFEST}: FAILED (it is not what training committed)"
         return
-    for checkpoint in TypeAdapter(tuple[Checkpoint, ...]).validate_json(manifest):
+    for checkpoint in read_manifest(manifest):
         folder = copy / PurePosixPath(checkpoint.path).name
         if checkpoint.files:
             yield from differences(folder, digests(folder), {name: file.sha256 for name, file in checkpoint.files.items()})

@@ -206,7 +206,8 @@ def gist(results: Sequence[TrainingResult | CellResult]) -> str:
 
 def _gist(result: TrainingResult | CellResult) -> str:
     if isinstance(result, TrainingResult):
-        return f"{result.steps} steps, final loss {result.final_loss:.4g}, {result.seconds:.0f} s"
+        loss = f", final loss {result.final_loss:.4g}" if result.final_loss is not None else ""
+        return f"{result.steps} steps{loss}, {result.seconds:.0f} s"
     cell = with_intervals(result, means([result]))
     metrics = ", ".join(f"{metric.name} {score(cell, metric)}" for metric in cell.metrics)
     about = f"; {OVER_ROWS}" if any(metric.interval for metric in cell.metrics) else ""

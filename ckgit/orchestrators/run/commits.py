@@ -19,8 +19,6 @@ from ckgit.orchestrators.run.attempts import AttemptOptions, JobCounts, describe
 from ckgit.orchestrators.run.collect import JudgedAttempt
 from ckgit.orchestrators.run.usage import fill
 
-PASSES: Mapping[Stage, Event] = {Stage.TRAINING: Event.TRAIN, Stage.EVALUATION: Event.EVALUATE}
-VERBS: Mapping[Stage, str] = {Stage.TRAINING: "train", Stage.EVALUATION: "evaluate"}
 LOG = "run-experiment.log"
 
 
@@ -137,9 +135,9 @@ def passing(
     text = _passed(view, count, cells) if cells else f"{len(count.done)} of {plural(count.total + len(over), f'{stage} job')} done"
     accepted = paragraphs("Accepted as missing:", missing) if missing else ""
     body = paragraphs(f"{text}.", listed(_good(collected)), accepted)
-    logs = _logs(workers, f"{VERBS[stage].upper().removesuffix('E')}ED", text, collected)
+    logs = _logs(workers, f"{stage.row.verb.upper().removesuffix('E')}ED", text, collected)
     logs[LOG] += [("ACCEPTED", line.removeprefix("- ")) for line in missing]
-    return prepare(view, PASSES[stage], files=_files(collected), logs=logs, ledger=ledger, body=body, time=time)
+    return prepare(view, stage.row.event, files=_files(collected), logs=logs, ledger=ledger, body=body, time=time)
 
 
 def _passed(view: ExperimentView, count: JobCounts, failed: Mapping[str, Mapping[str, str]]) -> str:
@@ -156,13 +154,13 @@ def nothing_to_do(view: ExperimentView, stage: Stage, worker: Worker | None, ove
     elif over:
         why = f"the training of all {plural(len(over), 'job')} was passed over by --accept-missing"
     else:
-        why = "the design has no fine-tuned runs" if stage is Stage.TRAINING else "the design has no evaluations"
-    text = f"nothing to {VERBS[stage]}: {why}"
+        why = stage.row.nothing
+    text = f"nothing to {stage.row.verb}: {why}"
     ledger = view.ledger
     if ledger and over:
         names = dict.fromkeys([*ledger.accepted_missing, *(job.name for job in over)])
         ledger = ledger.model_copy(update={"accepted_missing": tuple(names)})
-    return prepare(view, PASSES[stage], files={}, logs={LOG: [("NOTHING", text)]}, ledger=ledger, body=f"{text}.", time=now())
+    return prepare(view, stage.row.event, files={}, logs={LOG: [("NOTHING", text)]}, ledger=ledger, body=f"{text}.", time=now())
 
 
 class Cancellation(NamedTuple):

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.design.model import Stage
-from ckgit.experiment.jobs import STAGES, Job, Ledger
+from ckgit.experiment.jobs import Job, Ledger
 from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.stage import STAGES, Stage
 from ckgit.experiment.worker import Worker
 from ckgit.formats.listing import first_of
 from ckgit.lab.commit import CommitPlan

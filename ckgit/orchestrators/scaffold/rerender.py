@@ -9,11 +9,10 @@ from typing import NamedTuple
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.design.model import Stage
-from ckgit.experiment.estimates.batches import Division, halved, over, with_batch
-from ckgit.experiment.estimates.estimate import processes
 from ckgit.experiment.jobs import Attempt, Batch, FailureClass, Job
 from ckgit.experiment.worker import Worker, reasons_against
 from ckgit.orchestrators.engine.experiment import ExperimentView
+from ckgit.orchestrators.engine.plugins import preparation_for
 
 
 def wanted_batch(view: ExperimentView, job: Job, before: Attempt, asked: Resources) -> Batch | None:
@@ -25,17 +24,13 @@ def wanted_batch(view: ExperimentView, job: Job, before: Attempt, asked: Resourc
     Raises:
         CkgitError: the design, or what was asked for, cannot be had with the same optimizer steps.
     """
-    designed = _division(view, job)
-    if designed is None:
+    worker = preparation_for(view.context.summary) if job.stage is Stage.TRAINING else None
+    if worker is None:
         return None
-    last = designed._replace(batch=before.batch) if before.batch else designed
     compute = view.context.summary.compute
     starved = before.failure is FailureClass.OUT_OF_MEMORY and compute.on_out_of_memory == "smaller_batch" and not asked.mem
     try:
-        if asked.gpus is not None and last.batch.processes > 1 and asked.gpus != last.batch.processes:
-            last = last._replace(batch=over(last, max(asked.gpus, 1)))
-        if starved:
-            last = last._replace(batch=halved(last))
+        return worker.batch(view.context, job, before.batch, gpus=asked.gpus, starved=starved)
     except ValueError as error:
         raise CkgitError(
             f"{job.name} cannot be tried again so that it takes the same optimizer steps: {error}",
@@ -43,23 +38,13 @@ def wanted_batch(view: ExperimentView, job: Job, before: Attempt, asked: Resourc
             state="nothing was changed",
             next=f"ask for more memory: ckgit retry {view.name} --mem SIZE; or change the design: ckgit revise {view.name}",
         ) from None
-    return None if last.batch == designed.batch else last.batch
-
-
-def _division(view: ExperimentView, job: Job) -> Division | None:
-    """As the design divides the rows of a training; None for an evaluation, and where the rows were not counted."""
-    if job.stage is not Stage.TRAINING:
-        return None
-    run, recorded = view.context.plan.run(job.run), view.context.summary.recorded.data
-    splits = recorded[run["data"]].splits if run["data"] in recorded else {}
-    rows = splits.get(run["train_split"])
-    return Division.of(run, rows, processes(job.resources)) if rows else None
 
 
 def _rendered(view: ExperimentView, worker: Worker, job: Job, batch: Batch | None = None) -> Mapping[str, bytes]:
     """The files of a job's run, divided so (None: as designed), by path."""
     context = view.context
-    plan = with_batch(context.plan, job.run, batch) if batch else context.plan
+    dividing = preparation_for(context.summary) if batch else None
+    plan = dividing.with_batch(context.plan, job.run, batch) if dividing and batch else context.plan
     return worker.scaffold(context._replace(plan=plan), job.run)
 
 

@@ -15,7 +15,6 @@ from typing import NamedTuple
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.checks.problems import unrecorded
 from ckgit.experiment.design.model import Stage
-from ckgit.experiment.design.plan import DEFAULTS
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.worker import Context, Worker, reasons_against
 from ckgit.formats.listing import first_of, paragraphs, plural
@@ -52,7 +51,7 @@ def scaffold(view: ExperimentView) -> CommitPlan:
     files = {**_left_by_another_design(view), **_all_files(made)}
     for one in made:
         files[view.path(f"scaffold-{one.label}.log")] = untimed(_worker_lines(context, one.files))
-    files[view.path("defaults.json")] = json.dumps(DEFAULTS, indent=2).encode() + b"\n"
+    files[view.path("defaults.json")] = json.dumps(context.summary.parameters.all_defaults(), indent=2).encode() + b"\n"
     files[view.path(LOG)] = untimed(_lines(context, made))
     told = [f"- scaffold-{one.label}: {_count(one)}" for one in made]
     body = paragraphs(f"Scaffolded {plural(len(context.plan.runs), 'run')}.", told)

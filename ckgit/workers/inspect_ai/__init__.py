@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ckgit.experiment.design.model import Stage
+from ckgit.experiment.design.plan import Cell
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
-from ckgit.experiment.worker import Context, Evidence, Worker
+from ckgit.experiment.worker import Context, Evaluator, Evidence
 from ckgit.formats.problem import Problem
 
 if TYPE_CHECKING:
     from ckgit.experiment.results import CellResult, TrainingResult
 
 
-class InspectAI:
-    """Satisfies `ckgit.experiment.worker.Worker`."""
+class InspectAI(Evaluator):
+    """See `ckgit.experiment.worker.Evaluator`."""
 
     tool = "inspect-ai"
     label = "inspect"
@@ -36,6 +37,12 @@ class InspectAI:
         from ckgit.workers.inspect_ai.scaffold import scaffold
 
         return scaffold(context, run)
+
+    def asked(self, context: Context, cell: Cell, read: Callable[[str], bytes | None]) -> Mapping[str, Any]:
+        """See `Evaluator`."""
+        from ckgit.workers.inspect_ai.asked import asked
+
+        return asked(context, cell, read)
 
     def jobs(self, context: Context) -> Sequence[Job]:
         """See `Worker`."""
@@ -59,9 +66,7 @@ class InspectAI:
         found = evidence(context, job, attempt, work)
         return found._replace(results=_of_the_job(found.results, job, attempt))
 
-    def results(
-        self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]
-    ) -> Sequence[TrainingResult | CellResult]:
+    def results(self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> Sequence[TrainingResult | CellResult]:
         """See `Worker`."""
         from ckgit.workers.inspect_ai.logs.evidence import results
 
@@ -87,4 +92,4 @@ def _of_the_job(found: Sequence[TrainingResult | CellResult], job: Job, attempt:
     return [each.model_copy(update={"seconds": attempt.seconds}) for each in found] if found and len(job.tasks) == 1 else found
 
 
-worker: Worker = InspectAI()
+worker: Evaluator = InspectAI()

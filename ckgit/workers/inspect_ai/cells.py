@@ -9,14 +9,17 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ckgit.experiment.design.model import DataSet, Generation, RecordedData, RunType, TaskSpec
+from ckgit.experiment.design.model import DataSet, Generation, RecordedData, TaskSpec
+from ckgit.experiment.design.parameters import Product
 from ckgit.experiment.design.plan import Cell, Run, generation, prompts, scorers
+from ckgit.experiment.results import MANIFEST, Checkpoint
 from ckgit.experiment.worker import Context
 from ckgit.formats.rows import PLACEHOLDER
 from ckgit.formats.task_source import Signature, task_functions
 
 MOST_AT_ONCE = 32  # samples in a batch where the design says nothing; inspect's own default for Hugging Face models
 MADE_OF = "ckgit"  # the key of a log's metadata under which stands what it was made of
+PREPARED = "prepared"  # and in that, the key that says where prompts come from which a preparation leaves
 _DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 
 
@@ -46,6 +49,7 @@ class PlannedCell(NamedTuple):
     run: Run
     called: TaskCall
     data_name: str | None  # data set that the task is given; None when it brings its own data, or the design has none
+    prepared: Checkpoint | None = None  # with the prompts that the run's preparation left, where it leaves prompts, once that is known
 
     @property
     def signature(self) -> Signature:
@@ -88,16 +92,45 @@ class PlannedCell(NamedTuple):
         return f"models/{self.run.model}"
 
     @property
+    def checkpoint(self) -> str | None:
+        """What the run's preparation is to leave for it, as its manifest names it; None for the model itself."""
+        left = self.cell.checkpoint
+        return f"{self.context.run_folder(self.run.name)}/artifacts/{left.folder}" if left else None
+
+    @property
+    def manifest(self) -> str:
+        """What tells of the checkpoints of its run, in the work tree."""
+        return f"{self.context.run_folder(self.run.name)}/artifacts/{MANIFEST}"
+
+    @property
+    def has_own_weights(self) -> bool:
+        """Whether the weights are those that the run's preparation made; otherwise they are the model card's."""
+        return self.cell.checkpoint is not None and self.run.product is Product.WEIGHTS
+
+    @property
+    def prepared_prompts(self) -> tuple[str, ...]:
+        """Which of its prompts the run's preparation leaves; one that the task has of its own stays."""
+        if self.cell.checkpoint is None or self.run.product is not Product.PROMPT:
+            return ()
+        return tuple(name for name in ("prompt", "system_prompt") if getattr(self.task, name) is None)
+
+    @property
+    def prompts(self) -> tuple[str, str]:
+        """Its prompt and system prompt, as far as they are known."""
+        planned = dict(zip(("prompt", "system_prompt"), prompts(self.run, self.task), strict=True))
+        left = {name: value for name in self.prepared_prompts if self.prepared and (value := getattr(self.prepared, name)) is not None}
+        both = {**planned, **left}
+        return both["prompt"], both["system_prompt"]
+
+    @property
     def model_folder(self) -> str:
         """Model folder that is evaluated."""
-        if self.cell.epoch is None:
-            return self.base_folder
-        return f"{self.context.run_folder(self.run.name)}/artifacts/epoch_{self.cell.epoch}"
+        return self.checkpoint if self.checkpoint and self.has_own_weights else self.base_folder
 
     @property
     def model_name(self) -> str:
         """How inspect and its logs call the model."""
-        return f"ckgit/{self.run.name}" + ("" if self.cell.epoch is None else f"_epoch{self.cell.epoch}")
+        return f"ckgit/{self.run.name}" + (f"_{self.cell.of}" if self.cell.checkpoint else "")
 
     @property
     def data(self) -> DataSet | None:
@@ -183,7 +216,7 @@ def signature(context: Context, task: TaskSpec) -> Signature:
 def task_args(planned: PlannedCell) -> dict[str, Any]:
     """Arguments of the task function: what the design says, as far as the function takes it."""
     context, task, data = planned.context, planned.task, planned.data
-    prompt, system_prompt = prompts(planned.run, task)
+    prompt, system_prompt = planned.prompts
     offered: dict[str, Any] = {}
     if data:
         # inspect runs a task in its file's folder
@@ -204,13 +237,13 @@ def _from_folder_of(task_file: str, path: str) -> str:
 def refused_args(planned: PlannedCell) -> Iterator[str]:
     """Arguments that the function would have to take, because without them something else than the design would be measured."""
     context, task, data = planned.context, planned.task, planned.data
-    prompt, system_prompt = prompts(planned.run, task)
+    prompt, system_prompt = planned.prompts
     needed = {
         "data": task.data is not None,
         "split": data is not None,
         "input_column": data is not None and data.input_column != "input",
         "output_column": data is not None and data.output_column != "output",
-        "prompt": prompt != PLACEHOLDER,
+        "prompt": prompt != PLACEHOLDER or "prompt" in planned.prepared_prompts,
         "system_prompt": bool(system_prompt),
         "scorers": bool(scorers(context.summary, task)),
         **dict.fromkeys(task.args, True),
@@ -242,7 +275,7 @@ def _rows(planned: PlannedCell) -> dict[str, Any]:
     data = planned.data
     if data is None:
         return {}
-    prompt, system_prompt = prompts(planned.run, planned.task)
+    prompt, system_prompt = planned.prompts
     rows: dict[str, Any] = {
         "trained_from": planned.base_folder,
         "data": data.path,
@@ -253,7 +286,7 @@ def _rows(planned: PlannedCell) -> dict[str, Any]:
         "prompt": prompt,
         "system_prompt": system_prompt,
     }
-    if planned.run.type is RunType.FINE_TUNED:
+    if planned.has_own_weights:
         rows["training_saw"] = f"{planned.context.run_folder(planned.run.name)}/artifacts/tokens.json"
         rows["task"] = planned.task.name
     return rows
@@ -284,7 +317,10 @@ def made_of(planned: PlannedCell) -> dict[str, Any]:
     if planned.data and planned.recorded:
         files[planned.data.path] = planned.recorded.sha256
     summary = planned.context.summary
-    return {"experiment": summary.experiment.name, "design": summary.digest, "files": files}
+    made: dict[str, Any] = {"experiment": summary.experiment.name, "design": summary.digest, "files": files}
+    if planned.prepared_prompts:
+        made[PREPARED] = {"manifest": planned.manifest, "checkpoint": planned.checkpoint, "prompts": list(planned.prepared_prompts)}
+    return made
 
 
 def run_config(planned: PlannedCell) -> dict[str, Any]:

@@ -25,10 +25,10 @@ from ckgit.jobs.script import INPUTS_CHANGED
 from ckgit.workers.digests import digests_once, parse_file_options
 from ckgit.workers.inspect_ai import weights
 from ckgit.workers.inspect_ai.cells import ExpectedLog, attempts_of, log_of
-from ckgit.workers.inspect_ai.codes import MARK, NO_LOG, NOT_SUCCESS, TOKENS_DIFFER
+from ckgit.workers.inspect_ai.codes import MARK, NO_LOG, NOT_SUCCESS, TOKENS_DIFFER, RefusedLogError
 from ckgit.workers.inspect_ai.isolation import pin
 from ckgit.workers.inspect_ai.logs.reader import read_log
-from ckgit.workers.inspect_ai.refused import RefusedLogError
+from ckgit.workers.inspect_ai.prompts import filled
 
 
 class CellEnd(NamedTuple):
@@ -80,13 +80,33 @@ def _is_as_recorded(folder: Path, of_card: Mapping[str, str]) -> bool:
 
 def _evaluate(config: str) -> CellEnd:
     folder = attempts_of(config)
+    try:
+        asked = _asked(config)
+    except ValueError as error:
+        return CellEnd(NOT_SUCCESS, str(error))
     code = _inspect(
-        *("eval", "--run-config", config),
+        *("eval", "--run-config", asked),
         *("--log-dir", folder, "--log-format", "eval", "--display", "plain", "--ctl-server", "false"),
     )
     if code:
         return CellEnd(code, f"inspect ended with exit code {code} for {config}")
     return finish(wanted_of(config), Path(folder), Path(log_of(config)))
+
+
+def _asked(config: str) -> str:
+    """The run config that inspect is given: the cell's own or, where prompts come from a preparation, a copy with these.
+
+    Raises:
+        ValueError: the preparation left none.
+    """
+    import yaml  # as inspect reads it
+
+    document = yaml.safe_load(Path(config).read_bytes())
+    if (with_prompts := filled(document)) is document:
+        return config
+    copy = Path(config).with_suffix(".asked.yaml")
+    copy.write_text(yaml.safe_dump(with_prompts, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    return str(copy)
 
 
 def _inspect(*words: str) -> int:
@@ -128,7 +148,7 @@ def wanted_of(config: str) -> ExpectedLog:
 
     from ckgit.workers.inspect_ai.model_api.parity import read_rows
 
-    document = yaml.safe_load(Path(config).read_bytes())
+    document = filled(yaml.safe_load(Path(config).read_bytes()))
     rows = document["model"]["args"].get("rows")
     source = Path(document["task"]["task"].rpartition("@")[0]).read_bytes()
     files = digests_once(_model_folder(config))  # they are as recorded, where that was done: see `main`

@@ -9,6 +9,7 @@ from pathlib import Path
 from ckgit.experiment.jobs import Job
 from ckgit.experiment.worker import Context
 from ckgit.formats.plain_json import read_json
+from ckgit.workers.inspect_ai import prompts
 from ckgit.workers.inspect_ai.cells import PlannedCell, by_job
 from ckgit.workers.inspect_ai.scaffold import inputs
 
@@ -34,7 +35,18 @@ def ready(context: Context, job: Job, work: Path) -> list[str]:
         return [str(error)]
     needed = dict.fromkeys([job.script, *(path for cell in cells for path in (cell.config, *inputs(cell)))])
     missing = [f"{path} is not in the work tree" for path in needed if not (work / path).is_file()]
-    return missing if job.epoch is None else [*missing, *_checkpoint_problems(cells[0], work)]
+    return [*missing, *_left_problems(cells[0], work)]
+
+
+def _left_problems(cell: PlannedCell, work: Path) -> Iterator[str]:
+    """What is wrong with what the run's preparation was to leave; nothing for the model itself."""
+    if cell.has_own_weights:
+        yield from _checkpoint_problems(cell, work)
+    elif cell.checkpoint:
+        try:
+            prompts.with_prepared(cell, prompts.manifest(cell, work))
+        except ValueError as error:
+            yield str(error)
 
 
 def _checkpoint_problems(cell: PlannedCell, work: Path) -> Iterator[str]:

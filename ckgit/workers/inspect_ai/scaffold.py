@@ -51,6 +51,7 @@ def jobs(context: Context) -> list[Job]:
             run=cells[0].run.name,
             tasks=tuple(cell.task.name for cell in cells),
             epoch=cells[0].cell.epoch,
+            checkpoint=cells[0].cell.named,
             script=cells[0].script,
             folder=cells[0].folder,
             resources=_resources(cells[0]),
@@ -68,7 +69,7 @@ def inputs(cell: PlannedCell) -> dict[str, str | FileDigest]:
     if cell.data and cell.recorded:
         digests[cell.data.path] = cell.recorded.sha256
     card = cell.context.cards[cell.run.model]
-    weights = () if cell.cell.epoch is None else card.checkpoint_files
+    weights = card.checkpoint_files if cell.has_own_weights else ()
     return digests | {f"{cell.base_folder}/{name}": file for name, file in card.files.items() if name not in weights}
 
 
@@ -87,13 +88,13 @@ def _script(cells: Sequence[PlannedCell], configs: Mapping[str, bytes]) -> bytes
         inputs={**digests, **{path: digest for each in cells for path, digest in inputs(each).items()}},
         programs=("python",),
         commands=(("python", "-m", "ckgit.workers.inspect_ai.evaluate", *_card_files(cell), *configs),),
-        needs=Needs(MODULES, 1 if cell.run["device"] == "cuda" else 0, () if cell.cell.epoch is None else (cell.model_folder,)),
+        needs=Needs(MODULES, 1 if cell.run["device"] == "cuda" else 0, (cell.model_folder,) if cell.has_own_weights else ()),
     )
 
 
 def _card_files(cell: PlannedCell) -> list[str]:
     """What the command is told of the model's files; of a checkpoint, training's manifest tells."""
-    return options(cell.context.cards[cell.run.model].files) if cell.cell.epoch is None else []
+    return options(cell.context.cards[cell.run.model].files) if not cell.has_own_weights else []
 
 
 def _config(cell: PlannedCell) -> bytes:

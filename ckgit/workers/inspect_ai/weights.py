@@ -6,14 +6,12 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
 from ckgit.experiment.card import FileDigest, folder_digest
 from ckgit.experiment.jobs import FailureClass
-from ckgit.experiment.results import MANIFEST, CellResult, Checkpoint
+from ckgit.experiment.results import MANIFEST, CellResult, read_manifest
 from ckgit.workers.digests import differences, digests_once
 from ckgit.workers.inspect_ai.cells import PlannedCell
-from ckgit.workers.inspect_ai.refused import RefusedLogError
+from ckgit.workers.inspect_ai.codes import RefusedLogError
 
 
 def changed(folder: Path, of_card: Mapping[str, str]) -> Iterator[str]:
@@ -45,9 +43,9 @@ def saved(content: bytes | None, folder: Path) -> Mapping[str, FileDigest]:
     if content is None:
         return {}
     try:
-        found = TypeAdapter(tuple[Checkpoint, ...]).validate_json(content)
-    except ValidationError as error:
-        raise ValueError(f"{folder.parent / MANIFEST} cannot be read: {error.errors()[0]['msg']}") from None
+        found = read_manifest(content)
+    except ValueError as error:
+        raise ValueError(f"{folder.parent / MANIFEST} {error}") from None
     for checkpoint in found:
         if checkpoint.path == folder.as_posix():
             return checkpoint.files
@@ -67,12 +65,12 @@ def check(cell: PlannedCell, result: CellResult, content: bytes | None) -> CellR
     folder = Path(cell.model_folder)
     card = cell.context.cards[cell.run.model].files
     try:
-        wanted = card if cell.cell.epoch is None else saved(content, folder)
+        wanted = saved(content, folder) if cell.has_own_weights else card
     except ValueError as error:
         raise RefusedLogError(str(error), FailureClass.INPUT_CHANGED) from None
     if not wanted or result.weights in (None, folder_digest(wanted)):
         return result
-    of = "the model card names" if cell.cell.epoch is None else "training left"
+    of = "training left" if cell.has_own_weights else "the model card names"
     why = f"the files of {folder} that were evaluated are not those that {of}; {advice(cell.model_folder)}"
     raise RefusedLogError(why, FailureClass.INPUT_CHANGED)
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ckgit.experiment.card import ModelCard
 from ckgit.experiment.design.model import Stage
-from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
-from ckgit.experiment.worker import Context, Evidence, Worker
+from ckgit.experiment.design.plan import Plan, Run, Setting
+from ckgit.experiment.estimates.guess import Fact, Guess, Steps
+from ckgit.experiment.jobs import Attempt, Batch, FailureClass, Job, Progress
+from ckgit.experiment.worker import Context, Evidence, Preparation
 from ckgit.formats.problem import Problem
+from ckgit.workers.torchtune.design.parameters import TorchtuneParameters
 
 if TYPE_CHECKING:
     from ckgit.experiment.results import CellResult, TrainingResult
 
 
-class Torchtune:
-    """Satisfies `ckgit.experiment.worker.Worker`."""
+class Torchtune(Preparation):
+    """See `ckgit.experiment.worker.Preparation`."""
 
     tool = "torchtune"
     label = "torchtune"
@@ -24,6 +29,63 @@ class Torchtune:
     reads = "the design, model cards"
     writes = "setup_finetune.yaml, finetune.yaml and finetune.slurm of each fine-tuned run"
     leaves = "artifacts/epoch_N, training.log, tokens.json, checkpoints.json, starts.json and versions.json of each fine-tuned run"
+
+    parameters = TorchtuneParameters
+
+    def refuses(self, card: ModelCard) -> Sequence[str]:
+        """See `Preparation`."""
+        from ckgit.workers.torchtune.families import model_refusals
+
+        return tuple(model_refusals(card))
+
+    def recipes_missing(self) -> str:
+        """See `Preparation`."""
+        return "" if find_spec("torchtune") else "torchtune is not installed here"  # without importing it: most designs name no recipe
+
+    def recipe_values(self, name: str) -> Mapping[str, Any]:
+        """See `Preparation`."""
+        from ckgit.workers.torchtune.design.recipes import recipe_values
+
+        return recipe_values(name)
+
+    def steps(self, context: Context, run: Run) -> Steps | None:
+        """See `Preparation`."""
+        from ckgit.workers.torchtune.design.steps import steps
+
+        return steps(context, run)
+
+    def estimate(self, context: Context, run: Run) -> Guess:
+        """See `Preparation`."""
+        from ckgit.workers.torchtune.design.estimate import estimate
+
+        return estimate(context, run)
+
+    def facts(self, context: Context, run: Run) -> Sequence[Fact]:
+        """See `Preparation`."""
+        from ckgit.workers.torchtune.design.facts import facts
+
+        return tuple(facts(context, run))
+
+    def batch(self, context: Context, job: Job, before: Batch | None, *, gpus: int | None, starved: bool) -> Batch | None:
+        """See `Preparation`."""
+        from ckgit.workers.torchtune.design.batches import another
+        from ckgit.workers.torchtune.design.steps import division
+
+        designed = division(context, context.plan.run(job.run), nproc=max(1, job.resources.gpus or 1))
+        return another(designed, before, gpus=gpus, starved=starved) if designed else None
+
+    def with_batch(self, plan: Plan, run: str, batch: Batch) -> Plan:
+        """See `Preparation`."""
+        from ckgit.workers.torchtune.design.batches import with_batch
+
+        return with_batch(plan, run, batch)
+
+    def scaffolded(self, context: Context, run: Run, read: Callable[[str], bytes | None]) -> Mapping[str, Setting] | None:
+        """See `Preparation`."""
+        from ckgit.workers.torchtune.setup import read_setup
+
+        content = read(f"{context.run_folder(run.name)}/setup_finetune.yaml")
+        return None if content is None else read_setup(content)
 
     def check(self, context: Context) -> Sequence[Problem]:
         """See `Worker`."""
@@ -58,9 +120,7 @@ class Torchtune:
 
         return evidence(context, job, attempt, work)
 
-    def results(
-        self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]
-    ) -> Sequence[TrainingResult | CellResult]:
+    def results(self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> Sequence[TrainingResult | CellResult]:
         """See `Worker`."""
         from ckgit.workers.torchtune.outputs.evidence import result
 
@@ -69,8 +129,8 @@ class Torchtune:
 
     def progress(self, context: Context, job: Job, work: Path, log_tail: str) -> Progress | None:  # noqa: ARG002 the log says it all
         """See `Worker`."""
+        from ckgit.workers.torchtune.design.steps import planned_steps
         from ckgit.workers.torchtune.outputs.logs import last_progress
-        from ckgit.workers.torchtune.steps import planned_steps
 
         seen = last_progress(log_tail.encode(errors="replace"))
         steps = planned_steps(context, context.plan.run(job.run))
@@ -83,4 +143,4 @@ class Torchtune:
         return explain(log_tail, exit_code)
 
 
-worker: Worker = Torchtune()
+worker: Preparation = Torchtune()

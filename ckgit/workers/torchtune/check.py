@@ -7,20 +7,22 @@ from collections.abc import Iterator
 
 from ckgit.experiment.card import ModelCard, card_path
 from ckgit.experiment.checks.problems import place_of
+from ckgit.experiment.checks.remarks import of_runs
 from ckgit.experiment.design.names import task_place
+from ckgit.experiment.design.parameters import BASE_RECIPE
 from ckgit.experiment.design.plan import Run
 from ckgit.experiment.worker import Context
 from ckgit.formats.problem import Problem
-from ckgit.formats.rows import no_split
+from ckgit.workers.torchtune.design.batches import Division
+from ckgit.workers.torchtune.design.steps import processes, train_rows
 from ckgit.workers.torchtune.families import refusals
 from ckgit.workers.torchtune.setup import evaluated
-from ckgit.workers.torchtune.steps import planned_steps, processes, steps_per_epoch, train_rows
 
 
 def check(context: Context) -> list[Problem]:
     """Every problem; empty when there is none."""
     found = [problem for run in context.plan.training for problem in _run_problems(context, run)]
-    return list(dict.fromkeys([*found, *_source_problems(context)]))
+    return list(dict.fromkeys([*found, *_data_problems(context), *_source_problems(context)]))
 
 
 def _run_problems(context: Context, run: Run) -> Iterator[Problem]:
@@ -34,7 +36,6 @@ def _run_problems(context: Context, run: Run) -> Iterator[Problem]:
     if processes(context, run) > 1 and run["device"] == "cpu":
         sentence = f"run {run.name}: torchtune's distributed recipes need CUDA; with device: cpu, leave compute.training.gpus out"
         yield Problem(sentence, "compute.training.gpus")
-    yield from _data_problems(context, run)
     yield from _text_problems(context, run)
 
 
@@ -48,27 +49,41 @@ def _template_problems(context: Context, card: ModelCard, run: Run) -> Iterator[
         yield _about(context, run, "dataset_type", sentence)
 
 
-def _data_problems(context: Context, run: Run) -> Iterator[Problem]:
-    name, data = run["data"], context.summary.data
+def _data_problems(context: Context) -> Iterator[Problem]:
+    """What makes a training on its rows impossible, once for all runs that it is alike for."""
+    concerned: dict[tuple[str, str], list[str]] = {}
+    for run in context.plan.training:
+        for place, text in _row_problems(context, run):
+            concerned.setdefault((place, text), []).append(run.name)
+    yield from (Problem(f"{of_runs(names)}: {text}", place) for (place, text), names in concerned.items())
+
+
+def _row_problems(context: Context, run: Run) -> Iterator[tuple[str, str]]:
+    name, data, measured = run["data"], context.summary.data, context.summary.recorded
     paths = {each.path: other for other, each in data.items()}
     used = {data[name].path, *(entry.path for entry in evaluated(context, run))} if name in data else set()
-    recorded = {data[other].path for other in context.summary.recorded.data if other in data}
-    for path in sorted(used - recorded):
-        yield Problem(f"run {run.name}: {path} was not measured by design", f"data.{paths[path]}")
-    rows = train_rows(context, run)
+    for path in sorted(used - {data[other].path for other in measured.data if other in data}):
+        yield f"data.{paths[path]}", f"{path} was not measured by design"
+    if name not in measured.data:
+        return
+    rows, split, place = train_rows(context, run), run["train_split"], f"data.{name}"
     if rows is None:
-        splits = context.summary.recorded.data[name].splits if name in context.summary.recorded.data else {}
-        yield Problem(no_split(f"run {run.name}: data {name}", run["train_split"], splits), f"data.{name}")
-    elif steps_per_epoch(run, rows, processes(context, run)) < 1:
-        needed = run["batch_size"] * run["gradient_accumulation_steps"] * processes(context, run)
-        yield Problem(
-            f"run {run.name}: {rows} rows make no optimizer step, because torchtune drops an incomplete batch; "
-            f"one step takes {needed} rows (batch_size x gradient_accumulation_steps x processes)",
-            f"data.{name}",
-        )
-    elif (every := run["log_every_n_steps"]) > (total := planned_steps(context, run) or 0):
-        sentence = f"run {run.name}: log_every_n_steps is {every}, but there are {total} steps: the log would hold no loss"
-        yield _about(context, run, "log_every_n_steps", sentence)
+        yield place, f"there is no split {split} to train on (splits: {', '.join(measured.data[name].splits)})"
+    elif run[BASE_RECIPE] in {None, *measured.recipes}:  # of one that was not looked up, the batch size is not known
+        yield from _length_problems(context, run, rows)
+
+
+def _length_problems(context: Context, run: Run, rows: int) -> Iterator[tuple[str, str]]:
+    """Runs too short for one step, or for one line of the training log."""
+    divided, interval = Division.of(run, rows, processes(context, run)), run["log_every_n_steps"]
+    if not divided.total:
+        text = f"{rows} rows in split {run['train_split']} make no step, which takes {divided.effective}"
+        factors = "batch_size x gradient_accumulation_steps x processes"
+        recipe = run.from_recipe("batch_size", "gradient_accumulation_steps")
+        yield f"data.{run['data']}", f"{text} ({factors}); an incomplete batch is dropped{recipe}"
+    elif interval > divided.total:
+        text = f"log_every_n_steps is {interval}, but training takes {divided.total} steps: its log would hold no loss"
+        yield place_of(context.summary, run, "log_every_n_steps"), f"{text}{run.from_recipe('log_every_n_steps')}"
 
 
 def _text_problems(context: Context, run: Run) -> Iterator[Problem]:

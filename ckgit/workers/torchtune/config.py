@@ -9,8 +9,8 @@ from ckgit.experiment.card import ModelCard
 from ckgit.experiment.design.plan import Run
 from ckgit.experiment.worker import Context
 from ckgit.formats.yaml.text import comment, scalar
+from ckgit.workers.torchtune.design.steps import planned_steps, processes
 from ckgit.workers.torchtune.families import builders, sizes
-from ckgit.workers.torchtune.steps import planned_steps, processes
 
 COMPONENTS = "ckgit.workers.torchtune.components"
 LORA = "ckgit/workers/torchtune/lora_single_device.py"  # `tune run` imports a path as a module, from anywhere

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ckgit.experiment.card import FAMILIES, Architecture, Family, ModelCard
+from ckgit.experiment.card import Architecture, ModelCard
 from ckgit.experiment.design.plan import Run
 
 
@@ -30,7 +30,7 @@ class Builders(NamedTuple):
 _LLAMA_TIED = Builders("torchtune.models.llama3_2", "llama3_2", "lora_llama3_2", "LLAMA3_2", tied=True, scales_rope=True, lora_output=False)
 # Llama 3.2's LoRA builder refuses LoRA on the output projection even where it is not tied; 3.1's is the same model untied.
 _LLAMA = Builders("torchtune.models.llama3_1", "llama3_1", "lora_llama3_1", "LLAMA3", tied=False, scales_rope=True)
-_BUILDERS: dict[Family, Builders] = {
+_BUILDERS: dict[str, Builders] = {
     "llama": _LLAMA,
     "qwen2": Builders("torchtune.models.qwen2", "qwen2", "lora_qwen2", "QWEN2", tied=None),
     "mistral": Builders("torchtune.models.mistral", "mistral", "lora_mistral", "MISTRAL", tied=False),
@@ -46,6 +46,9 @@ _BUILDERS: dict[Family, Builders] = {
     ),
     "phi3": Builders("torchtune.models.phi3", "phi3", "lora_phi3", "PHI3_MINI", tied=False),
 }
+
+
+FAMILIES = tuple(_BUILDERS)
 
 
 def builders(card: ModelCard) -> Builders:
@@ -78,14 +81,20 @@ def sizes(card: ModelCard) -> dict[str, Any]:
     return arguments
 
 
+def model_refusals(card: ModelCard) -> Iterator[str]:
+    """Why torchtune cannot train a model, whatever the run; a sentence each."""
+    if card.family not in _BUILDERS:
+        yield f"torchtune has no builder for {card.family}; it has them for {', '.join(FAMILIES)}"
+        return
+    yield from (f"torchtune's {card.family} builder {why}" for why in _shape_refusals(card.architecture, card.family, builders(card)))
+
+
 def refusals(card: ModelCard, run: Run) -> Iterator[tuple[str, str]]:
     """What torchtune cannot do with this model and this run: the parameter that it is about, and a sentence."""
+    yield from (("model", f"model {card.name}: {why}") for why in model_refusals(card))
     if card.family not in _BUILDERS:
-        yield "model", f"model {card.name}: torchtune has no builder for {card.model_type}; it has them for {', '.join(FAMILIES)}"
         return
     builder = builders(card)
-    for problem in _shape_refusals(card.architecture, card.family, builder):
-        yield "model", f"model {card.name}: torchtune's {card.family} builder {problem}"
     window, longest = card.architecture.sliding_window, run["max_seq_len"]
     if window and (longest is None or longest > window):
         looks = f"model {card.name} looks back {window} tokens, torchtune's builder looks back without limit"
@@ -100,6 +109,12 @@ def refusals(card: ModelCard, run: Run) -> Iterator[tuple[str, str]]:
 def _shape_refusals(shape: Architecture, family: str, builder: Builders) -> Iterator[str]:
     if not builder.own_head_dim and shape.head_dim * shape.num_attention_heads != shape.hidden_size:
         yield f"has no head_dim of its own; the model's is {shape.head_dim}, not hidden_size / num_attention_heads"
+    if shape.rms_norm_eps is None:
+        yield "normalizes by the root of mean squares, and the model's config.json has no rms_norm_eps"
+    if shape.partial_rotary_factor is not None:
+        yield f"rotates all of a head, and the model {shape.partial_rotary_factor:g} of it (partial_rotary_factor)"
+    if shape.mlp_bias:
+        yield "has no bias in the MLP, and the model has one (mlp_bias)"
     if shape.attention_bias and family != "qwen2":
         yield "has no attention bias, and the model has one"
     if builder.tied is not None and shape.tie_word_embeddings != builder.tied:

@@ -13,8 +13,8 @@ from ckgit.experiment.worker import Context
 from ckgit.jobs.script import Needs, job_script, measured
 from ckgit.workers.digests import options
 from ckgit.workers.torchtune.config import finetune_yaml, recipe
+from ckgit.workers.torchtune.design.steps import processes
 from ckgit.workers.torchtune.setup import evaluated, setup_yaml
-from ckgit.workers.torchtune.steps import processes
 
 MODULES = ("torch", "torchao", "torchtune", "transformers", "safetensors")
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ckgit.experiment.design.plan import Run, Source, prompts
+from ckgit.experiment.design.plan import Run, Setting, Source, prompts
 from ckgit.experiment.worker import Context
+from ckgit.formats.yaml.document import read_yaml
 from ckgit.formats.yaml.text import comment, scalar
-from ckgit.workers.torchtune.steps import planned_steps, processes, train_rows
+from ckgit.workers.torchtune.design.parameters import in_order
+from ckgit.workers.torchtune.design.steps import planned_steps, processes, train_rows
 
 FINISHED = "finished.json"  # in a run's artifacts/
 RECORDED = f"record: {FINISHED}"  # the line by which a run's files say that its job writes that
@@ -59,10 +61,22 @@ def setup_yaml(context: Context, run: Run) -> bytes:
 
 def _parameters(run: Run) -> Iterator[str]:
     width = max(map(len, run.settings))
+    last = [name for name, setting in run.settings.items() if name == "lora_alpha" and setting.source is Source.DEFAULT]
     yield "parameters:"
-    for name, setting in run.settings.items():
+    for name in [*in_order([name for name in run.settings if name not in last]), *last]:
+        setting = run.settings[name]
         value = _plain(setting.value)
         yield f"  {name}:{' ' * (width - len(name))} {{source: {setting.source}, value: {scalar(value)}}}"
+
+
+def read_setup(content: bytes) -> dict[str, Setting] | None:
+    """The parameters of a setup file, of whichever ckgit; None where it cannot be read."""
+    found = read_yaml(content.decode(errors="replace"))
+    named = found.value.get("parameters") if not found.problems and isinstance(found.value, Mapping) else None
+    try:
+        return {name: Setting(each["value"], Source(each["source"])) for name, each in named.items()} if named else None
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _plain(value: Any) -> Any:

@@ -1,11 +1,11 @@
 """What a design can get wrong although each of its values is well-formed."""
 
-import json
 
 import pytest
 
 from ckgit.experiment.checks.problems import MOST_RUNS, problems, value_problems
-from ckgit.experiment.design.model import Summary
+from ckgit.experiment.tools.by_tool import read_summary
+from ckgit.workers.torchtune.design.parameters import TorchtuneParameters
 
 BASE = {
     "schema_version": 1,
@@ -22,7 +22,7 @@ SCORERS = [{"name": "exact"}, {"name": "match"}]
 
 
 def found(**parts):
-    summary = Summary.model_validate_json(json.dumps({**BASE, **parts}))
+    summary = read_summary({**BASE, **parts})
     return [(problem.path, problem.message) for problem in problems(summary)]
 
 
@@ -34,7 +34,7 @@ def found(**parts):
         ({"dataset_type": "text-completion"}, "; did you mean text_completion?"),
         ({"dtype": "bfloat16"}, "; did you mean bf16?"),
         ({"dtype": "torch.float32"}, "; did you mean fp32?"),
-        ({"dtype": "fp16"}, "; did you mean bf16? (torchtune has no fp16)"),
+        ({"dtype": "fp16"}, "; did you mean bf16? (fp16 is not supported)"),
         ({"device": "GPU"}, "; did you mean cuda?"),
         ({"optimizer": "AdamW"}, "; did you mean adamw?"),
         ({"optimizer": "paged_adamw_8bit"}, "; did you mean adamw?"),
@@ -44,12 +44,12 @@ def found(**parts):
         ({"method": "sft"}, "; did you mean full?"),
         ({"lora_attn_modules": ["o_proj"]}, "; did you mean output_proj?"),
         ({"lora_attn_modules": ["gate_proj"]}, "; an MLP's projections are changed with apply_lora_to_mlp: true"),
-        ({"device": "tpu"}, "; jobs train on cuda and cpu"),
+        ({"device": "tpu"}, "; jobs run on cuda and cpu"),
     ],
 )
 def test_another_tool_s_value_is_answered_with_ours(controls, hint):
     (name, value), *_ = controls.items()
-    [problem] = value_problems(name, [value])
+    [problem] = value_problems(TorchtuneParameters, name, [value])
     assert problem.message.partition("; found ")[2] == f"{(value[0] if isinstance(value, list) else value)!r}{hint}"
 
 
@@ -65,7 +65,7 @@ def test_another_tool_s_value_is_answered_with_ours(controls, hint):
     ],
 )
 def test_another_tool_s_key_is_answered_with_ours(key, words):
-    [problem] = value_problems(key, [1])
+    [problem] = value_problems(TorchtuneParameters, key, [1])
     assert words in problem.message
 
 

@@ -5,9 +5,11 @@ import json
 import pytest
 
 from ckgit.experiment.checks.problems import problems, unrecorded
-from ckgit.experiment.design.model import Recorded, Resources, RunType, Stage, Summary
+from ckgit.experiment.design.model import Recorded, Resources, RunType, Stage
 from ckgit.experiment.design.plan import Source, build_plan, generation, label, prompts, resources, scorers
+from ckgit.experiment.tools.by_tool import read_summary
 from ckgit.formats.numbers import short_value
+from ckgit.workers.torchtune.design.parameters import TorchtuneParameters
 
 BASE = {
     "schema_version": 1,
@@ -21,7 +23,7 @@ BASE = {
 
 def summary(**parts):
     document = {**BASE, **parts}
-    return Summary.model_validate_json(json.dumps(document))
+    return read_summary(document)
 
 
 def plan(**parts):
@@ -66,7 +68,7 @@ def test_the_order_of_variables_is_the_order_in_names_and_in_the_hash():
     ],
 )
 def test_parts_of_names(parameter, value, expected):
-    assert label(parameter, value, 2) == expected
+    assert label(TorchtuneParameters, parameter, value, 2) == expected
 
 
 def test_what_varies_is_kept_with_its_value():

@@ -136,24 +136,37 @@ def test_sharded_weights_are_read_by_their_index(model):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"model_type": "qwen3"}, "model_type 'qwen3' is of no family that torchtune has builders for: llama, qwen2, mistral, gemma, phi3"),
-        ({"model_type": "absent"}, "model_type None"),
+        ({"model_type": "absent"}, "config.json has no model_type"),
+        ({"num_hidden_layers": "absent"}, "lacks num_hidden_layers"),
         ({"quantization_config": {"bits": 4}}, "quantized"),
-        ({"num_key_value_heads": "absent"}, "lacks num_key_value_heads"),
         ({"hidden_size": "8"}, "makes no sense"),
         ({"hidden_size": 8.5}, "architecture.hidden_size|makes no sense"),
         ({"num_attention_heads": 0}, "makes no sense"),
         ({"rope_parameters": [1]}, "makes no sense"),
         ({"eos_token_id": {"a": 1}, "bos_token_id": 1, "rms_norm_eps": "x"}, "makes no sense"),
         ({"tie_word_embeddings": False}, "tie_word_embeddings is false, and the weights hold no lm_head.weight"),
-        ({"partial_rotary_factor": 0.75}, "partial_rotary_factor 0.75"),
-        ({"mlp_bias": True}, "mlp_bias"),
         ({"model_type": "qwen2", "tie_word_embeddings": "absent"}, "lacks tie_word_embeddings"),
     ],
 )
-def test_a_config_that_cannot_be_trained_is_refused(model, changes, words):
+def test_a_config_that_says_too_little_is_refused(model, changes, words):
     change(model, **changes)
     refused(model, words)
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "value"),
+    [
+        ({"num_key_value_heads": "absent"}, "num_key_value_heads", 2),
+        ({"rms_norm_eps": "absent"}, "rms_norm_eps", None),
+        ({"partial_rotary_factor": 0.75}, "partial_rotary_factor", 0.75),
+        ({"mlp_bias": True}, "mlp_bias", True),
+    ],
+)
+def test_what_only_some_tools_can_train_is_written_down(model, changes, name, value):
+    change(model, model_type="qwen3", **changes)
+    card, content = read_card("m", model)
+    assert (card.family, getattr(card.architecture, name)) == ("qwen3", value)
+    assert (f"  {name}:" in content.decode()) == (value is not None)
 
 
 def test_weights_of_other_formats_are_named(model):

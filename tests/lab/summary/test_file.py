@@ -214,7 +214,7 @@ def test_unions_have_one_message_each():
         "    - name: capitalization\n", "    - name: capitalization\n  matrix: [{epochs: first}, {epochs: [-1]}, {runs: 3}, {tasks: [5]}]\n"
     )
     assert [one.partition(": ")[2] for one in problems(text)] == [
-        "expected last, all, or a list of epochs counted from 0, e.g. [0, 2]; found 'first'",
+        "expected last, all, best, or a list of epochs counted from 0, e.g. [0, 2]; found 'first'",
         "epochs must be at least 0; found -1",
         "expected all, or a list of run names; found 3",
         'expected text; found 5; quote it if it is text: "5"',

@@ -372,10 +372,10 @@ def test_revise_reads_the_experiment_s_own_branch(lab, run):
 
 
 def test_a_base_recipe_is_looked_up_and_its_values_recorded(lab):
-    pytest.importorskip("ckgit.workers.torchtune.recipes")
+    pytest.importorskip("ckgit.workers.torchtune.design.recipes")
     pytest.importorskip("torchtune")
     made = draft(lab, changed("  batch_size: 2\n", "  base_recipe: llama3_2/1B_lora_single_device\n  gradient_accumulation_steps: 1\n"))
-    values = made.summary.summary.recorded.recipes["llama3_2/1B_lora_single_device"].given()
+    values = made.summary.summary.recorded.recipes["llama3_2/1B_lora_single_device"]
     assert values["batch_size"] == 4
     assert made.plan.runs[0]["batch_size"] == 4
 
@@ -508,13 +508,13 @@ def test_a_name_that_was_merged_is_used_again_and_says_what_a_merge_will_remove(
 
 
 def test_a_base_recipe_that_torchtune_does_not_have_is_refused_at_its_place(lab):
-    pytest.importorskip("ckgit.workers.torchtune.recipes")
+    pytest.importorskip("ckgit.workers.torchtune.design.recipes")
     pytest.importorskip("torchtune")
     assert problems(lab, changed("  epochs: 2", "  base_recipe: llama3_2/1B_lora_single_devise"))[0].startswith("d.yaml:8:3: ")
 
 
 def test_a_base_recipe_without_torchtune_names_the_extra(lab, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ckgit.workers.torchtune.recipes", None)
+    monkeypatch.setitem(sys.modules, "torchtune", None)
     with pytest.raises(CkgitError) as caught:
         draft(lab, changed("  epochs: 2", "  base_recipe: llama3_2/1B_lora_single_device"))
     assert caught.value.code is Exit.TOOL_MISSING

@@ -18,9 +18,10 @@ from ckgit.experiment.design.model import Stage
 from ckgit.experiment.design.plan import Cell, Run, resources
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
 from ckgit.experiment.results import CellResult, Checkpoint, LossPoint, Metric, Sample, TrainingResult
-from ckgit.experiment.worker import Context, Evidence
+from ckgit.experiment.worker import Context, Evaluator, Evidence, Preparation
 from ckgit.formats.problem import Problem
 from ckgit.jobs.script import job_script
+from ckgit.workers.torchtune.design.parameters import TorchtuneParameters
 
 _STEER = """\
 echo "$CKGIT_JOB" >>"${TINY:-.}/executions"
@@ -66,8 +67,10 @@ def _explain(log_tail: str, exit_code: int | None) -> tuple[FailureClass, str]:
     return kind, f"the tool ended with exit code {exit_code}: {(log_tail.splitlines() or ['no output'])[-1]}"
 
 
-class Trainer:
-    """Three steps, and a file that stands for weights."""
+class Trainer(Preparation):
+    """Three steps, and a file that stands for weights. Its parameters are those of torchtune."""
+
+    parameters = TorchtuneParameters
 
     tool, label, stage = "tiny-trainer", "tiny-trainer", Stage.TRAINING
     reads, writes = "the design", "setup.txt and finetune.slurm for each run"
@@ -134,7 +137,7 @@ class Trainer:
         return _explain(log_tail, exit_code)
 
 
-class Evaluator:
+class TinyEvaluator(Evaluator):
     """One number for a cell: 0.9 for a trained run, 0.5 for others."""
 
     tool, label, stage = "tiny-evaluator", "tiny-evaluator", Stage.EVALUATION
@@ -218,4 +221,4 @@ def _answers(value: float) -> Iterable[str]:
 
 
 trainer = Trainer()
-evaluator = Evaluator()
+evaluator = TinyEvaluator()

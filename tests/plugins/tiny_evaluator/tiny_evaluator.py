@@ -9,12 +9,12 @@ from ckgit.experiment.design.model import Stage
 from ckgit.experiment.design.plan import Cell, prompts, resources
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
 from ckgit.experiment.results import CellResult, Metric, Sample
-from ckgit.experiment.worker import Context, Evidence
+from ckgit.experiment.worker import Context, Evaluator, Evidence
 from ckgit.formats.problem import Problem
 from ckgit.jobs.script import job_script
 
 
-class ExactCount:
+class ExactCount(Evaluator):
     """Counts answers that are right to the letter."""
 
     tool = "exact-count"

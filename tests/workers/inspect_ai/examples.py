@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.design.model import Summary
 from ckgit.experiment.design.plan import build_plan
 from ckgit.experiment.jobs import Attempt, Job, Phase, Status
+from ckgit.experiment.tools.by_tool import read_summary
 from ckgit.experiment.worker import Context, Evidence
 from ckgit.workers.inspect_ai import worker
 
@@ -88,7 +88,7 @@ def make_context(folders: Path | None = None, task: bytes = TASK, **paths: objec
         "splits": {split: len(rows) for split, rows in WORDS.items()},
     }
     document["recorded"] = {"data": dict.fromkeys(document["data"], recorded)}
-    summary = Summary.model_validate_json(json.dumps(document))
+    summary = read_summary(document)
     plan = build_plan(summary)
     names = {*summary.models, *(run.model for run in plan.runs)}
     cards = {name: card(name, folders / name if folders else None) for name in sorted(names)}

@@ -14,8 +14,8 @@ from ckgit.experiment.results import CellResult, Checkpoint
 from ckgit.jobs import script
 from ckgit.workers.digests import digests
 from ckgit.workers.inspect_ai import weights
+from ckgit.workers.inspect_ai.codes import RefusedLogError
 from ckgit.workers.inspect_ai.ready import cells_of
-from ckgit.workers.inspect_ai.refused import RefusedLogError
 from tests.workers.inspect_ai.examples import BASE, LOG, TUNED, Ended, job_of, make_context, make_work_tree, run_job
 
 EPOCH = "experiments/cap/tuned/artifacts/epoch_0"

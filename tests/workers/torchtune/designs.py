@@ -8,8 +8,8 @@ from typing import Any
 from ckgit.examples.tiny_model import ARCHITECTURE
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.design.model import Summary
 from ckgit.experiment.design.plan import build_plan
+from ckgit.experiment.tools.by_tool import read_summary
 from ckgit.experiment.worker import Context
 from ckgit.formats.rows import parse_rows
 
@@ -59,7 +59,7 @@ def context(
         **design,
     }
     document["controls"] = {"device": "cpu", "dtype": "fp32", **document.get("controls", {})}
-    summary = Summary.model_validate_json(json.dumps(document))
+    summary = read_summary(document)
     return Context(summary, build_plan(summary), {each.name: each for each in cards}, Cluster(), "local", "0.1.0", {DATA: content})
 
 

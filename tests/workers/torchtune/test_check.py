@@ -1,4 +1,3 @@
-from ckgit.experiment.design.model import Parameters
 from ckgit.workers.torchtune import worker
 from tests.workers.torchtune.designs import DATA, WORDS, card, context
 
@@ -23,20 +22,20 @@ def test_chat_needs_a_template():
 
 def test_rows_that_make_no_step_are_refused():
     [problem] = problems(controls={"batch_size": 5, "gradient_accumulation_steps": 2})
-    assert "9 rows make no optimizer step" in problem
-    assert "one step takes 10 rows" in problem
+    assert "9 rows in split train make no step" in problem
+    assert "which takes 10 (batch_size" in problem
     assert problems(controls={"batch_size": 9}) == []
 
 
 def test_a_log_without_a_line_is_refused():
     [problem] = problems(controls={"batch_size": 3, "epochs": 2, "log_every_n_steps": 7})
-    assert problem.endswith("log_every_n_steps is 7, but there are 6 steps: the log would hold no loss")
+    assert problem.endswith("log_every_n_steps is 7, but training takes 6 steps: its log would hold no loss")
     assert problems(controls={"batch_size": 3, "epochs": 2, "log_every_n_steps": 6}) == []
 
 
 def test_a_split_that_is_not_there_is_named_with_those_that_are():
     [problem] = problems(controls={"train_split": "training"})
-    assert "has no split training (splits: train, test)" in problem
+    assert "there is no split training to train on (splits: train, test)" in problem
 
 
 def test_data_that_changed_after_the_design_is_refused():
@@ -92,7 +91,7 @@ def test_each_problem_has_its_place_in_the_design():
 
 
 def test_a_value_of_a_base_recipe_is_refused_with_its_recipe_and_how_to_replace_it():
-    recorded = context().summary.recorded.model_copy(update={"recipes": {"some/recipe": Parameters(apply_lora_to_output=True)}})
+    recorded = context().summary.recorded.model_copy(update={"recipes": {"some/recipe": {"apply_lora_to_output": True}}})
     [problem] = worker.check(context(controls={"base_recipe": "some/recipe"}, recorded=recorded.model_dump(mode="json")))
     assert problem.message.endswith("; base_recipe some/recipe gives apply_lora_to_output, and a value in controls goes before it")
     assert problem.path == "controls.base_recipe"

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from ckgit.lab.models.folder import read_card
+from ckgit.workers.torchtune import worker
 from ckgit.workers.torchtune.families import refusals
 from ckgit.workers.torchtune.scaffold import scaffold
 from tests.workers.torchtune.designs import card, context, write_tree
@@ -136,6 +137,18 @@ def test_what_a_builder_leaves_out_is_refused():
     assert "never ties the output projection" in problem
     [problem] = refused(family="gemma", architecture={"tie_word_embeddings": False, "hidden_act": "gelu_pytorch_tanh"})
     assert "always ties the output projection" in problem
+
+
+def test_a_model_that_torchtune_has_no_code_for_is_refused():
+    assert worker.refuses(card(family="qwen3")) == (
+        "torchtune has no builder for qwen3; it has them for llama, qwen2, mistral, gemma, phi3",
+    )
+    [problem] = refused(architecture={"partial_rotary_factor": 0.75})
+    assert "rotates all of a head, and the model 0.75 of it" in problem
+    [problem] = refused(architecture={"mlp_bias": True})
+    assert "has no bias in the MLP" in problem
+    [problem] = refused(architecture={"rms_norm_eps": None})
+    assert "no rms_norm_eps" in problem
 
 
 def test_rope_scaling_is_refused_where_the_builder_has_another_rule():

@@ -12,8 +12,8 @@ from ckgit.experiment.jobs import Attempt, FailureClass, Phase
 from ckgit.lab.models.folder import read_card
 from ckgit.workers.torchtune import train as train_command
 from ckgit.workers.torchtune import worker
+from ckgit.workers.torchtune.design.steps import planned_steps
 from ckgit.workers.torchtune.outputs.codes import ROWS_REFUSED
-from ckgit.workers.torchtune.steps import planned_steps
 from tests.workers.torchtune.designs import WORDS, context, write_tree
 
 pytestmark = pytest.mark.slow

@@ -15,13 +15,12 @@ from ckgit.experiment.results import MANIFEST, CellResult
 from ckgit.experiment.worker import Context, Evidence
 from ckgit.formats.listing import in_words
 from ckgit.jobs.folder import job_folder
-from ckgit.workers.inspect_ai import weights
+from ckgit.workers.inspect_ai import prompts, weights
 from ckgit.workers.inspect_ai.cells import PlannedCell
-from ckgit.workers.inspect_ai.codes import NOT_SUCCESS, TOKENS_DIFFER
+from ckgit.workers.inspect_ai.codes import NOT_SUCCESS, TOKENS_DIFFER, RefusedLogError
 from ckgit.workers.inspect_ai.logs.output import explain
 from ckgit.workers.inspect_ai.logs.reader import check_archive, read_cell
 from ckgit.workers.inspect_ai.ready import cells_of
-from ckgit.workers.inspect_ai.refused import RefusedLogError
 
 TAIL = 20_000  # bytes of output in which the reason of a failure is looked for
 _TRIED = (NOT_SUCCESS, TOKENS_DIFFER)  # codes that are given when every cell was tried, and a log of each is this attempt's
@@ -68,8 +67,13 @@ def _judge(cell: PlannedCell, work: Path) -> Evidence:
     path = work / cell.log
     if not path.is_file():
         return Evidence((), [f"there is no log {cell.log}"], FailureClass.OUTPUT_MISSING, {})
+    left = prompts.manifest(cell, work)
     try:
-        found = weights.check(cell, read_cell(cell, path, marked=_tells(work / cell.config)), weights.manifest(work / cell.model_folder))
+        cell = prompts.with_prepared(cell, left)
+    except ValueError as error:
+        return Evidence((), [str(error)], FailureClass.INPUT_CHANGED, {})
+    try:
+        found = weights.check(cell, read_cell(cell, path, marked=_tells(work / cell.config)), left)
     except RefusedLogError as error:
         return Evidence((), [str(error)], error.failure, _failed(cell, work))
     log = _small(cell, work) or {_extract(cell): found.model_dump_json(indent=2).encode() + b"\n"}
@@ -94,7 +98,7 @@ def results(context: Context, job: Job, attempt: Attempt, files: Mapping[str, by
         ValueError: it cannot be read, or is not of its cell.
     """
     manifest = files.get(f"{context.run_folder(job.run)}/{MANIFEST}")
-    count = [cell for cell in cells_of(context, job) if not attempt.cells.get(cell.cell.name)]
+    count = [prompts.with_prepared(cell, manifest) for cell in cells_of(context, job) if not attempt.cells.get(cell.cell.name)]
     return [weights.check(cell, found, manifest) for cell in count if (found := _result(cell, files))]
 
 
@@ -115,7 +119,8 @@ def _from_extract(cell: PlannedCell, content: bytes) -> CellResult:
         found = CellResult.model_validate_json(content)
     except ValidationError as error:
         raise ValueError(f"{_extract(cell)} cannot be read: {error.errors()[0]['msg']}") from None
-    if (found.run, found.task, found.epoch, found.log) != (cell.run.name, cell.task.name, cell.cell.epoch, cell.log):
+    of_cell = (cell.run.name, cell.task.name, cell.cell.epoch, cell.cell.named, cell.log)
+    if (found.run, found.task, found.epoch, found.checkpoint, found.log) != of_cell:
         raise ValueError(f"{_extract(cell)} is of {found.run} on {found.task}, and not of {cell.name}")
     return found
 

@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 from ckgit.experiment.jobs import FailureClass
 from ckgit.experiment.results import CellResult, TokenCheck
 from ckgit.workers.inspect_ai.cells import ExpectedLog, PlannedCell
-from ckgit.workers.inspect_ai.codes import MARK
+from ckgit.workers.inspect_ai.codes import MARK, RefusedLogError
 from ckgit.workers.inspect_ai.isolation import forget_settings
 from ckgit.workers.inspect_ai.logs.scores import metrics_of, samples_of
 from ckgit.workers.inspect_ai.logs.settings import differences
-from ckgit.workers.inspect_ai.refused import RefusedLogError
 
 # A transcript can be a hundred times as large as what was asked, answered and scored.
 _UNREAD = {"messages", "events", "store", "attachments"}
@@ -67,6 +66,7 @@ def read_cell(cell: PlannedCell, path: Path, *, marked: bool) -> CellResult:
         run=cell.run.name,
         task=cell.task.name,
         epoch=cell.cell.epoch,
+        checkpoint=cell.cell.named,
         log=cell.log,
         log_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         seconds=_seconds(header),

@@ -12,10 +12,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from ckgit.experiment.design.plan import Run
 from ckgit.experiment.jobs import Attempt, FailureClass, Job
-from ckgit.experiment.results import MANIFEST, Checkpoint, LossPoint, TokenCheck, TrainingResult
+from ckgit.experiment.results import MANIFEST, MANIFEST_OF, Checkpoint, LossPoint, TokenCheck, TrainingResult
 from ckgit.experiment.worker import Context, Evidence
 from ckgit.jobs.folder import job_folder, read_status
 from ckgit.workers.torchtune.config import LOG_NAME, artifacts
+from ckgit.workers.torchtune.design.steps import planned_steps, train_rows
 from ckgit.workers.torchtune.outputs import finished
 from ckgit.workers.torchtune.outputs.checkpoint import epoch_folder, problems
 from ckgit.workers.torchtune.outputs.explain import explain
@@ -23,7 +24,6 @@ from ckgit.workers.torchtune.outputs.finished import COLLECTED, RECORDS
 from ckgit.workers.torchtune.outputs.logs import loss_points, read_bounded
 from ckgit.workers.torchtune.outputs.resume import CONFIG, RESUMED
 from ckgit.workers.torchtune.outputs.starts import STARTS, tokens
-from ckgit.workers.torchtune.steps import planned_steps, train_rows
 
 MOST_LOG = 50_000_000
 TAIL = 20_000  # bytes of output in which the reason of a failure is looked for
@@ -145,7 +145,7 @@ def _steps(context: Context, run: Run, losses: Sequence[LossPoint]) -> int:
 
 
 def _checkpoints(run: Run, content: bytes) -> tuple[Checkpoint, ...]:
-    found: tuple[Checkpoint, ...] = _read(run, MANIFEST, TypeAdapter(tuple[Checkpoint, ...]), content)
+    found = _read(run, MANIFEST, MANIFEST_OF, content)
     epochs = [checkpoint.epoch for checkpoint in found]
     if epochs != list(range(run["epochs"])):
         raise ValueError(f"run {run.name}: {MANIFEST} lists epochs {epochs}; 0 to {run['epochs'] - 1} were planned")

@@ -11,7 +11,11 @@ from ckgit.experiment.jobs import Batch
 
 
 class Division(NamedTuple):
-    """How a training divides the rows of an epoch, as torchtune's recipes do it."""
+    """How a training divides the rows of an epoch, as torchtune's recipes do it.
+
+    The sampler gives each process the same number of rows, repeating some; an incomplete last batch is dropped, and so are
+    batches short of a whole accumulation.
+    """
 
     rows: int
     epochs: int
@@ -39,11 +43,30 @@ class Division(NamedTuple):
         return min(whole, self.batch.max_steps_per_epoch or whole)
 
     @property
+    def total(self) -> int:
+        """Optimizer steps of the training."""
+        return self.steps * self.epochs
+
+    @property
     def carried(self) -> int:
         """Rows whose gradients torchtune carries from the end of an epoch into the next one's first step."""
         left = self._batches % self.batch.gradient_accumulation_steps
         cut = self.batch.max_steps_per_epoch and self.batch.max_steps_per_epoch * self.batch.gradient_accumulation_steps <= self._batches
         return 0 if cut or self.epochs == 1 else left * self.batch.batch_size * self.batch.processes
+
+
+def another(designed: Division, before: Batch | None, *, gpus: int | None, starved: bool) -> Batch | None:
+    """How a new attempt divides the rows: with as many processes as GPUs are asked for now, with less memory where it was starved.
+
+    Raises:
+        ValueError: that cannot be had; says why.
+    """
+    last = designed._replace(batch=before) if before else designed
+    if gpus is not None and last.batch.processes > 1 and gpus != last.batch.processes:
+        last = last._replace(batch=over(last, max(gpus, 1)))
+    if starved:
+        last = last._replace(batch=halved(last))
+    return None if last.batch == designed.batch else last.batch
 
 
 def halved(division: Division) -> Batch:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ckgit.experiment.estimates.batches import Division, halved, over
 from ckgit.experiment.jobs import Batch
+from ckgit.workers.torchtune.design.batches import Division, halved, over
 
 
 def seen(division):

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.design.model import Parameters
 from ckgit.formats.listing import near_ones
+from ckgit.workers.torchtune.design.parameters import TorchtuneParameters
 
 RECIPES = ("lora_finetune_single_device", "full_finetune_single_device", "lora_finetune_distributed", "full_finetune_distributed")
 # Our parameter to its place in a torchtune config; the names of values are torchtune's own.
@@ -60,15 +60,22 @@ def recipe_values(base_recipe: str) -> dict[str, Any]:
     left out; `method` says whether it is LoRA. Without an lr_scheduler torchtune keeps the learning rate constant.
 
     Raises:
-        CkgitError: there is no such config, or it trains in a way that a design cannot say.
-        ImportError: torchtune is not installed.
+        CkgitError: there is no such config, or it trains in a way that a design cannot say; TOOL_MISSING, torchtune is not installed.
     """
-    config = _load(base_recipe)
+    try:
+        config = _load(base_recipe)
+    except ImportError as error:
+        raise CkgitError(
+            f"base_recipe {base_recipe} is looked up in torchtune, which is not installed here ({error})",
+            code=Exit.TOOL_MISSING,
+            state="nothing was written",
+            next="pip install 'ckgit[run]', or write the values into controls and remove base_recipe",
+        ) from None
     values = {name: value for name, place in _PLACES.items() if (value := _at(config, place)) is not None}
     values["method"] = "lora" if "lora_rank" in values else "full"
     values["optimizer"] = _known(base_recipe, "optimizer", _OPTIMIZERS, _at(config, "optimizer._component_"))
     values["lr_scheduler"] = _known(base_recipe, "schedule", _SCHEDULES, _at(config, "lr_scheduler._component_"))
-    return Parameters.model_validate(values, strict=False).model_dump(mode="json", exclude_none=True)
+    return TorchtuneParameters.model_validate(values, strict=False).model_dump(mode="json", exclude_none=True)
 
 
 def _known(base_recipe: str, what: str, known: Mapping[str | None, str], component: str | None) -> str:

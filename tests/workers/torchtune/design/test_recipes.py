@@ -1,9 +1,9 @@
 import pytest
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.design.model import Parameters
-from ckgit.workers.torchtune import recipes
-from ckgit.workers.torchtune.recipes import RECIPES, recipe_values
+from ckgit.workers.torchtune.design import recipes
+from ckgit.workers.torchtune.design.parameters import TorchtuneParameters
+from ckgit.workers.torchtune.design.recipes import RECIPES, recipe_values
 
 
 def test_values_come_under_our_names():
@@ -37,7 +37,7 @@ def test_every_config_of_the_four_recipes_is_read_or_refused_with_a_reason():
     for recipe in get_all_recipes():
         for config in recipe.configs:
             try:
-                Parameters.model_validate(recipe_values(config.name), strict=False)
+                TorchtuneParameters.model_validate(recipe_values(config.name), strict=False)
                 assert recipe.name in RECIPES
                 read.append(config.name)
             except CkgitError as error:
