@@ -7,7 +7,8 @@ import click
 from ckgit.cli.acting import no_wait_option, report, show_preview
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
 from ckgit.cli.subscribers import Terminal
-from ckgit.experiment.design.model import State
+from ckgit.experiment.stage import STAGES
+from ckgit.experiment.state import State
 from ckgit.orchestrators.commands.advance import advance, require
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import open_experiment
@@ -29,7 +30,7 @@ def command(ctx: click.Context, *, name: str | None, no_wait: bool, accept_missi
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)
     view = open_experiment(lab, experiment)
-    require(view, State.SCAFFOLDED, State.TRAINED)
+    require(view, *STAGES)
     options = AdvanceOptions(wait=not no_wait, accept_missing=accept_missing)
     if dry_run:
         from ckgit.orchestrators.commands.dry_run import preview
