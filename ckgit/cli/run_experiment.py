@@ -6,7 +6,8 @@ import click
 
 from ckgit.cli.acting import carry_out, no_wait_option
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
-from ckgit.experiment.design.model import State
+from ckgit.experiment.stage import STAGES
+from ckgit.experiment.state import State
 from ckgit.orchestrators.engine.options import AdvanceOptions
 
 
@@ -24,6 +25,5 @@ def command(ctx: click.Context, *, name: str | None, no_wait: bool, accept_missi
     """
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)
-    begins = (State.SCAFFOLDED, State.TRAINED)
-    options = AdvanceOptions(to=State.EVALUATED, begins=begins, wait=not no_wait, accept_missing=accept_missing)
+    options = AdvanceOptions(to=State.EVALUATED, begins=tuple(STAGES), wait=not no_wait, accept_missing=accept_missing)
     return carry_out(lab, experiment, options, dry_run=dry_run, as_json=as_json)
