@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import subprocess
+import sys
 import time
 
 from ckgit.errors import Exit
@@ -118,8 +119,10 @@ def test_a_dumb_terminal_gets_lines_alone(bench: Bench) -> None:  # noqa: F811
     assert "loss" not in shown
 
 
-def test_without_a_terminal_nothing_is_drawn(bench: Bench) -> None:  # noqa: F811
-    said = bench.ckgit("advance", "demo", "--to", "trained").stderr
+def test_without_a_terminal_nothing_is_drawn_and_what_draws_is_not_imported(bench: Bench) -> None:  # noqa: F811
+    command = [sys.executable, "-X", "importtime", *bench.command("advance", "demo", "--to", "trained")[1:]]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
     assert "rank8/finetune: done in 0:0" in said
     assert "\x1b" not in said
     assert "of 5 jobs" not in said
+    assert not re.search(r"\| +rich\b", said)

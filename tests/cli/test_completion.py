@@ -95,6 +95,10 @@ def test_nothing_is_said_of_errors(typed: list[str], bench: Bench, tmp_path_fact
         assert done.stdout.strip() == ("plain,demo" if folder == bench.folder and typed[0] == "status" else "")
 
 
+def test_files_are_left_to_the_shell_outside_of_a_lab_too(tmp_path_factory: pytest.TempPathFactory) -> None:
+    assert asked(["-C", str(tmp_path_factory.mktemp("empty")), "validate", "x.ya"]).stdout == "file,x.ya\n"
+
+
 def test_a_folder_that_is_gone_is_no_error_either(tmp_path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()

@@ -156,7 +156,9 @@ def test_by_what_designs_say_which_is_read_once(three: Lab, monkeypatch: pytest.
     git(three, "branch", "--delete", "--force", "exp/older")
     monkeypatch.undo()
     cache = three.git_dir / "ckgit/designs.json"
-    for damaged in ("{", "[]", '{"format": 1}', '{"format": 1, "designs": {"x": {"y": 1}}}', '{"format": 1, "designs": [1]}'):
+    tips = json.loads(cache.read_text())["designs"]
+    odd = [{tip: {"controls.lora_rank": 32} for tip in tips}, dict.fromkeys(tips, 1), [1], None]
+    for damaged in ("{", "[]", '{"format": 1}', *(json.dumps({"format": 1, "designs": designs}) for designs in odd)):
         cache.write_text(damaged)
         assert names(three, "--where", "lora_rank=32") == ["newer"]
     assert len(json.loads(cache.read_text())["designs"]) == 2
