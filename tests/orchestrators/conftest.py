@@ -30,16 +30,26 @@ def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def bare_bench(lab: Lab, tmp_path: Path, tiny_package: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    """A lab without an experiment."""
-    monkeypatch.syspath_prepend(tiny_package)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tiny_package), str(Path(__file__).parents[2])]))
-    steer = tmp_path / "steer"
+def install(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have this process, and those that it starts, find a package."""
+    monkeypatch.syspath_prepend(package)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(package), str(Path(__file__).parents[2])]))
+
+
+def new_bench(lab: Lab, folder: Path) -> Bench:
+    """A lab whose jobs are steered from `folder`."""
+    steer = folder / "steer"
     steer.mkdir()
     bench = Bench(lab.root, steer, Heard())
     bench.set_up()
-    yield bench
+    return bench
+
+
+@pytest.fixture
+def bare_bench(lab: Lab, tmp_path: Path, tiny_package: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """A lab without an experiment."""
+    install(tiny_package, monkeypatch)
+    yield new_bench(lab, tmp_path)
     for folder in tmp_path.glob("**/.ckgit/jobs"):
         tokens = [entry.name for entry in folder.iterdir() if (entry / "local.json").exists()]
         scheduler.cancel(lab.cluster(), folder.parents[1], attempts(*tokens))
