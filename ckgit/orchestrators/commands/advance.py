@@ -51,27 +51,32 @@ def advancing(lab: Lab, name: str, options: AdvanceOptions, events: Events) -> P
     observer = Observer(open_for_update(lab, name, events), options, events)
     begun = observer.view.snapshot.state
     commits: list[RecordedCommit] = []
-    while True:
-        decision = plan(observer.observe(), options)
-        if observer.follows and not isinstance(decision, Look):
-            events.emit(Progressed(experiment=name))  # whatever was drawn of it is over
-        if isinstance(decision, Refuse):
-            raise decision.error
-        if isinstance(decision, Finish):
-            return decision.result._replace(commits=commits)
-        if isinstance(decision, Commit):
-            commits.append(record(observer.view, decision, events))
-            if decision.result:
+    try:
+        while True:
+            decision = plan(observer.observe(), options)
+            if observer.follows and not isinstance(decision, Look):
+                events.emit(Progressed(experiment=name))  # whatever was drawn of it is over
+            if isinstance(decision, Refuse):
+                raise decision.error
+            if isinstance(decision, Finish):
                 return decision.result._replace(commits=commits)
-            options = options._replace(retry=None)  # what is asked for once
-            observer = Observer(open_experiment(lab, name), options, events, begun=begun, own=True)
-        else:
-            observer = yield from _follow(observer, decision)
+            if isinstance(decision, Commit):
+                commits.append(record(observer.view, decision, events))
+                if decision.result:
+                    return decision.result._replace(commits=commits)
+                options = options._replace(retry=None)  # what is asked for once
+                observer = Observer(open_experiment(lab, name), options, events, begun=begun, own=True)
+            else:
+                observer = yield from _follow(observer, decision)
+    except KeyboardInterrupt:
+        if not observer.follows:
+            raise
+        events.emit(Progressed(experiment=name))
+        raise _detached(observer.view, observer.stage.open()) from None
 
 
 def _follow(observer: Observer, decision: Look | Submit | Continue | Secure) -> Polling[Observer]:
     """Ask the scheduler, or hand over to it; the observer that goes on, which is another one where the branch has moved meanwhile."""
-    view, events = observer.view, observer.events
     try:
         if isinstance(decision, Look):
             yield from _look(observer, decision)
@@ -79,13 +84,8 @@ def _follow(observer: Observer, decision: Look | Submit | Continue | Secure) -> 
             hand_over_to_scheduler(observer.stage, decision)
     except BranchMoved:
         monitor = observer.stage.open()
-        events.emit(Progressed(experiment=view.name))
-        return observer.again(_moved_on(view, monitor), monitor.queries)
-    except KeyboardInterrupt:
-        if not observer.follows:
-            raise
-        events.emit(Progressed(experiment=view.name))
-        raise _detached(view, observer.stage.open()) from None
+        observer.events.emit(Progressed(experiment=observer.view.name))
+        return observer.again(_moved_on(observer.view, monitor), monitor.queries)
     return observer
 
 
