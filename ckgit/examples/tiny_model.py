@@ -96,7 +96,7 @@ def write_random_model(folder: Path, **changes: Any) -> None:
 
     tokenizer = byte_tokenizer()
     torch.manual_seed(SEED)
-    sizes = ARCHITECTURE.model_dump(exclude={"rope_theta", "rope_scaling", "sliding_window"}, exclude_none=True) | changes
+    sizes = ARCHITECTURE.model_dump(exclude={"rope_theta", "rope_scaling"}, exclude_none=True) | changes
     config = LlamaConfig(
         **sizes,
         rope_parameters={"rope_type": "default", "rope_theta": ARCHITECTURE.rope_theta},

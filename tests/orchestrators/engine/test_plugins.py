@@ -13,8 +13,9 @@ import pytest
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import Stage
+from ckgit.experiment.tools.workers import installed_workers
 from ckgit.orchestrators.engine.experiment import open_experiment
-from ckgit.orchestrators.engine.plugins import installed_workers, scheduler_for, worker_for
+from ckgit.orchestrators.engine.plugins import scheduler_for, worker_for
 from tests.orchestrators.bench import PACKAGE, Bench
 
 
