@@ -7,12 +7,14 @@ import click
 from ckgit.cli.acting import carry_out, no_wait_option, run_option
 from ckgit.cli.common import dry_run_option, emit, experiment_name, json_option, lab_from, name_argument
 from ckgit.cli.completion import workers
+from ckgit.cli.subscribers import Terminal
 from ckgit.cli.tables import table
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.listing import first_of
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators.commands import one_worker
-from ckgit.orchestrators.engine.experiment import open_experiment
+from ckgit.orchestrators.engine.events import Events
+from ckgit.orchestrators.engine.experiment import open_experiment, open_for_update
 
 
 @click.command("worker")
@@ -41,7 +43,8 @@ def command(
     experiment = experiment_name(lab, name)
     if worker.startswith(f"{one_worker.SCAFFOLD}-"):
         return _scaffold(lab, experiment, worker, run, dry_run=dry_run, as_json=as_json)
-    options = one_worker.run_options(open_experiment(lab, experiment), worker, run=run, wait=not no_wait)
+    view = open_experiment(lab, experiment) if dry_run else open_for_update(lab, experiment, Events(Terminal()))
+    options = one_worker.run_options(view, worker, run=run, wait=not no_wait)
     return carry_out(lab, experiment, options, dry_run=dry_run, as_json=as_json)
 
 
@@ -52,7 +55,7 @@ def _scaffold(lab: Lab, experiment: str, worker: str, run: str | None, *, dry_ru
         raise CkgitError(
             f"{worker} has nothing to write for {run or experiment}", code=Exit.ILLEGAL_TRANSITION, next=f"ckgit show {experiment}"
         )
-    folder = None if dry_run else str(one_worker.leave(view, worker, files))
+    folder = None if dry_run else str(one_worker.write_preview(view, worker, files))
     listed = "\n".join(f"  {line}" for line in first_of(f"{path} ({len(content)} bytes)" for path, content in sorted(files.items())))
     head = f"would write {len(files)} files:" if dry_run else f"wrote {len(files)} files into {folder}; nothing was committed:"
     document = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import reduce
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ from ckgit.lab.summary.state import state_in
 
 # Letters, digits, spaces and . _ - +; no part begins with a hyphen or is '.', '..' or '.git'.
 _PART = r"(?!-|\.{1,2}(?:/|$)|\.git(?:/|$))[A-Za-z0-9._+ -]+"
+_PLANNING = 300  # seconds that it may take to make a plan
 _PLAIN_PATH = re.compile(rf"{_PART}(?:/{_PART})*", re.IGNORECASE)
 
 
@@ -92,19 +94,24 @@ def message_of(plan: CommitPlan) -> str:
     return message
 
 
-def preview(plan: CommitPlan, drawn: Sequence[str] = (), times: Sequence[str] = ()) -> PlannedCommit:
-    """What `record` would commit. Nothing is written.
+def preview(plan: CommitPlan, drawn: Sequence[str] = ()) -> PlannedCommit:
+    """What `record` would commit, of a plan that was just made. Nothing is written.
 
     Args:
         drawn: what is drawn anew each time; TOKEN stands for it.
-        times: times that may have been taken for it.
 
     Raises:
         CkgitError: as `record`, as far as it can be told beforehand.
     """
     message = reduce(lambda text, each: text.replace(each, "TOKEN"), drawn, message_of(plan))
-    files = tuple(_planned(path, content, [*drawn, *times]) for path, content in sorted(plan.files.items()))
+    files = tuple(_planned(path, content, [*drawn, *_just_now()]) for path, content in sorted(plan.files.items()))
     return PlannedCommit(experiment=plan.name, records=plan.event, source=plan.source, target=plan.target, message=message, files=files)
+
+
+def _just_now() -> list[str]:
+    """Each time that may have been taken for a plan."""
+    end = datetime.now(UTC)
+    return [(end - timedelta(seconds=back)).strftime("%Y-%m-%dT%H:%M:%SZ") for back in range(_PLANNING)]
 
 
 def _planned(path: str, content: bytes | None, new: Sequence[str]) -> PlannedFile:

@@ -14,7 +14,9 @@ from ckgit.experiment.scheduler import JobState
 from ckgit.orchestrators.commands.cancel import cancel
 from ckgit.orchestrators.engine.options import Selection
 from ckgit.orchestrators.engine.partial_view import open_partially
-from ckgit.orchestrators.run import continuation, run
+from ckgit.orchestrators.run import plan
+from ckgit.orchestrators.run.continuation import job
+from ckgit.orchestrators.run.continuation import plan as continuation
 from ckgit.orchestrators.run.continuation.job import look_at
 from tests.orchestrators.bench import Bench
 from tests.orchestrators.conftest import tiny_package  # noqa: F401 - a fixture
@@ -78,7 +80,7 @@ def test_killed_after_it_named_the_next_one_it_goes_on_when_it_is_started_again(
         raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(continuation, "_hand_over", killed)
+        patch.setattr(job, "hand_over", killed)
         with pytest.raises(KilledError):
             go_on(held, first)
     second = left(held)
@@ -102,7 +104,7 @@ def test_who_has_passed_a_stage_goes_on_when_it_is_started_again(held: Bench, mo
         raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "due_jobs", lambda *words: [] if words[0].snapshot.state is State.SCAFFOLDED else killed(*words))
+        patch.setattr(plan, "due_jobs", lambda *words: [] if words[0].snapshot.state is State.SCAFFOLDED else killed(*words))
         with pytest.raises(KilledError):
             go_on(held, first)
     assert held.snapshot.state is State.TRAINED
@@ -133,7 +135,7 @@ def test_a_limit_that_passes_holds_the_next_one_back_without_commits(bench: Benc
 
 @ONLY_FAKE
 def test_a_limit_that_stays_is_said_and_nothing_is_promised(bench: Bench, slurm, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    monkeypatch.setattr(continuation, "LOOKS", 2)
+    monkeypatch.setattr(continuation, "PATIENCE", 2)
     bench.hold()
     bench.advance(State.TRAINED, wait=False)
     slurm.knob(sbatch=["AssocMaxSubmitJobLimit", "..."])

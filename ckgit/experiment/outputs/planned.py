@@ -52,5 +52,7 @@ class PlannedStep(Frozen):
     experiment: str
     state: State | None = Field(description="As it is now; null where its branch is gone.")
     commits: tuple[PlannedCommit, ...] = ()
-    submissions: tuple[PlannedSubmission, ...] = Field(default=(), description="What would be handed over after these commits.")
+    submissions: tuple[PlannedSubmission, ...] = Field(
+        default=(), description="What would be handed over of these commits; of an earlier one where there is none."
+    )
     remarks: tuple[str, ...] = Field(default=(), description="What would be waited for, ended, or why nothing is to be done.")

@@ -28,8 +28,8 @@ from ckgit.orchestrators.engine.experiment import (
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.polling import Polling, run_to_end
 from ckgit.orchestrators.engine.results import AdvanceResult
-from ckgit.orchestrators.run.apply import hand_over_to_scheduler, record
-from ckgit.orchestrators.run.decisions import Commit, Continue, Finish, Look, Refuse, Secure, Subject, Submit
+from ckgit.orchestrators.run.apply import hand_over_to_scheduler, prepare, record
+from ckgit.orchestrators.run.decisions import Commit, Continue, Finish, Poll, Refuse, Secure, Subject, Submit
 
 if TYPE_CHECKING:
     from ckgit.orchestrators.run.monitor.monitor import Monitor
@@ -54,7 +54,7 @@ def advancing(lab: Lab, name: str, options: AdvanceOptions, events: Events) -> P
     try:
         while True:
             decision = plan(observer.observe(), options)
-            if observer.follows and not isinstance(decision, Look):
+            if observer.follows and not isinstance(decision, Poll):
                 events.emit(Progressed(experiment=name))  # whatever was drawn of it is over
             if isinstance(decision, Refuse):
                 raise decision.error
@@ -72,31 +72,31 @@ def advancing(lab: Lab, name: str, options: AdvanceOptions, events: Events) -> P
         if not observer.follows:
             raise
         events.emit(Progressed(experiment=name))
-        raise _detached(observer.view, observer.stage.open()) from None
+        raise _detached(observer.view, observer.stage.open(), options) from None
 
 
-def _follow(observer: Observer, decision: Look | Submit | Continue | Secure) -> Polling[Observer]:
+def _follow(observer: Observer, decision: Poll | Submit | Continue | Secure) -> Polling[Observer]:
     """Ask the scheduler, or hand over to it; the observer that goes on, which is another one where the branch has moved meanwhile."""
     try:
-        if isinstance(decision, Look):
+        if isinstance(decision, Poll):
             yield from _look(observer, decision)
         else:
             hand_over_to_scheduler(observer.stage, decision)
     except BranchMoved:
         monitor = observer.stage.open()
         observer.events.emit(Progressed(experiment=observer.view.name))
-        return observer.again(_moved_on(observer.view, monitor), monitor.queries)
+        return observer.from_commit(_moved_on(observer.view, monitor), monitor.queries)
     return observer
 
 
-def _look(observer: Observer, look: Look) -> Polling[None]:
+def _look(observer: Observer, look: Poll) -> Polling[None]:
     """Ask the scheduler, after a while.
 
     Raises:
         BranchMoved: someone else moved the branch meanwhile.
     """
     if look.subject is Subject.JOBS:
-        observer.stage.prepare()
+        prepare(observer.stage)
         if look.after and observer.options.wait:
             observer.stage.open().tell_progress()
     if look.after:
@@ -144,10 +144,11 @@ def _left_behind(view: ExperimentView, monitor: Monitor, how: str) -> CkgitError
     )
 
 
-def _detached(view: ExperimentView, monitor: Monitor) -> CkgitError:
+def _detached(view: ExperimentView, monitor: Monitor, options: AdvanceOptions) -> CkgitError:
+    back = f"ckgit advance {view.name}" + (" --detach" if options.detach else "")
     return CkgitError(
         f"detached from {view.name}; its jobs go on without ckgit ({monitor.count()})",
         code=Exit.INTERRUPTED,
         state="what was committed stands",
-        next=f"ckgit advance {view.name} comes back to them; ckgit cancel {view.name} ends them",
+        next=f"{back} comes back to them; ckgit cancel {view.name} ends them",
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 from pathlib import Path
 
 from ckgit.experiment.jobs import Attempt, Job, Ledger
@@ -19,11 +18,10 @@ from ckgit.orchestrators.commands.observe import Observer
 from ckgit.orchestrators.commands.plan import plan
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import ExperimentView, open_experiment
-from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.run.attempts import chance
-from ckgit.orchestrators.run.decisions import Commit, Continue, Decision, Finish, Look, Refuse, Subject, Submit
+from ckgit.orchestrators.run.decisions import Commit, Continue, Decision, Finish, Poll, Refuse, Subject, Submit
 from ckgit.orchestrators.run.monitor.monitor import Monitor
 from ckgit.orchestrators.run.monitor.submission import groups, submission_of
 
@@ -34,14 +32,13 @@ def dry_run(lab: Lab, name: str, options: AdvanceOptions) -> PlannedStep:
     Raises:
         CkgitError: as `advance` itself.
     """
-    begun = now()
     observer = Observer(open_experiment(lab, name), options, Events())
     decision = _decided(observer)
     if not isinstance(decision, Commit) or not decision.cluster:
-        return _shown(observer, decision, begun)
+        return _shown(observer, decision)
     first = preview(decision.commit)
     moved = Observer(_moved(observer.view, decision), options, Events(), begun=observer.view.snapshot.state, own=True)
-    return _after(first, observer.view, _shown(moved, _decided(moved), begun))
+    return _after(first, observer.view, _shown(moved, _decided(moved)))
 
 
 def _decided(observer: Observer) -> Decision:
@@ -54,7 +51,7 @@ def _decided(observer: Observer) -> Decision:
         decision = plan(observer.observe(), observer.options)
         if isinstance(decision, Refuse):
             raise decision.error
-        if not isinstance(decision, Look) or decision.after:
+        if not isinstance(decision, Poll) or decision.after:
             return decision
         if decision.subject is Subject.CONTINUATION:
             observer.stage.look_at_continuation()
@@ -74,16 +71,18 @@ def _after(move: PlannedCommit, view: ExperimentView, then: PlannedStep) -> Plan
     return then.model_copy(update={"submissions": tuple(submissions), "commits": (move, *then.commits)})
 
 
-def _shown(observer: Observer, decision: Decision, begun: str) -> PlannedStep:
+def _shown(observer: Observer, decision: Decision) -> PlannedStep:
     """A decision for people and programs."""
     view, monitor = observer.view, observer.stage.monitor if observer.follows else None
     commits, submissions, remarks = list[PlannedCommit](), list[PlannedSubmission](), list[str]()
     remarks += _waits(monitor) if monitor else []
     if isinstance(decision, Commit):
-        commits, submissions, more = _recorded(view, decision, begun)
+        commits, submissions, more = _recorded(view, decision)
         remarks += more
     elif isinstance(decision, Submit) and monitor and view.ledger:
         submissions = _would_submit(view, view.ledger, decision.submission.attempts, monitor.jobs.values(), {})
+        if observer.options.continuation and not view.ledger.detached:
+            remarks.append(_going_on(view, observer.options.continuation.to))
     elif isinstance(decision, Continue) and view.ledger and view.ledger.detached:
         remarks.append(_going_on(view, view.ledger.detached.to))
     elif isinstance(decision, Finish) and not remarks:
@@ -110,7 +109,7 @@ def _waits(monitor: Monitor) -> list[str]:
     return remarks
 
 
-def _recorded(view: ExperimentView, decision: Commit, begun: str) -> tuple[list[PlannedCommit], list[PlannedSubmission], list[str]]:
+def _recorded(view: ExperimentView, decision: Commit) -> tuple[list[PlannedCommit], list[PlannedSubmission], list[str]]:
     """A commit, the jobs that would be handed over after it, and the one that would go on."""
     content = decision.commit.files.get(view.path("jobs.json"))
     ledger = Ledger.model_validate_json(content) if content else None
@@ -118,9 +117,10 @@ def _recorded(view: ExperimentView, decision: Commit, begun: str) -> tuple[list[
     new = [attempt for attempt in (ledger.attempts if ledger else ()) if attempt.token not in before]
     left = ledger.detached if ledger and ledger.detached and ledger.detached != (view.ledger and view.ledger.detached) else None
     drawn = [chance(token) for token in (*(attempt.token for attempt in new), *([left.token] if left else []))]
-    shown = preview(decision.commit, drawn, _seconds_between(begun, now()))
+    shown = preview(decision.commit, drawn)
     submissions = _would_submit(view, ledger, new, decision.jobs, decision.commit.files) if ledger and new else []
-    return [shown], [_without(each, drawn) for each in submissions], [_going_on(view, left.to)] if left else []
+    ended = [f"would end {attempt.job} ({attempt.token})" for group in (*decision.ends, *decision.replaces) for attempt in group]
+    return [shown], [_without(each, drawn) for each in submissions], [*ended, *([_going_on(view, left.to)] if left else [])]
 
 
 def _without(submission: PlannedSubmission, drawn: Iterable[str]) -> PlannedSubmission:
@@ -129,12 +129,6 @@ def _without(submission: PlannedSubmission, drawn: Iterable[str]) -> PlannedSubm
     for each in drawn:
         command = command.replace(each, "TOKEN")
     return submission.model_copy(update={"command": command})
-
-
-def _seconds_between(begun: str, ended: str) -> list[str]:
-    """Every time that may have been taken meanwhile."""
-    first, last = (datetime.fromisoformat(each) for each in (begun, ended))
-    return [(first + timedelta(seconds=n)).strftime("%Y-%m-%dT%H:%M:%SZ") for n in range(int((last - first).total_seconds()) + 1)]
 
 
 def _going_on(view: ExperimentView, to: State) -> str:

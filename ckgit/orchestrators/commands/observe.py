@@ -38,7 +38,7 @@ class Observation(NamedTuple):
     own: bool  # whether the command has made the commit that is looked at
     ledger: Ledger | None  # with what accounting has come to know since the last jobs ended
     stage: StageObservation | CkgitError | None = None  # where jobs run next; or why it cannot be looked at
-    successor: JobState | None = None  # what became of the job that should go on after the one of ours that asks
+    successor: JobState | None = None  # where a job of ours asks: how the one stands that it has named to go on after it
     move: CommitPlan | CkgitError | None = None  # to another cluster, where one is asked for and it is another; or what is against it
     retry: RetryPlan | CkgitError | None = None  # where one is asked for; or what is against it
 
@@ -85,8 +85,8 @@ class Observer:
         """Whether jobs are followed."""
         return bool(self._stage and self._stage.monitor)
 
-    def again(self, view: ExperimentView, asked: Mapping[str, int]) -> Observer:
-        """Who looks from another commit, which someone else has made."""
+    def from_commit(self, view: ExperimentView, asked: Mapping[str, int]) -> Observer:
+        """An observer of the same experiment from another commit, which someone else has made."""
         return Observer(view, self.options, self.events, begun=self._begun, asked=asked)
 
     def observe(self) -> Observation:
@@ -94,12 +94,13 @@ class Observer:
         view, options = self.view, self.options
         if not self._own and options.token and not self._successor:
             self.look_at_successor()
+        there = options.to is self._begun  # and nothing is to be done
         return Observation(
             view,
             self._begun,
             self._own,
-            _accounted(view),
-            stage=_or_error(self._observe_stage) if view.snapshot.state in STAGES else None,
+            view.ledger if there else _accounted(view),
+            stage=_or_error(self._observe_stage) if view.snapshot.state in STAGES and not there else None,
             successor=self._successor,
             move=_or_error(partial(_move, view, options.cluster)) if options.cluster else None,
             retry=_or_error(partial(_retry, view, options)) if options.retry else None,
@@ -111,7 +112,7 @@ class Observer:
         return self.stage.observe()
 
     def look_at_successor(self) -> None:
-        """Ask the scheduler for the job that the one of ours which asks has named to go on after it."""
+        """Where a job of ours asks: see how the job stands that it has named in the ledger to go on after it."""
         from ckgit.orchestrators.run.continuation.job import look_at
         from ckgit.orchestrators.run.work_tree import find_work_tree
 

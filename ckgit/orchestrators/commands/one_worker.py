@@ -89,7 +89,7 @@ def render(view: ExperimentView, name: str, run: str | None) -> Mapping[str, byt
     return worker.scaffold(view.context, run)
 
 
-def leave(view: ExperimentView, name: str, files: Mapping[str, bytes]) -> Path:
+def write_preview(view: ExperimentView, name: str, files: Mapping[str, bytes]) -> Path:
     """Write rendered files into a folder of their own beside the work trees, in place of those of the last time.
 
     Never into a checkout: what lies uncommitted there would be in the way of the scaffold commit.

@@ -1,6 +1,7 @@
 """What follows from what is seen of an experiment: the one decision, for every command that moves one on, and for a dry run.
 
-Pure: an observation and the user's options say what is next. Times and tokens apart, the same observation gives the same plan.
+It reads nothing but the commit that it is given: an observation and the user's options say what is next. Times and tokens apart, the same
+observation gives the same plan.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.engine.results import AdvanceResult
-from ckgit.orchestrators.run.decisions import Commit, Decision, Finish, Look, Refuse, Subject
+from ckgit.orchestrators.run.decisions import Commit, Decision, Finish, Poll, Refuse, Subject
 from ckgit.orchestrators.scaffold.scaffold import scaffold
 
 
@@ -41,7 +42,7 @@ def _at_its_end(seen: Observation, options: AdvanceOptions, decision: Commit) ->
 
 
 def _ask_first(seen: Observation, options: AdvanceOptions) -> Decision | None:
-    """Whether the command has a part in it at all."""
+    """Whether an experiment in this state, or left to another job, is any matter of the command."""
     name, state = seen.view.name, seen.view.snapshot.state
     if options.begins and seen.begun not in options.begins:
         return Refuse(
@@ -56,7 +57,7 @@ def _ask_first(seen: Observation, options: AdvanceOptions) -> Decision | None:
         return None
     if seen.successor is JobState.UNKNOWN:
         cluster = seen.view.context.cluster
-        return Look(Subject.SUCCESSOR, after=cluster.poll_seconds or scheduler_for(cluster).poll_seconds)
+        return Poll(Subject.SUCCESSOR, after=cluster.poll_seconds or scheduler_for(cluster).poll_seconds)
     return Finish(_nothing_to_do(seen, f"{name} is not left to this job any more"))
 
 
@@ -77,12 +78,12 @@ def _change(seen: Observation, options: AdvanceOptions) -> Decision | None:
     if isinstance(seen.move, CkgitError):
         return Refuse(seen.move)
     if seen.move:
-        ends = [[attempt] for attempt in reversed(ledger.detached.attempts)] if ledger and ledger.detached else []
-        return Commit(seen.move, ends=ends, cluster=options.cluster)
-    if options.detach:
-        _check_detachable(seen.view.context.cluster)
+        replaced = [[attempt] for attempt in reversed(ledger.detached.attempts)] if ledger and ledger.detached else []
+        return Commit(seen.move, replaces=replaced, cluster=options.cluster)
     if isinstance(seen.retry, CkgitError):
         return Refuse(seen.retry)
+    if seen.retry and options.detach:
+        _check_detachable(seen.view.context.cluster)
     if seen.retry:  # a job that was cancelled, but not ended, writes to the same files as the new one
         return Commit(seen.retry.step, seen.retry.jobs, ends=[seen.retry.before])
     return None
@@ -104,9 +105,9 @@ def _goal(seen: Observation, options: AdvanceOptions) -> Decision | None:
     name, state = seen.view.name, seen.view.snapshot.state
     if options.to is seen.begun:
         return Finish(_nothing_to_do(seen, f"{name} is {state}"))
-    target = _target(seen, options)
-    if ORDER.index(state) >= ORDER.index(target):
-        return Finish(AdvanceResult(name, state, Exit.DONE, [], f"{name} is {state}", onward(name, state)))
+    _target(seen, options)  # refuses where there is none
+    if options.detach:
+        _check_detachable(seen.view.context.cluster)
     return None
 
 

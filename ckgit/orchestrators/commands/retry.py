@@ -67,7 +67,7 @@ def plan_retry(view: ExperimentView, options: AdvanceOptions) -> RetryPlan:
         again,
         view.ledger,
         tries,
-        detached=detached_of(view.name, options.leave, tries.time, by=options.token),
+        detached=detached_of(view.name, options.continuation, tries.time, by=options.token),
     )
     return RetryPlan(step, again, count.failed)
 

@@ -81,6 +81,6 @@ class AdvanceOptions(NamedTuple):
     token: str | None = None  # of that job, where it is the one that asks
 
     @property
-    def leave(self) -> ContinuationOptions | None:
+    def continuation(self) -> ContinuationOptions | None:
         """How the experiment is to be left to its cluster; None where it is not."""
         return ContinuationOptions(self.to or State.ANALYZED, self.sequential, self.accept_missing) if self.detach else None

@@ -7,12 +7,14 @@ What only jobs need is imported where there are some.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.jobs import FailureClass
+from ckgit.experiment.jobs import Attempt, FailureClass
 from ckgit.experiment.scheduler import JobStatus
+from ckgit.lab.remotes import authority
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import ExperimentView, RecordedCommit, check_unmoved, commit
 from ckgit.orchestrators.engine.plugins import scheduler_for
@@ -35,10 +37,29 @@ def record(view: ExperimentView, decision: Commit, events: Events) -> RecordedCo
 
         made = make_work_tree(view)
         check_ready(view, stage_jobs(view), decision.jobs, Path(made.work_tree))
-    for attempts in decision.ends if ledger and ledger.work_tree else ():
-        cluster = view.context.cluster
+    _end(view, decision.ends)
+    recorded = commit(view.lab, decision.commit, events)
+    _end(view, decision.replaces)  # a job that is not in the ledger any more does nothing, should it start meanwhile
+    return recorded
+
+
+def _end(view: ExperimentView, groups: Sequence[Sequence[Attempt]]) -> None:
+    cluster, ledger = view.context.cluster, view.ledger
+    for attempts in groups if ledger and ledger.work_tree else ():
         scheduler_for(cluster).cancel(cluster, Path(ledger.work_tree if ledger else ""), attempts)
-    return commit(view.lab, decision.commit, events)
+
+
+def prepare(observer: StageObserver) -> None:
+    """Have everything in its place before the first job can be handed over: the authority has the intent, the work tree the files."""
+    from ckgit.orchestrators.scaffold.rerender import bring
+
+    view, monitor = observer.view, observer.open()
+    if monitor.brought:
+        return
+    authority.push(view.lab, view.name, view.snapshot.tip)
+    if retried := [monitor.jobs[attempt.job] for attempt in monitor.attempts if attempt.number > 1]:
+        bring(view, monitor.workers, retried, monitor.work)
+    monitor.brought = True
 
 
 def hand_over_to_scheduler(observer: StageObserver, decision: Submit | Continue | Secure) -> None:
@@ -58,10 +79,10 @@ def hand_over_to_scheduler(observer: StageObserver, decision: Submit | Continue 
     elif isinstance(decision, Continue) and detached:
         status = hand_over(view, detached, monitor.work, decision.after, any_of=decision.any_of, delay=decision.delay)
         _refuse_refused(view, status)
-        observer.note_continuation(status)
+        observer.note_continuation(status, answered=True)
     elif isinstance(decision, Secure) and detached:
         secure(view, detached, monitor.work, decision.job_id)
-        observer.secured()
+        observer.note_secured()
 
 
 def _refuse_refused(view: ExperimentView, status: JobStatus) -> None:

@@ -20,6 +20,7 @@ from ckgit.formats.listing import in_words
 from ckgit.lab.commit import CommitPlan
 from ckgit.lab.context import load_context
 from ckgit.orchestrators.engine.experiment import ExperimentView, prepare
+from ckgit.orchestrators.engine.integrity import refuse_edited
 from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.run.commits import LOG
@@ -50,6 +51,7 @@ def change_cluster(view: ExperimentView, cluster_name: str) -> CommitPlan | None
             state="nothing was changed",
             next=f"wait for them (ckgit advance {view.name}), or end them (ckgit cancel {view.name})",
         )
+    refuse_edited(view.snapshot)  # the ledger is written anew, and what was changed in it would be ckgit's own
     trained = _trained(ledger)
     before = ledger.work_tree or ledger.moved_from  # moved on before anything was submitted there: they were not brought
     if trained and not Path(before).is_dir():

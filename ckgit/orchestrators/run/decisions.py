@@ -27,6 +27,7 @@ class Commit(NamedTuple):
     commit: CommitPlan
     jobs: Sequence[Job] = ()  # those that are to be handed over after it
     ends: Sequence[Sequence[Attempt]] = ()  # whose jobs are ended first, one call of the scheduler each
+    replaces: Sequence[Sequence[Attempt]] = ()  # whose jobs are ended after it: others go on in their place, or nobody
     result: AdvanceResult | None = None  # what the command has come to by it; None where it goes on
     cluster: str | None = None  # name of the profile that takes over by it
 
@@ -39,7 +40,7 @@ class Subject(StrEnum):
     SUCCESSOR = "successor"  # the one that a job of ours has named to go on after it
 
 
-class Look(NamedTuple):
+class Poll(NamedTuple):
     """The scheduler is to be asked."""
 
     subject: Subject = Subject.JOBS
@@ -72,4 +73,4 @@ class Finish(NamedTuple):
     result: AdvanceResult
 
 
-Decision = Refuse | Commit | Look | Submit | Continue | Secure | Finish
+Decision = Refuse | Commit | Poll | Submit | Continue | Secure | Finish

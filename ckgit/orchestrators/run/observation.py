@@ -22,6 +22,7 @@ class JobsSeen(NamedTuple):
     open: Sequence[Attempt]  # not known to have ended
     awaited: Sequence[Attempt]  # those of them whose end is waited for
     statuses: Mapping[str, JobStatus]  # by token
+    by_state: Mapping[str, int]  # how many are open
     submission: SubmissionPlan  # what can be handed over now
     staggering: bool  # whether the scheduler takes some of many at a time, and more can follow at once
     settling: bool  # whether a job has just gone, of which a file system may still have to show what it left
@@ -46,6 +47,7 @@ class ContinuationSeen(NamedTuple):
 
     status: JobStatus
     polls: int  # without an answer
+    answered: bool = False  # whether this is the answer to a hand-over, and not to a poll
     secured: bool = False  # whether its stand-in was handed over
 
 
@@ -58,4 +60,4 @@ class StageObservation(NamedTuple):
     against: CkgitError | None = None  # why the jobs that are due must not be handed over
     jobs: JobsSeen | None = None  # None: the scheduler was not asked yet
     collected: Collected = NOTHING  # what ended jobs left
-    continuation: ContinuationSeen | None = None  # likewise
+    continuation: ContinuationSeen | None = None  # None: the scheduler was not asked for it yet

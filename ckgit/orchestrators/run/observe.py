@@ -14,7 +14,6 @@ from ckgit.experiment.outputs.events import Waiting
 from ckgit.experiment.results import CellResult, TrainingResult
 from ckgit.experiment.scheduler import JobStatus
 from ckgit.lab.lab import open_lab
-from ckgit.lab.remotes import authority
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.integrity import foreign_starts, retrained
@@ -32,7 +31,6 @@ from ckgit.orchestrators.run.observation import ContinuationSeen, JobsSeen, Stag
 from ckgit.orchestrators.run.stage import StageJobs, check_ready, due_jobs, stage_jobs
 from ckgit.orchestrators.run.usage import lacking
 from ckgit.orchestrators.run.work_tree import find_work_tree, planned_ledger
-from ckgit.orchestrators.scaffold.rerender import bring
 
 
 class StageObserver:
@@ -70,6 +68,7 @@ class StageObserver:
             open=monitor.open,
             awaited=monitor.awaited,
             statuses=dict(monitor.statuses),
+            by_state=monitor.open_by_state(),
             submission=monitor.submission,
             staggering=monitor.staggering,
             settling=monitor.settling,
@@ -91,16 +90,6 @@ class StageObserver:
             return error
         return None
 
-    def prepare(self) -> None:
-        """Have everything in its place before the first job can be handed over: the authority has the intent, the work tree the files."""
-        monitor = self.open()
-        if monitor.brought:
-            return
-        authority.push(self.view.lab, self.view.name, self.view.snapshot.tip)
-        if retried := [monitor.jobs[attempt.job] for attempt in monitor.attempts if attempt.number > 1]:
-            bring(self.view, monitor.workers, retried, monitor.work)
-        monitor.brought = True
-
     def poll(self) -> None:
         """Ask the scheduler for the jobs."""
         monitor = self.open()
@@ -118,14 +107,14 @@ class StageObserver:
         monitor.queries.update(found.queries)
         self.note_continuation(found.statuses[detached.token])
 
-    def note_continuation(self, status: JobStatus) -> None:
+    def note_continuation(self, status: JobStatus, *, answered: bool = False) -> None:
         """Take note of what the scheduler says of the job that is to go on; news are told while it is waited for."""
         before = self._continuation
-        if before and before.status.detail != status.detail and not status.job_id:
+        if (before.status.detail if before else "") != status.detail and not status.job_id:
             self.events.emit(Waiting(experiment=self.view.name, what=f"the job that is to go on: {status.detail or status.state}"))
-        self._continuation = ContinuationSeen(status, before.polls + 1 if before else 0)
+        self._continuation = ContinuationSeen(status, (before.polls if before else 0) + (not answered), answered)
 
-    def secured(self) -> None:
+    def note_secured(self) -> None:
         """Take note that the job that is to go on has a stand-in."""
         self._continuation = self._continuation and self._continuation._replace(secured=True)
 

@@ -5,8 +5,6 @@ Pure: an observation and the user's options say what is next. Times and tokens a
 
 from __future__ import annotations
 
-from collections import Counter
-
 from ckgit.errors import Exit
 from ckgit.experiment.jobs import FailureClass, Ledger, Phase
 from ckgit.experiment.lifecycle import ORDER
@@ -20,7 +18,7 @@ from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import JobCounts, count_jobs, describe, detached_of
 from ckgit.orchestrators.run.commits import NOTHING
 from ckgit.orchestrators.run.continuation.plan import plan_continuation
-from ckgit.orchestrators.run.decisions import Commit, Decision, Finish, Look, Refuse, Submit
+from ckgit.orchestrators.run.decisions import Commit, Decision, Finish, Poll, Refuse, Submit
 from ckgit.orchestrators.run.observation import PATIENCE, JobsSeen, StageObservation
 from ckgit.orchestrators.run.stage import due_jobs, submission
 
@@ -38,14 +36,14 @@ def plan_stage(seen: StageObservation, options: AdvanceOptions) -> Decision:
     return _judge(seen, options, ledger) or _submit(seen, options, ledger) or _wait(seen, options, ledger)
 
 
-def _look_thoroughly(jobs: JobsSeen, options: AdvanceOptions) -> Look | None:
+def _look_thoroughly(jobs: JobsSeen, options: AdvanceOptions) -> Poll | None:
     """The next look of a command that does not wait: until no more can be handed over, and what has gone has left what it leaves."""
     if jobs.staggering:
-        return Look()
+        return Poll()
     if jobs.settling:
-        return Look(after=jobs.nap)
+        return Poll(after=jobs.nap)
     # a job of ours has nobody to tell that it knows nothing
-    return Look(after=jobs.poll_seconds) if options.token and jobs.unknown and jobs.polls <= PATIENCE else None
+    return Poll(after=jobs.poll_seconds) if options.token and jobs.unknown and jobs.polls <= PATIENCE else None
 
 
 def _judge(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> Decision | None:
@@ -74,8 +72,8 @@ def _wait(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> De
     if not jobs.awaited:
         return _conclusion(seen, options, ledger)
     if options.wait:
-        return Look(after=jobs.nap)
-    onward = plan_continuation(seen, options, jobs) if options.leave and seen.view.ledger else None
+        return Poll(after=jobs.nap)
+    onward = plan_continuation(seen, options, jobs) if options.continuation and seen.view.ledger else None
     return onward or Finish(in_flight(seen, options, jobs))
 
 
@@ -84,15 +82,15 @@ def _first_look(seen: StageObservation, options: AdvanceOptions) -> Decision:
     view = seen.view
     if view.ledger and view.ledger.detached and not options.detach:
         alone = commits.left(view, seen.work.workers, NOTHING, view.ledger, None)
-        return Commit(alone, ends=[[attempt] for attempt in reversed(view.ledger.detached.attempts)])
-    return Look()
+        return Commit(alone, replaces=[[attempt] for attempt in reversed(view.ledger.detached.attempts)])
+    return Poll()
 
 
 def _failure(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> CommitPlan:
     """What failed is recorded without waiting for the others, so that it can be retried."""
     view, work = seen.view, seen.work
     count = count_jobs(ledger, [job for job in work.all if options.run in (None, job.run)])
-    ledger = ledger.model_copy(update={"detached": detached_of(view.name, options.leave, now(), by=options.token)})
+    ledger = ledger.model_copy(update={"detached": detached_of(view.name, options.continuation, now(), by=options.token)})
     return commits.failure(view, work.stage, work.workers, seen.collected, count, ledger, time=now())
 
 
@@ -111,7 +109,7 @@ def _conclusion(seen: StageObservation, options: AdvanceOptions, ledger: Ledger)
         return Finish(AdvanceResult(view.name, view.snapshot.state, Exit.DONE, [], done, f"ckgit advance {view.name}"))
     accepted = dict.fromkeys([*ledger.accepted_missing, *(attempt.job for attempt in whole.failed), *(job.name for job in work.over)])
     # who goes on after this stage is still the one who passes it, also when it is killed and started again
-    goes_on = options.leave and ORDER.index(options.leave.to) > ORDER.index(view.snapshot.state) + 1
+    goes_on = options.continuation and ORDER.index(options.continuation.to) > ORDER.index(view.snapshot.state) + 1
     ledger = ledger.model_copy(update={"accepted_missing": tuple(accepted), "detached": ledger.detached if goes_on else None})
     return Commit(commits.passing(view, work.stage, work.workers, seen.collected, whole, work.over, ledger, time=now()))
 
@@ -133,13 +131,12 @@ def in_flight(seen: StageObservation, options: AdvanceOptions, jobs: JobsSeen) -
         what = f"nothing can be said now of {len(jobs.unknown)} jobs ({jobs.unknown[0].detail}); unknown means wait"
         return AdvanceResult(name, state, Exit.UNKNOWN, [], what, f"ckgit advance {name} looks again; ckgit cancel {name} gives them up")
     what = f"jobs are in flight: {in_words_of(jobs)}"
-    if options.leave:
-        left = f"{name} is left to its cluster, which takes it on to {options.leave.to}: {what}"
+    if options.continuation:
+        left = f"{name} is left to its cluster, which takes it on to {options.continuation.to}: {what}"
         return AdvanceResult(name, state, Exit.DONE, [], left, f"ckgit status {name}; ckgit cancel {name} ends it")
     return AdvanceResult(name, state, Exit.IN_FLIGHT, [], what, f"ckgit advance {name}")
 
 
 def in_words_of(jobs: JobsSeen) -> str:
     """How many jobs are open, by what was last seen of them."""
-    states = Counter(str(jobs.state(attempt) or "not looked at") for attempt in jobs.open)
-    return ", ".join(f"{number} {state}" for state, number in sorted(states.items())) or "none open"
+    return ", ".join(f"{number} {state}" for state, number in jobs.by_state.items()) or "none open"

@@ -1,4 +1,4 @@
-"""A stage of an experiment: which jobs it has, which of them are to be submitted now, and how that is wished for."""
+"""A stage of an experiment: which jobs it has, which of them are to be submitted now, and how they are submitted."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def submission(
     cluster = view.context.cluster
     array = min(cluster.max_array_size, max((cluster.max_submit or cluster.max_array_size) // 2, 1)) if cluster.arrays else 1
     tries = AttemptOptions(now(), latest_attempts(ledger), array)
-    detached = detached_of(view.name, options.leave, tries.time, by=options.token)
+    detached = detached_of(view.name, options.continuation, tries.time, by=options.token)
     return commits.submission(view, Event.SUBMIT, work.workers, jobs, ledger, tries, collected=collected, detached=detached)
 
 

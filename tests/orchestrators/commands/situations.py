@@ -24,7 +24,7 @@ from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.stage import stage_jobs, submission
 from ckgit.orchestrators.run.work_tree import make_work_tree
 from tests.by_hand import commit_by_hand
-from tests.orchestrators.bench import Bench
+from tests.orchestrators.bench import Bench, design_demo
 
 TOKEN, OTHER = "ckgit.demo.advance.1.aaaaaaaa", "ckgit.demo.advance.1.bbbbbbbb"
 PROFILES = """
@@ -42,7 +42,7 @@ class Situation(NamedTuple):
 
     state: State = State.SCAFFOLDED
     jobs: tuple[str, str] = ("none", "none")  # of the first two jobs of the stage that comes next; see `Scene._attempt`
-    damage: str = ""
+    damage: str = ""  # what is not as it was left; see `Scene._damage`. Or that the design wants no evaluation.
     left: str = ""  # how it was left to its cluster: what is said of the job that goes on
     by: str = ""  # who named that job
     wants: Mapping[str, Any] = {}  # `AdvanceOptions`
@@ -74,12 +74,17 @@ class Scene:
             if state is not State.DESIGNED:
                 bench.advance(state)
             shutil.copytree(bench.folder, keep / state, symlinks=True)
+        subprocess.run(["git", "branch", "-qD", "exp/demo"], cwd=bench.folder, check=True)
+        design_demo(bench.lab, {"tools": {"preparation": "tiny-trainer", "evaluation": "none"}, "evaluation": {}, "runs": []})
+        bench.advance(State.TRAINED)
+        shutil.copytree(bench.folder, keep / "without evaluation", symlinks=True)
 
     def set(self, situation: Situation) -> None:
         """Put the lab into a situation."""
         self.scheduler.reset()
         shutil.rmtree(self.bench.folder)
-        shutil.copytree(self.keep / situation.state, self.bench.folder, symlinks=True)
+        kept = "without evaluation" if situation.damage == "no evaluation" else situation.state
+        shutil.copytree(self.keep / kept, self.bench.folder, symlinks=True)
         self._submit(situation)
         self._leave(situation)
         self._damage(situation.damage)
@@ -97,8 +102,9 @@ class Scene:
             self._attempt(job.name, job.script, wanted[job.name])
         if "recorded" in situation.jobs:
             list(advancing(view.lab, "demo", AdvanceOptions(wait=False), Events()))
-            self.scheduler.done.clear()
-            self.scheduler.says = {name: said for name, said in self.scheduler.says.items() if wanted[name] != "recorded"}
+            says = self.scheduler.says
+            self.scheduler.reset()
+            self.scheduler.says = says
 
     def _attempt(self, job: str, script: str, how: str) -> None:
         """Unseen, queued, running or unknown; done, failed, recorded (it failed, and that is committed), lost or refused."""
@@ -110,7 +116,7 @@ class Scene:
             if how != "done":
                 self.bench.mend(job)
         said = JobStatus(JobState(how if how in set(JobState) else "gone"), None if how == "unseen" else "7")
-        self.scheduler.says[job] = self.scripted.refused("no such partition") if how == "refused" else said
+        self.scheduler.says[token] = self.scripted.refused("no such partition") if how == "refused" else said
 
     def _leave(self, situation: Situation) -> None:
         """Have the ledger name a job that is to go on."""
@@ -135,6 +141,10 @@ class Scene:
             shutil.rmtree(bench.work / "experiments/demo/rank4/artifacts")
         elif what == "work tree":
             shutil.rmtree(bench.work)
+        elif what == "no room":
+            self.scheduler.full = True
+        elif what == "no detaching":
+            self.scheduler.detaches = False
         elif what == "profile":
             config = bench.folder / "ckgit.toml"
             config.write_text(config.read_text().replace('scheduler = "scripted"', 'scheduler = "local"'))
@@ -163,6 +173,7 @@ def effects(scene: Scene, options: AdvanceOptions) -> Effects:
         scene.scheduler.done.append("wait")
         going.close()
     except StopIteration as end:
+        scene.scheduler.done += ["nothing to do"] if end.value.message.startswith("nothing to do") else []
         scene.scheduler.done.append(f"exit {int(end.value.code)}")
     except CkgitError as error:
         scene.scheduler.done.append(f"refuse {int(error.code)}")

@@ -41,7 +41,7 @@ FOLLOWS: dict[str, list[Situation]] = {
     "scaffold, exit 0": [S(DESIGNED), S(DESIGNED, wants={"to": SCAFFOLDED}), S(DESIGNED, wants={"begins": (DESIGNED,)})],
     "analyze, exit 0": [S(EVALUATED), S(EVALUATED, wants={"to": ANALYZED})],
     # nothing is to be done
-    "exit 0": [
+    "nothing to do, exit 0": [
         S(SCAFFOLDED, wants={"to": SCAFFOLDED}),
         S(ANALYZED, wants={"to": ANALYZED}),
         S(SCAFFOLDED, BOTH_RUN, left="queued", wants=REPLACED),
@@ -85,7 +85,7 @@ FOLLOWS: dict[str, list[Situation]] = {
         S(SCAFFOLDED, ("done", "failed"), wants={"accept_missing": True}),
         S(SCAFFOLDED, ("done", "recorded"), wants={"accept_missing": True}),
     ],
-    "evaluate, exit 0": [S(TRAINED, ("done", "done"))],
+    "evaluate, exit 0": [S(TRAINED, ("done", "done")), S(TRAINED, damage="no evaluation")],
     "train, submit, hand over 3, wait": [S(SCAFFOLDED, ("done", "done"), wants={"to": ANALYZED})],
     "evaluate, analyze, exit 0": [S(TRAINED, ("done", "done"), wants={"to": ANALYZED})],
     "fail, exit 11": [
@@ -109,13 +109,14 @@ FOLLOWS: dict[str, list[Situation]] = {
     "submit, continue, secure, exit 0": [S(SCAFFOLDED, BOTH_RUN, wants=LEFT), S(SCAFFOLDED, BOTH_RUN, left="gone", wants=LEFT)],
     "continue, secure, exit 0": [S(SCAFFOLDED, BOTH_RUN, left="unseen", wants=LEFT)],
     "secure, exit 0": [S(SCAFFOLDED, BOTH_RUN, left="queued", wants=LEFT)],
-    "end 1, end 1, submit, continue, secure, exit 0": [S(SCAFFOLDED, BOTH_RUN, left="queued", wants={**LEFT, "sequential": True})],
-    "end 1, end 1, submit, wait": [S(SCAFFOLDED, BOTH_RUN, left="queued")],
+    "submit, end 1, end 1, continue, secure, exit 0": [S(SCAFFOLDED, BOTH_RUN, left="queued", wants={**LEFT, "sequential": True})],
+    "submit, end 1, end 1, wait": [S(SCAFFOLDED, BOTH_RUN, left="queued")],
     "submit, continue, secure, exit 0 ": [S(SCAFFOLDED, BOTH_RUN, left="running", wants=ITSELF)],
     "continue, secure, exit 0 ": [
         S(SCAFFOLDED, BOTH_RUN, left="unseen", by=OTHER, wants=REPLACED),  # it was ended before it had handed over the next one
     ],
     "train, submit, hand over 3, continue, secure, exit 0": [S(SCAFFOLDED, ("done", "done"), left="running", wants=ITSELF)],
+    "continue, wait": [S(SCAFFOLDED, BOTH_RUN, "no room", left="unseen", wants=LEFT)],
     "wait ": [S(SCAFFOLDED, BOTH_RUN, left="unknown", wants=LEFT), S(SCAFFOLDED, ("running", "unknown"), left="running", wants=ITSELF)],
     # to another cluster
     "submit, submit, hand over 3, wait": [S(TRAINED, wants={"cluster": "other"})],
@@ -124,9 +125,15 @@ FOLLOWS: dict[str, list[Situation]] = {
         S(DESIGNED, wants={"cluster": "other"}),
         S(SCAFFOLDED, BOTH_RUN, "profile"),
         S(SCAFFOLDED, wants={"cluster": "other"}),
+        S(SCAFFOLDED, damage="no detaching", wants=LEFT),
     ],
     # what the experiment stands on is not as it was left
-    "refuse 8": [S(TRAINED, damage="ledger"), S(TRAINED, damage="work tree"), S(SCAFFOLDED, BOTH_RUN, "work tree")],
+    "refuse 8": [
+        S(TRAINED, damage="ledger"),
+        S(TRAINED, damage="ledger", wants={"cluster": "other"}),
+        S(TRAINED, damage="work tree"),
+        S(SCAFFOLDED, BOTH_RUN, "work tree"),
+    ],
 }
 
 
@@ -205,7 +212,7 @@ def follows(scene: Scene, step: PlannedStep, plans: list[CommitPlan], done: Effe
         }
         parent = sha
     if not step.commits and not step.submissions:
-        assert acts[0].startswith(("wait", "exit", "continue", "secure"))
+        assert acts[0].startswith(("wait", "exit", "nothing", "continue", "secure"))
     handed = [f"hand over {sum(len(each.jobs) for each in step.submissions)}"] if step.submissions else []
     assert acts[len(step.commits) :][: len(handed)] == handed
     for shown, command, script in zip(step.submissions, scene.scheduler.commands, scene.scheduler.scripts, strict=False):

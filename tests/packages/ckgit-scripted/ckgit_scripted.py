@@ -20,7 +20,7 @@ class Scripted:
     """Answers by token, or by name of the job; a token that was handed over is queued."""
 
     name = "scripted"
-    overlaps, detaches = False, True
+    overlaps = False
     poll_seconds, grace_seconds = 5.0, 0.0
 
     def __init__(self) -> None:
@@ -33,11 +33,14 @@ class Scripted:
         self.commands: list[str] = []  # of those, the commands by which jobs were handed over
         self.scripts: list[bytes] = []
         self.handed: set[str] = set()  # tokens
+        self.detaches, self.full = True, False
         self.runs = False  # whether a job runs to its end when it is handed over
 
     def submit(self, cluster: Cluster, work: Path, submissions: Sequence[Submission]) -> Mapping[str, JobStatus]:
         kind = "secure" if submissions[0].if_failed else "continue" if ".advance." in submissions[0].token else "hand over"
         self.done.append(f"{kind} {len(submissions)}" if kind == "hand over" else kind)
+        if kind == "continue" and self.full:
+            return {submission.token: JobStatus(JobState.UNSEEN, detail="no room") for submission in submissions}
         for submission in submissions:
             self.commands.append(self.dry_run(cluster, work, [submission], b"")[0])
             self.scripts.append((work / submission.script).read_bytes())

@@ -13,7 +13,7 @@ from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import count_jobs, detached_of
 from ckgit.orchestrators.run.continuation.job import is_alive
-from ckgit.orchestrators.run.decisions import Commit, Continue, Decision, Look, Refuse, Secure, Subject
+from ckgit.orchestrators.run.decisions import Commit, Continue, Decision, Poll, Refuse, Secure, Subject
 from ckgit.orchestrators.run.observation import PATIENCE, ContinuationSeen, JobsSeen, StageObservation
 
 
@@ -25,15 +25,15 @@ def plan_continuation(seen: StageObservation, options: AdvanceOptions, jobs: Job
     detached = seen.view.ledger.detached if seen.view.ledger else None
     if not detached or detached.token == options.token:
         return _naming(seen, options)
-    if options.leave and not options.leave.is_that_of(detached):
+    if options.continuation and not options.continuation.is_that_of(detached):
         return _naming(seen, options, instead=detached)
     found = seen.continuation
     if not found:
-        return Look(Subject.CONTINUATION)
+        return Poll(Subject.CONTINUATION)
     state = found.status.state
     if state is JobState.GONE:
         return _naming(seen, options)
-    if state is JobState.UNSEEN:
+    if state is JobState.UNSEEN and not found.answered:
         return _hand_over(seen, options, jobs)
     if is_alive(found.status):
         return None if found.secured or not found.status.job_id else Secure(found.status.job_id)
@@ -47,11 +47,11 @@ def _naming(seen: StageObservation, options: AdvanceOptions, instead: Detached |
         instead: a job that was told something else.
     """
     view = seen.view
-    detached = detached_of(view.name, options.leave, now(), by=options.token)
+    detached = detached_of(view.name, options.continuation, now(), by=options.token)
     if not view.ledger:
         return None
-    ends = [[attempt] for attempt in reversed(instead.attempts)] if instead else []
-    return Commit(commits.left(view, seen.work.workers, seen.collected, view.ledger, detached), ends=ends)
+    replaced = [[attempt] for attempt in reversed(instead.attempts)] if instead else []
+    return Commit(commits.left(view, seen.work.workers, seen.collected, view.ledger, detached), replaces=replaced)
 
 
 def _hand_over(seen: StageObservation, options: AdvanceOptions, jobs: JobsSeen) -> Continue:
@@ -64,12 +64,12 @@ def _hand_over(seen: StageObservation, options: AdvanceOptions, jobs: JobsSeen) 
     return Continue(after, any_of, delay=0.0 if after else PATIENCE * jobs.poll_seconds)
 
 
-def _wait_for(view: ExperimentView, found: ContinuationSeen, options: AdvanceOptions, jobs: JobsSeen) -> Look | Refuse:
+def _wait_for(view: ExperimentView, found: ContinuationSeen, options: AdvanceOptions, jobs: JobsSeen) -> Poll | Refuse:
     """What sbatch leaves open is settled after the time of grace. A job of ours has all the time that it asked for."""
     patience = max(PATIENCE, math.ceil(3 * jobs.grace / jobs.poll_seconds))
     if found.polls >= patience and not options.token:
         return Refuse(_left_to_nobody(view, found.status))
-    return Look(Subject.CONTINUATION, after=jobs.poll_seconds)
+    return Poll(Subject.CONTINUATION, after=jobs.poll_seconds)
 
 
 def _left_to_nobody(view: ExperimentView, job_status: JobStatus) -> CkgitError:
