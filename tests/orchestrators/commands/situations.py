@@ -135,7 +135,7 @@ class Scene:
         elif what == "script":
             (bench.work / "experiments/demo/rank4/finetune.slurm").write_text("echo something else\n")
         elif what == "status":
-            [first, *_] = bench.ledger.open()
+            first = bench.ledger.attempts[0]
             (bench.work / ".ckgit/jobs" / first.token / "status.json").write_text("{")
         elif what == "output":
             shutil.rmtree(bench.work / "experiments/demo/rank4/artifacts")
