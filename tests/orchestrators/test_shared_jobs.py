@@ -74,7 +74,7 @@ def test_an_evaluator_that_cannot_do_it_is_refused(designed: Callable[..., Bench
         job.model_copy(update={"name": f"{job.run}/eval/own"})
         for job in ckgit_tiny.evaluator.jobs(open_experiment(bench.lab, "demo").context)
     ]
-    monkeypatch.setattr(ckgit_tiny.Evaluator, "jobs", lambda *_: alone)
+    monkeypatch.setattr(type(ckgit_tiny.evaluator), "jobs", lambda *_: alone)
     with pytest.raises(CkgitError, match=r"compute\.evaluation_jobs"):
         bench.advance(State.SCAFFOLDED)
 
