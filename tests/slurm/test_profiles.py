@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import subprocess
+from typing import Any
 
 import pytest
 
@@ -152,9 +153,9 @@ def test_an_array_does_not_wait_for_the_end_of_the_very_job_that_hands_it_over(b
     assert {job_status.state for job_status in monitor.statuses.values()} == {JobState.QUEUED}
 
 
-def would_submit(bench: Bench, *words: str) -> list[dict[str, str]]:  # noqa: F811
+def would_submit(bench: Bench, *words: str) -> list[dict[str, Any]]:  # noqa: F811
     """What a dry run says."""
-    found: list[dict[str, str]] = json.loads(bench.ckgit(*words, "--dry-run", "--json").stdout)["submissions"]
+    found: list[dict[str, Any]] = json.loads(bench.ckgit(*words, "--dry-run", "--json").stdout)["submissions"]
     return found
 
 
@@ -166,7 +167,7 @@ def test_a_dry_run_of_a_retry_shows_the_options_and_the_script_that_it_would_han
     profile(bench, 'partition = "short"')
     [shown] = would_submit(bench, "retry", "demo", "--mem", "300M", "--time", "00:01:00")
     assert "--test-only" in slurm.calls("sbatch")[-1]
-    assert "#SBATCH --partition=short" in shown["script"]
+    assert "#SBATCH --partition=short" in shown["scripts"][0]
     bench.ckgit("retry", "demo", "--mem", "300M", "--time", "00:01:00")
     assert "--mem=300M" in shown["command"]
     token = bench.latest("rank8/finetune").token

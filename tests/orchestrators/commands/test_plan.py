@@ -126,6 +126,7 @@ FOLLOWS: dict[str, list[Situation]] = {
         S(SCAFFOLDED, BOTH_RUN, "profile"),
         S(SCAFFOLDED, wants={"cluster": "other"}),
         S(SCAFFOLDED, damage="no detaching", wants=LEFT),
+        S(SCAFFOLDED, ("done", "recorded"), "no detaching", wants={**LEFT, "retry": True}),
     ],
     # what the experiment stands on is not as it was left
     "refuse 8": [
