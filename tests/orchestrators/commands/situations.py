@@ -88,6 +88,7 @@ class Scene:
         self._submit(situation)
         self._leave(situation)
         self._damage(situation.damage)
+        self._limit(situation.damage)
 
     def _submit(self, situation: Situation) -> None:
         """Commit the intent to run jobs, and have each stand as it is wanted."""
@@ -128,6 +129,20 @@ class Scene:
         alive = situation.left in ("queued", "running")
         self.scheduler.says[TOKEN] = JobStatus(JobState(situation.left), "9" if alive else None)
 
+    def _limit(self, what: str) -> None:
+        """What the scheduler cannot do, or not at once."""
+        if what == "no room":
+            self.scheduler.full = True
+        elif what == "settling":
+            self.scheduler.grace_seconds = 60.0
+        elif what == "staggering":
+            self.scheduler.staggers = True
+            config = self.bench.folder / "ckgit.toml"
+            config.write_text(config.read_text().replace('scheduler = "scripted"', 'scheduler = "scripted"\nstagger_seconds = 1'))
+            subprocess.run(["git", "commit", "-qam", "one after the other"], cwd=self.bench.folder, check=True)
+        elif what == "no detaching":
+            self.scheduler.detaches = False
+
     def _damage(self, what: str) -> None:
         bench = self.bench
         if what == "ledger":
@@ -141,10 +156,6 @@ class Scene:
             shutil.rmtree(bench.work / "experiments/demo/rank4/artifacts")
         elif what == "work tree":
             shutil.rmtree(bench.work)
-        elif what == "no room":
-            self.scheduler.full = True
-        elif what == "no detaching":
-            self.scheduler.detaches = False
         elif what == "profile":
             config = bench.folder / "ckgit.toml"
             config.write_text(config.read_text().replace('scheduler = "scripted"', 'scheduler = "local"'))

@@ -68,6 +68,7 @@ FOLLOWS: dict[str, list[Situation]] = {
     "hand over 2, wait": [S(SCAFFOLDED, ("unseen", "unseen"))],
     "hand over 1, wait": [S(SCAFFOLDED, ("unseen", "running")), S(SCAFFOLDED, ("queued", "unseen"))],
     "hand over 1, exit 10": [S(SCAFFOLDED, ("unseen", "running"), wants=NO_WAIT)],
+    "hand over 2, hand over 1, exit 10": [S(SCAFFOLDED, ("unseen", "unseen"), "staggering", wants=NO_WAIT)],
     "hand over 1, fail, wait": [S(SCAFFOLDED, ("unseen", "unseen"), "script")],
     # jobs that are out
     "wait": [
@@ -77,6 +78,7 @@ FOLLOWS: dict[str, list[Situation]] = {
         S(SCAFFOLDED, BOTH_RUN, left="unknown", by=OTHER, wants=REPLACED),
     ],
     "exit 10": [S(SCAFFOLDED, BOTH_RUN, wants=NO_WAIT), S(SCAFFOLDED, ("done", "running"), wants=NO_WAIT)],
+    " wait": [S(SCAFFOLDED, ("running", "lost"), "settling", wants=NO_WAIT)],
     "exit 75": [S(SCAFFOLDED, ("queued", "unknown"), wants=NO_WAIT)],
     # jobs that have ended
     "train, exit 0": [

@@ -21,7 +21,7 @@ class Scripted:
 
     name = "scripted"
     overlaps = False
-    poll_seconds, grace_seconds = 5.0, 0.0
+    poll_seconds = 5.0
 
     def __init__(self) -> None:
         self.reset()
@@ -33,7 +33,8 @@ class Scripted:
         self.commands: list[str] = []  # of those, the commands by which jobs were handed over
         self.scripts: list[bytes] = []
         self.handed: set[str] = set()  # tokens
-        self.detaches, self.full = True, False
+        self.detaches, self.full, self.staggers = True, False, False
+        self.grace_seconds = 0.0
         self.runs = False  # whether a job runs to its end when it is handed over
 
     def submit(self, cluster: Cluster, work: Path, submissions: Sequence[Submission]) -> Mapping[str, JobStatus]:
@@ -41,14 +42,16 @@ class Scripted:
         self.done.append(f"{kind} {len(submissions)}" if kind == "hand over" else kind)
         if kind == "continue" and self.full:
             return {submission.token: JobStatus(JobState.UNSEEN, detail="no room") for submission in submissions}
-        for submission in submissions:
+        later = submissions[1:] if self.staggers else []
+        for submission in submissions[: len(submissions) - len(later)]:
             self.commands.append(self.dry_run(cluster, work, [submission], b"")[0])
             self.scripts.append((work / submission.script).read_bytes())
             self.handed.add(submission.token)
             if self.runs:
                 run_job(work, submission.script, submission.token)
         state = JobState.GONE if self.runs else JobState.QUEUED
-        return {submission.token: JobStatus(state, "1") for submission in submissions}
+        waits = {submission.token: JobStatus(JobState.UNSEEN, detail="a later look hands it over") for submission in later}
+        return {submission.token: JobStatus(state, "1") for submission in submissions} | waits
 
     def poll(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> PollResult:
         return PollResult({attempt.token: self._status(attempt) for attempt in attempts})
