@@ -24,6 +24,7 @@ from ckgit.orchestrators.run.attempts import chance
 from ckgit.orchestrators.run.decisions import Commit, Continue, Decision, Finish, Poll, Refuse, Subject, Submit
 from ckgit.orchestrators.run.monitor.monitor import Monitor
 from ckgit.orchestrators.run.monitor.submission import groups, submission_of
+from ckgit.orchestrators.run.stage import stage_jobs
 
 
 def dry_run(lab: Lab, name: str, options: AdvanceOptions) -> PlannedStep:
@@ -77,7 +78,7 @@ def _shown(observer: Observer, decision: Decision) -> PlannedStep:
     commits, submissions, remarks = list[PlannedCommit](), list[PlannedSubmission](), list[str]()
     remarks += _waits(monitor) if monitor else []
     if isinstance(decision, Commit):
-        commits, submissions, more = _recorded(view, decision)
+        commits, submissions, more = _recorded(view, decision, _pending(observer) if decision.jobs else [])
         remarks += more
     elif isinstance(decision, Submit) and monitor and view.ledger:
         submissions = _would_submit(view, view.ledger, decision.submission.attempts, monitor.jobs.values(), {})
@@ -109,7 +110,18 @@ def _waits(monitor: Monitor) -> list[str]:
     return remarks
 
 
-def _recorded(view: ExperimentView, decision: Commit) -> tuple[list[PlannedCommit], list[PlannedSubmission], list[str]]:
+def _pending(observer: Observer) -> Sequence[Attempt]:
+    """What an earlier commit has asked for and nobody has handed over: it goes with what is asked for now."""
+    if not observer.view.ledger or not observer.view.ledger.open():
+        return []
+    if not observer.stage.open().polled:
+        observer.stage.poll()
+    return observer.stage.open().submission.attempts
+
+
+def _recorded(
+    view: ExperimentView, decision: Commit, pending: Sequence[Attempt]
+) -> tuple[list[PlannedCommit], list[PlannedSubmission], list[str]]:
     """A commit, the jobs that would be handed over after it, and the one that would go on."""
     content = decision.commit.files.get(view.path("jobs.json"))
     ledger = Ledger.model_validate_json(content) if content else None
@@ -118,7 +130,8 @@ def _recorded(view: ExperimentView, decision: Commit) -> tuple[list[PlannedCommi
     left = ledger.detached if ledger and ledger.detached and ledger.detached != (view.ledger and view.ledger.detached) else None
     drawn = [chance(token) for token in (*(attempt.token for attempt in new), *([left.token] if left else []))]
     shown = preview(decision.commit, drawn)
-    submissions = _would_submit(view, ledger, new, decision.jobs, decision.commit.files) if ledger and new else []
+    jobs = [*decision.jobs, *stage_jobs(view).all] if pending else decision.jobs
+    submissions = _would_submit(view, ledger, [*pending, *new], jobs, decision.commit.files) if ledger and new else []
     ended = [f"would end {attempt.job} ({attempt.token})" for group in (*decision.ends, *decision.replaces) for attempt in group]
     return [shown], [_without(each, drawn) for each in submissions], [*ended, *([_going_on(view, left.to)] if left else [])]
 

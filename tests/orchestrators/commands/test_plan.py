@@ -62,7 +62,11 @@ FOLLOWS: dict[str, list[Situation]] = {
     "submit, hand over 2, wait": [S(SCAFFOLDED)],
     "submit, hand over 3, wait": [S(TRAINED)],
     "submit, hand over 1, wait": [S(SCAFFOLDED, ("none", "running")), S(SCAFFOLDED, wants={"worker": "tiny-trainer", "run": "rank4"})],
-    "submit, hand over 2, exit 10": [S(SCAFFOLDED, wants=NO_WAIT), S(SCAFFOLDED, wants={"sequential": True, **NO_WAIT})],
+    "submit, hand over 2, exit 10": [
+        S(SCAFFOLDED, wants=NO_WAIT),
+        S(SCAFFOLDED, wants={"sequential": True, **NO_WAIT}),
+        S(SCAFFOLDED, ("unseen", "none"), wants=NO_WAIT),  # one that an earlier command has not handed over goes with it
+    ],
     "submit, hand over 2, continue, secure, exit 0": [S(SCAFFOLDED, wants=LEFT)],
     # an intent that nobody has carried out
     "hand over 2, wait": [S(SCAFFOLDED, ("unseen", "unseen"))],
