@@ -109,7 +109,7 @@ def _lines(lab: Lab, listed: Listed) -> Iterator[str]:
     if listed.rows:
         yield table(["experiment", "state", "last event", "when", "note"], map(_cells, listed.rows), less=["last event"])
     elif listed.asked:
-        yield "no experiment is such; `ckgit list` shows all"
+        yield "no experiment matches; `ckgit list` shows all"
     elif not listed.merged:
         yield "no experiments yet; `ckgit design NAME` makes the first one"
     if listed.more:

@@ -142,7 +142,7 @@ def test_the_order_the_states_and_how_many(three: Lab) -> None:
     lines = listed(three, "--limit", "1", "--sort", "name", "--where", "lora_rank>1").splitlines()
     assert [line.split()[0] for line in lines] == ["experiment", "demo", "and"]
     assert lines[-1] == "and 2 more: ckgit list --where 'lora_rank>1' --sort name --limit 0"
-    assert listed(three, "--state", "analyzed") == "no experiment is such; `ckgit list` shows all\n"
+    assert listed(three, "--state", "analyzed") == "no experiment matches; `ckgit list` shows all\n"
 
 
 def test_by_what_designs_say_which_is_read_once(three: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
