@@ -28,7 +28,7 @@ from ckgit.orchestrators.engine.orphans import Orphan
 from ckgit.orchestrators.engine.partial_view import open_partially
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.queries.status import overview
-from ckgit.orchestrators.run.apply import record
+from ckgit.orchestrators.run.apply import apply_commit
 from ckgit.orchestrators.run.decisions import Commit
 from ckgit.schedulers.local.process import is_alive, read_process
 from tests.by_hand import commit_by_hand
@@ -293,7 +293,7 @@ def test_who_is_overtaken_hears_that_the_branch_moved_and_leaves_nothing(bench: 
     before = open_experiment(bench.lab, "demo")
     out(bench)
     with pytest.raises(CkgitError, match="somebody else moved the branch") as caught:
-        record(before, decided(before), bench.heard)
+        apply_commit(before, decided(before), bench.heard)
     assert caught.value.code is Exit.BRANCH_MOVED
     assert [work.name for work in bench.work.parent.iterdir()] == [bench.work.name]
 

@@ -28,7 +28,7 @@ from ckgit.orchestrators.engine.experiment import (
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.polling import Polling, run_to_end
 from ckgit.orchestrators.engine.results import AdvanceResult
-from ckgit.orchestrators.run.apply import hand_over_to_scheduler, prepare, record
+from ckgit.orchestrators.run.apply import apply_commit, hand_over_to_scheduler, prepare
 from ckgit.orchestrators.run.decisions import Commit, Continue, Finish, Poll, Refuse, Secure, Subject, Submit
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def advancing(lab: Lab, name: str, options: AdvanceOptions, events: Events) -> P
             if isinstance(decision, Finish):
                 return decision.result._replace(commits=commits)
             if isinstance(decision, Commit):
-                commits.append(record(observer.view, decision, events))
+                commits.append(apply_commit(observer.view, decision, events))
                 if decision.result:
                     return decision.result._replace(commits=commits)
                 options = options._replace(retry=None)  # what is asked for once

@@ -53,6 +53,8 @@ def _ask_first(seen: Observation, options: AdvanceOptions) -> Decision | None:
                 next=f"ckgit status {name}",
             )
         )
+    if options.worker and not seen.own and (why := _not_its_turn(seen, options)):
+        return Refuse(CkgitError(why, code=Exit.ILLEGAL_TRANSITION, state="nothing was changed", next=f"ckgit status {name}"))
     if not _is_replaced(seen, options):
         return None
     if seen.successor is JobState.UNKNOWN:
@@ -150,8 +152,6 @@ def _step(seen: Observation, options: AdvanceOptions) -> Decision:
     """The next transition, or as much of it as can be made now."""
     if isinstance(seen.stage, CkgitError):
         return Refuse(seen.stage)
-    if options.worker and (why := _not_its_turn(seen, options)):
-        return Refuse(CkgitError(why, code=Exit.ILLEGAL_TRANSITION, state="nothing was changed", next=f"ckgit status {seen.view.name}"))
     if seen.stage:
         from ckgit.orchestrators.run.plan import plan_stage  # a transition without jobs has a quarter of a second in all
 
@@ -161,7 +161,9 @@ def _step(seen: Observation, options: AdvanceOptions) -> Decision:
 
 def _not_its_turn(seen: Observation, options: AdvanceOptions) -> str:
     """Why a worker that is run alone has nothing to run; empty where it has."""
-    work = seen.stage.work if seen.stage and not isinstance(seen.stage, CkgitError) else None
+    if isinstance(seen.stage, CkgitError):
+        return ""  # which says why
+    work = seen.stage.work if seen.stage else None
     what = f"{seen.view.name} is {seen.view.snapshot.state}"
     if not work:
         return f"{what}; jobs run when it is {' or '.join(STAGES)}"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ckgit.orchestrators.run.observe import StageObserver
 
 
-def record(view: ExperimentView, decision: Commit, events: Events) -> RecordedCommit:
+def apply_commit(view: ExperimentView, decision: Commit, events: Events) -> RecordedCommit:
     """Make a commit: the work tree is there before the intent to run jobs in it is committed.
 
     Raises:

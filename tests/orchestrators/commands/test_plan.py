@@ -56,6 +56,7 @@ FOLLOWS: dict[str, list[Situation]] = {
         S(SCAFFOLDED, ("running", "done"), wants={"retry": True}),
         S(DESIGNED, wants={"worker": "tiny-trainer"}),
         S(TRAINED, wants={"worker": "tiny-trainer"}),
+        S(ANALYZED, wants={"worker": "tiny-trainer"}),
         S(SCAFFOLDED, wants={"worker": "tiny-trainer", "run": "base"}),
     ],
     # jobs that were not submitted yet
