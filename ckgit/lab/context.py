@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ckgit
 from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.card import ModelCard, card_path
 from ckgit.experiment.checks.messages import shown
+from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import Summary
 from ckgit.experiment.design.plan import Plan, build_plan
 from ckgit.experiment.state import State
@@ -23,18 +24,24 @@ from ckgit.lab.models.folder import parse_card
 from ckgit.lab.snapshot import Snapshot
 from ckgit.lab.summary.file import FILE, SummaryFile
 
+if TYPE_CHECKING:
+    from ckgit.experiment.jobs import Ledger
+
 _MOST_PLACES = 4  # changed places that an error names
 
 
-def load_context(lab: Lab, snapshot: Snapshot, cluster_name: str | None = None) -> Context:
+def load_context(lab: Lab, snapshot: Snapshot, ledger: Ledger | None = None, *, cluster_name: str | None = None) -> Context:
     """The context of an experiment.
 
+    Reading needs no profile: one that ckgit.toml has no more is what the ledger tells of it, and whoever needs the rest asks for that.
+
     Args:
-        cluster_name: profile to use; the design's, or the lab's default, when absent.
+        ledger: names the profile by which the experiment runs, where it does; else it is the design's, or the lab's default.
+        cluster_name: another profile to use, which must be there.
 
     Raises:
         CkgitError: the design was changed after it was scaffolded, a card or task file is missing or not as it was
-            designed, or there is no such profile.
+            designed, or there is no profile `cluster_name`.
     """
     summary = snapshot.summary.summary
     _refuse_renamed(snapshot, summary)
@@ -43,17 +50,23 @@ def load_context(lab: Lab, snapshot: Snapshot, cluster_name: str | None = None) 
     cards = {name: card_path(name) for name in model_names(summary, plan)}
     tasks = sorted({task.source for task in summary.evaluation.tasks})
     contents = snapshot.read_many([*cards.values(), *tasks, *(each.path for each in summary.data.values())])
-    name = cluster_name or summary.compute.cluster or lab.config.default_cluster
+    name = cluster_name or (ledger.cluster if ledger else summary.compute.cluster) or lab.config.default_cluster
     return Context(
         summary=summary,
         plan=plan,
         cards=_cards(snapshot, summary, cards, contents),
-        cluster=lab.cluster(name),
+        cluster=lab.cluster(name) if cluster_name else _known_profile(lab, name, ledger),
         cluster_name=name,
         version=ckgit.__version__,
         sources=_sources(snapshot, summary, tasks, contents),
         max_log_bytes=lab.config.max_log_bytes,
     )
+
+
+def _known_profile(lab: Lab, name: str, ledger: Ledger | None) -> Cluster:
+    """A profile, or what is known of one that is gone."""
+    there = lab.config.clusters.get(name)
+    return there or (lab.cluster_of(ledger.model_dump()) if ledger else Cluster())
 
 
 def model_names(summary: Summary, plan: Plan) -> list[str]:

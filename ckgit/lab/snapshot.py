@@ -66,8 +66,10 @@ class Snapshot:
     def read_many(self, paths: Iterable[str]) -> dict[str, bytes]:
         """Contents of those files that the commit has, in one git call."""
         wanted = list(paths)
-        contents = read_objects(self.root, [f"{self.tip}:{path}" for path in wanted])
-        return {path: content for path, content in zip(wanted, contents, strict=True) if content is not None}
+        unread = [path for path in wanted if path not in self.known]
+        contents = read_objects(self.root, [f"{self.tip}:{path}" for path in unread])
+        found = {**self.known, **dict(zip(unread, contents, strict=True))}
+        return {path: content for path in wanted if (content := found[path]) is not None}
 
     def list(self, prefix: str) -> list[str]:
         """Paths of all files in a folder of the lab, sorted; empty when there is no such folder."""

@@ -38,7 +38,7 @@ def analyze(lab: Lab, snapshot: Snapshot, ledger: Ledger | None) -> Mapping[str,
         CkgitError: EVIDENCE_MISSING, naming every job whose logs are missing, cannot be read, or contradict each other;
             TOOL_MISSING, when what reads logs or draws is not installed.
     """
-    context = load_context(lab, snapshot, ledger.cluster if ledger else None)
+    context = load_context(lab, snapshot, ledger)
     try:
         return _analyze(context, snapshot, ledger)
     except ModuleNotFoundError as error:

@@ -36,7 +36,7 @@ def test_all_that_scaffolding_needs(lab, designed):
 
 def test_a_cluster_that_is_none(lab, designed):
     with pytest.raises(CkgitError, match="no cluster profile 'della'"):
-        load_context(lab, designed, "della")
+        load_context(lab, designed, cluster_name="della")
 
 
 @pytest.mark.parametrize("path", ["models/tiny.yaml", "tasks/capitalization.py"])

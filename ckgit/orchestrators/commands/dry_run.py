@@ -39,7 +39,10 @@ def dry_run(lab: Lab, name: str, options: AdvanceOptions) -> PlannedStep:
         return _shown(observer, decision)
     first = preview(decision.commit)
     moved = Observer(_moved(observer.view, decision), options, Events(), begun=observer.view.snapshot.state, own=True)
-    return _after(first, observer.view, _shown(moved, _decided(moved)))
+    then, ledger = _shown(moved, _decided(moved)), moved.view.ledger
+    if ledger and ledger.work_tree:
+        return then.model_copy(update={"commits": (first, *then.commits)})
+    return _after(first, observer.view, then)
 
 
 def _decided(observer: Observer) -> Decision:
@@ -63,7 +66,7 @@ def _decided(observer: Observer) -> Decision:
 def _moved(view: ExperimentView, move: Commit) -> ExperimentView:
     """An experiment as it would stand after a move to another cluster."""
     snapshot = replace(view.snapshot, known={**view.snapshot.known, **move.commit.files})
-    return ExperimentView(view.lab, snapshot, load_context(view.lab, snapshot, move.cluster), snapshot.ledger())
+    return ExperimentView(view.lab, snapshot, load_context(view.lab, snapshot, cluster_name=move.cluster), snapshot.ledger())
 
 
 def _after(move: PlannedCommit, view: ExperimentView, then: PlannedStep) -> PlannedStep:
@@ -79,7 +82,7 @@ def _shown(observer: Observer, decision: Decision) -> PlannedStep:
     remarks += _waits(monitor) if monitor else []
     if isinstance(decision, Commit):
         commits, submissions, more = _recorded(view, decision, _pending(observer) if decision.jobs else [])
-        remarks += more
+        remarks += [*more, *decision.remarks]
     elif isinstance(decision, Submit) and monitor and view.ledger:
         submissions = _would_submit(view, view.ledger, decision.submission.attempts, monitor.jobs.values(), {})
         if observer.options.continuation and not view.ledger.detached:

@@ -15,6 +15,7 @@ from ckgit.orchestrators.engine.integrity import refuse_edited
 from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.options import AdvanceOptions, RetryOptions, Selection
 from ckgit.orchestrators.engine.orphans import refuse_orphans
+from ckgit.orchestrators.engine.profile import check_profile
 from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import AttemptOptions, count_jobs, detached_of, latest_attempts
 from ckgit.orchestrators.run.change_cluster import refuse_misled
@@ -50,6 +51,7 @@ def plan_retry(view: ExperimentView, options: AdvanceOptions) -> RetryPlan:
             state="nothing was changed",
             next=f"ckgit advance {name}",
         )
+    check_profile(view)
     refuse_edited(view.snapshot)
     refuse_orphans(view.lab, view.name, view.ledger)
     failed = {attempt.job for attempt in count.failed}

@@ -83,7 +83,7 @@ def _view(lab: Lab, snapshot: Snapshot) -> ExperimentView:
     except CkgitError as error:
         raise with_its_jobs(lab, snapshot.name, error) from None
     try:
-        context = load_context(lab, snapshot, ledger.cluster if ledger else None)
+        context = load_context(lab, snapshot, ledger)
     except CkgitError as error:
         error.next = cancelled_first(snapshot.name, error.next, out=bool(ledger and ledger.open()))
         raise

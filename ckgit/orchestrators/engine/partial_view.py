@@ -70,7 +70,7 @@ def open_partially(lab: Lab, name: str, events: Events | None = None) -> Partial
         ledger = snapshot.ledger()
         edited = _edited(snapshot)
         if snapshot.state is not State.DESIGNED:
-            view = ExperimentView(lab, snapshot, load_context(lab, snapshot, ledger.cluster if ledger else None), ledger)
+            view = ExperimentView(lab, snapshot, load_context(lab, snapshot, ledger), ledger)
     except CkgitError as error:
         unread = error
     running: Sequence[Orphan] = []

@@ -222,7 +222,7 @@ def _progress(lab: Lab, snapshot: Snapshot, ledger: Ledger, seen: Mapping[str, J
     from ckgit.orchestrators.run.monitor.progress import progress_meter
 
     try:
-        context = load_context(lab, snapshot, ledger.cluster)
+        context = load_context(lab, snapshot, ledger)
         workers = {stage: worker for stage in Stage if (worker := worker_for(context.summary, stage))}
     except CkgitError:
         return None

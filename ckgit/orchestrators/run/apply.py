@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Attempt, FailureClass
+from ckgit.experiment.outputs.events import Noted
 from ckgit.experiment.scheduler import JobStatus
 from ckgit.lab.remotes import authority
 from ckgit.orchestrators.engine.events import Events
-from ckgit.orchestrators.engine.experiment import ExperimentView, RecordedCommit, check_unmoved, commit
+from ckgit.orchestrators.engine.experiment import ExperimentView, RecordedCommit, check_unmoved, commit, open_experiment
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.run.decisions import Commit, Continue, Secure, Submit
 
@@ -37,8 +38,14 @@ def apply_commit(view: ExperimentView, decision: Commit, events: Events) -> Reco
 
         made = make_work_tree(view)
         check_ready(view, stage_jobs(view), decision.jobs, Path(made.work_tree))
+    for remark in decision.remarks:
+        events.emit(Noted(experiment=view.name, text=remark))
     _end(view, decision.ends)
     recorded = commit(view.lab, decision.commit, events)
+    if decision.cluster:
+        from ckgit.orchestrators.run.change_cluster import bring_scripts
+
+        bring_scripts(open_experiment(view.lab, view.name))
     _end(view, decision.replaces)  # a job that is not in the ledger any more does nothing, should it start meanwhile
     return recorded
 

@@ -1,48 +1,51 @@
-"""Where the jobs of an experiment are, and how another cluster takes it over.
+"""Where the jobs of an experiment are, and how another cluster profile takes it over.
 
-Its files are rendered for the new profile, and its checkpoints are brought along. A profile that has come to point elsewhere without that
-would find none of the jobs, and call them lost.
+A profile of another place has the files rendered for it, and checkpoints are brought along. One of the same place, which was renamed or has
+other settings now, finds jobs and work tree where they are. A profile that has come to point elsewhere without that would find none of the
+jobs, and call them lost.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import elsewhere, place
-from ckgit.experiment.design.model import Stage
-from ckgit.experiment.jobs import Ledger, Phase
+from ckgit.experiment.design.model import Stage, State
+from ckgit.experiment.jobs import Job, Ledger, Phase
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.results import MANIFEST, read_manifest
-from ckgit.formats.listing import in_words
+from ckgit.experiment.worker import Worker
+from ckgit.formats.listing import in_words, listed, paragraphs
 from ckgit.lab.commit import CommitPlan
 from ckgit.lab.context import load_context
 from ckgit.orchestrators.engine.experiment import ExperimentView, prepare
 from ckgit.orchestrators.engine.integrity import refuse_edited
 from ckgit.orchestrators.engine.logs import now
-from ckgit.orchestrators.engine.plugins import scheduler_for
+from ckgit.orchestrators.engine.plugins import scheduler_for, worker_for
+from ckgit.orchestrators.engine.profile import same_place
 from ckgit.orchestrators.run.commits import LOG
+from ckgit.orchestrators.scaffold.rerender import bring, rendered_anew
 from ckgit.orchestrators.scaffold.scaffold import rendered
 from ckgit.workers.digests import differences, digests
 
 
 def change_cluster(view: ExperimentView, cluster_name: str) -> CommitPlan | None:
-    """The commit by which another cluster takes over; None when the experiment is there already.
+    """The commit by which another profile takes over, or the same one as it is now; None when that changes nothing.
 
     Raises:
-        CkgitError: jobs are in flight, nothing was submitted yet, or the checkpoints cannot be reached from here.
+        CkgitError: jobs are in flight elsewhere, nothing was submitted yet, or the checkpoints cannot be reached from here.
     """
-    ledger = view.ledger
-    if ledger is None:
-        raise CkgitError(
-            f"{view.name} has not run anywhere yet",
-            code=Exit.USAGE,
-            state="nothing was changed",
-            next="name the cluster in its design: compute.cluster, e.g. by `ckgit design --set` or `ckgit revise`",
-        )
-    if ledger.cluster == cluster_name:
+    ledger = view.ledger or _first_ledger(view)
+    context = load_context(view.lab, view.snapshot, cluster_name=cluster_name)
+    scheduler_for(context.cluster)
+    moved = view._replace(context=context)
+    same = ledger.cluster == cluster_name
+    if (same or ledger.work_tree) and same_place(view.lab, ledger, cluster_name):
+        return _taken_over_in_place(moved, ledger)
+    if same:
         return None
     if ledger.open():
         raise CkgitError(
@@ -61,9 +64,6 @@ def change_cluster(view: ExperimentView, cluster_name: str) -> CommitPlan | None
             state="nothing was changed",
             next=f"run the same command on {ledger.host or 'a machine that sees it'}, or train anew: ckgit revise {view.name}",
         )
-    context = load_context(view.lab, view.snapshot, cluster_name)
-    scheduler_for(context.cluster)
-    moved = view._replace(context=context)
     update = {"cluster": cluster_name, **place(context.cluster), "commit": "", "work_tree": "", "host": "", "detached": None}
     update |= {"moved_from": before} if trained else {}
     text = f"cluster {cluster_name} (scheduler {context.cluster.scheduler}) takes over from {ledger.cluster}"
@@ -77,6 +77,61 @@ def change_cluster(view: ExperimentView, cluster_name: str) -> CommitPlan | None
         body=f"{text[:1].upper()}{text[1:]}.",
         time=now(),
     )
+
+
+def _first_ledger(view: ExperimentView) -> Ledger:
+    """The ledger of an experiment of which nothing was submitted yet.
+
+    Raises:
+        CkgitError: USAGE, nothing is scaffolded either.
+    """
+    if view.snapshot.state is State.SCAFFOLDED:
+        return Ledger(cluster=view.context.cluster_name, scheduler=view.context.cluster.scheduler, design=view.context.summary.digest)
+    raise CkgitError(
+        f"{view.name} has not run anywhere yet",
+        code=Exit.USAGE,
+        state="nothing was changed",
+        next=f"name the cluster in its design: ckgit revise {view.name} --set compute.cluster=NAME",
+    )
+
+
+def _taken_over_in_place(view: ExperimentView, ledger: Ledger) -> CommitPlan | None:
+    """The commit by which jobs that were not submitted yet get scripts of the profile of `view`; those that were stay as they are."""
+    name, workers = view.context.cluster_name, _workers(view)
+    anew = rendered_anew(view, workers, _unsubmitted(view, workers, ledger), {}, {})
+    if name == ledger.cluster and not anew.files:
+        return None
+    refuse_edited(view.snapshot)
+    same = name == ledger.cluster
+    text = f"cluster {name} as its profile is now" if same else f"cluster {name} takes over from {ledger.cluster}, in the same place"
+    return prepare(
+        view,
+        Event.SUBMIT,
+        files=anew.files,
+        logs={LOG: [("MOVED", text), *(("RENDER", note) for note in anew.notes)]},
+        ledger=ledger.model_copy(update={"cluster": name}),
+        body=paragraphs(f"{text[:1].upper()}{text[1:]}.", listed(anew.notes)),
+        time=now(),
+    )
+
+
+def _workers(view: ExperimentView) -> dict[Stage, Worker]:
+    return {stage: worker for stage in Stage if (worker := worker_for(view.context.summary, stage))}
+
+
+def _unsubmitted(view: ExperimentView, workers: Mapping[Stage, Worker], ledger: Ledger) -> list[Job]:
+    return [job for worker in workers.values() for job in worker.jobs(view.context) if not ledger.latest(job.name)]
+
+
+def bring_scripts(view: ExperimentView) -> None:
+    """Have the work tree hold the scripts that a profile of the same place has rendered anew. Killed before that, a retry brings them.
+
+    Raises:
+        CkgitError: they cannot be written.
+    """
+    if view.ledger and view.ledger.work_tree:
+        workers = _workers(view)
+        bring(view, workers, _unsubmitted(view, workers, view.ledger), Path(view.ledger.work_tree))
 
 
 def bring_checkpoints(view: ExperimentView, ledger: Ledger, work: Path) -> None:

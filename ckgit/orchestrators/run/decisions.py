@@ -30,6 +30,7 @@ class Commit(NamedTuple):
     replaces: Sequence[Sequence[Attempt]] = ()  # whose jobs are ended after it: others go on in their place, or nobody
     result: AdvanceResult | None = None  # what the command has come to by it; None where it goes on
     cluster: str | None = None  # name of the profile that takes over by it
+    remarks: Sequence[str] = ()  # what is to be said of it
 
 
 class Subject(StrEnum):

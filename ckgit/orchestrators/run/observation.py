@@ -58,6 +58,7 @@ class StageObservation(NamedTuple):
     work: StageJobs
     tree: Ledger | None = None  # the ledger with the work tree that there is, or that would be made; None where no job is ever to run
     against: CkgitError | None = None  # why the jobs that are due must not be handed over
+    outdated: bool = False  # whether the scripts of those would be other ones by the cluster profile as it is now
     jobs: JobsSeen | None = None  # None: the scheduler was not asked yet
     collected: Collected = NOTHING  # what ended jobs left
     continuation: ContinuationSeen | None = None  # None: the scheduler was not asked for it yet

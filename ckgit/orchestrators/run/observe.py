@@ -20,6 +20,7 @@ from ckgit.orchestrators.engine.integrity import foreign_starts, retrained
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.orphans import refuse_orphans
 from ckgit.orchestrators.engine.plugins import scheduler_for
+from ckgit.orchestrators.engine.profile import check_profile
 from ckgit.orchestrators.run.attempts import count_jobs
 from ckgit.orchestrators.run.change_cluster import refuse_misled
 from ckgit.orchestrators.run.collect import JudgedAttempt, judge
@@ -31,6 +32,7 @@ from ckgit.orchestrators.run.observation import ContinuationSeen, JobsSeen, Stag
 from ckgit.orchestrators.run.stage import StageJobs, check_ready, due_jobs, stage_jobs
 from ckgit.orchestrators.run.usage import lacking
 from ckgit.orchestrators.run.work_tree import find_work_tree, planned_ledger
+from ckgit.orchestrators.scaffold.rerender import rendered_anew
 
 
 class StageObserver:
@@ -44,6 +46,7 @@ class StageObserver:
         self._continuation: ContinuationSeen | None = None
         self._judged: dict[str, JudgedAttempt] = {}  # by token
         self._usage: dict[str, Usage] = {}  # by token
+        self._rendered: dict[str, bool] = {}  # by job: whether its script would be another one now
 
     def observe(self) -> StageObservation:
         """What is seen now.
@@ -55,10 +58,14 @@ class StageObserver:
         if not work.worker or not work.jobs:
             return StageObservation(view, work)
         refuse_misled(view)
+        if not view.ledger or not view.ledger.work_tree:
+            check_profile(view)  # it says where the work tree is to be
         collected = self._collect()
         tree = planned_ledger(view)
-        against = self._against(collected.enter(tree))
-        return StageObservation(view, work, tree, against, self._jobs_seen(), collected, self._continuation)
+        due = due_jobs(view, work, self.options, collected.enter(tree))
+        against = self._against(due, collected.enter(tree))
+        outdated = bool(due) and not against and self._outdated(due[0])
+        return StageObservation(view, work, tree, against, outdated, self._jobs_seen(), collected, self._continuation)
 
     def _jobs_seen(self) -> JobsSeen | None:
         monitor = self.monitor
@@ -78,11 +85,17 @@ class StageObserver:
             polls=self._polls,
         )
 
-    def _against(self, ledger: Ledger) -> CkgitError | None:
+    def _outdated(self, job: Job) -> bool:
+        """Whether a job's script would be another one now. One tells of all: a profile's lines are in each."""
+        if job.name not in self._rendered:
+            self._rendered[job.name] = bool(rendered_anew(self.view, self.work.workers, [job], {}, {}).files)
+        return self._rendered[job.name]
+
+    def _against(self, due: Sequence[Job], ledger: Ledger) -> CkgitError | None:
         """Why the jobs that are due must not be handed over."""
-        due = due_jobs(self.view, self.work, self.options, ledger)
         try:
             if due:
+                check_profile(self.view)
                 refuse_orphans(self.view.lab, self.view.name, ledger if self.monitor else self.view.ledger)
                 if self.view.ledger and self.view.ledger.work_tree:
                     check_ready(self.view, self.work, due, find_work_tree(ledger))
@@ -169,7 +182,7 @@ def open_monitor(view: ExperimentView, work: StageJobs, run: str | None, events:
         workers=work.workers,
         context=view.context,
         cluster=cluster,
-        refresh=lambda: with_limits(cluster, open_lab(view.lab.root).cluster(view.context.cluster_name)),
+        refresh=lambda: with_limits(cluster, open_lab(view.lab.root).config.clusters.get(view.context.cluster_name, cluster)),
         scheduler=scheduler_for(cluster),
         work=tree,
         jobs={job.name: job for job in work.all},

@@ -61,7 +61,12 @@ def _submit(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> 
     due = due_jobs(seen.view, seen.work, options, ledger)
     if not due:
         return None
-    return Refuse(seen.against) if seen.against else Commit(submission(seen.view, seen.work, options, due, ledger, seen.collected), due)
+    if seen.against:
+        return Refuse(seen.against)
+    name, cluster = seen.view.name, seen.view.context.cluster_name
+    changed = f"cluster profile {cluster} has changed, and jobs go out as they were scaffolded"
+    remarks = [f"{changed}: ckgit advance {name} --cluster {cluster} gives those that follow what it says now"] if seen.outdated else []
+    return Commit(submission(seen.view, seen.work, options, due, ledger, seen.collected), due, remarks=remarks)
 
 
 def _wait(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> Decision:

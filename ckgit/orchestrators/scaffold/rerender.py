@@ -58,11 +58,12 @@ class RerenderedFiles(NamedTuple):
 def rendered_anew(
     view: ExperimentView, workers: Mapping[Stage, Worker], jobs: Sequence[Job], before: Mapping[str, Attempt], batches: Mapping[str, Batch]
 ) -> RerenderedFiles:
-    """The files of jobs that are tried again: with their new batches, and their scripts as the cluster profile is now.
+    """The files of jobs that are tried again, or were not submitted yet: with their new batches, and their scripts as the profile is now.
 
     What a script reads is what is compared. Where that would be written otherwise, too, the job stays as it was scaffolded.
 
     Args:
+        before: newest attempts, by job; of one that was not submitted yet there is none.
         batches: of the new attempts, by job, where they are not as designed.
     """
     files, notes = dict[str, bytes](), list[str]()
@@ -71,7 +72,8 @@ def rendered_anew(
         made = _rendered(view, worker, first, batches.get(first.name))
         there = view.snapshot.read_many(made)
         changed = {path: content for path, content in made.items() if content != there.get(path)}
-        if first.name in batches or before[first.name].batch:  # a training: it is the only job of its run
+        latest = before.get(first.name)
+        if first.name in batches or (latest and latest.batch):  # a training: it is the only job of its run
             files |= changed
             continue
         scripts = {job.script for job in worker.jobs(view.context)}

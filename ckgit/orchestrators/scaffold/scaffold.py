@@ -23,6 +23,7 @@ from ckgit.orchestrators.engine.experiment import ExperimentView, prepare
 from ckgit.orchestrators.engine.generated import generated
 from ckgit.orchestrators.engine.logs import now, untimed
 from ckgit.orchestrators.engine.plugins import worker_for
+from ckgit.orchestrators.engine.profile import check_profile
 from ckgit.orchestrators.scaffold.parallel import in_parallel
 
 LOG = "scaffold-experiment.log"
@@ -45,6 +46,7 @@ def scaffold(view: ExperimentView) -> CommitPlan:
     Raises:
         CkgitError: with every reason against it at once.
     """
+    check_profile(view)
     context = view.context
     refuse(view, {"design": [f"{what} is in the design and was not measured" for what in unrecorded(context.summary, context.plan)]})
     made = _all_made(view)

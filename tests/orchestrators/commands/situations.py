@@ -6,14 +6,14 @@ import importlib
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ckgit.errors import CkgitError
 from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Detached
-from ckgit.experiment.outputs.events import Committed, EngineEvent
+from ckgit.experiment.outputs.events import Committed, EngineEvent, Noted
 from ckgit.experiment.scheduler import JobState, JobStatus
 from ckgit.lab.commit import CommitPlan
 from ckgit.orchestrators.commands.advance import advancing
@@ -35,6 +35,14 @@ scheduler = "scripted"
 scheduler = "scripted"
 work_root = "elsewhere"
 """
+
+
+# What has become of the cluster profiles, by the name of the damage.
+_PROFILES: Mapping[str, Callable[[str], str]] = {
+    "profile": lambda text: text.replace('scheduler = "scripted"', 'scheduler = "local"'),
+    "no profile": lambda text: text.replace("[clusters.local]", "[clusters.new]").replace('"local"', '"new"'),
+    "outdated": lambda text: text.replace("setup = [", 'setup = ["export NEW=1", '),
+}
 
 
 class Situation(NamedTuple):
@@ -156,10 +164,10 @@ class Scene:
             shutil.rmtree(bench.work / "experiments/demo/rank4/artifacts")
         elif what == "work tree":
             shutil.rmtree(bench.work)
-        elif what == "profile":
+        elif what in _PROFILES:
             config = bench.folder / "ckgit.toml"
-            config.write_text(config.read_text().replace('scheduler = "scripted"', 'scheduler = "local"'))
-            subprocess.run(["git", "commit", "-qam", "elsewhere"], cwd=bench.folder, check=True)
+            config.write_text(_PROFILES[what](config.read_text()))
+            subprocess.run(["git", "commit", "-qam", what], cwd=bench.folder, check=True)
 
 
 class Effects(Events):
@@ -167,12 +175,14 @@ class Effects(Events):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__()
-        self.scene, self.commits = scene, list[str]()
+        self.scene, self.commits, self.noted = scene, list[str](), list[str]()
 
     def emit(self, event: EngineEvent) -> None:
         if isinstance(event, Committed):
             self.commits.append(event.commit)
             self.scene.scheduler.done.append(str(event.records))
+        elif isinstance(event, Noted):
+            self.noted.append(event.text)
 
 
 def effects(scene: Scene, options: AdvanceOptions) -> Effects:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
-import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -16,43 +14,16 @@ from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.jobs.folder import job_folder
 from ckgit.schedulers.local.process import read_process
 from tests.orchestrators.bench import Bench
+from tests.orchestrators.commands.next_commands import Done, follow, named
 
 pytestmark = pytest.mark.slow
 JOBS = {State.SCAFFOLDED: "rank4/finetune", State.TRAINED: "rank4/eval/capitalization_epoch0"}
-_COMMAND = re.compile(r"ckgit (advance|retry|cancel|revise|why|status|show)((?: demo)?(?: --[a-z-]+)*)")
-Done = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture
 def one(designed: Callable[..., Bench]) -> Bench:
     """One run to train, and one evaluation of it."""
     return designed(variables={"lora_rank": [4]}, runs=[])
-
-
-def named(done: Done) -> list[list[str]]:
-    """The commands that `next:` names, in its order; each is about this experiment."""
-    (line,) = [line.partition("next:")[2] for line in f"{done.stdout}\n{done.stderr}".splitlines() if "next: " in line]
-    commands = [[word, *rest.split()] for word, rest in _COMMAND.findall(line)]
-    assert commands, line
-    assert all("demo" in words for words in commands), line
-    return commands
-
-
-def look(bench: Bench) -> tuple[str, list[str]]:
-    return bench.snapshot.tip, bench.executions()
-
-
-def follow(bench: Bench, done: Done) -> Done:
-    """Run what `next:` names, until a commit was made or a job was run; a command that could do neither names another one."""
-    before, tried = look(bench), list[list[str]]()
-    for _ in range(3):
-        for words in named(done):
-            assert words not in tried, f"{words} leads to itself: {done.stderr}"
-            done = bench.ckgit(*words, check=False)
-            if look(bench) != before:
-                return done
-            tried += [] if words[0] in ("why", "status", "show") else [words]
-    pytest.fail(f"nothing has changed: {done.stdout}{done.stderr}")
 
 
 def to_the_end(bench: Bench, done: Done) -> None:

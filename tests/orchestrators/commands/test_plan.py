@@ -39,7 +39,7 @@ ITSELF, REPLACED = {**LEFT, "token": TOKEN}, {**LEFT, "token": OTHER}
 FOLLOWS: dict[str, list[Situation]] = {
     # one transition without jobs
     "scaffold, exit 0": [S(DESIGNED), S(DESIGNED, wants={"to": SCAFFOLDED}), S(DESIGNED, wants={"begins": (DESIGNED,)})],
-    "analyze, exit 0": [S(EVALUATED), S(EVALUATED, wants={"to": ANALYZED})],
+    "analyze, exit 0": [S(EVALUATED), S(EVALUATED, damage="no profile"), S(EVALUATED, wants={"to": ANALYZED})],
     # nothing is to be done
     "nothing to do, exit 0": [
         S(SCAFFOLDED, wants={"to": SCAFFOLDED}),
@@ -61,7 +61,7 @@ FOLLOWS: dict[str, list[Situation]] = {
     ],
     # jobs that were not submitted yet
     "submit, hand over 2, wait": [S(SCAFFOLDED)],
-    "submit, hand over 3, wait": [S(TRAINED)],
+    "submit, hand over 3, wait": [S(TRAINED), S(TRAINED, damage="outdated"), S(TRAINED, wants={"cluster": "local"})],
     "submit, hand over 1, wait": [S(SCAFFOLDED, ("none", "running")), S(SCAFFOLDED, wants={"worker": "tiny-trainer", "run": "rank4"})],
     "submit, hand over 2, exit 10": [
         S(SCAFFOLDED, wants=NO_WAIT),
@@ -78,6 +78,7 @@ FOLLOWS: dict[str, list[Situation]] = {
     # jobs that are out
     "wait": [
         S(SCAFFOLDED, BOTH_RUN),
+        S(SCAFFOLDED, BOTH_RUN, "no profile"),
         S(SCAFFOLDED, ("queued", "unknown")),
         S(SCAFFOLDED, ("running", "done")),
         S(SCAFFOLDED, BOTH_RUN, left="unknown", by=OTHER, wants=REPLACED),
@@ -88,6 +89,7 @@ FOLLOWS: dict[str, list[Situation]] = {
     # jobs that have ended
     "train, exit 0": [
         S(SCAFFOLDED, ("done", "done")),
+        S(SCAFFOLDED, ("done", "done"), "no profile"),
         S(SCAFFOLDED, ("done", "done"), wants=NO_WAIT),
         S(SCAFFOLDED, ("done", "failed"), wants={"accept_missing": True}),
         S(SCAFFOLDED, ("done", "recorded"), wants={"accept_missing": True}),
@@ -126,12 +128,24 @@ FOLLOWS: dict[str, list[Situation]] = {
     "continue, wait": [S(SCAFFOLDED, BOTH_RUN, "no room", left="unseen", wants=LEFT)],
     "wait ": [S(SCAFFOLDED, BOTH_RUN, left="unknown", wants=LEFT), S(SCAFFOLDED, ("running", "unknown"), left="running", wants=ITSELF)],
     # to another cluster
-    "submit, submit, hand over 3, wait": [S(TRAINED, wants={"cluster": "other"})],
+    "submit, submit, hand over 3, wait": [
+        S(TRAINED, wants={"cluster": "other"}),
+        S(TRAINED, damage="outdated", wants={"cluster": "local"}),
+        S(TRAINED, damage="no profile", wants={"cluster": "new"}),
+    ],
+    "submit, submit, hand over 2, wait": [
+        S(SCAFFOLDED, wants={"cluster": "other"}),
+        S(SCAFFOLDED, damage="outdated", wants={"cluster": "local"}),
+    ],
+    "submit, wait": [S(SCAFFOLDED, BOTH_RUN, "no profile", wants={"cluster": "new"})],
     "refuse 10": [S(SCAFFOLDED, BOTH_RUN, wants={"cluster": "other"})],
     "refuse 2": [
         S(DESIGNED, wants={"cluster": "other"}),
         S(SCAFFOLDED, BOTH_RUN, "profile"),
-        S(SCAFFOLDED, wants={"cluster": "other"}),
+        S(DESIGNED, damage="no profile"),
+        S(SCAFFOLDED, damage="no profile"),
+        S(TRAINED, damage="no profile"),
+        S(SCAFFOLDED, ("done", "recorded"), "no profile", wants={"retry": True}),
         S(SCAFFOLDED, damage="no detaching", wants=LEFT),
         S(SCAFFOLDED, ("done", "recorded"), "no detaching", wants={**LEFT, "retry": True}),
     ],
@@ -219,6 +233,7 @@ def follows(scene: Scene, step: PlannedStep, plans: list[CommitPlan], done: Effe
             path: as_of(tip, content) for path, content in meant.items()  # the commit before it was not there yet
         }
         parent = sha
+    assert [remark for remark in step.remarks if "has changed" in remark] == [text for text in done.noted if "has changed" in text]
     if not step.commits and not step.submissions:
         assert acts[0].startswith(("wait", "exit", "nothing", "continue", "secure"))
     handed = [f"hand over {sum(len(each.jobs) for each in step.submissions)}"] if step.submissions else []
@@ -270,10 +285,10 @@ WANTS = st.fixed_dictionaries(
         "sequential": st.booleans(),
         "detach": st.booleans(),
         "retry": st.booleans(),
-        "cluster": st.sampled_from(["local", "other"]),
+        "cluster": st.sampled_from(["local", "other", "new"]),
         "token": st.sampled_from([TOKEN, OTHER]),
     },
-)
+).filter(lambda wants: not {"retry", "cluster"} <= wants.keys())  # no command line asks for both
 
 
 @st.composite
@@ -284,7 +299,8 @@ def situations(draw: st.DrawFn) -> Situation:
     out = jobs != ("none", "none")
     left = draw(st.sampled_from(["", "unseen", "queued", "unknown", "gone"])) if out else ""
     ended = jobs[0] in ("done", "failed")
-    damage = draw(st.sampled_from(["", "profile", "work tree", *(["status"] if ended and state is SCAFFOLDED else [])])) if out else ""
+    damages = ["", "profile", "no profile", "outdated", "work tree", *(["status"] if ended and state is SCAFFOLDED else [])]
+    damage = draw(st.sampled_from(damages)) if out else ""
     return Situation(state, jobs, damage, left, draw(st.sampled_from(["", TOKEN, OTHER])), draw(WANTS))
 
 
