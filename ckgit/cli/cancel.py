@@ -8,12 +8,14 @@ from ckgit.cli.acting import report, run_option, show_plan
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
 from ckgit.cli.completion import open_jobs
 from ckgit.cli.subscribers import Terminal
-from ckgit.errors import Exit
+from ckgit.errors import CkgitError, Exit
 from ckgit.orchestrators.commands.cancel import cancel, observe_cancel, plan_cancel, show
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.options import Selection
 from ckgit.orchestrators.engine.partial_view import open_partially
 from ckgit.orchestrators.engine.results import AdvanceResult
+
+_LONGEST = 300  # characters of a reason
 
 
 @click.command("cancel")
@@ -22,21 +24,42 @@ from ckgit.orchestrators.engine.results import AdvanceResult
 @click.option(
     "--job", metavar="JOB", shell_complete=open_jobs, help="Only this job, e.g. rank8/finetune; by its token one that is not in the ledger."
 )
+@click.option("--lost", is_flag=True, help="Declare open jobs lost that nobody can ask any more: their machine or work tree is gone.")
+@click.option("--because", metavar="TEXT", help="With --lost: why, in a sentence that is committed.")
 @dry_run_option
 @json_option
 @click.pass_context
-def command(ctx: click.Context, *, name: str | None, run: str | None, job: str | None, dry_run: bool, as_json: bool) -> int:
+def command(
+    ctx: click.Context, *, name: str | None, run: str | None, job: str | None, lost: bool, because: str | None, dry_run: bool, as_json: bool
+) -> int:
     """Cancel the jobs that are queued or running.
 
     It is recorded first, then done; started again after an interruption, it does the rest. What has ended by itself is left alone.
+    Jobs that cannot be ended from here are not recorded as cancelled. Those that nobody can ask any more are declared lost, with
+    --lost --because '...'; a job that is seen to run is not. What is declared lost and runs nevertheless may run beside its retry.
     Without --run and --job it also ends jobs whose ledger the branch lost when it was reset or deleted (`git branch -f`, `-D`).
     """
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)
-    selection = Selection(run, job)
+    selection, why = Selection(run, job), _because(because, lost=lost)
     found = open_partially(lab, experiment, None if dry_run else Events(Terminal()))
     if dry_run:
-        return show_plan(show(plan_cancel(observe_cancel(found, selection))), as_json=as_json)
-    done = cancel(found, selection, Events(Terminal()))
+        return show_plan(show(plan_cancel(observe_cancel(found, selection, why))), as_json=as_json)
+    done = cancel(found, selection, Events(Terminal()), why)
     state = found.snapshot.state if found.snapshot else None
     return report(AdvanceResult(experiment, state, Exit.DONE, done.taken, done.message, done.next), as_json=as_json)
+
+
+def _because(text: str | None, *, lost: bool) -> str:
+    """Why jobs are declared lost; empty where they are cancelled.
+
+    Raises:
+        CkgitError: USAGE, one option without the other, or the text is no sentence.
+    """
+    why = " ".join((text or "").split())
+    if lost and why and len(why) <= _LONGEST and why.isprintable():
+        return why
+    if not lost and text is None:
+        return ""
+    what = "--because is for --lost" if not lost else f"--lost needs --because with a sentence of at most {_LONGEST} characters"
+    raise CkgitError(what, code=Exit.USAGE, state="nothing was changed", next="ckgit cancel NAME --lost --because 'node7 is no more'")

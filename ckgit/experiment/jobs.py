@@ -151,6 +151,7 @@ class Attempt(Frozen):
     host: str | None = None
     failure: FailureClass | None = Field(default=None)
     reason: str | None = Field(default=None, description="One sentence.")
+    declared: bool = Field(default=False, description="Whether it counts as lost because a person said so: nobody could ask it any more.")
     cells: dict[str, str] = Field(
         default={}, description="Of a failed attempt at several cells: why each does not count; empty for one that does."
     )

@@ -90,6 +90,13 @@ class Scheduler(Protocol):
     def shared_poll(self) -> AbstractContextManager[None]:
         """While it lasts, which is no longer than a moment, polls of several work trees share what they ask."""
 
+    def check_cancel(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:
+        """Whether `cancel` could end these jobs: it is asked before that is recorded. Nothing is done to them.
+
+        Raises:
+            CkgitError: one of them cannot be ended from here, or by this user; or the scheduler cannot be asked now.
+        """
+
     def cancel(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:
         """End these jobs. One that is unseen is kept from starting; one that is gone is no error."""
 

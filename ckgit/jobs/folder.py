@@ -5,13 +5,70 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ckgit.errors import CkgitError, Exit
 from ckgit.formats.plain_json import read_unique
 
 if TYPE_CHECKING:
     from ckgit.experiment.jobs import Status
+
+
+def is_there(work: Path) -> bool:
+    """Whether a work tree is on this machine.
+
+    Raises:
+        CkgitError: UNKNOWN, that cannot be seen: another user may have it for themselves.
+    """
+    try:
+        return stat.S_ISDIR(work.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise CkgitError(
+            f"the work tree cannot be seen: {error.strerror}",
+            code=Exit.UNKNOWN,
+            where=str(work),
+            state="nothing was changed",
+            next="run the same command as the user whose folder it is, or have them give you access",
+        ) from None
+
+
+def refuse_unwritable(work: Path) -> None:
+    """Raise where this user cannot write to a work tree: a job that they hand over would be refused, and its attempt be spent.
+
+    Raises:
+        CkgitError: COMMAND_FAILED, with the user whose folder it is.
+    """
+    if not os.access(jobs_folder(work) if jobs_folder(work).exists() else work, os.W_OK):
+        raise CkgitError(
+            f"the work tree belongs to {owner_of_folder(work)}, and you cannot write there",
+            code=Exit.COMMAND_FAILED,
+            where=str(work),
+            state="nothing was changed",
+            next="run the same command as that user, or have them give you access",
+        )
+
+
+def owner_of_folder(folder: Path) -> str:
+    """The user whose folder it is.
+
+    Raises:
+        OSError: it cannot be told.
+    """
+    return user_name(folder.stat().st_uid)
+
+
+def user_name(user: int) -> str:
+    """A user's name, or their number where they have none here."""
+    try:
+        return pwd.getpwuid(user).pw_name
+    except (KeyError, OverflowError):
+        return f"user {user}"
 
 
 def jobs_folder(work: Path) -> Path:

@@ -6,6 +6,7 @@ the jobs are ended all the same: they are found by their tokens, and what could 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,10 +21,11 @@ from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.outputs.planned import PlannedStep
 from ckgit.experiment.scheduler import JobState
 from ckgit.experiment.worker import Worker
-from ckgit.formats.listing import plural
-from ckgit.jobs.folder import read_status
+from ckgit.formats.listing import in_words, plural
+from ckgit.jobs.folder import is_there, read_status
 from ckgit.lab.commit import CommitPlan, preview
 from ckgit.lab.snapshot import DeletedError
+from ckgit.orchestrators.commands.reach import cannot_end
 from ckgit.orchestrators.engine import orphans
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import ExperimentView, RecordedCommit, commit, prepare
@@ -45,6 +47,7 @@ class CancelPlan(NamedTuple):
     attempts: Sequence[Attempt]
     whole: bool = True  # nothing that goes on is left, and so nobody is to go on with it
     orphans: Sequence[Orphan] = ()
+    lost: str = ""  # why the jobs are declared lost; empty where they are cancelled
 
     @property
     def named(self) -> list[str]:
@@ -61,6 +64,8 @@ class CancelObservation(NamedTuple):
     chosen: Sequence[Attempt]  # the latest attempts at the jobs that are meant
     states: Mapping[str, JobState]  # by token, of those that are open or were cancelled
     mute: frozenset[str]  # tokens of those that are gone and whose status cannot be read: it is waited for in vain
+    lost: str = ""  # why nobody can ask the jobs any more, as their user says
+    against: CkgitError | None = None  # why they cannot be ended from here
 
     @property
     def others(self) -> list[Orphan]:
@@ -68,8 +73,11 @@ class CancelObservation(NamedTuple):
         return _unknown(self.found, self.selection)
 
 
-def observe_cancel(found: PartialView, selection: Selection) -> CancelObservation:
+def observe_cancel(found: PartialView, selection: Selection, lost: str = "") -> CancelObservation:
     """Look at the jobs that are meant.
+
+    Args:
+        lost: why nobody can ask them any more; empty where they are to be cancelled.
 
     Raises:
         CkgitError: there is no such run or job, or the scheduler cannot be asked.
@@ -78,15 +86,20 @@ def observe_cancel(found: PartialView, selection: Selection) -> CancelObservatio
     states = _seen(found, [attempt for attempt in chosen if classify(attempt).is_open or classify(attempt) is JobCondition.CANCELLED])
     gone = [attempt for attempt in chosen if classify(attempt).is_open and states.get(attempt.token) is JobState.GONE]
     mute = frozenset(attempt.token for attempt in gone if not _tells(found, attempt))
-    return CancelObservation(found, selection, chosen, states, mute)
+    out = [attempt for attempt in chosen if classify(attempt).is_open and attempt not in gone]
+    return CancelObservation(found, selection, chosen, states, mute, lost, None if lost else cannot_end(found, out))
 
 
 def plan_cancel(seen: CancelObservation) -> CancelPlan:
     """What cancel would commit and signal. Pure.
 
     Raises:
-        CkgitError: no job is open, none that was cancelled still runs, and none runs beside the ledger.
+        CkgitError: no job is open, none that was cancelled still runs, and none runs beside the ledger; or one cannot be ended from here.
     """
+    if seen.against:
+        raise seen.against
+    if seen.lost:
+        return _plan_lost(seen)
     found, others, ledger = seen.found, seen.others, seen.found.ledger
     open_ones = [attempt for attempt in seen.chosen if classify(attempt).is_open]
     # what has ended by itself keeps its own ending, which the next advance collects
@@ -100,6 +113,29 @@ def plan_cancel(seen: CancelObservation) -> CancelPlan:
     if lingering or others:
         return CancelPlan(found, None, lingering, orphans=others)
     raise _nothing(found)
+
+
+def _plan_lost(seen: CancelObservation) -> CancelPlan:
+    """What is recorded of jobs that nobody can ask any more.
+
+    Raises:
+        CkgitError: one of them can be asked, or there is none.
+    """
+    found, ledger, name = seen.found, seen.found.ledger, seen.found.name
+    open_ones = [attempt for attempt in seen.chosen if classify(attempt).is_open]
+    if alive := [attempt.job for attempt in open_ones if seen.states.get(attempt.token) in (JobState.QUEUED, JobState.RUNNING)]:
+        raise CkgitError(
+            f"not lost, but queued or running: {in_words(alive)}",
+            code=Exit.ILLEGAL_TRANSITION,
+            where=name,
+            state="nothing was changed",
+            next=f"ckgit cancel {name} ends them",
+        )
+    wanted = [attempt for attempt in open_ones if seen.states.get(attempt.token) is not JobState.GONE or attempt.token in seen.mute]
+    if not ledger or not wanted:
+        raise _nothing(found)
+    whole = len(ledger.open()) == len(wanted)
+    return CancelPlan(found, _step(found, wanted, ledger, whole=whole, lost=seen.lost), wanted, whole, lost=seen.lost)
 
 
 def _unknown(found: PartialView, selection: Selection) -> list[Orphan]:
@@ -176,12 +212,12 @@ def _tells(found: PartialView, attempt: Attempt) -> bool:
     return True
 
 
-def _step(found: PartialView, attempts: Sequence[Attempt], ledger: Ledger, *, whole: bool) -> CommitPlan | None:
+def _step(found: PartialView, attempts: Sequence[Attempt], ledger: Ledger, *, whole: bool, lost: str = "") -> CommitPlan | None:
     """The commit; without the tables of the summary where the design cannot be read."""
     if not found.snapshot:
         return None
     time = now()
-    made = cancellation(_workers(found.view), attempts, ledger, time=time, whole=whole)
+    made = cancellation(_workers(found.view), attempts, ledger, time=time, whole=whole, lost=lost)
     if found.view:
         return prepare(found.view, Event.CANCEL, files={}, logs=made.logs, ledger=made.ledger, body=made.body, time=time)
     folder = found.snapshot.folder
@@ -204,7 +240,7 @@ def show(planned: CancelPlan) -> PlannedStep:
         experiment=found.name,
         state=found.snapshot.state if found.snapshot else None,
         commits=(preview(step),) if step else (),
-        remarks=tuple(f"would end {each}" for each in planned.named),
+        remarks=tuple(f"would {'declare lost' if planned.lost else 'end'} {each}" for each in planned.named),
     )
 
 
@@ -216,15 +252,19 @@ class CancelResult(NamedTuple):
     next: str
 
 
-def cancel(found: PartialView, selection: Selection, events: Events) -> CancelResult:
+def cancel(found: PartialView, selection: Selection, events: Events, lost: str = "") -> CancelResult:
     """Record that jobs are not wanted, then end them. Killed in between, the same command ends them.
+
+    Args:
+        lost: why nobody can ask them any more: they are declared lost, and ended only where that can be.
 
     Raises:
         CkgitError: nothing is to be cancelled; a job runs on another machine; or the jobs were ended and that could not be recorded.
     """
-    planned = plan_cancel(observe_cancel(found, selection))
+    planned = plan_cancel(observe_cancel(found, selection, lost))
     taken, unrecorded = _record(planned, events)
-    end_jobs(planned)
+    with contextlib.suppress(*[CkgitError] if lost else []):
+        end_jobs(planned)
     jobs = _jobs_text(planned)
     if unrecorded:
         raise CkgitError(
@@ -234,13 +274,16 @@ def cancel(found: PartialView, selection: Selection, events: Events) -> CancelRe
             state=unrecorded.state,
             next=f"{unrecorded.next}; then ckgit advance {found.name} records what became of the jobs" if found.ledger else unrecorded.next,
         )
-    message = f"{jobs} cancelled" if taken or not planned.attempts else f"{jobs} had been cancelled and still ran; ended now"
+    ended = "declared lost" if lost else "cancelled"
+    message = f"{jobs} {ended}" if taken or not planned.attempts else f"{jobs} had been cancelled and still ran; ended now"
     return CancelResult(taken, message, _onward(found, taken))
 
 
 def _onward(found: PartialView, taken: Sequence[RecordedCommit]) -> str:
     if found.problem:
         return found.problem.next  # no retry reads the design either
+    if taken and found.ledger and found.ledger.work_tree and not is_there(Path(found.ledger.work_tree)):
+        return f"ckgit revise {found.name} begins anew"
     return f"ckgit retry {found.name} runs them again" if taken else f"ckgit status {found.name}"
 
 

@@ -9,6 +9,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.jobs import Attempt, Job
 from ckgit.experiment.lifecycle import Event
+from ckgit.jobs.folder import refuse_unwritable
 from ckgit.lab.commit import CommitPlan
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.integrity import refuse_edited
@@ -20,7 +21,7 @@ from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import AttemptOptions, count_jobs, detached_of, latest_attempts
 from ckgit.orchestrators.run.change_cluster import refuse_misled
 from ckgit.orchestrators.run.stage import StageJobs, check_ready, stage_jobs
-from ckgit.orchestrators.run.work_tree import find_work_tree
+from ckgit.orchestrators.run.work_tree import find_work_tree, planned_ledger
 from ckgit.orchestrators.scaffold.rerender import rendered_anew, wanted_batch
 
 
@@ -29,7 +30,7 @@ class RetryPlan(NamedTuple):
 
     step: CommitPlan
     jobs: Sequence[Job]
-    before: Sequence[Attempt]
+    before: Sequence[Attempt]  # whose jobs are ended first; of one that was declared lost nobody can ask that
 
 
 def plan_retry(view: ExperimentView, options: AdvanceOptions) -> RetryPlan:
@@ -56,7 +57,9 @@ def plan_retry(view: ExperimentView, options: AdvanceOptions) -> RetryPlan:
     refuse_orphans(view.lab, view.name, view.ledger)
     failed = {attempt.job for attempt in count.failed}
     again = [job for job in jobs if job.name in failed]
-    check_ready(view, work, again, find_work_tree(view.ledger))
+    if view.ledger.work_tree:
+        refuse_unwritable(tree := find_work_tree(view.ledger))
+        check_ready(view, work, again, tree)
     before = latest_attempts(view.ledger)
     asked = {job.name: wanted for job in again if (wanted := _asked_for(before[job.name], job, resources))}
     batches = {job.name: batch for job in again if (batch := wanted_batch(view, job, before[job.name], resources))}
@@ -67,11 +70,11 @@ def plan_retry(view: ExperimentView, options: AdvanceOptions) -> RetryPlan:
         Event.RETRY,
         work.workers,
         again,
-        view.ledger,
+        planned_ledger(view),  # after a move to another cluster there is no work tree yet
         tries,
         detached=detached_of(view.name, options.continuation, tries.time, by=options.token),
     )
-    return RetryPlan(step, again, count.failed)
+    return RetryPlan(step, again, [attempt for attempt in count.failed if not attempt.declared])
 
 
 def _asked_for(before: Attempt, job: Job, resources: Resources) -> Resources | None:

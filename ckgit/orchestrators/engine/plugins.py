@@ -15,7 +15,7 @@ from ckgit.experiment.worker import Evaluator, Preparation, Worker
 SCHEDULERS = "ckgit.schedulers"
 _SCHEDULER_PARTS = (
     *("name", "overlaps", "detaches", "poll_seconds", "grace_seconds"),
-    *("submit", "poll", "shared_poll", "cancel", "usage", "dry_run"),
+    *("submit", "poll", "shared_poll", "check_cancel", "cancel", "usage", "dry_run"),
 )
 
 

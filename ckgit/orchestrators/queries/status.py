@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.classify import AttemptOutline, JobCondition, LedgerOutline, classify, newest, read_outline
 from ckgit.experiment.state import State
+from ckgit.jobs.folder import is_there
 from ckgit.lab.hand_edits import HandEdit, written
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import Snapshot, take_snapshot
@@ -204,7 +205,7 @@ def _look(lab: Lab, snapshot: Snapshot, outline: LedgerOutline) -> tuple[dict[st
     work, known = Path(ledger.work_tree), [*ledger.open(), *(ledger.detached.attempts if ledger.detached else ())]
     try:
         cluster = lab.cluster_of(ledger.model_dump())
-        if not work.is_dir():
+        if not is_there(work):
             return {each.token: SeenNow("unknown", f"the work tree {work} is not on this machine") for each in known}, None
         statuses = scheduler_for(cluster).poll(cluster, work, known).statuses
     except CkgitError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import place
@@ -171,20 +171,27 @@ class Cancellation(NamedTuple):
     body: str
 
 
-def cancellation(workers: Mapping[Stage, Worker], attempts: Sequence[Attempt], ledger: Ledger, *, time: str, whole: bool) -> Cancellation:
-    """What is recorded of jobs that are cancelled.
+def cancellation(
+    workers: Mapping[Stage, Worker], attempts: Sequence[Attempt], ledger: Ledger, *, time: str, whole: bool, lost: str = ""
+) -> Cancellation:
+    """What is recorded of jobs that are cancelled, or declared lost.
 
     Args:
         workers: those whose logs are to say it; none where the design cannot be read.
         whole: whether nobody is to go on with others.
+        lost: why they are declared lost, in their user's words; empty where they are cancelled.
     """
-    update = {"phase": Phase.CANCELLED, "failure": FailureClass.CANCELLED, "reason": "cancelled by ckgit cancel", "ended": time}
-    ended = [attempt.model_copy(update=update) for attempt in attempts]
-    text = f"{plural(len(ended), 'job')} cancelled" + ("; nothing goes on by itself any more" if ledger.detached and whole else "")
+    what, told = ("declared lost", f" declared lost: {lost}") if lost else ("cancelled", " cancelled")
+    update: dict[str, Any] = {"phase": Phase.CANCELLED, "failure": FailureClass.CANCELLED, "reason": "cancelled by ckgit cancel"}
+    if lost:
+        update = {"phase": Phase.FAILED, "failure": FailureClass.LOST, "reason": f"declared lost: {lost}", "declared": True}
+    ended = [attempt.model_copy(update={**update, "ended": time}) for attempt in attempts]
+    text = f"{plural(len(ended), 'job')}{told}" + ("; nothing goes on by itself any more" if ledger.detached and whole else "")
     logs = {LOG: [("CANCEL", text)]}
     for attempt in ended:
         if attempt.stage in workers:
-            logs.setdefault(worker_log(workers[attempt.stage]), []).append(("CANCEL", f"{attempt.job} attempt {attempt.number}"))
+            line = ("CANCEL", f"{attempt.job} attempt {attempt.number} {what}" if lost else f"{attempt.job} attempt {attempt.number}")
+            logs.setdefault(worker_log(workers[attempt.stage]), []).append(line)
     body = paragraphs(f"{text}.", listed(attempt.job for attempt in ended))
     return Cancellation(ledger.with_attempts(*ended).model_copy(update={"detached": None if whole else ledger.detached}), logs, body)
 

@@ -13,6 +13,7 @@ from ckgit.experiment.jobs import Job, Ledger, Usage
 from ckgit.experiment.outputs.events import Waiting
 from ckgit.experiment.results import CellResult, TrainingResult
 from ckgit.experiment.scheduler import JobStatus
+from ckgit.jobs.folder import refuse_unwritable
 from ckgit.lab.lab import open_lab
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import ExperimentView
@@ -98,7 +99,8 @@ class StageObserver:
                 check_profile(self.view)
                 refuse_orphans(self.view.lab, self.view.name, ledger if self.monitor else self.view.ledger)
                 if self.view.ledger and self.view.ledger.work_tree:
-                    check_ready(self.view, self.work, due, find_work_tree(ledger))
+                    refuse_unwritable(work := find_work_tree(ledger))
+                    check_ready(self.view, self.work, due, work)
         except CkgitError as error:
             return error
         return None

@@ -9,6 +9,7 @@ from pathlib import Path
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.card import card_path
 from ckgit.experiment.jobs import Ledger
+from ckgit.jobs.folder import is_there
 from ckgit.jobs.ownership import owner_of
 from ckgit.lab.export import export_work_tree, find_model
 from ckgit.orchestrators.engine.experiment import ExperimentView
@@ -64,21 +65,27 @@ def find_work_tree(ledger: Ledger) -> Path:
         CkgitError: it is not on this machine, or not there any more.
     """
     work, here = Path(ledger.work_tree), os.uname().nodename
-    if work.is_dir():
+    if is_there(work):
         return work
+    name = work.parent.name
     if ledger.host != here:
+        gone = declare_lost(name, f"{ledger.host} is no more") if ledger.open() else f"ckgit revise {name}"
         raise CkgitError(
             f"its jobs run on {ledger.host}, in {work}, which {here} does not see",
             code=Exit.UNKNOWN,
             state="nothing was changed",
-            next=f"run the same command on {ledger.host}",
+            next=f"run the same command on {ledger.host}; where that is no more: {gone}",
         )
-    name = work.parent.name
-    end_them = f"ckgit cancel {name}, then " if ledger.open() else ""  # revise leaves no job alone
+    lost = f"{declare_lost(name, 'the work tree is gone')}, then " if ledger.open() else ""  # revise leaves no job alone
     raise CkgitError(
         "the work tree with the jobs' files and checkpoints is gone",
         code=Exit.EVIDENCE_MISSING,
         where=str(work),
         state="what was committed stands; checkpoints that were only there are lost",
-        next=f"bring the folder back, or start anew: {end_them}ckgit revise {name}",
+        next=f"bring the folder back, or start anew: {lost}ckgit revise {name}",
     )
+
+
+def declare_lost(name: str, because: str) -> str:
+    """The command that declares open jobs lost."""
+    return f"ckgit cancel {name} --lost --because '{because}'"

@@ -37,6 +37,34 @@ def cancel(work: Path, tokens: AbstractSet[str]) -> None:
         raise troubles[0]
 
 
+def check_cancel(work: Path, tokens: AbstractSet[str]) -> None:
+    """See `Scheduler.check_cancel`.
+
+    Raises:
+        CkgitError: the first of those that cannot be ended from here, or by this user.
+    """
+    for token in sorted(tokens):
+        folder = job_folder(work, token)
+        try:
+            process = None if (folder / "status.json").exists() else read_process(folder / "local.json")
+        except (OSError, ValueError):
+            continue  # it is found by its environment
+        if process and process.is_elsewhere:
+            raise _elsewhere(work, token, process)
+        if process and is_alive(process) and (trouble := _signal(process, None)):
+            raise trouble
+
+
+def _elsewhere(work: Path, token: str, process: Process) -> CkgitError:
+    name = work.parent.name
+    return CkgitError(
+        f"job {token} runs on {process.where}; this is {os.uname().nodename}",
+        code=Exit.UNKNOWN,
+        state="it was not signalled",
+        next=f"ckgit cancel {name} there; where that is no more: ckgit cancel {name} --lost --because '{process.host} is no more'",
+    )
+
+
 def _find(work: Path, token: str) -> Process | CkgitError | None:
     """The process of a job, which is kept from starting; None where none is known to live; or why it cannot be ended."""
     folder = job_folder(work, token)
@@ -49,21 +77,16 @@ def _find(work: Path, token: str) -> Process | CkgitError | None:
             return unmarked(work, {token: refused}) if refused and not (folder / "claim").exists() else None
     except (OSError, ValueError):
         return None  # it is found by its environment
-    if process.host != os.uname().nodename:
-        return CkgitError(
-            f"job {token} runs on {process.host}; this is {os.uname().nodename}",
-            code=Exit.UNKNOWN,
-            state="it was not signalled",
-            next=f"run the same command on {process.host}",
-        )
+    if process.is_elsewhere:
+        return _elsewhere(work, token, process)
     return process if is_alive(process) else None
 
 
-def _signal(process: Process, number: signal.Signals) -> CkgitError | None:
-    """Signal a job; or why it cannot be."""
+def _signal(process: Process, number: signal.Signals | None) -> CkgitError | None:
+    """Signal a job, or only see whether that would be allowed; or why it is not."""
     try:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
+            os.killpg(process.pid, number or 0)
     except PermissionError:
         return CkgitError(
             f"process {process.pid} belongs to another user",

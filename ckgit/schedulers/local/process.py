@@ -21,6 +21,25 @@ class Process(NamedTuple):
     start: int
     boot: str
     host: str
+    ids: str = ""  # space of process ids that it is in; empty where an older ckgit did not note it
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it is, or was, where nothing can be seen from here: on another machine, or in another container of this one.
+
+        The name of a machine may change while it runs, and what runs there goes on.
+        """
+        if self.boot != local_job.boot_id():
+            return self.host != os.uname().nodename  # of the same name: this machine was started again since
+        if self.ids:
+            return self.ids != local_job.process_ids()
+        return self.host != os.uname().nodename and not is_alive(self)
+
+    @property
+    def where(self) -> str:
+        """For people: the machine that it runs on."""
+        other = self.host != os.uname().nodename
+        return self.host if other else f"{self.host}, in another container"
 
 
 def read_process(path: Path) -> Process | None:

@@ -19,10 +19,10 @@ from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.jobs import Attempt, FailureClass
 from ckgit.experiment.scheduler import JobEnding, JobState, JobStatus, PollResult, Submission, UsageReport
 from ckgit.jobs.environment import KEPT
-from ckgit.jobs.folder import job_folder
+from ckgit.jobs.folder import is_there, job_folder
 from ckgit.jobs.handover import begin_handover, lost_files
 from ckgit.schedulers.local import job as local_job
-from ckgit.schedulers.local.cancel import cancel
+from ckgit.schedulers.local.cancel import cancel, check_cancel
 from ckgit.schedulers.local.process import is_alive, processes_of, read_process
 
 
@@ -46,7 +46,7 @@ class LocalScheduler(NamedTuple):
 
     def poll(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> PollResult:  # noqa: ARG002 - as all schedulers
         """See `Scheduler.poll`. A work tree that is not there says nothing about its jobs."""
-        if not work.is_dir():
+        if not is_there(work):
             return PollResult({attempt.token: JobStatus(JobState.UNKNOWN, detail=f"there is no work tree {work}") for attempt in attempts})
         statuses = {attempt.token: _status_of(work, attempt.token) for attempt in attempts}
         return PollResult(statuses, sum(job_status.state in {JobState.QUEUED, JobState.RUNNING} for job_status in statuses.values()))
@@ -54,6 +54,10 @@ class LocalScheduler(NamedTuple):
     def shared_poll(self) -> contextlib.AbstractContextManager[None]:
         """See `Scheduler.shared_poll`: there is nothing to share."""
         return contextlib.nullcontext()
+
+    def check_cancel(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:  # noqa: ARG002 - as all schedulers
+        """See `Scheduler.check_cancel`."""
+        check_cancel(work, {attempt.token for attempt in attempts})
 
     def cancel(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:  # noqa: ARG002 - as all schedulers
         """See `Scheduler.cancel`. Returns when the processes are gone.
@@ -82,6 +86,8 @@ def _submit(cluster: Cluster, work: Path, submission: Submission) -> JobStatus:
         begin_handover(work, folder)
         slots_folder(work).mkdir(parents=True, exist_ok=True)
         answer = _output(command, work, submission.token)
+    except PermissionError as error:  # another user's work tree: whose it is can hand it over
+        return JobStatus(JobState.UNKNOWN, detail=f"it cannot be handed over by this user: {error}")
     except OSError as error:
         return _refused(str(error))
     words = answer.strip().rpartition("\n")[2].split()  # a linker, or Python, may complain of the user's environment before
@@ -116,8 +122,8 @@ def _status_of(work: Path, token: str) -> JobStatus:
         if process is None:
             return _without_identity(work, token, folder)
         job_id = str(process.pid)
-        if process.host != os.uname().nodename:
-            return JobStatus(JobState.UNKNOWN, job_id, f"it runs on {process.host}; this is {os.uname().nodename}")
+        if process.is_elsewhere:
+            return JobStatus(JobState.UNKNOWN, job_id, f"it runs on {process.where}; this is {os.uname().nodename}")
         if not is_alive(process):
             return JobStatus(JobState.GONE, job_id)
         return JobStatus(JobState.RUNNING, job_id) if (folder / "claim").exists() else JobStatus(JobState.QUEUED, job_id, "no free slot")

@@ -64,6 +64,9 @@ def assess(observation: AttemptObservation) -> Assessment:
         return _over(observation, row)
     if traces.exit_code == 0:
         return Assessment(JobStatus(JobState.GONE, observation.handle))
+    if traces.user and not traces.ended:
+        told = f"{traces.user} has handed it over, and only they see it in the queue"
+        return Assessment(JobStatus(JobState.UNKNOWN, observation.handle, told))
     if traces.claimed or traces.ended or observation.accepted:
         return Assessment(_missed(observation), ask=True, missing=True)
     return _never_seen(observation)

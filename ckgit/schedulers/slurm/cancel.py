@@ -34,6 +34,28 @@ def cancel(cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:
         raise unmarked(work, refused)
 
 
+def check_cancel(cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:
+    """See `Scheduler.check_cancel`.
+
+    Raises:
+        CkgitError: another user has handed one of them over, or SLURM cannot be asked now.
+    """
+    for attempt in attempts:
+        folder = records.record_folder(work, attempt.token)
+        try:
+            user = records.other_user(folder)
+        except OSError:
+            continue  # it was not handed over, or its files are lost
+        if user and not (job_folder(work, attempt.token) / "status.json").exists():
+            raise CkgitError(
+                f"job {attempt.token} is {user}'s, who has handed it over",
+                code=Exit.COMMAND_FAILED,
+                state="nothing was recorded, and nothing was ended",
+                next=f"ckgit cancel {work.parent.name} as {user}",
+            )
+    _queue_or_error(cluster)
+
+
 def _end(cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:
     tokens, words, nap = {attempt.token for attempt in attempts}, "", 0.2
     may_run = _may_run(work, attempts)

@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 from ckgit.experiment.jobs import task_of
 from ckgit.formats.plain_json import read_json, read_unique
-from ckgit.jobs.folder import job_folder
+from ckgit.jobs.folder import job_folder, owner_of_folder
 from ckgit.schedulers.slurm.parsers import SbatchOutcome, SbatchVerdict
 
 _NO_LOCKS = 90.0  # seconds after which a hand-over is over, on a file system that knows no locks
@@ -60,12 +60,22 @@ class FolderTraces(NamedTuple):
     cancelled: bool = False
     absent: float | None = None  # seconds since it was first missed
     lost: bool = False  # whether there was a hand-over of which the record is lost
+    user: str = ""  # another user, who has handed it over; empty where that is this one
 
 
 def record_folder(work: Path, token: str) -> Path:
     """The folder of the record by which a job was handed over, alone or in its array."""
     task = task_of(token)
     return array_folder(work, task.array) if task else job_folder(work, token)
+
+
+def other_user(folder: Path) -> str:
+    """Who owns the folder of a record, where that is another user: only they see their jobs in the queue, and can end them.
+
+    Raises:
+        OSError: it cannot be told.
+    """
+    return owner_of_folder(folder) if os.geteuid() not in (0, folder.stat().st_uid) else ""
 
 
 def array_folder(work: Path, array: str) -> Path:

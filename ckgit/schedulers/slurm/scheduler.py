@@ -7,7 +7,6 @@ Command lines, parsers and the meaning of what is seen are pure and stand in mod
 from __future__ import annotations
 
 import contextlib
-import pwd
 import shlex
 import time
 from collections import Counter
@@ -19,12 +18,12 @@ from ckgit.errors import CkgitError
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.jobs import Attempt
 from ckgit.experiment.scheduler import JobState, JobStatus, PollResult, Submission, UsageReport
-from ckgit.jobs.folder import job_folder
+from ckgit.jobs.folder import is_there, job_folder, user_name
 from ckgit.jobs.handover import lost_files
 from ckgit.schedulers.slurm import commands, records
 from ckgit.schedulers.slurm.assess import Assessment, AttemptObservation, assess, assess_with_account, hold_back_arrays, unanswered
 from ckgit.schedulers.slurm.call import call
-from ckgit.schedulers.slurm.cancel import cancel
+from ckgit.schedulers.slurm.cancel import cancel, check_cancel
 from ckgit.schedulers.slurm.parsers import (
     ParseError,
     QueueRow,
@@ -86,7 +85,7 @@ class SlurmScheduler(NamedTuple):
         Raises:
             CkgitError: TOOL_MISSING, there is no squeue.
         """
-        if not work.is_dir():
+        if not is_there(work):
             return PollResult({attempt.token: JobStatus(JobState.UNKNOWN, detail=f"there is no work tree {work}") for attempt in attempts})
         # before the queue is asked: what was handed over by then is in its answer
         traces, statuses = _read(work, attempts)
@@ -124,6 +123,10 @@ class SlurmScheduler(NamedTuple):
             yield
         finally:
             SHARED.reset(before)
+
+    def check_cancel(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:
+        """See `Scheduler.check_cancel`."""
+        check_cancel(cluster, work, attempts)
 
     def cancel(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:
         """See `Scheduler.cancel`. Returns when they have left the queue, or some time after SLURM was told.
@@ -180,6 +183,7 @@ def _in_threads(hand: Callable[[Sequence[Submission]], HandoverResult], todo: Se
 def _read(work: Path, attempts: Sequence[Attempt]) -> tuple[dict[str, records.FolderTraces], dict[str, JobStatus]]:
     """What lies in the work tree about each attempt; where that cannot be read, what to say instead."""
     known: dict[Path, records.HandoverRecord | None] = {}  # read once, so that the tasks of an array are seen at one moment
+    users: dict[Path, str] = {}
     traces, unreadable = {}, {}
     for attempt in attempts:
         token = attempt.token
@@ -187,8 +191,9 @@ def _read(work: Path, attempts: Sequence[Attempt]) -> tuple[dict[str, records.Fo
         try:
             if folder not in known:
                 known[folder] = records.read_record(folder)
+                users[folder] = records.other_user(folder) if known[folder] else ""
             lost = not known[folder] and lost_files(work, folder) is not None
-            traces[token] = records.read_traces(job_folder(work, token), known[folder])._replace(lost=lost)
+            traces[token] = records.read_traces(job_folder(work, token), known[folder])._replace(lost=lost, user=users[folder])
         except OSError as error:
             unreadable[token] = JobStatus(JobState.UNKNOWN, attempt.job_id, f"its files cannot be read: {error.strerror}")
     return traces, unreadable
@@ -215,7 +220,7 @@ def _observations(
         token, known = attempt.token, traces[attempt.token]
         accepted = _accepted(known, by_name.get(name_of(token)), attempt)
         handle = handle_of(token, accepted) if accepted else known.claim_id
-        observations[token] = AttemptObservation(known, by_token.get(token, ()), accepted, handle, grace, _user_name)
+        observations[token] = AttemptObservation(known, by_token.get(token, ()), accepted, handle, grace, user_name)
     return observations
 
 
@@ -241,13 +246,6 @@ def _note(work: Path, token: str, observation: AttemptObservation, assessment: A
         # what is gone stays so at the next poll
         elif observation.traces.absent is not None and assessment.job_status.state is not JobState.GONE:
             records.forget_absent(folder)  # last: what it led to is known to all by now
-
-
-def _user_name(user_id: int) -> str:
-    try:
-        return pwd.getpwuid(user_id).pw_name
-    except (KeyError, OverflowError):
-        return f"user {user_id}"
 
 
 scheduler = SlurmScheduler()

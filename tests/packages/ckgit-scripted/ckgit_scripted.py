@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.jobs import Attempt
 from ckgit.experiment.scheduler import JobEnding, JobState, JobStatus, PollResult, Submission, UsageReport
@@ -33,6 +34,7 @@ class Scripted:
         self.commands: list[str] = []  # of those, the commands by which jobs were handed over
         self.scripts: list[bytes] = []
         self.handed: set[str] = set()  # tokens
+        self.immortal: set[str] = set()  # tokens of jobs that cannot be ended
         self.detaches, self.full, self.staggers = True, False, False
         self.grace_seconds = 0.0
         self.runs = False  # whether a job runs to its end when it is handed over
@@ -63,6 +65,10 @@ class Scripted:
 
     def shared_poll(self) -> nullcontext[None]:
         return nullcontext()
+
+    def check_cancel(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:
+        if self.immortal & {attempt.token for attempt in attempts}:
+            raise CkgitError("nobody can be asked", code=Exit.UNKNOWN, state="nothing was ended", next="look elsewhere")
 
     def cancel(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:
         self.done.append(f"end {len(attempts)}")

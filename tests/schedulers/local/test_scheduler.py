@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -235,7 +236,8 @@ def test_children_of_a_killed_job_keep_it_running(work: Path) -> None:
     [
         ("start", 1, JobState.GONE),
         ("boot", "another boot", JobState.GONE),
-        ("host", "another host", JobState.UNKNOWN),
+        ("host", "the name that this machine had before", JobState.RUNNING),
+        ("ids", "pid:[1]", JobState.UNKNOWN),
         ("pid", "text", JobState.UNKNOWN),
         ("pid", 1, JobState.UNKNOWN),
     ],
@@ -244,8 +246,28 @@ def test_identity_is_process_start_and_boot(work: Path, field: str, value: objec
     folder = job_folder(work, "other")
     folder.mkdir(parents=True)
     identity = {**local_job.identity(), field: value}
+    (folder / "claim").mkdir()
     (folder / "local.json").write_text(json.dumps(identity))
     assert seen(work, "other") is expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"host": "far-away", "boot": "another boot"}, JobState.UNKNOWN),
+        ({"host": "far-away", "ids": ""}, JobState.RUNNING),  # an older ckgit started it, and this machine had another name
+        ({"host": "far-away", "ids": "", "start": 1}, JobState.UNKNOWN),  # or it runs in another container
+        ({"ids": "", "start": 1}, JobState.GONE),
+    ],
+)
+def test_what_another_machine_is_tells_its_boot_and_not_its_name(work: Path, changes: dict[str, Any], expected: JobState) -> None:
+    folder = job_folder(work, "other")
+    (folder / "claim").mkdir(parents=True)
+    (folder / "local.json").write_text(json.dumps({**local_job.identity(), **changes}))
+    assert seen(work, "other") is expected
+    if expected is JobState.UNKNOWN:
+        with pytest.raises(CkgitError, match="--lost --because"):
+            scheduler.check_cancel(ONE, work, attempts("other"))
 
 
 def test_what_cannot_be_read_is_unknown(work: Path, tmp_path: Path) -> None:
@@ -319,7 +341,7 @@ def test_a_claim_without_identity_was_started(work: Path) -> None:
 def test_a_job_of_another_machine_is_not_signalled_and_the_others_are(work: Path) -> None:
     folder = job_folder(work, "far")
     folder.mkdir(parents=True)
-    (folder / "local.json").write_text(json.dumps({**local_job.identity(), "host": "far-away"}))
+    (folder / "local.json").write_text(json.dumps({**local_job.identity(), "host": "far-away", "boot": "another boot"}))
     start(work, "near", "sleep 1000")
     with pytest.raises(CkgitError, match="far-away") as caught:
         scheduler.cancel(ONE, work, attempts("far", "near"))
