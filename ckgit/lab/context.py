@@ -17,7 +17,6 @@ from ckgit.experiment.design.plan import Plan, build_plan
 from ckgit.experiment.state import State
 from ckgit.experiment.worker import Context
 from ckgit.formats.listing import in_words
-from ckgit.lab.git.command import git_lines
 from ckgit.lab.git.objects import read_object
 from ckgit.lab.lab import Lab
 from ckgit.lab.models.folder import parse_card
@@ -101,8 +100,8 @@ def _refuse_changed_design(snapshot: Snapshot, summary: Summary) -> None:
 
 def _changed_places(snapshot: Snapshot, summary: Summary) -> list[str]:
     """Where the design differs from that of ckgit's last commit, with both values; empty where that cannot be told."""
-    last = git_lines(snapshot.root, "rev-list", "--first-parent", "--max-count=1", "--grep=^Ckgit-To: ", snapshot.tip, "--")
-    content = read_object(snapshot.root, f"{last[0]}:{snapshot.folder}/{FILE}") if last else None
+    last = snapshot.recorded_at
+    content = read_object(snapshot.root, f"{last}:{snapshot.folder}/{FILE}") if last else None
     try:
         before = SummaryFile.parse(content or b"", FILE).summary
     except DesignError:

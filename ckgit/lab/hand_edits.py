@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ckgit.lab.git.command import git
+from ckgit.lab.git.command import git, git_lines, is_ancestor
 from ckgit.lab.git.tips import rescued
 from ckgit.lab.git.trailers import LOG_ATOM, Trailers, parse_trailers
-from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.snapshot import Snapshot, last_recorded
 
 _LOG = ("-c", "log.showSignature=false", "-c", "log.follow=false", "-c", "log.showRoot=true", "log", "-z", "--first-parent")
 _RAW = ("--diff-merges=first-parent", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
@@ -136,9 +136,34 @@ def _changes(snapshot: Snapshot, before: str, after: str) -> dict[str, str]:
 
 
 def _commits(snapshot: Snapshot, tip: str) -> Iterator[_Commit]:
-    """A branch's own commits that touch the experiment's folder, newest first, from its first one on."""
+    """A branch's own commits that touch the experiment's folder, newest first, from its first one on.
+
+    A merge that has brought steps of ckgit's, as `git pull` does, goes on with these: it has done by hand what differs from them.
+    """
     begun = _beginning(snapshot, tip)
     since = [f"^{begun}^@"] if begun else []
+    if not (side := _merged_steps(snapshot, tip, since)):
+        yield from _logged(snapshot, tip, *since)
+        return
+    merge, parent = side
+    yield from _logged(snapshot, tip, f"^{merge}")
+    head = git(snapshot.root, *_LOG, "--no-patch", "--max-count=1", _FORM, merge, "--").decode(errors="surrogateescape")
+    yield _commit(head.strip("\0"), _changes(snapshot, parent, merge), snapshot.name)
+    yield from _commits(snapshot, parent)
+
+
+def _merged_steps(snapshot: Snapshot, tip: str, since: Sequence[str]) -> tuple[str, str] | None:
+    """The newest merge that has brought steps of ckgit's, and which of its parents has them; None where there is none."""
+    root, name = snapshot.root, snapshot.name
+    for line in git_lines(root, "rev-list", "--first-parent", "--merges", "--parents", tip, *since, "--"):
+        merge, first, *others = line.split(" ")
+        step = last_recorded(root, name, merge)[0]
+        if step not in ("", merge) and step != last_recorded(root, name, first)[0]:
+            return merge, next(parent for parent in others if is_ancestor(root, step, parent))
+    return None
+
+
+def _logged(snapshot: Snapshot, tip: str, *since: str) -> Iterator[_Commit]:
     answer = git(snapshot.root, *_LOG, *_RAW, _FORM, tip, *since, "--", f"{snapshot.folder}/")
     fields = iter(answer.decode(errors="surrogateescape").split("\0"))
     head, files = "", dict[str, str]()

@@ -35,7 +35,7 @@ def history(lab: Lab, snapshot: Snapshot) -> list[HistoryEntry]:
     if is_ancestor(lab.root, snapshot.tip, lab.base):
         where = [f"--grep=^Ckgit-Experiment: {snapshot.name.replace('.', '[.]').replace('+', '[+]')}$", "--extended-regexp", snapshot.tip]
     else:
-        where = ["--first-parent", snapshot.tip, f"^{lab.base}"]
+        where = ["--topo-order", snapshot.tip, f"^{lab.base}"]  # what a pull has merged belongs to it, too
     commits = ("rev-list", "--no-commit-header", "--reverse", f"--format={_FORM}")
     fields = git(lab.root, *commits, *where, "--").decode(errors="replace").split("\0")
     entries = [_entry(fields[at : at + _FIELDS], snapshot.name) for at in range(0, len(fields) - _FIELDS, _FIELDS)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from ckgit.experiment.state import State
 from ckgit.formats.listing import nearest
 from ckgit.formats.problem import Problem
 from ckgit.lab.git.checkout import resume
-from ckgit.lab.git.command import git, git_ok
+from ckgit.lab.git.command import git, git_lines, git_ok
 from ckgit.lab.git.objects import read_object, read_objects, tree_entries
 from ckgit.lab.git.tips import TIPS, is_lost
 from ckgit.lab.git.trailers import LOG_ATOM, REF_ATOM, Trailers, parse_trailers
@@ -216,7 +216,7 @@ def take_snapshot(lab: Lab, name: str) -> Snapshot:
     paths = [f"experiments/{name}/{file}" for file in ("experiment_summary.md", "jobs.json", "defaults.json")]
     known = dict(zip(paths, read_objects(lab.root, [f"{tip}:{path}" for path in paths]), strict=True))
     state = _state(_there(known[paths[0]], name, tip), f"exp/{name}:{paths[0]}")
-    at, recorded = (tip, last) if last else last_recorded(lab, name, tip)
+    at, recorded = (tip, last) if last else last_recorded(lab.root, name, tip)
     check_state(lab.root, name, tip, state, recorded, at, left)
     event, design = (recorded.event, recorded.design) if recorded else (None, None)
     remotes = {ref.split("/")[2]: theirs for ref, (theirs, _) in tips.items() if not ref.startswith(BRANCHES)}
@@ -260,12 +260,29 @@ def _remote_ref(lab: Lab, name: str, refs: list[str], left: str) -> str:
     return (preferred or refs)[0]
 
 
-def last_recorded(lab: Lab, name: str, tip: str) -> tuple[str, Trailers | None]:
-    """The newest commit on the branch itself that ckgit made for this experiment, and what it recorded; empty where there is none."""
-    commits = ("rev-list", "--no-commit-header", "--first-parent", "--grep=^Ckgit-To: ")
-    found = git(lab.root, *commits, f"--format=%H%x00{LOG_ATOM}%x00", tip, "--").decode(errors="replace").split("\0")
-    pairs = zip(found[::2], found[1::2], strict=False)
-    return next(((commit.strip(), recorded) for commit, text in pairs if (recorded := parse_trailers(text, name))), ("", None))
+def last_recorded(root: Path, name: str, tip: str) -> tuple[str, Trailers | None]:
+    """The newest step of ckgit's for this experiment that a commit stands on, and what it recorded; empty where there is none.
+
+    It is that of the branch itself, which is followed by first parents: what was merged in may be another experiment that had this
+    name. A merge may also have brought steps that go on from that one, as `git pull` does; then it is the newest of those, unless
+    they have gone on in two ways.
+    """
+    own = next(_recorded(root, name, "--first-parent", tip), None)
+    if not own or own[0] == tip or not git_lines(root, "rev-list", "--merges", "--max-count=1", f"{own[0]}..{tip}", "--"):
+        return own or ("", None)
+    brought = next(_recorded(root, name, "--topo-order", "--ancestry-path", f"{own[0]}..{tip}"), None)
+    if not brought or next(_recorded(root, name, "--ancestry-path", f"{own[0]}..{tip}", f"^{brought[0]}"), None):
+        return own
+    return brought
+
+
+def _recorded(root: Path, name: str, *commits: str) -> Iterator[tuple[str, Trailers]]:
+    """Steps of ckgit's for an experiment among some commits, and what they recorded, newest first."""
+    command = ("rev-list", "--no-commit-header", "--grep=^Ckgit-To: ", f"--format=%H%x00{LOG_ATOM}%x00")
+    found = git(root, *command, *commits, "--").decode(errors="replace").split("\0")
+    for commit, text in zip(found[::2], found[1::2], strict=False):
+        if recorded := parse_trailers(text, name):
+            yield commit.strip(), recorded
 
 
 def _design_of(root: Path, name: str, commit: str) -> str | None:

@@ -38,11 +38,34 @@ def fetch(lab: Lab, name: str) -> str:
         return ""
     if ours and not is_ancestor(lab.root, ours, theirs):
         raise _diverged(lab.branch(name), remote, ours, theirs)
-    at, recorded = last_recorded(lab, name, theirs)
+    return _forward(lab, name, remote, ours, theirs)
+
+
+def _forward(lab: Lab, name: str, remote: str, ours: str, theirs: str) -> str:
+    """Move the local branch (empty: make it) on to a remote's; what is to be told of what it had lost before."""
+    at, recorded = last_recorded(lab.root, name, theirs)
     refuse_forged(name, recorded, at, remote)
     left = KnownTips(tips.left_at(lab.root, name), ours or theirs)
     move(lab.branch(name), ours, theirs, subject=f"fetched from {remote}", also=tips.updates(lab.root, name, left, theirs))
     return tips.kept_note(lab.root, name, left)
+
+
+def catch_up(lab: Lab, snapshot: Snapshot) -> list[str]:
+    """Move a local branch on that is only behind a remote's, as that was last fetched. Asks no remote.
+
+    Returns what is to be told of it; nothing where it is not behind.
+
+    Raises:
+        CkgitError: ILLEGAL_TRANSITION, theirs records a step that is not legal; BRANCH_MOVED, a user's work is in the way.
+    """
+    told = []
+    for remote, theirs in snapshot.remotes.items() if snapshot.local else ():
+        ours = lab.branch(snapshot.name).tip()
+        if theirs != ours and is_ancestor(snapshot.root, ours, theirs):
+            kept = _forward(lab, snapshot.name, remote, ours, theirs)
+            branch = f"exp/{snapshot.name}"
+            told += [f"brought {branch} up to {remote}/{branch}, from {ours[:12]} to {theirs[:12]}", *filter(None, [kept])]
+    return told
 
 
 def refuse_stale(lab: Lab, snapshot: Snapshot) -> None:
@@ -146,7 +169,7 @@ def _diverged(branch: Branch, remote: str, ours: str, theirs: str, state: str = 
     elif git_text(branch.root, "rev-parse", "--is-shallow-repository") == "true":
         advice = f"git fetch --unshallow {shlex.quote(remote)}, since a shallow clone cannot tell; then try again"
     else:
-        aside = f"git branch mine-{branch.name[4:]} {ours[:12]}"
+        aside = f"git branch mine-{branch.name[4:]}-{ours[:7]} {ours[:12]}"
         take = moving(branch, theirs)
         advice = f"git log {ours[:12]}...{theirs[:12]} shows both sides; to keep yours aside and take theirs: {aside} && {take}"
     what = f"{remote} is at {theirs[:12]}, which {ours[:12] or 'nothing here'} does not contain"

@@ -93,12 +93,18 @@ def _view(lab: Lab, snapshot: Snapshot) -> ExperimentView:
 def open_for_update(lab: Lab, name: str, events: Events) -> ExperimentView:
     """Read an experiment's branch in order to move it on: first the lab's authority is asked, where it has one.
 
+    A branch that is only behind a remote's, as that was last fetched, is brought up to it.
+
     Raises:
         CkgitError: as `open_experiment`; the authority does not answer, or has other commits.
     """
     if kept := authority.fetch(lab, name):
         events.emit(Noted(experiment=name, text=kept))
     snapshot = open_snapshot(lab, name)
+    if told := authority.catch_up(lab, snapshot):
+        for line in told:
+            events.emit(Noted(experiment=name, text=line))
+        snapshot = open_snapshot(lab, name)
     authority.refuse_stale(lab, snapshot)
     return _view(lab, snapshot)
 

@@ -86,6 +86,8 @@ def _authority(lab: Lab, name: str, events: Events) -> CkgitError | None:
     try:
         if kept := authority.fetch(lab, name):
             events.emit(Noted(experiment=name, text=kept))
+        for line in authority.catch_up(lab, take_snapshot(lab, name)):
+            events.emit(Noted(experiment=name, text=line))
         authority.refuse_stale(lab, take_snapshot(lab, name))
     except CkgitError as error:
         return error

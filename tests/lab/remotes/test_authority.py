@@ -225,7 +225,7 @@ def test_who_is_faster_between_the_look_and_the_push_wins(ada, bob, remote, run,
     assert caught.value.code is Exit.BRANCH_MOVED
     assert f"commit {mine[:12]} stands on the local branch" in caught.value.state
     follow(ada, caught.value.next.rpartition("take theirs: ")[2])
-    assert run(ada.root, "rev-parse", "exp/cap", "mine-cap").split() == [theirs, mine]
+    assert run(ada.root, "rev-parse", "exp/cap", f"mine-cap-{mine[:7]}").split() == [theirs, mine]
 
 
 def test_who_is_faster_is_followed_where_the_branch_is_checked_out(ada, bob, run, monkeypatch):

@@ -1,0 +1,138 @@
+"""Two people, a bare repository between them, and git's own ways: pulls that merge, branches that are behind, races that are lost."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from ckgit.errors import Exit
+from ckgit.experiment.design.model import State
+from tests.orchestrators.bench import Bench
+
+
+class People(NamedTuple):
+    """Two clones of one bare repository on one machine."""
+
+    ada: Bench
+    bob: Bench
+
+
+def git(bench: Bench, *words: str) -> str:
+    return subprocess.run(["git", *words], cwd=bench.folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def people(bench: Bench, tmp_path: Path) -> People:
+    """Both have the scaffolded experiment; Bob has taken it on to trained, and pushed that."""
+    bench.advance(State.SCAFFOLDED)
+    subprocess.run(["git", "clone", "--quiet", "--bare", str(bench.folder), str(tmp_path / "bare.git")], check=True)
+    git(bench, "remote", "add", "origin", str(tmp_path / "bare.git"))
+    git(bench, "fetch", "--quiet", "origin")
+    bob = bench.clone("bob", tmp_path / "bare.git")
+    bob.advance(State.TRAINED)
+    git(bob, "push", "--quiet", "origin", "exp/demo")
+    return People(bench, bob)
+
+
+def note(bench: Bench, file: str = "notes.md") -> None:
+    """A commit by hand on the branch, which stays checked out."""
+    git(bench, "switch", "--quiet", "exp/demo")
+    (bench.folder / "experiments/demo" / file).write_text("what I think\n")
+    git(bench, "add", "--all", "experiments")
+    git(bench, "commit", "--quiet", "-m", "Notes")
+
+
+def pull(bench: Bench) -> None:
+    git(bench, "pull", "--quiet", "--no-rebase", "--no-edit", "origin", "exp/demo")
+
+
+def test_a_pull_that_merges_is_followed_and_everybody_goes_on(people: People) -> None:
+    ada, bob = people
+    note(ada)
+    pull(ada)
+    git(ada, "push", "--quiet", "origin", "exp/demo")
+    git(bob, "fetch", "--quiet")
+    assert git(ada, "rev-list", "--merges", "--count", "exp/demo") == "1"
+    assert "trained" in ada.ckgit("status", "demo").stdout
+    done = ada.ckgit("advance", "demo")
+    assert (done.returncode, ada.snapshot.state) == (0, State.EVALUATED), done.stderr
+    note(ada, "more.md")  # the merge is no longer the newest commit, nor one just below a step
+    git(ada, "push", "--quiet", "origin", "exp/demo")
+    git(bob, "fetch", "--quiet")
+    done = bob.ckgit("advance", "demo")
+    assert "brought exp/demo up to origin/exp/demo" in done.stderr
+    assert bob.snapshot.state is State.ANALYZED
+    for words in (["status", "demo"], ["show", "demo"], ["log", "demo"], ["why", "demo"], ["list"]):
+        done = bob.ckgit(*words)
+        assert "changed by hand" not in done.stdout.replace("changed by hand: ckgit status", ""), done.stdout
+        assert "cannot" not in done.stdout
+    assert len(bob.executions()) == len(set(bob.executions())) == 5
+
+
+def test_what_a_merge_changes_of_ckgits_files_is_by_hand(people: People) -> None:
+    ada, _ = people
+    note(ada)
+    git(ada, "pull", "--quiet", "--no-rebase", "--no-commit", "origin", "exp/demo")
+    ledger = ada.folder / "experiments/demo/jobs.json"
+    ledger.write_text(ledger.read_text().replace('"number"', ' "number"'))
+    git(ada, "commit", "--quiet", "--all", "--no-edit")
+    merge = git(ada, "rev-parse", "--short=12", "exp/demo")
+    done = ada.ckgit("advance", "demo", check=False)
+    assert done.returncode == Exit.EVIDENCE_MISSING
+    assert f"jobs.json (changed in commit {merge})" in done.stderr
+    follow(ada, done, "next:  ")
+    assert ada.ckgit("advance", "demo").returncode == 0
+
+
+def test_steps_that_went_on_in_two_ways_are_no_history(people: People) -> None:
+    ada, _ = people
+    ada.advance(State.TRAINED)
+    ours = ada.snapshot.tip
+    git(ada, "switch", "--quiet", "exp/demo")
+    git(ada, "fetch", "--quiet")
+    subprocess.run(["git", "merge", "--quiet", "-X", "theirs", "--no-edit", "origin/exp/demo"], cwd=ada.folder, check=True)
+    assert ada.snapshot.recorded_at == ours  # what was merged in does not stand on it
+
+
+def follow(bench: Bench, done: subprocess.CompletedProcess[str], before: str) -> None:
+    """Run the shell line that a message ends with."""
+    line = next(line for line in done.stderr.splitlines() if "next:" in line)
+    subprocess.run(["bash", "-euc", line.rpartition(before)[2]], cwd=bench.folder, check=True)
+
+
+@pytest.mark.parametrize("checked_out", [False, True])
+def test_what_is_only_behind_is_brought_up(people: People, checked_out: bool) -> None:
+    ada, bob = people
+    git(ada, "fetch", "--quiet")
+    if checked_out:
+        git(ada, "switch", "--quiet", "exp/demo")
+    done = ada.ckgit("advance", "demo")
+    assert (done.returncode, ada.snapshot.state) == (0, State.EVALUATED), done.stderr
+    assert len(ada.executions()) == len(set(ada.executions())) == 5
+    if checked_out:
+        assert git(ada, "status", "--porcelain") == ""
+    assert bob.snapshot.state is State.TRAINED
+
+
+@pytest.mark.parametrize("where", ["main", "exp/demo", "elsewhere"])
+def test_who_lost_a_race_takes_theirs_and_goes_on(people: People, where: str) -> None:
+    ada, bob = people
+    ada.advance(wait=False)  # without an authority, nobody was asked
+    ada.advance(State.TRAINED)
+    git(ada, "fetch", "--quiet")
+    if where == "exp/demo":
+        git(ada, "switch", "--quiet", where)
+    elif where == "elsewhere":
+        git(ada, "worktree", "add", "--quiet", str(ada.folder.parent / "else where"), "exp/demo")
+    lost = ada.snapshot.tip
+    git(ada, "branch", "mine-demo", "main")  # of an earlier race
+    done = ada.ckgit("advance", "demo", check=False)
+    assert (done.returncode, ada.snapshot.tip) == (Exit.BRANCH_MOVED, lost)
+    follow(ada, done, "take theirs: ")
+    assert ada.snapshot.tip == bob.snapshot.tip
+    assert git(ada, "branch", "--contains", lost, "--format=%(refname:short)") == f"mine-demo-{lost[:7]}"
+    done = ada.ckgit("advance", "demo")
+    assert (done.returncode, ada.snapshot.state) == (0, State.EVALUATED), done.stderr
