@@ -15,7 +15,7 @@ from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import LabConfig
 from ckgit.experiment.design.parameters import EVALUATION_PARAMETERS
 from ckgit.experiment.lifecycle import TRAILERS, legal_transitions
-from ckgit.experiment.schemas import MODELS
+from ckgit.experiment.schemas import MODELS, PRINTED
 from ckgit.experiment.tools.by_tool import DEFAULT_TOOL, design_type, parameters_of
 from ckgit.formats.rows import DEFAULT_SPLIT
 from docs.files import FILES
@@ -56,6 +56,16 @@ NO_OTHER_SETTING = """\
 No other setting changes what ckgit reads, writes or says. Your identity, your access to remotes, your signing key, your hooks, and the
 filters of your checkouts are used as your own git commands use them. git never asks for a user name or password on behalf of ckgit;
 ssh and the signing program may, on a terminal.
+"""
+DOCUMENTS = """\
+What `--json` prints is one document, alone on standard output. A command that ends with an error prints `error-document` instead, in
+one line and alone on standard error. What people are told beside a result is in `notes`. In all documents
+
+- `experiment` is a name, `commit` a full id, `design_hash` the hash of a design;
+- `lifecycle_state` is the state of an experiment, `condition` where a job stands, `code` an exit code of ckgit;
+- `advice` says what to do next, as people read it, and `next` lists the commands of `ckgit` and `git` in it, each as it may be typed in
+  the lab; one in which something must be filled in first, or that is to be given elsewhere, is in `advice` alone;
+- times are in UTC, as `2026-11-29T10:00:00Z`. For people, they are those of the machine, as `2026-11-29 12:00 +02:00`.
 """
 GIT_SETTINGS = {
     "ckgit.defaultBranch": (
@@ -109,6 +119,8 @@ def _command(command: click.Command, name: str, parent: click.Context) -> Iterat
     options = [record for param in command.params if isinstance(param, click.Option) and (record := param.get_help_record(context))]
     if options:
         yield _table(["option", ""], [[f"`{flags}`", text] for flags, text in options])
+    if printed := PRINTED.get(context.command_path.removeprefix("ckgit ")):
+        yield f"`--json` prints {' or '.join(f'`{schema}`' for schema in printed)}, see [JSON schemas](#json-schemas).\n"
     if isinstance(command, click.Group):
         for child in command.list_commands(context):
             found = command.get_command(context, child)
@@ -236,4 +248,5 @@ def _files() -> Iterator[str]:
 
 def _schemas() -> Iterator[str]:
     yield "## JSON schemas\n\n`ckgit schema NAME` prints one; they are committed under `schemas/`.\n"
+    yield DOCUMENTS
     yield _table(["schema", "describes"], [[f"`{name}`", file] for name, (_, file) in MODELS.items()])

@@ -58,7 +58,7 @@ def test_design_scaffold_and_review_need_no_framework(light: Path, lab: Path) ->
     listed = subprocess.run([light / "pip", "list", "--format=freeze"], capture_output=True, text=True, check=True).stdout.lower()
     assert not [name for name in HEAVY if f"{name.replace('_', '-')}==" in listed]
     ckgit(light, lab, "scaffold-experiment", "light")
-    assert json.loads(ckgit(light, lab, "status", "light", "--json"))["state"] == "scaffolded"
+    assert json.loads(ckgit(light, lab, "status", "light", "--json"))["lifecycle_state"] == "scaffolded"
     assert "light" in ckgit(light, lab, "list")
     assert "rank8" in ckgit(light, lab, "show", "light")
     assert "scaffold" in ckgit(light, lab, "log", "light")
@@ -76,7 +76,7 @@ def test_what_needs_a_framework_says_which_extra_to_install(light: Path, lab: Pa
         (lab / "models" / MODEL / file).write_text("x")
     assert 'pip install "ckgit[run]"' in ckgit(light, lab, "advance", "light", code=6)
     assert "submit" not in ckgit(light, lab, "log", "light")
-    assert json.loads(ckgit(light, lab, "status", "light", "--json"))["state"] == "scaffolded"
+    assert json.loads(ckgit(light, lab, "status", "light", "--json"))["lifecycle_state"] == "scaffolded"
 
 
 @pytest.mark.slow

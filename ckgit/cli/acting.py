@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ckgit.cli.common import emit, note
+from ckgit.cli.common import emit, note, print_document
 from ckgit.cli.completion import runs
-from ckgit.cli.errors import as_document, masked_error
-from ckgit.cli.streams import fresh_line
+from ckgit.cli.errors import masked_error
+from ckgit.cli.streams import fresh_line, say
 from ckgit.cli.subscribers import Terminal
 from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.classify import classify
+from ckgit.formats.advice import commands
 from ckgit.formats.listing import LINES, first_of, in_words
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators.commands.advance import advance
 from ckgit.orchestrators.engine.events import Events
-from ckgit.orchestrators.engine.experiment import RecordedCommit
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.results import AdvanceResult
 
 if TYPE_CHECKING:
+    from ckgit.experiment.outputs.outcomes import OutcomeDocument, OutcomesDocument
     from ckgit.experiment.outputs.planned import PlannedCommit, PlannedStep, PlannedSubmission
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -47,7 +49,7 @@ def run_option(function: F) -> F:
 def report(result: AdvanceResult, *, as_json: bool) -> int:
     """Print what a command came to; returns its exit code."""
     if as_json:
-        emit(_document(result), as_json=True, text="")
+        print_document(_document(result))
     else:
         _tell(result)
     return int(result.code)
@@ -57,9 +59,7 @@ def report_all(ended: Mapping[str, AdvanceResult | CkgitError], *, as_json: bool
     """Print what each of several experiments came to; returns the first exit code that is not 0."""
     ended = {name: masked_error(each) if isinstance(each, CkgitError) else each for name, each in ended.items()}
     if as_json:
-        errors = {name: {"experiment": name, "error": as_document(each)} for name, each in ended.items() if isinstance(each, CkgitError)}
-        documents = {name: _document(each) for name, each in ended.items() if isinstance(each, AdvanceResult)}
-        emit([errors.get(name) or documents[name] for name in ended], as_json=True, text="")
+        print_document(_document_of_all(ended))
     else:
         if any(each.code is Exit.INTERRUPTED for each in ended.values()):
             fresh_line()
@@ -78,7 +78,7 @@ def first_code(ended: Mapping[str, AdvanceResult | CkgitError]) -> int:
 
 def _tell(result: AdvanceResult) -> None:
     if result.code is Exit.DONE:
-        emit(None, as_json=False, text="\n".join([result.message, *([f"next: {result.next}"] if result.next else [])]))
+        say("\n".join([result.message, *([f"next: {result.next}"] if result.next else [])]))
     else:
         ended = CkgitError(result.message, code=result.code, where=result.experiment, state=f"it is {result.state}", next=result.next)
         note(f"ckgit: {ended}")
@@ -97,7 +97,7 @@ def show_plan(step: PlannedStep, *, as_json: bool) -> int:
     """Print what a command would do."""
     commits = (line for commit in step.commits for line in _would_commit(commit))
     lines = [*_would_submit(step.submissions), *first_of(step.remarks), *commits]
-    emit(step.model_dump(mode="json") if as_json else None, as_json, "\n".join(lines))
+    emit(lambda: step, as_json, "\n".join(lines))
     return int(Exit.DONE)
 
 
@@ -120,17 +120,36 @@ def _would_commit(commit: PlannedCommit) -> Iterator[str]:
     yield from (f"  {line}" for line in first_of((line.strip() for each in files for line in each), more="more files"))
 
 
-def _document(result: AdvanceResult) -> dict[str, Any]:
+def _document(result: AdvanceResult) -> OutcomeDocument:
+    from ckgit.experiment.outputs.outcomes import OutcomeDocument
+
+    return OutcomeDocument(**_outcome(result))
+
+
+def _document_of_all(ended: Mapping[str, AdvanceResult | CkgitError]) -> OutcomesDocument:
+    from ckgit.experiment.outputs.outcomes import ErrorOutcome, Outcome, OutcomesDocument
+    from ckgit.experiment.outputs.refusals import ErrorReport
+
+    each = (
+        ErrorOutcome(experiment=name, error=ErrorReport.of(found)) if isinstance(found, CkgitError) else Outcome(**_outcome(found))
+        for name, found in ended.items()
+    )
+    return OutcomesDocument(experiments=tuple(each))
+
+
+def _outcome(result: AdvanceResult) -> dict[str, Any]:
+    """What an `Outcome` says of a result."""
+    from ckgit.experiment.outputs.outcomes import FailedJob, TakenCommit
+
+    commits = [TakenCommit(commit=each.commit, records=each.event, source=each.source, target=each.target) for each in result.commits]
     return {
         "experiment": result.experiment,
-        "state": result.state,
+        "lifecycle_state": result.state,
         "code": int(result.code),
-        "name": result.code.name.lower(),
+        "code_name": result.code.name.lower(),
         "message": result.message,
-        "next": result.next,
-        "commits": [_commit(taken) for taken in result.commits],
+        "advice": result.next,
+        "next": tuple(commands(result.next)),
+        "commits": tuple(commits),
+        "failed": tuple(FailedJob.of(attempt, classify(attempt)) for attempt in result.failed),
     }
-
-
-def _commit(taken: RecordedCommit) -> dict[str, Any]:
-    return {"commit": taken.commit, "event": taken.event, "from": taken.source, "to": taken.target}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ckgit.cli.streams import json_text, say
+from ckgit.cli.streams import NOTES, json_text, say
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.names import name_problem
 from ckgit.formats.listing import first_of, in_words
@@ -16,14 +16,20 @@ from ckgit.formats.listing import first_of, in_words
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from ckgit.experiment.outputs.fields import PrintedDocument
     from ckgit.lab.lab import Lab
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def json_option(function: F) -> F:
-    """Add `--json`, handed over as the keyword `as_json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(function)
+    """Add `--json`, handed over as the keyword `as_json`. With it, what is noted goes into the document."""
+    return click.option("--json", "as_json", is_flag=True, callback=_keep_notes, help="Print one JSON document.")(function)
+
+
+def _keep_notes(_ctx: click.Context, _param: click.Parameter, as_json: bool) -> bool:
+    NOTES.kept = [] if as_json else None
+    return as_json
 
 
 def dry_run_option(function: F) -> F:
@@ -80,17 +86,30 @@ def experiment_name(lab: Lab, name: str | None) -> str:
     )
 
 
-def emit(document: Any, as_json: bool, text: str) -> None:
-    """Print the result on standard output: `document` as JSON, or `text` for people."""
-    say(json_text(document) if as_json else text)
+def emit(document: Callable[[], PrintedDocument], as_json: bool, text: str) -> None:
+    """Print the result on standard output: the document that is made then as JSON, or `text` for people."""
+    if as_json:
+        print_document(document())
+    else:
+        say(text)
+
+
+def print_document(document: PrintedDocument) -> None:
+    """Print a document, with what was noted on the way."""
+    say(json_text(document.model_copy(update={"notes": tuple(NOTES.kept or ())}).model_dump(mode="json")))
 
 
 def note(text: str) -> None:
-    """Print progress or a remark on standard error, where it does not mix with results."""
-    say(text, err=True)
+    """Print progress or a remark on standard error, where it does not mix with results; with `--json`, keep it for the document."""
+    if NOTES.kept is None:
+        say(text, err=True)
+    else:
+        NOTES.kept.append(text)
 
 
 def warn(warnings: Iterable[str]) -> None:
-    """Say on standard error what to look at again in a design."""
+    """Say on standard error what to look at again in a design; its document has it as warnings."""
+    if NOTES.kept is not None:
+        return
     for text in first_of((f"warning: {text}" for text in warnings), more="more warnings (--json has them all)"):
         note(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,9 +13,14 @@ from ckgit.cli.common import dry_run_option, emit, json_option, lab_from, warn
 from ckgit.cli.completion import experiments, files
 from ckgit.cli.tables import wrapped
 from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.state import State
+from ckgit.formats.advice import commands
 
 if TYPE_CHECKING:
+    from ckgit.experiment.outputs.designs import DesignCost, DesignDocument
+    from ckgit.experiment.outputs.planned import PlannedCommit
     from ckgit.orchestrators.design.draft import Draft
+    from ckgit.orchestrators.design.forecast import Forecast
 
 set_option = click.option(
     "--set", "changes", multiple=True, metavar="PLACE=VALUE", help="Replace or add a value, e.g. controls.lr=1e-4. May be repeated."
@@ -69,24 +74,52 @@ def finish(draft: Draft, *, dry_run: bool, as_json: bool) -> None:
     """Commit a draft, or show what would be committed."""
     from ckgit.orchestrators.design import draft as design
 
-    document: dict[str, Any] = {
-        "experiment": draft.name,
-        "state": "designed",
-        "event": draft.event,
-        "design": draft.summary.summary.digest,
-        "runs": len(draft.plan.runs),
-        "cells": len(draft.plan.cells),
-        "warnings": list(draft.warnings),
-    }
-    onward = f"ckgit advance {draft.name}"
     if dry_run:
         shown = design.show(draft)
         text = "\n".join([*shown.lines(), "", "", draft.summary.text])
-        emit({**document, "commit": None, "would_commit": shown.model_dump(mode="json"), "summary": draft.summary.text}, as_json, text)
+        emit(lambda: _document(draft, would_commit=shown), as_json, text)
         return
-    commit = design.commit(draft)
+    commit, onward = design.commit(draft), f"ckgit advance {draft.name}"
     text = f"{wrapped(f'{draft.name} is designed: {design.totals(draft)}', 2)}\nexp/{draft.name} is at {commit[:12]}; next: {onward}"
-    emit({**document, "commit": commit, "next": onward}, as_json, text)
+    emit(lambda: _document(draft, commit=commit, advice=onward), as_json, text)
+
+
+def _document(draft: Draft, *, commit: str | None = None, would_commit: PlannedCommit | None = None, advice: str = "") -> DesignDocument:
+    from ckgit.experiment.outputs.designs import DesignDocument
+
+    return DesignDocument(
+        experiment=draft.name,
+        lifecycle_state=State.DESIGNED,
+        records=draft.event,
+        design_hash=draft.summary.summary.digest,
+        run_count=len(draft.plan.runs),
+        cell_count=len(draft.plan.cells),
+        estimate=_cost(draft.forecast),
+        warnings=tuple(draft.warnings),
+        commit=commit,
+        would_commit=would_commit,
+        summary=draft.summary.text if would_commit else None,
+        advice=advice,
+        next=tuple(commands(advice)),
+    )
+
+
+def _cost(found: Forecast) -> DesignCost:
+    from ckgit.experiment.outputs.designs import DesignCost, RunCost
+
+    runs = (
+        RunCost(
+            run=one.run.name,
+            steps=one.steps.total if one.steps else None,
+            training_seconds=one.training.seconds if one.training else None,
+            training_memory_bytes=one.training.memory if one.training else None,
+            checkpoint_bytes=one.training.disk if one.training else None,
+            evaluation_seconds=one.evaluation.seconds if one.evaluation else None,
+            evaluation_memory_bytes=one.evaluation.memory if one.evaluation else None,
+        )
+        for one in found.runs
+    )
+    return DesignCost(seconds=found.seconds, checkpoint_bytes=found.disk, runs=tuple(runs), sources=tuple(found.estimate.sources()))
 
 
 def read_file(source: str) -> tuple[bytes, str]:

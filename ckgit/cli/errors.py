@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from ckgit import __version__
-from ckgit.cli.streams import fresh_line, json_text, say
+from ckgit.cli.streams import NOTES, fresh_line, json_text, say
 from ckgit.errors import CkgitError, DesignError, Exit
 
 PIPE_CLOSED = 141  # what a shell reports of a program that wrote to a closed pipe: 128 + SIGPIPE
@@ -60,6 +60,8 @@ def guarded(run: Callable[[], Any], argv: Sequence[str]) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except (KeyboardInterrupt, click.Abort):
+        if "--json" in argv:
+            return _report(CkgitError("interrupted", code=Exit.INTERRUPTED), argv)
         fresh_line()
         _say("interrupted")
         return Exit.INTERRUPTED
@@ -70,13 +72,14 @@ def guarded(run: Callable[[], Any], argv: Sequence[str]) -> int:
 
 def _report(error: Exception, argv: Sequence[str]) -> int:
     known = masked_error(_as_known(error, argv))
-    if known.code is Exit.INTERRUPTED:
-        fresh_line()
     if isinstance(error, OSError) and error.errno in _FULL:
         _forget_output()  # it may be what is full
     if "--json" in argv:
-        _say(json_text({"error": as_document(known)}, indent=None, err=True))
-    elif type(error).__name__ == "NoArgsIsHelpError":  # newer than the oldest click that we run on
+        _say(json_text(_document(known), indent=None, err=True))
+        return known.code
+    if known.code is Exit.INTERRUPTED:
+        fresh_line()
+    if type(error).__name__ == "NoArgsIsHelpError":  # newer than the oldest click that we run on
         _say(known.what)
     else:
         _say(f"{error.ctx.get_usage()}\n" if isinstance(error, click.UsageError) and error.ctx else "", f"ckgit: {known}")
@@ -143,13 +146,11 @@ def _can_print() -> bool:
     return True
 
 
-def as_document(error: CkgitError) -> dict[str, Any]:
-    """An error for `--json`."""
-    document: dict[str, Any] = {"what": error.what, "code": int(error.code), "name": error.code.name.lower()}
-    document |= {"where": error.where, "state": error.state, "next": error.next}
-    if isinstance(error, DesignError):
-        document["problems"] = [{"file": error.file, **vars(problem)} for problem in error.problems]
-    return document
+def _document(error: CkgitError) -> dict[str, Any]:
+    """An error for `--json`, with what was noted before it."""
+    from ckgit.experiment.outputs.refusals import ErrorDocument, ErrorReport
+
+    return ErrorDocument(error=ErrorReport.of(error), notes=tuple(NOTES.kept or ())).model_dump(mode="json")
 
 
 def _bug(error: Exception, argv: Sequence[str]) -> CkgitError:
@@ -166,7 +167,8 @@ def _bug(error: Exception, argv: Sequence[str]) -> CkgitError:
         where = _write_report(text)
     except OSError:
         where = "(no report could be written)"
-        _say(text)
+        if "--json" not in argv:
+            _say(text)
     return CkgitError(f"a bug in ckgit: {type(error).__name__}: {error}", code=Exit.BUG, next=f"please report it, with the file {where}")
 
 

@@ -11,6 +11,7 @@ import click
 from ckgit.cli.common import dry_run_option, emit, json_option
 
 if TYPE_CHECKING:
+    from ckgit.experiment.outputs.labs import InitDocument
     from ckgit.lab.init import NewLab
 
 
@@ -30,8 +31,13 @@ def command(ctx: click.Context, folder: Path, slots: int, *, dry_run: bool, as_j
 
     place = (ctx.obj if isinstance(ctx.obj, Path) else Path()) / folder
     made = plan_lab(place, slots) if dry_run else make_lab(place, slots)
-    document = {"lab": str(made.folder), "branch": made.branch, "files": sorted(made.files), "dry_run": dry_run}
-    emit(document, as_json, _text(made, folder, dry_run=dry_run))
+    emit(lambda: _document(made, dry_run=dry_run), as_json, _text(made, folder, dry_run=dry_run))
+
+
+def _document(made: NewLab, *, dry_run: bool) -> InitDocument:
+    from ckgit.experiment.outputs.labs import InitDocument
+
+    return InitDocument(lab=str(made.folder), branch=made.branch, files=tuple(sorted(made.files)), dry_run=dry_run)
 
 
 def _text(made: NewLab, folder: Path, *, dry_run: bool) -> str:

@@ -6,7 +6,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -15,8 +15,12 @@ from ckgit.cli.tables import table
 from ckgit.errors import CkgitError
 from ckgit.experiment.state import State
 from ckgit.formats.listing import in_words
+from ckgit.formats.times import local, utc
 from ckgit.lab.lab import ExperimentRow, Lab, list_experiments, merged_experiments, where_merged
 from ckgit.orchestrators.queries.experiments import beside, with_unknown_jobs
+
+if TYPE_CHECKING:
+    from ckgit.experiment.outputs.listings import ListDocument
 
 _BESIDE = 5  # lines of a terminal that are not rows: header, what is left out, merged ones, prompt
 _LEAST = 10  # rows, on a terminal of any height
@@ -63,12 +67,7 @@ def command(
     rows = _chosen(lab, rows, states, conditions, sort)
     most = _most(as_json=as_json) if limit is None else limit or len(rows)
     listed = Listed(rows[:most], max(len(rows) - most, 0), _command(states, conditions, sort), merged, asked)
-    document = {
-        "experiments": [row._asdict() | {"date": row.date.isoformat()} for row in listed.rows],
-        "merged": merged,
-        "more": listed.more,
-    }
-    emit(document, as_json, "\n".join(_lines(lab, listed)))
+    emit(lambda: _document(listed), as_json, "\n".join(_lines(lab, listed)))
 
 
 def _chosen(lab: Lab, rows: list[ExperimentRow], states: Sequence[str], conditions: Sequence[str], sort: str) -> list[ExperimentRow]:
@@ -105,6 +104,24 @@ def _command(states: Sequence[str], conditions: Sequence[str], sort: str) -> str
     return shlex.join(["ckgit", "list", *words, "--limit", "0"])
 
 
+def _document(listed: Listed) -> ListDocument:
+    from ckgit.experiment.outputs.listings import ListDocument, ListedExperiment
+
+    rows = (
+        ListedExperiment(
+            experiment=row.name,
+            lifecycle_state=row.state,
+            commit=row.tip,
+            time=utc(row.date),
+            records=row.event,
+            design_hash=row.design,
+            note=row.note,
+        )
+        for row in listed.rows
+    )
+    return ListDocument(experiments=tuple(rows), merged=tuple(listed.merged), more=listed.more)
+
+
 def _lines(lab: Lab, listed: Listed) -> Iterator[str]:
     if listed.rows:
         yield table(["experiment", "state", "last event", "when", "note"], map(_cells, listed.rows), less=["last event"])
@@ -119,4 +136,4 @@ def _lines(lab: Lab, listed: Listed) -> Iterator[str]:
 
 
 def _cells(row: ExperimentRow) -> list[str]:
-    return [row.name, row.state or "unknown", row.event or "", f"{row.date:%Y-%m-%d %H:%M}", row.note]
+    return [row.name, row.state or "unknown", row.event or "", local(row.date), row.note]

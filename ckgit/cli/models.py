@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ckgit.cli.common import dry_run_option, emit, json_option, lab_from, note
 from ckgit.cli.tables import table
+from ckgit.formats.advice import commands
 
 if TYPE_CHECKING:
+    from ckgit.experiment.outputs.labs import ModelDocument, ModelsDocument
     from ckgit.lab.models.cards import AddedCard, ListedCard
 
 
@@ -39,22 +42,25 @@ def add(ctx: click.Context, name: str, path: Path, *, replace: bool, commit: boo
     from ckgit.lab.models.cards import add_model
 
     added = add_model(lab_from(ctx), name, path, replace=replace, commit=commit, dry_run=dry_run)
-    emit(_added_document(added), as_json, added.content.decode() if dry_run else _added_text(added))
     for why in refusals(added.card):
         note(f"{name} cannot be trained with every tool: {why}")
-    if added.next and not dry_run:
+    emit(lambda: _added_document(added), as_json, added.content.decode() if dry_run else _added_text(added))
+    if added.next and not as_json:
         note(f"next: {added.next}")
 
 
-def _added_document(added: AddedCard) -> dict[str, Any]:
-    return {
-        "name": added.card.name,
-        "path": added.path,
-        "changed": added.changed,
-        "commit": added.commit or None,
-        "next": added.next or None,
-        "card": added.card.model_dump(mode="json", exclude_none=True),
-    }
+def _added_document(added: AddedCard) -> ModelDocument:
+    from ckgit.experiment.outputs.labs import ModelDocument
+
+    return ModelDocument(
+        model=added.card.name,
+        path=added.path,
+        changed=added.changed,
+        commit=added.commit or None,
+        card=added.card,
+        advice=added.next,
+        next=tuple(commands(added.next)),
+    )
 
 
 def _added_text(added: AddedCard) -> str:
@@ -78,18 +84,24 @@ def list_(ctx: click.Context, *, as_json: bool) -> None:
     text = (
         table(("name", "family", "parameters", "dtype", "folder"), rows) if rows else "no model cards; ckgit models add NAME PATH makes one"
     )
-    emit([_listed_document(model) for model in models], as_json, text)
+    emit(lambda: _listed_document(models), as_json, text)
     for model in models:
         if model.problem:
             note(model.problem)
 
 
-def _listed_document(model: ListedCard) -> dict[str, Any]:
-    return {
-        "name": model.card.name,
-        "family": model.card.family,
-        "parameters": model.card.parameters,
-        "dtype": model.card.dtype,
-        "folder": str(model.folder) if model.folder else None,
-        "problem": model.problem or None,
-    }
+def _listed_document(models: Sequence[ListedCard]) -> ModelsDocument:
+    from ckgit.experiment.outputs.labs import ListedModel, ModelsDocument
+
+    rows = (
+        ListedModel(
+            model=each.card.name,
+            family=each.card.family,
+            parameters=each.card.parameters,
+            dtype=each.card.dtype,
+            folder=str(each.folder) if each.folder else None,
+            problem=each.problem or None,
+        )
+        for each in models
+    )
+    return ModelsDocument(models=tuple(rows))

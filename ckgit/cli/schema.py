@@ -1,4 +1,4 @@
-"""`ckgit schema`: the JSON schemas of ckgit's files."""
+"""`ckgit schema`: the JSON schemas of ckgit's files and documents."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from pathlib import Path
 
 import click
 
-from ckgit.cli.streams import json_text, say
+from ckgit.cli.common import emit, json_option
+from ckgit.cli.streams import say
+from ckgit.cli.tables import table
+from ckgit.experiment.outputs.labs import ListedSchema, SchemasDocument
 from ckgit.experiment.schemas import MODELS, schema
 
 
 @click.command("schema")
 @click.argument("name", required=False, type=click.Choice(list(MODELS)))
 @click.option("--write", "folder", type=click.Path(path_type=Path, file_okay=False), help="Write every schema to this folder instead.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document: the schema, or the list of schemas.")
+@json_option
 def command(name: str | None, folder: Path | None, *, as_json: bool) -> None:
     """Print the JSON schema NAME, or list the schemas.
 
@@ -23,11 +26,12 @@ def command(name: str | None, folder: Path | None, *, as_json: bool) -> None:
         _write(folder, [name] if name else list(MODELS))
     elif name is not None:
         say(schema(name).decode(), nl=False)
-    elif as_json:
-        say(json_text({each: file for each, (_, file) in MODELS.items()}))
     else:
-        for each, (_, file) in MODELS.items():
-            say(f"{each:12}{file}")
+        emit(_document, as_json, table(["schema", "describes"], [[each, file] for each, (_, file) in MODELS.items()]))
+
+
+def _document() -> SchemasDocument:
+    return SchemasDocument(schemas=tuple(ListedSchema(name=each, describes=file) for each, (_, file) in MODELS.items()))
 
 
 def _write(folder: Path, names: list[str]) -> None:

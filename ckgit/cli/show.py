@@ -14,13 +14,15 @@ from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_
 from ckgit.cli.completion import runs
 from ckgit.cli.tables import printable, table, wrapped
 from ckgit.experiment.design.plan import Run
+from ckgit.experiment.jobs import Attempt
 from ckgit.experiment.results import CellResult, Metric, RunRow, Verdict, place_of_checkpoint
 from ckgit.formats.markdown import number
 from ckgit.formats.numbers import duration
+from ckgit.formats.times import local_text
 from ckgit.orchestrators.engine.experiment import open_experiment
 from ckgit.orchestrators.engine.integrity import edit_lines
 from ckgit.orchestrators.queries.settings import parameters
-from ckgit.orchestrators.queries.show import ExperimentDetails, cells, describe, document
+from ckgit.orchestrators.queries.show import ExperimentDetails, cells, describe, document, run_document
 
 _HANG = len("hypothesis:  ")
 
@@ -38,7 +40,7 @@ def command(ctx: click.Context, *, name: str | None, run: str | None, as_json: b
     lab = lab_from(ctx)
     found = describe(open_experiment(lab, experiment_name(lab, name)), run)
     sections = _run_sections(found, found.runs[0]) if run else _experiment_sections(found)
-    emit(document(found, detailed=bool(run)), as_json, "\n\n".join([*sections, *_edited(found)]))
+    emit(lambda: run_document(found) if run else document(found), as_json, "\n\n".join([*sections, *_edited(found)]))
 
 
 def _edited(found: ExperimentDetails) -> Iterator[str]:
@@ -66,8 +68,8 @@ def _experiment_sections(found: ExperimentDetails) -> Iterator[str]:
     if found.accounting.attempts:
         yield table(TOTALS_HEADER, totals_rows(found.accounting))
     yield from _estimate(found)
-    if found.results:
-        yield f"report: git show exp/{about.name}:{view.path('analysis/report.md')}"
+    if found.report:
+        yield f"report: git show exp/{about.name}:{found.report}"
 
 
 def _run_row(found: ExperimentDetails, run: Run, varied: list[str]) -> list[str]:
@@ -108,13 +110,17 @@ def _run_sections(found: ExperimentDetails, run: Run) -> Iterator[str]:
         header = ["evaluation", "split", "prompt", "system prompt", "generation", "scorers"]
         yield table(header, (_cell_row(cell) for cell in planned))
     if found.attempts:
-        rows = ([a.job, str(a.number), a.phase, a.started or "", a.ended or "", a.changed, a.reason or a.log or ""] for a in found.attempts)
-        yield table(["job", "attempt", "phase", "started", "ended", "changed", "log or reason"], rows)
+        yield table(["job", "attempt", "phase", "started", "ended", "changed", "log or reason"], map(_attempt_row, found.attempts))
     if found.accounting.attempts:
         yield table(ATTEMPTS_HEADER, attempt_rows(found.accounting))
     yield from _estimate(found)
     if result := found.result(run.name):
         yield "\n".join(_result_lines(result))
+
+
+def _attempt_row(tried: Attempt) -> list[str]:
+    times = [local_text(tried.started), local_text(tried.ended)]
+    return [tried.job, str(tried.number), tried.phase, *times, tried.changed, tried.reason or tried.log or ""]
 
 
 def _estimate(found: ExperimentDetails) -> Iterator[str]:
@@ -130,7 +136,7 @@ def _value(value: Any) -> str:
 def _cell_row(cell: Any) -> list[str]:
     settings = ", ".join(f"{name} {_value(value)}" for name, value in cell["generation"].items())
     names = ", ".join(scorer["name"] for scorer in cell["scorers"]) or "the task's own"
-    return [cell["name"], cell["split"], _value(cell["prompt"]), _value(cell["system_prompt"]), settings, names]
+    return [cell["cell"], cell["split"], _value(cell["prompt"]), _value(cell["system_prompt"]), settings, names]
 
 
 def _result_lines(result: RunRow) -> Iterator[str]:

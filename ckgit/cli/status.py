@@ -11,12 +11,15 @@ import click
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument
 from ckgit.cli.tables import printable, room_of_terminal, wrapped
 from ckgit.experiment.classify import counted, named
+from ckgit.experiment.stage import Stage
+from ckgit.formats.advice import commands
 from ckgit.formats.listing import first_of, in_words
-from ckgit.orchestrators.engine.orphans import listed
+from ckgit.orchestrators.engine.orphans import Orphan, listed
 from ckgit.orchestrators.queries.status import ClassifiedJob, LeftTo, Overview, overview
 
 if TYPE_CHECKING:
     from ckgit.experiment.outputs.events import OverallProgress
+    from ckgit.experiment.outputs.standing import OpenJob, StatusDocument
 
 _MOST = 5  # jobs that are named
 
@@ -32,26 +35,61 @@ def command(ctx: click.Context, *, name: str | None, as_json: bool) -> None:
     """
     lab = lab_from(ctx)
     found = overview(lab, experiment_name(lab, name))
-    emit(_document(found), as_json, "\n".join(_lines(found)))
+    emit(lambda: _document(found), as_json, "\n".join(_lines(found)))
 
 
-def _document(found: Overview) -> dict[str, Any]:
-    lists: dict[str, Any] = {
-        "edited": [each._asdict() for each in found.edited],
-        "unknown_jobs": [each._asdict() | {"work": str(each.work)} for each in found.unknown_jobs],
-        "stages": {stage: Counter(job.condition for job in jobs) for stage, jobs in found.stages().items()},
-        "open": [_job(each) for each in found.open],
-        "failed": [_job(each) for each in found.failed],
-        "progress": found.progress.model_dump(mode="json") if found.progress else None,
-        "left_to": {"token": found.left_to.token, **found.left_to.now._asdict()} if found.left_to else None,
-    }
-    return {key: value for key, value in (found._asdict() | lists).items() if key != "jobs"}
+def _document(found: Overview) -> StatusDocument:
+    from ckgit.experiment.outputs.outcomes import FailedJob
+    from ckgit.experiment.outputs.standing import ConditionCounts, ContinuingJob, EditedFile, StageCounts, StatusDocument, UnlistedJob
+
+    by_stage = {stage: Counter(job.condition for job in jobs) for stage, jobs in found.stages().items()}
+    stages = (StageCounts(stage=Stage(stage), total=counts.total(), conditions=counts) for stage, counts in by_stage.items())
+    totals = Counter(job.condition for job in found.jobs)
+    left_to = ContinuingJob(token=found.left_to.token, **found.left_to.now._asdict()) if found.left_to else None
+    return StatusDocument(
+        experiment=found.experiment,
+        lifecycle_state=found.state,
+        commit=found.commit,
+        records=found.event,
+        cluster=found.cluster,
+        scheduler=found.scheduler,
+        work_tree=found.work_tree,
+        stages=tuple(stages),
+        totals=ConditionCounts(total=totals.total(), conditions=totals),
+        open=tuple(map(_open_job, found.open)),
+        failed=tuple(FailedJob.of(job.attempt, job.condition) for job in found.failed),
+        progress=found.progress,
+        left_to=left_to,
+        accepted_missing=tuple(found.accepted_missing),
+        cells={job: dict(cells) for job, cells in found.cells.items()},
+        unknown_jobs=tuple(UnlistedJob(**_unlisted(each)) for each in found.unknown_jobs),
+        broken=found.broken,
+        by_hand=found.by_hand,
+        edited=tuple(EditedFile(**each._asdict()) for each in found.edited),
+        problem=found.problem,
+        rewritten=found.rewritten,
+        advice=found.next,
+        next=tuple(commands(found.next)),
+    )
 
 
-def _job(job: ClassifiedJob) -> dict[str, Any]:
-    tried = job.attempt
-    known = {"job": tried.job, "stage": tried.stage, "state": job.condition, "attempt": tried.number, "token": tried.token}
-    return known | (job.now._asdict() if job.now else {"failure": tried.failure, "reason": tried.reason})
+def _open_job(job: ClassifiedJob) -> OpenJob:
+    from ckgit.experiment.outputs.standing import OpenJob
+
+    tried, now = job.attempt, job.now
+    return OpenJob(
+        job=tried.job,
+        stage=Stage(tried.stage),
+        condition=job.condition,
+        attempt=tried.number,
+        token=tried.token,
+        seen=now.seen if now else None,
+        detail=now.detail if now else "",
+    )
+
+
+def _unlisted(job: Orphan) -> dict[str, Any]:
+    return job._asdict() | {"work": str(job.work), "commit": job.commit or None}
 
 
 def _lines(found: Overview) -> Iterator[str]:

@@ -23,6 +23,15 @@ def prepare() -> None:
     sys.stdin.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
+class Notes:
+    """What is told beside a result. Where that is a document, it is kept for it: nothing else is printed then."""
+
+    kept: list[str] | None = None  # None where people read
+
+
+NOTES = Notes()
+
+
 def say(text: str, *, err: bool = False, nl: bool = True) -> None:
     """Print on standard output, or on standard error.
 

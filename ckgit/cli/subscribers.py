@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ckgit.cli.common import note
-from ckgit.cli.streams import draws, json_text, say
+from ckgit.cli.streams import NOTES, draws, json_text, say
 from ckgit.cli.tables import printable
 from ckgit.errors import CkgitError
 from ckgit.experiment.classify import named
@@ -25,6 +25,7 @@ from ckgit.experiment.outputs.events import (
     Refused,
     Waiting,
 )
+from ckgit.formats.advice import commands
 from ckgit.formats.listing import NAMED, in_words
 from ckgit.formats.numbers import clock
 from ckgit.formats.secret_patterns import masked
@@ -35,17 +36,19 @@ if TYPE_CHECKING:
 
 
 class Terminal:
-    """Speaks on standard error; on a terminal the lines of progress are drawn over those before."""
+    """Speaks on standard error; on a terminal the lines of progress are drawn over those before. With `--json` it keeps what is noted."""
 
     def __init__(self, experiments: Sequence[str] = ()) -> None:
         """Of several experiments, each line is told with its name."""
         self._named = len(experiments) > 1
         self._running: dict[str, OverallProgress] = {}
         self._drawn = 0
-        self.progress = draws(sys.stderr)
+        self.progress = draws(sys.stderr) and NOTES.kept is None
 
     def __call__(self, event: EngineEvent) -> None:
         """A line to keep, above the progress; or the progress, anew."""
+        if NOTES.kept is not None and not isinstance(event, Noted):
+            return  # the document tells the rest
         if isinstance(event, Progressed):
             self._running = {name: found for name, found in self._running.items() if name != event.experiment}
             self._running |= {event.experiment: event.progress} if event.progress else {}
@@ -96,7 +99,7 @@ def lines_of(event: EngineEvent) -> Iterator[str]:
     if isinstance(event, Committed):
         yield f"{event.records} {event.experiment}: {event.source} -> {event.target} ({event.commit[:12]})"
     elif isinstance(event, JobStateChanged):
-        yield from _each(event.jobs, named(event.state) + (f" ({event.detail})" if event.detail else ""))
+        yield from _each(event.jobs, named(event.seen) + (f" ({event.detail})" if event.detail else ""))
     elif isinstance(event, JobEnded):
         yield from _each(event.jobs, *_ended(event))
     elif isinstance(event, Waiting):
@@ -145,5 +148,20 @@ def _style(event: EngineEvent) -> str:
 def ending(name: str, found: AdvanceResult | CkgitError) -> EngineEvent:
     """The last event of an experiment: what the command came to, or the error that ended it."""
     if isinstance(found, CkgitError):
-        return Refused(experiment=name, code=found.code, what=found.what, where=found.where, state=found.state, next=found.next)
-    return Finished(experiment=name, state=found.state, code=found.code, message=found.message, next=found.next)
+        return Refused(
+            experiment=name,
+            code=found.code,
+            what=found.what,
+            where=found.where,
+            state=found.state,
+            advice=found.next,
+            next=tuple(commands(found.next)),
+        )
+    return Finished(
+        experiment=name,
+        lifecycle_state=found.state,
+        code=found.code,
+        message=found.message,
+        advice=found.next,
+        next=tuple(commands(found.next)),
+    )

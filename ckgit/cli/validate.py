@@ -14,8 +14,9 @@ from ckgit.errors import MORE_PROBLEMS, MOST_PROBLEMS, CkgitError, DesignError, 
 from ckgit.formats.listing import first_of, in_words, plural
 
 if TYPE_CHECKING:
+    from ckgit.experiment.outputs.designs import ValidateDocument
     from ckgit.lab.lab import Lab
-    from ckgit.orchestrators.design.validate import DesignFile
+    from ckgit.orchestrators.design.validate import DesignFile, ValidDesign
 
 
 @click.command("validate")
@@ -39,18 +40,49 @@ def command(ctx: click.Context, target: str | None, *, as_json: bool) -> None:
     try:
         found = validate.validate(lab, _subject(lab, target))
     except DesignError as error:
-        document = {"valid": False, "file": error.file, "problems": [vars(problem) for problem in error.problems], "warnings": []}
+        wrong = error
         listed = first_of((problem.at(error.file) for problem in error.problems), MOST_PROBLEMS, more=MORE_PROBLEMS)
-        emit(document, as_json, "\n".join(listed))
-        note(f"{len(error.problems)} problem{'s' if len(error.problems) > 1 else ''} in the design")
+        emit(lambda: _refused(wrong), as_json, "\n".join(listed))
+        note(f"{plural(len(error.problems), 'problem')} in the design")
         ctx.exit(Exit.INVALID_DESIGN)
-    for text in found.unchecked:
-        note(text)
-    for text in found.warnings:
-        note(f"warning: {text}")
-    document = {"valid": True, "problems": [], **found._asdict()}
+    if not as_json:
+        for text in (*found.unchecked, *(f"warning: {text}" for text in found.warnings)):
+            note(text)
     counts = f"{plural(found.runs, 'run')}, {plural(found.cells, 'evaluation')}"
-    emit(document, as_json, f"{found.file} is valid: {counts}\nruns: {in_words(found.run_names)}")
+    emit(lambda: _valid(found), as_json, f"{found.file} is valid: {counts}\nruns: {in_words(found.run_names)}")
+
+
+def _refused(error: DesignError) -> ValidateDocument:
+    from ckgit.experiment.outputs.designs import ValidateDocument
+    from ckgit.experiment.outputs.refusals import DesignProblem
+
+    return ValidateDocument(
+        valid=False,
+        file=error.file,
+        design_hash=None,
+        run_count=None,
+        run_names=(),
+        cell_count=None,
+        problems=tuple(DesignProblem.of(error.file, problem) for problem in error.problems),
+        warnings=(),
+        unchecked=(),
+    )
+
+
+def _valid(found: ValidDesign) -> ValidateDocument:
+    from ckgit.experiment.outputs.designs import ValidateDocument
+
+    return ValidateDocument(
+        valid=True,
+        file=found.file,
+        design_hash=found.design,
+        run_count=found.runs,
+        run_names=tuple(found.run_names),
+        cell_count=found.cells,
+        problems=(),
+        warnings=tuple(found.warnings),
+        unchecked=tuple(found.unchecked),
+    )
 
 
 def _subject(lab: Lab | None, target: str | None) -> DesignFile:

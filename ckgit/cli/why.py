@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, note
 from ckgit.cli.tables import printable, wrapped
+from ckgit.experiment.state import State
 from ckgit.formats.listing import first_of, in_words
 from ckgit.orchestrators.engine.partial_view import open_partially
 from ckgit.orchestrators.queries.why import Reason, why
+
+if TYPE_CHECKING:
+    from ckgit.experiment.outputs.reasons import WhyDocument
 
 _MOST = 5  # jobs that are named with one reason
 
@@ -31,16 +36,23 @@ def command(ctx: click.Context, *, name: str | None, as_json: bool) -> None:
     for problem in found.problems:
         note(f"ckgit: {problem}")
     state = found.snapshot.state if found.snapshot else None
-    document = {"experiment": experiment, "state": state, "jobs": [reason._asdict() for reason in reasons]}
     paragraphs = first_of(map(_paragraph, _alike(reasons)), more="more reasons (--json has them all)")
-    emit(document, as_json, "\n\n".join(paragraphs) or f"{experiment} is {state}; no job of it failed, and none waits")
+    text = "\n\n".join(paragraphs) or f"{experiment} is {state}; no job of it failed, and none waits"
+    emit(lambda: _document(experiment, state, reasons), as_json, text)
+
+
+def _document(experiment: str, state: State | None, reasons: Sequence[Reason]) -> WhyDocument:
+    from ckgit.experiment.outputs.reasons import ExplainedJob, WhyDocument
+
+    jobs = (ExplainedJob(**reason._asdict() | {"lines": tuple(reason.lines)}) for reason in reasons)
+    return WhyDocument(experiment=experiment, lifecycle_state=state, jobs=tuple(jobs))
 
 
 def _alike(reasons: Iterable[Reason]) -> Iterable[list[Reason]]:
     """Reasons of which the same is to be said."""
     found: dict[tuple[str, str], list[Reason]] = {}
     for reason in reasons:
-        found.setdefault((_kind(reason), reason.sentence), []).append(reason)
+        found.setdefault((_kind(reason), reason.reason), []).append(reason)
     return found.values()
 
 
@@ -52,6 +64,6 @@ def _kind(reason: Reason) -> str:
 def _paragraph(alike: Sequence[Reason]) -> str:
     """What is to be said of jobs, and the end of the first log that one of them left."""
     first = next((reason for reason in alike if reason.lines), alike[0])
-    head = wrapped(f"{in_words((reason.job for reason in alike), _MOST)} ({_kind(first)}): {printable(first.sentence)}", 2)
+    head = wrapped(f"{in_words((reason.job for reason in alike), _MOST)} ({_kind(first)}): {printable(first.reason)}", 2)
     log = [f"  {first.log}:", *(f"    {printable(line)}" for line in first.lines)] if first.log and first.lines else []
     return "\n".join([head, *log])

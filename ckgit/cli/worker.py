@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
 import click
 
 from ckgit.cli.acting import carry_out, no_wait_option, run_option
@@ -15,6 +18,9 @@ from ckgit.lab.lab import Lab
 from ckgit.orchestrators.commands import one_worker
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import open_experiment, open_for_update
+
+if TYPE_CHECKING:
+    from ckgit.experiment.outputs.labs import PreviewDocument, WorkersDocument
 
 
 @click.command("worker")
@@ -37,7 +43,7 @@ def command(
         found = one_worker.rows()
         header = ["worker", "stage", "package", "reads", "writes"]
         text = table(header, [[row.name, row.stage, row.package, row.reads, row.writes] for row in found])
-        emit({"workers": [row._asdict() for row in found]}, as_json, text)
+        emit(lambda: _listed(found), as_json, text)
         return None
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)
@@ -58,11 +64,22 @@ def _scaffold(lab: Lab, experiment: str, worker: str, run: str | None, *, dry_ru
     folder = None if dry_run else str(one_worker.write_preview(view, worker, files))
     listed = "\n".join(f"  {line}" for line in first_of(f"{path} ({len(content)} bytes)" for path, content in sorted(files.items())))
     head = f"would write {len(files)} files:" if dry_run else f"wrote {len(files)} files into {folder}; nothing was committed:"
-    document = {
-        "worker": worker,
-        "experiment": experiment,
-        "folder": folder,
-        "files": {path: len(content) for path, content in sorted(files.items())},
-    }
-    emit(document, as_json, f"{head}\n{listed}")
+    emit(lambda: _preview(worker, experiment, folder, files), as_json, f"{head}\n{listed}")
     return int(Exit.DONE)
+
+
+def _listed(found: Sequence[one_worker.WorkerRow]) -> WorkersDocument:
+    from ckgit.experiment.outputs.labs import ListedWorker, WorkersDocument
+
+    rows = (
+        ListedWorker(worker=row.name, tool=row.tool, stage=row.stage, package=row.package, reads=row.reads, writes=row.writes)
+        for row in found
+    )
+    return WorkersDocument(workers=tuple(rows))
+
+
+def _preview(worker: str, experiment: str, folder: str | None, files: Mapping[str, bytes]) -> PreviewDocument:
+    from ckgit.experiment.outputs.labs import PreviewDocument, PreviewedFile
+
+    written = (PreviewedFile(path=path, bytes=len(content)) for path, content in sorted(files.items()))
+    return PreviewDocument(worker=worker, experiment=experiment, folder=folder, files=tuple(written))

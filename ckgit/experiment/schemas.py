@@ -1,9 +1,9 @@
-"""The JSON schemas of ckgit's files, exported from the models. `schemas/*.json` is held equal to them by a test."""
+"""The JSON schemas of ckgit's files and of what it prints, exported from the models. `schemas/*.json` is held equal by a test."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -13,7 +13,9 @@ from ckgit.experiment.cluster import LabConfig
 from ckgit.experiment.design.model import Design, Summary
 from ckgit.experiment.estimates.file import Estimate
 from ckgit.experiment.jobs import Ledger, Status
+from ckgit.experiment.outputs import designs, labs, listings, outcomes, reasons, refusals, shown, standing
 from ckgit.experiment.outputs.events import EventLine
+from ckgit.experiment.outputs.fields import PrintedDocument
 from ckgit.experiment.outputs.planned import PlannedStep
 from ckgit.experiment.results import Results
 from ckgit.experiment.tools.by_tool import design_type, summary_type
@@ -31,8 +33,51 @@ MODELS: Mapping[str, tuple[type[BaseModel], str]] = {
     "jobs": (Ledger, "jobs.json"),
     "status": (Status, "status.json, which a job writes as its last act"),
     "results": (Results, "analysis/results.json"),
-    "plan": (PlannedStep, "what `--dry-run --json` writes of a command that moves an experiment on"),
     "event": (EventLine, "a line of `ckgit advance --events`"),
+    "error-document": (refusals.ErrorDocument, "the error that ended any command with `--json`, on standard error"),
+    "outcome-document": (outcomes.OutcomeDocument, "what a command came to that moves an experiment on"),
+    "outcomes-document": (outcomes.OutcomesDocument, "what a command came to that moves several experiments on"),
+    "plan-document": (PlannedStep, "what `--dry-run` shows of a command that moves an experiment on"),
+    "status-document": (standing.StatusDocument, "where an experiment stands"),
+    "list-document": (listings.ListDocument, "the experiments of a lab"),
+    "log-document": (listings.LogDocument, "the history of an experiment"),
+    "show-document": (shown.ShowDocument, "an experiment's design, runs and results"),
+    "show-run-document": (shown.ShowRunDocument, "one run of an experiment"),
+    "why-document": (reasons.WhyDocument, "why jobs failed or wait"),
+    "design-document": (designs.DesignDocument, "a design that was committed, or with `--dry-run` would be"),
+    "validate-document": (designs.ValidateDocument, "what a check of a design found"),
+    "init-document": (labs.InitDocument, "a lab that was made, or with `--dry-run` would be"),
+    "model-document": (labs.ModelDocument, "a model card that was added, or with `--dry-run` would be"),
+    "models-document": (labs.ModelsDocument, "the model cards of a lab"),
+    "workers-document": (labs.WorkersDocument, "the workers that are installed"),
+    "preview-document": (labs.PreviewDocument, "what a scaffolding worker rendered"),
+    "schemas-document": (labs.SchemasDocument, "the list of schemas"),
+}
+
+_MOVES = ("outcome-document", "plan-document")
+_DESIGNS = ("design-document",)
+# Command with `--json` to the schemas of what it prints; of an error, any prints error-document.
+PRINTED: Mapping[str, Sequence[str]] = {
+    "init": ("init-document",),
+    "models add": ("model-document",),
+    "models list": ("models-document",),
+    "design": _DESIGNS,
+    "validate": ("validate-document",),
+    "revise": _DESIGNS,
+    "schema": ("schemas-document",),
+    "advance": (*_MOVES, "outcomes-document"),
+    "retry": _MOVES,
+    "cancel": _MOVES,
+    "worker": ("workers-document", "preview-document", *_MOVES),
+    "status": ("status-document",),
+    "list": ("list-document",),
+    "log": ("log-document",),
+    "show": ("show-document", "show-run-document"),
+    "why": ("why-document",),
+    "design-experiment": _DESIGNS,
+    "scaffold-experiment": _MOVES,
+    "run-experiment": _MOVES,
+    "analyze-experiment": _MOVES,
 }
 
 
@@ -53,5 +98,7 @@ def _document(name: str, model: type[BaseModel]) -> dict[str, Any]:
         return by_tool(design_type)
     if name == "summary":
         return by_tool(summary_type)
+    if issubclass(model, PrintedDocument):
+        return model.model_json_schema(mode="serialization")  # what is printed has every key
     found = model.model_json_schema()
     return with_own_results(found) if name == "results" else found

@@ -23,11 +23,11 @@ def mark(work: Path, token: str) -> OSError | None:
 
 def unmarked(work: Path, jobs: Mapping[str, OSError]) -> CkgitError:
     """The error for jobs that have not started and could not be marked, with the reason for each."""
-    error = next(iter(jobs.values()))
+    error, name = next(iter(jobs.values())), work.parent.name
     return CkgitError(
         f"cannot be kept from starting, if a ckgit is just about to hand it over: {in_words(jobs, NAMED)} ({error.strerror})",
         code=Exit.COMMAND_FAILED,
         where=str(work),
         state="what runs was ended",
-        next=f"make room there or mend the permissions; where ckgit status {work.parent.name} shows that one runs, ckgit cancel ends it",
+        next=f"make room there or mend the permissions; where ckgit status {name} shows that one runs, ckgit cancel {name} ends it",
     )

@@ -28,9 +28,9 @@ class HandEdit(NamedTuple):
     path: str
     hand: str  # the newest commit by hand that touches it
     left: str  # the commit of ckgit's that wrote it last, and that has it as it was
-    event: str  # what that commit recorded
+    records: str  # what that commit recorded
     gone: bool
-    rewritten: bool = False  # whether that newest commit is one of ckgit's that was amended or rebased
+    amended: bool = False  # whether that newest commit is one of ckgit's that was amended or rebased
 
     def __str__(self) -> str:
         return f"{self.path} ({'removed' if self.gone else 'changed'} in commit {self.hand[:12]})"
@@ -38,7 +38,7 @@ class HandEdit(NamedTuple):
     @property
     def scaffolded(self) -> bool:
         """Whether it is a file that jobs read, and none that tells what they did."""
-        return self.event in _BEFORE_JOBS
+        return self.records in _BEFORE_JOBS
 
 
 class _Commit(NamedTuple):
@@ -85,7 +85,7 @@ def written(snapshot: Snapshot) -> WrittenFiles:
 
 def _edit(path: str, hand: _Commit, content: str, left: _Commit) -> HandEdit:
     event = left.recorded.event if left.recorded else ""
-    return HandEdit(path, hand.oid, left.oid, event, gone=not content.strip("0"), rewritten=hand.rewritten)
+    return HandEdit(path, hand.oid, left.oid, event, gone=not content.strip("0"), amended=hand.rewritten)
 
 
 def _history(snapshot: Snapshot, tip: str, lost: Mapping[_RecordedStep, Sequence[str]]) -> Iterator[_Commit]:

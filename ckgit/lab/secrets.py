@@ -49,7 +49,7 @@ def refuse_unfit(files: Mapping[str, bytes | None]) -> None:
             code=Exit.USAGE,
             state="nothing was committed",
             next="remove it from the file named above (an archive or a log can be deleted: its job then counts as failed, and "
-            "ckgit retry repeats it), revoke it if others have seen it, and run the same command again",
+            "`ckgit retry` repeats it), revoke it if others have seen it, and run the same command again",
         )
 
 

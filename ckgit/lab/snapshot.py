@@ -325,5 +325,5 @@ def _parsed(model: type[M], content: bytes, what: str, where: str) -> M:
             code=Exit.EVIDENCE_MISSING,
             where=where,
             state="nothing was done",
-            next="git log -p on that file shows which commit broke it; revert that one",
+            next=f"git log -p {where.replace(':', ' -- ', 1)} shows which commit broke it; revert that one",
         ) from None

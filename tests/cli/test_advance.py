@@ -32,8 +32,8 @@ def test_one_transition_at_a_time_and_then_nothing_to_do(bench: Bench) -> None: 
 
 def test_json_tells_the_commits(bench: Bench) -> None:  # noqa: F811
     document = json.loads(bench.ckgit("advance", "demo", "--to", "trained", "--json").stdout)
-    assert (document["state"], document["code"]) == ("trained", 0)
-    assert [commit["event"] for commit in document["commits"]] == ["scaffold", "submit", "train"]
+    assert (document["lifecycle_state"], document["code"]) == ("trained", 0)
+    assert [commit["records"] for commit in document["commits"]] == ["scaffold", "submit", "train"]
 
 
 def test_a_failure_as_text_as_json_and_by_why(bench: Bench) -> None:  # noqa: F811
@@ -42,7 +42,11 @@ def test_a_failure_as_text_as_json_and_by_why(bench: Bench) -> None:  # noqa: F8
     assert answer.returncode == Exit.JOBS_FAILED
     assert "1 of 2 jobs failed" in answer.stderr
     assert "next:  ckgit why demo" in answer.stderr
-    assert json.loads(bench.ckgit("advance", "demo", "--json", check=False).stdout)["name"] == "jobs_failed"
+    document = json.loads(bench.ckgit("advance", "demo", "--json", check=False).stdout)
+    assert document["code_name"] == "jobs_failed"
+    assert [(job["job"], job["failure"], job["reason"]) for job in document["failed"]] == [
+        ("rank8/finetune", "error", "the tool ended with exit code 1: the tool says no")
+    ]
     told = bench.ckgit("why", "demo").stdout
     assert told.startswith("rank8/finetune (failed, error): the tool ended with exit code 1: the tool says no\n")
     assert "    the tool says no" in told

@@ -87,14 +87,14 @@ def test_a_bad_design_ends_with_3_and_every_place(lab_folder, design):
 
 def test_design_and_revise_as_one_document(lab_folder, design, run):
     shown = json.loads(ckgit(lab_folder, "design", "cap", "--from", str(design), "--dry-run", "--json").stdout)
-    assert (shown["commit"], shown["runs"], shown["cells"]) == (None, 2, 2)
+    assert (shown["commit"], shown["run_count"], shown["cell_count"]) == (None, 2, 2)
     assert "design cap: none -> designed" in shown["would_commit"]["message"]
     made = json.loads(ckgit(lab_folder, "design", "cap", "--from", str(design), "--json").stdout)
-    assert (made["event"], made["commit"], made["next"]) == ("design", run(lab_folder, "rev-parse", "exp/cap"), "ckgit advance cap")
+    assert (made["records"], made["commit"], made["next"]) == ("design", run(lab_folder, "rev-parse", "exp/cap"), ["ckgit advance cap"])
     assert "trains for 4 steps only" in made["warnings"][0]
     again = json.loads(ckgit(lab_folder, "revise", "cap", "--set", "controls.lr=1e-4", "--json").stdout)
-    assert (again["event"], again["commit"]) == ("revise", run(lab_folder, "rev-parse", "exp/cap"))
-    assert again["design"] != made["design"]
+    assert (again["records"], again["commit"]) == ("revise", run(lab_folder, "rev-parse", "exp/cap"))
+    assert again["design_hash"] != made["design_hash"]
 
 
 def test_validate_takes_a_file_a_name_or_standard_input(lab_folder, design):
@@ -129,7 +129,7 @@ def test_validate_reports_every_problem_for_people_and_for_programs(lab_folder, 
     ]
     design.write_text(DESIGN)
     document = json.loads(ckgit(lab_folder, "validate", str(design), "--json").stdout)
-    assert (document["valid"], document["runs"], document["cells"]) == (True, 2, 2)
+    assert (document["valid"], document["run_count"], document["cell_count"]) == (True, 2, 2)
     assert document["run_names"] == ["rank4", "rank8"]
 
 

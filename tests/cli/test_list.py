@@ -26,7 +26,7 @@ def git(lab: Lab, *words: str) -> None:
 
 def test_a_lab_without_experiments(lab: Lab) -> None:
     assert listed(lab) == "no experiments yet; `ckgit design NAME` makes the first one\n"
-    assert json.loads(listed(lab, "--json")) == {"experiments": [], "merged": [], "more": 0}
+    assert json.loads(listed(lab, "--json")) == {"notes": [], "experiments": [], "merged": [], "more": 0}
 
 
 @pytest.mark.usefixtures("bench")
@@ -38,10 +38,11 @@ def test_each_with_its_state(lab: Lab) -> None:
 
 def test_as_one_document(lab: Lab, bench: Bench) -> None:
     [row] = json.loads(listed(lab, "--json"))["experiments"]
-    assert row["name"] == "demo"
-    assert row["tip"] == bench.snapshot.tip
-    assert (row["state"], row["event"], row["note"]) == ("designed", "design", "")
-    assert "T" in row["date"]
+    assert row["experiment"] == "demo"
+    assert row["commit"] == bench.snapshot.tip
+    assert (row["lifecycle_state"], row["records"], row["note"]) == ("designed", "design", "")
+    assert row["time"].endswith("Z")
+    assert row["design_hash"] == bench.snapshot.summary.summary.digest
 
 
 def test_one_that_was_merged_is_named_when_its_branch_is_gone(lab: Lab, bench: Bench) -> None:
@@ -50,7 +51,7 @@ def test_one_that_was_merged_is_named_when_its_branch_is_gone(lab: Lab, bench: B
     git(lab, "branch", "--delete", "--force", "exp/demo")
     report = "git show main:experiments/demo/analysis/report.md"
     assert listed(lab) == f"on main, without a branch of their own: demo ({report})\n"
-    assert json.loads(listed(lab, "--json")) == {"experiments": [], "merged": ["demo"], "more": 0}
+    assert json.loads(listed(lab, "--json")) == {"notes": [], "experiments": [], "merged": ["demo"], "more": 0}
     for words in (["show", "demo"], ["status", "demo"]):
         done = bench.ckgit(*words, check=False)
         assert f"next:  {report} shows what main holds; git branch exp/demo " in done.stderr
@@ -83,14 +84,15 @@ def by_hand(bench: Bench, old: str, new: str) -> None:
 def test_a_state_that_was_written_by_hand_is_said_to_be(bench: Bench) -> None:
     by_hand(bench, "state: designed", "state: analyzed")
     [row] = json.loads(listed(bench.lab, "--json"))["experiments"]
-    assert (row["state"], row["event"], row["note"]) == ("analyzed", None, "changed by hand: ckgit status demo")
+    assert (row["lifecycle_state"], row["records"], row["note"]) == ("analyzed", None, "changed by hand: ckgit status demo")
 
 
 def test_status_recommends_what_works_on_a_design_that_was_changed_by_hand(bench: Bench) -> None:
     bench.advance()
     by_hand(bench, "[4, 8]", "[4, 16]")
     found = json.loads(bench.ckgit("status", "demo", "--json").stdout)
-    assert found["next"] == "revert the change, or go back to designed with it: ckgit revise demo"
+    assert found["advice"] == "revert the change, or go back to designed with it: ckgit revise demo"
+    assert found["next"] == ["ckgit revise demo"]
     change = "the design was changed after it was scaffolded (variables.lora_rank.1: 8, now 16)"
     assert found["problem"] == change
     shown = bench.ckgit("status", "demo").stdout
@@ -98,7 +100,7 @@ def test_status_recommends_what_works_on_a_design_that_was_changed_by_hand(bench
     assert change in bench.ckgit("advance", "demo", check=False).stderr
     assert bench.ckgit("revise", "demo").returncode == 0
     by_hand(bench, "## Notes", "## My notes")
-    assert json.loads(bench.ckgit("status", "demo", "--json").stdout)["next"] == "ckgit advance demo"
+    assert json.loads(bench.ckgit("status", "demo", "--json").stdout)["next"] == ["ckgit advance demo"]
 
 
 def test_status_shows_what_is_wrong_with_a_design_that_was_changed_by_hand(bench: Bench) -> None:
@@ -127,7 +129,7 @@ def three(lab: Lab, bench: Bench) -> Lab:
 
 
 def names(lab: Lab, *words: str) -> list[str]:
-    return [row["name"] for row in json.loads(listed(lab, "--json", *words))["experiments"]]
+    return [row["experiment"] for row in json.loads(listed(lab, "--json", *words))["experiments"]]
 
 
 def test_the_order_the_states_and_how_many(three: Lab) -> None:
@@ -174,10 +176,10 @@ def test_a_terminal_is_given_as_many_as_fit_and_the_command_that_shows_the_other
         git(three, "branch", f"exp/copy{number:02}", "exp/older")
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "ckgit", "-C", str(three.root), "list"]
-    subprocess.run(command, check=True, stdout=theirs, env={**os.environ, "LINES": "20", "COLUMNS": "80"})
+    subprocess.run(command, check=True, stdout=theirs, env={**os.environ, "LINES": "20", "COLUMNS": "90"})
     os.close(theirs)
     lines = os.read(ours, 65_536).decode().splitlines()
     os.close(ours)
     assert len(lines) == 1 + 15 + 1
     assert lines[-1] == "and 8 more: ckgit list --limit 0"
-    assert max(map(len, lines)) <= 80
+    assert max(map(len, lines)) <= 90

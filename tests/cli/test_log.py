@@ -13,8 +13,8 @@ def commits(bench: Bench) -> list[dict[str, str]]:
 
 def test_the_history_is_shown_from_the_beginning(bench: Bench) -> None:
     bench.advance(State.EVALUATED)
-    assert [(c["event"], c["from"], c["to"]) for c in commits(bench)] == [
-        ("design", "none", "designed"),
+    assert [(c["records"], c["source"], c["target"]) for c in commits(bench)] == [
+        ("design", None, "designed"),
         ("scaffold", "designed", "scaffolded"),
         ("submit", "scaffolded", "scaffolded"),
         ("train", "scaffolded", "trained"),
@@ -31,7 +31,7 @@ def test_a_commit_of_the_users_is_told_as_such_and_cannot_steer_the_terminal(ben
     text = bench.ckgit("log", "demo").stdout
     assert "(not ckgit's)" in text
     assert text.endswith("red \\x1b[31m alert\n")
-    assert (commits(bench)[-1]["event"], commits(bench)[-1]["subject"]) == (None, "red \x1b[31m alert")
+    assert (commits(bench)[-1]["records"], commits(bench)[-1]["subject"]) == (None, "red \x1b[31m alert")
 
 
 def test_the_body_comes_without_trailers(bench: Bench) -> None:
@@ -50,7 +50,7 @@ def test_an_experiment_that_was_merged_keeps_its_history(bench: Bench) -> None:
 def test_a_history_with_a_commit_taken_out_is_told_to_be_broken(bench: Bench) -> None:
     bench.advance(State.EVALUATED)
     assert [c["problem"] for c in commits(bench)] == [None] * 6
-    by_event = {c["event"]: c["commit"] for c in commits(bench)}
+    by_event = {c["records"]: c["commit"] for c in commits(bench)}
     git = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
     onto = [*git, "rebase", "--quiet", "--strategy-option=theirs", "--onto", f"{by_event['train']}~1", by_event["train"], "exp/demo"]
     subprocess.run(onto, cwd=bench.folder, check=True)

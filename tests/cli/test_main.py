@@ -74,7 +74,8 @@ def test_an_error_is_a_document_when_json_was_asked_for(capsys: Capture):
     error = CkgitError("it went wrong", code=Exit.EVIDENCE_MISSING, where="exp/a")
     assert guarded(raising(error), ["status", "--json"]) == Exit.EVIDENCE_MISSING
     document = json.loads(capsys.readouterr().err)["error"]
-    assert document == {"what": "it went wrong", "code": 8, "name": "evidence_missing", "where": "exp/a", "state": "", "next": ""}
+    told = {"what": "it went wrong", "code": 8, "code_name": "evidence_missing", "where": "exp/a", "state": ""}
+    assert document == told | {"advice": "", "next": [], "problems": []}
 
 
 def test_the_number_that_a_command_returns_is_the_exit_code():
@@ -85,6 +86,8 @@ def test_the_number_that_a_command_returns_is_the_exit_code():
 def test_interrupted(capsys: Capture):
     assert guarded(raising(KeyboardInterrupt()), []) == Exit.INTERRUPTED
     assert capsys.readouterr().err == "interrupted\n"
+    assert guarded(raising(KeyboardInterrupt()), ["list", "--json"]) == Exit.INTERRUPTED
+    assert json.loads(capsys.readouterr().err)["error"]["what"] == "interrupted"
 
 
 def test_a_missing_package_of_the_run_extra_says_which_extra(capsys: Capture):
@@ -160,7 +163,7 @@ def test_what_looks_like_a_secret_is_masked_in_every_error(secret: str, words: l
     assert guarded(raising(error), words) == Exit.COMMAND_FAILED
     said = capsys.readouterr().err
     assert secret not in said
-    assert said.count(" characters)") == 3
+    assert said.count(" characters)") == (4 if words else 3)  # the command is told twice
 
 
 def test_a_closed_pipe_ends_quietly():

@@ -27,8 +27,8 @@ def test_a_model_is_added_and_listed(lab_folder, tmp_path):
     )
     assert "models/fresh.yaml written, committed as" in shown.stdout
     assert str(folder) in call(lab_folder, "list").stdout
-    listed = json.loads(call(lab_folder, "list", "--json").stdout)
-    assert [(each["name"], each["parameters"]) for each in listed] == [("fresh", 88), ("tiny", 100_000)]
+    listed = json.loads(call(lab_folder, "list", "--json").stdout)["models"]
+    assert [(each["model"], each["parameters"]) for each in listed] == [("fresh", 88), ("tiny", 100_000)]
 
 
 def test_a_dry_run_shows_the_card(lab_folder, tmp_path):

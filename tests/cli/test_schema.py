@@ -15,8 +15,8 @@ from ckgit.experiment.schemas import MODELS, schema
 def test_without_a_name_it_lists_every_schema() -> None:
     shown = CliRunner().invoke(command, [])
     assert shown.exit_code == 0
-    assert [line.split()[0] for line in shown.output.splitlines()] == list(MODELS)
-    assert list(json.loads(CliRunner().invoke(command, ["--json"]).output)) == list(MODELS)
+    assert [line.split()[0] for line in shown.output.splitlines()] == ["schema", *MODELS]
+    assert [each["name"] for each in json.loads(CliRunner().invoke(command, ["--json"]).output)["schemas"]] == list(MODELS)
 
 
 @pytest.mark.parametrize("name", MODELS)

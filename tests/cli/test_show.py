@@ -34,7 +34,7 @@ def test_results_once_it_is_analyzed(bench: Bench) -> None:
     assert "report: git show exp/demo:experiments/demo/analysis/report.md" in text
     document = shown(bench)
     assert [run["results"]["cells"][0]["metrics"][0]["value"] for run in document["runs"]] == [0.9, 0.9, 0.5]
-    assert "samples" not in document["runs"][0]["results"]["cells"][0]
+    assert document["runs"][0]["results"]["cells"][0]["samples"] == []
     samples = shown(bench, "rank4")["runs"][0]["results"]["cells"][0]["samples"]
     assert [(sample["id"], sample["scores"]) for sample in samples] == [(0, {"match": "C"}), (1, {"match": "C"})]
 
@@ -76,7 +76,7 @@ def test_a_run_with_every_parameter_and_its_source(bench: Bench) -> None:
     assert any(line[:3] == ["rank8/finetune", "1", "done"] for line in lines)
     run = shown(bench, "rank8")["runs"][0]
     assert run["parameters"]["lora_rank"] == {"value": 8, "source": "run"}
-    assert [job["state"] for job in run["jobs"]] == ["done", "not submitted"]
+    assert [job["condition"] for job in run["jobs"]] == ["done", "not submitted"]
 
 
 def test_there_is_no_such_run(bench: Bench) -> None:

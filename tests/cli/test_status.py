@@ -31,7 +31,11 @@ def test_jobs_are_counted_by_stage(bench: Bench) -> None:
     text = bench.ckgit("status", "demo").stdout
     assert "demo: evaluated" in text
     assert "  training    2 of 2 done\n  evaluation  3 of 3 done\n" in text
-    assert status(bench)["stages"] == {"training": {"done": 2}, "evaluation": {"done": 3}}
+    assert status(bench)["stages"] == [
+        {"stage": "training", "total": 2, "conditions": {"done": 2}},
+        {"stage": "evaluation", "total": 3, "conditions": {"done": 3}},
+    ]
+    assert status(bench)["totals"] == {"total": 5, "conditions": {"done": 5}}
 
 
 def test_jobs_that_are_out_are_looked_at(bench: Bench) -> None:

@@ -87,7 +87,7 @@ def read(lab: OldLab, before: Before) -> Iterator[Callable[..., str]]:
 
 
 def test_all_are_listed(read: Callable[..., str]) -> None:
-    listed = {row["name"]: row["state"] for row in json.loads(read("list", "--json"))["experiments"]}
+    listed = {row["experiment"]: row["lifecycle_state"] for row in json.loads(read("list", "--json"))["experiments"]}
     assert listed == {name: old.state for name, old in EXPERIMENTS.items()} | {"detached": "trained"}
 
 
@@ -95,11 +95,11 @@ def test_all_are_listed(read: Callable[..., str]) -> None:
 def test_each_is_read(read: Callable[..., str], lab: OldLab, before: Before, name: str) -> None:
     old = EXPERIMENTS[name]
     status = json.loads(read("status", name, "--json"))
-    assert (status["state"], {job["job"]: job["seen"] for job in status["open"]}) == (old.state, old.out)
+    assert (status["lifecycle_state"], {job["job"]: job["seen"] for job in status["open"]}) == (old.state, old.out)
     assert not any(status[fault] for fault in ("problem", "broken", "edited", "by_hand", "rewritten", "unknown_jobs"))
-    assert [each["event"] for each in json.loads(read("log", name, "--json"))["commits"]] == events(lab, name, before.tips[name])
+    assert [each["records"] for each in json.loads(read("log", name, "--json"))["commits"]] == events(lab, name, before.tips[name])
     assert json.loads(read("validate", name, "--json"))["valid"]
-    assert json.loads(read("show", name, "--json"))["state"] == old.state
+    assert json.loads(read("show", name, "--json"))["lifecycle_state"] == old.state
     assert {job["job"] for job in json.loads(read("why", name, "--json"))["jobs"]} >= {*old.out, *old.missing}
     assert old.plan in read("advance", name, "--dry-run")
 
@@ -135,7 +135,7 @@ def ended(lab: OldLab, before: Before) -> OldLab:
 @NAMES
 def test_each_ends_with_a_report(ended: OldLab, before: Before, name: str) -> None:
     status = json.loads(ended.ckgit("status", name, "--json"))
-    assert (status["state"], status["accepted_missing"]) == ("analyzed", list(EXPERIMENTS[name].missing))
+    assert (status["lifecycle_state"], status["accepted_missing"]) == ("analyzed", list(EXPERIMENTS[name].missing))
     ended.git("merge-base", "--is-ancestor", before.tips[name], f"exp/{name}")
     runs = json.loads(ended.read(name, "analysis/results.json"))["runs"]
     assert all(run["training"]["final_loss"] for run in runs if run["type"] == "fine-tuned")

@@ -13,7 +13,7 @@ from ckgit.errors import Exit
 from ckgit.experiment.design.model import Generation, State
 from ckgit.orchestrators.engine.experiment import open_experiment
 from ckgit.orchestrators.queries import settings
-from ckgit.orchestrators.queries.show import describe, document
+from ckgit.orchestrators.queries.show import describe, run_document
 from ckgit.workers.torchtune.design.parameters import TorchtuneParameters
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench
@@ -34,7 +34,7 @@ def others(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def shown(bench: Bench, run: str) -> dict[str, Any]:
-    [found] = document(describe(open_experiment(bench.lab, "demo"), run), detailed=True)["runs"]
+    [found] = run_document(describe(open_experiment(bench.lab, "demo"), run)).model_dump(mode="json")["runs"]
     return dict(found)
 
 

@@ -47,7 +47,7 @@ def test_a_job_a_checkpoint_and_a_row_a_cell(bench: Bench) -> None:
     ]
     shown = bench.ckgit("show", "demo").stdout
     assert [" ".join(line.split()[:6]) for line in shown.splitlines() if line.startswith("rank4 ")] == ["rank4 fine-tuned 4 2 of 2"]
-    named = [job["name"] for job in json.loads(bench.ckgit("show", "demo", "--json").stdout)["runs"][0]["jobs"]]
+    named = [job["job"] for job in json.loads(bench.ckgit("show", "demo", "--json").stdout)["runs"][0]["jobs"]]
     assert named == ["rank4/finetune", "rank4/eval/epoch0"]
     both = "capitalization: accuracy 0.900 [0.704, 1.000], 2 samples, 1 s; [95 % over rows]; again: accuracy 0.9"
     assert f"rank4/eval/epoch0: {both}" in bench.message("exp/demo~1")
@@ -110,7 +110,7 @@ def test_a_cell_that_is_refused_is_named_and_the_others_of_its_job_are_kept(part
     shown = partial.ckgit("show", "demo").stdout
     assert "1 of 2, 4 of 5 cells" in shown
     jobs = json.loads(partial.ckgit("show", "demo", "--json").stdout)["runs"][1]["jobs"]
-    assert (jobs[1]["state"], jobs[1]["cells"]) == ("failed", failed.cells)
+    assert (jobs[1]["condition"], jobs[1]["cells"]) == ("failed", failed.cells)
 
 
 def test_a_retry_evaluates_only_the_cell_that_was_refused(partial: Bench) -> None:

@@ -136,7 +136,7 @@ def lab(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_goes_from_its_design_to_the_report(site: Path, lab: Path) -> None:
     shown = json.loads(ckgit(site, lab, "show", "ask", "--json"))
     chosen, base = (run["results"] for run in shown["runs"])
-    assert shown["state"] == "analyzed"
+    assert shown["lifecycle_state"] == "analyzed"
     assert chosen["training"]["own"]["kept"] == "{input}"
     assert [trial["prompt"] for trial in chosen["training"]["own"]["tried"]] == ["Now you say the word {input}", "{input}"]
     assert chosen["training"]["steps"] == 2

@@ -65,7 +65,7 @@ def test_ckgit_worker_lists_it_with_its_package(installed: Path, tmp_path: Path)
         [sys.executable, "-m", "ckgit", "worker", "--json"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    rows = {row["name"]: row for row in json.loads(done.stdout)["workers"]}
+    rows = {row["worker"]: row for row in json.loads(done.stdout)["workers"]}
     assert {"scaffold-inspect", "run-inspect", "scaffold-torchtune", "run-torchtune"} <= set(rows)
     assert rows["run-exact-count"]["package"] == "tiny-evaluator"
     assert "eval/CELL.slurm" in rows["scaffold-exact-count"]["writes"]

@@ -139,7 +139,7 @@ def test_a_failed_run_is_explained_and_tried_again_alone_with_more_time(bench: B
     bench.fail("rank8/finetune")
     assert bench.advance(State.TRAINED).code is Exit.JOBS_FAILED
     [reason] = [each for each in why(open_partially(bench.lab, "demo")) if each.job == "rank8/finetune"]
-    assert "the tool says no" in reason.sentence
+    assert "the tool says no" in reason.reason
     bench.mend("rank8/finetune")
     from ckgit.experiment.design.compute import Resources
 

@@ -8,13 +8,14 @@ from pydantic import ConfigDict, Field, RootModel
 
 from ckgit.experiment.design.fields import Frozen
 from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.outputs.fields import Advice, Commands, CommitId, Moment
 from ckgit.experiment.state import State
 
 
 class Happened(Frozen):
     """What all events have."""
 
-    time: str | None = Field(default=None, description="When it was told, in UTC.")
+    time: Moment | None = Field(default=None, description="When it was told.")
     experiment: str
 
 
@@ -22,7 +23,7 @@ class Committed(Happened):
     """A commit was made on the experiment's branch."""
 
     event: Literal["committed"] = "committed"
-    commit: str = Field(description="Its full id.")
+    commit: CommitId
     records: Event = Field(description="What it records.")
     source: State | None = Field(description="The state before it; null for the first one.")
     target: State = Field(description="The state after it.")
@@ -33,7 +34,7 @@ class JobStateChanged(Happened):
 
     event: Literal["job-state-changed"] = "job-state-changed"
     jobs: tuple[str, ...]
-    state: str = Field(description="unseen, queued, running or unknown.")
+    seen: str = Field(description="What the scheduler says now: unseen, queued, running or unknown.")
     detail: str = Field(default="", description="The scheduler's reason, if it gives one.")
 
 
@@ -112,18 +113,20 @@ class Refused(Happened):
     code: int = Field(description="The exit code.")
     what: str
     where: str = ""
-    state: str = Field(default="", description="What state is left.")
-    next: str = Field(default="", description="The next command.")
+    state: str = Field(default="", description="What is left, in words.")
+    advice: Advice
+    next: Commands
 
 
 class Finished(Happened):
     """The command has come to its end."""
 
     event: Literal["finished"] = "finished"
-    state: State | None = Field(description="State of the experiment; null where its branch is gone.")
+    lifecycle_state: State | None = Field(description="As it is now; null where its branch is gone.")
     code: int = Field(description="The exit code.")
     message: str
-    next: str = ""
+    advice: Advice
+    next: Commands
 
 
 EngineEvent = Committed | JobStateChanged | JobEnded | Polled | Progressed | Waiting | Noted | Refused | Finished

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from ckgit.experiment.design.fields import Frozen
 from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.outputs.fields import PrintedDocument
 from ckgit.experiment.state import State
 
 
@@ -46,11 +47,11 @@ class PlannedSubmission(Frozen):
     scripts: tuple[str, ...] = Field(description="One a job.")
 
 
-class PlannedStep(Frozen):
+class PlannedStep(PrintedDocument):
     """What a command would do next."""
 
     experiment: str
-    state: State | None = Field(description="As it is now; null where its branch is gone.")
+    lifecycle_state: State | None = Field(description="As it is now; null where its branch is gone.")
     commits: tuple[PlannedCommit, ...] = ()
     submissions: tuple[PlannedSubmission, ...] = Field(
         default=(), description="What would be handed over of these commits; of an earlier one where there is none."

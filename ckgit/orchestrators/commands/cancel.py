@@ -238,7 +238,7 @@ def show(planned: CancelPlan) -> PlannedStep:
     found, step = planned.found, planned.step
     return PlannedStep(
         experiment=found.name,
-        state=found.snapshot.state if found.snapshot else None,
+        lifecycle_state=found.snapshot.state if found.snapshot else None,
         commits=(preview(step),) if step else (),
         remarks=tuple(f"would {'declare lost' if planned.lost else 'end'} {each}" for each in planned.named),
     )

@@ -93,7 +93,7 @@ def _shown(observer: Observer, decision: Decision) -> PlannedStep:
         remarks.append(decision.result.message)
     return PlannedStep(
         experiment=view.name,
-        state=view.snapshot.state,
+        lifecycle_state=view.snapshot.state,
         commits=tuple(commits),
         submissions=tuple(submissions),
         remarks=tuple(remarks),

@@ -189,8 +189,7 @@ def show(draft: Draft) -> PlannedCommit:
 
 def totals(draft: Draft) -> str:
     """A draft in one line."""
-    guesses = [guess for one in draft.forecast.runs for guess in (one.training, one.evaluation) if guess]
-    cost = f"about {rough_duration(sum(guess.seconds for guess in guesses))}, {size(sum(guess.disk for guess in guesses))} of checkpoints"
+    cost = f"about {rough_duration(draft.forecast.seconds)}, {size(draft.forecast.disk)} of checkpoints"
     return f"{_runs(draft.plan)}, {plural(len(draft.plan.cells), 'evaluation')}; {cost}"
 
 

@@ -44,6 +44,16 @@ class Forecast(NamedTuple):
     tools: Mapping[str, str]  # version by tool, or that it is not installed here
     estimate: Estimate  # of each job
 
+    @property
+    def seconds(self) -> float:
+        """Of all jobs, one after the other."""
+        return sum(guess.seconds for one in self.runs for guess in (one.training, one.evaluation) if guess)
+
+    @property
+    def disk(self) -> float:
+        """Bytes of all checkpoints."""
+        return sum(one.training.disk for one in self.runs if one.training)
+
 
 def kinds(context: Context) -> frozenset[Kind]:
     """The kinds of the jobs that a design makes."""

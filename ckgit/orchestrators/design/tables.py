@@ -82,10 +82,8 @@ def _tools_table(summary: Summary, forecast: Forecast) -> str:
 
 def _estimate_table(forecast: Forecast) -> str:
     rows = [_estimate_row(one) for one in forecast.runs]
-    seconds = sum(guess.seconds for one in forecast.runs for guess in (one.training, one.evaluation) if guess)
-    disk = sum(one.training.disk for one in forecast.runs if one.training)
     text = (
-        f"An estimate: {rough_duration(seconds)} in all when jobs run one after the other, {size(disk)} of checkpoints. "
+        f"An estimate: {rough_duration(forecast.seconds)} in all when jobs run one after the other, {size(forecast.disk)} of checkpoints. "
         "Where speeds are assumed it may be wrong by a factor of three, and evaluation is counted with every answer as long as it may be."
     )
     sources = "\n".join(f"- {source}" for source in forecast.estimate.sources())

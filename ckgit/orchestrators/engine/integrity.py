@@ -73,7 +73,7 @@ def edit_lines(edits: Sequence[HandEdit]) -> list[str]:
 
 def restored(name: str, edits: Sequence[HandEdit]) -> str:
     """The command that has these files be as ckgit left them."""
-    if len(edits) > _LISTED and not any(edit.rewritten for edit in edits):  # the revert of a rewritten step would take all of it back
+    if len(edits) > _LISTED and not any(edit.amended for edit in edits):  # the revert of a rewritten step would take all of it back
         commits = list(dict.fromkeys(edit.hand[:12] for edit in edits))
         return f"git switch exp/{name} && git revert --no-edit {' '.join(commits)}"
     places: dict[str, list[str]] = {}

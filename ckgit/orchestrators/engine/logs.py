@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from ckgit.formats.times import utc
+
 DESIGN_LOG = "design-experiment.log"
 TAIL_BYTES = 65_536
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -18,7 +20,7 @@ _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 def now() -> str:
     """The time in UTC, as all of ckgit's files write it."""
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return utc(datetime.datetime.now(datetime.UTC))
 
 
 def appended(old: bytes | None, lines: Iterable[tuple[str, str]], *, time: str) -> bytes:

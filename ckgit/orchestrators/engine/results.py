@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ckgit.errors import Exit
+from ckgit.experiment.jobs import Attempt
 from ckgit.experiment.state import State
 from ckgit.orchestrators.engine.experiment import RecordedCommit
 
@@ -19,3 +20,4 @@ class AdvanceResult(NamedTuple):
     commits: Sequence[RecordedCommit]
     message: str
     next: str = ""
+    failed: Sequence[Attempt] = ()  # that are why it went no further

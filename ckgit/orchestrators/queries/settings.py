@@ -30,7 +30,7 @@ def cell(view: ExperimentView, run: Run, planned: Cell) -> dict[str, Any]:
     summary, task = view.context.summary, planned.task
     prompt, system_prompt = prompts(run, task)
     return {
-        "name": planned.name,
+        "cell": planned.name,
         "task": task.name,
         "epoch": planned.epoch,
         "split": task.split,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ from ckgit.experiment.accounting import Accounting
 from ckgit.experiment.checks.run_names import choose_run
 from ckgit.experiment.design.plan import Run
 from ckgit.experiment.jobs import Attempt
+from ckgit.experiment.outputs.shown import DetailedRun, ShowDocument, ShownCell, ShownJob, ShownParameter, ShownRun, ShowRunDocument
+from ckgit.experiment.outputs.standing import EditedFile
 from ckgit.experiment.results import Results, RunRow
 from ckgit.experiment.state import State
 from ckgit.lab.hand_edits import HandEdit, written
@@ -32,6 +35,11 @@ class ExperimentDetails(NamedTuple):
     attempts: Sequence[Attempt]  # every one of these runs' jobs, in order
     accounting: Accounting  # what those that ended took, analyzed or not
     edited: Sequence[HandEdit] = ()  # files of ckgit's that are not as it left them
+
+    @property
+    def report(self) -> str | None:
+        """Path of the report on the branch; None before analyze."""
+        return self.view.path("analysis/report.md") if self.results else None
 
     def result(self, run: str) -> RunRow | None:
         """What was found of a run; None before analyze."""
@@ -93,41 +101,61 @@ def _read_results(view: ExperimentView, path: str, mend: str) -> Results:
             f"the results cannot be read ({error.errors()[0]['msg']})",
             code=Exit.EVIDENCE_MISSING,
             where=f"exp/{view.name}:{path}",
-            next=mend or "git log -p on that file shows which commit broke it; revert that one",
+            next=mend or f"git log -p exp/{view.name} -- {path} shows which commit broke it; revert that one",
         ) from None
 
 
-def document(found: ExperimentDetails, *, detailed: bool) -> dict[str, Any]:
-    """For `--json`. With `detailed` each run has its parameters and its samples."""
+def document(found: ExperimentDetails) -> ShowDocument:
+    """An experiment, for `--json`; of its runs without what only some of their readers want."""
+    design = found.view.context.summary.model_dump(mode="json", exclude={"state"}, exclude_defaults=True)
+    runs = tuple(ShownRun(**_run(found, run), results=_short(found.result(run.name))) for run in found.runs)
+    return ShowDocument(**_common(found), design=design, runs=runs)
+
+
+def run_document(found: ExperimentDetails) -> ShowRunDocument:
+    """One run, for `--json`."""
+    (run,) = found.runs
+    one = DetailedRun(
+        **_run(found, run),
+        results=found.result(run.name),
+        parameters={name: ShownParameter(**each) for name, each in settings.parameters(found.view, run).items()},
+        cells=tuple(_shown_cell(each) for each in cells(found, run)),
+    )
+    return ShowRunDocument(**_common(found), runs=(one,))
+
+
+def _common(found: ExperimentDetails) -> dict[str, Any]:
     view = found.view
-    summary = view.context.summary
-    design = summary.model_dump(mode="json", exclude={"state"}, exclude_defaults=True)
     return {
         "experiment": view.name,
-        "state": view.snapshot.state,
+        "lifecycle_state": view.snapshot.state,
         "commit": view.snapshot.tip,
-        "design_hash": summary.digest,
-        **({} if detailed else {"design": design}),
-        "runs": [_run(found, run, detailed=detailed) for run in found.runs],
-        "attempts": [attempt.model_dump(mode="json", exclude_none=True) for attempt in found.attempts],
-        "edited": [edit._asdict() for edit in found.edited],
-        "accounting": found.accounting.model_dump(mode="json"),
-        "claims": [verdict.model_dump(mode="json") for verdict in found.results.claims] if found.results else [],
+        "design_hash": view.context.summary.digest,
+        "report": found.report,
+        "attempts": tuple(found.attempts),
+        "edited": tuple(EditedFile(**edit._asdict()) for edit in found.edited),
+        "accounting": found.accounting,
+        "claims": found.results.claims if found.results else (),
     }
 
 
-def _run(found: ExperimentDetails, run: Run, *, detailed: bool) -> dict[str, Any]:
-    result = found.result(run.name)
-    skipped: Any = None if detailed else {"training": {"losses", "checkpoints", "tokens"}, "cells": {"__all__": {"samples"}}}
-    return {
-        "name": run.name,
-        "type": run.type,
-        "model": run.model,
-        "varied": run.varied,
-        "jobs": [_job(rows) for rows in _jobs(found, run)],
-        **({"parameters": settings.parameters(found.view, run), "cells": cells(found, run)} if detailed else {}),
-        "results": result.model_dump(mode="json", exclude=skipped) if result else None,
-    }
+def _run(found: ExperimentDetails, run: Run) -> dict[str, Any]:
+    jobs = tuple(_job(rows) for rows in _jobs(found, run))
+    return {"run": run.name, "type": run.type, "model": run.model, "varied": run.varied, "jobs": jobs}
+
+
+def _short(result: RunRow | None) -> RunRow | None:
+    """Results without what grows with steps and rows."""
+    if not result:
+        return None
+    training = result.training and result.training.model_copy(update={"losses": (), "checkpoints": (), "tokens": {}})
+    return result.model_copy(
+        update={"training": training, "cells": tuple(cell.model_copy(update={"samples": ()}) for cell in result.cells)}
+    )
+
+
+def _shown_cell(told: Mapping[str, Any]) -> ShownCell:
+    return ShownCell.model_validate_json(json.dumps(told))
 
 
 def _jobs(found: ExperimentDetails, run: Run) -> Iterable[Sequence[JobRow]]:
@@ -139,11 +167,11 @@ def _jobs(found: ExperimentDetails, run: Run) -> Iterable[Sequence[JobRow]]:
     return jobs.values()
 
 
-def _job(rows: Sequence[JobRow]) -> dict[str, Any]:
+def _job(rows: Sequence[JobRow]) -> ShownJob:
     """A job in the state of what is not done of it; where its cells were judged one by one, with why each does not count."""
     row = next((row for row in rows if not row.counts), rows[0])
-    cells = {each.cell: each.why for each in rows if each.why is not None}
-    return {"name": row.job, "stage": row.stage, "state": row.condition, **({"cells": cells} if cells else {})}
+    judged = {each.cell or "": each.why for each in rows if each.why is not None}
+    return ShownJob(job=row.job, stage=row.stage, condition=row.condition, cells=judged)
 
 
 def cells(found: ExperimentDetails, run: Run) -> Sequence[Mapping[str, Any]]:

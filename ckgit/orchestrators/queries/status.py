@@ -188,7 +188,7 @@ def _unreadable(snapshot: Snapshot) -> CkgitError:
         "the ledger cannot be read",
         code=Exit.EVIDENCE_MISSING,
         where=f"exp/{snapshot.name}:{snapshot.folder}/jobs.json",
-        next="git log -p on that file shows which commit broke it; revert that one",
+        next=f"git log -p exp/{snapshot.name} -- {snapshot.folder}/jobs.json shows which commit broke it; revert that one",
     )
 
 

@@ -35,7 +35,7 @@ class Reason(NamedTuple):
     attempt: int  # 0 where it was never submitted
     phase: str  # of the ledger; or waiting
     failure: str | None
-    sentence: str
+    reason: str  # one sentence
     log: str | None  # where the lines stand: a path of the branch, or an absolute path of the work tree
     lines: Sequence[str]
 

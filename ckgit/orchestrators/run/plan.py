@@ -126,7 +126,7 @@ def failed(view: ExperimentView, count: JobCounts) -> AdvanceResult:
     again = f"ckgit why {name}, then ckgit retry {name} (or ckgit advance {name} --accept-missing)"
     if any(attempt.failure is FailureClass.INPUT_CHANGED for attempt in count.failed):  # it will fail again
         again = f"bring back what has changed, then ckgit retry {name}; or start anew: ckgit revise {name}, then ckgit advance {name}"
-    return AdvanceResult(view.name, view.snapshot.state, Exit.JOBS_FAILED, [], "\n".join(lines), again)
+    return AdvanceResult(view.name, view.snapshot.state, Exit.JOBS_FAILED, [], "\n".join(lines), again, count.failed)
 
 
 def in_flight(seen: StageObservation, options: AdvanceOptions, jobs: JobsSeen) -> AdvanceResult:

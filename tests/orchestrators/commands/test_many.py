@@ -51,10 +51,10 @@ def test_what_stops_one_stops_no_other(two: Bench) -> None:
     two.fail("rank4/finetune")  # of both: the second experiment has no such run
     done = two.ckgit("advance", "demo", "missing", "other", "--to", "trained", "--json", check=False)
     assert done.returncode == Exit.JOBS_FAILED
-    demo, missing, other = json.loads(done.stdout)
-    assert (demo["experiment"], demo["name"]) == ("demo", "jobs_failed")
+    demo, missing, other = json.loads(done.stdout)["experiments"]
+    assert (demo["experiment"], demo["code_name"]) == ("demo", "jobs_failed")
     assert (missing["experiment"], missing["error"]["code"]) == ("missing", Exit.USAGE)
-    assert (other["experiment"], other["state"]) == ("other", "trained")
+    assert (other["experiment"], other["lifecycle_state"]) == ("other", "trained")
 
 
 def test_an_interrupt_detaches_from_all(two: Bench) -> None:

@@ -49,7 +49,7 @@ def test_advance_writes_its_events_as_lines_of_json(bench: Bench) -> None:
     assert documents[0]["records"] == "submit"
     assert {job for each in documents if each["event"] == "job-ended" for job in each["jobs"]} >= {"rank4/finetune", "rank8/finetune"}
     assert all(each["exit_code"] == 0 for each in documents if each["event"] == "job-ended")
-    assert (documents[-1]["code"], documents[-1]["state"]) == (0, "trained")
+    assert (documents[-1]["code"], documents[-1]["lifecycle_state"]) == (0, "trained")
     assert "train demo: scaffolded -> trained" in done.stderr  # the terminal hears it all the same
 
 
@@ -58,11 +58,11 @@ def test_an_error_is_the_last_event(bench: Bench) -> None:
     done = bench.ckgit("advance", "demo", "--to", "trained", "--events", check=False)
     last = json.loads(done.stdout.splitlines()[-1])
     assert (done.returncode, last["event"], last["code"]) == (Exit.JOBS_FAILED, "finished", Exit.JOBS_FAILED)
-    assert "ckgit retry demo" in last["next"]
+    assert last["next"] == ["ckgit why demo", "ckgit retry demo", "ckgit advance demo --accept-missing"]
     gone = bench.ckgit("advance", "nobody", "--events", check=False)
     [refused] = map(json.loads, gone.stdout.splitlines())
     assert (gone.returncode, refused["event"], refused["code"]) == (Exit.USAGE, "refused", Exit.USAGE)
-    assert refused["next"]
+    assert refused["next"] == ["ckgit list", "ckgit design nobody"]
 
 
 def test_one_output_at_a_time(bench: Bench) -> None:

@@ -39,7 +39,7 @@ def test_an_installer_can_install_the_package_and_ckgit_lists_its_workers(tmp_pa
     subprocess.run([sys.executable, "-m", "pip", "install", *options, "--target", str(tmp_path / "site"), str(source)], check=True)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'site'}:{PACKAGE.parents[2]}")
     answer = subprocess.run([sys.executable, "-m", "ckgit", "worker", "--json"], capture_output=True, text=True, check=True).stdout
-    rows = {row["name"]: row for row in json.loads(answer)["workers"]}
+    rows = {row["worker"]: row for row in json.loads(answer)["workers"]}
     assert {"scaffold-torchtune", "run-torchtune", "scaffold-inspect", "run-inspect"} <= set(rows)
     assert rows["scaffold-tiny-evaluator"] == {
         "name": "scaffold-tiny-evaluator",

@@ -18,7 +18,7 @@ def test_a_failed_job_has_its_sentence_and_the_end_of_its_committed_log(bench: B
     found = reasons(bench)
     assert list(found) == ["rank8/finetune"]
     reason = found["rank8/finetune"]
-    assert reason.sentence == "the tool ended with exit code 1: the tool says no"
+    assert reason.reason == "the tool ended with exit code 1: the tool says no"
     assert (reason.phase, reason.failure, reason.lines) == ("failed", "error", ["the tool says no"])
     assert reason.log == bench.latest("rank8/finetune").log
 
@@ -26,12 +26,12 @@ def test_a_failed_job_has_its_sentence_and_the_end_of_its_committed_log(bench: B
 def test_jobs_that_wait_run_or_are_not_submitted(bench: Bench) -> None:
     assert reasons(bench) == {}
     bench.advance(State.SCAFFOLDED)
-    assert "not submitted yet" in reasons(bench)["rank4/finetune"].sentence
+    assert "not submitted yet" in reasons(bench)["rank4/finetune"].reason
     bench.hold()
     bench.advance(wait=False)
     bench.until(lambda: len(bench.executions()) == 2)
-    assert reasons(bench)["rank4/finetune"].sentence == "it runs"
+    assert reasons(bench)["rank4/finetune"].reason == "it runs"
     bench.go()
-    bench.until(lambda: all(r.sentence == "it ended with exit code 0; ckgit advance demo collects it" for r in reasons(bench).values()))
+    bench.until(lambda: all(r.reason == "it ended with exit code 0; ckgit advance demo collects it" for r in reasons(bench).values()))
     bench.advance(State.ANALYZED)
     assert reasons(bench) == {}

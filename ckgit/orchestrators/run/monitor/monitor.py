@@ -184,7 +184,7 @@ class Monitor:
         if attempt.token in self.ended:
             self.news.setdefault(_ending(self.experiment, self.ended[attempt.token]), []).append(attempt)
         elif (before is None or before.state is not job_status.state) and job_status.state is not JobState.GONE:
-            changed = JobStateChanged(experiment=self.experiment, jobs=(), state=job_status.state, detail=job_status.detail)
+            changed = JobStateChanged(experiment=self.experiment, jobs=(), seen=job_status.state, detail=job_status.detail)
             self.news.setdefault(changed, []).append(attempt)
 
     def _tell(self) -> None:
