@@ -29,6 +29,10 @@ def json_option(function: F) -> F:
 
 def _keep_notes(_ctx: click.Context, _param: click.Parameter, as_json: bool) -> bool:
     NOTES.kept = [] if as_json else None
+    if as_json:
+        from ckgit.lab.git.waiting import TOLD
+
+        TOLD.by = note
     return as_json
 
 

@@ -14,6 +14,7 @@ from ckgit.experiment.classify import counted, named
 from ckgit.experiment.stage import Stage
 from ckgit.formats.advice import commands
 from ckgit.formats.listing import first_of, in_words
+from ckgit.formats.times import local, utc
 from ckgit.orchestrators.engine.orphans import Orphan, listed
 from ckgit.orchestrators.queries.status import ClassifiedJob, LeftTo, Overview, overview
 
@@ -50,6 +51,7 @@ def _document(found: Overview) -> StatusDocument:
         experiment=found.experiment,
         lifecycle_state=found.state,
         commit=found.commit,
+        time=utc(found.time),
         records=found.event,
         cluster=found.cluster,
         scheduler=found.scheduler,
@@ -94,7 +96,7 @@ def _unlisted(job: Orphan) -> dict[str, Any]:
 
 def _lines(found: Overview) -> Iterator[str]:
     last = f", last event: {found.event}" if found.event else ""
-    yield f"{found.experiment}: {found.state} (commit {found.commit[:12]}{last})"
+    yield f"{found.experiment}: {found.state} (commit {found.commit[:12]} of {local(found.time)}{last})"
     for stage, jobs in found.stages().items():
         yield f"  {stage:<12}{counted(job.condition for job in jobs)}"
     if found.progress:

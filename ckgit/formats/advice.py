@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 # Words that are no options, by how a command begins.
-_OPERANDS: Mapping[str, int] = {
+OPERANDS: Mapping[str, int] = {
     "ckgit advance": 1,
     "ckgit analyze-experiment": 1,
     "ckgit cancel": 1,
@@ -40,7 +40,9 @@ _OPERANDS: Mapping[str, int] = {
     "git fetch": 2,
     "git fsck": 0,
     "git log": 1,
+    "git ls-remote": 1,
     "git merge": 1,
+    "git push": 2,
     "git remote add": 2,
     "git reset": 1,
     "git rev-parse": 0,
@@ -85,12 +87,12 @@ def _command(words: Sequence[str]) -> str | None:
     place = words[1:3] if words[1:2] == ["-C"] else []
     rest = [words[0], *words[1 + len(place) :]] if words else []
     plain = [word.rstrip(_ENDS) for word in rest]
-    begins = next((key for count in range(_LONGEST, 1, -1) if (key := " ".join(plain[:count])) in _OPERANDS), None)
+    begins = next((key for count in range(_LONGEST, 1, -1) if (key := " ".join(plain[:count])) in OPERANDS), None)
     if begins is None:
         return None
     taken, lacking = _taken(plain, begins)
     whole = [plain[0], *place, *plain[1:taken]]
-    if _is_placeholder(whole) or _ELSEWHERE.intersection(plain[taken : taken + 1]) or (lacking and plain[0] == "ckgit"):
+    if _is_placeholder(whole) or _ELSEWHERE.intersection(plain[taken : taken + 1]) or (lacking and _needs_all(begins)):
         return None
     return " ".join(whole)
 
@@ -98,7 +100,7 @@ def _command(words: Sequence[str]) -> str | None:
 def _taken(words: Sequence[str], begins: str) -> tuple[int, int]:
     """How many of the words are the command's, and how many operands it might have had besides."""
     at = len(begins.split())
-    left = _OPERANDS[begins]
+    left = OPERANDS[begins]
     while at < len(words):
         word = words[at]
         if word == "--":
@@ -113,7 +115,12 @@ def _taken(words: Sequence[str], begins: str) -> tuple[int, int]:
     return min(at, len(words)), left
 
 
+def _needs_all(begins: str) -> bool:
+    """Whether a command means something else with fewer operands."""
+    return begins.startswith("ckgit ") or begins in ("git config", "git remote add")
+
+
 def _is_placeholder(words: Sequence[str]) -> bool:
-    """Whether a part of a command stands for something else."""
+    """Whether a part of a command stands for something else, as what is left of a secret does."""
     parts = {part for word in words for part in re.split(r"[=/.:]", word)}
-    return bool(parts & _PLACEHOLDERS)
+    return bool(parts & _PLACEHOLDERS) or any("…" in word for word in words)

@@ -139,7 +139,7 @@ def _repository_of(folder: Path) -> Path | None:
             return None
         raise
     if bare:
-        raise _refused(folder, "is a bare repository", "run ckgit init in a clone of it, and push")
+        raise _refused(folder, "is a bare repository", "run `ckgit init` in a clone of it, and push")
     return repository(place)[0]
 
 

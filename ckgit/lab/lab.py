@@ -297,4 +297,4 @@ def _from_summary(row: ExperimentRow, content: bytes | None) -> ExperimentRow:
         state = state_in(content, "experiment_summary.md")
         return row._replace(state=state, note="; ".join(filter(None, (row.note, by_hand))))
     except CkgitError:
-        return row._replace(note="the state in experiment_summary.md cannot be read; ckgit validate says why")
+        return row._replace(note=f"the state in experiment_summary.md cannot be read; ckgit validate {row.name} says why")

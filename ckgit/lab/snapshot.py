@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.design.names import name_problem
@@ -42,6 +43,7 @@ class Snapshot:
     state: State
     event: str | None  # what the last commit of ckgit's recorded; None on a branch that was designed by hand
     design_digest: str | None  # design hash that this commit named
+    time: datetime.datetime  # of the tip, in the committer's time zone
     recorded_at: str = ""  # commit of ckgit's that this was; empty on a branch that was designed by hand
     by_hand: bool = False  # whether the tip is a commit of the user's own
     local: bool = True  # False in a clone that only has a remote's branch: the first commit made here makes the local one
@@ -210,17 +212,18 @@ def take_snapshot(lab: Lab, name: str) -> Snapshot:
         raise CkgitError(f"{name!r} is not a name of an experiment: {problem}", code=Exit.USAGE)
     resume(lab.branch(name))
     tips = _tips(lab, name)
-    left, _ = tips.pop(f"{TIPS}{name}", ("", None))
+    gone = tips.pop(f"{TIPS}{name}", None)
+    left = gone.commit if gone else ""
     ref = f"{BRANCHES}{name}" if f"{BRANCHES}{name}" in tips else _remote_ref(lab, name, list(tips), left)
-    tip, last = tips[ref]
+    tip, last, time = tips[ref]
     paths = [f"experiments/{name}/{file}" for file in ("experiment_summary.md", "jobs.json", "defaults.json")]
     known = dict(zip(paths, read_objects(lab.root, [f"{tip}:{path}" for path in paths]), strict=True))
     state = _state(_there(known[paths[0]], name, tip), f"exp/{name}:{paths[0]}")
     at, recorded = (tip, last) if last else last_recorded(lab.root, name, tip)
     check_state(lab.root, name, tip, state, recorded, at, left)
     event, design = (recorded.event, recorded.design) if recorded else (None, None)
-    remotes = {ref.split("/")[2]: theirs for ref, (theirs, _) in tips.items() if not ref.startswith(BRANCHES)}
-    found = Snapshot(lab.root, name, tip, state, event, design, at, by_hand=last is None, left=left, remotes=remotes, known=known)
+    remotes = {ref.split("/")[2]: theirs.commit for ref, theirs in tips.items() if not ref.startswith(BRANCHES)}
+    found = Snapshot(lab.root, name, tip, state, event, design, time, at, by_hand=last is None, left=left, remotes=remotes, known=known)
     return found if ref.startswith(BRANCHES) else replace(found, local=False)
 
 
@@ -233,13 +236,23 @@ def _state(summary: bytes, file: str) -> State:
         raise DesignError(error.problems, file=file, state="nothing was done", next=mend) from None
 
 
-def _tips(lab: Lab, name: str) -> dict[str, tuple[str, Trailers | None]]:
-    """Local and remote branches of an experiment, and where ckgit left it: tip and trailers by ref."""
-    form = f"--format=%(refname)%00%(objectname)%00{REF_ATOM}%00"
+class _Tip(NamedTuple):
+    commit: str
+    recorded: Trailers | None  # None: it is the user's
+    time: datetime.datetime
+
+
+def _tips(lab: Lab, name: str) -> dict[str, _Tip]:
+    """Local and remote branches of an experiment, and where ckgit left it, by ref."""
+    form = f"--format=%(refname)%00%(objectname)%00%(committerdate:iso-strict)%00{REF_ATOM}%00"
     refs = (f"{BRANCHES}{name}", f"refs/remotes/*/exp/{name}", f"{TIPS}{name}")
     fields = git(lab.root, "for-each-ref", form, *refs).decode(errors="replace").split("\0")
-    records = [fields[at : at + 3] for at in range(0, len(fields) - 3, 3)]
-    return {ref.strip(): (tip, parse_trailers(trailers, name)) for ref, tip, trailers in records}
+    records = [fields[at : at + 4] for at in range(0, len(fields) - 4, 4)]
+    return {ref.strip(): _tip(name, *record) for ref, *record in records}
+
+
+def _tip(name: str, commit: str, date: str, trailers: str) -> _Tip:
+    return _Tip(commit, parse_trailers(trailers, name), datetime.datetime.fromisoformat(date))
 
 
 def _remote_ref(lab: Lab, name: str, refs: list[str], left: str) -> str:

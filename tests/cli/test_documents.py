@@ -158,6 +158,7 @@ def of_a_whole_experiment(bench: Bench, call: Call, tmp_path: Path) -> Iterator[
     yield call("run-experiment design-1 --dry-run", "error-document", Exit.ILLEGAL_TRANSITION)
 
 
+@pytest.mark.slow
 def test_each_is_of_its_schema_and_calls_each_thing_by_its_one_name(bench: Bench, call: Call, tmp_path: Path) -> None:
     documents = list(of_a_whole_experiment(bench, call, tmp_path))
     unseen = {(name, schema) for name, schemas in PRINTED.items() for schema in schemas} - call.seen  # type: ignore[attr-defined]
@@ -226,9 +227,11 @@ def test_people_read_the_time_of_their_machine_and_programs_that_of_greenwich(be
     bench.advance(State.TRAINED)
     told = json.loads(ckgit("list", "--json"))["experiments"][0]["time"]
     assert told == json.loads(ckgit("log", "demo", "--json"))["commits"][-1]["time"]
+    assert {json.loads(ckgit(name, "demo", "--json"))["time"] for name in ("status", "show")} == {told}
     git = ["git", "log", "-1", "--format=%cd", "--date=format-local:%Y-%m-%d %H:%M", "exp/demo"]
     assert told.startswith(there(*git, zone="UTC").replace(" ", "T"))
     local = f"{there(*git)} {sign}"
     assert local in ckgit("list")
     assert local in ckgit("log", "demo")
+    assert f" of {local}, last event: train)" in ckgit("status", "demo")
     assert ckgit("show", "demo", "rank4").count(f" {sign} ") == 2  # started and ended

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -85,8 +86,11 @@ def test_a_remote_that_hangs_ends_a_command_with_the_remotes_name_and_the_way_on
     run(shared.folder, "remote", "set-url", "origin", "git@example.org:lab.git")
     shared.ckgit("status", "demo")  # asks no remote
 
+    process = shared.start("advance", "demo", "--json")
     done = shared.ckgit("advance", "demo", check=False)
+    printed, document = process.communicate(timeout=30)
 
+    assert (printed, json.loads(document)["notes"]) == ("", ["waiting for remote origin, 7 s at most"])
     assert done.returncode == Exit.UNKNOWN
     first, *rest = done.stderr.splitlines()
     assert first == "waiting for remote origin, 7 s at most"

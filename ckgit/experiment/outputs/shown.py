@@ -12,7 +12,7 @@ from ckgit.experiment.design.fields import Frozen, Sha256
 from ckgit.experiment.design.model import RunType, Scorer
 from ckgit.experiment.design.plan import Source
 from ckgit.experiment.jobs import Attempt
-from ckgit.experiment.outputs.fields import CommitId, PrintedDocument
+from ckgit.experiment.outputs.fields import CommitId, Moment, PrintedDocument
 from ckgit.experiment.outputs.standing import EditedFile
 from ckgit.experiment.results import RunRow, Verdict
 from ckgit.experiment.stage import Stage
@@ -74,6 +74,7 @@ class _ShowDocument(PrintedDocument):
     experiment: str
     lifecycle_state: State
     commit: CommitId = Field(description="The tip of its branch.")
+    time: Moment = Field(description="Of that commit.")
     design_hash: Sha256
     report: str | None = Field(description="Path of the report on that branch; null before analyze.")
     attempts: tuple[Attempt, ...] = Field(description="At the jobs of these runs, in order.")

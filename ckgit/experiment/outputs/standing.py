@@ -7,7 +7,7 @@ from pydantic import Field
 from ckgit.experiment.classify import JobCondition
 from ckgit.experiment.design.fields import Frozen
 from ckgit.experiment.outputs.events import OverallProgress
-from ckgit.experiment.outputs.fields import Advice, Commands, CommitId, PrintedDocument, Records
+from ckgit.experiment.outputs.fields import Advice, Commands, CommitId, Moment, PrintedDocument, Records
 from ckgit.experiment.outputs.outcomes import FailedJob
 from ckgit.experiment.stage import Stage
 from ckgit.experiment.state import State
@@ -73,6 +73,7 @@ class StatusDocument(PrintedDocument):
     experiment: str
     lifecycle_state: State
     commit: CommitId = Field(description="The tip of its branch.")
+    time: Moment = Field(description="Of that commit.")
     records: Records
     cluster: str | None = Field(description="Name of the cluster profile; null before the first submission.")
     scheduler: str | None = Field(description="Null before the first submission.")

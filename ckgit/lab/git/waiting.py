@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +25,20 @@ class TimeLimit(NamedTuple):
 
     who: str
     seconds: float = 60.0
+
+
+def _write(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+class Told:
+    """How a person is told what is waited for. Whoever prints documents alone sets another way."""
+
+    def __init__(self) -> None:
+        self.by: Callable[[str], None] = _write
+
+
+TOLD = Told()
 
 
 class NoAnswerError(CkgitError):
@@ -75,7 +89,7 @@ def _listen(process: subprocess.Popen[bytes], stdin: bytes | None, waiting: Time
         if silent >= _QUIET and not told:
             told = True
             with contextlib.suppress(OSError, ValueError):  # nobody reads that
-                sys.stderr.write(f"waiting for {waiting.who}, {waiting.seconds:.0f} s at most\n")
+                TOLD.by(f"waiting for {waiting.who}, {waiting.seconds:.0f} s at most")
 
 
 def _rest(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:

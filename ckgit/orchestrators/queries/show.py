@@ -19,6 +19,7 @@ from ckgit.experiment.outputs.shown import DetailedRun, ShowDocument, ShownCell,
 from ckgit.experiment.outputs.standing import EditedFile
 from ckgit.experiment.results import Results, RunRow
 from ckgit.experiment.state import State
+from ckgit.formats.times import utc
 from ckgit.lab.hand_edits import HandEdit, written
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.integrity import edit_lines, restored
@@ -130,6 +131,7 @@ def _common(found: ExperimentDetails) -> dict[str, Any]:
         "experiment": view.name,
         "lifecycle_state": view.snapshot.state,
         "commit": view.snapshot.tip,
+        "time": utc(view.snapshot.time),
         "design_hash": view.context.summary.digest,
         "report": found.report,
         "attempts": tuple(found.attempts),

@@ -5,6 +5,7 @@ Of the ledger no more than an outline is read, and what knows schedulers is impo
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -52,6 +53,7 @@ class Overview(NamedTuple):
     experiment: str
     state: State
     commit: str
+    time: datetime.datetime  # of that commit
     event: str | None  # what the last commit of ckgit's recorded
     cluster: str | None  # None before the first submission
     scheduler: str | None
@@ -113,6 +115,7 @@ def _overview(lab: Lab, snapshot: Snapshot) -> Overview:
         experiment=name,
         state=snapshot.state,
         commit=snapshot.tip,
+        time=snapshot.time,
         event=snapshot.event,
         cluster=ledger.cluster if ledger else None,
         scheduler=ledger.scheduler if ledger else None,

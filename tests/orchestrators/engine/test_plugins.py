@@ -42,7 +42,7 @@ def test_an_installer_can_install_the_package_and_ckgit_lists_its_workers(tmp_pa
     rows = {row["worker"]: row for row in json.loads(answer)["workers"]}
     assert {"scaffold-torchtune", "run-torchtune", "scaffold-inspect", "run-inspect"} <= set(rows)
     assert rows["scaffold-tiny-evaluator"] == {
-        "name": "scaffold-tiny-evaluator",
+        "worker": "scaffold-tiny-evaluator",
         "tool": "tiny-evaluator",
         "stage": "evaluation",
         "package": "ckgit-tiny",
