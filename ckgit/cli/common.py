@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,6 +31,7 @@ def json_option(function: F) -> F:
 def _keep_notes(_ctx: click.Context, _param: click.Parameter, as_json: bool) -> bool:
     NOTES.kept = [] if as_json else None
     if as_json:
+        importlib.import_module("ckgit.experiment.outputs.refusals")  # where no file can be opened any more, that can be told
         from ckgit.lab.git.waiting import TOLD
 
         TOLD.by = note

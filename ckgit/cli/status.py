@@ -11,7 +11,6 @@ import click
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument
 from ckgit.cli.tables import printable, room_of_terminal, wrapped
 from ckgit.experiment.classify import counted, named
-from ckgit.experiment.stage import Stage
 from ckgit.formats.advice import commands
 from ckgit.formats.listing import first_of, in_words
 from ckgit.formats.times import local, utc
@@ -44,7 +43,7 @@ def _document(found: Overview) -> StatusDocument:
     from ckgit.experiment.outputs.standing import ConditionCounts, ContinuingJob, EditedFile, StageCounts, StatusDocument, UnlistedJob
 
     by_stage = {stage: Counter(job.condition for job in jobs) for stage, jobs in found.stages().items()}
-    stages = (StageCounts(stage=Stage(stage), total=counts.total(), conditions=counts) for stage, counts in by_stage.items())
+    stages = (StageCounts(stage=stage, total=counts.total(), conditions=counts) for stage, counts in by_stage.items())
     totals = Counter(job.condition for job in found.jobs)
     left_to = ContinuingJob(token=found.left_to.token, **found.left_to.now._asdict()) if found.left_to else None
     return StatusDocument(
@@ -81,7 +80,7 @@ def _open_job(job: ClassifiedJob) -> OpenJob:
     tried, now = job.attempt, job.now
     return OpenJob(
         job=tried.job,
-        stage=Stage(tried.stage),
+        stage=tried.stage,
         condition=job.condition,
         attempt=tried.number,
         token=tried.token,

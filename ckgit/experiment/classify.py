@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from ckgit.experiment.stage import Stage
 from ckgit.formats.plain_json import read_json
 
 
@@ -113,7 +114,7 @@ class AttemptOutline(NamedTuple):
     """What is shown of an attempt that is not out."""
 
     job: str
-    stage: str
+    stage: Stage
     number: int
     token: str
     phase: str
@@ -169,11 +170,11 @@ def _outline(ledger: Mapping[str, Any]) -> LedgerOutline:
 
 def _attempt(attempt: Mapping[str, Any]) -> AttemptOutline:
     number, phase = attempt.get("number", 1), _text(attempt["phase"])
-    if not isinstance(number, int) or phase not in _PHASES:
+    if type(number) is not int or phase not in _PHASES:
         raise TypeError(f"an attempt has number {number!r} and phase {phase}")
     return AttemptOutline(
         job=_text(attempt["job"]),
-        stage=_text(attempt["stage"]),
+        stage=Stage(attempt["stage"]),
         number=number,
         token=_text(attempt["token"]),
         phase=phase,

@@ -38,8 +38,10 @@ DAMAGE: Mapping[str, bytes | None] = {
 LOOKS = (
     ("list", "--json"),
     ("status", "demo"),
+    ("status", "demo", "--json"),
     ("log", "demo"),
     ("show", "demo", "rank4"),
+    ("show", "demo", "rank4", "--json"),
     ("why", "demo"),
     ("validate", "demo"),
     ("advance", "demo", "--dry-run"),
@@ -197,7 +199,7 @@ def test_the_lab_s_configuration(bench: Bench, ask, run) -> None:
             (file / "odd").write_text("x")
         else:
             file.write_bytes(content)
-        found += [fault for fault in faults(ask(bench, LOOKS[:3]), kind, "ckgit.toml") if "list" not in fault[1]]
+        found += [fault for fault in faults(ask(bench, LOOKS[:4]), kind, "ckgit.toml") if "list" not in fault[1]]
         run(bench.folder, "add", "--all")
         run(bench.folder, "commit", "--quiet", "--message=Broken")
         found += faults(ask(bench), kind, "ckgit.toml")

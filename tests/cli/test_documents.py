@@ -6,7 +6,9 @@ import importlib.util
 import json
 import os
 import re
+import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from ckgit.experiment.schemas import MODELS, PRINTED
 from ckgit.formats.advice import commands
 from tests.by_hand import commit_by_hand
 from tests.cli.test_models import make_model
-from tests.orchestrators.bench import DESIGN, Bench
+from tests.orchestrators.bench import DESIGN, Bench, design_demo
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 Call = Callable[..., Any]
@@ -198,6 +200,33 @@ def test_an_error_is_alone_on_its_stream_and_what_was_noted_is_in_it(bench: Benc
     assert (done.stderr, json.loads(done.stdout)["lifecycle_state"]) == ("", "trained")
     lines = bench.ckgit("status", "demo").stderr.splitlines()
     assert len(lines) == 1
+
+
+@pytest.mark.parametrize("names", [["demo"], ["demo", "other"]])
+def test_an_interrupt_is_told_by_a_document_alone(bench: Bench, names: list[str]) -> None:
+    changes = {"experiment": {"name": "other", "question": "Again?", "date": "2026-11-23"}}
+    design_demo(bench.lab, changes, name="other")
+    bench.hold()
+    process = bench.start("advance", *names, "--to", "trained", "--json")
+    bench.until(lambda: len(bench.executions()) == 2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    bench.go()
+    assert process.returncode == Exit.INTERRUPTED
+    assert out == "" if names == ["demo"] else err == ""
+    document = json.loads(out or err)
+    check(document, "outcomes-document" if out else "error-document")
+    for each in document["experiments"] if out else [document]:
+        assert each["error"]["code"] == Exit.INTERRUPTED
+        assert each["error"]["next"][0].startswith("ckgit advance ")
+
+
+@pytest.mark.parametrize("words", [["list"], ["status", "demo"]])
+def test_people_do_not_wait_for_what_only_programs_want(bench: Bench, words: list[str]) -> None:
+    code = f"import sys; from ckgit.cli import group; group.main({['-C', str(bench.folder), *words]!r}, standalone_mode=False)"
+    tell = "; print(*(name for name in sys.modules if name.startswith(('ckgit.experiment.outputs', 'pydantic'))), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code + tell], capture_output=True, text=True, check=True)
+    assert done.stderr == "\n"
 
 
 def test_a_design_tells_what_it_is_expected_to_take(call: Call, bench: Bench, tmp_path: Path) -> None:

@@ -70,6 +70,22 @@ def test_what_a_retry_changed_is_shown(designed: Callable[..., Bench]) -> None:
     assert shown(bench, "rank4")["parameters"]["batch_size"] == {"value": 2, "source": "retry"}
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [("split: ", "split: 7 #"), ("max_connections: 2", "max_connections: {}"), ("args:", "args: 7 #")]
+)
+def test_an_evaluation_whose_file_was_changed_into_no_such_thing_is_shown_as_planned(
+    designed: Callable[..., Bench], old: str, new: str
+) -> None:
+    bench = designed(**REAL)
+    bench.advance(State.SCAFFOLDED)
+    file = "rank4/eval/capitalization_epoch0.yaml"
+    text = (bench.snapshot.read(f"experiments/demo/{file}") or b"").decode()
+    assert old in text
+    commit_by_hand(bench.folder, file, text.replace(old, new))
+    [cell] = shown(bench, "rank4")["cells"]
+    assert (cell["split"], cell["generation"]["max_tokens"]) == ("test", 128)
+
+
 def test_jobs_that_were_scaffolded_are_judged_by_what_they_were_scaffolded_with(bench: Bench, others: Callable[..., None]) -> None:
     bench.advance(State.SCAFFOLDED)
     others(epochs=3)

@@ -44,7 +44,7 @@ class FailedJob(Frozen):
         """The newest attempt at a job, and where that stands."""
         return cls(
             job=attempt.job,
-            stage=Stage(attempt.stage),
+            stage=attempt.stage,
             condition=condition,
             attempt=attempt.number,
             token=attempt.token,

@@ -44,9 +44,10 @@ def cell(view: ExperimentView, run: Run, planned: Cell) -> dict[str, Any]:
 
 def _asked(view: ExperimentView, planned: Cell) -> Mapping[str, Any]:
     """What the scaffolded file says; nothing where who could read it is not installed here."""
-    with contextlib.suppress(CkgitError):
+    with contextlib.suppress(CkgitError, ValueError):  # a value that is none of its kind was written by hand
         if worker := evaluation_for(view.context.summary):
-            return worker.asked(view.context, planned, view.snapshot.read)
+            asked = worker.asked(view.context, planned, view.snapshot.read)
+            return asked if all(isinstance(asked.get(name, ""), str) for name in ("split", "prompt", "system_prompt")) else {}
     return {}
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.classify import AttemptOutline, JobCondition, LedgerOutline, classify, newest, read_outline
+from ckgit.experiment.stage import Stage
 from ckgit.experiment.state import State
 from ckgit.jobs.folder import is_there
 from ckgit.lab.hand_edits import HandEdit, written
@@ -71,9 +72,9 @@ class Overview(NamedTuple):
     rewritten: str | None  # commit at which ckgit left the branch, where that holds it no more
     next: str
 
-    def stages(self) -> dict[str, list[ClassifiedJob]]:
+    def stages(self) -> dict[Stage, list[ClassifiedJob]]:
         """The jobs by stage."""
-        found: dict[str, list[ClassifiedJob]] = {}
+        found: dict[Stage, list[ClassifiedJob]] = {}
         for job in self.jobs:
             found.setdefault(job.attempt.stage, []).append(job)
         return found
