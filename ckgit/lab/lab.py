@@ -217,6 +217,7 @@ class ExperimentRow(NamedTuple):
     event: str | None  # what the last commit recorded; None when it is not ckgit's
     note: str
     design: str | None = None  # design hash that the last commit recorded, if it is ckgit's
+    remote: str = ""  # the only one that has its branch; empty where it is here
 
 
 def list_experiments(lab: Lab) -> list[ExperimentRow]:
@@ -276,9 +277,10 @@ def _row(ref: str, tip: str, date: str, trailers: str) -> ExperimentRow:
     ref, name = ref.strip(), _name(ref)
     recorded = parse_trailers(trailers, name)
     state = State(recorded.target) if recorded and recorded.target in set(State) else None
-    note = "" if ref.startswith(BRANCHES) else f"only on {ref.split('/')[2]}"
+    remote = "" if ref.startswith(BRANCHES) else ref.split("/")[2]
+    note = f"only on {remote}" if remote else ""
     event, design = (recorded.event if state else None, recorded.design) if recorded else (None, None)
-    return ExperimentRow(name, tip, datetime.datetime.fromisoformat(date), state, event, note, design)
+    return ExperimentRow(name, tip, datetime.datetime.fromisoformat(date), state, event, note, design, remote)
 
 
 def _with_states(lab: Lab, rows: list[ExperimentRow]) -> list[ExperimentRow]:

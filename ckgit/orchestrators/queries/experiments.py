@@ -1,13 +1,55 @@
-"""The experiments of a lab, for `ckgit list`, with a note where jobs run that nobody would look for."""
+"""The experiments of a lab, with a note where jobs run that nobody would look for, and those for which a command has anything to do."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ckgit.experiment.classify import JobCondition, LedgerOutline, classify, newest, read_outline
+from ckgit.experiment.stage import STAGES
+from ckgit.experiment.state import State
 from ckgit.lab.git import tips
 from ckgit.lab.git.objects import read_objects
 from ckgit.lab.lab import ExperimentRow, Lab, row_at
 from ckgit.orchestrators.engine.orphans import Orphan, find_orphans, known_in
+
+
+def to_advance(_: Lab, rows: Sequence[ExperimentRow]) -> set[str]:
+    """Names of the experiments that are not at their end; where that cannot be told, advancing them says why."""
+    return {row.name for row in rows if row.state is not State.ANALYZED}
+
+
+def to_retry(lab: Lab, rows: Sequence[ExperimentRow]) -> set[str]:
+    """Names of the experiments with jobs that ended badly and are not passed over."""
+    ledgers = _ledgers(lab, [row for row in rows if row.state is None or row.state in STAGES])
+    return {name for name, ledger in ledgers.items() if ledger is None or any(each.is_bad for each in _conditions(ledger))}
+
+
+def to_cancel(lab: Lab, rows: Sequence[ExperimentRow]) -> set[str]:
+    """Names of the experiments with jobs that are not known to have ended."""
+    ledgers = _ledgers(lab, rows)
+    beside_them = set(beside(lab, rows)) & {row.name for row in rows}
+    return beside_them | {name for name, ledger in ledgers.items() if ledger is None or ledger.detached or _is_out(ledger)}
+
+
+def _is_out(ledger: LedgerOutline) -> bool:
+    return any(condition.is_open for condition in _conditions(ledger))
+
+
+def _conditions(ledger: LedgerOutline) -> list[JobCondition]:
+    return [classify(attempt, accepted=job in ledger.accepted_missing) for job, attempt in newest(ledger.attempts).items()]
+
+
+def _ledgers(lab: Lab, rows: Sequence[ExperimentRow]) -> dict[str, LedgerOutline | None]:
+    """The ledgers of those experiments that have one, by name; None where it cannot be read."""
+    contents = read_objects(lab.root, [f"{row.tip}:experiments/{row.name}/jobs.json" for row in rows])
+    return {row.name: _outline(content) for row, content in zip(rows, contents, strict=True) if content is not None}
+
+
+def _outline(content: bytes) -> LedgerOutline | None:
+    try:
+        return read_outline(content)
+    except ValueError:
+        return None
 
 
 def beside(lab: Lab, rows: Sequence[ExperimentRow]) -> dict[str, list[Orphan]]:
