@@ -69,7 +69,8 @@ def _branch(ctx: click.Context) -> tuple[str, str]:
     from ckgit.lab.git.command import git_lines, git_text
 
     folder = _folder(ctx)
-    name = str(_given(ctx, "name") or _given(ctx, "names") or git_text(folder, "symbolic-ref", "HEAD").removeprefix(_LOCAL)).removeprefix("exp/")
+    given = _given(ctx, "name") or _given(ctx, "names")
+    name = str(given or git_text(folder, "symbolic-ref", "HEAD").removeprefix(_LOCAL)).removeprefix("exp/")
     return name, git_lines(folder, "for-each-ref", "--format=%(objectname)", f"{_LOCAL}{name}", f"refs/remotes/*/exp/{name}")[0]
 
 
