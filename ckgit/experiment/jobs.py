@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -151,7 +151,9 @@ class Attempt(Frozen):
     host: str | None = None
     failure: FailureClass | None = Field(default=None)
     reason: str | None = Field(default=None, description="One sentence.")
-    declared: bool = Field(default=False, description="Whether it counts as lost because a person said so: nobody could ask it any more.")
+    declared: Literal[True] | None = Field(
+        default=None, description="true: it counts as lost because a person said so, as nobody could ask it any more."
+    )
     cells: dict[str, str] = Field(
         default={}, description="Of a failed attempt at several cells: why each does not count; empty for one that does."
     )

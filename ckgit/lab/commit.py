@@ -26,6 +26,7 @@ from ckgit.lab.remotes import authority
 from ckgit.lab.secrets import refuse_unfit
 from ckgit.lab.snapshot import Snapshot
 from ckgit.lab.summary.state import state_in
+from ckgit.lab.versions import newer_version
 
 # Letters, digits, spaces and . _ - +; no part begins with a hyphen or is '.', '..' or '.git'.
 _PART = r"(?!-|\.{1,2}(?:/|$)|\.git(?:/|$))[A-Za-z0-9._+ -]+"
@@ -88,6 +89,8 @@ def message_of(plan: CommitPlan) -> str:
     Raises:
         CkgitError: as `record`, as far as it can be told beforehand.
     """
+    if plan.parent and (newer := newer_version(plan.name, plan.parent.version)):
+        raise newer
     _check(plan)
     message = _message(plan)
     refuse_unfit({**plan.files, "commit message": message.encode()})

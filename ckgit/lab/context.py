@@ -127,7 +127,20 @@ def _cards(snapshot: Snapshot, summary: Summary, paths: Mapping[str, str], conte
         if path not in contents:
             raise _missing(snapshot, path, f"ckgit models add {name} PATH, and commit the card to the branch")
         _refuse_changed(snapshot, path, contents[path], summary.recorded.models.get(name))
-    return {name: parse_card(contents[path]) for name, path in paths.items()}
+    return {name: _card(snapshot, path, contents[path]) for name, path in paths.items()}
+
+
+def _card(snapshot: Snapshot, path: str, content: bytes) -> ModelCard:
+    try:
+        return parse_card(content)
+    except ValueError as error:
+        raise CkgitError(
+            f"the model card cannot be read: {error}",
+            code=Exit.EVIDENCE_MISSING,
+            where=f"exp/{snapshot.name}:{path}",
+            state="nothing was done",
+            next=f"ckgit models add writes it anew; commit it to exp/{snapshot.name}, then ckgit revise {snapshot.name}",
+        ) from None
 
 
 def _sources(snapshot: Snapshot, summary: Summary, tasks: Sequence[str], contents: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -21,6 +21,7 @@ from ckgit.lab.git.trailers import LOG_ATOM, REF_ATOM, Trailers, parse_trailers
 from ckgit.lab.lab import BRANCHES, Lab, list_experiments, where_merged
 from ckgit.lab.summary.check import check_state
 from ckgit.lab.summary.state import state_in
+from ckgit.lab.versions import newer_version
 
 if TYPE_CHECKING:
     from ckgit.experiment.design.fields import Frozen
@@ -43,6 +44,7 @@ class Snapshot:
     event: str | None  # what the last commit of ckgit's recorded; None on a branch that was designed by hand
     design_digest: str | None  # design hash that this commit named
     recorded_at: str = ""  # commit of ckgit's that this was; empty on a branch that was designed by hand
+    version: str = ""  # of the ckgit that made that one
     by_hand: bool = False  # whether the tip is a commit of the user's own
     local: bool = True  # False in a clone that only has a remote's branch: the first commit made here makes the local one
     left: str = ""  # commit at which ckgit left the branch here; empty where it never made one
@@ -91,7 +93,8 @@ class Snapshot:
         try:
             return SummaryFile.parse(self.summary_bytes(), f"exp/{self.name}:{self.folder}/experiment_summary.md")
         except DesignError as error:
-            raise DesignError(error.problems, file=error.file, state="nothing was done", next=self._mending(error.problems)) from None
+            mended = DesignError(error.problems, file=error.file, state="nothing was done", next=self._mending(error.problems))
+            raise newer_version(self.name, self.version) or mended from None
 
     def _mending(self, found: Sequence[Problem]) -> str:
         """The commands that mend a summary which was changed by hand."""
@@ -127,8 +130,10 @@ class Snapshot:
         Raises:
             CkgitError: EVIDENCE_MISSING, when it is there and cannot be read.
         """
+        from ckgit.experiment.jobs import Ledger
+
         content = self.ledger_bytes()
-        return None if content is None else _ledger(content, f"exp/{self.name}:{self.folder}/jobs.json")
+        return None if content is None else self._parsed(Ledger, content, "the ledger", "jobs.json")
 
     def ledger_bytes(self) -> bytes | None:
         """`jobs.json` as committed; None before the first submission."""
@@ -165,7 +170,7 @@ class Snapshot:
         content = None if self.state is State.DESIGNED else self.read(path)
         if content is None:
             return None
-        return _parsed(self.summary.summary.parameters, content, "the defaults", f"exp/{self.name}:{path}").given()
+        return self._parsed(self.summary.summary.parameters, content, "the defaults", "defaults.json").given()
 
     def estimate(self) -> Estimate | None:
         """What the experiment was expected to take; None where ckgit did not estimate this design.
@@ -175,10 +180,31 @@ class Snapshot:
         """
         from ckgit.experiment.estimates.file import FILE, Estimate
 
-        path = f"{self.folder}/{FILE}"
-        content = self.read(path)
-        found = None if content is None else _parsed(Estimate, content, "the estimate", f"exp/{self.name}:{path}")
+        content = self.read(f"{self.folder}/{FILE}")
+        found = None if content is None else self._parsed(Estimate, content, "the estimate", FILE)
         return found if found and found.design == self.summary.summary.digest else None  # a change by hand was not estimated
+
+    def _parsed(self, model: type[M], content: bytes, what: str, file: str) -> M:
+        """A file of the experiment's folder, held against its model.
+
+        Raises:
+            CkgitError: EVIDENCE_MISSING, it cannot be read; TOOL_MISSING, a newer ckgit wrote it.
+        """
+        from pydantic import ValidationError
+
+        try:
+            return model.model_validate_json(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            damaged = CkgitError(
+                f"{what} cannot be read ({place}: {first['msg']})" if place else f"{what} cannot be read ({first['msg']})",
+                code=Exit.EVIDENCE_MISSING,
+                where=f"exp/{self.name}:{self.folder}/{file}",
+                state="nothing was done",
+                next="git log -p on that file shows which commit broke it; revert that one",
+            )
+            raise newer_version(self.name, self.version) or damaged from None
 
 
 class DeletedError(CkgitError):
@@ -218,9 +244,9 @@ def take_snapshot(lab: Lab, name: str) -> Snapshot:
     state = _state(_there(known[paths[0]], name, tip), f"exp/{name}:{paths[0]}")
     at, recorded = (tip, last) if last else last_recorded(lab.root, name, tip)
     check_state(lab.root, name, tip, state, recorded, at, left)
-    event, design = (recorded.event, recorded.design) if recorded else (None, None)
+    event, design, version = (recorded.event, recorded.design, recorded.version) if recorded else (None, None, "")
     remotes = {ref.split("/")[2]: theirs for ref, (theirs, _) in tips.items() if not ref.startswith(BRANCHES)}
-    found = Snapshot(lab.root, name, tip, state, event, design, at, by_hand=last is None, left=left, remotes=remotes, known=known)
+    found = Snapshot(lab.root, name, tip, state, event, design, at, version, last is None, left=left, remotes=remotes, known=known)
     return found if ref.startswith(BRANCHES) else replace(found, local=False)
 
 
@@ -304,26 +330,3 @@ def _there(summary: bytes | None, name: str, tip: str) -> bytes:
             next=f"git log exp/{name} -- experiments/{name} shows which commit removed it; revert that one",
         )
     return summary
-
-
-def _ledger(content: bytes, where: str) -> Ledger:
-    from ckgit.experiment.jobs import Ledger
-
-    return _parsed(Ledger, content, "the ledger", where)
-
-
-def _parsed(model: type[M], content: bytes, what: str, where: str) -> M:
-    from pydantic import ValidationError
-
-    try:
-        return model.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise CkgitError(
-            f"{what} cannot be read ({place}: {first['msg']})" if place else f"{what} cannot be read ({first['msg']})",
-            code=Exit.EVIDENCE_MISSING,
-            where=where,
-            state="nothing was done",
-            next="git log -p on that file shows which commit broke it; revert that one",
-        ) from None

@@ -93,3 +93,14 @@ def test_an_experiment_keeps_its_name(lab, designed, run):
 
     with pytest.raises(CkgitError, match="calls its experiment 'other'"):
         load_context(lab, snapshot)
+
+
+def test_a_card_that_is_none_is_no_bug(lab, designed, run):
+    card = lab.root / "models/tiny.yaml"
+    snapshot = change(lab, run, lambda: card.write_text("name: [\n"))
+
+    with pytest.raises(CkgitError) as caught:
+        load_context(lab, snapshot)
+
+    assert caught.value.code is Exit.EVIDENCE_MISSING
+    assert "models/tiny.yaml: the model card cannot be read" in str(caught.value)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 _KEYS = ("Experiment", "Event", "From", "To", "Design")
 # The whole block as it was written: where git picks keys, a user's trailer.NAME.key renames them.
-_LINE = re.compile(rf"Ckgit-({'|'.join(_KEYS)}): (.*)")
+_LINE = re.compile(rf"Ckgit-({'|'.join(_KEYS)}|Version): (.*)")
 REF_ATOM = "%(contents:trailers)"  # in a format of for-each-ref
 LOG_ATOM = "%(trailers)"  # in a format of rev-list
 
@@ -19,12 +19,13 @@ class Trailers(NamedTuple):
     source: str
     target: str
     design: str
+    version: str = ""  # of the ckgit that made it; empty where it does not say so
 
 
 def parse_trailers(text: str, name: str) -> Trailers | None:
     """What git printed for one of the atoms; None when the commit is not ckgit's, or not of experiment `name`."""
     pairs = [(match[1], match[2]) for line in text.splitlines() if (match := _LINE.fullmatch(line))]
     found = dict(pairs)
-    if len(found) != len(pairs) or set(found) != set(_KEYS) or found["Experiment"] != name:
+    if len(found) != len(pairs) or found.keys() - {"Version"} != set(_KEYS) or found["Experiment"] != name:
         return None
-    return Trailers(found["Event"], found["From"], found["To"], found["Design"])
+    return Trailers(found["Event"], found["From"], found["To"], found["Design"], found.get("Version", ""))

@@ -22,7 +22,7 @@ from ckgit.orchestrators.run.attempts import AttemptOptions, count_jobs, detache
 from ckgit.orchestrators.run.change_cluster import refuse_misled
 from ckgit.orchestrators.run.stage import StageJobs, check_ready, stage_jobs
 from ckgit.orchestrators.run.work_tree import find_work_tree, planned_ledger
-from ckgit.orchestrators.scaffold.rerender import rendered_anew, wanted_batch
+from ckgit.orchestrators.scaffold.rerender import rendered_anew, wanted_batch, with_digests
 
 
 class RetryPlan(NamedTuple):
@@ -64,7 +64,8 @@ def plan_retry(view: ExperimentView, options: AdvanceOptions) -> RetryPlan:
     asked = {job.name: wanted for job in again if (wanted := _asked_for(before[job.name], job, resources))}
     batches = {job.name: batch for job in again if (batch := wanted_batch(view, job, before[job.name], resources))}
     anew = rendered_anew(view, work.workers, again, before, batches)
-    tries = AttemptOptions(now(), before, resources=asked, batches=batches, files=anew.files, notes=anew.notes)
+    files = with_digests(view, work.workers.values(), anew.files)
+    tries = AttemptOptions(now(), before, resources=asked, batches=batches, files=files, notes=anew.notes)
     step = commits.submission(
         view,
         Event.RETRY,

@@ -27,7 +27,7 @@ from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.plugins import scheduler_for, worker_for
 from ckgit.orchestrators.engine.profile import same_place
 from ckgit.orchestrators.run.commits import LOG
-from ckgit.orchestrators.scaffold.rerender import bring, rendered_anew
+from ckgit.orchestrators.scaffold.rerender import bring, rendered_anew, with_digests
 from ckgit.orchestrators.scaffold.scaffold import rendered
 from ckgit.workers.digests import differences, digests
 
@@ -71,7 +71,7 @@ def change_cluster(view: ExperimentView, cluster_name: str) -> CommitPlan | None
     return prepare(
         moved,
         Event.SUBMIT,
-        files=rendered(moved),
+        files=with_digests(moved, _workers(moved).values(), rendered(moved)),
         logs={LOG: [("MOVED", text)]},
         ledger=ledger.model_copy(update=update),
         body=f"{text[:1].upper()}{text[1:]}.",
@@ -107,7 +107,7 @@ def _taken_over_in_place(view: ExperimentView, ledger: Ledger) -> CommitPlan | N
     return prepare(
         view,
         Event.SUBMIT,
-        files=anew.files,
+        files=with_digests(view, workers.values(), anew.files),
         logs={LOG: [("MOVED", text), *(("RENDER", note) for note in anew.notes)]},
         ledger=ledger.model_copy(update={"cluster": name}),
         body=paragraphs(f"{text[:1].upper()}{text[1:]}.", listed(anew.notes)),

@@ -95,6 +95,8 @@ def _failure(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) ->
     """What failed is recorded without waiting for the others, so that it can be retried."""
     view, work = seen.view, seen.work
     count = count_jobs(ledger, [job for job in work.all if options.run in (None, job.run)])
+    own = count_jobs(ledger, work.selected(options.run))
+    count = own if len(own.failed) == len(count.failed) else count  # evaluations that go ahead are no part of what is counted
     ledger = ledger.model_copy(update={"detached": detached_of(view.name, options.continuation, now(), by=options.token)})
     return commits.failure(view, work.stage, work.workers, seen.collected, count, ledger, time=now())
 

@@ -5,7 +5,6 @@ Pure: the same design, cluster profile, cards and version give the same bytes, s
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ from ckgit.orchestrators.engine.logs import now, untimed
 from ckgit.orchestrators.engine.plugins import worker_for
 from ckgit.orchestrators.engine.profile import check_profile
 from ckgit.orchestrators.scaffold.parallel import in_parallel
+from ckgit.orchestrators.scaffold.rerender import WROTE, described
 
 LOG = "scaffold-experiment.log"
 _MANY = 500  # jobs from which a second process pays
@@ -147,10 +147,6 @@ def _lines(context: Context, made: Sequence[WorkerFiles]) -> Iterator[tuple[str,
     yield "END", f"{plural(len(context.plan.runs), 'run')} scaffolded"
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
 def _worker_lines(context: Context, made: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
     prefix = f"{context.folder}/"
     per_run = Counter(path.removeprefix(prefix).partition("/")[0] for path in made)
@@ -158,5 +154,5 @@ def _worker_lines(context: Context, made: Mapping[str, bytes]) -> Iterator[tuple
         if per_run[run.name]:
             yield "RUN", f"{run.name}: {plural(per_run[run.name], 'file')}"
     for path, content in sorted(made.items()):
-        yield "WROTE", f"{path.removeprefix(prefix)} {len(content)} bytes sha256 {_digest(content)}"
+        yield WROTE, described(path.removeprefix(prefix), content)
     yield "END", plural(len(made), "file")
