@@ -58,7 +58,7 @@ class CommitPlan(NamedTuple):
         return check_edge(self.event, self.source)
 
 
-def record(lab: Lab, plan: CommitPlan) -> str:
+def make_commit(lab: Lab, plan: CommitPlan) -> str:
     """Make a commit, and return its id.
 
     HEAD, index, stash and all checkouts stay as they are, apart from a clean checkout of this very branch, which follows.
@@ -86,7 +86,7 @@ def message_of(plan: CommitPlan) -> str:
     """The message of a commit that can be made.
 
     Raises:
-        CkgitError: as `record`, as far as it can be told beforehand.
+        CkgitError: as `make_commit`, as far as it can be told beforehand.
     """
     _check(plan)
     message = _message(plan)
@@ -95,13 +95,13 @@ def message_of(plan: CommitPlan) -> str:
 
 
 def preview(plan: CommitPlan, drawn: Sequence[str] = ()) -> PlannedCommit:
-    """What `record` would commit, of a plan that was just made. Nothing is written.
+    """What `make_commit` would commit, of a plan that was just made. Nothing is written.
 
     Args:
         drawn: what is drawn anew each time; TOKEN stands for it.
 
     Raises:
-        CkgitError: as `record`, as far as it can be told beforehand.
+        CkgitError: as `make_commit`, as far as it can be told beforehand.
     """
     message = reduce(lambda text, each: text.replace(each, "TOKEN"), drawn, message_of(plan))
     files = tuple(_planned(path, content, [*drawn, *_just_now()]) for path, content in sorted(plan.files.items()))

@@ -6,7 +6,7 @@ import pytest
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import Event
-from ckgit.lab.commit import CommitPlan, record
+from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.context import load_context
 from ckgit.lab.export import export_work_tree, find_model
 from ckgit.lab.lab import open_lab
@@ -139,7 +139,7 @@ def outside_lab(lab, run, tmp_path, *, digest):
     lab = open_lab(lab.root)
     content = DESIGN.replace("{path: data/words.json}", f"{{path: data/words.json{digest}}}")
     summary = SummaryFile.from_design(content.encode(), SUMMARY)
-    record(
+    make_commit(
         lab,
         CommitPlan(
             name="cap", event=Event.DESIGN, parent=None, files={SUMMARY: summary.dump()}, design_digest=summary.summary.digest, body=""

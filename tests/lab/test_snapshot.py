@@ -8,7 +8,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Ledger
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.state import State
-from ckgit.lab.commit import CommitPlan, record
+from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.lab import open_lab
 from ckgit.lab.remotes.authority import refuse_stale
 from ckgit.lab.snapshot import take_snapshot
@@ -232,7 +232,7 @@ def test_a_branch_of_several_remotes_is_not_guessed(lab, tmp_path, run):
 
 def submit(lab, snapshot, content):
     path = f"{FOLDER}/jobs.json"
-    record(lab, CommitPlan(name="cap", event=Event.SUBMIT, parent=snapshot, files={path: content}, design_digest=DIGEST, body=""))
+    make_commit(lab, CommitPlan(name="cap", event=Event.SUBMIT, parent=snapshot, files={path: content}, design_digest=DIGEST, body=""))
     return take_snapshot(lab, "cap")
 
 

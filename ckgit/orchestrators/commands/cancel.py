@@ -26,7 +26,7 @@ from ckgit.lab.commit import CommitPlan, preview
 from ckgit.lab.snapshot import DeletedError
 from ckgit.orchestrators.engine import orphans
 from ckgit.orchestrators.engine.events import Events
-from ckgit.orchestrators.engine.experiment import ExperimentView, RecordedCommit, commit, prepare
+from ckgit.orchestrators.engine.experiment import ExperimentView, RecordedCommit, commit_and_tell, prepare
 from ckgit.orchestrators.engine.logs import appended, now
 from ckgit.orchestrators.engine.options import Selection
 from ckgit.orchestrators.engine.orphans import Orphan
@@ -253,7 +253,7 @@ def _record(planned: CancelPlan, events: Events) -> tuple[list[RecordedCommit], 
     if found.blocked:
         return [], _not_begun(found.blocked)
     try:
-        return [commit(found.lab, step, events)], None
+        return [commit_and_tell(found.lab, step, events)], None
     except CkgitError as error:
         return [], error
 

@@ -26,7 +26,7 @@ from ckgit.formats.numbers import rough_duration
 from ckgit.formats.problem import Problem
 from ckgit.formats.yaml.document import read_yaml
 from ckgit.formats.yaml.edit import ValueChange
-from ckgit.lab.commit import CommitPlan, preview, record
+from ckgit.lab.commit import CommitPlan, make_commit, preview
 from ckgit.lab.git import tips
 from ckgit.lab.git.objects import tree_entries
 from ckgit.lab.lab import Lab, list_experiments
@@ -179,7 +179,7 @@ def commit(draft: Draft) -> str:
     Raises:
         CkgitError: BRANCH_MOVED, someone else was first; then nothing was changed.
     """
-    return record(draft.lab, draft.plan_of_commit)
+    return make_commit(draft.lab, draft.plan_of_commit)
 
 
 def show(draft: Draft) -> PlannedCommit:

@@ -12,7 +12,7 @@ from ckgit.experiment.jobs import Ledger
 from ckgit.experiment.lifecycle import Event, check_edge
 from ckgit.experiment.outputs.events import Committed, Noted
 from ckgit.experiment.worker import Context
-from ckgit.lab.commit import CommitPlan, record
+from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.context import load_context
 from ckgit.lab.git.tips import KnownTips, kept_note
 from ckgit.lab.lab import Lab
@@ -145,7 +145,7 @@ def _summary(view: ExperimentView, state: State, ledger: Ledger | None) -> bytes
     return summary.dump()
 
 
-def commit(lab: Lab, plan: CommitPlan, events: Events) -> RecordedCommit:
+def commit_and_tell(lab: Lab, plan: CommitPlan, events: Events) -> RecordedCommit:
     """Make a commit, and say so.
 
     Raises:
@@ -153,7 +153,7 @@ def commit(lab: Lab, plan: CommitPlan, events: Events) -> RecordedCommit:
     """
     parent = plan.parent
     kept = kept_note(parent.root, plan.name, KnownTips(parent.left, parent.tip)) if parent else ""
-    recorded = RecordedCommit(plan.event, plan.name, record(lab, plan), plan.source, plan.target, plan.body)
+    recorded = RecordedCommit(plan.event, plan.name, make_commit(lab, plan), plan.source, plan.target, plan.body)
     committed = Committed(
         experiment=plan.name,
         commit=recorded.commit,

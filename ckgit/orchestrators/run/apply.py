@@ -16,7 +16,7 @@ from ckgit.experiment.jobs import Attempt, FailureClass
 from ckgit.experiment.scheduler import JobStatus
 from ckgit.lab.remotes import authority
 from ckgit.orchestrators.engine.events import Events
-from ckgit.orchestrators.engine.experiment import ExperimentView, RecordedCommit, check_unmoved, commit
+from ckgit.orchestrators.engine.experiment import ExperimentView, RecordedCommit, check_unmoved, commit_and_tell
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.run.decisions import Commit, Continue, Secure, Submit
 
@@ -38,7 +38,7 @@ def apply_commit(view: ExperimentView, decision: Commit, events: Events) -> Reco
         made = make_work_tree(view)
         check_ready(view, stage_jobs(view), decision.jobs, Path(made.work_tree))
     _end(view, decision.ends)
-    recorded = commit(view.lab, decision.commit, events)
+    recorded = commit_and_tell(view.lab, decision.commit, events)
     _end(view, decision.replaces)  # a job that is not in the ledger any more does nothing, should it start meanwhile
     return recorded
 

@@ -4,7 +4,7 @@ import pytest
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import Event
-from ckgit.lab.commit import CommitPlan, record
+from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.lab import open_lab
 from ckgit.lab.remotes import authority
 from ckgit.lab.remotes.query import NotReachedError
@@ -50,7 +50,7 @@ def hook(remote, text, name="pre-receive"):
 
 def submit(lab, parent, note=b""):
     files = {"experiments/cap/jobs.json": note}
-    return record(lab, CommitPlan(name="cap", event=Event.SUBMIT, parent=parent, files=files, design_digest=DIGEST, body=""))
+    return make_commit(lab, CommitPlan(name="cap", event=Event.SUBMIT, parent=parent, files=files, design_digest=DIGEST, body=""))
 
 
 def test_each_commit_is_pushed(ada, remote, run):

@@ -12,7 +12,7 @@ from ckgit.experiment.design.model import Stage, State
 from ckgit.experiment.design.plan import build_plan
 from ckgit.experiment.jobs import Attempt, Ledger, Phase
 from ckgit.experiment.lifecycle import Event
-from ckgit.lab.commit import CommitPlan, record
+from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.lab import open_lab
 from ckgit.lab.snapshot import take_snapshot
 from ckgit.lab.summary.file import SummaryFile
@@ -308,7 +308,7 @@ def scaffolded(lab, *, phase=None):
         attempt = Attempt(job="j", stage=Stage.TRAINING, number=1, token="t", script_sha256="a" * 64, phase=phase, submitted="now")  # noqa: S106 - no secret
         files["experiments/cap/jobs.json"] = Ledger(cluster="local", scheduler="local", attempts=(attempt,)).dump()
     files["experiments/cap/experiment_summary.md"] = summary.dump()
-    record(lab, CommitPlan(name="cap", event=Event.SCAFFOLD, parent=parent, files=files, design_digest=summary.summary.digest, body=""))
+    make_commit(lab, CommitPlan("cap", Event.SCAFFOLD, parent, files, summary.summary.digest, ""))
     return open_lab(lab.root)
 
 
