@@ -46,7 +46,7 @@ class Snapshot:
     by_hand: bool = False  # whether the tip is a commit of the user's own
     local: bool = True  # False in a clone that only has a remote's branch: the first commit made here makes the local one
     left: str = ""  # commit at which ckgit left the branch here; empty where it never made one
-    remotes: Mapping[str, str] = field(default_factory=dict)  # tips of the remotes' branches as they were last fetched, by remote
+    remotes: Mapping[str, str] = field(default_factory=dict)  # where it is local: tips of the remotes' branches as last fetched, by remote
     known: Mapping[str, bytes | None] = field(default_factory=dict, repr=False)  # files that were read along with it
 
     @property
@@ -217,9 +217,10 @@ def take_snapshot(lab: Lab, name: str) -> Snapshot:
     at, recorded = (tip, last) if last else last_recorded(lab, name, tip)
     check_state(lab.root, name, tip, state, recorded, at, left)
     event, design = (recorded.event, recorded.design) if recorded else (None, None)
-    remotes = {ref.split("/")[2]: theirs for ref, (theirs, _) in tips.items() if not ref.startswith(BRANCHES)}
-    found = Snapshot(lab.root, name, tip, state, event, design, at, by_hand=last is None, left=left, remotes=remotes, known=known)
-    return found if ref.startswith(BRANCHES) else replace(found, local=False)
+    found = Snapshot(lab.root, name, tip, state, event, design, at, by_hand=last is None, left=left, known=known)
+    if not ref.startswith(BRANCHES):
+        return replace(found, local=False)
+    return replace(found, remotes={ref.split("/")[2]: theirs for ref, (theirs, _) in tips.items() if not ref.startswith(BRANCHES)})
 
 
 def _state(summary: bytes, file: str) -> State:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.lab.git import tips
@@ -12,7 +13,7 @@ from ckgit.lab.git.tips import KnownTips
 from ckgit.lab.git.worktrees import Branch, moving
 from ckgit.lab.lab import BRANCHES, Lab
 from ckgit.lab.remotes.query import NotReachedError, fetch_branch, push_branch, remote_tip
-from ckgit.lab.snapshot import Snapshot, last_recorded
+from ckgit.lab.snapshot import last_recorded
 from ckgit.lab.summary.check import refuse_forged
 
 
@@ -45,17 +46,19 @@ def fetch(lab: Lab, name: str) -> str:
     return tips.kept_note(lab.root, name, left)
 
 
-def refuse_stale(lab: Lab, snapshot: Snapshot) -> None:
+def refuse_stale(branch: Branch, ours: str, remotes: Mapping[str, str]) -> None:
     """Check that no remote's branch, as it was last fetched, holds commits that the local one lacks. Asks no remote.
+
+    Args:
+        ours: tip of the local branch.
+        remotes: tips of the remotes' branches, by remote.
 
     Raises:
         CkgitError: BRANCH_MOVED, one does; going on here would do the same work twice.
     """
-    ours = snapshot.tip
-    for remote, theirs in snapshot.remotes.items():
-        if snapshot.local and theirs != ours and not is_ancestor(snapshot.root, theirs, ours):
-            branch = lab.branch(snapshot.name)
-            ahead = is_ancestor(snapshot.root, ours, theirs)
+    for remote, theirs in remotes.items():
+        if theirs != ours and not is_ancestor(branch.root, theirs, ours):
+            ahead = is_ancestor(branch.root, ours, theirs)
             raise _behind(branch, remote, ours, theirs) if ahead else _diverged(branch, remote, ours, theirs)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ckgit.analysis.tables import status_blocks
 from ckgit.errors import CkgitError
 from ckgit.experiment.design.model import State
-from ckgit.experiment.jobs import Ledger
+from ckgit.experiment.jobs import Attempt, Ledger
 from ckgit.experiment.lifecycle import Event, check_edge
 from ckgit.experiment.outputs.events import Committed, Noted
 from ckgit.experiment.worker import Context
@@ -35,6 +35,11 @@ class ExperimentView(NamedTuple):
     def name(self) -> str:
         """Name of the experiment."""
         return self.snapshot.name
+
+    @property
+    def attempts(self) -> Sequence[Attempt]:
+        """Every attempt of every job; none before the first submission."""
+        return self.ledger.attempts if self.ledger else ()
 
     def path(self, name: str) -> str:
         """A file of the experiment's folder, as a path of the lab."""
@@ -99,7 +104,7 @@ def open_for_update(lab: Lab, name: str, events: Events) -> ExperimentView:
     if kept := authority.fetch(lab, name):
         events.emit(Noted(experiment=name, text=kept))
     snapshot = open_snapshot(lab, name)
-    authority.refuse_stale(lab, snapshot)
+    authority.refuse_stale(lab.branch(name), snapshot.tip, snapshot.remotes)
     return _view(lab, snapshot)
 
 

@@ -255,7 +255,7 @@ def _mended(name: str, wrong: CkgitError | None, edited: Sequence[HandEdit], *, 
         return cancelled_first(name, wrong.next, out=out)
     if all(edit.scaffolded for edit in edited):
         return None
-    from ckgit.orchestrators.engine.integrity import restored
+    from ckgit.lab.hand_edits import restored
 
     return restored(name, edited)
 

@@ -1,8 +1,4 @@
-"""Where the jobs of an experiment are, and how another cluster takes it over.
-
-Its files are rendered for the new profile, and its checkpoints are brought along. A profile that has come to point elsewhere without that
-would find none of the jobs, and call them lost.
-"""
+"""How another cluster takes an experiment over: its files are rendered for the new profile, and its checkpoints are brought along."""
 
 from __future__ import annotations
 
@@ -11,16 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.cluster import elsewhere, place
+from ckgit.experiment.cluster import place
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Ledger, Phase
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.results import MANIFEST, read_manifest
-from ckgit.formats.listing import in_words
 from ckgit.lab.commit import CommitPlan
 from ckgit.lab.context import load_context
+from ckgit.lab.hand_edits import refuse_edited
 from ckgit.orchestrators.engine.experiment import ExperimentView, prepare
-from ckgit.orchestrators.engine.integrity import refuse_edited
 from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.run.commits import LOG
@@ -135,28 +130,3 @@ def _trained(ledger: Ledger) -> list[str]:
     """Runs whose training is done."""
     done = [attempt for attempt in ledger.attempts if attempt.stage is Stage.TRAINING and attempt.phase is Phase.DONE]
     return list(dict.fromkeys(attempt.job.partition("/")[0] for attempt in done))
-
-
-def refuse_misled(view: ExperimentView) -> None:
-    """Raise where the profile points elsewhere than to where jobs are that may still run.
-
-    Raises:
-        CkgitError: USAGE, with what has changed and the jobs.
-    """
-    ledger = view.ledger
-    what = elsewhere(view.context.cluster, ledger.model_dump()) if ledger and _out(ledger) else ""
-    if not ledger or not what:
-        return
-    jobs, name = _out(ledger), view.name
-    raise CkgitError(
-        f"cluster profile {ledger.cluster} points elsewhere than to where jobs are out ({what}): {in_words(jobs)}",
-        code=Exit.USAGE,
-        where=name,
-        state="nothing was changed, and the jobs go on",
-        next=f"put the profile back until they have ended, or until they are cancelled: ckgit cancel {name}, and ckgit retry {name} then",
-    )
-
-
-def _out(ledger: Ledger) -> list[str]:
-    """Names of the jobs that may still run."""
-    return [*(attempt.job for attempt in ledger.open()), *(["advance"] if ledger.detached else [])]

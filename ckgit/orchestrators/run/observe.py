@@ -16,19 +16,17 @@ from ckgit.experiment.scheduler import JobStatus
 from ckgit.lab.lab import open_lab
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import ExperimentView
-from ckgit.orchestrators.engine.integrity import foreign_starts, retrained
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.orphans import refuse_orphans
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.run.attempts import count_jobs
-from ckgit.orchestrators.run.change_cluster import refuse_misled
-from ckgit.orchestrators.run.collect import JudgedAttempt, judge
+from ckgit.orchestrators.run.collect import JudgedAttempt, foreign_starts, judge
 from ckgit.orchestrators.run.commits import NOTHING, Collected
 from ckgit.orchestrators.run.continuation.job import look_at
 from ckgit.orchestrators.run.monitor.monitor import Monitor
 from ckgit.orchestrators.run.monitor.progress import progress_meter
 from ckgit.orchestrators.run.observation import ContinuationSeen, JobsSeen, StageObservation
-from ckgit.orchestrators.run.stage import StageJobs, check_ready, due_jobs, stage_jobs
+from ckgit.orchestrators.run.stage import StageJobs, check_ready, due_jobs, refuse_misled, retrained, stage_jobs
 from ckgit.orchestrators.run.usage import lacking
 from ckgit.orchestrators.run.work_tree import find_work_tree, planned_ledger
 
@@ -80,10 +78,12 @@ class StageObserver:
 
     def _against(self, ledger: Ledger) -> CkgitError | None:
         """Why the jobs that are due must not be handed over."""
-        due = due_jobs(self.view, self.work, self.options, ledger)
+        due = due_jobs(self.view, self.work, self.options, ledger.attempts)
         try:
             if due:
-                refuse_orphans(self.view.lab, self.view.name, ledger if self.monitor else self.view.ledger)
+                listed = ledger if self.monitor else self.view.ledger
+                tree = listed.work_tree if listed else ""
+                refuse_orphans(self.view.lab, self.view.name, frozenset(listed.tokens if listed else ()), tree)
                 if self.view.ledger and self.view.ledger.work_tree:
                     check_ready(self.view, self.work, due, find_work_tree(ledger))
         except CkgitError as error:
@@ -134,7 +134,7 @@ class StageObserver:
             return NOTHING
         new = [ended for token, ended in monitor.ended.items() if token not in self._judged]
         if new and view.ledger:
-            late = lacking(view.ledger)  # accounting comes some seconds after the end
+            late = lacking(view.ledger.attempts)  # accounting comes some seconds after the end
             spent = monitor.scheduler.usage(monitor.cluster, monitor.work, [*(ended.attempt for ended in new), *late])
             self._usage |= spent.usage
             monitor.queries.update(spent.queries)
@@ -151,7 +151,7 @@ class StageObserver:
     def _foreign(self, job: Job, found: Sequence[TrainingResult | CellResult]) -> str:
         """Why what a job left is not this experiment's; empty where it is."""
         other = retrained(self.view, [job], Path(self.view.ledger.work_tree)) if self.view.ledger else {}
-        return other.get(job.run) or foreign_starts(self.view.ledger, job, found)
+        return other.get(job.run) or foreign_starts(self.view.attempts, job, found)
 
 
 def open_monitor(view: ExperimentView, work: StageJobs, run: str | None, events: Events, asked: Mapping[str, int] = {}) -> Monitor:
@@ -174,8 +174,8 @@ def open_monitor(view: ExperimentView, work: StageJobs, run: str | None, events:
         work=tree,
         jobs={job.name: job for job in work.all},
         first=view.ledger.attempts[0].token if view.ledger.attempts else "",
-        attempts=count_jobs(view.ledger, work.all).open,
-        wanted=frozenset(attempt.token for attempt in count_jobs(view.ledger, work.selected(run)).open),
+        attempts=count_jobs(view.attempts, work.all).open,
+        wanted=frozenset(attempt.token for attempt in count_jobs(view.attempts, work.selected(run)).open),
         events=events,
         meter=progress_meter(view, work.workers, tree),
         detached=int(view.ledger.detached is not None),

@@ -48,7 +48,7 @@ def _look_thoroughly(jobs: JobsSeen, options: AdvanceOptions) -> Poll | None:
 
 def _judge(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> Decision | None:
     """What is to be recorded of jobs that have ended: the stage is passed at once, and what failed waits for no other job."""
-    whole = count_jobs(ledger, seen.work.jobs)
+    whole = count_jobs(ledger.attempts, seen.work.jobs)
     if seen.jobs and not seen.jobs.awaited and (options.accept_missing or not whole.failed):
         return _conclusion(seen, options, ledger)
     if any(one.attempt.phase is Phase.FAILED for one in seen.collected.judged):
@@ -58,7 +58,7 @@ def _judge(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> D
 
 def _submit(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> Decision | None:
     """The intent to run the jobs that are due."""
-    due = due_jobs(seen.view, seen.work, options, ledger)
+    due = due_jobs(seen.view, seen.work, options, ledger.attempts)
     if not due:
         return None
     return Refuse(seen.against) if seen.against else Commit(submission(seen.view, seen.work, options, due, ledger, seen.collected), due)
@@ -89,7 +89,7 @@ def _first_look(seen: StageObservation, options: AdvanceOptions) -> Decision:
 def _failure(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> CommitPlan:
     """What failed is recorded without waiting for the others, so that it can be retried."""
     view, work = seen.view, seen.work
-    count = count_jobs(ledger, [job for job in work.all if options.run in (None, job.run)])
+    count = count_jobs(ledger.attempts, [job for job in work.all if options.run in (None, job.run)])
     ledger = ledger.model_copy(update={"detached": detached_of(view.name, options.continuation, now(), by=options.token)})
     return commits.failure(view, work.stage, work.workers, seen.collected, count, ledger, time=now())
 
@@ -97,7 +97,7 @@ def _failure(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) ->
 def _conclusion(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> Decision:
     """No job is waited for any more."""
     view, work = seen.view, seen.work
-    own, whole = count_jobs(ledger, work.selected(options.run)), count_jobs(ledger, work.jobs)
+    own, whole = count_jobs(ledger.attempts, work.selected(options.run)), count_jobs(ledger.attempts, work.jobs)
     if own.failed and not options.accept_missing:
         ledger = ledger.model_copy(update={"detached": None})
         if not seen.collected.judged:

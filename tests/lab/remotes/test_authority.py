@@ -374,12 +374,13 @@ def test_a_shallow_clone_is_told_that_it_cannot_tell(ada, remote, tmp_path, run)
     submit(ada, take_snapshot(ada, "cap"))
     run(shallow.root, "fetch", "--quiet", "--depth=1")
 
+    mine, remotes = take_snapshot(shallow, "cap").tip, take_snapshot(shallow, "cap").remotes
     with pytest.raises(CkgitError, match="does not contain") as caught:
-        authority.refuse_stale(shallow, take_snapshot(shallow, "cap"))
+        authority.refuse_stale(shallow.branch("cap"), mine, remotes)
 
     follow(shallow, caught.value.next.partition(", since")[0])
     with pytest.raises(CkgitError, match="is ahead of the local branch"):
-        authority.refuse_stale(shallow, take_snapshot(shallow, "cap"))
+        authority.refuse_stale(shallow.branch("cap"), mine, remotes)
 
 
 def test_of_many_that_ask_a_silent_remote_one_waits(ada, run, tmp_path):

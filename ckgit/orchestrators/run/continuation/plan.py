@@ -60,7 +60,7 @@ def _hand_over(seen: StageObservation, options: AdvanceOptions, jobs: JobsSeen) 
     ids = [status.job_id for attempt in jobs.open if (status := jobs.statuses.get(attempt.token)) and status.job_id]
     after = [] if jobs.unknown else ids
     # where something else can start when one job has ended, that end is worth a look
-    any_of = waiting or (not options.sequential and bool(count_jobs(seen.view.ledger, seen.work.ahead).unsubmitted))
+    any_of = waiting or (not options.sequential and bool(count_jobs(seen.view.attempts, seen.work.ahead).unsubmitted))
     return Continue(after, any_of, delay=0.0 if after else PATIENCE * jobs.poll_seconds)
 
 
