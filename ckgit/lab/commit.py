@@ -24,7 +24,7 @@ from ckgit.lab.git.tree import plan_tree, write_objects
 from ckgit.lab.lab import Lab
 from ckgit.lab.remotes import authority
 from ckgit.lab.secrets import refuse_unfit
-from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.snapshot import BranchTip
 from ckgit.lab.summary.state import state_in
 
 # Letters, digits, spaces and . _ - +; no part begins with a hyphen or is '.', '..' or '.git'.
@@ -38,7 +38,7 @@ class CommitPlan(NamedTuple):
 
     name: str  # of the experiment
     event: Event
-    parent: Snapshot | None  # what it starts from; None begins a new branch at the tip of the default branch
+    parent: BranchTip | None  # what it starts from; None begins a new branch at the tip of the default branch
     files: Mapping[str, bytes | None]  # contents by path in the lab, all in the experiment's folder; None deletes
     design_digest: str  # the design hash, for the trailer
     body: str  # what a person should know of it
@@ -73,11 +73,11 @@ def make_commit(lab: Lab, plan: CommitPlan) -> str:
         _refuse_clash(lab, name)
     branch = lab.branch(name)
     refuse_lagging(branch)
-    base = parent.tip if parent else lab.base
+    base = parent.commit if parent else lab.base
     new = _write_commit(lab, name, base, plan.files, message)
-    authority.refuse_behind(lab, name, parent.tip if parent else None, new)
+    authority.refuse_behind(lab, name, parent.commit if parent else None, new)
     also = tips.updates(lab.root, name, KnownTips(parent.left if parent else tips.left_at(lab.root, name), base), new)
-    move(branch, parent.tip if parent and parent.local else "", new, subject=message.splitlines()[0], also=also)
+    move(branch, parent.commit if parent and parent.local else "", new, subject=message.splitlines()[0], also=also)
     authority.push(lab, name, new)
     return new
 
@@ -134,7 +134,7 @@ def _check(plan: CommitPlan) -> None:
         if not path.startswith(f"experiments/{name}/") or not _PLAIN_PATH.fullmatch(path):
             raise ValueError(f"{path!r} is not a path in experiments/{name}")
     path = f"experiments/{name}/experiment_summary.md"
-    summary = plan.files.get(path) or (plan.parent.summary_bytes() if plan.parent else b"")
+    summary = plan.files.get(path) or (plan.parent.summary if plan.parent else b"")
     if (written := state_in(summary, path)) is not target:
         raise ValueError(f"the summary says {written}, but the step leads to {target}")
 

@@ -16,6 +16,7 @@ from ckgit.experiment.design.plan import Plan, build_plan
 from ckgit.experiment.state import State
 from ckgit.experiment.worker import Context
 from ckgit.formats.listing import in_words
+from ckgit.lab.export import JobInputs
 from ckgit.lab.git.command import git_lines
 from ckgit.lab.git.objects import read_object
 from ckgit.lab.lab import Lab
@@ -54,6 +55,15 @@ def load_context(lab: Lab, snapshot: Snapshot, cluster_name: str | None = None) 
         sources=_sources(snapshot, summary, tasks, contents),
         max_log_bytes=lab.config.max_log_bytes,
     )
+
+
+def job_inputs(snapshot: Snapshot, context: Context) -> JobInputs:
+    """What the jobs of an experiment need of its commit."""
+    summary = context.summary
+    recorded = {name: each.sha256 for name, each in summary.recorded.data.items()}
+    data = [(each.path, each.sha256 or recorded.get(name)) for name, each in summary.data.items()]
+    paths = [f"{snapshot.folder}/", "tasks/", *sorted({*dict(data), *map(card_path, context.cards), *context.sources})]
+    return JobInputs(snapshot.name, snapshot.tip, paths, data, context.cluster.data_root)
 
 
 def model_names(summary: Summary, plan: Plan) -> list[str]:

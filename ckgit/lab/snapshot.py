@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.design.names import name_problem
@@ -32,6 +32,16 @@ M = TypeVar("M", bound="Frozen")
 _MOST_MENDED = 5  # places that one command is proposed for
 
 
+class BranchTip(NamedTuple):
+    """The tip of an experiment's branch, as a commit that is made on it needs it."""
+
+    commit: str
+    state: State
+    left: str  # commit at which ckgit left the branch here; empty where it never made one
+    local: bool  # False where only a remote has the branch: the commit makes the local one
+    summary: bytes
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """One commit of an experiment. Everything is read from it, never from a checkout."""
@@ -53,6 +63,11 @@ class Snapshot:
     def folder(self) -> str:
         """The experiment's folder, relative to the lab."""
         return f"experiments/{self.name}"
+
+    @property
+    def branch_tip(self) -> BranchTip:
+        """What a commit needs that is made on it."""
+        return BranchTip(self.tip, self.state, self.left, self.local, self.summary_bytes())
 
     @cached_property
     def rewritten(self) -> str | None:

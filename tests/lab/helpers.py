@@ -37,7 +37,7 @@ def scaffold(lab: Lab, parent: Snapshot, files: Mapping[str, bytes | None] | Non
     folder = f"experiments/{parent.name}"
     new: dict[str, bytes | None] = {f"{folder}/experiment_summary.md": summary(parent.name, State.SCAFFOLDED)}
     new |= {f"{folder}/run1/finetune.yaml": b"lr: 1\n", f"{folder}/scaffold.log": b"done\n"} if files is None else dict(files)
-    return make_commit(lab, CommitPlan(name=parent.name, event=Event.SCAFFOLD, parent=parent, files=new, design_digest=DIGEST, body=""))
+    return make_commit(lab, CommitPlan(parent.name, Event.SCAFFOLD, parent.branch_tip, new, DIGEST, ""))
 
 
 def user_state(root: Path) -> dict[str, str]:

@@ -95,7 +95,7 @@ def test_files_are_deleted_and_replaced(lab):
     snapshot = take_snapshot(lab, "cap")
 
     files = {f"{FOLDER}/run1/finetune.yaml": None, f"{FOLDER}/none": None, f"{FOLDER}/scaffold.log": b"twice\n"}
-    make_commit(lab, CommitPlan(name="cap", event=Event.RETRY, parent=snapshot, files=files, design_digest=DIGEST, body=""))
+    make_commit(lab, CommitPlan(name="cap", event=Event.RETRY, parent=snapshot.branch_tip, files=files, design_digest=DIGEST, body=""))
 
     snapshot = take_snapshot(lab, "cap")
     assert snapshot.list(FOLDER) == [SUMMARY, f"{FOLDER}/scaffold.log"]
@@ -140,7 +140,7 @@ def test_the_very_same_commit_by_two_is_lost_by_none(lab, run, monkeypatch, bran
     assert run(lab.root, "status", "--porcelain") == ""
     now = take_snapshot(lab, "cap")
     later = make_commit(
-        lab, CommitPlan(name="cap", event=Event.SUBMIT, parent=now, files={f"{FOLDER}/jobs.json": b"{}"}, design_digest=DIGEST, body="")
+        lab, CommitPlan("cap", Event.SUBMIT, now.branch_tip, {f"{FOLDER}/jobs.json": b"{}"}, DIGEST, "")
     )
     scaffold(lab, parent)  # the other one has gone on from there
     assert run(lab.root, "rev-parse", "exp/cap") == later
@@ -188,7 +188,7 @@ def test_an_illegal_step(lab):
     parent = design(lab)
 
     with pytest.raises(CkgitError, match="train is not a legal step from designed") as caught:
-        make_commit(lab, CommitPlan(name="cap", event=Event.TRAIN, parent=parent, files={}, design_digest=DIGEST, body=""))
+        make_commit(lab, CommitPlan(name="cap", event=Event.TRAIN, parent=parent.branch_tip, files={}, design_digest=DIGEST, body=""))
 
     assert caught.value.code is Exit.ILLEGAL_TRANSITION
 
@@ -277,7 +277,7 @@ def test_a_preview_writes_nothing_and_says_all(lab, run):
     before = run(lab.root, "count-objects")
 
     files = {SUMMARY: summary("cap", "scaffolded"), f"{FOLDER}/old": None}
-    text = "\n".join(preview(CommitPlan("cap", Event.SCAFFOLD, parent, files, DIGEST, "Two runs.")).lines())
+    text = "\n".join(preview(CommitPlan("cap", Event.SCAFFOLD, parent.branch_tip, files, DIGEST, "Two runs.")).lines())
 
     assert "scaffold cap: designed -> scaffolded" in text
     assert "Two runs." in text

@@ -75,7 +75,7 @@ def test_a_data_file_whose_digest_changed(lab, run):
 def test_a_design_that_changed_after_it_was_scaffolded(lab, designed, run):
     summary = SummaryFile.parse(designed.summary_bytes(), SUMMARY)
     files = {SUMMARY: summary.with_state(State.SCAFFOLDED).dump()}
-    make_commit(lab, CommitPlan("cap", Event.SCAFFOLD, designed, files, summary.summary.digest, ""))
+    make_commit(lab, CommitPlan("cap", Event.SCAFFOLD, designed.branch_tip, files, summary.summary.digest, ""))
     load_context(lab, take_snapshot(lab, "cap"))
     path = lab.root / SUMMARY
     snapshot = change(lab, run, lambda: path.write_text(path.read_text().replace("[4, 8]", "[4, 16]")))

@@ -237,7 +237,7 @@ def test_a_branch_of_several_remotes_is_not_guessed(lab, tmp_path, run):
 
 def submit(lab, snapshot, content):
     path = f"{FOLDER}/jobs.json"
-    make_commit(lab, CommitPlan(name="cap", event=Event.SUBMIT, parent=snapshot, files={path: content}, design_digest=DIGEST, body=""))
+    make_commit(lab, CommitPlan("cap", Event.SUBMIT, snapshot.branch_tip, {path: content}, DIGEST, ""))
     return take_snapshot(lab, "cap")
 
 

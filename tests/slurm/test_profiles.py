@@ -150,7 +150,7 @@ def test_an_array_does_not_wait_for_the_end_of_the_very_job_that_hands_it_over(b
     monitor = open_monitor(view, stage_jobs(view), None, bench.heard)
     monitor.poll()
     monitor.hand_over()
-    assert {job_status.state for job_status in monitor.statuses.values()} == {JobState.QUEUED}
+    assert {job_status.state for job_status in monitor.seen().statuses.values()} == {JobState.QUEUED}
 
 
 def would_submit(bench: Bench, *words: str) -> list[dict[str, Any]]:  # noqa: F811

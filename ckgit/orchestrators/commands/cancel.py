@@ -188,7 +188,7 @@ def _step(found: PartialView, attempts: Sequence[Attempt], ledger: Ledger, *, wh
     logs = {f"{folder}/{log}": lines for log, lines in made.logs.items()}
     files: dict[str, bytes | None] = {path: appended(found.snapshot.read(path), lines, time=time) for path, lines in logs.items()}
     files[f"{folder}/jobs.json"] = made.ledger.dump()
-    return CommitPlan(found.name, Event.CANCEL, found.snapshot, files, found.snapshot.design_digest or "", made.body)
+    return CommitPlan(found.name, Event.CANCEL, found.snapshot.branch_tip, files, found.snapshot.design_digest or "", made.body)
 
 
 def _workers(view: ExperimentView | None) -> Mapping[Stage, Worker]:

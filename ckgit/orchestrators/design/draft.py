@@ -62,7 +62,8 @@ class Draft(NamedTuple):
     @property
     def plan_of_commit(self) -> CommitPlan:
         """Its commit."""
-        return CommitPlan(self.name, self.event, self.parent, self.files, self.summary.summary.digest, self.body)
+        parent = self.parent.branch_tip if self.parent else None
+        return CommitPlan(self.name, self.event, parent, self.files, self.summary.summary.digest, self.body)
 
     @property
     def body(self) -> str:

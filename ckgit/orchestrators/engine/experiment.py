@@ -140,7 +140,7 @@ def prepare(
     if ledger:
         complete[view.path("jobs.json")] = ledger.dump()
     complete[view.path("experiment_summary.md")] = _summary(view, check_edge(event, view.snapshot.state), ledger)
-    return CommitPlan(view.name, event, view.snapshot, complete, view.context.summary.digest, body)
+    return CommitPlan(view.name, event, view.snapshot.branch_tip, complete, view.context.summary.digest, body)
 
 
 def _summary(view: ExperimentView, state: State, ledger: Ledger | None) -> bytes:
@@ -157,7 +157,7 @@ def commit_and_tell(lab: Lab, plan: CommitPlan, events: Events) -> RecordedCommi
         CkgitError: BRANCH_MOVED when someone else was first; then nothing was changed.
     """
     parent = plan.parent
-    kept = kept_note(parent.root, plan.name, KnownTips(parent.left, parent.tip)) if parent else ""
+    kept = kept_note(lab.root, plan.name, KnownTips(parent.left, parent.commit)) if parent else ""
     recorded = RecordedCommit(plan.event, plan.name, make_commit(lab, plan), plan.source, plan.target, plan.body)
     committed = Committed(
         experiment=plan.name,

@@ -219,7 +219,7 @@ def _progress(lab: Lab, snapshot: Snapshot, ledger: Ledger, seen: Mapping[str, J
     from ckgit.lab.context import load_context
     from ckgit.orchestrators.engine.experiment import ExperimentView
     from ckgit.orchestrators.engine.plugins import worker_for
-    from ckgit.orchestrators.run.monitor.progress import progress_meter
+    from ckgit.orchestrators.run.observe import progress_meter
 
     try:
         context = load_context(lab, snapshot, ledger.cluster)

@@ -57,8 +57,9 @@ def prepare(observer: StageObserver) -> None:
     if monitor.brought:
         return
     authority.push(view.lab, view.name, view.snapshot.tip)
-    if retried := [monitor.jobs[attempt.job] for attempt in monitor.attempts if attempt.number > 1]:
-        bring(view, monitor.workers, retried, monitor.work)
+    followed = monitor.followed
+    if retried := [followed.jobs[attempt.job] for attempt in followed.attempts if attempt.number > 1]:
+        bring(view, observer.work.workers, retried, monitor.poller.work)
     monitor.brought = True
 
 
@@ -77,11 +78,11 @@ def hand_over_to_scheduler(observer: StageObserver, decision: Submit | Continue 
         monitor.hand_over()
         check_unmoved(view)
     elif isinstance(decision, Continue) and detached:
-        status = hand_over(view, detached, monitor.work, decision.after, any_of=decision.any_of, delay=decision.delay)
+        status = hand_over(view, detached, monitor.poller.work, decision.after, any_of=decision.any_of, delay=decision.delay)
         _refuse_refused(view, status)
         observer.note_continuation(status, answered=True)
     elif isinstance(decision, Secure) and detached:
-        secure(view, detached, monitor.work, decision.job_id)
+        secure(view, detached, monitor.poller.work, decision.job_id)
         observer.note_secured()
 
 

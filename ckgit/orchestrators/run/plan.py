@@ -19,7 +19,8 @@ from ckgit.orchestrators.run.attempts import JobCounts, count_jobs, describe, de
 from ckgit.orchestrators.run.commits import NOTHING
 from ckgit.orchestrators.run.continuation.plan import plan_continuation
 from ckgit.orchestrators.run.decisions import Commit, Decision, Finish, Poll, Refuse, Submit
-from ckgit.orchestrators.run.observation import PATIENCE, JobsSeen, StageObservation
+from ckgit.orchestrators.run.monitor.seen import JobsSeen
+from ckgit.orchestrators.run.observation import PATIENCE, StageObservation
 from ckgit.orchestrators.run.stage import due_jobs, submission
 
 
@@ -130,13 +131,8 @@ def in_flight(seen: StageObservation, options: AdvanceOptions, jobs: JobsSeen) -
     if jobs.unknown:
         what = f"nothing can be said now of {len(jobs.unknown)} jobs ({jobs.unknown[0].detail}); unknown means wait"
         return AdvanceResult(name, state, Exit.UNKNOWN, [], what, f"ckgit advance {name} looks again; ckgit cancel {name} gives them up")
-    what = f"jobs are in flight: {in_words_of(jobs)}"
+    what = f"jobs are in flight: {jobs.in_words}"
     if options.continuation:
         left = f"{name} is left to its cluster, which takes it on to {options.continuation.to}: {what}"
         return AdvanceResult(name, state, Exit.DONE, [], left, f"ckgit status {name}; ckgit cancel {name} ends it")
     return AdvanceResult(name, state, Exit.IN_FLIGHT, [], what, f"ckgit advance {name}")
-
-
-def in_words_of(jobs: JobsSeen) -> str:
-    """How many jobs are open, by what was last seen of them."""
-    return ", ".join(f"{number} {state}" for state, number in jobs.by_state.items()) or "none open"

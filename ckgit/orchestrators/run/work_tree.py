@@ -10,6 +10,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.card import card_path
 from ckgit.experiment.jobs import Ledger
 from ckgit.jobs.ownership import owner_of
+from ckgit.lab.context import job_inputs
 from ckgit.lab.export import export_work_tree, find_model
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.orphans import known_by_now, tokens_in
@@ -30,7 +31,7 @@ def make_work_tree(view: ExperimentView) -> Ledger:
     for name, card in context.cards.items():
         content = snapshot.read(card_path(name))
         folders[name] = find_model(lab, context.cluster, card, content or b"")
-    work = export_work_tree(lab, snapshot, context, _free_folder(view), folders)
+    work = export_work_tree(lab, job_inputs(snapshot, context), _free_folder(view), folders)
     if view.ledger:
         bring_checkpoints(view, view.ledger, work)
     return _ledger(view, work)

@@ -50,7 +50,7 @@ def hook(remote, text, name="pre-receive"):
 
 def submit(lab, parent, note=b""):
     files = {"experiments/cap/jobs.json": note}
-    return make_commit(lab, CommitPlan(name="cap", event=Event.SUBMIT, parent=parent, files=files, design_digest=DIGEST, body=""))
+    return make_commit(lab, CommitPlan("cap", Event.SUBMIT, parent.branch_tip, files, DIGEST, ""))
 
 
 def test_each_commit_is_pushed(ada, remote, run):

@@ -308,7 +308,7 @@ def scaffolded(lab, *, phase=None):
         attempt = Attempt(job="j", stage=Stage.TRAINING, number=1, token="t", script_sha256="a" * 64, phase=phase, submitted="now")  # noqa: S106 - no secret
         files["experiments/cap/jobs.json"] = Ledger(cluster="local", scheduler="local", attempts=(attempt,)).dump()
     files["experiments/cap/experiment_summary.md"] = summary.dump()
-    make_commit(lab, CommitPlan("cap", Event.SCAFFOLD, parent, files, summary.summary.digest, ""))
+    make_commit(lab, CommitPlan("cap", Event.SCAFFOLD, parent.branch_tip, files, summary.summary.digest, ""))
     return open_lab(lab.root)
 
 

@@ -61,7 +61,7 @@ def commit(lab: Lab, name: str, files: Mapping[str, bytes]) -> None:
     summary = SummaryFile.parse(parent.summary_bytes(), "f").with_state(State.SCAFFOLDED)
     written: dict[str, bytes | None] = {f"experiments/{name}/{path}": content for path, content in files.items()}
     written[f"experiments/{name}/experiment_summary.md"] = summary.dump()
-    make_commit(lab, CommitPlan(name, Event.SCAFFOLD, parent, written, summary.summary.digest, ""))
+    make_commit(lab, CommitPlan(name, Event.SCAFFOLD, parent.branch_tip, written, summary.summary.digest, ""))
 
 
 def past(lab: Lab, name: str, times: Mapping[str, float], *sets: str, cluster: str = "local", moved: str = "", **changes: Any) -> None:

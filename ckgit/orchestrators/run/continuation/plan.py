@@ -14,7 +14,8 @@ from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import count_jobs, detached_of
 from ckgit.orchestrators.run.continuation.job import is_alive
 from ckgit.orchestrators.run.decisions import Commit, Continue, Decision, Poll, Refuse, Secure, Subject
-from ckgit.orchestrators.run.observation import PATIENCE, ContinuationSeen, JobsSeen, StageObservation
+from ckgit.orchestrators.run.monitor.seen import JobsSeen
+from ckgit.orchestrators.run.observation import PATIENCE, ContinuationSeen, StageObservation
 
 
 def plan_continuation(seen: StageObservation, options: AdvanceOptions, jobs: JobsSeen) -> Decision | None:
