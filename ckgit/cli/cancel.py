@@ -9,7 +9,8 @@ from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_f
 from ckgit.cli.completion import open_jobs
 from ckgit.cli.subscribers import Terminal
 from ckgit.errors import Exit
-from ckgit.orchestrators.commands.cancel import cancel, observe_cancel, plan_cancel, show
+from ckgit.orchestrators.commands.cancel import cancel, plan_cancel, show
+from ckgit.orchestrators.commands.observe_cancel import observe_cancel
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.options import Selection
 from ckgit.orchestrators.engine.partial_view import open_partially

@@ -11,8 +11,9 @@ import ckgit
 from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.card import ModelCard, card_path
 from ckgit.experiment.checks.messages import shown
+from ckgit.experiment.design.expand import build_plan
 from ckgit.experiment.design.model import Summary
-from ckgit.experiment.design.plan import Plan, build_plan
+from ckgit.experiment.design.plan import Plan
 from ckgit.experiment.state import State
 from ckgit.experiment.worker import Context
 from ckgit.formats.listing import in_words

@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.design.names import name_problem
 from ckgit.experiment.state import State
-from ckgit.formats.listing import nearest
 from ckgit.formats.problem import Problem
+from ckgit.lab.branches import all_tips, design_of, last_recorded, remote_ref
 from ckgit.lab.git.checkout import resume
-from ckgit.lab.git.command import git, git_ok
 from ckgit.lab.git.objects import read_object, read_objects, tree_entries
 from ckgit.lab.git.tips import TIPS, is_lost
-from ckgit.lab.git.trailers import LOG_ATOM, REF_ATOM, Trailers, parse_trailers
-from ckgit.lab.lab import BRANCHES, Lab, list_experiments, where_merged
+from ckgit.lab.lab import BRANCHES, Lab
 from ckgit.lab.summary.check import check_state
 from ckgit.lab.summary.state import state_in
 
@@ -155,7 +153,7 @@ class Snapshot:
             commit: scaffold commit that the ledger names; may be empty.
         """
         own = self.design_digest
-        other = design or (_design_of(self.root, self.name, commit) if commit and own else None)
+        other = design or (design_of(self.root, self.name, commit) if commit and own else None)
         return other if own and other and other != own else ""
 
     def not_its_ledger(self, other: str) -> CkgitError:
@@ -194,23 +192,6 @@ class Snapshot:
         return found if found and found.design == self.summary.summary.digest else None  # a change by hand was not estimated
 
 
-class DeletedError(CkgitError):
-    """The branch of an experiment was deleted; `left` is the commit at which ckgit left it."""
-
-    def __init__(self, lab: Lab, name: str, left: str) -> None:
-        self.name, self.left = name, left
-        merged = not is_lost(lab.root, left, lab.base)
-        how = f"was merged into {lab.default_branch} and deleted" if merged else "was deleted"
-        held = where_merged(lab, name)
-        super().__init__(
-            f"the branch of experiment {name} {how}; ckgit left it at {left[:12]}",
-            code=Exit.USAGE,
-            where=f"exp/{name}",
-            state="its commits are kept",
-            next=f"{f'{held} shows what {lab.default_branch} holds; ' if held else ''}git branch exp/{name} {left[:12]} brings it back",
-        )
-
-
 def take_snapshot(lab: Lab, name: str) -> Snapshot:
     """An experiment at its branch's tip; in a clone that only has a remote's branch, at that one's. Reading makes no branch.
 
@@ -222,9 +203,9 @@ def take_snapshot(lab: Lab, name: str) -> Snapshot:
     if problem := name_problem(name):
         raise CkgitError(f"{name!r} is not a name of an experiment: {problem}", code=Exit.USAGE)
     resume(lab.branch(name))
-    tips = _tips(lab, name)
+    tips = all_tips(lab, name)
     left, _ = tips.pop(f"{TIPS}{name}", ("", None))
-    ref = f"{BRANCHES}{name}" if f"{BRANCHES}{name}" in tips else _remote_ref(lab, name, list(tips), left)
+    ref = f"{BRANCHES}{name}" if f"{BRANCHES}{name}" in tips else remote_ref(lab, name, list(tips), left)
     tip, last = tips[ref]
     paths = [f"experiments/{name}/{file}" for file in ("experiment_summary.md", "jobs.json", "defaults.json")]
     known = dict(zip(paths, read_objects(lab.root, [f"{tip}:{path}" for path in paths]), strict=True))
@@ -245,51 +226,6 @@ def _state(summary: bytes, file: str) -> State:
         branch = file.partition(":")[0]
         mend = f"git log -p {branch} shows which commit broke the lines above; revert that one"
         raise DesignError(error.problems, file=file, state="nothing was done", next=mend) from None
-
-
-def _tips(lab: Lab, name: str) -> dict[str, tuple[str, Trailers | None]]:
-    """Local and remote branches of an experiment, and where ckgit left it: tip and trailers by ref."""
-    form = f"--format=%(refname)%00%(objectname)%00{REF_ATOM}%00"
-    refs = (f"{BRANCHES}{name}", f"refs/remotes/*/exp/{name}", f"{TIPS}{name}")
-    fields = git(lab.root, "for-each-ref", form, *refs).decode(errors="replace").split("\0")
-    records = [fields[at : at + 3] for at in range(0, len(fields) - 3, 3)]
-    return {ref.strip(): (tip, parse_trailers(trailers, name)) for ref, tip, trailers in records}
-
-
-def _remote_ref(lab: Lab, name: str, refs: list[str], left: str) -> str:
-    """The remote's branch that stands for a local one that is not there."""
-    if not refs and left:
-        raise DeletedError(lab, name, left)
-    if not refs and (held := where_merged(lab, name)):
-        what = f"experiment {name} has no branch here; {lab.default_branch} holds its files"
-        raise CkgitError(what, code=Exit.USAGE, where=str(lab.root), next=f"{held} shows them; ckgit list shows all")
-    if not refs:
-        near = nearest(name, [row.name for row in list_experiments(lab)])
-        advice = f"did you mean {near}? ckgit list shows all" if near else f"ckgit list shows all; ckgit design {name} makes one"
-        raise CkgitError(f"there is no experiment {name}", code=Exit.USAGE, where=str(lab.root), next=advice)
-    preferred = [ref for ref in refs if ref in (f"refs/remotes/{remote}/exp/{name}" for remote in (lab.config.authority, "origin"))]
-    if len(refs) > 1 and not preferred:
-        remotes = ", ".join(ref.split("/")[2] for ref in refs)
-        raise CkgitError(f"{name} is on several remotes ({remotes})", code=Exit.USAGE, next=f"git branch exp/{name} REMOTE/exp/{name}")
-    return (preferred or refs)[0]
-
-
-def last_recorded(lab: Lab, name: str, tip: str) -> tuple[str, Trailers | None]:
-    """The newest commit on the branch itself that ckgit made for this experiment, and what it recorded; empty where there is none."""
-    commits = ("rev-list", "--no-commit-header", "--first-parent", "--grep=^Ckgit-To: ")
-    found = git(lab.root, *commits, f"--format=%H%x00{LOG_ATOM}%x00", tip, "--").decode(errors="replace").split("\0")
-    pairs = zip(found[::2], found[1::2], strict=False)
-    return next(((commit.strip(), recorded) for commit, text in pairs if (recorded := parse_trailers(text, name))), ("", None))
-
-
-def _design_of(root: Path, name: str, commit: str) -> str | None:
-    """Design hash that a commit of ckgit's named; None where it is not there, or none of ckgit's."""
-    if not git_ok(root, "rev-parse", "--quiet", "--verify", f"{commit}^{{commit}}"):
-        return None
-    commits = ("rev-list", "--no-commit-header", "--max-count=1")
-    text = git(root, *commits, f"--format={LOG_ATOM}", commit, "--").decode(errors="replace")
-    recorded = parse_trailers(text, name)
-    return recorded.design if recorded else None
 
 
 def _there(summary: bytes | None, name: str, tip: str) -> bytes:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 
 from ckgit.errors import CkgitError, Exit
+from ckgit.lab.branches import last_recorded
 from ckgit.lab.git import tips
 from ckgit.lab.git.branch import move
 from ckgit.lab.git.command import git_ok, git_text, is_ancestor
@@ -13,7 +14,6 @@ from ckgit.lab.git.tips import KnownTips
 from ckgit.lab.git.worktrees import Branch, moving
 from ckgit.lab.lab import BRANCHES, Lab
 from ckgit.lab.remotes.query import NotReachedError, fetch_branch, push_branch, remote_tip
-from ckgit.lab.snapshot import last_recorded
 from ckgit.lab.summary.check import refuse_forged
 
 

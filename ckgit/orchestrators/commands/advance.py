@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.outputs.events import Progressed
 from ckgit.formats.listing import in_words
+from ckgit.lab.branches import DeletedError
 from ckgit.lab.git.tips import is_lost
 from ckgit.lab.git.worktrees import moving
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import DeletedError, take_snapshot
+from ckgit.lab.snapshot import take_snapshot
 from ckgit.orchestrators.commands.observe import Observer
 from ckgit.orchestrators.commands.plan import plan
 from ckgit.orchestrators.engine.events import Events

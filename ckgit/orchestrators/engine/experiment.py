@@ -12,12 +12,13 @@ from ckgit.experiment.jobs import Attempt, Ledger
 from ckgit.experiment.lifecycle import Event, check_edge
 from ckgit.experiment.outputs.events import Committed, Noted
 from ckgit.experiment.worker import Context
+from ckgit.lab.branches import DeletedError
 from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.context import load_context
 from ckgit.lab.git.tips import KnownTips, kept_note
 from ckgit.lab.lab import Lab
 from ckgit.lab.remotes import authority
-from ckgit.lab.snapshot import DeletedError, Snapshot, take_snapshot
+from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.logs import appended
 from ckgit.orchestrators.engine.orphans import cancelled_first, with_its_jobs

@@ -14,7 +14,7 @@ from ckgit.experiment.scheduler import JobState, JobStatus
 from ckgit.experiment.stage import STAGES
 from ckgit.formats.secret_patterns import masked
 from ckgit.jobs.folder import job_folder, read_status
-from ckgit.lab.snapshot import DeletedError
+from ckgit.lab.branches import DeletedError
 from ckgit.orchestrators.engine.logs import last_lines, readable, tail
 from ckgit.orchestrators.engine.orphans import cancelled_first, way_back, with_its_jobs
 from ckgit.orchestrators.engine.partial_view import PartialView

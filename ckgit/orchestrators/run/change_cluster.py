@@ -39,23 +39,8 @@ def change_cluster(view: ExperimentView, cluster_name: str) -> CommitPlan | None
         )
     if ledger.cluster == cluster_name:
         return None
-    if ledger.open():
-        raise CkgitError(
-            f"{len(ledger.open())} jobs of {view.name} are in flight on cluster {ledger.cluster}",
-            code=Exit.IN_FLIGHT,
-            state="nothing was changed",
-            next=f"wait for them (ckgit advance {view.name}), or end them (ckgit cancel {view.name})",
-        )
-    refuse_edited(view.snapshot)  # the ledger is written anew, and what was changed in it would be ckgit's own
-    trained = _trained(ledger)
-    before = ledger.work_tree or ledger.moved_from  # moved on before anything was submitted there: they were not brought
-    if trained and not Path(before).is_dir():
-        raise CkgitError(
-            f"the checkpoints of {len(trained)} runs lie in {before}, which this machine does not see",
-            code=Exit.EVIDENCE_MISSING,
-            state="nothing was changed",
-            next=f"run the same command on {ledger.host or 'a machine that sees it'}, or train anew: ckgit revise {view.name}",
-        )
+    _refuse_leaving(view, ledger)
+    trained, before = _trained(ledger), _left_tree(ledger)
     context = load_context(view.lab, view.snapshot, cluster_name)
     scheduler_for(context.cluster)
     moved = view._replace(context=context)
@@ -72,6 +57,31 @@ def change_cluster(view: ExperimentView, cluster_name: str) -> CommitPlan | None
         body=f"{text[:1].upper()}{text[1:]}.",
         time=now(),
     )
+
+
+def _refuse_leaving(view: ExperimentView, ledger: Ledger) -> None:
+    """Raise where an experiment cannot leave its cluster now."""
+    if ledger.open():
+        raise CkgitError(
+            f"{len(ledger.open())} jobs of {view.name} are in flight on cluster {ledger.cluster}",
+            code=Exit.IN_FLIGHT,
+            state="nothing was changed",
+            next=f"wait for them (ckgit advance {view.name}), or end them (ckgit cancel {view.name})",
+        )
+    refuse_edited(view.snapshot)  # the ledger is written anew, and what was changed in it would be ckgit's own
+    trained, before = _trained(ledger), _left_tree(ledger)
+    if trained and not Path(before).is_dir():
+        raise CkgitError(
+            f"the checkpoints of {len(trained)} runs lie in {before}, which this machine does not see",
+            code=Exit.EVIDENCE_MISSING,
+            state="nothing was changed",
+            next=f"run the same command on {ledger.host or 'a machine that sees it'}, or train anew: ckgit revise {view.name}",
+        )
+
+
+def _left_tree(ledger: Ledger) -> str:
+    """The work tree with the checkpoints. Where nothing was submitted since the last move, they were not brought."""
+    return ledger.work_tree or ledger.moved_from
 
 
 def bring_checkpoints(view: ExperimentView, ledger: Ledger, work: Path) -> None:

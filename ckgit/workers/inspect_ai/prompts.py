@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ckgit.experiment.results import Checkpoint, read_manifest
-from ckgit.workers.inspect_ai.cells import MADE_OF, PREPARED, PlannedCell
+from ckgit.workers.inspect_ai.cells import PlannedCell
+from ckgit.workers.inspect_ai.run_config import MADE_OF, PREPARED
 
 
 def manifest(cell: PlannedCell, work: Path) -> bytes | None:

@@ -13,7 +13,8 @@ from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.experiment.scheduler import JobState
 from ckgit.jobs.folder import job_folder
-from ckgit.orchestrators.commands.cancel import cancel, observe_cancel, plan_cancel
+from ckgit.orchestrators.commands.cancel import cancel, plan_cancel
+from ckgit.orchestrators.commands.observe_cancel import observe_cancel
 from ckgit.orchestrators.commands.retry import plan_retry
 from ckgit.orchestrators.engine.experiment import commit_and_tell, open_experiment
 from ckgit.orchestrators.engine.options import AdvanceOptions, Selection

@@ -8,8 +8,8 @@ import pytest
 
 from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.checks.problems import unrecorded
+from ckgit.experiment.design.expand import build_plan
 from ckgit.experiment.design.model import Stage, State
-from ckgit.experiment.design.plan import build_plan
 from ckgit.experiment.jobs import Attempt, Ledger, Phase
 from ckgit.experiment.lifecycle import Event
 from ckgit.lab.commit import CommitPlan, make_commit
@@ -17,7 +17,9 @@ from ckgit.lab.lab import open_lab
 from ckgit.lab.snapshot import take_snapshot
 from ckgit.lab.summary.file import SummaryFile
 from ckgit.orchestrators.design import draft as design
-from ckgit.orchestrators.design.lookup import default_branch, offers
+from ckgit.orchestrators.design.check import check
+from ckgit.orchestrators.design.choices import offers
+from ckgit.orchestrators.design.lookup import default_branch
 
 DESIGN = """\
 # Kept.
@@ -525,7 +527,7 @@ def test_a_base_recipe_without_torchtune_names_the_extra(lab, monkeypatch):
 def checked(lab, recipe):
     text = changed("  epochs: 2", f"  gradient_accumulation_steps: 1\n  base_recipe: {recipe}")
     file = SummaryFile.from_design(text.encode(), "d", defaults=[design.ValueChange("experiment.name", "a"), design._dated()])
-    return design.check(default_branch(lab), file).unchecked
+    return check(default_branch(lab), file).unchecked
 
 
 def test_a_check_looks_recipes_up_where_torchtune_is(lab):
