@@ -1,4 +1,4 @@
-"""What ckgit wrote on an experiment's branch, and what of it somebody changed by hand since.
+"""What ckgit wrote on an experiment's branch, what of it somebody changed by hand since, and what brings it back.
 
 A commit by hand may hold anything: notes, a body for the summary, files of its own. What ckgit wrote is what its own commits on the
 branch touched; it counts only as the last of them left it. A commit that was amended or rebased since is still called ckgit's by its

@@ -1,4 +1,4 @@
-"""A stage of an experiment: which jobs it has, which of them are to be submitted now, and how they are submitted."""
+"""A stage of an experiment: which jobs it has, which of them are to be submitted now, how they are submitted, what stands against it."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def retrained(view: ExperimentView, jobs: Iterable[Job], tree: Path) -> Mapping[
 
 
 def refuse_misled(view: ExperimentView) -> None:
-    """Raise where the profile points elsewhere than to where jobs are that may still run.
+    """Raise where the profile points elsewhere than to where jobs are that may still run: it would find none of them, and call them lost.
 
     Raises:
         CkgitError: USAGE, with what has changed and the jobs.

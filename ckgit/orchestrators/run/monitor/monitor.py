@@ -71,7 +71,7 @@ class Monitor:
         )
 
     def poll(self) -> None:
-        """Ask once for all of them, and take note of what is new. What can be handed over now is `submission`'s; nothing is done of it."""
+        """Ask once for all of them, and take note of what is new. What can be handed over now is seen, too; nothing is done of it."""
         unseen_before = self.seen().unseen if self.polled else math.inf
         if self.followed.attempts:
             self._look()
