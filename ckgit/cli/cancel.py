@@ -11,7 +11,8 @@ from ckgit.cli.selecting import chosen, experiments_option
 from ckgit.cli.subscribers import Terminal
 from ckgit.errors import CkgitError, Exit
 from ckgit.lab.lab import Lab
-from ckgit.orchestrators.commands.cancel import cancel, observe_cancel, plan_cancel, show
+from ckgit.orchestrators.commands.cancel import cancel, plan_cancel, show
+from ckgit.orchestrators.commands.observe_cancel import observe_cancel
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.options import Selection
 from ckgit.orchestrators.engine.partial_view import open_partially

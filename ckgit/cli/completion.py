@@ -86,7 +86,7 @@ def _runs(ctx: click.Context, _: str) -> list[str]:
 
 
 def _designed_runs(folder: Path, name: str, tip: str) -> list[str]:
-    from ckgit.experiment.design.plan import build_plan
+    from ckgit.experiment.design.expand import build_plan
     from ckgit.lab.git.objects import read_object
     from ckgit.lab.summary.file import FILE, SummaryFile
 

@@ -17,8 +17,8 @@ from ckgit.experiment.design.plan import Run
 from ckgit.experiment.results import CellResult, Metric, RunRow, Verdict, place_of_checkpoint
 from ckgit.formats.markdown import number
 from ckgit.formats.numbers import duration
+from ckgit.lab.hand_edits import edit_lines
 from ckgit.orchestrators.engine.experiment import open_experiment
-from ckgit.orchestrators.engine.integrity import edit_lines
 from ckgit.orchestrators.queries.settings import parameters
 from ckgit.orchestrators.queries.show import ExperimentDetails, cells, describe, document
 

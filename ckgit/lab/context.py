@@ -12,11 +12,13 @@ from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.card import ModelCard, card_path
 from ckgit.experiment.checks.messages import shown
 from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.design.expand import build_plan
 from ckgit.experiment.design.model import Summary
-from ckgit.experiment.design.plan import Plan, build_plan
+from ckgit.experiment.design.plan import Plan
 from ckgit.experiment.state import State
 from ckgit.experiment.worker import Context
 from ckgit.formats.listing import in_words
+from ckgit.lab.export import JobInputs
 from ckgit.lab.git.objects import read_object
 from ckgit.lab.lab import Lab
 from ckgit.lab.models.folder import parse_card
@@ -66,6 +68,15 @@ def _known_profile(lab: Lab, name: str, ledger: Ledger | None) -> Cluster:
     """A profile, or what is known of one that is gone."""
     there = lab.config.clusters.get(name)
     return there or (lab.cluster_of(ledger.model_dump()) if ledger else Cluster())
+
+
+def job_inputs(snapshot: Snapshot, context: Context) -> JobInputs:
+    """What the jobs of an experiment need of its commit."""
+    summary = context.summary
+    recorded = {name: each.sha256 for name, each in summary.recorded.data.items()}
+    data = [(each.path, each.sha256 or recorded.get(name)) for name, each in summary.data.items()]
+    paths = [f"{snapshot.folder}/", "tasks/", *sorted({*dict(data), *map(card_path, context.cards), *context.sources})]
+    return JobInputs(snapshot.name, snapshot.tip, paths, data, context.cluster.data_root)
 
 
 def model_names(summary: Summary, plan: Plan) -> list[str]:

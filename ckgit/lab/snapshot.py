@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.design.names import name_problem
 from ckgit.experiment.state import State
-from ckgit.formats.listing import nearest
 from ckgit.formats.problem import Problem
+from ckgit.lab.branches import all_tips, design_of, last_recorded, remote_ref
 from ckgit.lab.git.checkout import resume
-from ckgit.lab.git.command import git, git_lines, git_ok
 from ckgit.lab.git.objects import read_object, read_objects, tree_entries
 from ckgit.lab.git.tips import TIPS, is_lost
-from ckgit.lab.git.trailers import LOG_ATOM, REF_ATOM, Trailers, parse_trailers
-from ckgit.lab.lab import BRANCHES, Lab, list_experiments, where_merged
+from ckgit.lab.git.trailers import newer_version
+from ckgit.lab.lab import BRANCHES, Lab
 from ckgit.lab.summary.check import check_state
 from ckgit.lab.summary.state import state_in
-from ckgit.lab.versions import newer_version
 
 if TYPE_CHECKING:
     from ckgit.experiment.design.fields import Frozen
@@ -31,6 +29,17 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound="Frozen")
 _MOST_MENDED = 5  # places that one command is proposed for
+
+
+class BranchTip(NamedTuple):
+    """The tip of an experiment's branch, as a commit that is made on it needs it."""
+
+    commit: str
+    state: State
+    left: str  # commit at which ckgit left the branch here; empty where it never made one
+    local: bool  # False where only a remote has the branch: the commit makes the local one
+    summary: bytes
+    version: str  # of the ckgit that made its last step; empty where none did
 
 
 @dataclass(frozen=True)
@@ -48,13 +57,18 @@ class Snapshot:
     by_hand: bool = False  # whether the tip is a commit of the user's own
     local: bool = True  # False in a clone that only has a remote's branch: the first commit made here makes the local one
     left: str = ""  # commit at which ckgit left the branch here; empty where it never made one
-    remotes: Mapping[str, str] = field(default_factory=dict)  # tips of the remotes' branches as they were last fetched, by remote
+    remotes: Mapping[str, str] = field(default_factory=dict)  # where it is local: tips of the remotes' branches as last fetched, by remote
     known: Mapping[str, bytes | None] = field(default_factory=dict, repr=False)  # files that were read along with it
 
     @property
     def folder(self) -> str:
         """The experiment's folder, relative to the lab."""
         return f"experiments/{self.name}"
+
+    @property
+    def branch_tip(self) -> BranchTip:
+        """What a commit needs that is made on it."""
+        return BranchTip(self.tip, self.state, self.left, self.local, self.summary_bytes(), self.version)
 
     @cached_property
     def rewritten(self) -> str | None:
@@ -147,7 +161,7 @@ class Snapshot:
             commit: scaffold commit that the ledger names; may be empty.
         """
         own = self.design_digest
-        other = design or (_design_of(self.root, self.name, commit) if commit and own else None)
+        other = design or (design_of(self.root, self.name, commit) if commit and own else None)
         return other if own and other and other != own else ""
 
     def not_its_ledger(self, other: str) -> CkgitError:
@@ -207,23 +221,6 @@ class Snapshot:
             raise newer_version(self.name, self.version) or damaged from None
 
 
-class DeletedError(CkgitError):
-    """The branch of an experiment was deleted; `left` is the commit at which ckgit left it."""
-
-    def __init__(self, lab: Lab, name: str, left: str) -> None:
-        self.name, self.left = name, left
-        merged = not is_lost(lab.root, left, lab.base)
-        how = f"was merged into {lab.default_branch} and deleted" if merged else "was deleted"
-        held = where_merged(lab, name)
-        super().__init__(
-            f"the branch of experiment {name} {how}; ckgit left it at {left[:12]}",
-            code=Exit.USAGE,
-            where=f"exp/{name}",
-            state="its commits are kept",
-            next=f"{f'{held} shows what {lab.default_branch} holds; ' if held else ''}git branch exp/{name} {left[:12]} brings it back",
-        )
-
-
 def take_snapshot(lab: Lab, name: str) -> Snapshot:
     """An experiment at its branch's tip; in a clone that only has a remote's branch, at that one's. Reading makes no branch.
 
@@ -235,9 +232,9 @@ def take_snapshot(lab: Lab, name: str) -> Snapshot:
     if problem := name_problem(name):
         raise CkgitError(f"{name!r} is not a name of an experiment: {problem}", code=Exit.USAGE)
     resume(lab.branch(name))
-    tips = _tips(lab, name)
+    tips = all_tips(lab, name)
     left, _ = tips.pop(f"{TIPS}{name}", ("", None))
-    ref = f"{BRANCHES}{name}" if f"{BRANCHES}{name}" in tips else _remote_ref(lab, name, list(tips), left)
+    ref = f"{BRANCHES}{name}" if f"{BRANCHES}{name}" in tips else remote_ref(lab, name, list(tips), left)
     tip, last = tips[ref]
     paths = [f"experiments/{name}/{file}" for file in ("experiment_summary.md", "jobs.json", "defaults.json")]
     known = dict(zip(paths, read_objects(lab.root, [f"{tip}:{path}" for path in paths]), strict=True))
@@ -245,9 +242,10 @@ def take_snapshot(lab: Lab, name: str) -> Snapshot:
     at, recorded = (tip, last) if last else last_recorded(lab.root, name, tip)
     check_state(lab.root, name, tip, state, recorded, at, left)
     event, design, version = (recorded.event, recorded.design, recorded.version) if recorded else (None, None, "")
-    remotes = {ref.split("/")[2]: theirs for ref, (theirs, _) in tips.items() if not ref.startswith(BRANCHES)}
-    found = Snapshot(lab.root, name, tip, state, event, design, at, version, last is None, left=left, remotes=remotes, known=known)
-    return found if ref.startswith(BRANCHES) else replace(found, local=False)
+    found = Snapshot(lab.root, name, tip, state, event, design, at, version, last is None, left=left, known=known)
+    if not ref.startswith(BRANCHES):
+        return replace(found, local=False)
+    return replace(found, remotes={ref.split("/")[2]: theirs for ref, (theirs, _) in tips.items() if not ref.startswith(BRANCHES)})
 
 
 def _state(summary: bytes, file: str) -> State:
@@ -257,68 +255,6 @@ def _state(summary: bytes, file: str) -> State:
         branch = file.partition(":")[0]
         mend = f"git log -p {branch} shows which commit broke the lines above; revert that one"
         raise DesignError(error.problems, file=file, state="nothing was done", next=mend) from None
-
-
-def _tips(lab: Lab, name: str) -> dict[str, tuple[str, Trailers | None]]:
-    """Local and remote branches of an experiment, and where ckgit left it: tip and trailers by ref."""
-    form = f"--format=%(refname)%00%(objectname)%00{REF_ATOM}%00"
-    refs = (f"{BRANCHES}{name}", f"refs/remotes/*/exp/{name}", f"{TIPS}{name}")
-    fields = git(lab.root, "for-each-ref", form, *refs).decode(errors="replace").split("\0")
-    records = [fields[at : at + 3] for at in range(0, len(fields) - 3, 3)]
-    return {ref.strip(): (tip, parse_trailers(trailers, name)) for ref, tip, trailers in records}
-
-
-def _remote_ref(lab: Lab, name: str, refs: list[str], left: str) -> str:
-    """The remote's branch that stands for a local one that is not there."""
-    if not refs and left:
-        raise DeletedError(lab, name, left)
-    if not refs and (held := where_merged(lab, name)):
-        what = f"experiment {name} has no branch here; {lab.default_branch} holds its files"
-        raise CkgitError(what, code=Exit.USAGE, where=str(lab.root), next=f"{held} shows them; ckgit list shows all")
-    if not refs:
-        near = nearest(name, [row.name for row in list_experiments(lab)])
-        advice = f"did you mean {near}? ckgit list shows all" if near else f"ckgit list shows all; ckgit design {name} makes one"
-        raise CkgitError(f"there is no experiment {name}", code=Exit.USAGE, where=str(lab.root), next=advice)
-    preferred = [ref for ref in refs if ref in (f"refs/remotes/{remote}/exp/{name}" for remote in (lab.config.authority, "origin"))]
-    if len(refs) > 1 and not preferred:
-        remotes = ", ".join(ref.split("/")[2] for ref in refs)
-        raise CkgitError(f"{name} is on several remotes ({remotes})", code=Exit.USAGE, next=f"git branch exp/{name} REMOTE/exp/{name}")
-    return (preferred or refs)[0]
-
-
-def last_recorded(root: Path, name: str, tip: str) -> tuple[str, Trailers | None]:
-    """The newest step of ckgit's for this experiment that a commit stands on, and what it recorded; empty where there is none.
-
-    It is that of the branch itself, which is followed by first parents: what was merged in may be another experiment that had this
-    name. A merge may also have brought steps that go on from that one, as `git pull` does; then it is the newest of those, unless
-    they have gone on in two ways.
-    """
-    own = next(_recorded(root, name, "--first-parent", tip), None)
-    if not own or own[0] == tip or not git_lines(root, "rev-list", "--merges", "--max-count=1", f"{own[0]}..{tip}", "--"):
-        return own or ("", None)
-    brought = next(_recorded(root, name, "--topo-order", "--ancestry-path", f"{own[0]}..{tip}"), None)
-    if not brought or next(_recorded(root, name, "--ancestry-path", f"{own[0]}..{tip}", f"^{brought[0]}"), None):
-        return own
-    return brought
-
-
-def _recorded(root: Path, name: str, *commits: str) -> Iterator[tuple[str, Trailers]]:
-    """Steps of ckgit's for an experiment among some commits, and what they recorded, newest first."""
-    command = ("rev-list", "--no-commit-header", "--grep=^Ckgit-To: ", f"--format=%H%x00{LOG_ATOM}%x00")
-    found = git(root, *command, *commits, "--").decode(errors="replace").split("\0")
-    for commit, text in zip(found[::2], found[1::2], strict=False):
-        if recorded := parse_trailers(text, name):
-            yield commit.strip(), recorded
-
-
-def _design_of(root: Path, name: str, commit: str) -> str | None:
-    """Design hash that a commit of ckgit's named; None where it is not there, or none of ckgit's."""
-    if not git_ok(root, "rev-parse", "--quiet", "--verify", f"{commit}^{{commit}}"):
-        return None
-    commits = ("rev-list", "--no-commit-header", "--max-count=1")
-    text = git(root, *commits, f"--format={LOG_ATOM}", commit, "--").decode(errors="replace")
-    recorded = parse_trailers(text, name)
-    return recorded.design if recorded else None
 
 
 def _there(summary: bytes | None, name: str, tip: str) -> bytes:

@@ -20,7 +20,7 @@ from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Attempt, Ledger
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.outputs.events import EngineEvent, Progressed
-from ckgit.lab.commit import CommitPlan, record
+from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.lab import Lab, open_lab
 from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.lab.summary.file import SummaryFile
@@ -205,4 +205,4 @@ def design_demo(lab: Lab, changes: dict[str, Any] | None = None, name: str = "de
     )
     content = summary.with_recorded(recorded).dump()
     files = {f"experiments/{name}/experiment_summary.md": content}
-    record(lab, CommitPlan(name=name, event=Event.DESIGN, parent=None, files=files, design_digest=summary.summary.digest, body=""))
+    make_commit(lab, CommitPlan(name=name, event=Event.DESIGN, parent=None, files=files, design_digest=summary.summary.digest, body=""))

@@ -17,8 +17,9 @@ from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.jobs.folder import job_folder
 from ckgit.lab.lab import open_lab
-from ckgit.orchestrators.commands.cancel import end_jobs, observe_cancel, plan_cancel
+from ckgit.orchestrators.commands.cancel import end_jobs, plan_cancel
 from ckgit.orchestrators.commands.observe import Observer
+from ckgit.orchestrators.commands.observe_cancel import observe_cancel
 from ckgit.orchestrators.commands.plan import plan
 from ckgit.orchestrators.design.draft import commit, draft_new
 from ckgit.orchestrators.engine.events import Events

@@ -10,7 +10,7 @@ import pytest
 from ckgit.errors import Exit
 from ckgit.experiment.design.model import State
 from ckgit.lab import commit
-from ckgit.lab.versions import newer_version
+from ckgit.lab.git.trailers import newer_version
 from tests.orchestrators.bench import Bench
 
 
@@ -19,7 +19,7 @@ def newer(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """A newer ckgit took the experiment to trained."""
     with monkeypatch.context() as patch:
         patch.setattr(commit, "__version__", "0.2.0")
-        patch.setattr("ckgit.lab.versions.__version__", "0.2.0")
+        patch.setattr("ckgit.lab.git.trailers.__version__", "0.2.0")
         bench.advance(State.TRAINED)
     assert "Ckgit-Version: 0.2.0" in bench.message()
     return bench

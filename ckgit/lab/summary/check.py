@@ -9,9 +9,8 @@ from ckgit.experiment.lifecycle import Event, legal, step_problem
 from ckgit.experiment.state import State
 from ckgit.lab.git.command import git_ok
 from ckgit.lab.git.objects import read_objects
-from ckgit.lab.git.trailers import Trailers
+from ckgit.lab.git.trailers import Trailers, newer_version
 from ckgit.lab.summary.state import state_in
-from ckgit.lab.versions import newer_version
 
 
 def check_state(root: Path, name: str, tip: str, state: State, recorded: Trailers | None, at: str, left: str) -> None:

@@ -176,7 +176,7 @@ def _analysis(seen: Observation) -> CommitPlan:
     """The commit with the report."""
     from ckgit.orchestrators.analyze import analyze
 
-    view = seen.view
-    files = analyze(view.lab, view.snapshot, seen.ledger)
+    view = seen.view._replace(ledger=seen.ledger)
+    files = analyze(view)
     text = f"Wrote {plural(len(files), 'file')}; the report is {view.path('analysis/report.md')}."
-    return prepare(view, Event.ANALYZE, files=files, logs={}, ledger=seen.ledger, body=text, time=now())
+    return prepare(view, Event.ANALYZE, files=files, logs={}, ledger=view.ledger, body=text, time=now())

@@ -16,9 +16,8 @@ from ckgit.experiment.design.plan import Run
 from ckgit.experiment.jobs import Attempt
 from ckgit.experiment.results import Results, RunRow
 from ckgit.experiment.state import State
-from ckgit.lab.hand_edits import HandEdit, written
+from ckgit.lab.hand_edits import HandEdit, edit_lines, restored, written
 from ckgit.orchestrators.engine.experiment import ExperimentView
-from ckgit.orchestrators.engine.integrity import edit_lines, restored
 from ckgit.orchestrators.queries import settings
 
 

@@ -220,7 +220,7 @@ def _progress(lab: Lab, snapshot: Snapshot, ledger: Ledger, seen: Mapping[str, J
     from ckgit.lab.context import load_context
     from ckgit.orchestrators.engine.experiment import ExperimentView
     from ckgit.orchestrators.engine.plugins import worker_for
-    from ckgit.orchestrators.run.monitor.progress import progress_meter
+    from ckgit.orchestrators.run.observe import progress_meter
 
     try:
         context = load_context(lab, snapshot, ledger)
@@ -256,7 +256,7 @@ def _mended(name: str, wrong: CkgitError | None, edited: Sequence[HandEdit], *, 
         return cancelled_first(name, wrong.next, out=out)
     if all(edit.scaffolded for edit in edited):
         return None
-    from ckgit.orchestrators.engine.integrity import restored
+    from ckgit.lab.hand_edits import restored
 
     return restored(name, edited)
 

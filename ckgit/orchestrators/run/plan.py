@@ -19,7 +19,8 @@ from ckgit.orchestrators.run.attempts import JobCounts, count_jobs, describe, de
 from ckgit.orchestrators.run.commits import NOTHING
 from ckgit.orchestrators.run.continuation.plan import plan_continuation
 from ckgit.orchestrators.run.decisions import Commit, Decision, Finish, Poll, Refuse, Submit
-from ckgit.orchestrators.run.observation import PATIENCE, JobsSeen, StageObservation
+from ckgit.orchestrators.run.monitor.seen import JobsSeen
+from ckgit.orchestrators.run.observation import PATIENCE, StageObservation
 from ckgit.orchestrators.run.stage import due_jobs, submission
 
 
@@ -48,7 +49,7 @@ def _look_thoroughly(jobs: JobsSeen, options: AdvanceOptions) -> Poll | None:
 
 def _judge(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> Decision | None:
     """What is to be recorded of jobs that have ended: the stage is passed at once, and what failed waits for no other job."""
-    whole = count_jobs(ledger, seen.work.jobs)
+    whole = count_jobs(ledger.attempts, seen.work.jobs)
     if seen.jobs and not seen.jobs.awaited and (options.accept_missing or not whole.failed):
         return _conclusion(seen, options, ledger)
     if any(one.attempt.phase is Phase.FAILED for one in seen.collected.judged):
@@ -58,7 +59,7 @@ def _judge(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> D
 
 def _submit(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> Decision | None:
     """The intent to run the jobs that are due."""
-    due = due_jobs(seen.view, seen.work, options, ledger)
+    due = due_jobs(seen.view, seen.work, options, ledger.attempts)
     if not due:
         return None
     if seen.against:
@@ -94,8 +95,8 @@ def _first_look(seen: StageObservation, options: AdvanceOptions) -> Decision:
 def _failure(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> CommitPlan:
     """What failed is recorded without waiting for the others, so that it can be retried."""
     view, work = seen.view, seen.work
-    count = count_jobs(ledger, [job for job in work.all if options.run in (None, job.run)])
-    own = count_jobs(ledger, work.selected(options.run))
+    count = count_jobs(ledger.attempts, [job for job in work.all if options.run in (None, job.run)])
+    own = count_jobs(ledger.attempts, work.selected(options.run))
     count = own if len(own.failed) == len(count.failed) else count  # evaluations that go ahead are no part of what is counted
     ledger = ledger.model_copy(update={"detached": detached_of(view.name, options.continuation, now(), by=options.token)})
     return commits.failure(view, work.stage, work.workers, seen.collected, count, ledger, time=now())
@@ -104,7 +105,7 @@ def _failure(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) ->
 def _conclusion(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> Decision:
     """No job is waited for any more."""
     view, work = seen.view, seen.work
-    own, whole = count_jobs(ledger, work.selected(options.run)), count_jobs(ledger, work.jobs)
+    own, whole = count_jobs(ledger.attempts, work.selected(options.run)), count_jobs(ledger.attempts, work.jobs)
     if own.failed and not options.accept_missing:
         ledger = ledger.model_copy(update={"detached": None})
         if not seen.collected.judged:
@@ -137,13 +138,8 @@ def in_flight(seen: StageObservation, options: AdvanceOptions, jobs: JobsSeen) -
     if jobs.unknown:
         what = f"nothing can be said now of {len(jobs.unknown)} jobs ({jobs.unknown[0].detail}); unknown means wait"
         return AdvanceResult(name, state, Exit.UNKNOWN, [], what, f"ckgit advance {name} looks again; ckgit cancel {name} gives them up")
-    what = f"jobs are in flight: {in_words_of(jobs)}"
+    what = f"jobs are in flight: {jobs.in_words}"
     if options.continuation:
         left = f"{name} is left to its cluster, which takes it on to {options.continuation.to}: {what}"
         return AdvanceResult(name, state, Exit.DONE, [], left, f"ckgit status {name}; ckgit cancel {name} ends it")
     return AdvanceResult(name, state, Exit.IN_FLIGHT, [], what, f"ckgit advance {name}")
-
-
-def in_words_of(jobs: JobsSeen) -> str:
-    """How many jobs are open, by what was last seen of them."""
-    return ", ".join(f"{number} {state}" for state, number in jobs.by_state.items()) or "none open"

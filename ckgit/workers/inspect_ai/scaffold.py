@@ -15,8 +15,9 @@ from ckgit.experiment.worker import Context
 from ckgit.formats.yaml.text import block, comment
 from ckgit.jobs.script import Needs, job_script
 from ckgit.workers.digests import options
-from ckgit.workers.inspect_ai.cells import PlannedCell, by_job, run_config
+from ckgit.workers.inspect_ai.cells import PlannedCell, by_job
 from ckgit.workers.inspect_ai.check import check
+from ckgit.workers.inspect_ai.run_config import run_config
 
 MODULES = ("inspect_ai", "torch", "transformers", "accelerate")
 

@@ -11,7 +11,7 @@ import pytest
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import Stage
 from ckgit.workers.inspect_ai import worker
-from ckgit.workers.inspect_ai.cells import _batch
+from ckgit.workers.inspect_ai.run_config import _batch
 from tests.workers.inspect_ai.examples import DATA, TASK, make_context
 
 TUNED = "experiments/cap/tuned/eval/capitalization_epoch0"
