@@ -19,7 +19,7 @@ from ckgit.formats.listing import in_words
 from ckgit.lab.git.command import git_lines
 from ckgit.lab.git.objects import read_object
 from ckgit.lab.lab import Lab
-from ckgit.lab.models.folder import parse_card
+from ckgit.lab.models.card_file import parse_card
 from ckgit.lab.snapshot import Snapshot
 from ckgit.lab.summary.file import FILE, SummaryFile
 

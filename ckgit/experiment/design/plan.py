@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from ckgit.experiment.design.fields import laid_over
 from ckgit.experiment.design.model import (
     Generation,
     MatrixRow,
@@ -26,6 +27,8 @@ from ckgit.experiment.design.model import (
 from ckgit.experiment.design.names import name_problem
 from ckgit.experiment.design.parameters import BASE_RECIPE, BEST, Parameters, PlannedCheckpoint, Product
 from ckgit.formats.numbers import short_value
+
+_GREEDY = Generation.model_construct(max_tokens=128, temperature=0.0)  # where a design does not say how answers are generated
 
 
 class Source(StrEnum):
@@ -191,7 +194,7 @@ def _specs(summary: Summary) -> Iterator[tuple[RunSpec, dict[str, str]]]:
         name = "_".join(label(summary.parameters, parameter, value, position) for parameter, (position, value) in combination.items())
         own = typed(summary.parameters, values)
         # Built without checks: a name that is none is reported by `problems`.
-        spec = RunSpec.model_construct(name=name, type=RunType.FINE_TUNED, parameters=own, checkpoint=None, compute=RunCompute())
+        spec = RunSpec.model_construct(name=name, type=RunType.FINE_TUNED, parameters=own, checkpoint=None)
         yield spec, {parameter: short_value(value) for parameter, value in values.items()}
     for spec in summary.runs:
         yield spec, {name: short_value(value) for name, value in spec.parameters.given().items()}
@@ -287,8 +290,7 @@ def chosen_checkpoints(row: MatrixRow, run: Run) -> Sequence[PlannedCheckpoint |
 
 def generation(summary: Summary, task: TaskSpec) -> Generation:
     """A task's generation settings over the experiment's; greedy, 128 tokens where neither says."""
-    shared = summary.evaluation.generation.over(Generation(max_tokens=128, temperature=0.0))
-    return task.generation.over(shared)
+    return laid_over(task.generation, summary.evaluation.generation, _GREEDY)
 
 
 def scorers(summary: Summary, task: TaskSpec) -> tuple[Scorer, ...]:
@@ -305,6 +307,5 @@ def prompts(run: Run, task: TaskSpec) -> tuple[str, str]:
 
 def resources(summary: Summary, run: Run, stage: Stage, cluster: Resources) -> Resources:
     """What a job asks for: the run's, over the experiment's, over the cluster profile's."""
-    layers = (getattr(run.compute, stage.value), getattr(summary.compute, stage.value), cluster)
-    merged = {k: v for layer in reversed(layers) for k, v in layer.model_dump(exclude_none=True).items()}
-    return Resources(**merged)
+    layers: tuple[Resources, Resources, Resources] = (getattr(run.compute, stage.value), getattr(summary.compute, stage.value), cluster)
+    return laid_over(*layers)

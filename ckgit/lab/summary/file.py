@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -20,10 +20,12 @@ from ckgit.experiment.tools.by_tool import parameters_of, read_summary, summary_
 from ckgit.experiment.tools.workers import nearest_tool
 from ckgit.formats.problem import Problem
 from ckgit.formats.yaml.document import Document, Span, read_yaml
-from ckgit.formats.yaml.edit import PathError, ValueChange, edit_yaml
 from ckgit.formats.yaml.text import write_yaml
 from ckgit.lab.summary import text as summary_text
 from ckgit.lab.summary.text import FENCE
+
+if TYPE_CHECKING:
+    from ckgit.formats.yaml.edit import ValueChange
 
 FILE = "experiment_summary.md"
 NEW_BODY = "\n## Notes\n\n"
@@ -84,6 +86,8 @@ class SummaryFile:
         Raises:
             DesignError: with every problem.
         """
+        from ckgit.formats.yaml.edit import PathError, ValueChange, edit_yaml
+
         text, found = summary_text.decode(content)
         _raise(found, file)
         parts = summary_text.split(text)

@@ -23,7 +23,6 @@ from ckgit.orchestrators.engine.experiment import ExperimentView, prepare
 from ckgit.orchestrators.engine.generated import generated
 from ckgit.orchestrators.engine.logs import now, untimed
 from ckgit.orchestrators.engine.plugins import worker_for
-from ckgit.orchestrators.scaffold.parallel import in_parallel
 
 LOG = "scaffold-experiment.log"
 _MANY = 500  # jobs from which a second process pays
@@ -93,6 +92,8 @@ def _made(context: Context, workers: Sequence[Worker]) -> list[WorkerFiles]:
     tasks = [partial(_make, context, worker) for worker in workers]
     if len(context.plan.training) + len(context.plan.cells) < _MANY:
         return [task() for task in tasks]
+    from ckgit.lab.parallel import in_parallel
+
     return in_parallel(tasks)
 
 

@@ -7,15 +7,17 @@ import hashlib
 import math
 import posixpath
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckgit.experiment.design.model import DataSet, Generation, RecordedData, TaskSpec
 from ckgit.experiment.design.parameters import Product
 from ckgit.experiment.design.plan import Cell, Run, generation, prompts, scorers
-from ckgit.experiment.results import MANIFEST, Checkpoint
 from ckgit.experiment.worker import Context
 from ckgit.formats.rows import PLACEHOLDER
 from ckgit.formats.task_source import Signature, task_functions
+
+if TYPE_CHECKING:
+    from ckgit.experiment.results import Checkpoint
 
 MOST_AT_ONCE = 32  # samples in a batch where the design says nothing; inspect's own default for Hugging Face models
 MADE_OF = "ckgit"  # the key of a log's metadata under which stands what it was made of
@@ -100,6 +102,8 @@ class PlannedCell(NamedTuple):
     @property
     def manifest(self) -> str:
         """What tells of the checkpoints of its run, in the work tree."""
+        from ckgit.experiment.results import MANIFEST
+
         return f"{self.context.run_folder(self.run.name)}/artifacts/{MANIFEST}"
 
     @property
