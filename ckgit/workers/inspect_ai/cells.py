@@ -186,16 +186,15 @@ def planned(context: Context, run: str | None = None) -> Iterator[PlannedCell]:
         ValueError: a task file is missing, is not Python, or has no such task; `check` says it in words.
     """
     called: dict[str, TaskCall] = {}
-    for cell in context.plan.cells:
-        if run in (None, cell.run):
-            task = cell.task
-            if task.name not in called:
-                found = signature(context, task)
-                digest = hashlib.sha256(context.sources[task.source]).hexdigest()
-                called[task.name] = TaskCall(found, digest, generation(context.summary, task))
-            of = context.plan.run(cell.run)
-            data = (task.data or of["data"] or None) if called[task.name].signature.accepts("data") else None
-            yield PlannedCell(context, cell, of, called[task.name], data)
+    for cell in context.plan.cells if run is None else context.plan.cells_of(run):
+        task = cell.task
+        if task.name not in called:
+            found = signature(context, task)
+            digest = hashlib.sha256(context.sources[task.source]).hexdigest()
+            called[task.name] = TaskCall(found, digest, generation(context.summary, task))
+        of = context.plan.run(cell.run)
+        data = (task.data or of["data"] or None) if called[task.name].signature.accepts("data") else None
+        yield PlannedCell(context, cell, of, called[task.name], data)
 
 
 def signature(context: Context, task: TaskSpec) -> Signature:
