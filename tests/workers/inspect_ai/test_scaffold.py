@@ -28,7 +28,9 @@ def test_each_cell_has_a_script_and_a_config():
 
 
 def test_one_run_alone():
-    assert sorted(worker.scaffold(make_context(), "base")) == [f"{BASE}.slurm", f"{BASE}.yaml"]
+    whole = worker.scaffold(make_context())
+    assert worker.scaffold(make_context(), "base") == {path: whole[path] for path in (f"{BASE}.slurm", f"{BASE}.yaml")}
+    assert worker.scaffold(make_context(), "base") | worker.scaffold(make_context(), "tuned") == whole
 
 
 def test_the_same_design_gives_the_same_bytes():
