@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.labs import DESIGN, MODEL, bench_card
-from ckgit.lab.models.folder import dump_card
+from ckgit.lab.models.card_file import dump_card
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "torchtune", "torchao", "transformers", "inspect_ai", "datasets", "matplotlib", "numpy")

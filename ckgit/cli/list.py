@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -95,6 +94,8 @@ def _most(*, as_json: bool) -> int:
     """How many rows are shown where nobody says it."""
     if as_json or not sys.stdout.isatty():
         return sys.maxsize
+    import shutil  # which brings what packs archives, 2 ms
+
     return max(shutil.get_terminal_size().lines - _BESIDE, _LEAST)
 
 

@@ -6,7 +6,7 @@ import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument
 from ckgit.cli.tables import table
-from ckgit.lab.history import HistoryEntry, history
+from ckgit.lab.history.entries import HistoryEntry, history
 from ckgit.lab.snapshot import take_snapshot
 
 

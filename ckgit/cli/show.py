@@ -17,7 +17,7 @@ from ckgit.experiment.design.plan import Run
 from ckgit.experiment.results import CellResult, Metric, RunRow, Verdict, place_of_checkpoint
 from ckgit.formats.markdown import number
 from ckgit.formats.numbers import duration
-from ckgit.lab.hand_edits import edit_lines
+from ckgit.lab.history.hand_edits import edit_lines
 from ckgit.orchestrators.engine.experiment import open_experiment
 from ckgit.orchestrators.queries.settings import parameters
 from ckgit.orchestrators.queries.show import ExperimentDetails, cells, describe, document

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import LabConfig
 from ckgit.experiment.design.model import Design, Summary
 from ckgit.experiment.estimates.file import Estimate
 from ckgit.experiment.jobs import Ledger, Status
-from ckgit.experiment.outputs.events import EventLine
+from ckgit.experiment.outputs.events import EngineEvent
 from ckgit.experiment.outputs.planned import PlannedStep
 from ckgit.experiment.results import Results
 from ckgit.experiment.tools.by_tool import design_type, summary_type
 from ckgit.experiment.tools.schemas import by_tool, with_own_results
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+class EventLine(RootModel[Any]):
+    """One line of `ckgit advance --events`."""
+
+    model_config = ConfigDict(defer_build=True)  # most who read a schema want another one; a parameter of RootModel is built at once
+    root: Annotated[EngineEvent, Field(discriminator="event")]
+
 
 # Schema name to the model and the file that it describes.
 MODELS: Mapping[str, tuple[type[BaseModel], str]] = {

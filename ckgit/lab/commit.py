@@ -7,13 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import reduce
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckgit import __version__
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.names import name_problem
 from ckgit.experiment.lifecycle import Event, check_edge
-from ckgit.experiment.outputs.planned import PlannedCommit, PlannedFile
 from ckgit.experiment.state import State
 from ckgit.lab.git import tips
 from ckgit.lab.git.branch import commit_tree, move
@@ -27,6 +26,9 @@ from ckgit.lab.remotes import authority
 from ckgit.lab.secrets import refuse_unfit
 from ckgit.lab.snapshot import BranchTip
 from ckgit.lab.summary.state import state_in
+
+if TYPE_CHECKING:
+    from ckgit.experiment.outputs.planned import PlannedCommit, PlannedFile
 
 # Letters, digits, spaces and . _ - +; no part begins with a hyphen or is '.', '..' or '.git'.
 _PART = r"(?!-|\.{1,2}(?:/|$)|\.git(?:/|$))[A-Za-z0-9._+ -]+"
@@ -106,6 +108,8 @@ def preview(plan: CommitPlan, drawn: Sequence[str] = ()) -> PlannedCommit:
     Raises:
         CkgitError: as `make_commit`, as far as it can be told beforehand.
     """
+    from ckgit.experiment.outputs.planned import PlannedCommit
+
     message = reduce(lambda text, each: text.replace(each, "TOKEN"), drawn, message_of(plan))
     files = tuple(_planned(path, content, [*drawn, *_just_now()]) for path, content in sorted(plan.files.items()))
     return PlannedCommit(experiment=plan.name, records=plan.event, source=plan.source, target=plan.target, message=message, files=files)
@@ -118,6 +122,8 @@ def _just_now() -> list[str]:
 
 
 def _planned(path: str, content: bytes | None, new: Sequence[str]) -> PlannedFile:
+    from ckgit.experiment.outputs.planned import PlannedFile
+
     if content is None:
         return PlannedFile(path=path, bytes=None, sha256=None)
     same = not any(each.encode() in content for each in new)

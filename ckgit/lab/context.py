@@ -18,15 +18,15 @@ from ckgit.experiment.design.plan import Plan
 from ckgit.experiment.state import State
 from ckgit.experiment.worker import Context
 from ckgit.formats.listing import in_words
-from ckgit.lab.export import JobInputs
 from ckgit.lab.git.objects import read_object
 from ckgit.lab.lab import Lab
-from ckgit.lab.models.folder import parse_card
+from ckgit.lab.models.card_file import parse_card
 from ckgit.lab.snapshot import Snapshot
 from ckgit.lab.summary.file import FILE, SummaryFile
 
 if TYPE_CHECKING:
     from ckgit.experiment.jobs import Ledger
+    from ckgit.lab.export import JobInputs
 
 _MOST_PLACES = 4  # changed places that an error names
 
@@ -72,6 +72,8 @@ def _known_profile(lab: Lab, name: str, ledger: Ledger | None) -> Cluster:
 
 def job_inputs(snapshot: Snapshot, context: Context) -> JobInputs:
     """What the jobs of an experiment need of its commit."""
+    from ckgit.lab.export import JobInputs
+
     summary = context.summary
     recorded = {name: each.sha256 for name, each in summary.recorded.data.items()}
     data = [(each.path, each.sha256 or recorded.get(name)) for name, each in summary.data.items()]

@@ -16,7 +16,7 @@ from ckgit.experiment.jobs import Attempt, Job, Phase
 from ckgit.experiment.results import CellResult, Results, TrainingResult
 from ckgit.experiment.worker import Context, Worker
 from ckgit.formats.listing import first_of
-from ckgit.lab.hand_edits import edit_lines, restored, written
+from ckgit.lab.history.hand_edits import edit_lines, restored, written
 from ckgit.lab.snapshot import Snapshot
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.logs import untimed

@@ -10,7 +10,6 @@ from typing import Any
 
 from ckgit.experiment.design.model import (
     MatrixRow,
-    RunCompute,
     RunSpec,
     RunType,
     Summary,
@@ -49,7 +48,7 @@ def _specs(summary: Summary) -> Iterator[tuple[RunSpec, dict[str, str]]]:
         name = "_".join(label(summary.parameters, parameter, value, position) for parameter, (position, value) in combination.items())
         own = typed(summary.parameters, values)
         # Built without checks: a name that is none is reported by `problems`.
-        spec = RunSpec.model_construct(name=name, type=RunType.FINE_TUNED, parameters=own, checkpoint=None, compute=RunCompute())
+        spec = RunSpec.model_construct(name=name, type=RunType.FINE_TUNED, parameters=own, checkpoint=None)
         yield spec, {parameter: short_value(value) for parameter, value in values.items()}
     for spec in summary.runs:
         yield spec, {name: short_value(value) for name, value in spec.parameters.given().items()}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from ckgit.experiment.design.fields import laid_over
 from ckgit.experiment.design.model import (
     Generation,
     Resources,
@@ -18,6 +19,8 @@ from ckgit.experiment.design.model import (
     TaskSpec,
 )
 from ckgit.experiment.design.parameters import BASE_RECIPE, PlannedCheckpoint, Product
+
+_GREEDY = Generation.model_construct(max_tokens=128, temperature=0.0)  # where a design does not say how answers are generated
 
 
 class Source(StrEnum):
@@ -157,8 +160,7 @@ class Plan:
 
 def generation(summary: Summary, task: TaskSpec) -> Generation:
     """A task's generation settings over the experiment's; greedy, 128 tokens where neither says."""
-    shared = summary.evaluation.generation.over(Generation(max_tokens=128, temperature=0.0))
-    return task.generation.over(shared)
+    return laid_over(task.generation, summary.evaluation.generation, _GREEDY)
 
 
 def scorers(summary: Summary, task: TaskSpec) -> tuple[Scorer, ...]:
@@ -175,6 +177,5 @@ def prompts(run: Run, task: TaskSpec) -> tuple[str, str]:
 
 def resources(summary: Summary, run: Run, stage: Stage, cluster: Resources) -> Resources:
     """What a job asks for: the run's, over the experiment's, over the cluster profile's."""
-    layers = (getattr(run.compute, stage.value), getattr(summary.compute, stage.value), cluster)
-    merged = {k: v for layer in reversed(layers) for k, v in layer.model_dump(exclude_none=True).items()}
-    return Resources(**merged)
+    layers: tuple[Resources, Resources, Resources] = (getattr(run.compute, stage.value), getattr(summary.compute, stage.value), cluster)
+    return laid_over(*layers)

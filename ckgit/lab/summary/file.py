@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckgit.errors import DesignError
 from ckgit.experiment.design.model import SCHEMA_VERSION, Recorded, State, Summary
 from ckgit.formats.problem import Problem
 from ckgit.formats.yaml.document import Document, Span, read_yaml
-from ckgit.formats.yaml.edit import PathError, ValueChange, edit_yaml
 from ckgit.formats.yaml.text import write_yaml
 from ckgit.lab.summary import text as summary_text
 from ckgit.lab.summary.problems import document_problems, flow_problems, is_readable, order, problem_in, readable, refuse, summary_of
 from ckgit.lab.summary.text import FENCE
+
+if TYPE_CHECKING:
+    from ckgit.formats.yaml.edit import ValueChange
 
 FILE = "experiment_summary.md"
 NEW_BODY = "\n## Notes\n\n"
@@ -78,6 +80,8 @@ class SummaryFile:
         Raises:
             DesignError: with every problem.
         """
+        from ckgit.formats.yaml.edit import PathError, ValueChange, edit_yaml
+
         text, found = summary_text.decode(content)
         refuse(found, file)
         parts = summary_text.split(text)

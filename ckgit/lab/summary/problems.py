@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -17,8 +17,10 @@ from ckgit.experiment.tools.by_tool import parameters_of, read_summary, summary_
 from ckgit.experiment.tools.workers import nearest_tool
 from ckgit.formats.problem import Problem
 from ckgit.formats.yaml.document import Document
-from ckgit.formats.yaml.edit import ValueChange
 from ckgit.lab.summary import text as summary_text
+
+if TYPE_CHECKING:
+    from ckgit.formats.yaml.edit import ValueChange
 
 
 def document_problems(document: Document) -> list[Problem]:

@@ -16,7 +16,6 @@ from ckgit.experiment.scheduler import JobState
 from ckgit.experiment.stage import STAGES
 from ckgit.experiment.state import State
 from ckgit.lab.commit import CommitPlan
-from ckgit.lab.hand_edits import refuse_edited
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.options import AdvanceOptions
@@ -107,6 +106,8 @@ class Observer:
         )
 
     def _observe_stage(self) -> StageObservation:
+        from ckgit.lab.history.hand_edits import refuse_edited
+
         if not self._own and not self._stage:
             refuse_edited(self.view.snapshot)
         return self.stage.observe()

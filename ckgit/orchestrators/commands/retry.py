@@ -12,7 +12,7 @@ from ckgit.experiment.jobs import Attempt, Job
 from ckgit.experiment.lifecycle import Event
 from ckgit.jobs.folder import refuse_unwritable
 from ckgit.lab.commit import CommitPlan
-from ckgit.lab.hand_edits import refuse_edited
+from ckgit.lab.history.hand_edits import refuse_edited
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.options import AdvanceOptions, RetryOptions, Selection

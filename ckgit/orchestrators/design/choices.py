@@ -34,7 +34,7 @@ def offers(lab: Lab) -> LabChoices:
 
 
 def _is_bare(card: bytes) -> bool:
-    from ckgit.lab.models.folder import parse_card
+    from ckgit.lab.models.card_file import parse_card
 
     try:
         return parse_card(card).template is None

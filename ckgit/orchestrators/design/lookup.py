@@ -87,7 +87,7 @@ class _Finder:
         return f"there is no {kind} {path} on branch {branch}{remedy}"
 
     def cards(self) -> dict[str, ModelCard]:
-        from ckgit.lab.models.folder import parse_card
+        from ckgit.lab.models.card_file import parse_card
 
         found = {}
         for position, name in enumerate(self.summary.models):

@@ -21,7 +21,6 @@ from ckgit.lab.remotes import authority
 from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.logs import appended
-from ckgit.orchestrators.engine.orphans import cancelled_first, with_its_jobs
 
 
 class ExperimentView(NamedTuple):
@@ -80,6 +79,8 @@ def open_snapshot(lab: Lab, name: str) -> Snapshot:
     try:
         return take_snapshot(lab, name)
     except CkgitError as error:
+        from ckgit.orchestrators.engine.orphans import with_its_jobs
+
         raise with_its_jobs(lab, name, error) from None
 
 
@@ -87,10 +88,14 @@ def _view(lab: Lab, snapshot: Snapshot) -> ExperimentView:
     try:
         ledger = snapshot.ledger()
     except CkgitError as error:
+        from ckgit.orchestrators.engine.orphans import with_its_jobs
+
         raise with_its_jobs(lab, snapshot.name, error) from None
     try:
         context = load_context(lab, snapshot, ledger)
     except CkgitError as error:
+        from ckgit.orchestrators.engine.orphans import cancelled_first
+
         error.next = cancelled_first(snapshot.name, error.next, out=bool(ledger and ledger.open()))
         raise
     return ExperimentView(lab, snapshot, context, ledger)

@@ -12,7 +12,7 @@ from ckgit.experiment.jobs import Detached
 from ckgit.experiment.state import State
 from ckgit.formats.listing import choose
 
-DESIGNED = Resources()  # nothing but what the design says
+DESIGNED = Resources.model_construct()  # nothing but what the design says
 
 
 class ContinuationOptions(NamedTuple):

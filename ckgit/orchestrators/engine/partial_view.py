@@ -11,7 +11,7 @@ from ckgit.experiment.jobs import Ledger
 from ckgit.experiment.outputs.events import Noted
 from ckgit.experiment.state import State
 from ckgit.lab.context import load_context
-from ckgit.lab.hand_edits import refuse_edited
+from ckgit.lab.history.hand_edits import refuse_edited
 from ckgit.lab.lab import Lab
 from ckgit.lab.remotes import authority
 from ckgit.lab.snapshot import Snapshot, take_snapshot

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ckgit.experiment.classify import JobCondition, LedgerOutline, classify, newest, read_outline
 from ckgit.experiment.stage import STAGES
@@ -10,7 +11,9 @@ from ckgit.experiment.state import State
 from ckgit.lab.git import tips
 from ckgit.lab.git.objects import read_objects
 from ckgit.lab.lab import ExperimentRow, Lab, row_at
-from ckgit.orchestrators.engine.orphans import Orphan, find_orphans, known_in
+
+if TYPE_CHECKING:
+    from ckgit.orchestrators.engine.orphans import Orphan
 
 
 def to_advance(_: Lab, rows: Sequence[ExperimentRow]) -> set[str]:
@@ -60,6 +63,8 @@ def beside(lab: Lab, rows: Sequence[ExperimentRow]) -> dict[str, list[Orphan]]:
     at, left = {row.name: row.tip for row in rows}, tips.all_left(lab.root)
     moved = {name for name, commit in left.items() if at.get(name) != commit}
     unread = {row.name for row in rows if row.state is None}
+    from ckgit.orchestrators.engine.orphans import find_orphans, known_in
+
     names = sorted(moved | unread | (tips.rewritten(lab.root) & {*at, *left}))
     ledgers = read_objects(lab.root, [f"{at.get(name) or left[name]}:experiments/{name}/jobs.json" for name in names])
     known = {name: known_in(ledger, gone=name not in at) for name, ledger in zip(names, ledgers, strict=True)}

@@ -16,7 +16,7 @@ from ckgit.experiment.design.plan import Run
 from ckgit.experiment.jobs import Attempt
 from ckgit.experiment.results import Results, RunRow
 from ckgit.experiment.state import State
-from ckgit.lab.hand_edits import HandEdit, edit_lines, restored, written
+from ckgit.lab.history.hand_edits import HandEdit, edit_lines, restored, written
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.queries import settings
 

@@ -13,7 +13,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.classify import AttemptOutline, JobCondition, LedgerOutline, classify, newest, read_outline
 from ckgit.experiment.state import State
 from ckgit.jobs.folder import is_there
-from ckgit.lab.hand_edits import HandEdit, written
+from ckgit.lab.history.hand_edits import HandEdit, written
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.orchestrators.engine.orphans import Orphan, cancelled_first, known_tokens, still_unknown, way_back, with_its_jobs
@@ -256,7 +256,7 @@ def _mended(name: str, wrong: CkgitError | None, edited: Sequence[HandEdit], *, 
         return cancelled_first(name, wrong.next, out=out)
     if all(edit.scaffolded for edit in edited):
         return None
-    from ckgit.lab.hand_edits import restored
+    from ckgit.lab.history.hand_edits import restored
 
     return restored(name, edited)
 

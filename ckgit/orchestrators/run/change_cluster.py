@@ -20,7 +20,7 @@ from ckgit.experiment.worker import Worker
 from ckgit.formats.listing import listed, paragraphs
 from ckgit.lab.commit import CommitPlan
 from ckgit.lab.context import load_context
-from ckgit.lab.hand_edits import refuse_edited
+from ckgit.lab.history.hand_edits import refuse_edited
 from ckgit.orchestrators.engine.experiment import ExperimentView, prepare
 from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.plugins import scheduler_for, worker_for

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckgit.experiment.design.model import DataSet, Generation, RecordedData, TaskSpec
 from ckgit.experiment.design.parameters import Product
 from ckgit.experiment.design.plan import Cell, Run, generation, prompts
-from ckgit.experiment.results import MANIFEST, Checkpoint
 from ckgit.experiment.worker import Context
 from ckgit.formats.task_source import Signature, task_functions
+
+if TYPE_CHECKING:
+    from ckgit.experiment.results import Checkpoint
 
 
 class TaskCall(NamedTuple):
@@ -82,6 +84,8 @@ class PlannedCell(NamedTuple):
     @property
     def manifest(self) -> str:
         """What tells of the checkpoints of its run, in the work tree."""
+        from ckgit.experiment.results import MANIFEST
+
         return f"{self.context.run_folder(self.run.name)}/artifacts/{MANIFEST}"
 
     @property
@@ -160,16 +164,15 @@ def planned(context: Context, run: str | None = None) -> Iterator[PlannedCell]:
         ValueError: a task file is missing, is not Python, or has no such task; `check` says it in words.
     """
     called: dict[str, TaskCall] = {}
-    for cell in context.plan.cells:
-        if run in (None, cell.run):
-            task = cell.task
-            if task.name not in called:
-                found = signature(context, task)
-                digest = hashlib.sha256(context.sources[task.source]).hexdigest()
-                called[task.name] = TaskCall(found, digest, generation(context.summary, task))
-            of = context.plan.run(cell.run)
-            data = (task.data or of["data"] or None) if called[task.name].signature.accepts("data") else None
-            yield PlannedCell(context, cell, of, called[task.name], data)
+    for cell in context.plan.cells if run is None else context.plan.cells_of(run):
+        task = cell.task
+        if task.name not in called:
+            found = signature(context, task)
+            digest = hashlib.sha256(context.sources[task.source]).hexdigest()
+            called[task.name] = TaskCall(found, digest, generation(context.summary, task))
+        of = context.plan.run(cell.run)
+        data = (task.data or of["data"] or None) if called[task.name].signature.accepts("data") else None
+        yield PlannedCell(context, cell, of, called[task.name], data)
 
 
 def signature(context: Context, task: TaskSpec) -> Signature:
