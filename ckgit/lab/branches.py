@@ -57,13 +57,22 @@ def remote_ref(lab: Lab, name: str, refs: Sequence[str], left: str) -> str:
         raise CkgitError(what, code=Exit.USAGE, where=str(lab.root), next=f"{held} shows them; ckgit list shows all")
     if not refs:
         near = nearest(name, [row.name for row in list_experiments(lab)])
-        advice = f"did you mean {near}? ckgit list shows all" if near else f"ckgit list shows all; ckgit design {name} makes one"
+        advice = f"did you mean {near}? ckgit list shows all" if near else f"ckgit list shows all; {_elsewhere(lab, name)}"
         raise CkgitError(f"there is no experiment {name}", code=Exit.USAGE, where=str(lab.root), next=advice)
     preferred = [ref for ref in refs if ref in (f"refs/remotes/{remote}/exp/{name}" for remote in (lab.config.authority, "origin"))]
     if len(refs) > 1 and not preferred:
         remotes = ", ".join(ref.split("/")[2] for ref in refs)
         raise CkgitError(f"{name} is on several remotes ({remotes})", code=Exit.USAGE, next=f"git branch exp/{name} REMOTE/exp/{name}")
     return (preferred or refs)[0]
+
+
+def _elsewhere(lab: Lab, name: str) -> str:
+    """How to come by an experiment that is not here: another clone may have it, where there is a remote."""
+    remotes = git_lines(lab.root, "remote")
+    preferred = [remote for remote in (lab.config.authority, "origin") if remote in remotes]
+    for remote in [*preferred, *remotes][:1]:
+        return f"git fetch {remote} +{BRANCHES}{name}:refs/remotes/{remote}/exp/{name} gets one that {remote} has"
+    return f"ckgit design {name} makes one"
 
 
 def last_recorded(root: Path, name: str, tip: str) -> tuple[str, Trailers | None]:

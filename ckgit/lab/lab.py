@@ -187,6 +187,16 @@ def _candidates(*names: str) -> tuple[str, ...]:
 def _only_branch(root: Path) -> tuple[str, str]:
     lines = git_lines(root, "for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/heads")
     others = [line.rsplit(" ", 1) for line in lines if not line.startswith("exp/")]
+    remotes = git_lines(root, "remote")
+    if not others and remotes and (lines or git_ok(root, "rev-parse", "--quiet", "--verify", "HEAD")):
+        remote = "origin" if "origin" in remotes else remotes[0]
+        raise CkgitError(
+            "this clone does not have the lab's default branch, which holds ckgit.toml",
+            code=Exit.USAGE,
+            where=str(root),
+            state="nothing was read",
+            next=f"git fetch --depth=1 {remote} +refs/heads/main:refs/remotes/{remote}/main, where it is called main, and once more",
+        )
     if not lines:
         raise CkgitError(
             "the repository has no commit yet", code=Exit.USAGE, where=str(root), next=f"ckgit init {root} makes the first one"

@@ -7,7 +7,7 @@ from pathlib import Path
 from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.lifecycle import Event, legal, step_problem
 from ckgit.experiment.state import State
-from ckgit.lab.git.command import git_ok
+from ckgit.lab.git.command import git_ok, git_text
 from ckgit.lab.git.objects import read_objects
 from ckgit.lab.git.trailers import Trailers, newer_version
 from ckgit.lab.summary.state import state_in
@@ -26,6 +26,14 @@ def check_state(root: Path, name: str, tip: str, state: State, recorded: Trailer
         CkgitError: ILLEGAL_TRANSITION, with the command that mends it.
     """
     if recorded is None:
+        if state is not State.DESIGNED and git_text(root, "rev-parse", "--is-shallow-repository") == "true":
+            raise CkgitError(
+                f"this clone is shallow, and does not hold the step that led {name} to {state}",
+                code=Exit.EVIDENCE_MISSING,
+                where=f"exp/{name}",
+                state="nothing was done",
+                next="git fetch --unshallow",
+            )
         if state is not State.DESIGNED:
             what = f"the summary says {state}, but no commit of ckgit's led there"
             raise _illegal(name, None, what, _state_back(root, name, tip, State.DESIGNED, ""))
