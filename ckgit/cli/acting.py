@@ -39,6 +39,12 @@ def detach_option(function: F) -> F:
     return click.option("--detach", is_flag=True, help=text)(function)
 
 
+def take_over_option(function: F) -> F:
+    """Add `--take-over`, handed over as the keyword `take_over`."""
+    text = "Go on in the place of the job that the experiment was left to by --detach."
+    return click.option("--take-over", is_flag=True, help=text)(function)
+
+
 def run_option(function: F) -> F:
     """Add `--run`, handed over as the keyword `run`."""
     return click.option("--run", metavar="RUN", shell_complete=runs, help="Only the jobs of this run.")(function)

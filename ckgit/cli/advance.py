@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ckgit.cli.acting import carry_out, detach_option, no_wait_option, refuse_dry_run, report, report_all, worst_code
+from ckgit.cli.acting import carry_out, detach_option, no_wait_option, refuse_dry_run, report, report_all, take_over_option, worst_code
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from
 from ckgit.cli.completion import clusters
 from ckgit.cli.selecting import chosen, experiments_option
@@ -24,6 +24,7 @@ from ckgit.orchestrators.queries.experiments import to_advance
 )
 @no_wait_option
 @detach_option
+@take_over_option
 @click.option("--as", "token", hidden=True, help="Token of the job that --detach left the experiment to, when it is the one that asks.")
 @click.option("--sequential", is_flag=True, help="Start no evaluation before all training is done.")
 @click.option(
@@ -44,6 +45,7 @@ def command(
     to: str | None,
     no_wait: bool,
     detach: bool,
+    take_over: bool,
     token: str | None,
     sequential: bool,
     cluster: str | None,
@@ -71,6 +73,7 @@ def command(
         accept_missing=accept_missing,
         sequential=sequential,
         detach=detach,
+        take_over=take_over,
         token=token,
     )
     if as_events and (dry_run or as_json):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from pydantic import ValidationError
 
-from ckgit.cli.acting import carry_out, carry_out_all, detach_option, no_wait_option, run_option
+from ckgit.cli.acting import carry_out, carry_out_all, detach_option, no_wait_option, run_option, take_over_option
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from
 from ckgit.cli.completion import failed_jobs
 from ckgit.cli.selecting import chosen, experiments_option
@@ -24,6 +24,7 @@ from ckgit.orchestrators.queries.experiments import to_retry
 @click.option("--gpus", type=click.IntRange(min=0), help="GPUs of the new attempts.")
 @no_wait_option
 @detach_option
+@take_over_option
 @dry_run_option
 @json_option
 @click.pass_context
@@ -40,6 +41,7 @@ def command(
     gpus: int | None,
     no_wait: bool,
     detach: bool,
+    take_over: bool,
     dry_run: bool,
     as_json: bool,
 ) -> int:
@@ -54,7 +56,8 @@ def command(
     lab = lab_from(ctx)
     several = chosen(lab, names, every=every, states=states, busy=to_retry)
     again = RetryOptions(Selection(run, job), _resources(time=time, mem=mem, gpus=gpus))
-    options = AdvanceOptions(to=State.ANALYZED if detach else None, retry=again, wait=not (no_wait or detach), detach=detach)
+    to = State.ANALYZED if detach else None
+    options = AdvanceOptions(to=to, retry=again, wait=not (no_wait or detach), detach=detach, take_over=take_over)
     if several is None:
         return carry_out(lab, experiment_name(lab, next(iter(names), None)), options, dry_run=dry_run, as_json=as_json)
     return carry_out_all(lab, several, options, dry_run=dry_run, as_json=as_json)

@@ -78,6 +78,7 @@ class AdvanceOptions(NamedTuple):
     accept_missing: bool = False
     sequential: bool = False  # no evaluation before all training is done
     detach: bool = False  # leave the rest to a job of ours
+    take_over: bool = False  # go on in the place of a job of ours that the experiment was left to
     token: str | None = None  # of that job, where it is the one that asks
 
     @property

@@ -6,8 +6,10 @@ Pure: an observation and the user's options say what is next. Times and tokens a
 from __future__ import annotations
 
 from ckgit.errors import Exit
+from ckgit.experiment.classify import named
 from ckgit.experiment.jobs import FailureClass, Ledger, Phase
 from ckgit.experiment.lifecycle import ORDER
+from ckgit.experiment.scheduler import JobState
 from ckgit.formats.listing import first_of
 from ckgit.lab.commit import CommitPlan
 from ckgit.orchestrators.engine.experiment import ExperimentView
@@ -18,7 +20,7 @@ from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import JobCounts, count_jobs, describe, detached_of
 from ckgit.orchestrators.run.commits import NOTHING
 from ckgit.orchestrators.run.continuation.plan import plan_continuation
-from ckgit.orchestrators.run.decisions import Commit, Decision, Finish, Poll, Refuse, Submit
+from ckgit.orchestrators.run.decisions import Commit, Decision, Finish, Poll, Refuse, Subject, Submit
 from ckgit.orchestrators.run.monitor.seen import JobsSeen
 from ckgit.orchestrators.run.observation import PATIENCE, StageObservation
 from ckgit.orchestrators.run.stage import due_jobs, submission
@@ -29,12 +31,29 @@ def plan_stage(seen: StageObservation, options: AdvanceOptions) -> Decision:
     view, work, jobs = seen.view, seen.work, seen.jobs
     if not work.worker or not work.jobs or not seen.tree:
         return Commit(commits.nothing_to_do(view, work.stage, work.worker, work.over))
+    if others := _whose_it_is(seen, options):
+        return others
     if jobs and jobs.submission.attempts:
         return Submit(jobs.submission)
     if jobs and not options.wait and (again := _look_thoroughly(jobs, options)):
         return again
     ledger = seen.collected.enter(seen.tree)
     return _judge(seen, options, ledger) or _submit(seen, options, ledger) or _wait(seen, options, ledger)
+
+
+def _whose_it_is(seen: StageObservation, options: AdvanceOptions) -> Decision | None:
+    """Whether a job of ours goes on with the experiment: who left it to that is not to lose it by a command of another one."""
+    view = seen.view
+    detached = view.ledger.detached if view.ledger else None
+    if not detached or options.detach or options.take_over:
+        return None
+    if not seen.continuation:
+        return Poll(Subject.CONTINUATION)
+    if seen.continuation.status.state in (JobState.GONE, JobState.UNSEEN):
+        return None
+    told = f"{view.name} is left to job {detached.token} ({named(seen.continuation.status.state)}), which takes it on to {detached.to}"
+    onward = f"ckgit status {view.name}; ckgit advance {view.name} --take-over goes on in its place"
+    return Finish(AdvanceResult(view.name, view.snapshot.state, Exit.IN_FLIGHT, [], told, onward))
 
 
 def _look_thoroughly(jobs: JobsSeen, options: AdvanceOptions) -> Poll | None:

@@ -119,7 +119,16 @@ FOLLOWS: dict[str, list[Situation]] = {
     "continue, secure, exit 0": [S(SCAFFOLDED, BOTH_RUN, left="unseen", wants=LEFT)],
     "secure, exit 0": [S(SCAFFOLDED, BOTH_RUN, left="queued", wants=LEFT)],
     "submit, end 1, end 1, continue, secure, exit 0": [S(SCAFFOLDED, BOTH_RUN, left="queued", wants={**LEFT, "sequential": True})],
-    "submit, end 1, end 1, wait": [S(SCAFFOLDED, BOTH_RUN, left="queued")],
+    "submit, end 1, end 1, wait": [
+        S(SCAFFOLDED, BOTH_RUN, left="queued", wants={"take_over": True}),
+        S(SCAFFOLDED, BOTH_RUN, left="gone"),
+        S(SCAFFOLDED, BOTH_RUN, left="unseen"),
+    ],
+    "exit 10 ": [
+        S(SCAFFOLDED, BOTH_RUN, left="queued"),
+        S(SCAFFOLDED, ("running", "none"), left="running"),
+        S(SCAFFOLDED, ("done", "done"), left="unknown"),
+    ],
     "submit, continue, secure, exit 0 ": [S(SCAFFOLDED, BOTH_RUN, left="running", wants=ITSELF)],
     "continue, secure, exit 0 ": [
         S(SCAFFOLDED, BOTH_RUN, left="unseen", by=OTHER, wants=REPLACED),  # it was ended before it had handed over the next one
@@ -138,7 +147,10 @@ FOLLOWS: dict[str, list[Situation]] = {
         S(SCAFFOLDED, damage="outdated", wants={"cluster": "local"}),
     ],
     "submit, wait": [S(SCAFFOLDED, BOTH_RUN, "no profile", wants={"cluster": "new"})],
-    "refuse 10": [S(SCAFFOLDED, BOTH_RUN, wants={"cluster": "other"})],
+    "refuse 10": [
+        S(SCAFFOLDED, BOTH_RUN, wants={"cluster": "other"}),
+        S(SCAFFOLDED, ("done", "recorded"), left="queued", wants={"retry": True}),
+    ],
     "refuse 2": [
         S(DESIGNED, wants={"cluster": "other"}),
         S(SCAFFOLDED, BOTH_RUN, "profile"),
@@ -284,6 +296,7 @@ WANTS = st.fixed_dictionaries(
         "accept_missing": st.booleans(),
         "sequential": st.booleans(),
         "detach": st.booleans(),
+        "take_over": st.booleans(),
         "retry": st.booleans(),
         "cluster": st.sampled_from(["local", "other", "new"]),
         "token": st.sampled_from([TOKEN, OTHER]),
