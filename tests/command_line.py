@@ -31,8 +31,11 @@ def ckgit(*words: str, folder: Path | None = None, stdin: str = "", **environmen
         redirect_stdout(out),
         redirect_stderr(err),
     ):
-        code = guarded(_invoke, words)
-    return subprocess.CompletedProcess(words, int(code), _written(out), _written(err))
+        try:
+            code = guarded(_invoke, words)
+        except SystemExit as end:  # an answer to a shell ends the process
+            code = int(end.code or 0)
+    return subprocess.CompletedProcess(words, code, _written(out), _written(err))
 
 
 def _written(stream: TextIOWrapper) -> str:
