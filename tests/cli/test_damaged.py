@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -16,7 +18,10 @@ from ckgit.cli import _invoke
 from ckgit.cli.errors import guarded
 from ckgit.errors import Exit
 from ckgit.experiment.design.model import State
-from tests.orchestrators.bench import Bench
+from ckgit.lab.lab import open_lab
+from tests.conftest import make_test_lab
+from tests.orchestrators.bench import Bench, design_demo
+from tests.orchestrators.conftest import end_jobs, install, new_bench
 
 ODD = {"attempts": [{"job": "a", "stage": "b", "phase": "failed", "token": "t", "number": {}, "reason": 7}], "accepted_missing": 9}
 OPEN = {"job": "a", "stage": "b", "phase": "submitted", "token": "t", "number": {}}
@@ -94,18 +99,53 @@ def faults(answers: Sequence[Answer], kind: str, *names: str) -> list[tuple[str,
     ]
 
 
-@pytest.fixture(params=["analyzed", "out"])
-def bench_in(request: pytest.FixtureRequest, bench: Bench) -> Bench:
-    """One that is analyzed, and one whose jobs are out, of which one has ended and is not collected."""
-    if request.param == "analyzed":
-        bench.advance(State.ANALYZED)
-        return bench
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    """Labs that are made once: whoever asks for one puts back what it has damaged."""
+    found = Kept(tmp_path_factory, {})
+    yield found
+    for bench in found.benches.values():
+        end_jobs(bench.lab, bench.folder)
+
+
+class Kept(NamedTuple):
+    factory: pytest.TempPathFactory
+    benches: dict[str, Bench]
+
+    def bench(self, name: str, make: Callable[[Bench], None]) -> Bench:
+        """The lab of that name, with experiment `demo`, made ready at the first call."""
+        if name not in self.benches:
+            folder = self.factory.mktemp(name)
+            lab = open_lab(make_test_lab(folder / "lab"))
+            self.benches[name] = new_bench(lab, folder)
+            design_demo(lab)
+            make(self.benches[name])
+        return self.benches[name]
+
+
+def out(bench: Bench) -> None:
+    """Have jobs out, of which one has ended and is not collected."""
     bench.advance(State.SCAFFOLDED)
     bench.hold("rank8/finetune")
     bench.advance(wait=False)
     bench.until((bench.work / ".ckgit/jobs" / bench.latest("rank4/finetune").token / "status.json").exists)
     bench.until(lambda: len(bench.executions()) == 2)
-    return bench
+
+
+def analyzed(bench: Bench) -> None:
+    bench.advance(State.ANALYZED)
+
+
+@pytest.fixture
+def bench_out(kept: Kept, tiny_package: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    install(tiny_package, monkeypatch)
+    return kept.bench("out", out)
+
+
+@pytest.fixture(params=[analyzed, out])
+def bench_in(request: pytest.FixtureRequest, kept: Kept, tiny_package: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    install(tiny_package, monkeypatch)
+    return kept.bench(request.param.__name__, request.param)
 
 
 FILES = [f"experiments/demo/{name}" for name in ("experiment_summary.md", "jobs.json", "estimate.json", "analysis/results.json")]
@@ -144,15 +184,13 @@ READ = ("status.json", "local.json", "gpu.csv")
 JOB_FILES = (*READ, "claim", "output", "cancelled")
 
 
+OF_A_RUN, OF_ALL = (*JOB_FILES, "script", "artifacts"), ("export.json", "work tree", "jobs")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*JOB_FILES, "script", "export.json", "artifacts", "work tree", "jobs"])
-@pytest.mark.parametrize("run", ["rank4", "rank8"])
-def test_a_file_of_the_work_tree(bench: Bench, name: str, run: str, ask) -> None:
-    bench.advance(State.SCAFFOLDED)
-    bench.hold("rank8/finetune")
-    bench.advance(wait=False)
-    bench.until((bench.work / ".ckgit/jobs" / bench.latest("rank4/finetune").token / "status.json").exists)
-    bench.until(lambda: len(bench.executions()) == 2)
+@pytest.mark.parametrize(("run", "name"), [*itertools.product(("rank4", "rank8"), OF_A_RUN), *(("rank4", name) for name in OF_ALL)])
+def test_a_file_of_the_work_tree(bench_out: Bench, name: str, run: str, ask) -> None:
+    bench = bench_out
     token, work = bench.latest(f"{run}/finetune").token, bench.work
     places = {
         "script": work / f"experiments/demo/{run}/finetune.slurm",
