@@ -39,7 +39,8 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callabl
     folder.mkdir(exist_ok=True)
     with (folder / "made").open("a") as made:
         fcntl.flock(made, fcntl.LOCK_EX)
-        if not made.tell():
+        if not os.fstat(made.fileno()).st_size:
             make(folder)
             made.write("made")
+            made.flush()
     return folder
