@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -18,10 +17,7 @@ from ckgit.cli import _invoke
 from ckgit.cli.errors import guarded
 from ckgit.errors import Exit
 from ckgit.experiment.design.model import State
-from ckgit.lab.lab import open_lab
-from tests.conftest import make_test_lab
-from tests.orchestrators.bench import Bench, design_demo
-from tests.orchestrators.conftest import end_jobs, install, new_bench
+from tests.orchestrators.bench import Bench
 
 ODD = {"attempts": [{"job": "a", "stage": "b", "phase": "failed", "token": "t", "number": {}, "reason": 7}], "accepted_missing": 9}
 OPEN = {"job": "a", "stage": "b", "phase": "submitted", "token": "t", "number": {}}
@@ -99,30 +95,6 @@ def faults(answers: Sequence[Answer], kind: str, *names: str) -> list[tuple[str,
     ]
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
-    """Labs that are made once: whoever asks for one puts back what it has damaged."""
-    found = Kept(tmp_path_factory, {})
-    yield found
-    for bench in found.benches.values():
-        end_jobs(bench.lab, bench.folder)
-
-
-class Kept(NamedTuple):
-    factory: pytest.TempPathFactory
-    benches: dict[str, Bench]
-
-    def bench(self, name: str, make: Callable[[Bench], None]) -> Bench:
-        """The lab of that name, with experiment `demo`, made ready at the first call."""
-        if name not in self.benches:
-            folder = self.factory.mktemp(name)
-            lab = open_lab(make_test_lab(folder / "lab"))
-            self.benches[name] = new_bench(lab, folder)
-            design_demo(lab)
-            make(self.benches[name])
-        return self.benches[name]
-
-
 def out(bench: Bench) -> None:
     """Have jobs out, of which one has ended and is not collected."""
     bench.advance(State.SCAFFOLDED)
@@ -136,16 +108,9 @@ def analyzed(bench: Bench) -> None:
     bench.advance(State.ANALYZED)
 
 
-@pytest.fixture
-def bench_out(kept: Kept, tiny_package: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    install(tiny_package, monkeypatch)
-    return kept.bench("out", out)
-
-
 @pytest.fixture(params=[analyzed, out])
-def bench_in(request: pytest.FixtureRequest, kept: Kept, tiny_package: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    install(tiny_package, monkeypatch)
-    return kept.bench(request.param.__name__, request.param)
+def bench_in(request: pytest.FixtureRequest, kept: Callable[..., Bench]) -> Bench:
+    return kept(request.param)
 
 
 FILES = [f"experiments/demo/{name}" for name in ("experiment_summary.md", "jobs.json", "estimate.json", "analysis/results.json")]
@@ -189,8 +154,8 @@ OF_A_RUN, OF_ALL = (*JOB_FILES, "script", "artifacts"), ("export.json", "work tr
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("run", "name"), [*itertools.product(("rank4", "rank8"), OF_A_RUN), *(("rank4", name) for name in OF_ALL)])
-def test_a_file_of_the_work_tree(bench_out: Bench, name: str, run: str, ask) -> None:
-    bench = bench_out
+def test_a_file_of_the_work_tree(kept: Callable[..., Bench], name: str, run: str, ask) -> None:
+    bench = kept(out)
     token, work = bench.latest(f"{run}/finetune").token, bench.work
     places = {
         "script": work / f"experiments/demo/{run}/finetune.slurm",

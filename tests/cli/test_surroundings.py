@@ -18,11 +18,8 @@ import pytest
 from ckgit.cli import COMMANDS
 from ckgit.errors import Exit
 from ckgit.experiment.design.model import State
-from ckgit.lab.lab import open_lab
 from tests.command_line import ckgit
-from tests.conftest import make_test_lab
 from tests.orchestrators.bench import Bench, design_demo
-from tests.orchestrators.conftest import install, new_bench
 
 NARROW = {
     "latin-1": {"PYTHONIOENCODING": "latin-1"},
@@ -35,22 +32,14 @@ CODEC = {"latin-1": "latin-1", "ascii": "ascii", "cp437": "cp437", "C locale": "
 QUESTION = "Größe über 10 → hilft 训练 or 🙂?"
 
 
-@pytest.fixture(scope="module")
-def kept() -> dict[str, Bench]:
-    return {}
+def analyzed(bench: Bench) -> None:
+    bench.advance(State.ANALYZED)
 
 
 @pytest.fixture
-def told(kept: dict[str, Bench], tiny_package: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    """An analyzed experiment with a question that no narrow encoding has. It is made once: whoever asks for it only looks."""
-    install(tiny_package, monkeypatch)
-    if "told" not in kept:
-        folder = tmp_path_factory.mktemp("told")
-        lab = open_lab(make_test_lab(folder / "lab"))
-        kept["told"] = new_bench(lab, folder)
-        design_demo(lab, {"experiment": {"name": "demo", "question": QUESTION, "date": "2026-11-23"}})
-        kept["told"].advance(State.ANALYZED)
-    return kept["told"]
+def told(kept: Callable[..., Bench]) -> Bench:
+    """An analyzed experiment with a question that no narrow encoding has."""
+    return kept(analyzed, question=QUESTION)
 
 
 def run(bench: Bench, *words: str, **environment: str | None) -> subprocess.CompletedProcess[bytes]:
