@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ckgit.lab.git.command import git
+from ckgit.lab.git.command import git, is_ancestor
 from ckgit.lab.git.tips import rescued
 from ckgit.lab.git.trailers import LOG_ATOM, Trailers, parse_trailers
 from ckgit.lab.snapshot import Snapshot
@@ -95,8 +95,10 @@ def _history(snapshot: Snapshot, tip: str, lost: Mapping[_RecordedStep, Sequence
     with that one.
     """
     for commit in _commits(snapshot, tip):
-        made = lost.get(_step(commit), ())
-        if not made or commit.oid in made:
+        known = lost.get(_step(commit), ())
+        # What was made after it is another step, of the same second.
+        made = () if commit.oid in known else [oid for oid in known if not is_ancestor(snapshot.root, commit.oid, oid)]
+        if not made:
             yield commit
             continue
         changes = {oid: _changes(snapshot, oid, commit.oid) for oid in made}
