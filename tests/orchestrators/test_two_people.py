@@ -25,14 +25,16 @@ def git(bench: Bench, *words: str) -> str:
 
 
 @pytest.fixture
-def people(bench: Bench, tmp_path: Path) -> People:
+def people(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> People:
     """Both have the scaffolded experiment; Bob has taken it on to trained, and pushed that."""
     bench.advance(State.SCAFFOLDED)
     subprocess.run(["git", "clone", "--quiet", "--bare", str(bench.folder), str(tmp_path / "bare.git")], check=True)
     git(bench, "remote", "add", "origin", str(tmp_path / "bare.git"))
     git(bench, "fetch", "--quiet", "origin")
     bob = bench.clone("bob", tmp_path / "bare.git")
-    bob.advance(State.TRAINED)
+    with monkeypatch.context() as his:
+        his.setenv("GIT_AUTHOR_NAME", "Bob")
+        bob.advance(State.TRAINED)
     git(bob, "push", "--quiet", "origin", "exp/demo")
     return People(bench, bob)
 

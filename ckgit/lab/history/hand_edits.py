@@ -100,8 +100,10 @@ def _history(snapshot: Snapshot, tip: str, lost: Mapping[_RecordedStep, Sequence
     with that one.
     """
     for commit in _commits(snapshot, tip):
-        made = lost.get(_step(commit), ())
-        if not made or commit.oid in made:
+        known = lost.get(_step(commit), ())
+        # What was made after it is another step, of the same second.
+        made = () if commit.oid in known else [oid for oid in known if not is_ancestor(snapshot.root, commit.oid, oid)]
+        if not made:
             yield commit
             continue
         changes = {oid: _changes(snapshot, oid, commit.oid) for oid in made}
