@@ -38,7 +38,7 @@ ITSELF, REPLACED = {**LEFT, "token": TOKEN}, {**LEFT, "token": OTHER}
 # What a command does until it waits or ends, and the situations in which it does that.
 FOLLOWS: dict[str, list[Situation]] = {
     # one transition without jobs
-    "scaffold, exit 0": [S(DESIGNED), S(DESIGNED, wants={"to": SCAFFOLDED}), S(DESIGNED, wants={"begins": (DESIGNED,)})],
+    "scaffold, exit 0": [S(DESIGNED), S(DESIGNED, damage="no profile"), S(DESIGNED, wants={"to": SCAFFOLDED}), S(DESIGNED, wants={"begins": (DESIGNED,)})],
     "analyze, exit 0": [S(EVALUATED), S(EVALUATED, damage="no profile"), S(EVALUATED, wants={"to": ANALYZED})],
     # nothing is to be done
     "nothing to do, exit 0": [
@@ -60,7 +60,7 @@ FOLLOWS: dict[str, list[Situation]] = {
         S(SCAFFOLDED, wants={"worker": "tiny-trainer", "run": "base"}),
     ],
     # jobs that were not submitted yet
-    "submit, hand over 2, wait": [S(SCAFFOLDED)],
+    "submit, hand over 2, wait": [S(SCAFFOLDED), S(SCAFFOLDED, damage="no profile")],  # the default one has another name now
     "submit, hand over 3, wait": [S(TRAINED), S(TRAINED, damage="outdated"), S(TRAINED, wants={"cluster": "local"})],
     "submit, hand over 1, wait": [S(SCAFFOLDED, ("none", "running")), S(SCAFFOLDED, wants={"worker": "tiny-trainer", "run": "rank4"})],
     "submit, hand over 2, exit 10": [
@@ -154,8 +154,6 @@ FOLLOWS: dict[str, list[Situation]] = {
     "refuse 2": [
         S(DESIGNED, wants={"cluster": "other"}),
         S(SCAFFOLDED, BOTH_RUN, "profile"),
-        S(DESIGNED, damage="no profile"),
-        S(SCAFFOLDED, damage="no profile"),
         S(TRAINED, damage="no profile"),
         S(SCAFFOLDED, ("done", "recorded"), "no profile", wants={"retry": True}),
         S(SCAFFOLDED, damage="no detaching", wants=LEFT),

@@ -278,7 +278,7 @@ def test_what_another_machine_runs_is_unknown_not_lost(bench: Bench) -> None:
     bench.until(lambda: len(bench.executions()) == 2)
     file = job_folder(bench.work, bench.latest("rank4/finetune").token) / "local.json"
     here = file.read_text()
-    file.write_text(json.dumps({**json.loads(here), "host": "elsewhere"}))
+    file.write_text(json.dumps({**json.loads(here), "host": "elsewhere", "boot": "another"}))
     result = bench.advance(wait=False)
     assert result.code is Exit.UNKNOWN
     assert "elsewhere" in result.message
