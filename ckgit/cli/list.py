@@ -15,7 +15,7 @@ from ckgit.errors import CkgitError
 from ckgit.experiment.state import State
 from ckgit.formats.listing import in_words
 from ckgit.lab.lab import ExperimentRow, Lab, list_experiments, merged_experiments, where_merged
-from ckgit.orchestrators.queries.experiments import beside, with_unknown_jobs
+from ckgit.orchestrators.queries.experiments import beside, with_remotes, with_unknown_jobs
 
 _BESIDE = 5  # lines of a terminal that are not rows: header, what is left out, merged ones, prompt
 _LEAST = 10  # rows, on a terminal of any height
@@ -54,7 +54,7 @@ def command(
     lab = lab_from(ctx)
     rows = list_experiments(lab)
     try:
-        rows = with_unknown_jobs(lab, rows, beside(lab, rows))
+        rows = with_unknown_jobs(lab, with_remotes(lab, rows), beside(lab, rows))
     except CkgitError as error:  # where jobs would be looked for cannot be read
         note(f"ckgit: {error}")
     asked = bool(states or conditions)

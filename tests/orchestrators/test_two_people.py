@@ -138,3 +138,15 @@ def test_who_lost_a_race_takes_theirs_and_goes_on(people: People, where: str) ->
     assert git(ada, "branch", "--contains", lost, "--format=%(refname:short)") == f"mine-demo-{lost[:7]}"
     done = ada.ckgit("advance", "demo")
     assert (done.returncode, ada.snapshot.state) == (0, State.EVALUATED), done.stderr
+
+
+def test_everybody_is_told_who_is_ahead(people: People) -> None:
+    ada, bob = people
+    assert "ahead" not in ada.ckgit("status", "demo").stdout  # nothing was fetched
+    git(ada, "fetch", "--quiet")
+    for words in (["status", "demo"], ["list"]):
+        told = " ".join(ada.ckgit(*words).stdout.split())
+        assert "origin/exp/demo is 2 commits ahead, as of" in told, told
+    note(ada)
+    assert "ahead, and the branch here has 1 commit that it lacks" in " ".join(ada.ckgit("status", "demo").stdout.split())
+    assert "ahead" not in bob.ckgit("status", "demo").stdout

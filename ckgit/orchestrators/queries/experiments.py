@@ -9,6 +9,7 @@ from ckgit.experiment.classify import JobCondition, LedgerOutline, classify, new
 from ckgit.experiment.stage import STAGES
 from ckgit.experiment.state import State
 from ckgit.lab.git import tips
+from ckgit.lab.git.command import git_lines
 from ckgit.lab.git.objects import read_objects
 from ckgit.lab.lab import ExperimentRow, Lab, row_at
 
@@ -77,6 +78,26 @@ def with_unknown_jobs(lab: Lab, rows: Sequence[ExperimentRow], found: Mapping[st
     """The experiments of a lab, each with a note on jobs that are not in its ledger, and those whose branch is gone while jobs run."""
     gone = [row_at(lab, name, f"{tips.TIPS}{name}") for name in found if name not in {row.name for row in rows}]
     return sorted([*(_noted(row, found.get(row.name, ())) for row in rows), *(_noted(row, found[row.name]) for row in gone)])
+
+
+_MOST_COMPARED = 50  # branches that differ from a remote's, each of which costs a look into the history
+
+
+def with_remotes(lab: Lab, rows: Sequence[ExperimentRow]) -> list[ExperimentRow]:
+    """The experiments, each with a note where a remote's branch, as it was last fetched, is ahead of the local one."""
+    lines = git_lines(lab.root, "for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/remotes/*/exp/*")
+    theirs: dict[str, dict[str, str]] = {}
+    for line in lines:
+        ref, tip = line.rsplit(" ", 1)
+        theirs.setdefault(ref.rsplit("/", 1)[-1], {})[ref.partition("/")[0]] = tip
+    at = {row.name: row.tip for row in rows if not row.remote}
+    differ = [name for name in at if set(theirs.get(name, {}).values()) - {at[name]}][:_MOST_COMPARED]
+    if not differ:
+        return list(rows)
+    from ckgit.lab.remotes.upstream import ahead
+
+    notes = {name: "; ".join(map(str, ahead(lab, f"exp/{name}", at[name], theirs[name]))) for name in differ}
+    return [row._replace(note="; ".join(filter(None, [row.note, notes.get(row.name, "")]))) for row in rows]
 
 
 def _noted(row: ExperimentRow, found: Sequence[Orphan]) -> ExperimentRow:

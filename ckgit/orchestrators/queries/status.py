@@ -66,6 +66,7 @@ class Overview(NamedTuple):
     by_hand: bool  # whether the last commit is the user's
     edited: Sequence[HandEdit]  # files of ckgit's that are not as it left them; looked for where that, or a rewritten one, is at the tip
     problem: str | None  # what is wrong with the design or its inputs, so that ckgit would not go on; looked for as `edited`
+    ahead: Sequence[str]  # a sentence on each remote's branch that has commits which this one lacks
     rewritten: str | None  # commit at which ckgit left the branch, where that holds it no more
     next: str
 
@@ -127,12 +128,22 @@ def _overview(lab: Lab, snapshot: Snapshot) -> Overview:
         by_hand=snapshot.by_hand,
         edited=edited,
         problem=wrong.what if wrong else None,
+        ahead=_ahead(lab, snapshot),
         rewritten=snapshot.rewritten,
         next=(way_back(lab, name, unknown) if unknown else None)
         or (broken.next if broken else None)
         or _mended(name, wrong, edited, out=out)
         or _next(name, snapshot.state, failed=any(condition.is_bad for condition in conditions), out=out),
     )
+
+
+def _ahead(lab: Lab, snapshot: Snapshot) -> list[str]:
+    if set(snapshot.remotes.values()) <= {snapshot.tip}:
+        return []
+    from ckgit.lab.remotes.upstream import ahead
+
+    found = ahead(lab, f"exp/{snapshot.name}", snapshot.tip, snapshot.remotes)
+    return [f"{each}{'' if each.own else f'; ckgit advance {snapshot.name} goes on from there'}" for each in found]
 
 
 def _jobs(ledger: LedgerOutline, statuses: Mapping[str, SeenNow]) -> list[ClassifiedJob]:

@@ -38,7 +38,12 @@ ITSELF, REPLACED = {**LEFT, "token": TOKEN}, {**LEFT, "token": OTHER}
 # What a command does until it waits or ends, and the situations in which it does that.
 FOLLOWS: dict[str, list[Situation]] = {
     # one transition without jobs
-    "scaffold, exit 0": [S(DESIGNED), S(DESIGNED, damage="no profile"), S(DESIGNED, wants={"to": SCAFFOLDED}), S(DESIGNED, wants={"begins": (DESIGNED,)})],
+    "scaffold, exit 0": [
+        S(DESIGNED),
+        S(DESIGNED, damage="no profile"),
+        S(DESIGNED, wants={"to": SCAFFOLDED}),
+        S(DESIGNED, wants={"begins": (DESIGNED,)}),
+    ],
     "analyze, exit 0": [S(EVALUATED), S(EVALUATED, damage="no profile"), S(EVALUATED, wants={"to": ANALYZED})],
     # nothing is to be done
     "nothing to do, exit 0": [
