@@ -10,7 +10,7 @@ from pathlib import Path
 from ckgit.cli import group
 from ckgit.examples.tiny_model import tiny_card
 from ckgit.experiment.card import FileDigest, ModelCard, Template
-from ckgit.lab.models.folder import dump_card
+from ckgit.lab.models.card_file import dump_card
 
 MODEL = "bench_llama"
 DESIGN = """\

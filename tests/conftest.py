@@ -197,13 +197,13 @@ evaluation:
 def designed(lab):
     """A snapshot of experiment `cap` of the lab, just designed: two ranks and the base model, one task, nothing recorded of its inputs."""
     from ckgit.experiment.lifecycle import Event
-    from ckgit.lab.commit import CommitPlan, record
+    from ckgit.lab.commit import CommitPlan, make_commit
     from ckgit.lab.snapshot import take_snapshot
     from ckgit.lab.summary.file import SummaryFile
 
     path = "experiments/cap/experiment_summary.md"
     summary = SummaryFile.from_design(DESIGN.encode(), path)
-    record(
+    make_commit(
         lab,
         CommitPlan(
             name="cap", event=Event.DESIGN, parent=None, files={path: summary.dump()}, design_digest=summary.summary.digest, body=""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.labs import DESIGN, MODEL, bench_card
-from ckgit.lab.models.folder import dump_card
+from ckgit.lab.models.card_file import dump_card
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "torchtune", "torchao", "transformers", "inspect_ai", "datasets", "matplotlib", "numpy")
@@ -24,10 +24,14 @@ SLOW = (*HEAVY, "ruamel", "transitions", "pydantic", "importlib.metadata", "asyn
 def light(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `bin` folder of an environment that has only `pip install ckgit`."""
     folder = tmp_path_factory.mktemp("light")
-    venv.create(folder, with_pip=True)
-    command = [folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", ROOT]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    venv.create(folder)
+    subprocess.run([*pip(folder / "bin"), "install", "--quiet", ROOT], check=True, stdin=subprocess.DEVNULL)
     return folder / "bin"
+
+
+def pip(binaries: Path) -> list[str | Path]:
+    """Our own pip at work in another environment, which so need not be given one."""
+    return [sys.executable, "-m", "pip", "--python", binaries / "python", "--disable-pip-version-check"]
 
 
 @pytest.fixture
@@ -55,7 +59,7 @@ def ckgit(binaries: Path, cwd: Path, *words: str, code: int = 0) -> str:
 
 @pytest.mark.slow
 def test_design_scaffold_and_review_need_no_framework(light: Path, lab: Path) -> None:
-    listed = subprocess.run([light / "pip", "list", "--format=freeze"], capture_output=True, text=True, check=True).stdout.lower()
+    listed = subprocess.run([*pip(light), "list", "--format=freeze"], capture_output=True, text=True, check=True).stdout.lower()
     assert not [name for name in HEAVY if f"{name.replace('_', '-')}==" in listed]
     ckgit(light, lab, "scaffold-experiment", "light")
     assert json.loads(ckgit(light, lab, "status", "light", "--json"))["lifecycle_state"] == "scaffolded"

@@ -41,6 +41,12 @@ def detach_option(function: F) -> F:
     return click.option("--detach", is_flag=True, help=text)(function)
 
 
+def take_over_option(function: F) -> F:
+    """Add `--take-over`, handed over as the keyword `take_over`."""
+    text = "Go on in the place of the job that the experiment was left to by --detach."
+    return click.option("--take-over", is_flag=True, help=text)(function)
+
+
 def run_option(function: F) -> F:
     """Add `--run`, handed over as the keyword `run`."""
     return click.option("--run", metavar="RUN", shell_complete=runs, help="Only the jobs of this run.")(function)
@@ -55,25 +61,38 @@ def report(result: AdvanceResult, *, as_json: bool) -> int:
     return int(result.code)
 
 
-def report_all(ended: Mapping[str, AdvanceResult | CkgitError], *, as_json: bool) -> int:
-    """Print what each of several experiments came to; returns the first exit code that is not 0."""
+def report_all(ended: Mapping[str, AdvanceResult | CkgitError], *, as_json: bool, quiet: bool = False) -> int:
+    """Print what each of several experiments came to; returns the exit code that most needs a person.
+
+    Args:
+        quiet: leave out those for which nothing has happened.
+    """
     ended = {name: masked_error(each) if isinstance(each, CkgitError) else each for name, each in ended.items()}
     if as_json:
         print_document(_document_of_all(ended))
-    else:
-        if any(each.code is Exit.INTERRUPTED for each in ended.values()):
-            fresh_line()
-        for name, each in ended.items():
-            if isinstance(each, AdvanceResult):
-                _tell(each)
-            else:
-                note(f"ckgit: {name}: {each}")
-    return first_code(ended)
+        return worst_code(ended)
+    if any(each.code is Exit.INTERRUPTED for each in ended.values()):
+        fresh_line()
+    for name, each in ended.items():
+        if isinstance(each, CkgitError):
+            note(f"ckgit: {name}: {each}")
+        elif each.commits or not quiet:
+            _tell(each)
+    if not ended and not quiet:
+        note("nothing to do: no experiment is left of those that are meant")
+    return worst_code(ended)
 
 
-def first_code(ended: Mapping[str, AdvanceResult | CkgitError]) -> int:
-    """The first exit code that is not 0."""
-    return next((int(each.code) for each in ended.values() if each.code is not Exit.DONE), int(Exit.DONE))
+# Of several experiments, the first of these that one of them came to: what most needs a person stands first.
+_WORST = (
+    *(Exit.BUG, Exit.INTERRUPTED, Exit.JOBS_FAILED, Exit.EVIDENCE_MISSING, Exit.INVALID_DESIGN, Exit.TOOL_MISSING, Exit.COMMAND_FAILED),
+    *(Exit.USAGE, Exit.ILLEGAL_TRANSITION, Exit.BRANCH_MOVED, Exit.UNKNOWN, Exit.IN_FLIGHT, Exit.DONE),
+)
+
+
+def worst_code(ended: Mapping[str, AdvanceResult | CkgitError]) -> int:
+    """The exit code of a command about several experiments, whatever their order."""
+    return int(min((each.code for each in ended.values()), key=_WORST.index, default=Exit.DONE))
 
 
 def _tell(result: AdvanceResult) -> None:
@@ -91,6 +110,25 @@ def carry_out(lab: Lab, name: str, options: AdvanceOptions, *, dry_run: bool, as
 
         return show_plan(plan(lab, name, options), as_json=as_json)
     return report(advance(lab, name, options, Events(Terminal())), as_json=as_json)
+
+
+def carry_out_all(lab: Lab, names: Sequence[str], options: AdvanceOptions, *, dry_run: bool, as_json: bool) -> int:
+    """Move several experiments on and print what each came to; returns the exit code."""
+    refuse_dry_run(names, dry_run=dry_run)
+    from ckgit.orchestrators.commands.many import advance_together
+
+    return report_all(advance_together(lab, names, options, Events(Terminal(names))), as_json=as_json)
+
+
+def refuse_dry_run(names: Sequence[str], *, dry_run: bool) -> None:
+    """Raise where a dry run is asked for of several experiments.
+
+    Raises:
+        CkgitError: USAGE.
+    """
+    if dry_run:
+        next_ = f"name one: {in_words(names)}" if names else "name one; ckgit list shows them"
+        raise CkgitError("--dry-run shows one experiment at a time", code=Exit.USAGE, state="nothing was done", next=next_)
 
 
 def show_plan(step: PlannedStep, *, as_json: bool) -> int:

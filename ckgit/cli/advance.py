@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import click
 
-from ckgit.cli.acting import carry_out, detach_option, first_code, no_wait_option, report, report_all
+from ckgit.cli.acting import carry_out, detach_option, no_wait_option, refuse_dry_run, report, report_all, take_over_option, worst_code
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from
-from ckgit.cli.completion import clusters, experiments
+from ckgit.cli.completion import clusters
+from ckgit.cli.selecting import chosen, experiments_option
 from ckgit.cli.subscribers import JsonLines, Terminal, ending
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
 from ckgit.orchestrators.commands.advance import advance
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.options import AdvanceOptions
+from ckgit.orchestrators.queries.experiments import to_advance
 
 
 @click.command("advance")
-@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=experiments)
+@experiments_option
 @click.option(
     "--to", type=click.Choice([str(state) for state in State]), help="Go on until this state; it is no error to be there already."
 )
 @no_wait_option
 @detach_option
+@take_over_option
 @click.option("--as", "token", hidden=True, help="Token of the job that --detach left the experiment to, when it is the one that asks.")
 @click.option("--sequential", is_flag=True, help="Start no evaluation before all training is done.")
 @click.option(
@@ -29,6 +32,7 @@ from ckgit.orchestrators.engine.options import AdvanceOptions
 )
 @click.option("--accept-missing", is_flag=True, help="Pass a stage with failed jobs; the commit and every report after it name them.")
 @click.option("--events", "as_events", is_flag=True, help="Write what happens to standard output, one JSON document a line, instead.")
+@click.option("--quiet", is_flag=True, help="Say nothing where nothing happens, for cron; errors are said.")
 @dry_run_option
 @json_option
 @click.pass_context
@@ -36,14 +40,18 @@ def command(
     ctx: click.Context,
     *,
     names: tuple[str, ...],
+    every: bool,
+    states: tuple[str, ...],
     to: str | None,
     no_wait: bool,
     detach: bool,
+    take_over: bool,
     token: str | None,
     sequential: bool,
     cluster: str | None,
     accept_missing: bool,
     as_events: bool,
+    quiet: bool,
     dry_run: bool,
     as_json: bool,
 ) -> int:
@@ -52,10 +60,12 @@ def command(
     One transition: scaffold, train, evaluate or analyze; where jobs run, submitting them and waiting for them is part of it.
     NAME may be left out where the experiment's branch is checked out. Ctrl-C detaches; the same command comes back to the jobs.
     With --detach, to the report unless --to says otherwise, nobody needs to come back. Several experiments are followed together,
-    and SLURM is asked once for all of them.
+    and SLURM is asked once for all of them. NAME may be a pattern, e.g. 'sweep-*'. Of several, each is worked on, and the exit code is
+    the one that most needs a person; two commands that are at the same experiment share its jobs, and who comes second ends with 5.
     """
     lab = lab_from(ctx)
-    experiments = list(dict.fromkeys(experiment_name(lab, name) for name in names or [None]))
+    several = chosen(lab, names, every=every, states=states, busy=to_advance)
+    experiments = [experiment_name(lab, next(iter(names), None))] if several is None else several
     options = AdvanceOptions(
         to=State(to) if to else State.ANALYZED if detach else None,
         cluster=cluster,
@@ -63,24 +73,25 @@ def command(
         accept_missing=accept_missing,
         sequential=sequential,
         detach=detach,
+        take_over=take_over,
         token=token,
     )
     if as_events and (dry_run or as_json):
         other = "--dry-run" if dry_run else "--json"
         raise CkgitError(f"--events and {other} each write another output", code=Exit.USAGE, next="leave one of them out")
-    if dry_run and len(experiments) > 1:
-        raise CkgitError("--dry-run shows one experiment at a time", code=Exit.USAGE, next=f"ckgit advance {experiments[0]} --dry-run")
+    refuse_dry_run(several or (), dry_run=dry_run and several is not None)
     if dry_run:
         return carry_out(lab, experiments[0], options, dry_run=True, as_json=as_json)
-    subscribers = Events(Terminal(experiments), *([JsonLines()] if as_events else []))
-    if len(experiments) == 1:
+    terminal = Terminal(experiments, quiet=quiet)
+    subscribers = Events(terminal, *([JsonLines()] if as_events else []))
+    if several is None:
         try:
             result = advance(lab, experiments[0], options, subscribers)
         except CkgitError as error:
             subscribers.emit(ending(experiments[0], error))
             raise
         subscribers.emit(ending(experiments[0], result))
-        code = int(result.code) if as_events else report(result, as_json=as_json)
+        code = int(result.code) if as_events or terminal.silent else report(result, as_json=as_json)
         # of a job, whose stand-in would try the same again
         return int(Exit.DONE) if token and code == Exit.JOBS_FAILED else code
     from ckgit.orchestrators.commands.many import advance_together
@@ -88,4 +99,4 @@ def command(
     found = advance_together(lab, experiments, options, subscribers)
     for name, each in found.items():
         subscribers.emit(ending(name, each))
-    return first_code(found) if as_events else report_all(found, as_json=as_json)
+    return worst_code(found) if as_events else report_all(found, as_json=as_json, quiet=quiet)

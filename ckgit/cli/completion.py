@@ -60,7 +60,8 @@ def _given(ctx: click.Context, name: str) -> str | None:
     """What the line has for an argument; where its last word is an option that lacks its value, click has sorted nothing."""
     arguments = [param.name for param in ctx.command.params if isinstance(param, click.Argument)]
     unsorted = dict(zip(arguments, (word for word in ctx.args if not word.startswith("-")), strict=False))
-    return ctx.params.get(name) or unsorted.get(name)
+    found = ctx.params.get(name) or unsorted.get(name)
+    return found[0] if isinstance(found, tuple) else found  # of several experiments, the first
 
 
 def _branch(ctx: click.Context) -> tuple[str, str]:
@@ -68,7 +69,8 @@ def _branch(ctx: click.Context) -> tuple[str, str]:
     from ckgit.lab.git.command import git_lines, git_text
 
     folder = _folder(ctx)
-    name = str(_given(ctx, "name") or git_text(folder, "symbolic-ref", "HEAD").removeprefix(_LOCAL)).removeprefix("exp/")
+    given = _given(ctx, "name") or _given(ctx, "names")
+    name = str(given or git_text(folder, "symbolic-ref", "HEAD").removeprefix(_LOCAL)).removeprefix("exp/")
     return name, git_lines(folder, "for-each-ref", "--format=%(objectname)", f"{_LOCAL}{name}", f"refs/remotes/*/exp/{name}")[0]
 
 
@@ -84,7 +86,7 @@ def _runs(ctx: click.Context, _: str) -> list[str]:
 
 
 def _designed_runs(folder: Path, name: str, tip: str) -> list[str]:
-    from ckgit.experiment.design.plan import build_plan
+    from ckgit.experiment.design.expand import build_plan
     from ckgit.lab.git.objects import read_object
     from ckgit.lab.summary.file import FILE, SummaryFile
 
@@ -142,11 +144,11 @@ _NAMES: Mapping[str, Complete] = {
     "worker": workers,
 }
 _ARGUMENTS: Mapping[str, tuple[str, ...]] = {  # of commands whose modules are slow to import
-    "advance": ("names",),
     "show": ("name", "run"),
     "worker": ("worker", "name"),
     "validate": ("target",),
-    **dict.fromkeys(["why", "retry", "cancel", "revise", "log", "status"], ("name",)),
+    **dict.fromkeys(["advance", "retry", "cancel"], ("names",)),
+    **dict.fromkeys(["why", "revise", "log", "status"], ("name",)),
     **dict.fromkeys(["scaffold-experiment", "run-experiment", "analyze-experiment"], ("name",)),
 }
 

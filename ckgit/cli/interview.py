@@ -19,8 +19,8 @@ from ckgit.formats.yaml.document import read_yaml
 from ckgit.formats.yaml.edit import ValueChange
 from ckgit.formats.yaml.text import write_yaml
 from ckgit.lab.lab import Lab
+from ckgit.orchestrators.design.choices import LabChoices, offers
 from ckgit.orchestrators.design.draft import Draft, draft_new, refuse_existing, totals
-from ckgit.orchestrators.design.lookup import LabChoices, offers
 from ckgit.orchestrators.design.tables import runs_block
 
 Ask = Callable[..., Any]

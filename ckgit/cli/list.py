@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,7 +16,7 @@ from ckgit.experiment.state import State
 from ckgit.formats.listing import in_words
 from ckgit.formats.times import local, utc
 from ckgit.lab.lab import ExperimentRow, Lab, list_experiments, merged_experiments, where_merged
-from ckgit.orchestrators.queries.experiments import beside, with_unknown_jobs
+from ckgit.orchestrators.queries.experiments import beside, with_remotes, with_unknown_jobs
 
 if TYPE_CHECKING:
     from ckgit.experiment.outputs.listings import ListDocument
@@ -59,7 +58,7 @@ def command(
     lab = lab_from(ctx)
     rows = list_experiments(lab)
     try:
-        rows = with_unknown_jobs(lab, rows, beside(lab, rows))
+        rows = with_unknown_jobs(lab, with_remotes(lab, rows), beside(lab, rows))
     except CkgitError as error:  # where jobs would be looked for cannot be read
         note(f"ckgit: {error}")
     asked = bool(states or conditions)
@@ -94,6 +93,8 @@ def _most(*, as_json: bool) -> int:
     """How many rows are shown where nobody says it."""
     if as_json or not sys.stdout.isatty():
         return sys.maxsize
+    import shutil  # which brings what packs archives, 2 ms
+
     return max(shutil.get_terminal_size().lines - _BESIDE, _LEAST)
 
 

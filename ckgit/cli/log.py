@@ -11,7 +11,7 @@ from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_
 from ckgit.cli.tables import table
 from ckgit.experiment.lifecycle import NO_STATE
 from ckgit.formats.times import local, utc
-from ckgit.lab.history import HistoryEntry, history
+from ckgit.lab.history.entries import HistoryEntry, history
 from ckgit.lab.snapshot import take_snapshot
 
 if TYPE_CHECKING:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import click
 from pydantic import ValidationError
 
-from ckgit.cli.acting import carry_out, detach_option, no_wait_option, run_option
-from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
+from ckgit.cli.acting import carry_out, carry_out_all, detach_option, no_wait_option, run_option, take_over_option
+from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from
 from ckgit.cli.completion import failed_jobs
+from ckgit.cli.selecting import chosen, experiments_option
 from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.state import State
 from ckgit.orchestrators.engine.options import AdvanceOptions, RetryOptions, Selection
+from ckgit.orchestrators.queries.experiments import to_retry
 
 
 @click.command("retry")
-@name_argument
+@experiments_option
 @run_option
 @click.option("--job", metavar="JOB", shell_complete=failed_jobs, help="Only this job, e.g. rank8/finetune.")
 @click.option("--time", metavar="HH:MM:SS", help="Time limit of the new attempts, instead of the design's.")
@@ -22,13 +24,16 @@ from ckgit.orchestrators.engine.options import AdvanceOptions, RetryOptions, Sel
 @click.option("--gpus", type=click.IntRange(min=0), help="GPUs of the new attempts.")
 @no_wait_option
 @detach_option
+@take_over_option
 @dry_run_option
 @json_option
 @click.pass_context
 def command(
     ctx: click.Context,
     *,
-    name: str | None,
+    names: tuple[str, ...],
+    every: bool,
+    states: tuple[str, ...],
     run: str | None,
     job: str | None,
     time: str | None,
@@ -36,6 +41,7 @@ def command(
     gpus: int | None,
     no_wait: bool,
     detach: bool,
+    take_over: bool,
     dry_run: bool,
     as_json: bool,
 ) -> int:
@@ -45,13 +51,16 @@ def command(
     Other resources are recorded with the attempt; what is compared never changes.
     A training that ran out of memory gets half the batch and twice the accumulation, where the design says
     compute.on_out_of_memory: smaller_batch; more memory (--mem) is asked for instead. A distributed training gets other --gpus only
-    where each optimizer step can see the same rows.
+    where each optimizer step can see the same rows. NAME may be a pattern, e.g. 'sweep-*'; several are followed together.
     """
     lab = lab_from(ctx)
-    experiment = experiment_name(lab, name)
+    several = chosen(lab, names, every=every, states=states, busy=to_retry)
     again = RetryOptions(Selection(run, job), _resources(time=time, mem=mem, gpus=gpus))
-    options = AdvanceOptions(to=State.ANALYZED if detach else None, retry=again, wait=not (no_wait or detach), detach=detach)
-    return carry_out(lab, experiment, options, dry_run=dry_run, as_json=as_json)
+    to = State.ANALYZED if detach else None
+    options = AdvanceOptions(to=to, retry=again, wait=not (no_wait or detach), detach=detach, take_over=take_over)
+    if several is None:
+        return carry_out(lab, experiment_name(lab, next(iter(names), None)), options, dry_run=dry_run, as_json=as_json)
+    return carry_out_all(lab, several, options, dry_run=dry_run, as_json=as_json)
 
 
 def _resources(**given: str | int | None) -> Resources:

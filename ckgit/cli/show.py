@@ -19,8 +19,8 @@ from ckgit.experiment.results import CellResult, Metric, RunRow, Verdict, place_
 from ckgit.formats.markdown import number
 from ckgit.formats.numbers import duration
 from ckgit.formats.times import local_text
+from ckgit.lab.history.hand_edits import edit_lines
 from ckgit.orchestrators.engine.experiment import open_experiment
-from ckgit.orchestrators.engine.integrity import edit_lines
 from ckgit.orchestrators.queries.settings import parameters
 from ckgit.orchestrators.queries.show import ExperimentDetails, cells, describe, document, run_document
 

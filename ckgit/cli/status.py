@@ -68,6 +68,7 @@ def _document(found: Overview) -> StatusDocument:
         by_hand=found.by_hand,
         edited=tuple(EditedFile(**each._asdict()) for each in found.edited),
         problem=found.problem,
+        ahead=tuple(found.ahead),
         rewritten=found.rewritten,
         advice=found.next,
         next=tuple(commands(found.next)),
@@ -136,6 +137,7 @@ def _beside(found: Overview) -> Iterator[str]:
         yield f"  the last commit was made by hand; {others} that ckgit wrote are as it left them"
     if found.problem:
         yield from (f"  {printable(line)}" for line in found.problem.splitlines())
+    yield from (wrapped(f"  {line}", 4) for line in found.ahead)
     if found.rewritten:
         yield f"  rewritten since ckgit left it at {found.rewritten[:12]}, which is kept when ckgit goes on"
 

@@ -38,15 +38,29 @@ if TYPE_CHECKING:
 class Terminal:
     """Speaks on standard error; on a terminal the lines of progress are drawn over those before. With `--json` it keeps what is noted."""
 
-    def __init__(self, experiments: Sequence[str] = ()) -> None:
-        """Of several experiments, each line is told with its name."""
+    def __init__(self, experiments: Sequence[str] = (), *, quiet: bool = False) -> None:
+        """Of several experiments, each line is told with its name.
+
+        Args:
+            quiet: whether nothing is said of an experiment before something is committed.
+        """
         self._named = len(experiments) > 1
+        self._quiet, self._heard = quiet, set[str]()
         self._running: dict[str, OverallProgress] = {}
         self._drawn = 0
-        self.progress = draws(sys.stderr) and NOTES.kept is None
+        self.progress = draws(sys.stderr) and not quiet and NOTES.kept is None
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing has happened, and nothing is to be said."""
+        return self._quiet and not self._heard
 
     def __call__(self, event: EngineEvent) -> None:
         """A line to keep, above the progress; or the progress, anew."""
+        if isinstance(event, Committed):
+            self._heard.add(event.experiment)
+        if self._quiet and event.experiment not in self._heard:
+            return
         if NOTES.kept is not None and not isinstance(event, Noted):
             return  # the document tells the rest
         if isinstance(event, Progressed):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
@@ -42,7 +41,11 @@ def printable(text: str) -> str:
 
 def room_of_terminal() -> int | None:
     """Columns of the terminal; None where there is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    if not sys.stdout.isatty():
+        return None
+    import shutil  # which brings what packs archives, 2 ms
+
+    return shutil.get_terminal_size().columns
 
 
 def _within(lines: Sequence[Sequence[str]], room: int, less: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from ckgit.cli.common import emit, experiment_name, json_option, lab_from, note
 from ckgit.cli.completion import experiments_or_files
 from ckgit.cli.design import read_file
 from ckgit.errors import MORE_PROBLEMS, MOST_PROBLEMS, CkgitError, DesignError, Exit
+from ckgit.experiment.design.names import name_problem
 from ckgit.formats.listing import first_of, in_words, plural
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ def command(ctx: click.Context, target: str | None, *, as_json: bool) -> None:
     try:
         lab = lab_from(ctx)
     except CkgitError as error:
-        if error.code is not Exit.USAGE:
-            raise
+        if error.code is not Exit.USAGE or (target and name_problem(target.removeprefix("exp/")) is None and not Path(target).exists()):
+            raise  # an experiment is meant, and there is no lab that has it
     try:
         found = validate.validate(lab, _subject(lab, target))
     except DesignError as error:

@@ -21,7 +21,7 @@ from typing import Any
 
 from ckgit.experiment.card import Architecture, FileDigest, ModelCard, Template
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.design.plan import build_plan
+from ckgit.experiment.design.expand import build_plan
 from ckgit.experiment.tools.by_tool import read_summary
 from ckgit.experiment.worker import Context
 from ckgit.workers.torchtune.config import finetune_yaml, recipe

@@ -1,7 +1,5 @@
 """What an experiment's jobs took, attempt by attempt and in all. `analysis/results.json` and `ckgit show --json` hold these."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from ckgit.experiment.design.model import Frozen, Stage

@@ -1,7 +1,5 @@
 """The model card: what scaffolding must know of a model without its weights."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """`ckgit.toml`: the lab's clusters and limits."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 

@@ -1,15 +1,14 @@
 """Jobs, their attempts, and the ledger `jobs.json`."""
 
-from __future__ import annotations
-
 import json
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
 from ckgit.experiment.classify import classify, newest
+from ckgit.experiment.design.fields import laid_over
 from ckgit.experiment.design.model import Frozen, Resources, Stage
 from ckgit.experiment.state import State
 
@@ -66,7 +65,7 @@ class Status(Frozen):
     host: str
 
     @model_validator(mode="after")
-    def _in_order(self) -> Status:
+    def _in_order(self) -> Self:
         """Times are what durations and costs are made of."""
         times = []
         for name, text in (("started", self.started), ("ended", self.ended)):
@@ -104,9 +103,9 @@ class Usage(Frozen):
             return None
         return self.gpus * self.elapsed_seconds / 3600
 
-    def over(self, base: Usage | None) -> Usage:
+    def over(self, base: Self | None) -> Self:
         """These values, with those of `base` where nothing is known."""
-        return Usage(**{**(base.model_dump(exclude_none=True) if base else {}), **self.model_dump(exclude_none=True)})
+        return laid_over(self, base) if base else self
 
 
 class Batch(Frozen):
@@ -151,7 +150,9 @@ class Attempt(Frozen):
     host: str | None = None
     failure: FailureClass | None = Field(default=None)
     reason: str | None = Field(default=None, description="One sentence.")
-    declared: bool = Field(default=False, description="Whether it counts as lost because a person said so: nobody could ask it any more.")
+    declared: Literal[True] | None = Field(
+        default=None, description="true: it counts as lost because a person said so, as nobody could ask it any more."
+    )
     cells: dict[str, str] = Field(
         default={}, description="Of a failed attempt at several cells: why each does not count; empty for one that does."
     )
@@ -253,7 +254,7 @@ class Ledger(Frozen):
         last = newest(self.attempts)
         return {job: cells for job, cells in found.items() if cells and classify(last[job]).is_bad}
 
-    def with_attempts(self, *changed: Attempt) -> Ledger:
+    def with_attempts(self, *changed: Attempt) -> Self:
         """A ledger in which attempts are replaced by token, or added."""
         by_token = {a.token: a for a in (*self.attempts, *changed)}
         return self.model_copy(update={"attempts": tuple(by_token.values())})

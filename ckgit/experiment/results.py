@@ -1,7 +1,5 @@
 """What training and evaluation left, extracted from their logs. `analysis/results.json` holds these."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -89,7 +87,7 @@ class TrainingResult(Frozen):
     starts: tuple[str, ...] = Field(default=(), description="Token of the job at each start; absent where older jobs trained.")
     own: dict[str, Any] = Field(default={}, description="What the tool says in its own terms; the worker's `result` is its model.")
 
-    def saved(self, cell: CellResult) -> Checkpoint | None:
+    def saved(self, cell: "CellResult") -> Checkpoint | None:
         """The checkpoint that a cell evaluated; None where that is not known."""
         folder = cell.checkpoint or (f"epoch_{cell.epoch}" if cell.epoch is not None else None)
         by_path = (each for each in self.checkpoints if folder and each.path.rpartition("/")[2] == folder)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import LabConfig
@@ -14,7 +14,7 @@ from ckgit.experiment.design.model import Design, Summary
 from ckgit.experiment.estimates.file import Estimate
 from ckgit.experiment.jobs import Ledger, Status
 from ckgit.experiment.outputs import designs, labs, listings, outcomes, reasons, refusals, shown, standing
-from ckgit.experiment.outputs.events import EventLine
+from ckgit.experiment.outputs.events import EngineEvent
 from ckgit.experiment.outputs.fields import PrintedDocument
 from ckgit.experiment.outputs.planned import PlannedStep
 from ckgit.experiment.results import Results
@@ -22,6 +22,14 @@ from ckgit.experiment.tools.by_tool import design_type, summary_type
 from ckgit.experiment.tools.schemas import by_tool, with_own_results
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+class EventLine(RootModel[Any]):
+    """One line of `ckgit advance --events`."""
+
+    model_config = ConfigDict(defer_build=True)  # most who read a schema want another one; a parameter of RootModel is built at once
+    root: Annotated[EngineEvent, Field(discriminator="event")]
+
 
 # Schema name to the model and the file that it describes.
 MODELS: Mapping[str, tuple[type[BaseModel], str]] = {
@@ -55,6 +63,7 @@ MODELS: Mapping[str, tuple[type[BaseModel], str]] = {
 }
 
 _MOVES = ("outcome-document", "plan-document")
+_MOVE_SEVERAL = (*_MOVES, "outcomes-document")
 _DESIGNS = ("design-document",)
 # Command with `--json` to the schemas of what it prints; of an error, any prints error-document.
 PRINTED: Mapping[str, Sequence[str]] = {
@@ -65,9 +74,9 @@ PRINTED: Mapping[str, Sequence[str]] = {
     "validate": ("validate-document",),
     "revise": _DESIGNS,
     "schema": ("schemas-document",),
-    "advance": (*_MOVES, "outcomes-document"),
-    "retry": _MOVES,
-    "cancel": _MOVES,
+    "advance": _MOVE_SEVERAL,
+    "retry": _MOVE_SEVERAL,
+    "cancel": _MOVE_SEVERAL,
     "worker": ("workers-document", "preview-document", *_MOVES),
     "status": ("status-document",),
     "list": ("list-document",),

@@ -75,7 +75,10 @@ class Worker(Protocol):
         """
 
     def scaffold(self, context: Context, run: str | None = None) -> Mapping[str, bytes]:
-        """Every file for the jobs, by path relative to the lab; of one run where it is given. Pure."""
+        """Every file for the jobs, by path relative to the lab; of one run where it is given. Pure.
+
+        Those of each run alone are together all: many runs are rendered in parts, and a retried job's again.
+        """
 
     def jobs(self, context: Context) -> Sequence[Job]:
         """The jobs, in the order in which they should start: one for each of `Plan.training`, or for each of `Plan.evaluation_jobs`."""

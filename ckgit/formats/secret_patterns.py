@@ -14,12 +14,15 @@ SHORTEST_VALUE = 8  # a shorter value of a variable would be found everywhere
 
 
 class SecretPattern(NamedTuple):
-    """A well-known form. The secret is a pattern's last group, or all of it where it has none."""
+    """A well-known form. The secret is a pattern's last group, or all of it where it has none.
+
+    A pattern is compiled, by `re` and once, where a hint is found: most commands meet none, and all of them take 2 ms.
+    """
 
     rule: str
     hints: tuple[bytes | re.Pattern[bytes], ...]  # in small letters; where none of these is, the form is not
-    certain: re.Pattern[bytes]
-    likely: re.Pattern[bytes]
+    certain: bytes
+    likely: bytes
 
 
 class FoundSecret(NamedTuple):
@@ -31,15 +34,14 @@ class FoundSecret(NamedTuple):
 
 
 def _form(rule: str, hints: tuple[bytes | re.Pattern[bytes], ...], certain: bytes, likely: bytes | None = None) -> SecretPattern:
-    sure = re.compile(certain)
-    return SecretPattern(rule, hints, sure, re.compile(likely) if likely else sure)
+    return SecretPattern(rule, hints, certain, likely or certain)
 
 
 _DIGIT = rb"(?=[A-Za-z_.~+/-]*[0-9])"  # words with hyphens have none
 _URL_USER = rb"://[^\s/:@\"'<>\\]*:"
 _URL_END = rb"(?=@[^\s@/]*[A-Za-z0-9])"
 _FORMS = (
-    _form("a Hugging Face token", (b"hf_",), rb"\bhf_[A-Za-z0-9]{30,}\b", rb"\bhf_[A-Za-z0-9]{16,}\b"),
+    _form("a Hugging Face token", (re.compile(rb"hf_[a-z0-9]{16}"),), rb"\bhf_[A-Za-z0-9]{30,}\b", rb"\bhf_[A-Za-z0-9]{16,}\b"),
     _form(
         "a W&B key",
         (b"wandb",),
@@ -129,7 +131,7 @@ def _of_forms(content: bytes, *, certain: bool) -> Iterator[FoundSecret]:
     small = content.lower()
     for form in _FORMS:
         if _is_near(form, small):
-            for match in (form.certain if certain else form.likely).finditer(content):
+            for match in re.finditer(form.certain if certain else form.likely, content):
                 yield FoundSecret(*match.span(match.lastindex or 0), form.rule)
 
 

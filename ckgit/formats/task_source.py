@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import functools
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -54,7 +56,8 @@ def called_names(content: bytes) -> frozenset[str]:
     return frozenset(map(_called, [*called, *bare]))
 
 
-def task_functions(content: bytes) -> dict[str, Signature]:
+@functools.cache  # the runs of an experiment have few task files between them
+def task_functions(content: bytes) -> Mapping[str, Signature]:
     """Functions decorated with inspect-ai's `@task`, at the top level of the file.
 
     Raises:

@@ -7,25 +7,28 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import reduce
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckgit import __version__
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.names import name_problem
 from ckgit.experiment.lifecycle import Event, check_edge
-from ckgit.experiment.outputs.planned import PlannedCommit, PlannedFile
 from ckgit.experiment.state import State
 from ckgit.lab.git import tips
 from ckgit.lab.git.branch import commit_tree, move
 from ckgit.lab.git.checkout import refuse_lagging
 from ckgit.lab.git.command import git_lines
 from ckgit.lab.git.tips import KnownTips
+from ckgit.lab.git.trailers import newer_version
 from ckgit.lab.git.tree import plan_tree, write_objects
 from ckgit.lab.lab import Lab
 from ckgit.lab.remotes import authority
 from ckgit.lab.secrets import refuse_unfit
-from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.snapshot import BranchTip
 from ckgit.lab.summary.state import state_in
+
+if TYPE_CHECKING:
+    from ckgit.experiment.outputs.planned import PlannedCommit, PlannedFile
 
 # Letters, digits, spaces and . _ - +; no part begins with a hyphen or is '.', '..' or '.git'.
 _PART = r"(?!-|\.{1,2}(?:/|$)|\.git(?:/|$))[A-Za-z0-9._+ -]+"
@@ -38,7 +41,7 @@ class CommitPlan(NamedTuple):
 
     name: str  # of the experiment
     event: Event
-    parent: Snapshot | None  # what it starts from; None begins a new branch at the tip of the default branch
+    parent: BranchTip | None  # what it starts from; None begins a new branch at the tip of the default branch
     files: Mapping[str, bytes | None]  # contents by path in the lab, all in the experiment's folder; None deletes
     design_digest: str  # the design hash, for the trailer
     body: str  # what a person should know of it
@@ -58,7 +61,7 @@ class CommitPlan(NamedTuple):
         return check_edge(self.event, self.source)
 
 
-def record(lab: Lab, plan: CommitPlan) -> str:
+def make_commit(lab: Lab, plan: CommitPlan) -> str:
     """Make a commit, and return its id.
 
     HEAD, index, stash and all checkouts stay as they are, apart from a clean checkout of this very branch, which follows.
@@ -73,11 +76,11 @@ def record(lab: Lab, plan: CommitPlan) -> str:
         _refuse_clash(lab, name)
     branch = lab.branch(name)
     refuse_lagging(branch)
-    base = parent.tip if parent else lab.base
+    base = parent.commit if parent else lab.base
     new = _write_commit(lab, name, base, plan.files, message)
-    authority.refuse_behind(lab, name, parent.tip if parent else None, new)
+    authority.refuse_behind(lab, name, parent.commit if parent else None, new)
     also = tips.updates(lab.root, name, KnownTips(parent.left if parent else tips.left_at(lab.root, name), base), new)
-    move(branch, parent.tip if parent and parent.local else "", new, subject=message.splitlines()[0], also=also)
+    move(branch, parent.commit if parent and parent.local else "", new, subject=message.splitlines()[0], also=also)
     authority.push(lab, name, new)
     return new
 
@@ -86,8 +89,10 @@ def message_of(plan: CommitPlan) -> str:
     """The message of a commit that can be made.
 
     Raises:
-        CkgitError: as `record`, as far as it can be told beforehand.
+        CkgitError: as `make_commit`, as far as it can be told beforehand.
     """
+    if plan.parent and (newer := newer_version(plan.name, plan.parent.version)):
+        raise newer
     _check(plan)
     message = _message(plan)
     refuse_unfit({**plan.files, "commit message": message.encode()})
@@ -95,14 +100,16 @@ def message_of(plan: CommitPlan) -> str:
 
 
 def preview(plan: CommitPlan, drawn: Sequence[str] = ()) -> PlannedCommit:
-    """What `record` would commit, of a plan that was just made. Nothing is written.
+    """What `make_commit` would commit, of a plan that was just made. Nothing is written.
 
     Args:
         drawn: what is drawn anew each time; TOKEN stands for it.
 
     Raises:
-        CkgitError: as `record`, as far as it can be told beforehand.
+        CkgitError: as `make_commit`, as far as it can be told beforehand.
     """
+    from ckgit.experiment.outputs.planned import PlannedCommit
+
     message = reduce(lambda text, each: text.replace(each, "TOKEN"), drawn, message_of(plan))
     files = tuple(_planned(path, content, [*drawn, *_just_now()]) for path, content in sorted(plan.files.items()))
     return PlannedCommit(experiment=plan.name, records=plan.event, source=plan.source, target=plan.target, message=message, files=files)
@@ -115,6 +122,8 @@ def _just_now() -> list[str]:
 
 
 def _planned(path: str, content: bytes | None, new: Sequence[str]) -> PlannedFile:
+    from ckgit.experiment.outputs.planned import PlannedFile
+
     if content is None:
         return PlannedFile(path=path, bytes=None, sha256=None)
     same = not any(each.encode() in content for each in new)
@@ -134,7 +143,7 @@ def _check(plan: CommitPlan) -> None:
         if not path.startswith(f"experiments/{name}/") or not _PLAIN_PATH.fullmatch(path):
             raise ValueError(f"{path!r} is not a path in experiments/{name}")
     path = f"experiments/{name}/experiment_summary.md"
-    summary = plan.files.get(path) or (plan.parent.summary_bytes() if plan.parent else b"")
+    summary = plan.files.get(path) or (plan.parent.summary if plan.parent else b"")
     if (written := state_in(summary, path)) is not target:
         raise ValueError(f"the summary says {written}, but the step leads to {target}")
 

@@ -12,19 +12,21 @@ from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.card import ModelCard, card_path
 from ckgit.experiment.checks.messages import shown
 from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.design.expand import build_plan
 from ckgit.experiment.design.model import Summary
-from ckgit.experiment.design.plan import Plan, build_plan
+from ckgit.experiment.design.plan import Plan
 from ckgit.experiment.state import State
 from ckgit.experiment.worker import Context
 from ckgit.formats.listing import in_words
 from ckgit.lab.git.objects import read_object
 from ckgit.lab.lab import Lab
-from ckgit.lab.models.folder import parse_card
+from ckgit.lab.models.card_file import parse_card
 from ckgit.lab.snapshot import Snapshot
 from ckgit.lab.summary.file import FILE, SummaryFile
 
 if TYPE_CHECKING:
     from ckgit.experiment.jobs import Ledger
+    from ckgit.lab.export import JobInputs
 
 _MOST_PLACES = 4  # changed places that an error names
 
@@ -66,6 +68,17 @@ def _known_profile(lab: Lab, name: str, ledger: Ledger | None) -> Cluster:
     """A profile, or what is known of one that is gone."""
     there = lab.config.clusters.get(name)
     return there or (lab.cluster_of(ledger.model_dump()) if ledger else Cluster())
+
+
+def job_inputs(snapshot: Snapshot, context: Context) -> JobInputs:
+    """What the jobs of an experiment need of its commit."""
+    from ckgit.lab.export import JobInputs
+
+    summary = context.summary
+    recorded = {name: each.sha256 for name, each in summary.recorded.data.items()}
+    data = [(each.path, each.sha256 or recorded.get(name)) for name, each in summary.data.items()]
+    paths = [f"{snapshot.folder}/", "tasks/", *sorted({*dict(data), *map(card_path, context.cards), *context.sources})]
+    return JobInputs(snapshot.name, snapshot.tip, paths, data, context.cluster.data_root)
 
 
 def model_names(summary: Summary, plan: Plan) -> list[str]:
@@ -127,7 +140,20 @@ def _cards(snapshot: Snapshot, summary: Summary, paths: Mapping[str, str], conte
         if path not in contents:
             raise _missing(snapshot, path, f"ckgit models add {name} PATH, and commit the card to the branch")
         _refuse_changed(snapshot, path, contents[path], summary.recorded.models.get(name))
-    return {name: parse_card(contents[path]) for name, path in paths.items()}
+    return {name: _card(snapshot, path, contents[path]) for name, path in paths.items()}
+
+
+def _card(snapshot: Snapshot, path: str, content: bytes) -> ModelCard:
+    try:
+        return parse_card(content)
+    except ValueError as error:
+        raise CkgitError(
+            f"the model card cannot be read: {error}",
+            code=Exit.EVIDENCE_MISSING,
+            where=f"exp/{snapshot.name}:{path}",
+            state="nothing was done",
+            next=f"`ckgit models add` writes it anew; commit it to exp/{snapshot.name}, then ckgit revise {snapshot.name}",
+        ) from None
 
 
 def _sources(snapshot: Snapshot, summary: Summary, tasks: Sequence[str], contents: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.card import ModelCard, card_path
+from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.worker import Context
 from ckgit.formats.listing import in_words
 from ckgit.formats.plain_json import read_json
 from ckgit.lab.git.objects import REGULAR, Entry, read_objects, tree_entries
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import Snapshot
 from ckgit.lab.user_folders import user_folder
 
 _MANIFEST = ".ckgit/export.json"
@@ -24,7 +23,17 @@ _PART = 1 << 20
 _AT_ONCE = 1000  # files read by one git call, so that a large export needs little memory
 
 
-def export_work_tree(lab: Lab, snapshot: Snapshot, context: Context, target: Path, model_folders: Mapping[str, Path]) -> Path:
+class JobInputs(NamedTuple):
+    """What jobs need of a commit, and what of it may lie outside of the lab."""
+
+    experiment: str
+    commit: str
+    paths: Sequence[str]  # files, and folders with a slash at the end
+    data: Sequence[tuple[str, str | None]]  # each data file with its SHA-256; None where the design records none
+    data_root: str  # folder of the cluster where those lie that the lab does not hold; may be empty
+
+
+def export_work_tree(lab: Lab, inputs: JobInputs, target: Path, model_folders: Mapping[str, Path]) -> Path:
     """Export a commit to a folder `<work_root>/<lab>/<experiment>/<commit>`, and return it.
 
     It appears whole or not at all; where it exists already, its files are checked and nothing is written.
@@ -36,11 +45,11 @@ def export_work_tree(lab: Lab, snapshot: Snapshot, context: Context, target: Pat
         CkgitError: USAGE, a link or submodule in the experiment's folder; EVIDENCE_MISSING, a file outside of the lab is missing
             or has changed, or an earlier export lost files; COMMAND_FAILED, it cannot be written.
     """
-    entries = _entries(lab, snapshot, context)
+    entries = _entries(lab, inputs)
     if target.is_dir():
         _verify(target)
         return target
-    outside = _outside(lab, context, {entry.path for entry in entries})
+    outside = _outside(lab, inputs, {entry.path for entry in entries})
     try:
         _hide_from_git(lab, target)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -94,40 +103,34 @@ def _unfit(place: Path, card: ModelCard) -> str | None:
     return None
 
 
-def _entries(lab: Lab, snapshot: Snapshot, context: Context) -> list[Entry]:
+def _entries(lab: Lab, inputs: JobInputs) -> list[Entry]:
     """Files of the commit that jobs need; links are refused, since they could lead out of the work tree."""
-    data = [each.path for each in context.summary.data.values()]
-    cards = list(map(card_path, context.cards))
-    paths = [f"{snapshot.folder}/", "tasks/", *sorted({*data, *cards, *context.sources})]
-    entries = tree_entries(lab.root, snapshot.tip, *paths, recursive=True)
+    entries = tree_entries(lab.root, inputs.commit, *inputs.paths, recursive=True)
     for entry in entries:
         if entry.mode not in REGULAR:
             raise CkgitError(
                 f"{entry.path} is a {'submodule' if entry.kind == 'commit' else 'symbolic link'}; jobs get plain files only",
                 code=Exit.USAGE,
-                where=f"exp/{snapshot.name} at {snapshot.tip[:12]}",
+                where=f"exp/{inputs.experiment} at {inputs.commit[:12]}",
                 state="nothing was exported or submitted",
                 next="replace it by a plain file on the branch",
             )
     return entries
 
 
-def _outside(lab: Lab, context: Context, present: set[str]) -> dict[str, Path]:
+def _outside(lab: Lab, inputs: JobInputs, present: set[str]) -> dict[str, Path]:
     """Data that the lab does not hold: the real file of each path, its digest checked."""
-    root = context.cluster.data_root
     found: dict[str, Path] = {}
-    for name, data in context.summary.data.items():
-        if data.path in present:
+    for path, digest in inputs.data:
+        if path in present:
             continue
-        recorded = context.summary.recorded.data.get(name)
-        digest = data.sha256 or (recorded.sha256 if recorded else None)
-        file = lab.folder(root) / data.path
-        if not root or not file.is_file() or digest is None:
+        file = lab.folder(inputs.data_root) / path
+        if not inputs.data_root or not file.is_file() or digest is None:
             missing = "is neither in the lab nor under the cluster's data_root"
-            raise _data_error(data.path, missing if digest else "needs its sha256 in the design")
+            raise _data_error(path, missing if digest else "needs its sha256 in the design")
         if (actual := _sha256(file)) != digest:
             raise _data_error(str(file), f"has changed: its SHA-256 is {actual[:12]}…, and the design says {digest[:12]}…")
-        found[data.path] = file.resolve()
+        found[path] = file.resolve()
     return found
 
 

@@ -187,6 +187,16 @@ def _candidates(*names: str) -> tuple[str, ...]:
 def _only_branch(root: Path) -> tuple[str, str]:
     lines = git_lines(root, "for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/heads")
     others = [line.rsplit(" ", 1) for line in lines if not line.startswith("exp/")]
+    remotes = git_lines(root, "remote")
+    if not others and remotes and (lines or git_ok(root, "rev-parse", "--quiet", "--verify", "HEAD")):
+        remote = "origin" if "origin" in remotes else remotes[0]
+        raise CkgitError(
+            "this clone does not have the lab's default branch, which holds ckgit.toml",
+            code=Exit.USAGE,
+            where=str(root),
+            state="nothing was read",
+            next=f"git fetch --depth=1 {remote} +refs/heads/main:refs/remotes/{remote}/main, where it is called main, and once more",
+        )
     if not lines:
         raise CkgitError(
             "the repository has no commit yet", code=Exit.USAGE, where=str(root), next=f"ckgit init {root} makes the first one"
@@ -217,6 +227,7 @@ class ExperimentRow(NamedTuple):
     event: str | None  # what the last commit recorded; None when it is not ckgit's
     note: str
     design: str | None = None  # design hash that the last commit recorded, if it is ckgit's
+    remote: str = ""  # the only one that has its branch; empty where it is here
 
 
 def list_experiments(lab: Lab) -> list[ExperimentRow]:
@@ -276,9 +287,10 @@ def _row(ref: str, tip: str, date: str, trailers: str) -> ExperimentRow:
     ref, name = ref.strip(), _name(ref)
     recorded = parse_trailers(trailers, name)
     state = State(recorded.target) if recorded and recorded.target in set(State) else None
-    note = "" if ref.startswith(BRANCHES) else f"only on {ref.split('/')[2]}"
+    remote = "" if ref.startswith(BRANCHES) else ref.split("/")[2]
+    note = f"only on {remote}" if remote else ""
     event, design = (recorded.event if state else None, recorded.design) if recorded else (None, None)
-    return ExperimentRow(name, tip, datetime.datetime.fromisoformat(date), state, event, note, design)
+    return ExperimentRow(name, tip, datetime.datetime.fromisoformat(date), state, event, note, design, remote)
 
 
 def _with_states(lab: Lab, rows: list[ExperimentRow]) -> list[ExperimentRow]:

@@ -8,6 +8,7 @@ import io
 import os
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
@@ -15,6 +16,7 @@ from ckgit.formats.listing import first_of
 from ckgit.formats.secret_patterns import FoundSecret, find, mask, secret_values, without
 
 MAX_FILE_BYTES = 50_000_000
+_MANY = 4_000  # files from which a second process pays
 
 
 class Finding(NamedTuple):
@@ -55,6 +57,16 @@ def refuse_unfit(files: Mapping[str, bytes | None]) -> None:
 
 def find_secrets(files: Mapping[str, bytes | None]) -> list[Finding]:
     """What is certainly a secret in files: well-known forms, and the current values of variables whose names say so."""
+    if len(files) < _MANY:
+        return _find_secrets(files)
+    from ckgit.lab.parallel import in_parallel
+
+    items, half = list(files.items()), len(files) // 2
+    parts = [partial(_find_secrets, dict(part)) for part in (items[:half], items[half:])]
+    return [finding for found in in_parallel(parts) for finding in found]
+
+
+def _find_secrets(files: Mapping[str, bytes | None]) -> list[Finding]:
     values = secret_values(os.environ)
     return [
         finding

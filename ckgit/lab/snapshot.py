@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.design.names import name_problem
 from ckgit.experiment.state import State
-from ckgit.formats.listing import nearest
 from ckgit.formats.problem import Problem
+from ckgit.lab.branches import all_tips, design_of, last_recorded, remote_ref
 from ckgit.lab.git.checkout import resume
-from ckgit.lab.git.command import git, git_lines, git_ok
 from ckgit.lab.git.objects import read_object, read_objects, tree_entries
 from ckgit.lab.git.tips import TIPS, is_lost
-from ckgit.lab.git.trailers import LOG_ATOM, REF_ATOM, Trailers, parse_trailers
-from ckgit.lab.lab import BRANCHES, Lab, list_experiments, where_merged
+from ckgit.lab.git.trailers import newer_version
+from ckgit.lab.lab import BRANCHES, Lab
 from ckgit.lab.summary.check import check_state
 from ckgit.lab.summary.state import state_in
 
@@ -31,6 +30,17 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound="Frozen")
 _MOST_MENDED = 5  # places that one command is proposed for
+
+
+class BranchTip(NamedTuple):
+    """The tip of an experiment's branch, as a commit that is made on it needs it."""
+
+    commit: str
+    state: State
+    left: str  # commit at which ckgit left the branch here; empty where it never made one
+    local: bool  # False where only a remote has the branch: the commit makes the local one
+    summary: bytes
+    version: str  # of the ckgit that made its last step; empty where none did
 
 
 @dataclass(frozen=True)
@@ -45,16 +55,22 @@ class Snapshot:
     design_digest: str | None  # design hash that this commit named
     time: datetime.datetime  # of the tip, in the committer's time zone
     recorded_at: str = ""  # commit of ckgit's that this was; empty on a branch that was designed by hand
+    version: str = ""  # of the ckgit that made that one
     by_hand: bool = False  # whether the tip is a commit of the user's own
     local: bool = True  # False in a clone that only has a remote's branch: the first commit made here makes the local one
     left: str = ""  # commit at which ckgit left the branch here; empty where it never made one
-    remotes: Mapping[str, str] = field(default_factory=dict)  # tips of the remotes' branches as they were last fetched, by remote
+    remotes: Mapping[str, str] = field(default_factory=dict)  # where it is local: tips of the remotes' branches as last fetched, by remote
     known: Mapping[str, bytes | None] = field(default_factory=dict, repr=False)  # files that were read along with it
 
     @property
     def folder(self) -> str:
         """The experiment's folder, relative to the lab."""
         return f"experiments/{self.name}"
+
+    @property
+    def branch_tip(self) -> BranchTip:
+        """What a commit needs that is made on it."""
+        return BranchTip(self.tip, self.state, self.left, self.local, self.summary_bytes(), self.version)
 
     @cached_property
     def rewritten(self) -> str | None:
@@ -93,7 +109,8 @@ class Snapshot:
         try:
             return SummaryFile.parse(self.summary_bytes(), f"exp/{self.name}:{self.folder}/experiment_summary.md")
         except DesignError as error:
-            raise DesignError(error.problems, file=error.file, state="nothing was done", next=self._mending(error.problems)) from None
+            mended = DesignError(error.problems, file=error.file, state="nothing was done", next=self._mending(error.problems))
+            raise newer_version(self.name, self.version) or mended from None
 
     def _mending(self, found: Sequence[Problem]) -> str:
         """The commands that mend a summary which was changed by hand."""
@@ -129,8 +146,10 @@ class Snapshot:
         Raises:
             CkgitError: EVIDENCE_MISSING, when it is there and cannot be read.
         """
+        from ckgit.experiment.jobs import Ledger
+
         content = self.ledger_bytes()
-        return None if content is None else _ledger(content, f"exp/{self.name}:{self.folder}/jobs.json")
+        return None if content is None else self._parsed(Ledger, content, "the ledger", "jobs.json")
 
     def ledger_bytes(self) -> bytes | None:
         """`jobs.json` as committed; None before the first submission."""
@@ -144,7 +163,7 @@ class Snapshot:
             commit: scaffold commit that the ledger names; may be empty.
         """
         own = self.design_digest
-        other = design or (_design_of(self.root, self.name, commit) if commit and own else None)
+        other = design or (design_of(self.root, self.name, commit) if commit and own else None)
         return other if own and other and other != own else ""
 
     def not_its_ledger(self, other: str) -> CkgitError:
@@ -167,7 +186,7 @@ class Snapshot:
         content = None if self.state is State.DESIGNED else self.read(path)
         if content is None:
             return None
-        return _parsed(self.summary.summary.parameters, content, "the defaults", f"exp/{self.name}:{path}").given()
+        return self._parsed(self.summary.summary.parameters, content, "the defaults", "defaults.json").given()
 
     def estimate(self) -> Estimate | None:
         """What the experiment was expected to take; None where ckgit did not estimate this design.
@@ -177,27 +196,31 @@ class Snapshot:
         """
         from ckgit.experiment.estimates.file import FILE, Estimate
 
-        path = f"{self.folder}/{FILE}"
-        content = self.read(path)
-        found = None if content is None else _parsed(Estimate, content, "the estimate", f"exp/{self.name}:{path}")
+        content = self.read(f"{self.folder}/{FILE}")
+        found = None if content is None else self._parsed(Estimate, content, "the estimate", FILE)
         return found if found and found.design == self.summary.summary.digest else None  # a change by hand was not estimated
 
+    def _parsed(self, model: type[M], content: bytes, what: str, file: str) -> M:
+        """A file of the experiment's folder, held against its model.
 
-class DeletedError(CkgitError):
-    """The branch of an experiment was deleted; `left` is the commit at which ckgit left it."""
+        Raises:
+            CkgitError: EVIDENCE_MISSING, it cannot be read; TOOL_MISSING, a newer ckgit wrote it.
+        """
+        from pydantic import ValidationError
 
-    def __init__(self, lab: Lab, name: str, left: str) -> None:
-        self.name, self.left = name, left
-        merged = not is_lost(lab.root, left, lab.base)
-        how = f"was merged into {lab.default_branch} and deleted" if merged else "was deleted"
-        held = where_merged(lab, name)
-        super().__init__(
-            f"the branch of experiment {name} {how}; ckgit left it at {left[:12]}",
-            code=Exit.USAGE,
-            where=f"exp/{name}",
-            state="its commits are kept",
-            next=f"{f'{held} shows what {lab.default_branch} holds; ' if held else ''}git branch exp/{name} {left[:12]} brings it back",
-        )
+        try:
+            return model.model_validate_json(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            damaged = CkgitError(
+                f"{what} cannot be read ({place}: {first['msg']})" if place else f"{what} cannot be read ({first['msg']})",
+                code=Exit.EVIDENCE_MISSING,
+                where=f"exp/{self.name}:{self.folder}/{file}",
+                state="nothing was done",
+                next=f"git log -p exp/{self.name} -- {self.folder}/{file} shows which commit broke it; revert that one",
+            )
+            raise newer_version(self.name, self.version) or damaged from None
 
 
 def take_snapshot(lab: Lab, name: str) -> Snapshot:
@@ -211,20 +234,21 @@ def take_snapshot(lab: Lab, name: str) -> Snapshot:
     if problem := name_problem(name):
         raise CkgitError(f"{name!r} is not a name of an experiment: {problem}", code=Exit.USAGE)
     resume(lab.branch(name))
-    tips = _tips(lab, name)
+    tips = all_tips(lab, name)
     gone = tips.pop(f"{TIPS}{name}", None)
     left = gone.commit if gone else ""
-    ref = f"{BRANCHES}{name}" if f"{BRANCHES}{name}" in tips else _remote_ref(lab, name, list(tips), left)
+    ref = f"{BRANCHES}{name}" if f"{BRANCHES}{name}" in tips else remote_ref(lab, name, list(tips), left)
     tip, last, time = tips[ref]
     paths = [f"experiments/{name}/{file}" for file in ("experiment_summary.md", "jobs.json", "defaults.json")]
     known = dict(zip(paths, read_objects(lab.root, [f"{tip}:{path}" for path in paths]), strict=True))
     state = _state(_there(known[paths[0]], name, tip), f"exp/{name}:{paths[0]}")
     at, recorded = (tip, last) if last else last_recorded(lab.root, name, tip)
     check_state(lab.root, name, tip, state, recorded, at, left)
-    event, design = (recorded.event, recorded.design) if recorded else (None, None)
-    remotes = {ref.split("/")[2]: theirs.commit for ref, theirs in tips.items() if not ref.startswith(BRANCHES)}
-    found = Snapshot(lab.root, name, tip, state, event, design, time, at, by_hand=last is None, left=left, remotes=remotes, known=known)
-    return found if ref.startswith(BRANCHES) else replace(found, local=False)
+    event, design, version = (recorded.event, recorded.design, recorded.version) if recorded else (None, None, "")
+    found = Snapshot(lab.root, name, tip, state, event, design, time, at, version, last is None, left=left, known=known)
+    if not ref.startswith(BRANCHES):
+        return replace(found, local=False)
+    return replace(found, remotes={ref.split("/")[2]: theirs.commit for ref, theirs in tips.items() if not ref.startswith(BRANCHES)})
 
 
 def _state(summary: bytes, file: str) -> State:
@@ -236,78 +260,6 @@ def _state(summary: bytes, file: str) -> State:
         raise DesignError(error.problems, file=file, state="nothing was done", next=mend) from None
 
 
-class _Tip(NamedTuple):
-    commit: str
-    recorded: Trailers | None  # None: it is the user's
-    time: datetime.datetime
-
-
-def _tips(lab: Lab, name: str) -> dict[str, _Tip]:
-    """Local and remote branches of an experiment, and where ckgit left it, by ref."""
-    form = f"--format=%(refname)%00%(objectname)%00%(committerdate:iso-strict)%00{REF_ATOM}%00"
-    refs = (f"{BRANCHES}{name}", f"refs/remotes/*/exp/{name}", f"{TIPS}{name}")
-    fields = git(lab.root, "for-each-ref", form, *refs).decode(errors="replace").split("\0")
-    records = [fields[at : at + 4] for at in range(0, len(fields) - 4, 4)]
-    return {ref.strip(): _tip(name, *record) for ref, *record in records}
-
-
-def _tip(name: str, commit: str, date: str, trailers: str) -> _Tip:
-    return _Tip(commit, parse_trailers(trailers, name), datetime.datetime.fromisoformat(date))
-
-
-def _remote_ref(lab: Lab, name: str, refs: list[str], left: str) -> str:
-    """The remote's branch that stands for a local one that is not there."""
-    if not refs and left:
-        raise DeletedError(lab, name, left)
-    if not refs and (held := where_merged(lab, name)):
-        what = f"experiment {name} has no branch here; {lab.default_branch} holds its files"
-        raise CkgitError(what, code=Exit.USAGE, where=str(lab.root), next=f"{held} shows them; ckgit list shows all")
-    if not refs:
-        near = nearest(name, [row.name for row in list_experiments(lab)])
-        advice = f"did you mean {near}? ckgit list shows all" if near else f"ckgit list shows all; ckgit design {name} makes one"
-        raise CkgitError(f"there is no experiment {name}", code=Exit.USAGE, where=str(lab.root), next=advice)
-    preferred = [ref for ref in refs if ref in (f"refs/remotes/{remote}/exp/{name}" for remote in (lab.config.authority, "origin"))]
-    if len(refs) > 1 and not preferred:
-        remotes = ", ".join(ref.split("/")[2] for ref in refs)
-        raise CkgitError(f"{name} is on several remotes ({remotes})", code=Exit.USAGE, next=f"git branch exp/{name} REMOTE/exp/{name}")
-    return (preferred or refs)[0]
-
-
-def last_recorded(root: Path, name: str, tip: str) -> tuple[str, Trailers | None]:
-    """The newest step of ckgit's for this experiment that a commit stands on, and what it recorded; empty where there is none.
-
-    It is that of the branch itself, which is followed by first parents: what was merged in may be another experiment that had this
-    name. A merge may also have brought steps that go on from that one, as `git pull` does; then it is the newest of those, unless
-    they have gone on in two ways.
-    """
-    own = next(_recorded(root, name, "--first-parent", tip), None)
-    if not own or own[0] == tip or not git_lines(root, "rev-list", "--merges", "--max-count=1", f"{own[0]}..{tip}", "--"):
-        return own or ("", None)
-    brought = next(_recorded(root, name, "--topo-order", "--ancestry-path", f"{own[0]}..{tip}"), None)
-    if not brought or next(_recorded(root, name, "--ancestry-path", f"{own[0]}..{tip}", f"^{brought[0]}"), None):
-        return own
-    return brought
-
-
-def _recorded(root: Path, name: str, *commits: str) -> Iterator[tuple[str, Trailers]]:
-    """Steps of ckgit's for an experiment among some commits, and what they recorded, newest first."""
-    command = ("rev-list", "--no-commit-header", "--grep=^Ckgit-To: ", f"--format=%H%x00{LOG_ATOM}%x00")
-    found = git(root, *command, *commits, "--").decode(errors="replace").split("\0")
-    for commit, text in zip(found[::2], found[1::2], strict=False):
-        if recorded := parse_trailers(text, name):
-            yield commit.strip(), recorded
-
-
-def _design_of(root: Path, name: str, commit: str) -> str | None:
-    """Design hash that a commit of ckgit's named; None where it is not there, or none of ckgit's."""
-    if not git_ok(root, "rev-parse", "--quiet", "--verify", f"{commit}^{{commit}}"):
-        return None
-    commits = ("rev-list", "--no-commit-header", "--max-count=1")
-    text = git(root, *commits, f"--format={LOG_ATOM}", commit, "--").decode(errors="replace")
-    recorded = parse_trailers(text, name)
-    return recorded.design if recorded else None
-
-
 def _there(summary: bytes | None, name: str, tip: str) -> bytes:
     if summary is None:
         raise CkgitError(
@@ -317,26 +269,3 @@ def _there(summary: bytes | None, name: str, tip: str) -> bytes:
             next=f"git log exp/{name} -- experiments/{name} shows which commit removed it; revert that one",
         )
     return summary
-
-
-def _ledger(content: bytes, where: str) -> Ledger:
-    from ckgit.experiment.jobs import Ledger
-
-    return _parsed(Ledger, content, "the ledger", where)
-
-
-def _parsed(model: type[M], content: bytes, what: str, where: str) -> M:
-    from pydantic import ValidationError
-
-    try:
-        return model.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise CkgitError(
-            f"{what} cannot be read ({place}: {first['msg']})" if place else f"{what} cannot be read ({first['msg']})",
-            code=Exit.EVIDENCE_MISSING,
-            where=where,
-            state="nothing was done",
-            next=f"git log -p {where.replace(':', ' -- ', 1)} shows which commit broke it; revert that one",
-        ) from None

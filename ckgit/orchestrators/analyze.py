@@ -10,56 +10,52 @@ from ckgit.analysis.assemble import ResultsByJob, assemble
 from ckgit.analysis.report import LOSS_PLOT, SCORES_PLOT, render
 from ckgit.analysis.score_text import difference, judged, stated
 from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.classify import newest
 from ckgit.experiment.design.model import Stage
-from ckgit.experiment.jobs import Attempt, Job, Ledger, Phase
+from ckgit.experiment.jobs import Attempt, Job, Phase
 from ckgit.experiment.results import CellResult, Results, TrainingResult
 from ckgit.experiment.worker import Context, Worker
 from ckgit.formats.listing import first_of
-from ckgit.lab.context import load_context
-from ckgit.lab.hand_edits import written
-from ckgit.lab.lab import Lab
+from ckgit.lab.history.hand_edits import edit_lines, restored, written
 from ckgit.lab.snapshot import Snapshot
-from ckgit.orchestrators.engine.integrity import edit_lines, foreign_starts, restored
+from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.logs import untimed
 from ckgit.orchestrators.engine.plugins import preparation_for, worker_for
-from ckgit.orchestrators.run.collect import gist
+from ckgit.orchestrators.run.collect import foreign_starts, gist
 
 LOG = "analyze-experiment.log"
 INSTALL = 'pip install "ckgit[run]"'
 
 
-def analyze(lab: Lab, snapshot: Snapshot, ledger: Ledger | None) -> Mapping[str, bytes]:
+def analyze(view: ExperimentView) -> Mapping[str, bytes]:
     """The report, the results, the pictures and the log, by path of the lab. The same commit and ledger give the same bytes.
-
-    Args:
-        ledger: that of the commit, or what it will be.
 
     Raises:
         CkgitError: EVIDENCE_MISSING, naming every job whose logs are missing, cannot be read, or contradict each other;
             TOOL_MISSING, when what reads logs or draws is not installed.
     """
-    context = load_context(lab, snapshot, ledger)
     try:
-        return _analyze(context, snapshot, ledger)
+        return _analyze(view)
     except ModuleNotFoundError as error:
         raise CkgitError(
             f"reading logs and drawing need {error.name}, which is not installed", code=Exit.TOOL_MISSING, next=INSTALL
         ) from error
 
 
-def _analyze(context: Context, snapshot: Snapshot, ledger: Ledger | None) -> Mapping[str, bytes]:
+def _analyze(view: ExperimentView) -> Mapping[str, bytes]:
+    context = view.context
     planned = _jobs(context)
-    left, missing = _collect(context, snapshot, ledger, planned)
+    left, missing = _collect(view, planned)
     jobs = [job for job, _ in planned]
     try:
-        results = assemble(context, jobs, left, missing, account(ledger.attempts if ledger else (), snapshot.estimate()))
+        results = assemble(context, jobs, left, missing, account(view.attempts, view.snapshot.estimate()))
     except ValueError as error:
-        raise _refused(snapshot, [str(error)]) from None
+        raise _refused(view.snapshot, [str(error)]) from None
     folder = f"{context.folder}/analysis"
     pictures = _pictures(results)
     files = {f"{folder}/{name}": content for name, content in pictures.items()}
     files[f"{folder}/results.json"] = results.model_dump_json(indent=2).encode() + b"\n"
-    files[f"{folder}/report.md"] = render(context, ledger, results, list(pictures), _own(context, results))
+    files[f"{folder}/report.md"] = render(context, view.ledger, results, list(pictures), _own(context, results))
     files[f"{context.folder}/{LOG}"] = untimed(_log(jobs, left, missing, results, files))
     return files
 
@@ -79,20 +75,19 @@ def _jobs(context: Context) -> list[tuple[Job, Worker]]:
     return sorted(jobs, key=lambda each: position[each[0].run])
 
 
-def _collect(
-    context: Context, snapshot: Snapshot, ledger: Ledger | None, planned: Sequence[tuple[Job, Worker]]
-) -> tuple[ResultsByJob, Mapping[str, Sequence[str]]]:
+def _collect(view: ExperimentView, planned: Sequence[tuple[Job, Worker]]) -> tuple[ResultsByJob, Mapping[str, Sequence[str]]]:
     """What finished jobs left, and why accepted ones, or cells of them, left nothing.
 
     Raises:
         CkgitError: EVIDENCE_MISSING, with every problem.
     """
+    context, snapshot, ledger = view.context, view.snapshot, view.ledger
     left: dict[str, Sequence[TrainingResult | CellResult]] = {}
     missing: dict[str, Sequence[str]] = {}
     ours = written(snapshot)
     edits = [edit for edit in ours.edits if not edit.scaffolded]
     problems = edit_lines(edits)
-    attempts = {attempt.job: attempt for attempt in (ledger.attempts if ledger else ())}
+    attempts = newest(view.attempts)
     cells = ledger.cells() if ledger else {}
     files = _RunFiles(snapshot, ours.paths)
     for job, worker in planned:
@@ -105,7 +100,7 @@ def _collect(
         if counting := _counting(attempt, cells.get(job.name)):
             try:
                 found = worker.results(context, job, counting, files.of(context.run_folder(job.run)))
-                left[job.name] = _checked(job, ledger, found, _tasks(context, job, counting))
+                left[job.name] = _checked(job, view.attempts, found, _tasks(context, job, counting))
                 _refuse_unknown_words(worker, found)
             except ValueError as error:
                 problems.append(f"{job.name}: {error}")
@@ -153,7 +148,7 @@ class _RunFiles:
 
 
 def _checked(
-    job: Job, ledger: Ledger | None, found: Sequence[TrainingResult | CellResult], tasks: Sequence[str]
+    job: Job, attempts: Sequence[Attempt], found: Sequence[TrainingResult | CellResult], tasks: Sequence[str]
 ) -> Sequence[TrainingResult | CellResult]:
     if not found:
         raise ValueError("its logs are not on the branch")
@@ -162,7 +157,7 @@ def _checked(
     others += [cell.run for cell in cells if (cell.epoch, cell.checkpoint) != (job.epoch, job.checkpoint)]
     if others or [cell.task for cell in cells] != tasks:
         raise ValueError(f"its log is of another job (run {(others or [job.run])[0]})")
-    if why := foreign_starts(ledger, job, found):
+    if why := foreign_starts(attempts, job, found):
         raise ValueError(why)
     return found
 

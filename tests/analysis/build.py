@@ -10,8 +10,9 @@ from typing import Any
 
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.design.expand import build_plan
 from ckgit.experiment.design.model import Resources, Stage
-from ckgit.experiment.design.plan import Cell, Run, build_plan
+from ckgit.experiment.design.plan import Cell, Run
 from ckgit.experiment.jobs import Attempt, Job, Ledger, Phase
 from ckgit.experiment.results import CellResult, LossPoint, Metric, Sample, TokenCheck, TrainingResult
 from ckgit.experiment.tools.by_tool import read_summary

@@ -6,10 +6,41 @@ import pytest
 from click.testing import CliRunner
 
 from ckgit.cli import group
+from ckgit.lab.lab import open_lab
 from tests.cli.remarks import DESIGN
-from tests.orchestrators.conftest import bare_bench, bench, designed, tiny_package
+from tests.conftest import make_test_lab
+from tests.orchestrators.bench import design_demo
+from tests.orchestrators.conftest import bare_bench, bench, designed, end_jobs, install, new_bench, tiny_package
 
 __all__ = ["bare_bench", "bench", "designed", "tiny_package"]
+
+
+@pytest.fixture(scope="module")
+def benches():
+    """Those that `kept` has made for this module."""
+    made = {}
+    yield made
+    for each in made.values():
+        end_jobs(each.lab, each.folder)
+
+
+@pytest.fixture
+def kept(benches, tiny_package, tmp_path_factory, monkeypatch):
+    """`kept(make, question="Why?")`: a lab with experiment `demo`, on which `make` is called once in this module.
+
+    Whoever asks for it only looks, or puts back what it has changed.
+    """
+    install(tiny_package, monkeypatch)
+
+    def once(make, **experiment):
+        if make not in benches:
+            folder = tmp_path_factory.mktemp(make.__name__)
+            benches[make] = new_bench(open_lab(make_test_lab(folder / "lab")), folder)
+            design_demo(benches[make].lab, {"experiment": {"name": "demo", "question": "Does it?", "date": "2026-11-23", **experiment}})
+            make(benches[make])
+        return benches[make]
+
+    return once
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """A design on a few rows, and what `ckgit validate` and `ckgit design` say of it."""
 
-import os
-import subprocess
-import sys
+from tests import command_line
 
 DESIGN = """\
 experiment:
@@ -33,8 +31,7 @@ def splits(made):
 
 
 def ckgit(folder, *args, stdin="", **environment):
-    command = [sys.executable, "-m", "ckgit", *args]
-    return subprocess.run(command, cwd=folder, input=stdin, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+    return command_line.ckgit(*args, folder=folder, stdin=stdin, **environment)
 
 
 def said(document):

@@ -9,7 +9,9 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+from bench.labs import make_lab
 from ckgit.errors import Exit
 from tests.orchestrators.bench import Bench
 from tests.orchestrators.conftest import bare_bench, bench, tiny_package  # noqa: F401 - fixtures
@@ -28,6 +30,26 @@ def test_one_transition_at_a_time_and_then_nothing_to_do(bench: Bench) -> None: 
     answer = bench.ckgit("advance", "demo", "--to", "trained", check=False)
     assert answer.returncode == Exit.ILLEGAL_TRANSITION
     assert "ckgit revise demo" in answer.stderr
+
+
+def test_a_transition_without_jobs_imports_and_starts_little(tmp_path: Path) -> None:
+    lab = make_lab(tmp_path / "lab", files=1, experiments=1)  # with the workers of ckgit's own
+    code = (
+        "import atexit, sys; from ckgit.cli import main; started = [];"
+        "sys.addaudithook(lambda event, words: event == 'subprocess.Popen' and started.append(words));"
+        "atexit.register(lambda: print(len(started), *sys.modules, file=sys.stderr));"
+        "sys.argv = ['ckgit', 'advance', 'e0000']; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=lab, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0] == "e0000 is scaffolded"
+    processes, *modules = done.stderr.splitlines()[-1].split()
+    assert int(processes) <= 13
+    heavy = {"rich", "torch", "inspect_ai", "matplotlib", "numpy", "difflib", "pickle", "pydantic.root_model"}
+    jobs = {"results", "accounting", "outputs.planned", "estimates.file"}
+    ours = {"lab.history.hand_edits", "lab.export", "lab.parallel", "lab.models.folder", "formats.yaml.edit"}
+    ours |= {"orchestrators.engine.orphans"}
+    unwanted = heavy | {f"ckgit.{name}" for name in ours} | {f"ckgit.experiment.{name}" for name in jobs}
+    assert unwanted & set(modules) == set()
 
 
 def test_json_tells_the_commits(bench: Bench) -> None:  # noqa: F811

@@ -11,16 +11,16 @@ import pytest
 
 from ckgit.cli import COMMANDS, completion, group
 from ckgit.experiment.state import State
+from tests.command_line import ckgit
 from tests.orchestrators.bench import Bench
 
 
-def asked(words: list[str], shell: str = "bash", **options: object) -> subprocess.CompletedProcess[str]:
+def asked(words: list[str], shell: str = "bash") -> subprocess.CompletedProcess[str]:
     """The last of the words is what was typed of the one that is completed."""
     line = {"COMP_WORDS": " ".join(["ckgit", *words]), "COMP_CWORD": str(len(words))}
     if shell == "fish":
         line = {"COMP_WORDS": " ".join(["ckgit", *words[:-1]]), "COMP_CWORD": words[-1]}
-    environment = {**os.environ, **line, "_CKGIT_COMPLETE": f"{shell}_complete"}
-    return subprocess.run([sys.executable, "-m", "ckgit"], capture_output=True, text=True, check=False, env=environment, **options)  # type: ignore[call-overload,no-any-return]
+    return ckgit(**line, _CKGIT_COMPLETE=f"{shell}_complete")
 
 
 def words(bench: Bench, *typed: str) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -96,18 +97,22 @@ def faults(answers: Sequence[Answer], kind: str, *names: str) -> list[tuple[str,
     ]
 
 
-@pytest.fixture(params=["analyzed", "out"])
-def bench_in(request: pytest.FixtureRequest, bench: Bench) -> Bench:
-    """One that is analyzed, and one whose jobs are out, of which one has ended and is not collected."""
-    if request.param == "analyzed":
-        bench.advance(State.ANALYZED)
-        return bench
+def out(bench: Bench) -> None:
+    """Have jobs out, of which one has ended and is not collected."""
     bench.advance(State.SCAFFOLDED)
     bench.hold("rank8/finetune")
     bench.advance(wait=False)
     bench.until((bench.work / ".ckgit/jobs" / bench.latest("rank4/finetune").token / "status.json").exists)
     bench.until(lambda: len(bench.executions()) == 2)
-    return bench
+
+
+def analyzed(bench: Bench) -> None:
+    bench.advance(State.ANALYZED)
+
+
+@pytest.fixture(params=[analyzed, out])
+def bench_in(request: pytest.FixtureRequest, kept: Callable[..., Bench]) -> Bench:
+    return kept(request.param)
 
 
 FILES = [f"experiments/demo/{name}" for name in ("experiment_summary.md", "jobs.json", "estimate.json", "analysis/results.json")]
@@ -146,15 +151,13 @@ READ = ("status.json", "local.json", "gpu.csv")
 JOB_FILES = (*READ, "claim", "output", "cancelled")
 
 
+OF_A_RUN, OF_ALL = (*JOB_FILES, "script", "artifacts"), ("export.json", "work tree", "jobs")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*JOB_FILES, "script", "export.json", "artifacts", "work tree", "jobs"])
-@pytest.mark.parametrize("run", ["rank4", "rank8"])
-def test_a_file_of_the_work_tree(bench: Bench, name: str, run: str, ask) -> None:
-    bench.advance(State.SCAFFOLDED)
-    bench.hold("rank8/finetune")
-    bench.advance(wait=False)
-    bench.until((bench.work / ".ckgit/jobs" / bench.latest("rank4/finetune").token / "status.json").exists)
-    bench.until(lambda: len(bench.executions()) == 2)
+@pytest.mark.parametrize(("run", "name"), [*itertools.product(("rank4", "rank8"), OF_A_RUN), *(("rank4", name) for name in OF_ALL)])
+def test_a_file_of_the_work_tree(kept: Callable[..., Bench], name: str, run: str, ask) -> None:
+    bench = kept(out)
     token, work = bench.latest(f"{run}/finetune").token, bench.work
     places = {
         "script": work / f"experiments/demo/{run}/finetune.slurm",

@@ -4,11 +4,12 @@ import json
 import os
 import pty
 import select
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests import command_line
 
 DESIGN = """\
 experiment:
@@ -26,7 +27,7 @@ evaluation:
 
 
 def ckgit(folder, *args, stdin=""):
-    return subprocess.run([sys.executable, "-m", "ckgit", *args], cwd=folder, input=stdin, capture_output=True, text=True, check=False)
+    return command_line.ckgit(*args, folder=folder, stdin=stdin)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,11 @@ def test_a_name_that_is_misspelt(bench: Bench) -> None:
     assert "ckgit design something_else makes one" in bench.ckgit("status", "something_else", check=False).stderr
 
 
+def half_trained(bench: Bench) -> None:
+    bench.fail("rank8/finetune")
+    bench.advance(State.TRAINED)
+
+
 @pytest.mark.parametrize(
     ("words", "near"),
     [
@@ -67,10 +73,8 @@ def test_a_name_that_is_misspelt(bench: Bench) -> None:
         (["advance", "demo", "--cluster", "locl"], "local"),
     ],
 )
-def test_other_names_that_are_misspelt(bench: Bench, words: list[str], near: str) -> None:
-    bench.fail("rank8/finetune")
-    bench.advance(State.TRAINED)
-    done = bench.ckgit(*words, check=False)
+def test_other_names_that_are_misspelt(kept: Callable[..., Bench], words: list[str], near: str) -> None:
+    done = kept(half_trained).ckgit(*words, check=False)
     assert done.returncode == Exit.USAGE, done.stderr
     assert f"did you mean {near}" in done.stderr
 

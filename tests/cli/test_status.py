@@ -156,5 +156,6 @@ def test_what_is_slow_to_import_is_not_imported(bench: Bench) -> None:
         f"group.main(['-C', {str(bench.folder)!r}, 'status', 'demo'], standalone_mode=False); print(*sys.modules, file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    heavy = {"pydantic", "ruamel", "rich", "transitions", "torch", "inspect_ai", "matplotlib", "numpy", "ckgit.experiment.design.model"}
+    frameworks = {"torch", "inspect_ai", "matplotlib", "numpy"}
+    heavy = frameworks | {"pydantic", "ruamel", "rich", "transitions", "shutil", "ckgit.experiment.design.model"}
     assert heavy & set(done.stderr.split()) == set()

@@ -18,10 +18,8 @@ import pytest
 from ckgit.cli import COMMANDS
 from ckgit.errors import Exit
 from ckgit.experiment.design.model import State
-from ckgit.lab.lab import open_lab
-from tests.conftest import make_test_lab
+from tests.command_line import ckgit
 from tests.orchestrators.bench import Bench, design_demo
-from tests.orchestrators.conftest import install, new_bench
 
 NARROW = {
     "latin-1": {"PYTHONIOENCODING": "latin-1"},
@@ -34,22 +32,14 @@ CODEC = {"latin-1": "latin-1", "ascii": "ascii", "cp437": "cp437", "C locale": "
 QUESTION = "Größe über 10 → hilft 训练 or 🙂?"
 
 
-@pytest.fixture(scope="module")
-def kept() -> dict[str, Bench]:
-    return {}
+def analyzed(bench: Bench) -> None:
+    bench.advance(State.ANALYZED)
 
 
 @pytest.fixture
-def told(kept: dict[str, Bench], tiny_package: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    """An analyzed experiment with a question that no narrow encoding has. It is made once: whoever asks for it only looks."""
-    install(tiny_package, monkeypatch)
-    if "told" not in kept:
-        folder = tmp_path_factory.mktemp("told")
-        lab = open_lab(make_test_lab(folder / "lab"))
-        kept["told"] = new_bench(lab, folder)
-        design_demo(lab, {"experiment": {"name": "demo", "question": QUESTION, "date": "2026-11-23"}})
-        kept["told"].advance(State.ANALYZED)
-    return kept["told"]
+def told(kept: Callable[..., Bench]) -> Bench:
+    """An analyzed experiment with a question that no narrow encoding has."""
+    return kept(analyzed, question=QUESTION)
 
 
 def run(bench: Bench, *words: str, **environment: str | None) -> subprocess.CompletedProcess[bytes]:
@@ -79,7 +69,7 @@ def test_every_json_document_is_json_in_every_encoding(told: Bench, kind: str, w
     full = words if len(words) > 1 or words == ("list",) else (*words, "demo")
     done = run(told, *full, "--json", **NARROW[kind])
     assert (done.returncode, done.stderr) == (0, b"")
-    assert json.loads(done.stdout.decode(CODEC[kind])) == json.loads(run(told, *full, "--json").stdout.decode())
+    assert json.loads(done.stdout.decode(CODEC[kind])) == json.loads(told.ckgit(*full, "--json").stdout)
 
 
 @pytest.mark.parametrize("kind", NARROW)
@@ -94,9 +84,8 @@ def test_errors_keep_their_code_and_their_words(told: Bench, kind: str) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_fits_into_ascii(name: str) -> None:
-    code = f"import sys, ckgit.cli as c; c.group.main([{name!r}, '--help'])"
-    page = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
-    page.decode("ascii")
+    done = ckgit(name, "--help")
+    assert (done.returncode, done.stdout.isascii()) == (0, True), done.stdout
 
 
 # What is done to a command's streams, and whether its answer is seen all the same.
@@ -105,11 +94,11 @@ CLOSED = {">&-": False, "2>&-": True, "<&-": True, "<&- >&- 2>&-": False, "</dev
 
 @pytest.mark.parametrize("words", [("show", "demo"), ("status", "demo"), ("list",), ("schema", "summary"), ("--help",)], ids=" ".join)
 @pytest.mark.parametrize(("closed", "shown"), CLOSED.items())
-def test_streams_that_are_closed(bench: Bench, words: tuple[str, ...], closed: str, shown: bool) -> None:
+def test_streams_that_are_closed(told: Bench, words: tuple[str, ...], closed: str, shown: bool) -> None:
     script = f'"$@" {closed}'
-    done = subprocess.run(["bash", "-c", script, "bash", *bench.command(*words)], capture_output=True, text=True, check=False)
+    done = subprocess.run(["bash", "-c", script, "bash", *told.command(*words)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == (bench.ckgit(*words).stdout if shown else "")
+    assert done.stdout == (told.ckgit(*words).stdout if shown else "")
 
 
 def test_output_that_cannot_be_written_is_named(bench: Bench) -> None:
@@ -185,7 +174,7 @@ def test_odd_variables_change_nothing(bench: Bench, environment: dict[str, str |
         done = run(bench, *words, **environment)
         assert (done.returncode, done.stderr) == (0, b"")
         if words != ("--help",):
-            assert done.stdout == run(bench, *words).stdout
+            assert done.stdout.decode() == bench.ckgit(*words).stdout
 
 
 def test_a_deleted_folder(bench: Bench, tmp_path: Path) -> None:

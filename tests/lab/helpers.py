@@ -12,7 +12,7 @@ import pytest
 
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.state import State
-from ckgit.lab.commit import CommitPlan, record
+from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import Snapshot, take_snapshot
 from tests.conftest import run_git
@@ -28,7 +28,7 @@ def summary(name: str, state: State | str, note: str = "") -> bytes:
 def design(lab: Lab, name: str = "cap") -> Snapshot:
     """A new experiment."""
     files = {f"experiments/{name}/experiment_summary.md": summary(name, State.DESIGNED)}
-    record(lab, CommitPlan(name=name, event=Event.DESIGN, parent=None, files=files, design_digest=DIGEST, body="A question."))
+    make_commit(lab, CommitPlan(name=name, event=Event.DESIGN, parent=None, files=files, design_digest=DIGEST, body="A question."))
     return take_snapshot(lab, name)
 
 
@@ -37,7 +37,7 @@ def scaffold(lab: Lab, parent: Snapshot, files: Mapping[str, bytes | None] | Non
     folder = f"experiments/{parent.name}"
     new: dict[str, bytes | None] = {f"{folder}/experiment_summary.md": summary(parent.name, State.SCAFFOLDED)}
     new |= {f"{folder}/run1/finetune.yaml": b"lr: 1\n", f"{folder}/scaffold.log": b"done\n"} if files is None else dict(files)
-    return record(lab, CommitPlan(name=parent.name, event=Event.SCAFFOLD, parent=parent, files=new, design_digest=DIGEST, body=""))
+    return make_commit(lab, CommitPlan(parent.name, Event.SCAFFOLD, parent.branch_tip, new, DIGEST, ""))
 
 
 def user_state(root: Path) -> dict[str, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ckgit.errors import CkgitError
 from ckgit.experiment.lifecycle import Event
-from ckgit.lab.commit import CommitPlan, record
+from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.lab import open_lab
 from ckgit.lab.snapshot import take_snapshot
 
@@ -18,7 +18,7 @@ def step(folder: Path, name: str, note: str) -> str:
     parent = take_snapshot(lab, name)
     event = Event.SCAFFOLD if parent.state == "designed" else Event.SUBMIT
     files = {f"experiments/{name}/experiment_summary.md": SUMMARY, f"experiments/{name}/run1/{note}.log": note.encode() * 20_000}
-    return record(lab, CommitPlan(name=name, event=event, parent=parent, files=files, design_digest="0" * 64, body=note))
+    return make_commit(lab, CommitPlan(name=name, event=event, parent=parent.branch_tip, files=files, design_digest="0" * 64, body=note))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.state import State
-from ckgit.lab.commit import CommitPlan, preview, record
+from ckgit.lab.commit import CommitPlan, make_commit, preview
 from ckgit.lab.git.command import git
 from ckgit.lab.git.tree import plan_tree, write_objects
 from ckgit.lab.git.waiting import TimeLimit
@@ -95,7 +95,7 @@ def test_files_are_deleted_and_replaced(lab):
     snapshot = take_snapshot(lab, "cap")
 
     files = {f"{FOLDER}/run1/finetune.yaml": None, f"{FOLDER}/none": None, f"{FOLDER}/scaffold.log": b"twice\n"}
-    record(lab, CommitPlan(name="cap", event=Event.RETRY, parent=snapshot, files=files, design_digest=DIGEST, body=""))
+    make_commit(lab, CommitPlan(name="cap", event=Event.RETRY, parent=snapshot.branch_tip, files=files, design_digest=DIGEST, body=""))
 
     snapshot = take_snapshot(lab, "cap")
     assert snapshot.list(FOLDER) == [SUMMARY, f"{FOLDER}/scaffold.log"]
@@ -139,8 +139,8 @@ def test_the_very_same_commit_by_two_is_lost_by_none(lab, run, monkeypatch, bran
 
     assert run(lab.root, "status", "--porcelain") == ""
     now = take_snapshot(lab, "cap")
-    later = record(
-        lab, CommitPlan(name="cap", event=Event.SUBMIT, parent=now, files={f"{FOLDER}/jobs.json": b"{}"}, design_digest=DIGEST, body="")
+    later = make_commit(
+        lab, CommitPlan("cap", Event.SUBMIT, now.branch_tip, {f"{FOLDER}/jobs.json": b"{}"}, DIGEST, "")
     )
     scaffold(lab, parent)  # the other one has gone on from there
     assert run(lab.root, "rev-parse", "exp/cap") == later
@@ -188,7 +188,7 @@ def test_an_illegal_step(lab):
     parent = design(lab)
 
     with pytest.raises(CkgitError, match="train is not a legal step from designed") as caught:
-        record(lab, CommitPlan(name="cap", event=Event.TRAIN, parent=parent, files={}, design_digest=DIGEST, body=""))
+        make_commit(lab, CommitPlan(name="cap", event=Event.TRAIN, parent=parent.branch_tip, files={}, design_digest=DIGEST, body=""))
 
     assert caught.value.code is Exit.ILLEGAL_TRANSITION
 
@@ -212,7 +212,7 @@ def test_only_plain_paths_of_the_experiment_are_written(lab, path):
     files = {SUMMARY: summary("cap", "designed"), path: b""}
 
     with pytest.raises(ValueError, match="is not a path in experiments/cap"):
-        record(lab, CommitPlan(name="cap", event=Event.DESIGN, parent=None, files=files, design_digest=DIGEST, body=""))
+        make_commit(lab, CommitPlan(name="cap", event=Event.DESIGN, parent=None, files=files, design_digest=DIGEST, body=""))
 
 
 def test_a_summary_that_does_not_say_the_new_state(lab):
@@ -252,7 +252,7 @@ def test_a_secret_in_the_body_is_refused(lab, monkeypatch):
     files = {SUMMARY: summary("cap", "designed")}
 
     with pytest.raises(CkgitError, match="commit message:3: the value of \\$SOME_API_KEY"):
-        record(
+        make_commit(
             lab,
             CommitPlan(name="cap", event=Event.DESIGN, parent=None, files=files, design_digest=DIGEST, body="key: correct horse battery"),
         )
@@ -260,7 +260,7 @@ def test_a_secret_in_the_body_is_refused(lab, monkeypatch):
 
 def test_a_body_cannot_speak_to_the_terminal_nor_forge_trailers(lab, run):
     body = "a \x1b[2J b\x00\r\n---\n\nCkgit-To: analyzed"
-    record(
+    make_commit(
         lab,
         CommitPlan(
             name="cap", event=Event.DESIGN, parent=None, files={SUMMARY: summary("cap", "designed")}, design_digest=DIGEST, body=body
@@ -277,7 +277,7 @@ def test_a_preview_writes_nothing_and_says_all(lab, run):
     before = run(lab.root, "count-objects")
 
     files = {SUMMARY: summary("cap", "scaffolded"), f"{FOLDER}/old": None}
-    text = "\n".join(preview(CommitPlan("cap", Event.SCAFFOLD, parent, files, DIGEST, "Two runs.")).lines())
+    text = "\n".join(preview(CommitPlan("cap", Event.SCAFFOLD, parent.branch_tip, files, DIGEST, "Two runs.")).lines())
 
     assert "scaffold cap: designed -> scaffolded" in text
     assert "Two runs." in text

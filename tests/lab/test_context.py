@@ -5,7 +5,7 @@ import pytest
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.state import State
-from ckgit.lab.commit import CommitPlan, record
+from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.context import load_context
 from ckgit.lab.snapshot import take_snapshot
 from ckgit.lab.summary.file import SummaryFile
@@ -59,7 +59,7 @@ def test_a_data_file_whose_digest_changed(lab, run):
     digest = hashlib.sha256((lab.root / "data/words.json").read_bytes()).hexdigest()
     content = DESIGN.replace("{path: data/words.json}", f"{{path: data/words.json, sha256: {digest}}}")
     summary = SummaryFile.from_design(content.encode(), SUMMARY)
-    record(
+    make_commit(
         lab,
         CommitPlan(
             name="cap", event=Event.DESIGN, parent=None, files={SUMMARY: summary.dump()}, design_digest=summary.summary.digest, body=""
@@ -75,7 +75,7 @@ def test_a_data_file_whose_digest_changed(lab, run):
 def test_a_design_that_changed_after_it_was_scaffolded(lab, designed, run):
     summary = SummaryFile.parse(designed.summary_bytes(), SUMMARY)
     files = {SUMMARY: summary.with_state(State.SCAFFOLDED).dump()}
-    record(lab, CommitPlan(name="cap", event=Event.SCAFFOLD, parent=designed, files=files, design_digest=summary.summary.digest, body=""))
+    make_commit(lab, CommitPlan("cap", Event.SCAFFOLD, designed.branch_tip, files, summary.summary.digest, ""))
     load_context(lab, take_snapshot(lab, "cap"))
     path = lab.root / SUMMARY
     snapshot = change(lab, run, lambda: path.write_text(path.read_text().replace("[4, 8]", "[4, 16]")))
@@ -93,3 +93,14 @@ def test_an_experiment_keeps_its_name(lab, designed, run):
 
     with pytest.raises(CkgitError, match="calls its experiment 'other'"):
         load_context(lab, snapshot)
+
+
+def test_a_card_that_is_none_is_no_bug(lab, designed, run):
+    card = lab.root / "models/tiny.yaml"
+    snapshot = change(lab, run, lambda: card.write_text("name: [\n"))
+
+    with pytest.raises(CkgitError) as caught:
+        load_context(lab, snapshot)
+
+    assert caught.value.code is Exit.EVIDENCE_MISSING
+    assert "models/tiny.yaml: the model card cannot be read" in str(caught.value)

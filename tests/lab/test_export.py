@@ -6,8 +6,8 @@ import pytest
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import Event
-from ckgit.lab.commit import CommitPlan, record
-from ckgit.lab.context import load_context
+from ckgit.lab.commit import CommitPlan, make_commit
+from ckgit.lab.context import job_inputs, load_context
 from ckgit.lab.export import export_work_tree, find_model
 from ckgit.lab.lab import open_lab
 from ckgit.lab.snapshot import take_snapshot
@@ -23,7 +23,7 @@ def export(lab, snapshot):
     card = (lab.root / "models/tiny.yaml").read_bytes()
     folder = find_model(lab, context.cluster, context.cards["tiny"], card)
     target = lab.work_root(context.cluster_name) / lab.config.name / "cap" / snapshot.tip[:12]
-    return export_work_tree(lab, snapshot, context, target, {"tiny": folder})
+    return export_work_tree(lab, job_inputs(snapshot, context), target, {"tiny": folder})
 
 
 def test_what_jobs_need_and_nothing_else(lab, designed, run):
@@ -139,7 +139,7 @@ def outside_lab(lab, run, tmp_path, *, digest):
     lab = open_lab(lab.root)
     content = DESIGN.replace("{path: data/words.json}", f"{{path: data/words.json{digest}}}")
     summary = SummaryFile.from_design(content.encode(), SUMMARY)
-    record(
+    make_commit(
         lab,
         CommitPlan(
             name="cap", event=Event.DESIGN, parent=None, files={SUMMARY: summary.dump()}, design_digest=summary.summary.digest, body=""

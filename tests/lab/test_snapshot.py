@@ -8,7 +8,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Ledger
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.state import State
-from ckgit.lab.commit import CommitPlan, record
+from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.lab import open_lab
 from ckgit.lab.remotes.authority import refuse_stale
 from ckgit.lab.snapshot import take_snapshot
@@ -203,6 +203,11 @@ def test_another_clone_takes_the_branch_from_its_remote(lab, tmp_path, run):
     assert run(clone.root, "status", "--porcelain") == ""
 
 
+def refuse_if_stale(lab):
+    snapshot = take_snapshot(lab, "cap")
+    refuse_stale(lab.branch("cap"), snapshot.tip, snapshot.remotes)
+
+
 @pytest.mark.parametrize(("here", "words"), [(False, "origin/exp/cap is ahead"), (True, "does not contain")])
 def test_a_clone_that_was_left_behind_is_told_before_it_does_the_work_again(lab, tmp_path, run, here, words):
     first = design(lab)
@@ -212,11 +217,11 @@ def test_a_clone_that_was_left_behind_is_told_before_it_does_the_work_again(lab,
     scaffold(lab, first)
     if here:
         scaffold(clone, take_snapshot(clone, "cap"), {"experiments/cap/experiment_summary.md": summary("cap", State.SCAFFOLDED, "here")})
-    refuse_stale(clone, take_snapshot(clone, "cap"))
+    refuse_if_stale(clone)
     run(clone.root, "fetch", "--quiet")
 
     with pytest.raises(CkgitError, match=words) as caught:
-        refuse_stale(clone, take_snapshot(clone, "cap"))
+        refuse_if_stale(clone)
     assert caught.value.code is Exit.BRANCH_MOVED
 
 
@@ -232,7 +237,7 @@ def test_a_branch_of_several_remotes_is_not_guessed(lab, tmp_path, run):
 
 def submit(lab, snapshot, content):
     path = f"{FOLDER}/jobs.json"
-    record(lab, CommitPlan(name="cap", event=Event.SUBMIT, parent=snapshot, files={path: content}, design_digest=DIGEST, body=""))
+    make_commit(lab, CommitPlan("cap", Event.SUBMIT, snapshot.branch_tip, {path: content}, DIGEST, ""))
     return take_snapshot(lab, "cap")
 
 

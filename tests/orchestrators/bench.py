@@ -20,7 +20,7 @@ from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Attempt, Ledger
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.outputs.events import EngineEvent, Progressed
-from ckgit.lab.commit import CommitPlan, record
+from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.lab import Lab, open_lab
 from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.lab.summary.file import SummaryFile
@@ -28,6 +28,7 @@ from ckgit.orchestrators.commands.advance import advance
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.options import DESIGNED, AdvanceOptions, RetryOptions, Selection
 from ckgit.orchestrators.engine.results import AdvanceResult
+from tests.command_line import ckgit
 
 PACKAGE = Path(__file__).parent.parent / "packages" / "ckgit-tiny"
 DESIGN: dict[str, Any] = {
@@ -98,6 +99,12 @@ class Bench(NamedTuple):
         return self.advance(retry=RetryOptions(Selection(run, job), resources), **options)
 
     def ckgit(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """The command line, in this process."""
+        done = ckgit("-C", str(self.folder), *words)
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    def apart(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """The command line, in a process of its own."""
         done = subprocess.run(self.command(*words), capture_output=True, text=True, check=False)
         assert not check or done.returncode == 0, done.stderr
@@ -205,4 +212,4 @@ def design_demo(lab: Lab, changes: dict[str, Any] | None = None, name: str = "de
     )
     content = summary.with_recorded(recorded).dump()
     files = {f"experiments/{name}/experiment_summary.md": content}
-    record(lab, CommitPlan(name=name, event=Event.DESIGN, parent=None, files=files, design_digest=summary.summary.digest, body=""))
+    make_commit(lab, CommitPlan(name=name, event=Event.DESIGN, parent=None, files=files, design_digest=summary.summary.digest, body=""))

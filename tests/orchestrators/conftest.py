@@ -52,7 +52,12 @@ def bare_bench(lab: Lab, tmp_path: Path, tiny_package: Path, monkeypatch: pytest
     """A lab without an experiment."""
     install(tiny_package, monkeypatch)
     yield new_bench(lab, tmp_path)
-    for folder in tmp_path.glob("**/.ckgit/jobs"):
+    end_jobs(lab, tmp_path)
+
+
+def end_jobs(lab: Lab, top: Path) -> None:
+    """End whatever jobs still run below a folder."""
+    for folder in top.glob("**/.ckgit/jobs"):
         tokens = [entry.name for entry in folder.iterdir() if (entry / "local.json").exists()]
         with contextlib.suppress(CkgitError):  # a test may have said that one runs elsewhere
             scheduler.cancel(lab.cluster(), folder.parents[1], attempts(*tokens))

@@ -17,6 +17,7 @@ from ckgit.formats.numbers import duration
 from ckgit.formats.yaml.text import write_yaml
 from ckgit.orchestrators.analyze import analyze
 from ckgit.orchestrators.design import draft as design
+from ckgit.orchestrators.engine.experiment import open_experiment
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import DESIGN, Bench
 
@@ -25,11 +26,9 @@ TWICE = """\
 import hashlib, sys
 from pathlib import Path
 from ckgit.lab.lab import open_lab
-from ckgit.lab.snapshot import take_snapshot
 from ckgit.orchestrators.analyze import analyze
-lab = open_lab(Path(sys.argv[1]))
-snapshot = take_snapshot(lab, "demo")
-files = analyze(lab, snapshot, snapshot.ledger())
+from ckgit.orchestrators.engine.experiment import open_experiment
+files = analyze(open_experiment(open_lab(Path(sys.argv[1])), "demo"))
 print(hashlib.sha256(b"".join(path.encode() + files[path] for path in sorted(files))).hexdigest())
 """
 
@@ -145,7 +144,7 @@ def test_what_draws_is_missing(bench: Bench, monkeypatch: pytest.MonkeyPatch) ->
     evaluated(bench)
     monkeypatch.setitem(sys.modules, "matplotlib", None)  # as if it were not installed
     with pytest.raises(CkgitError) as caught:
-        analyze(bench.lab, bench.snapshot, bench.ledger)
+        analyze(open_experiment(bench.lab, "demo"))
     assert caught.value.code is Exit.TOOL_MISSING
     assert caught.value.next == 'pip install "ckgit[run]"'
 

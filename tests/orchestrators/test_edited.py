@@ -11,7 +11,7 @@ import pytest
 
 from ckgit.errors import Exit
 from ckgit.experiment.design.model import State
-from ckgit.lab.hand_edits import written
+from ckgit.lab.history.hand_edits import written
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench
 

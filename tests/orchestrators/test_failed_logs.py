@@ -52,19 +52,19 @@ def evaluated(designed: Callable[..., Bench], bare_bench: Bench, run: Callable[.
     bare_bench.set_up(f"export PYTHONPATH='{site}:{ROOT}'")
     tools = {"preparation": "tiny-trainer", "evaluation": "inspect-ai"}
     bench = designed(variables={}, data={}, tools=tools, controls={"device": "cpu", "dtype": "fp32"})
-    bench.ckgit("advance", "demo", "--to", "trained")
+    bench.apart("advance", "demo", "--to", "trained")
     return bench
 
 
 def advance(bench: Bench) -> None:
     """See the evaluation fail, and its failure committed."""
-    done = bench.ckgit("advance", "demo", check=False)
+    done = bench.apart("advance", "demo", check=False)
     assert (done.returncode, bench.history()[-1]) == (Exit.JOBS_FAILED, "fail"), done.stderr
 
 
 def check_retry(bench: Bench) -> None:
     """A further attempt is made, and fails again."""
-    assert bench.ckgit("retry", "demo", check=False).returncode == Exit.JOBS_FAILED
+    assert bench.apart("retry", "demo", check=False).returncode == Exit.JOBS_FAILED
     assert (bench.history()[-2:], bench.latest(CELL).number) == (["retry", "fail"], 2)
 
 
@@ -72,7 +72,7 @@ def test_the_log_of_a_failed_evaluation_is_committed(evaluated: Bench) -> None:
     content = pack(evaluated.steer / "log.eval")
     advance(evaluated)
     assert evaluated.snapshot.read(LOG) == content
-    assert "the model said no" in evaluated.ckgit("why", "demo").stdout
+    assert "the model said no" in evaluated.apart("why", "demo").stdout
     check_retry(evaluated)
 
 
@@ -91,12 +91,12 @@ def test_a_log_that_cannot_be_searched_stays_and_a_note_is_committed(evaluated: 
     assert note["reason"].startswith("the log cannot be unpacked: ")
     assert evaluated.snapshot.read(LOG) is None
     said = {"cut": "the log cannot be read, it was cut short or damaged: File is not a zip file", "sample": "the model said no"}[damage]
-    assert said in evaluated.ckgit("why", "demo").stdout
+    assert said in evaluated.apart("why", "demo").stdout
     check_retry(evaluated)
 
 
 def test_a_secret_is_found_in_what_inspect_packs(evaluated: Bench) -> None:
     pack(evaluated.steer / "log.eval", "hf_" + "aB3" * 12)
-    done = evaluated.ckgit("advance", "demo", check=False)
+    done = evaluated.apart("advance", "demo", check=False)
     assert done.returncode == Exit.USAGE
     assert "samples/1_epoch_1.json:1: a Hugging Face token: hf_a" in done.stderr

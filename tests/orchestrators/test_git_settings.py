@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import command_line
 from tests.orchestrators.bench import Bench
 
 HOSTILE = """\
@@ -216,8 +217,7 @@ def go_through(bench: Bench, folder: Path) -> list[str]:
     own = bench._replace(folder=folder, steer=bench.steer)
 
     def ckgit(*words: str, code: int = 0) -> None:
-        command = [*bench.command()[:3], *words] if words[0] == "init" else own.command(*words)
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = command_line.ckgit(*words) if words[0] == "init" else own.ckgit(*words, check=False)
         assert done.returncode == code, (words, done.stdout, done.stderr)
         said.append(plain(f"$ {' '.join(words)}\n{done.stdout}{done.stderr}", folder))
 

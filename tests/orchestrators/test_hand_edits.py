@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ckgit.experiment.design.model import State
-from ckgit.lab.hand_edits import written
+from ckgit.lab.history.hand_edits import written
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench, design_demo
 

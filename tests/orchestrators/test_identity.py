@@ -17,8 +17,9 @@ from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.jobs.folder import job_folder
 from ckgit.lab.lab import open_lab
-from ckgit.orchestrators.commands.cancel import end_jobs, observe_cancel, plan_cancel
+from ckgit.orchestrators.commands.cancel import end_jobs, plan_cancel
 from ckgit.orchestrators.commands.observe import Observer
+from ckgit.orchestrators.commands.observe_cancel import observe_cancel
 from ckgit.orchestrators.commands.plan import plan
 from ckgit.orchestrators.design.draft import commit, draft_new
 from ckgit.orchestrators.engine.events import Events
@@ -220,7 +221,8 @@ class TestABranchThatWasSetBack:
         assert bench.advance(State.TRAINED).state is State.TRAINED
         assert len(bench.executions()) == 2
 
-    def test_nothing_goes_on_from_what_an_attempt_left_that_it_does_not_know(self, bench: Bench) -> None:
+    def test_nothing_goes_on_from_what_an_attempt_left_that_it_does_not_know(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("GIT_AUTHOR_DATE", "2026-11-23T10:00:00Z")  # both failures are recorded in one second
         bench.fail("rank8/finetune")
         bench.advance(State.TRAINED)
         assert bench.ckgit("retry", "demo", check=False).returncode == Exit.JOBS_FAILED

@@ -25,14 +25,16 @@ def git(bench: Bench, *words: str) -> str:
 
 
 @pytest.fixture
-def people(bench: Bench, tmp_path: Path) -> People:
+def people(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> People:
     """Both have the scaffolded experiment; Bob has taken it on to trained, and pushed that."""
     bench.advance(State.SCAFFOLDED)
     subprocess.run(["git", "clone", "--quiet", "--bare", str(bench.folder), str(tmp_path / "bare.git")], check=True)
     git(bench, "remote", "add", "origin", str(tmp_path / "bare.git"))
     git(bench, "fetch", "--quiet", "origin")
     bob = bench.clone("bob", tmp_path / "bare.git")
-    bob.advance(State.TRAINED)
+    with monkeypatch.context() as his:
+        his.setenv("GIT_AUTHOR_NAME", "Bob")
+        bob.advance(State.TRAINED)
     git(bob, "push", "--quiet", "origin", "exp/demo")
     return People(bench, bob)
 
@@ -136,3 +138,15 @@ def test_who_lost_a_race_takes_theirs_and_goes_on(people: People, where: str) ->
     assert git(ada, "branch", "--contains", lost, "--format=%(refname:short)") == f"mine-demo-{lost[:7]}"
     done = ada.ckgit("advance", "demo")
     assert (done.returncode, ada.snapshot.state) == (0, State.EVALUATED), done.stderr
+
+
+def test_everybody_is_told_who_is_ahead(people: People) -> None:
+    ada, bob = people
+    assert "ahead" not in ada.ckgit("status", "demo").stdout  # nothing was fetched
+    git(ada, "fetch", "--quiet")
+    for words in (["status", "demo"], ["list"]):
+        told = " ".join(ada.ckgit(*words).stdout.split())
+        assert "origin/exp/demo is 2 commits ahead, as of" in told, told
+    note(ada)
+    assert "ahead, and the branch here has 1 commit that it lacks" in " ".join(ada.ckgit("status", "demo").stdout.split())
+    assert "ahead" not in bob.ckgit("status", "demo").stdout

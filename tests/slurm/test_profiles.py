@@ -15,7 +15,7 @@ from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Detached
 from ckgit.experiment.scheduler import JobState
 from ckgit.orchestrators.commands.advance import advance
-from ckgit.orchestrators.engine.experiment import commit, open_experiment
+from ckgit.orchestrators.engine.experiment import commit_and_tell, open_experiment
 from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.run import commits
@@ -44,7 +44,7 @@ def leave_to_a_job(bench: Bench, slurm) -> str:  # noqa: F811
     """Have the ledger name a job that is to go on, and have it in the queue; its number."""
     view = open_experiment(bench.lab, "demo")
     left = Detached(token=new_token("demo", "advance", 1), to=State.ANALYZED, submitted=now())
-    commit(view.lab, commits.left(view, stage_jobs(view).workers, commits.NOTHING, bench.ledger, left), bench.heard)
+    commit_and_tell(view.lab, commits.left(view, stage_jobs(view).workers, commits.NOTHING, bench.ledger, left), bench.heard)
     return slurm.submit(f"--job-name={left.token}", commands="sleep 300")
 
 
@@ -150,7 +150,7 @@ def test_an_array_does_not_wait_for_the_end_of_the_very_job_that_hands_it_over(b
     monitor = open_monitor(view, stage_jobs(view), None, bench.heard)
     monitor.poll()
     monitor.hand_over()
-    assert {job_status.state for job_status in monitor.statuses.values()} == {JobState.QUEUED}
+    assert {job_status.state for job_status in monitor.seen().statuses.values()} == {JobState.QUEUED}
 
 
 def would_submit(bench: Bench, *words: str) -> list[dict[str, Any]]:  # noqa: F811

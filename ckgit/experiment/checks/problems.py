@@ -13,10 +13,11 @@ from pydantic import ValidationError
 
 from ckgit.experiment.checks.messages import findings
 from ckgit.experiment.checks.run_names import instead_of_run
+from ckgit.experiment.design.expand import build_plan, label, size, typed
 from ckgit.experiment.design.model import NONE, RunSpec, RunType, Stage, Summary
 from ckgit.experiment.design.names import name_problem, task_place
 from ckgit.experiment.design.parameters import BASE_RECIPE, BEST, EVALUATION_PARAMETERS, Parameters
-from ckgit.experiment.design.plan import Plan, Run, build_plan, label, scorers, size, typed
+from ckgit.experiment.design.plan import Plan, Run, scorers
 from ckgit.formats.listing import in_words, nearest
 from ckgit.formats.numbers import short_value
 from ckgit.formats.problem import Problem

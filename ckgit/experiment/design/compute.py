@@ -1,7 +1,5 @@
 """What jobs ask of the scheduler."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

@@ -4,8 +4,6 @@ The design is what the researcher decides. `state` and `recorded` are what ckgit
 in the reference and in the JSON schema. A document is read with the parameters of its own tool: see `by_tool`.
 """
 
-from __future__ import annotations
-
 import datetime
 import hashlib
 import json
@@ -121,10 +119,6 @@ class Generation(Frozen):
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = Field(default=None, description="Seed of sampling.")
     max_connections: PositiveInt | None = Field(default=None, description="Samples per batch.")
 
-    def over(self, base: Generation) -> Generation:
-        """These settings, with those of `base` where nothing is given."""
-        return Generation(**{**base.model_dump(exclude_none=True), **self.model_dump(exclude_none=True)})
-
 
 class TaskSpec(Frozen):
     """An inspect-ai task and what it is given."""
@@ -173,7 +167,7 @@ class Evaluation(Frozen):
 
     tasks: tuple[TaskSpec, ...] = Field(default=(), description="Tasks.")
     matrix: tuple[MatrixRow, ...] = Field(
-        default_factory=lambda: (MatrixRow(),),
+        default_factory=lambda: (MatrixRow.model_construct(),),
         min_length=1,
         description="Which cells there are; every run on every task after the last epoch when absent.",
     )

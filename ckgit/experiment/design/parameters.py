@@ -4,8 +4,6 @@ A tool's class says all that is to be known of its parameters where nothing is e
 has), their defaults, what follows from them, what they are called elsewhere, and which checkpoints a run with them will leave.
 """
 
-from __future__ import annotations
-
 import datetime
 from collections.abc import Mapping, Sequence
 from enum import StrEnum

@@ -37,6 +37,8 @@ def fit(assumed_start: float, past: Sequence[PastJob]) -> Fit:
     One job that took far longer than the others carries nothing away: distances count, not their squares.
     """
     known = past[:MOST]
+    if not known:
+        return Fit(assumed_start, 1.0)
 
     def cost(place: tuple[float, float]) -> float:
         start, scale = assumed_start * math.exp(place[0]), math.exp(place[1])
@@ -47,7 +49,7 @@ def fit(assumed_start: float, past: Sequence[PastJob]) -> Fit:
     for _ in range(_ROUNDS):
         best = min(_around(best, reach), key=cost)
         reach /= _STEPS / 3
-    return Fit(assumed_start * math.exp(best[0]), math.exp(best[1])) if known else Fit(assumed_start, 1.0)
+    return Fit(assumed_start * math.exp(best[0]), math.exp(best[1]))
 
 
 def _around(centre: tuple[float, float], reach: float) -> Iterable[tuple[float, float]]:

@@ -3,10 +3,9 @@
 Later it is held against what the jobs took, and the estimates of later experiments learn from both.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection
+from typing import Self
 
 from pydantic import Field
 
@@ -67,7 +66,7 @@ class Estimate(Frozen):
         groups = [group for group in self.groups if stage in (None, group.kind.stage)]
         return {job: group.expected(seconds) for group in groups for job, seconds in group.assumed.items()}
 
-    def of(self, jobs: Collection[str]) -> Estimate:
+    def of(self, jobs: Collection[str]) -> Self:
         """The same estimate, of these jobs alone."""
         groups = [group.model_copy(update={"assumed": {j: s for j, s in group.assumed.items() if j in jobs}}) for group in self.groups]
         return self.model_copy(update={"groups": tuple(group for group in groups if group.assumed)})

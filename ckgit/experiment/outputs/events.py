@@ -1,10 +1,8 @@
 """What happens while a command works on an experiment. `ckgit advance --events` writes these as lines of JSON."""
 
-from __future__ import annotations
+from typing import Literal
 
-from typing import Annotated, Any, Literal
-
-from pydantic import ConfigDict, Field, RootModel
+from pydantic import Field
 
 from ckgit.experiment.design.fields import Frozen
 from ckgit.experiment.lifecycle import Event
@@ -130,10 +128,3 @@ class Finished(Happened):
 
 
 EngineEvent = Committed | JobStateChanged | JobEnded | Polled | Progressed | Waiting | Noted | Refused | Finished
-
-
-class EventLine(RootModel[Any]):
-    """One line of `ckgit advance --events`."""
-
-    model_config = ConfigDict(defer_build=True)  # only the schema and who reads events want it; a parameter of RootModel is built at once
-    root: Annotated[EngineEvent, Field(discriminator="event")]

@@ -1,7 +1,5 @@
 """What a command would do next, as data: what `--dry-run` shows, and writes with `--json`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from pydantic import Field

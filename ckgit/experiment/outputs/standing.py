@@ -93,6 +93,9 @@ class StatusDocument(PrintedDocument):
     by_hand: bool = Field(description="Whether the last commit is the user's own.")
     edited: tuple[EditedFile, ...]
     problem: str | None = Field(description="What is wrong with the design or its inputs, so that ckgit would not go on.")
+    ahead: tuple[str, ...] = Field(
+        description="A sentence on each remote's branch that has commits which this one lacks, as it was last fetched."
+    )
     rewritten: CommitId | None = Field(description="Where ckgit left the branch, if that holds it no more.")
     advice: Advice
     next: Commands

@@ -48,6 +48,7 @@ def read_summary(document: Mapping[str, Any]) -> Summary:
 @functools.cache
 def summary_type(parameters: type[Parameters]) -> type[Summary]:
     """The front matter of an experiment whose runs have these parameters."""
+    parameters.model_rebuild()  # they are read alone, too; built before the front matter, they are a part of it and not built twice
     return create_model("Summary", __base__=Summary, **_parts(parameters))
 
 

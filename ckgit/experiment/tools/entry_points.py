@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, distributions, entry_points
 from typing import Any
@@ -11,7 +13,13 @@ from ckgit.errors import CkgitError, Exit
 
 def every(group: str) -> Iterator[EntryPoint]:
     """Every entry point of a group."""
-    yield from entry_points(group=group)
+    yield from _installed(group, tuple(sys.path))
+
+
+@functools.cache
+def _installed(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:  # noqa: ARG001 - `path` is what the answer depends on
+    """Entry points of a group in all that is installed on a path. To look takes milliseconds, and a command asks several times."""
+    return tuple(entry_points(group=group))
 
 
 def likely(group: str, name: str) -> Iterator[EntryPoint]:
@@ -21,7 +29,7 @@ def likely(group: str, name: str) -> Iterator[EntryPoint]:
     """
     for package in distributions(name="ckgit"):
         yield from sorted(package.entry_points.select(group=group), key=lambda entry: not name.startswith(entry.name))
-    yield from sorted(entry_points(group=group), key=lambda entry: not name.startswith(entry.name))
+    yield from sorted(every(group), key=lambda entry: not name.startswith(entry.name))
 
 
 def load(entry: EntryPoint, parts: tuple[str, ...]) -> Any:

@@ -6,6 +6,8 @@ aliases, merge keys, duplicate keys and ambiguous values are problems. Nothing i
 
 from __future__ import annotations
 
+import functools
+import pickle
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
@@ -56,8 +58,14 @@ class Document(NamedTuple):
 
 def read_yaml(text: str, first_line: int = 1) -> Document:
     """Parse a text whose first line is line `first_line` of its file."""
-    reader = _Reader(text, first_line)
-    return reader.read()
+    document: Document = pickle.loads(_read(text, first_line))  # noqa: S301 - our own bytes, of this process: a copy that is the caller's
+    return document
+
+
+@functools.lru_cache(maxsize=32)
+def _read(text: str, first_line: int) -> bytes:
+    """A parsed text, pickled. Each look at an experiment reads the same front matter and cards, and to parse one takes milliseconds."""
+    return pickle.dumps(_Reader(text, first_line).read())
 
 
 class _Stop(Exception):  # noqa: N818 - ends the reading of one text

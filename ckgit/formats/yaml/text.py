@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -21,6 +21,8 @@ _KEPT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 # What ends an unquoted text or makes something else of it; in brackets also a comma and more.
 _SPECIAL = re.compile(r"""^[-?:,\[\]{}#&*!|>'"%@` ]|^\.\.\.|: |:$| #| $""")
 _SPECIAL_IN_BRACKETS = re.compile(r"[,?:\[\]{}]")
+
+_PLAIN = (str, int, float)  # asked first: what is a Mapping or a Sequence takes Python longer to tell, and of values there are many
 
 
 class _Style(NamedTuple):
@@ -39,7 +41,7 @@ def scalar(value: Any) -> str:
 
 def block(document: Mapping[str, Any]) -> list[str]:
     """A mapping for a tool: a line for each key, and mappings in it indented."""
-    return list(_lines(document, "", _FOR_TOOLS))
+    return _lines(document, "", _FOR_TOOLS)
 
 
 def write_yaml(value: Any) -> str:
@@ -74,6 +76,8 @@ def comment(text: str) -> str:
 
 
 def _inline(value: Any, style: _Style, *, in_brackets: bool = False) -> str:
+    if isinstance(value, str):  # most are
+        return style.text(str(value), in_brackets)
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -84,30 +88,30 @@ def _inline(value: Any, style: _Style, *, in_brackets: bool = False) -> str:
         return style.number(value)
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{style.key(str(key))}: {_inline(item, style, in_brackets=True)}" for key, item in value.items()) + "}"
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, Sequence):
         return "[" + ", ".join(_inline(item, style, in_brackets=True) for item in value) + "]"
     return style.text(str(value), in_brackets)
 
 
-def _lines(value: Any, indent: str, style: _Style) -> Iterator[str]:
+def _lines(value: Any, indent: str, style: _Style) -> list[str]:
+    lines = []
     if isinstance(value, Mapping):
         for key, item in value.items():
             head = f"{indent}{style.key(str(key))}:"
             if _fits(item, style):
-                yield f"{head} {_inline(item, style)}"
+                lines.append(f"{head} {_inline(item, style)}")
             else:
-                yield head
-                yield from _lines(item, f"{indent}  ", style)
-        return
+                lines += [head, *_lines(item, f"{indent}  ", style)]
+        return lines
     for item in value:
         first, *rest = [_inline(item, style)] if _fits(item, style) else _lines(item, f"{indent}  ", style)
-        yield f"{indent}- {first.lstrip()}"
-        yield from rest
+        lines += [f"{indent}- {first.lstrip()}", *rest]
+    return lines
 
 
 def _fits(value: Any, style: _Style) -> bool:
     """Whether a value stands on the line of its key."""
-    if not value or isinstance(value, str) or not isinstance(value, Mapping | Sequence):
+    if not value or isinstance(value, _PLAIN) or not isinstance(value, Mapping | Sequence):
         return True
     if isinstance(value, Mapping):
         return False

@@ -7,7 +7,6 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.formats.file_kinds import annexed
 from ckgit.lab.git.command import git
 
 REGULAR = ("100644", "100755")
@@ -92,6 +91,8 @@ def read_files(cwd: Path, commit: str, paths: Sequence[str]) -> Files:
 def _kind(cwd: Path, entry: Entry) -> str:
     if entry.kind != "blob":
         return "a folder" if entry.kind == "tree" else "a submodule"
+    from ckgit.formats.file_kinds import annexed
+
     target = read_object(cwd, entry.oid) or b""
     kept = "; git-annex keeps the file itself elsewhere (git annex get fetches it)" if annexed(target) else ""
     return f"a symbolic link to {target.decode(errors='replace')}{kept}"

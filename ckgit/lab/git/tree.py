@@ -21,6 +21,7 @@ from ckgit.lab.git.objects import REGULAR
 FOLDER = "40000"
 _NO_FILES = {"120000": "a symbolic link", "160000": "a submodule"}
 _PACK_TYPES = {"commit": 1, "tree": 2, "blob": 3}
+_FAST = 1  # level of zlib at which git itself writes objects: half the time of its default, and a twentieth more bytes
 _LOOSE_LIMIT = 100  # git's own fetch keeps a pack from this many objects on
 
 
@@ -184,7 +185,7 @@ def _pack(objects: Mapping[str, tuple[str, bytes]], length: int) -> Iterator[byt
     digest.update(header)
     yield header
     for kind, content in objects.values():
-        piece = _entry_header(_PACK_TYPES[kind], len(content)) + zlib.compress(content)
+        piece = _entry_header(_PACK_TYPES[kind], len(content)) + zlib.compress(content, _FAST)
         digest.update(piece)
         yield piece
     yield digest.digest()

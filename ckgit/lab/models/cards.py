@@ -20,7 +20,8 @@ from ckgit.lab.git.command import OWN_PROGRAMS, GitError, git, git_text
 from ckgit.lab.git.objects import read_object
 from ckgit.lab.git.waiting import NoAnswerError, TimeLimit
 from ckgit.lab.lab import Lab
-from ckgit.lab.models.folder import parse_card, read_card
+from ckgit.lab.models.card_file import parse_card
+from ckgit.lab.models.folder import read_card
 from ckgit.lab.user_folders import needed_user_folder
 
 _AS_IT_IS = ("-c", "core.safecrlf=false")

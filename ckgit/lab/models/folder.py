@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.card import Architecture, FileDigest, ModelCard, RopeScaling, Template, is_model_file
 from ckgit.formats.plain_json import read_json
 from ckgit.formats.safetensors import DTYPES, LENGTH_BYTES, Header, HeaderError, Tensor, header_length, parse_header
-from ckgit.formats.yaml.document import read_yaml
-from ckgit.formats.yaml.text import write_yaml
+from ckgit.lab.models.card_file import dump_card, first_problem
 
 INDEX = "model.safetensors.index.json"
 TOKENIZERS = ("tokenizer.json", "tokenizer.model")
 DATE_FUNCTION = "strftime_now"  # by which a chat template asks for today's date
 LARGEST_JSON = 200_000_000
-_HEADING = "# What ckgit must know of a model without its weights. Written by: ckgit models add {name} PATH\n"
 _SIZES = (
     "vocab_size",
     "hidden_size",
@@ -49,7 +44,7 @@ def read_card(name: str, folder: Path) -> tuple[ModelCard, bytes]:
     try:
         card = _card(name, folder)
     except (_Unfit, OSError, ArithmeticError, AttributeError, TypeError, ValueError) as error:
-        text = str(error) if isinstance(error, _Unfit | OSError) else f"a value in its JSON files makes no sense: {_first(error)}"
+        text = str(error) if isinstance(error, _Unfit | OSError) else f"a value in its JSON files makes no sense: {first_problem(error)}"
         raise CkgitError(
             text,
             code=Exit.USAGE,
@@ -58,33 +53,6 @@ def read_card(name: str, folder: Path) -> tuple[ModelCard, bytes]:
             next="give the folder of a Hugging Face model with config.json, safetensors weights and a tokenizer",
         ) from error
     return card, dump_card(card)
-
-
-def dump_card(card: ModelCard) -> bytes:
-    """The bytes of `models/NAME.yaml`."""
-    return (_HEADING.format(name=card.name) + write_yaml(card.model_dump(mode="json", exclude_none=True))).encode()
-
-
-def parse_card(content: bytes) -> ModelCard:
-    """Read `models/NAME.yaml`.
-
-    Raises:
-        ValueError: not a model card; the message says where.
-    """
-    document = read_yaml(content.decode("utf-8-sig"))
-    if document.problems:
-        raise ValueError(document.problems[0].at("model card"))
-    try:
-        return ModelCard.model_validate_json(json.dumps(document.value, default=str))
-    except ValidationError as error:
-        raise ValueError(f"not a model card: {_first(error)}") from error
-
-
-def _first(error: Exception) -> str:
-    if not isinstance(error, ValidationError):
-        return str(error)
-    first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def _card(name: str, folder: Path) -> ModelCard:

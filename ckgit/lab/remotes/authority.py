@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 
 from ckgit.errors import CkgitError, Exit
+from ckgit.lab.branches import last_recorded
 from ckgit.lab.git import tips
 from ckgit.lab.git.branch import move
 from ckgit.lab.git.command import git_ok, git_text, is_ancestor
@@ -12,7 +14,6 @@ from ckgit.lab.git.tips import KnownTips
 from ckgit.lab.git.worktrees import Branch, moving
 from ckgit.lab.lab import BRANCHES, Lab
 from ckgit.lab.remotes.query import NotReachedError, fetch_branch, push_branch, remote_tip
-from ckgit.lab.snapshot import Snapshot, last_recorded
 from ckgit.lab.summary.check import refuse_forged
 
 
@@ -50,35 +51,40 @@ def _forward(lab: Lab, name: str, remote: str, ours: str, theirs: str) -> str:
     return tips.kept_note(lab.root, name, left)
 
 
-def catch_up(lab: Lab, snapshot: Snapshot) -> list[str]:
+def catch_up(lab: Lab, name: str, remotes: Mapping[str, str]) -> list[str]:
     """Move a local branch on that is only behind a remote's, as that was last fetched. Asks no remote.
 
-    Returns what is to be told of it; nothing where it is not behind.
+    Args:
+        remotes: tips of the remotes' branches, by remote.
+
+    Returns:
+        What is to be told of it; nothing where it is not behind.
 
     Raises:
         CkgitError: ILLEGAL_TRANSITION, theirs records a step that is not legal; BRANCH_MOVED, a user's work is in the way.
     """
-    told = []
-    for remote, theirs in snapshot.remotes.items() if snapshot.local else ():
-        ours = lab.branch(snapshot.name).tip()
-        if theirs != ours and is_ancestor(snapshot.root, ours, theirs):
-            kept = _forward(lab, snapshot.name, remote, ours, theirs)
-            branch = f"exp/{snapshot.name}"
-            told += [f"brought {branch} up to {remote}/{branch}, from {ours[:12]} to {theirs[:12]}", *filter(None, [kept])]
+    told, branch = [], lab.branch(name)
+    for remote, theirs in remotes.items():
+        ours = branch.tip()
+        if theirs != ours and is_ancestor(lab.root, ours, theirs):
+            kept = _forward(lab, name, remote, ours, theirs)
+            told += [f"brought {branch.name} up to {remote}/{branch.name}, from {ours[:12]} to {theirs[:12]}", *filter(None, [kept])]
     return told
 
 
-def refuse_stale(lab: Lab, snapshot: Snapshot) -> None:
+def refuse_stale(branch: Branch, ours: str, remotes: Mapping[str, str]) -> None:
     """Check that no remote's branch, as it was last fetched, holds commits that the local one lacks. Asks no remote.
+
+    Args:
+        ours: tip of the local branch.
+        remotes: tips of the remotes' branches, by remote.
 
     Raises:
         CkgitError: BRANCH_MOVED, one does; going on here would do the same work twice.
     """
-    ours = snapshot.tip
-    for remote, theirs in snapshot.remotes.items():
-        if snapshot.local and theirs != ours and not is_ancestor(snapshot.root, theirs, ours):
-            branch = lab.branch(snapshot.name)
-            ahead = is_ancestor(snapshot.root, ours, theirs)
+    for remote, theirs in remotes.items():
+        if theirs != ours and not is_ancestor(branch.root, theirs, ours):
+            ahead = is_ancestor(branch.root, ours, theirs)
             raise _behind(branch, remote, ours, theirs) if ahead else _diverged(branch, remote, ours, theirs)
 
 

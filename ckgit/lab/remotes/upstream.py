@@ -1,11 +1,14 @@
-"""What a remote's default branch, as it was last fetched, has and the local one lacks. Asks no remote."""
+"""What remotes' branches, as they were last fetched, have and the local ones lack. Asks no remote."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from ckgit.formats.listing import plural
+from ckgit.formats.numbers import rough_duration
 from ckgit.lab.git.command import git_lines, git_ok, git_text
 from ckgit.lab.git.objects import tree_entries
 from ckgit.lab.git.worktrees import Branch, checkouts
@@ -52,3 +55,42 @@ def _newer(lab: Lab, ref: str, tip: str) -> UpstreamChanges:
     else:
         command = f"git switch {shlex.quote(lab.default_branch)} && git {merge}"
     return UpstreamChanges(name, tip, lacking, own, command)
+
+
+class RemoteBranch(NamedTuple):
+    """A remote's branch of an experiment that has commits which the local one lacks."""
+
+    name: str  # e.g. origin/exp/demo
+    commit: str
+    lacking: int  # commits that the local branch lacks
+    own: int  # commits that it has alone
+    fetched: float | None  # seconds since anything was fetched; None where that is not known
+
+    def __str__(self) -> str:
+        here = f", and the branch here has {plural(self.own, 'commit')} that it lacks" if self.own else ""
+        age = f", as of {rough_duration(self.fetched)} ago" if self.fetched is not None else ""
+        return f"{self.name} is {plural(self.lacking, 'commit')} ahead{here}{age}"
+
+
+def ahead(lab: Lab, ref: str, tip: str, remotes: Mapping[str, str]) -> list[RemoteBranch]:
+    """The remotes' branches that are ahead of a local one.
+
+    Args:
+        ref: the branch, e.g. `exp/demo`.
+        tip: the commit that it is at.
+        remotes: tips of the remotes' branches, by remote.
+    """
+    others = {remote: theirs for remote, theirs in remotes.items() if theirs != tip}
+    found = []
+    for remote, theirs in others.items():
+        own, lacking = map(int, git_text(lab.root, "rev-list", "--left-right", "--count", f"{tip}...{theirs}").split())
+        if lacking:
+            found.append(RemoteBranch(f"{remote}/{ref}", theirs, lacking, own, _since_fetch(lab)))
+    return found
+
+
+def _since_fetch(lab: Lab) -> float | None:
+    try:
+        return max(time.time() - (lab.git_dir / "FETCH_HEAD").stat().st_mtime, 0.0)
+    except OSError:
+        return None

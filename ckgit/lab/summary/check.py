@@ -7,9 +7,9 @@ from pathlib import Path
 from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.lifecycle import Event, legal, step_problem
 from ckgit.experiment.state import State
-from ckgit.lab.git.command import git_ok
+from ckgit.lab.git.command import git_ok, git_text
 from ckgit.lab.git.objects import read_objects
-from ckgit.lab.git.trailers import Trailers
+from ckgit.lab.git.trailers import Trailers, newer_version
 from ckgit.lab.summary.state import state_in
 
 
@@ -26,6 +26,14 @@ def check_state(root: Path, name: str, tip: str, state: State, recorded: Trailer
         CkgitError: ILLEGAL_TRANSITION, with the command that mends it.
     """
     if recorded is None:
+        if state is not State.DESIGNED and git_text(root, "rev-parse", "--is-shallow-repository") == "true":
+            raise CkgitError(
+                f"this clone is shallow, and does not hold the step that led {name} to {state}",
+                code=Exit.EVIDENCE_MISSING,
+                where=f"exp/{name}",
+                state="nothing was done",
+                next="git fetch --unshallow",
+            )
         if state is not State.DESIGNED:
             what = f"the summary says {state}, but no commit of ckgit's led there"
             raise _illegal(name, None, what, _state_back(root, name, tip, State.DESIGNED, ""))
@@ -34,6 +42,8 @@ def check_state(root: Path, name: str, tip: str, state: State, recorded: Trailer
         reached = State(recorded.target) if recorded.target in set(State) else None
         what = f"the summary says {state}, but the last step that ckgit recorded led to {recorded.target}"
         raise _illegal(name, reached, what, _state_back(root, name, tip, reached, at))
+    if at != left and (newer := newer_version(name, recorded.version)) and step_problem(recorded.event, recorded.source, recorded.target):
+        raise newer
     if at != left and (wrong := step_problem(recorded.event, recorded.source, recorded.target)):
         mend = f"git switch exp/{name} && git reset --keep {at[:12]}~1"  # a commit that reverts it would leave it the last step
         raise _illegal(name, None, f"the last commit that ckgit is named in cannot be one of its own: {wrong}", mend)
@@ -45,6 +55,8 @@ def refuse_forged(name: str, recorded: Trailers | None, at: str, remote: str) ->
     Raises:
         CkgitError: ILLEGAL_TRANSITION.
     """
+    if recorded and (newer := newer_version(name, recorded.version)):
+        raise newer
     if recorded and (wrong := step_problem(recorded.event, recorded.source, recorded.target)):
         raise CkgitError(
             f"the last commit at {remote} that ckgit is named in cannot be one of its own: {wrong}",

@@ -5,25 +5,21 @@ ckgit changes the values of `state` and `recorded` and the blocks between its ma
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
-from ckgit.errors import CkgitError, DesignError
-from ckgit.experiment.checks import messages
-from ckgit.experiment.checks.problems import problems
-from ckgit.experiment.design.model import SCHEMA_VERSION, Recorded, Stage, State, Summary
-from ckgit.experiment.tools.by_tool import parameters_of, read_summary, summary_type, tool_of
-from ckgit.experiment.tools.workers import nearest_tool
+from ckgit.errors import DesignError
+from ckgit.experiment.design.model import SCHEMA_VERSION, Recorded, State, Summary
 from ckgit.formats.problem import Problem
 from ckgit.formats.yaml.document import Document, Span, read_yaml
-from ckgit.formats.yaml.edit import PathError, ValueChange, edit_yaml
 from ckgit.formats.yaml.text import write_yaml
 from ckgit.lab.summary import text as summary_text
+from ckgit.lab.summary.problems import document_problems, flow_problems, is_readable, order, problem_in, readable, refuse, summary_of
 from ckgit.lab.summary.text import FENCE
+
+if TYPE_CHECKING:
+    from ckgit.formats.yaml.edit import ValueChange
 
 FILE = "experiment_summary.md"
 NEW_BODY = "\n## Notes\n\n"
@@ -58,15 +54,15 @@ class SummaryFile:
         parts = summary_text.split(text)
         if parts.first_line == 1 and not found:
             found = [Problem(f"the summary must begin with a line {FENCE}, its front matter, and another line {FENCE}", line=1, column=1)]
-        _raise(found, file)
+        refuse(found, file)
         document = read_yaml(parts.front, parts.first_line)
         body_line = parts.first_line + parts.front.count("\n") + 1
         found = document_problems(document)
-        around = [*_flow_problems(document, parts), *summary_text.block_problems(parts.body, body_line)]
-        if strict or around or not _is_readable(document):
-            _raise([*found, *around], file)
-        summary = _readable(document.value) if found else _summary(document.value)
-        return cls(file, text, summary, *_spans(document, parts.front), document, problems=sorted(found, key=_order))
+        around = [*flow_problems(document, parts), *summary_text.block_problems(parts.body, body_line)]
+        if strict or around or not is_readable(document):
+            refuse([*found, *around], file)
+        summary = readable(document.value) if found else summary_of(document.value)
+        return cls(file, text, summary, *_spans(document, parts.front), document, problems=sorted(found, key=order))
 
     @classmethod
     def from_design(
@@ -84,14 +80,16 @@ class SummaryFile:
         Raises:
             DesignError: with every problem.
         """
+        from ckgit.formats.yaml.edit import PathError, ValueChange, edit_yaml
+
         text, found = summary_text.decode(content)
-        _raise(found, file)
+        refuse(found, file)
         parts = summary_text.split(text)
         original = read_yaml(parts.front, parts.first_line)
         filled = _lacking(original.value, [ValueChange("schema_version", SCHEMA_VERSION, first=True), *defaults])
         if original.problems or not isinstance(original.value, dict):
             given = {change.path for change in [*filled, *changes]}
-            _raise([problem for problem in document_problems(original) if problem.path not in given], file)
+            refuse([problem for problem in document_problems(original) if problem.path not in given], file)
         try:
             front = edit_yaml(_without_own(parts.front, original), [*filled, *changes])
         except PathError as error:
@@ -102,9 +100,9 @@ class SummaryFile:
         try:
             made = cls.parse(summary_text.join(f"{front}state: {State.DESIGNED}\n", body).encode(), FILE, strict=strict)
         except DesignError as error:
-            placed = [_in(original, changes, p.path, p.message) for p in error.problems]
-            raise DesignError(sorted(placed, key=_order), file=file) from None
-        placed = sorted([_in(original, changes, p.path, p.message) for p in made.problems], key=_order)
+            placed = [problem_in(original, changes, p.path, p.message) for p in error.problems]
+            raise DesignError(sorted(placed, key=order), file=file) from None
+        placed = sorted([problem_in(original, changes, p.path, p.message) for p in made.problems], key=order)
         return replace(made, file=file, document=original, changes=changes, problems=placed)
 
     @classmethod
@@ -149,7 +147,7 @@ class SummaryFile:
 
     def problem(self, path: str, message: str) -> Problem:
         """A problem at its place in the file that was read, whatever was changed since."""
-        return _in(self.document, self.changes, path, message)
+        return problem_in(self.document, self.changes, path, message)
 
     def _spliced(
         self, span: Span, new: str, summary: Summary, *, state_value: Span | None = None, recorded_block: Span | None = None
@@ -167,130 +165,6 @@ class SummaryFile:
             state_value=state_value or moved(self.state_value),
             recorded_block=recorded_block or moved(self.recorded_block),
         )
-
-
-def document_problems(document: Document) -> list[Problem]:
-    """Everything that is wrong with a front matter, each with its place. A missing `state` is none."""
-    found = document.problems
-    if not document.complete:
-        return found
-    value = document.value
-    if not isinstance(value, dict):
-        return found or [_placed(document, (), f"expected a mapping (key: value); found {messages.shown(value)}")]
-    if _is_newer(value):
-        newer = f"format {value['schema_version']} is newer than this ckgit, which knows {SCHEMA_VERSION}: upgrade ckgit"
-        return [_placed(document, ("schema_version",), newer)]
-    if unknown := _tool_problem(document):
-        return [*found, unknown]
-    try:
-        summary = _summary(value)
-    except ValidationError as error:
-        unread = {problem.path for problem in found}
-        model = summary_type(parameters_of(tool_of(value)))
-        placed = [_placed(document, path, message) for path, message in messages.findings(error, model, _with_state(value))]
-        return [*found, *(problem for problem in placed if problem.path not in unread)]
-    if found:
-        return found
-    return [_placed(document, locate(value, problem.path), problem.message) for problem in problems(summary)]
-
-
-def _tool_problem(document: Document) -> Problem | None:
-    """That the preparation tool is misspelt.
-
-    Raises:
-        CkgitError: TOOL_MISSING, it is not installed, and no other one has a name like it.
-    """
-    tool = tool_of(document.value)
-    try:
-        parameters_of(tool)
-    except CkgitError as error:
-        near = nearest_tool(tool, Stage.TRAINING)
-        if near is None:
-            raise
-        return _placed(document, ("tools", Stage.TRAINING.tool), f"{error.what}; did you mean {near}?")
-    return None
-
-
-def locate(document: Any, dotted: str) -> Sequence[str | int]:
-    """The keys that a dotted path means; keys may have dots in them. Stops where the document does."""
-    path: list[str | int] = []
-    while dotted:
-        if isinstance(document, Mapping):
-            key: str | int | None = max((k for k in document if k and f"{dotted}.".startswith(f"{k}.")), key=len, default=None)
-        else:
-            head = dotted.partition(".")[0]
-            key = int(head) if isinstance(document, list) and head.isdecimal() and int(head) < len(document) else None
-        if key is None:
-            break
-        path.append(key)
-        document, dotted = document[key], dotted[len(str(key)) + 1 :]
-    return path
-
-
-def _raise(found: list[Problem], file: str) -> None:
-    if found:
-        raise DesignError(sorted(found, key=_order), file=file)
-
-
-def _order(problem: Problem) -> tuple[int, int]:
-    return problem.line, problem.column
-
-
-def _with_state(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {"state": str(State.DESIGNED), **value}
-
-
-def _is_readable(document: Document) -> bool:
-    """Whether it has values to look at."""
-    return document.complete and not document.problems and isinstance(document.value, dict) and not _is_newer(document.value)
-
-
-def _is_newer(value: Mapping[str, Any]) -> bool:
-    version = value.get("schema_version")
-    return isinstance(version, int) and not isinstance(version, bool) and version > SCHEMA_VERSION
-
-
-def _readable(value: Mapping[str, Any]) -> Summary:
-    """The sections that can be read by themselves, whatever is wrong with the others: what they name can still be looked for."""
-    with contextlib.suppress(ValidationError, CkgitError):
-        return _summary(value)
-    least = {"schema_version": SCHEMA_VERSION, "experiment": {"name": "unnamed", "question": "?", "date": "2000-01-01"}, "models": ["none"]}
-    summary = _summary(least).model_copy(update={"models": ()})
-    for key in ("experiment", "models", "data", "evaluation", "compute"):
-        with contextlib.suppress(ValidationError, KeyError):
-            summary = summary.model_copy(update={key: getattr(_summary({**least, key: value[key]}), key)})
-    return summary
-
-
-def _summary(value: Mapping[str, Any]) -> Summary:
-    return read_summary(_with_state(value))
-
-
-def _placed(document: Document, path: Sequence[str | int], message: str) -> Problem:
-    """A problem at its key, or at the nearest one that exists around it."""
-    dotted = ".".join(map(str, path))
-    for length in range(len(path), -1, -1):
-        head = tuple(path[:length])
-        place = document.keys.get(head) or document.values.get(head)
-        if place:
-            return Problem(message, dotted, *place)
-    return Problem(message, dotted, 1, 1)
-
-
-def _in(document: Document, changes: Sequence[ValueChange], path: str, message: str) -> Problem:
-    """A problem at its place in the document, with the change that it is about."""
-    cause = next((change.path for change in changes if f"{path}.".startswith(f"{change.path}.")), None)
-    if cause is not None:
-        quote = "; text needs quotes of its own, as in 'KEY=\"text: {input}\"'" if "expected text" in message else ""
-        message = f"--set {cause}: {message}{quote}"
-    return replace(_placed(document, locate(document.value, path), message), path=path)
-
-
-def _flow_problems(document: Document, parts: summary_text.SummaryParts) -> Iterator[Problem]:
-    """Keys between braces leave no lines for what ckgit adds."""
-    line, column = document.values.get((), (parts.first_line, 1))
-    if parts.front.split("\n")[line - parts.first_line][column - 1 : column] == "{":
-        yield Problem("the keys of the front matter stand on lines of their own, not between braces", line=line, column=column)
 
 
 def _lacking(value: Any, defaults: Sequence[ValueChange]) -> list[ValueChange]:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.outputs.events import Progressed
 from ckgit.formats.listing import in_words
+from ckgit.lab.branches import DeletedError
 from ckgit.lab.git.tips import is_lost
 from ckgit.lab.git.worktrees import moving
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import DeletedError, take_snapshot
+from ckgit.lab.snapshot import take_snapshot
 from ckgit.orchestrators.commands.observe import Observer
 from ckgit.orchestrators.commands.plan import plan
 from ckgit.orchestrators.engine.events import Events
@@ -85,7 +86,7 @@ def _follow(observer: Observer, decision: Poll | Submit | Continue | Secure) -> 
     except BranchMoved:
         monitor = observer.stage.open()
         observer.events.emit(Progressed(experiment=observer.view.name))
-        return observer.from_commit(_moved_on(observer.view, monitor), monitor.queries)
+        return observer.from_commit(_moved_on(observer.view, monitor), monitor.poller.queries)
     return observer
 
 
@@ -106,7 +107,7 @@ def _look(observer: Observer, look: Poll) -> Polling[None]:
     elif look.subject is Subject.CONTINUATION:
         observer.stage.look_at_continuation()
     else:
-        observer.stage.poll()
+        observer.stage.open().poll()
         check_unmoved(observer.view)
 
 
@@ -118,7 +119,7 @@ def _moved_on(view: ExperimentView, monitor: Monitor) -> ExperimentView:
         raise _left_behind(view, monitor, "the branch was deleted") from None
     after = open_experiment(view.lab, view.name)
     still = {attempt.token for attempt in (after.ledger.open() if after.ledger else ())}
-    if after.snapshot.state is view.snapshot.state and {attempt.token for attempt in monitor.attempts} <= still:
+    if after.snapshot.state is view.snapshot.state and {attempt.token for attempt in monitor.followed.attempts} <= still:
         return after
     if is_lost(view.lab.root, view.snapshot.tip, after.snapshot.tip):
         raise _left_behind(view, monitor, f"the branch was rewritten: it is at {after.snapshot.tip[:12]}")
@@ -147,7 +148,7 @@ def _left_behind(view: ExperimentView, monitor: Monitor, how: str) -> CkgitError
 def _detached(view: ExperimentView, monitor: Monitor, options: AdvanceOptions) -> CkgitError:
     back = f"ckgit advance {view.name}" + (" --detach" if options.detach else "")
     return CkgitError(
-        f"detached from {view.name}; its jobs go on without ckgit ({monitor.count()})",
+        f"detached from {view.name}; its jobs go on without ckgit ({monitor.seen().in_words})",
         code=Exit.INTERRUPTED,
         state="what was committed stands",
         next=f"{back} comes back to them; ckgit cancel {view.name} ends them",

@@ -60,7 +60,7 @@ def _decided(observer: Observer) -> Decision:
         if decision.subject is Subject.CONTINUATION:
             observer.stage.look_at_continuation()
         else:
-            observer.stage.poll()
+            observer.stage.open().poll()
 
 
 def _moved(view: ExperimentView, move: Commit) -> ExperimentView:
@@ -84,7 +84,7 @@ def _shown(observer: Observer, decision: Decision) -> PlannedStep:
         commits, submissions, more = _recorded(view, decision, _pending(observer) if decision.jobs else [])
         remarks += [*more, *decision.remarks]
     elif isinstance(decision, Submit) and monitor and view.ledger:
-        submissions = _would_submit(view, view.ledger, decision.submission.attempts, monitor.jobs.values(), {})
+        submissions = _would_submit(view, view.ledger, decision.submission.attempts, monitor.followed.jobs.values(), {})
         if observer.options.continuation and not view.ledger.detached:
             remarks.append(_going_on(view, observer.options.continuation.to))
     elif isinstance(decision, Continue) and view.ledger and view.ledger.detached:
@@ -102,11 +102,11 @@ def _shown(observer: Observer, decision: Decision) -> PlannedStep:
 
 def _waits(monitor: Monitor) -> list[str]:
     """What is waited for of the jobs that are out."""
-    remarks = []
-    for attempt in monitor.open:
-        status = monitor.statuses.get(attempt.token)
-        if damage := monitor.damage.get(attempt.token):
-            folder = job_folder(monitor.work, attempt.token)
+    remarks, seen = [], monitor.seen()
+    for attempt in seen.open:
+        status = seen.statuses.get(attempt.token)
+        if damage := monitor.endings.damage.get(attempt.token):
+            folder = job_folder(monitor.poller.work, attempt.token)
             remarks.append(f"would wait for {attempt.job}: gone, and {damage} ({folder}); a job that stays so counts as lost")
         elif status and status.state is not JobState.UNSEEN:
             remarks.append(f"would wait for {attempt.job}: {status.state}" + (f" ({status.detail})" if status.detail else ""))
@@ -117,9 +117,10 @@ def _pending(observer: Observer) -> Sequence[Attempt]:
     """What an earlier commit has asked for and nobody has handed over: it goes with what is asked for now."""
     if not observer.view.ledger or not observer.view.ledger.open():
         return []
-    if not observer.stage.open().polled:
-        observer.stage.poll()
-    return observer.stage.open().submission.attempts
+    monitor = observer.stage.open()
+    if not monitor.polled:
+        monitor.poll()
+    return monitor.seen().submission.attempts
 
 
 def _recorded(

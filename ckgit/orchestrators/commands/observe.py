@@ -18,7 +18,6 @@ from ckgit.experiment.state import State
 from ckgit.lab.commit import CommitPlan
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import ExperimentView
-from ckgit.orchestrators.engine.integrity import refuse_edited
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.plugins import scheduler_for
 
@@ -107,6 +106,8 @@ class Observer:
         )
 
     def _observe_stage(self) -> StageObservation:
+        from ckgit.lab.history.hand_edits import refuse_edited
+
         if not self._own and not self._stage:
             refuse_edited(self.view.snapshot)
         return self.stage.observe()
@@ -147,10 +148,11 @@ def _accounted(view: ExperimentView) -> Ledger | None:
     ledger = view.ledger
     if view.snapshot.state is not State.EVALUATED or not ledger:
         return ledger
-    from ckgit.orchestrators.run.usage import fill, lacking
+    from ckgit.orchestrators.run.usage import filled, lacking
 
     ledger = ledger.model_copy(update={"detached": None})
-    if not (late := lacking(ledger)) or not Path(ledger.work_tree).is_dir():
+    if not (late := lacking(ledger.attempts)) or not Path(ledger.work_tree).is_dir():
         return ledger
     cluster = view.context.cluster
-    return fill(ledger, scheduler_for(cluster).usage(cluster, Path(ledger.work_tree), late).usage)
+    accounted = scheduler_for(cluster).usage(cluster, Path(ledger.work_tree), late).usage
+    return ledger.with_attempts(*filled(ledger.attempts, accounted))

@@ -84,6 +84,15 @@ def _change(seen: Observation, options: AdvanceOptions) -> Decision | None:
         return Commit(seen.move, replaces=replaced, cluster=options.cluster)
     if isinstance(seen.retry, CkgitError):
         return Refuse(seen.retry)
+    if seen.retry and ledger and ledger.detached and not options.detach and not options.take_over:
+        return Refuse(
+            CkgitError(
+                f"{seen.view.name} is left to job {ledger.detached.token}, which a retry would end",
+                code=Exit.IN_FLIGHT,
+                state="nothing was changed",
+                next=f"ckgit retry {seen.view.name} --detach leaves it to another one; with --take-over nobody goes on but you",
+            )
+        )
     if seen.retry and options.detach:
         _check_detachable(seen.view.context.cluster)
     if seen.retry:  # a job that was cancelled, but not ended, writes to the same files as the new one
@@ -176,7 +185,7 @@ def _analysis(seen: Observation) -> CommitPlan:
     """The commit with the report."""
     from ckgit.orchestrators.analyze import analyze
 
-    view = seen.view
-    files = analyze(view.lab, view.snapshot, seen.ledger)
+    view = seen.view._replace(ledger=seen.ledger)
+    files = analyze(view)
     text = f"Wrote {plural(len(files), 'file')}; the report is {view.path('analysis/report.md')}."
-    return prepare(view, Event.ANALYZE, files=files, logs={}, ledger=seen.ledger, body=text, time=now())
+    return prepare(view, Event.ANALYZE, files=files, logs={}, ledger=view.ledger, body=text, time=now())

@@ -6,23 +6,23 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.classify import newest
 from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.jobs import Attempt, Job
 from ckgit.experiment.lifecycle import Event
 from ckgit.jobs.folder import refuse_unwritable
 from ckgit.lab.commit import CommitPlan
+from ckgit.lab.history.hand_edits import refuse_edited
 from ckgit.orchestrators.engine.experiment import ExperimentView
-from ckgit.orchestrators.engine.integrity import refuse_edited
 from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.options import AdvanceOptions, RetryOptions, Selection
 from ckgit.orchestrators.engine.orphans import refuse_orphans
 from ckgit.orchestrators.engine.profile import check_profile
 from ckgit.orchestrators.run import commits
-from ckgit.orchestrators.run.attempts import AttemptOptions, count_jobs, detached_of, latest_attempts
-from ckgit.orchestrators.run.change_cluster import refuse_misled
-from ckgit.orchestrators.run.stage import StageJobs, check_ready, stage_jobs
+from ckgit.orchestrators.run.attempts import AttemptOptions, count_jobs, detached_of
+from ckgit.orchestrators.run.stage import StageJobs, check_ready, refuse_misled, stage_jobs
 from ckgit.orchestrators.run.work_tree import find_work_tree, planned_ledger
-from ckgit.orchestrators.scaffold.rerender import rendered_anew, wanted_batch
+from ckgit.orchestrators.scaffold.rerender import rendered_anew, wanted_batch, with_digests
 
 
 class RetryPlan(NamedTuple):
@@ -42,7 +42,7 @@ def plan_retry(view: ExperimentView, options: AdvanceOptions) -> RetryPlan:
     selection, resources = options.retry or RetryOptions()
     work = _stage(view)
     jobs = _selected(view, work, selection)
-    count = count_jobs(view.ledger, jobs)
+    count = count_jobs(view.attempts, jobs)
     if not count.failed or not view.ledger:
         name = view.name
         raise CkgitError(
@@ -54,17 +54,18 @@ def plan_retry(view: ExperimentView, options: AdvanceOptions) -> RetryPlan:
         )
     check_profile(view)
     refuse_edited(view.snapshot)
-    refuse_orphans(view.lab, view.name, view.ledger)
+    refuse_orphans(view.lab, view.name, frozenset(view.ledger.tokens), view.ledger.work_tree)
     failed = {attempt.job for attempt in count.failed}
     again = [job for job in jobs if job.name in failed]
     if view.ledger.work_tree:
         refuse_unwritable(tree := find_work_tree(view.ledger))
         check_ready(view, work, again, tree)
-    before = latest_attempts(view.ledger)
+    before = newest(view.attempts)
     asked = {job.name: wanted for job in again if (wanted := _asked_for(before[job.name], job, resources))}
     batches = {job.name: batch for job in again if (batch := wanted_batch(view, job, before[job.name], resources))}
     anew = rendered_anew(view, work.workers, again, before, batches)
-    tries = AttemptOptions(now(), before, resources=asked, batches=batches, files=anew.files, notes=anew.notes)
+    files = with_digests(view, work.workers.values(), anew.files)
+    tries = AttemptOptions(now(), before, resources=asked, batches=batches, files=files, notes=anew.notes)
     step = commits.submission(
         view,
         Event.RETRY,

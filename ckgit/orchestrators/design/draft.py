@@ -8,40 +8,33 @@ from typing import NamedTuple
 
 from ckgit import __version__
 from ckgit.analysis.tables import status_blocks
-from ckgit.errors import CkgitError, DesignError, Exit
-from ckgit.experiment.checks.problems import problems
-from ckgit.experiment.checks.remarks import Remark
-from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.design.model import Stage, Summary
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.expand import build_plan
 from ckgit.experiment.design.names import name_problem
-from ckgit.experiment.design.plan import Plan, build_plan
+from ckgit.experiment.design.plan import Plan
 from ckgit.experiment.estimates import file as estimate_file
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.outputs.planned import PlannedCommit
-from ckgit.experiment.tools.workers import nearest_tool
-from ckgit.experiment.worker import Context
 from ckgit.formats.listing import plural
 from ckgit.formats.markdown import size
 from ckgit.formats.numbers import rough_duration
-from ckgit.formats.problem import Problem
 from ckgit.formats.yaml.document import read_yaml
 from ckgit.formats.yaml.edit import ValueChange
-from ckgit.lab.commit import CommitPlan, preview, record
+from ckgit.lab.commit import CommitPlan, make_commit, preview
 from ckgit.lab.git import tips
 from ckgit.lab.git.objects import tree_entries
 from ckgit.lab.lab import Lab, list_experiments
 from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.lab.summary.file import FILE, SummaryFile
-from ckgit.orchestrators.design import lint
-from ckgit.orchestrators.design.forecast import Forecast, forecast, kinds, split_problems
-from ckgit.orchestrators.design.lookup import LabInputs, SourceCommit, base_recipes, default_branch, look
-from ckgit.orchestrators.design.past_runs import NOTHING, read_past_runs
+from ckgit.orchestrators.design.check import context_of, measured_design, placed
+from ckgit.orchestrators.design.forecast import Forecast, forecast, kinds
+from ckgit.orchestrators.design.lookup import SourceCommit, default_branch
+from ckgit.orchestrators.design.past_runs import read_past_runs
 from ckgit.orchestrators.design.stale import stale
 from ckgit.orchestrators.design.tables import log_lines, resources_block, runs_block
 from ckgit.orchestrators.engine import logs
 from ckgit.orchestrators.engine.generated import generated
 from ckgit.orchestrators.engine.logs import DESIGN_LOG
-from ckgit.orchestrators.engine.plugins import preparation_for, worker_for
 
 _OWN_KEYS = ("state", "recorded", "schema_version")
 
@@ -62,7 +55,8 @@ class Draft(NamedTuple):
     @property
     def plan_of_commit(self) -> CommitPlan:
         """Its commit."""
-        return CommitPlan(self.name, self.event, self.parent, self.files, self.summary.summary.digest, self.body)
+        parent = self.parent.branch_tip if self.parent else None
+        return CommitPlan(self.name, self.event, parent, self.files, self.summary.summary.digest, self.body)
 
     @property
     def body(self) -> str:
@@ -179,7 +173,7 @@ def commit(draft: Draft) -> str:
     Raises:
         CkgitError: BRANCH_MOVED, someone else was first; then nothing was changed.
     """
-    return record(draft.lab, draft.plan_of_commit)
+    return make_commit(draft.lab, draft.plan_of_commit)
 
 
 def show(draft: Draft) -> PlannedCommit:
@@ -195,36 +189,6 @@ def totals(draft: Draft) -> str:
 
 def _runs(plan: Plan) -> str:
     return f"{plural(len(plan.runs), 'run')}, {len(plan.training)} of them trained"
-
-
-class CheckedDesign(NamedTuple):
-    """What is to be said of a design without problems."""
-
-    unchecked: Sequence[str]  # what could not be checked here, one sentence each
-    warnings: Sequence[str]  # as a `Draft` has them
-
-
-def check(place: SourceCommit, file: SummaryFile) -> CheckedDesign:
-    """Check a summary against the lab.
-
-    Raises:
-        DesignError: with every problem.
-    """
-    worker = preparation_for(file.summary) if base_recipes(file.summary) else None
-    missing = worker.recipes_missing() if worker else ""
-    checked = _measured(place, file, recipes=not missing)
-    old, placed = stale(place, file.summary), _placed(file, checked.remarks)
-    if missing:
-        return CheckedDesign([f"base recipes were not looked up: {missing}"], [*old, *placed])
-    summary = file.summary.model_copy(update={"recorded": checked.measured.recorded})
-    cost = forecast(_context(place.lab, summary, build_plan(summary), checked.measured, checked.cluster), NOTHING)
-    return CheckedDesign([], [*old, *cost.warnings, *placed])
-
-
-def _placed(file: SummaryFile, remarks: Sequence[Remark]) -> list[str]:
-    """Remarks as they are printed: with file, line and column where they have a place."""
-    placed = [(remark, file.problem(remark.path, remark.message)) for remark in remarks]
-    return [problem.at(file.file) if remark.path and problem.line else remark.message for remark, problem in placed]
 
 
 def refuse_existing(lab: Lab, name: str) -> None:
@@ -249,13 +213,13 @@ def _dated() -> ValueChange:
 
 
 def _draft(place: SourceCommit, name: str, file: SummaryFile, parent: Snapshot | None) -> Draft:
-    measured, cluster, remarks = _measured(place, file, recipes=True)
+    measured, cluster, remarks = measured_design(place, file, recipes=True)
     file = file.with_recorded(measured.recorded)
     summary, plan = file.summary, build_plan(file.summary)
-    context = _context(place.lab, summary, plan, measured, cluster)
+    context = context_of(place.lab, summary, plan, measured, cluster)
     cost = forecast(context, read_past_runs(place.lab, context.cluster_name, kinds(context)))
     old = stale(place, summary)
-    warnings = [*old, *cost.warnings, *_placed(file, remarks)]
+    warnings = [*old, *cost.warnings, *placed(file, remarks)]
     cost = cost._replace(warnings=[*old, *cost.warnings, *(remark.message for remark in remarks)])
     resources = resources_block(summary, measured.recorded, measured.cards, cost)
     for block, markdown in {"runs": runs_block(cost), "resources": resources, **status_blocks(context, None)}.items():
@@ -272,71 +236,6 @@ def _draft(place: SourceCommit, name: str, file: SummaryFile, parent: Snapshot |
         log: logs.appended(parent.read(log) if parent else None, lines, time=logs.now()),
     }
     return Draft(place.lab, name, event, parent, file, plan, cost, files, warnings)
-
-
-class _Found(NamedTuple):
-    """What the lab holds of a design without problems."""
-
-    measured: LabInputs
-    cluster: Cluster
-    remarks: Sequence[Remark]  # warnings
-
-
-def _measured(place: SourceCommit, file: SummaryFile, *, recipes: bool) -> _Found:
-    """What the lab holds of a design.
-
-    Raises:
-        DesignError: with every problem.
-    """
-    summary, found = file.summary, list(file.problems)
-    try:
-        cluster = place.lab.cluster(summary.compute.cluster)
-    except CkgitError as error:
-        found.append(file.problem("compute.cluster", f"{error.what} ({error.next})"))
-        raise DesignError(found, file=file.file) from None  # its profile says where data lies
-    measured = look(place, file, cluster, recipes=recipes)
-    found += measured.problems
-    remarks: list[Remark] = []
-    if not file.problems:
-        known = summary.model_copy(update={"recorded": measured.recorded})
-        wrong = problems(known)  # a base recipe's values are known only now
-        found += [file.problem(p.path, p.message) for p in wrong or split_problems(summary, build_plan(known), measured.recorded)]
-        if not wrong:
-            context = _context(place.lab, known, build_plan(known), measured, cluster)
-            remarks = _worker_remarks(context, found) if recipes or not base_recipes(summary) else []
-            remarks += lint.remarks(place.lab, lint.DesignInputs(context, measured.tasks, measured.surveys))
-            found += [file.problem(remark.path, remark.message) for remark in remarks if remark.wrong]
-    if found:
-        raise DesignError(sorted(dict.fromkeys(found), key=lambda p: (p.line, p.column)), file=file.file)
-    return _Found(measured, cluster, [remark for remark in remarks if not remark.wrong])
-
-
-def _worker_remarks(context: Context, known: Sequence[Problem]) -> list[Remark]:
-    """What the tools' workers have against it: better now than when it is scaffolded. What is known of a place is not said again."""
-    found = [problem for stage in Stage for problem in _worker_problems(context, stage)]
-    new = [one for one in found if not one.path or not any(f"{problem.path}.".startswith(f"{one.path}.") for problem in known)]
-    return [Remark(problem.path, problem.message, wrong=not problem.warning) for problem in new]
-
-
-def _worker_problems(context: Context, stage: Stage) -> Sequence[Problem]:
-    """What the tool of a stage has against the design, or that there is no such tool.
-
-    Raises:
-        CkgitError: TOOL_MISSING, it is not installed, and no other one has a name like it.
-    """
-    try:
-        worker = worker_for(context.summary, stage)
-    except CkgitError as error:
-        near = nearest_tool(context.summary.tools.of(stage), stage)
-        if near is None:
-            raise
-        return [Problem(f"{error.what}; did you mean {near}?", f"tools.{stage.tool}")]
-    return worker.check(context) if worker else []
-
-
-def _context(lab: Lab, summary: Summary, plan: Plan, measured: LabInputs, cluster: Cluster) -> Context:
-    cluster_name = summary.compute.cluster or lab.config.default_cluster
-    return Context(summary, plan, measured.cards, cluster, cluster_name, __version__, measured.sources)
 
 
 def _of_that_name(place: SourceCommit, name: str) -> list[str]:

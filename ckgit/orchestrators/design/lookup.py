@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.card import ModelCard, card_path
 from ckgit.experiment.checks.data_profile import DataProfile, profile_data
 from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.design.expand import typed
 from ckgit.experiment.design.model import DataSet, Recorded, RecordedData, Summary, TaskSpec
 from ckgit.experiment.design.names import task_place
 from ckgit.experiment.design.parameters import BASE_RECIPE
-from ckgit.experiment.design.plan import typed
 from ckgit.formats.file_kinds import ELSEWHERE, foreign
 from ckgit.formats.problem import Problem
 from ckgit.formats.rows import DataError, Row, read_records, split_sizes
 from ckgit.formats.task_source import Signature, task_functions
-from ckgit.lab.git.objects import Files, read_files, tree_entries
+from ckgit.lab.git.objects import Files, read_files
 from ckgit.lab.lab import Lab
 from ckgit.lab.remotes.upstream import newer_branches
 from ckgit.lab.summary.file import SummaryFile
@@ -87,7 +87,7 @@ class _Finder:
         return f"there is no {kind} {path} on branch {branch}{remedy}"
 
     def cards(self) -> dict[str, ModelCard]:
-        from ckgit.lab.models.folder import parse_card
+        from ckgit.lab.models.card_file import parse_card
 
         found = {}
         for position, name in enumerate(self.summary.models):
@@ -290,40 +290,3 @@ def _argument_problems(task: TaskSpec, signature: Signature) -> Iterator[tuple[s
             yield name, f"the @task function {task.entry} has no parameter {name}, so it could not use this one"
     if task.scorers and not signature.accepts("scorers"):
         yield "scorers", f"the @task function {task.entry} has no parameter scorers, so it could not use these"
-
-
-class LabChoices(NamedTuple):
-    """What a lab has to design with."""
-
-    models: Sequence[str]
-    bare: Sequence[str]  # those models that have no chat template
-    data: Sequence[str]  # paths
-    tasks: Sequence[TaskSpec]
-
-
-def offers(lab: Lab) -> LabChoices:
-    """Model cards, data files and @task functions of the default branch."""
-    paths = [entry.path for folder in ("models/", "data/", "tasks/") for entry in tree_entries(lab.root, lab.base, folder, recursive=True)]
-    models = [Path(path).stem for path in paths if path.startswith("models/") and path.endswith(".yaml") and path.count("/") == 1]
-    data = [path for path in paths if path.startswith("data/") and path.endswith((".json", ".jsonl"))]
-    files = [path for path in paths if path.startswith("tasks/") and path.endswith(".py")]
-    tasks = [task for path, content in _read(lab, lab.base, files).items() for task in _offered(path, content)]
-    cards = _read(lab, lab.base, [card_path(name) for name in models])
-    return LabChoices(models, [name for name in models if _is_bare(cards[card_path(name)])], data, tasks)
-
-
-def _is_bare(card: bytes) -> bool:
-    from ckgit.lab.models.folder import parse_card
-
-    try:
-        return parse_card(card).template is None
-    except ValueError:
-        return False  # a broken card says so when it is used
-
-
-def _offered(path: str, content: bytes) -> list[TaskSpec]:
-    try:
-        functions = list(task_functions(content))
-    except ValueError:
-        return []  # a file that is not Python offers nothing; naming it in a design is an error of its own
-    return [TaskSpec(name=name, file=None if path == f"tasks/{name}.py" else path) for name in functions]

@@ -7,8 +7,8 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError, DesignError, Exit
+from ckgit.experiment.design.expand import build_plan
 from ckgit.experiment.design.names import name_problem
-from ckgit.experiment.design.plan import build_plan
 from ckgit.formats.listing import nearest
 from ckgit.formats.yaml.edit import ValueChange
 from ckgit.lab.git import tips
@@ -16,7 +16,7 @@ from ckgit.lab.git.objects import read_object
 from ckgit.lab.lab import Lab, list_experiments, where_merged
 from ckgit.lab.summary.file import FILE, SummaryFile
 from ckgit.lab.summary.text import FENCE
-from ckgit.orchestrators.design.draft import CheckedDesign, check
+from ckgit.orchestrators.design.check import CheckedDesign, check
 from ckgit.orchestrators.design.lookup import SourceCommit, default_branch
 from ckgit.orchestrators.engine.experiment import open_snapshot
 

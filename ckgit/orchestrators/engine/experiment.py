@@ -8,19 +8,19 @@ from typing import NamedTuple
 from ckgit.analysis.tables import status_blocks
 from ckgit.errors import CkgitError
 from ckgit.experiment.design.model import State
-from ckgit.experiment.jobs import Ledger
+from ckgit.experiment.jobs import Attempt, Ledger
 from ckgit.experiment.lifecycle import Event, check_edge
 from ckgit.experiment.outputs.events import Committed, Noted
 from ckgit.experiment.worker import Context
-from ckgit.lab.commit import CommitPlan, record
+from ckgit.lab.branches import DeletedError
+from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.context import load_context
 from ckgit.lab.git.tips import KnownTips, kept_note
 from ckgit.lab.lab import Lab
 from ckgit.lab.remotes import authority
-from ckgit.lab.snapshot import DeletedError, Snapshot, take_snapshot
+from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.logs import appended
-from ckgit.orchestrators.engine.orphans import cancelled_first, with_its_jobs
 
 
 class ExperimentView(NamedTuple):
@@ -35,6 +35,11 @@ class ExperimentView(NamedTuple):
     def name(self) -> str:
         """Name of the experiment."""
         return self.snapshot.name
+
+    @property
+    def attempts(self) -> Sequence[Attempt]:
+        """Every attempt of every job; none before the first submission."""
+        return self.ledger.attempts if self.ledger else ()
 
     def path(self, name: str) -> str:
         """A file of the experiment's folder, as a path of the lab."""
@@ -74,6 +79,8 @@ def open_snapshot(lab: Lab, name: str) -> Snapshot:
     try:
         return take_snapshot(lab, name)
     except CkgitError as error:
+        from ckgit.orchestrators.engine.orphans import with_its_jobs
+
         raise with_its_jobs(lab, name, error) from None
 
 
@@ -81,10 +88,14 @@ def _view(lab: Lab, snapshot: Snapshot) -> ExperimentView:
     try:
         ledger = snapshot.ledger()
     except CkgitError as error:
+        from ckgit.orchestrators.engine.orphans import with_its_jobs
+
         raise with_its_jobs(lab, snapshot.name, error) from None
     try:
         context = load_context(lab, snapshot, ledger)
     except CkgitError as error:
+        from ckgit.orchestrators.engine.orphans import cancelled_first
+
         error.next = cancelled_first(snapshot.name, error.next, out=bool(ledger and ledger.open()))
         raise
     return ExperimentView(lab, snapshot, context, ledger)
@@ -101,11 +112,11 @@ def open_for_update(lab: Lab, name: str, events: Events) -> ExperimentView:
     if kept := authority.fetch(lab, name):
         events.emit(Noted(experiment=name, text=kept))
     snapshot = open_snapshot(lab, name)
-    if told := authority.catch_up(lab, snapshot):
+    if told := authority.catch_up(lab, name, snapshot.remotes):
         for line in told:
             events.emit(Noted(experiment=name, text=line))
         snapshot = open_snapshot(lab, name)
-    authority.refuse_stale(lab, snapshot)
+    authority.refuse_stale(lab.branch(name), snapshot.tip, snapshot.remotes)
     return _view(lab, snapshot)
 
 
@@ -141,7 +152,7 @@ def prepare(
     if ledger:
         complete[view.path("jobs.json")] = ledger.dump()
     complete[view.path("experiment_summary.md")] = _summary(view, check_edge(event, view.snapshot.state), ledger)
-    return CommitPlan(view.name, event, view.snapshot, complete, view.context.summary.digest, body)
+    return CommitPlan(view.name, event, view.snapshot.branch_tip, complete, view.context.summary.digest, body)
 
 
 def _summary(view: ExperimentView, state: State, ledger: Ledger | None) -> bytes:
@@ -151,15 +162,15 @@ def _summary(view: ExperimentView, state: State, ledger: Ledger | None) -> bytes
     return summary.dump()
 
 
-def commit(lab: Lab, plan: CommitPlan, events: Events) -> RecordedCommit:
+def commit_and_tell(lab: Lab, plan: CommitPlan, events: Events) -> RecordedCommit:
     """Make a commit, and say so.
 
     Raises:
         CkgitError: BRANCH_MOVED when someone else was first; then nothing was changed.
     """
     parent = plan.parent
-    kept = kept_note(parent.root, plan.name, KnownTips(parent.left, parent.tip)) if parent else ""
-    recorded = RecordedCommit(plan.event, plan.name, record(lab, plan), plan.source, plan.target, plan.body)
+    kept = kept_note(lab.root, plan.name, KnownTips(parent.left, parent.commit)) if parent else ""
+    recorded = RecordedCommit(plan.event, plan.name, make_commit(lab, plan), plan.source, plan.target, plan.body)
     committed = Committed(
         experiment=plan.name,
         commit=recorded.commit,

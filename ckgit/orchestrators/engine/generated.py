@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from ckgit.errors import DesignError
-from ckgit.experiment.design.plan import build_plan
+from ckgit.experiment.design.expand import build_plan
 from ckgit.lab.snapshot import Snapshot
 from ckgit.lab.summary.file import FILE, SummaryFile
 from ckgit.orchestrators.engine.logs import DESIGN_LOG

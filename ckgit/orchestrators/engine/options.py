@@ -12,7 +12,7 @@ from ckgit.experiment.jobs import Detached
 from ckgit.experiment.state import State
 from ckgit.formats.listing import choose
 
-DESIGNED = Resources()  # nothing but what the design says
+DESIGNED = Resources.model_construct()  # nothing but what the design says
 
 
 class ContinuationOptions(NamedTuple):
@@ -78,6 +78,7 @@ class AdvanceOptions(NamedTuple):
     accept_missing: bool = False
     sequential: bool = False  # no evaluation before all training is done
     detach: bool = False  # leave the rest to a job of ours
+    take_over: bool = False  # go on in the place of a job of ours that the experiment was left to
     token: str | None = None  # of that job, where it is the one that asks
 
     @property

@@ -27,7 +27,7 @@ from ckgit.lab.lab import Lab
 
 if TYPE_CHECKING:
     from ckgit.experiment.cluster import Cluster
-    from ckgit.experiment.jobs import Attempt, Ledger
+    from ckgit.experiment.jobs import Attempt
 
 _GOES_ON = re.compile(r"\.advance\.1\.[0-9a-f]{8}(\.again)?$")
 _TREE = re.compile(r"([0-9a-f]{12})(?:-[0-9]+)?")
@@ -51,7 +51,7 @@ class Orphan(NamedTuple):
         return _GOES_ON.search(self.token) is not None
 
 
-def known_tokens(ledger: Ledger | LedgerOutline | None) -> frozenset[str]:
+def known_tokens(ledger: LedgerOutline | None) -> frozenset[str]:
     """Tokens of every job that an experiment's ledger lists; none where there is none."""
     return frozenset(ledger.tokens if ledger else ())
 
@@ -221,16 +221,19 @@ def cancelled_first(name: str, then: str, *, out: bool) -> str:
     return f"ckgit cancel {name} ends the jobs that are in flight; then {then}" if out else then
 
 
-def refuse_orphans(lab: Lab, name: str, ledger: Ledger | None) -> None:
+def refuse_orphans(lab: Lab, name: str, known: AbstractSet[str], work_tree: str) -> None:
     """Check that no job of the experiment runs that is not in its ledger, and that none ever ran where the next ones are to run.
 
     The same work would be done twice at once, or go on from what another attempt left.
+
+    Args:
+        known: tokens of the ledger.
+        work_tree: where the next ones are to run; empty where it is still to be made.
 
     Raises:
         CkgitError: IN_FLIGHT, naming the jobs and the commit whose ledger lists them; UNKNOWN where nothing can be said of them now;
             BRANCH_MOVED where they have ended.
     """
-    known = known_tokens(ledger)
     found = [orphan for orphan in still_unknown(lab, name, known) if not orphan.goes_on]
     if found:
         raise CkgitError(
@@ -240,11 +243,10 @@ def refuse_orphans(lab: Lab, name: str, ledger: Ledger | None) -> None:
             state="nothing was submitted",
             next=way_back(lab, name, found),
         )
-    work = Path(ledger.work_tree) if ledger and ledger.work_tree else None
-    others = {token for token in (tokens_in(work) if work else ()) if token not in known and not _GOES_ON.search(token)}
+    others = {token for token in (tokens_in(Path(work_tree)) if work_tree else ()) if token not in known and not _GOES_ON.search(token)}
     lost = sorted(others - known_by_now(lab, name)) if others else []
     if lost:
-        raise _not_alone(lab, name, str(work), lost)
+        raise _not_alone(lab, name, work_tree, lost)
 
 
 def _not_alone(lab: Lab, name: str, work: str, lost: Sequence[str]) -> CkgitError:

@@ -11,13 +11,13 @@ from ckgit.experiment.jobs import Ledger
 from ckgit.experiment.outputs.events import Noted
 from ckgit.experiment.state import State
 from ckgit.lab.context import load_context
+from ckgit.lab.history.hand_edits import refuse_edited
 from ckgit.lab.lab import Lab
 from ckgit.lab.remotes import authority
 from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.orchestrators.engine import orphans
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import ExperimentView
-from ckgit.orchestrators.engine.integrity import refuse_edited
 from ckgit.orchestrators.engine.orphans import Orphan
 
 
@@ -75,7 +75,7 @@ def open_partially(lab: Lab, name: str, events: Events | None = None) -> Partial
         unread = error
     running: Sequence[Orphan] = []
     try:
-        running = orphans.find_orphans(lab, name, orphans.known_tokens(ledger))
+        running = orphans.find_orphans(lab, name, frozenset(ledger.tokens if ledger else ()))
     except CkgitError as error:  # where work trees lie cannot be read; those of the ledger are known all the same
         unsearched = error
     return PartialView(lab, name, snapshot, ledger, view, running, away, unread, unsearched, edited)
@@ -86,9 +86,10 @@ def _authority(lab: Lab, name: str, events: Events) -> CkgitError | None:
     try:
         if kept := authority.fetch(lab, name):
             events.emit(Noted(experiment=name, text=kept))
-        for line in authority.catch_up(lab, take_snapshot(lab, name)):
+        for line in authority.catch_up(lab, name, take_snapshot(lab, name).remotes):
             events.emit(Noted(experiment=name, text=line))
-        authority.refuse_stale(lab, take_snapshot(lab, name))
+        snapshot = take_snapshot(lab, name)
+        authority.refuse_stale(lab.branch(name), snapshot.tip, snapshot.remotes)
     except CkgitError as error:
         return error
     return None

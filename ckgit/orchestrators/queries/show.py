@@ -20,9 +20,8 @@ from ckgit.experiment.outputs.standing import EditedFile
 from ckgit.experiment.results import Results, RunRow
 from ckgit.experiment.state import State
 from ckgit.formats.times import utc
-from ckgit.lab.hand_edits import HandEdit, written
+from ckgit.lab.history.hand_edits import HandEdit, edit_lines, restored, written
 from ckgit.orchestrators.engine.experiment import ExperimentView
-from ckgit.orchestrators.engine.integrity import edit_lines, restored
 from ckgit.orchestrators.queries import settings
 
 

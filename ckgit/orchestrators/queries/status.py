@@ -15,7 +15,7 @@ from ckgit.experiment.classify import AttemptOutline, JobCondition, LedgerOutlin
 from ckgit.experiment.stage import Stage
 from ckgit.experiment.state import State
 from ckgit.jobs.folder import is_there
-from ckgit.lab.hand_edits import HandEdit, written
+from ckgit.lab.history.hand_edits import HandEdit, written
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.orchestrators.engine.orphans import Orphan, cancelled_first, known_tokens, still_unknown, way_back, with_its_jobs
@@ -69,6 +69,7 @@ class Overview(NamedTuple):
     by_hand: bool  # whether the last commit is the user's
     edited: Sequence[HandEdit]  # files of ckgit's that are not as it left them; looked for where that, or a rewritten one, is at the tip
     problem: str | None  # what is wrong with the design or its inputs, so that ckgit would not go on; looked for as `edited`
+    ahead: Sequence[str]  # a sentence on each remote's branch that has commits which this one lacks
     rewritten: str | None  # commit at which ckgit left the branch, where that holds it no more
     next: str
 
@@ -131,12 +132,22 @@ def _overview(lab: Lab, snapshot: Snapshot) -> Overview:
         by_hand=snapshot.by_hand,
         edited=edited,
         problem=wrong.what if wrong else None,
+        ahead=_ahead(lab, snapshot),
         rewritten=snapshot.rewritten,
         next=(way_back(lab, name, unknown) if unknown else None)
         or (broken.next if broken else None)
         or _mended(name, wrong, edited, out=out)
         or _next(name, snapshot.state, failed=any(condition.is_bad for condition in conditions), out=out),
     )
+
+
+def _ahead(lab: Lab, snapshot: Snapshot) -> list[str]:
+    if set(snapshot.remotes.values()) <= {snapshot.tip}:
+        return []
+    from ckgit.lab.remotes.upstream import ahead
+
+    found = ahead(lab, f"exp/{snapshot.name}", snapshot.tip, snapshot.remotes)
+    return [f"{each}{'' if each.own else f'; ckgit advance {snapshot.name} goes on from there'}" for each in found]
 
 
 def _jobs(ledger: LedgerOutline, statuses: Mapping[str, SeenNow]) -> list[ClassifiedJob]:
@@ -224,7 +235,7 @@ def _progress(lab: Lab, snapshot: Snapshot, ledger: Ledger, seen: Mapping[str, J
     from ckgit.lab.context import load_context
     from ckgit.orchestrators.engine.experiment import ExperimentView
     from ckgit.orchestrators.engine.plugins import worker_for
-    from ckgit.orchestrators.run.monitor.progress import progress_meter
+    from ckgit.orchestrators.run.observe import progress_meter
 
     try:
         context = load_context(lab, snapshot, ledger)
@@ -260,7 +271,7 @@ def _mended(name: str, wrong: CkgitError | None, edited: Sequence[HandEdit], *, 
         return cancelled_first(name, wrong.next, out=out)
     if all(edit.scaffolded for edit in edited):
         return None
-    from ckgit.orchestrators.engine.integrity import restored
+    from ckgit.lab.history.hand_edits import restored
 
     return restored(name, edited)
 

@@ -8,18 +8,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError
-from ckgit.experiment.classify import classify
+from ckgit.experiment.classify import classify, newest
 from ckgit.experiment.jobs import Attempt, Job
 from ckgit.experiment.scheduler import JobState, JobStatus
 from ckgit.experiment.stage import STAGES
 from ckgit.formats.secret_patterns import masked
 from ckgit.jobs.folder import job_folder, read_status
-from ckgit.lab.snapshot import DeletedError
+from ckgit.lab.branches import DeletedError
 from ckgit.orchestrators.engine.logs import last_lines, readable, tail
 from ckgit.orchestrators.engine.orphans import cancelled_first, way_back, with_its_jobs
 from ckgit.orchestrators.engine.partial_view import PartialView
 from ckgit.orchestrators.engine.plugins import scheduler_for
-from ckgit.orchestrators.run.attempts import latest_attempts
 from ckgit.orchestrators.run.collect import without_status
 from ckgit.orchestrators.run.continuation.job import is_alive, look_at
 from ckgit.orchestrators.run.stage import stage_jobs
@@ -54,7 +53,7 @@ def why(found: PartialView) -> list[Reason]:
     out = bool(found.ledger and found.ledger.open())
     for problem in found.problems:
         problem.next = cancelled_first(found.name, problem.next, out=out)
-    attempts = latest_attempts(found.ledger)
+    attempts = newest(found.ledger.attempts if found.ledger else ())
     jobs = stage_jobs(found.view).jobs if found.view and found.view.snapshot.state in STAGES else []
     closed = [attempt for attempt in attempts.values() if classify(attempt).is_bad]
     open_ones = [attempt for attempt in attempts.values() if classify(attempt).is_open]

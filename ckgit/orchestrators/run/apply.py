@@ -17,7 +17,7 @@ from ckgit.experiment.outputs.events import Noted
 from ckgit.experiment.scheduler import JobStatus
 from ckgit.lab.remotes import authority
 from ckgit.orchestrators.engine.events import Events
-from ckgit.orchestrators.engine.experiment import ExperimentView, RecordedCommit, check_unmoved, commit, open_experiment
+from ckgit.orchestrators.engine.experiment import ExperimentView, RecordedCommit, check_unmoved, commit_and_tell, open_experiment
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.run.decisions import Commit, Continue, Secure, Submit
 
@@ -41,7 +41,7 @@ def apply_commit(view: ExperimentView, decision: Commit, events: Events) -> Reco
     for remark in decision.remarks:
         events.emit(Noted(experiment=view.name, text=remark))
     _end(view, decision.ends)
-    recorded = commit(view.lab, decision.commit, events)
+    recorded = commit_and_tell(view.lab, decision.commit, events)
     if decision.cluster:
         from ckgit.orchestrators.run.change_cluster import bring_scripts
 
@@ -64,8 +64,9 @@ def prepare(observer: StageObserver) -> None:
     if monitor.brought:
         return
     authority.push(view.lab, view.name, view.snapshot.tip)
-    if retried := [monitor.jobs[attempt.job] for attempt in monitor.attempts if attempt.number > 1]:
-        bring(view, monitor.workers, retried, monitor.work)
+    followed = monitor.followed
+    if retried := [followed.jobs[attempt.job] for attempt in followed.attempts if attempt.number > 1]:
+        bring(view, observer.work.workers, retried, monitor.poller.work)
     monitor.brought = True
 
 
@@ -84,11 +85,11 @@ def hand_over_to_scheduler(observer: StageObserver, decision: Submit | Continue 
         monitor.hand_over()
         check_unmoved(view)
     elif isinstance(decision, Continue) and detached:
-        status = hand_over(view, detached, monitor.work, decision.after, any_of=decision.any_of, delay=decision.delay)
+        status = hand_over(view, detached, monitor.poller.work, decision.after, any_of=decision.any_of, delay=decision.delay)
         _refuse_refused(view, status)
         observer.note_continuation(status, answered=True)
     elif isinstance(decision, Secure) and detached:
-        secure(view, detached, monitor.work, decision.job_id)
+        secure(view, detached, monitor.poller.work, decision.job_id)
         observer.note_secured()
 
 

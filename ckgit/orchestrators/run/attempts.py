@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ckgit.experiment.classify import JobCondition, classify, newest
 from ckgit.experiment.design.model import Resources, Stage
-from ckgit.experiment.jobs import ARRAY_END, Attempt, Batch, Detached, FailureClass, Job, Ledger, Phase, task_of
+from ckgit.experiment.jobs import ARRAY_END, Attempt, Batch, Detached, FailureClass, Job, Phase, task_of
 from ckgit.formats.listing import plural
 from ckgit.orchestrators.engine.options import ContinuationOptions
 
@@ -116,9 +116,9 @@ class JobCounts(NamedTuple):
         return f"{failed} of {of} failed" + (f", {cancelled} {'was' if cancelled == 1 else 'were'} cancelled" if cancelled else "")
 
 
-def count_jobs(ledger: Ledger | None, jobs: Sequence[Job]) -> JobCounts:
+def count_jobs(attempts: Sequence[Attempt], jobs: Sequence[Job]) -> JobCounts:
     """Sort jobs by their latest attempt."""
-    latest = latest_attempts(ledger)
+    latest = newest(attempts)
     tries = [(attempt, classify(attempt)) for job in jobs if (attempt := latest.get(job.name))]
     return JobCounts(
         unsubmitted=[job for job in jobs if job.name not in latest],
@@ -128,19 +128,13 @@ def count_jobs(ledger: Ledger | None, jobs: Sequence[Job]) -> JobCounts:
     )
 
 
-def latest_attempts(ledger: Ledger | None) -> Mapping[str, Attempt]:
-    """The newest attempt of each job, by the job's name."""
-    return newest(ledger.attempts if ledger else ())
+def passed_over(jobs: Iterable[Job], attempts: Iterable[Attempt], accepted: Collection[str]) -> list[Job]:
+    """Evaluations that cannot be made, because the training of their run was passed over by --accept-missing.
 
-
-def passed_over(jobs: Iterable[Job], ledger: Ledger | None) -> list[Job]:
-    """Evaluations that cannot be made, because the training of their run was passed over by --accept-missing."""
-    accepted = ledger.accepted_missing if ledger else ()
-    untrained = {
-        attempt.job.partition("/")[0]
-        for attempt in (ledger.attempts if ledger else ())
-        if attempt.stage is Stage.TRAINING and attempt.job in accepted
-    }
+    Args:
+        accepted: names of the jobs that were.
+    """
+    untrained = {attempt.job.partition("/")[0] for attempt in attempts if attempt.stage is Stage.TRAINING and attempt.job in accepted}
     return [job for job in jobs if job.stage is Stage.EVALUATION and job.run in untrained]
 
 

@@ -1,8 +1,7 @@
-"""Where the jobs of an experiment are, and how another cluster profile takes it over.
+"""How another cluster profile takes an experiment over.
 
-A profile of another place has the files rendered for it, and checkpoints are brought along. One of the same place, which was renamed or has
-other settings now, finds jobs and work tree where they are. A profile that has come to point elsewhere without that would find none of the
-jobs, and call them lost.
+One of another place has the files rendered for it, and checkpoints are brought along. One of the same place, which was renamed or has
+other settings now, finds jobs and work tree where they are.
 """
 
 from __future__ import annotations
@@ -12,22 +11,22 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.cluster import elsewhere, place
+from ckgit.experiment.cluster import place
 from ckgit.experiment.design.model import Stage, State
 from ckgit.experiment.jobs import Job, Ledger, Phase
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.results import MANIFEST, read_manifest
 from ckgit.experiment.worker import Worker
-from ckgit.formats.listing import in_words, listed, paragraphs
+from ckgit.formats.listing import listed, paragraphs
 from ckgit.lab.commit import CommitPlan
 from ckgit.lab.context import load_context
+from ckgit.lab.history.hand_edits import refuse_edited
 from ckgit.orchestrators.engine.experiment import ExperimentView, prepare
-from ckgit.orchestrators.engine.integrity import refuse_edited
 from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.plugins import scheduler_for, worker_for
 from ckgit.orchestrators.engine.profile import same_place
 from ckgit.orchestrators.run.commits import LOG
-from ckgit.orchestrators.scaffold.rerender import bring, rendered_anew
+from ckgit.orchestrators.scaffold.rerender import bring, rendered_anew, with_digests
 from ckgit.orchestrators.scaffold.scaffold import rendered
 from ckgit.workers.digests import differences, digests
 
@@ -47,6 +46,25 @@ def change_cluster(view: ExperimentView, cluster_name: str) -> CommitPlan | None
         return _taken_over_in_place(moved, ledger)
     if same:
         return None
+    _refuse_leaving(view, ledger)
+    trained, before = _trained(ledger), _left_tree(ledger)
+    update = {"cluster": cluster_name, **place(context.cluster), "commit": "", "work_tree": "", "host": "", "detached": None}
+    update |= {"moved_from": before} if trained else {}
+    text = f"cluster {cluster_name} (scheduler {context.cluster.scheduler}) takes over from {ledger.cluster}"
+    text += "; nothing goes on by itself any more" if ledger.detached else ""
+    return prepare(
+        moved,
+        Event.SUBMIT,
+        files=with_digests(moved, _workers(moved).values(), rendered(moved)),
+        logs={LOG: [("MOVED", text)]},
+        ledger=ledger.model_copy(update=update),
+        body=f"{text[:1].upper()}{text[1:]}.",
+        time=now(),
+    )
+
+
+def _refuse_leaving(view: ExperimentView, ledger: Ledger) -> None:
+    """Raise where an experiment cannot leave its cluster now."""
     if ledger.open():
         raise CkgitError(
             f"{len(ledger.open())} jobs of {view.name} are in flight on cluster {ledger.cluster}",
@@ -55,8 +73,7 @@ def change_cluster(view: ExperimentView, cluster_name: str) -> CommitPlan | None
             next=f"wait for them (ckgit advance {view.name}), or end them (ckgit cancel {view.name})",
         )
     refuse_edited(view.snapshot)  # the ledger is written anew, and what was changed in it would be ckgit's own
-    trained = _trained(ledger)
-    before = ledger.work_tree or ledger.moved_from  # moved on before anything was submitted there: they were not brought
+    trained, before = _trained(ledger), _left_tree(ledger)
     if trained and not Path(before).is_dir():
         raise CkgitError(
             f"the checkpoints of {len(trained)} runs lie in {before}, which this machine does not see",
@@ -64,19 +81,11 @@ def change_cluster(view: ExperimentView, cluster_name: str) -> CommitPlan | None
             state="nothing was changed",
             next=f"run the same command on {ledger.host or 'a machine that sees it'}, or train anew: ckgit revise {view.name}",
         )
-    update = {"cluster": cluster_name, **place(context.cluster), "commit": "", "work_tree": "", "host": "", "detached": None}
-    update |= {"moved_from": before} if trained else {}
-    text = f"cluster {cluster_name} (scheduler {context.cluster.scheduler}) takes over from {ledger.cluster}"
-    text += "; nothing goes on by itself any more" if ledger.detached else ""
-    return prepare(
-        moved,
-        Event.SUBMIT,
-        files=rendered(moved),
-        logs={LOG: [("MOVED", text)]},
-        ledger=ledger.model_copy(update=update),
-        body=f"{text[:1].upper()}{text[1:]}.",
-        time=now(),
-    )
+
+
+def _left_tree(ledger: Ledger) -> str:
+    """The work tree with the checkpoints. Where nothing was submitted since the last move, they were not brought."""
+    return ledger.work_tree or ledger.moved_from
 
 
 def _first_ledger(view: ExperimentView) -> Ledger:
@@ -107,7 +116,7 @@ def _taken_over_in_place(view: ExperimentView, ledger: Ledger) -> CommitPlan | N
     return prepare(
         view,
         Event.SUBMIT,
-        files=anew.files,
+        files=with_digests(view, workers.values(), anew.files),
         logs={LOG: [("MOVED", text), *(("RENDER", note) for note in anew.notes)]},
         ledger=ledger.model_copy(update={"cluster": name}),
         body=paragraphs(f"{text[:1].upper()}{text[1:]}.", listed(anew.notes)),
@@ -190,28 +199,3 @@ def _trained(ledger: Ledger) -> list[str]:
     """Runs whose training is done."""
     done = [attempt for attempt in ledger.attempts if attempt.stage is Stage.TRAINING and attempt.phase is Phase.DONE]
     return list(dict.fromkeys(attempt.job.partition("/")[0] for attempt in done))
-
-
-def refuse_misled(view: ExperimentView) -> None:
-    """Raise where the profile points elsewhere than to where jobs are that may still run.
-
-    Raises:
-        CkgitError: USAGE, with what has changed and the jobs.
-    """
-    ledger = view.ledger
-    what = elsewhere(view.context.cluster, ledger.model_dump()) if ledger and _out(ledger) else ""
-    if not ledger or not what:
-        return
-    jobs, name = _out(ledger), view.name
-    raise CkgitError(
-        f"cluster profile {ledger.cluster} points elsewhere than to where jobs are out ({what}): {in_words(jobs)}",
-        code=Exit.USAGE,
-        where=name,
-        state="nothing was changed, and the jobs go on",
-        next=f"put the profile back until they have ended, or until they are cancelled: ckgit cancel {name}, and ckgit retry {name} then",
-    )
-
-
-def _out(ledger: Ledger) -> list[str]:
-    """Names of the jobs that may still run."""
-    return [*(attempt.job for attempt in ledger.open()), *(["advance"] if ledger.detached else [])]

@@ -197,6 +197,14 @@ def _failed(attempt: Attempt, files: Mapping[str, bytes], failure: FailureClass,
     return JudgedAttempt(failed, files, f"{attempt.job}: {failure}: {reason}")
 
 
+def foreign_starts(attempts: Sequence[Attempt], job: Job, found: Sequence[TrainingResult | CellResult]) -> str:
+    """Why a training is not this experiment's: jobs took part in it that are no attempts at it; empty where there are none."""
+    own = {attempt.token for attempt in attempts if attempt.job == job.name}
+    starts = [token for result in found if isinstance(result, TrainingResult) for token in result.starts]
+    others = sorted(set(starts) - own)
+    return f"it goes on with what {', '.join(others)} began, which is no attempt at {job.name}" if others else ""
+
+
 def gist(results: Sequence[TrainingResult | CellResult]) -> str:
     """What one job left, in a few words."""
     if len(results) == 1:

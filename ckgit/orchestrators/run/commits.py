@@ -17,7 +17,7 @@ from ckgit.orchestrators.engine.experiment import ExperimentView, prepare
 from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.run.attempts import AttemptOptions, JobCounts, describe, describe_missing, new_attempts
 from ckgit.orchestrators.run.collect import JudgedAttempt
-from ckgit.orchestrators.run.usage import fill
+from ckgit.orchestrators.run.usage import filled
 
 LOG = "run-experiment.log"
 
@@ -39,7 +39,8 @@ class Collected(NamedTuple):
         """The ledger with what ended jobs left and took."""
         new = [attempt for attempt in ledger.open() if attempt.job_id is None and attempt.token in self.job_ids]
         ids = [attempt.model_copy(update={"job_id": self.job_ids[attempt.token]}) for attempt in new]
-        return fill(ledger.with_attempts(*ids).with_attempts(*(one.attempt for one in self.judged)), self.usage)
+        entered = ledger.with_attempts(*ids, *(one.attempt for one in self.judged))
+        return entered.with_attempts(*filled(entered.attempts, self.usage))
 
 
 NOTHING = Collected()

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import contextlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.cluster import with_limits
+from ckgit.experiment.cluster import Cluster, with_limits
 from ckgit.experiment.jobs import Job, Ledger, Usage
 from ckgit.experiment.outputs.events import Waiting
 from ckgit.experiment.results import CellResult, TrainingResult
 from ckgit.experiment.scheduler import JobStatus
+from ckgit.experiment.stage import Stage
+from ckgit.experiment.worker import Worker
 from ckgit.jobs.folder import refuse_unwritable
 from ckgit.lab.lab import open_lab
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import ExperimentView
-from ckgit.orchestrators.engine.integrity import foreign_starts, retrained
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.orphans import refuse_orphans
-from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.engine.profile import check_profile
 from ckgit.orchestrators.run.attempts import count_jobs
-from ckgit.orchestrators.run.change_cluster import refuse_misled
-from ckgit.orchestrators.run.collect import JudgedAttempt, judge
+from ckgit.orchestrators.run.collect import JudgedAttempt, foreign_starts, judge
 from ckgit.orchestrators.run.commits import NOTHING, Collected
 from ckgit.orchestrators.run.continuation.job import look_at
-from ckgit.orchestrators.run.monitor.monitor import Monitor
-from ckgit.orchestrators.run.monitor.progress import progress_meter
-from ckgit.orchestrators.run.observation import ContinuationSeen, JobsSeen, StageObservation
-from ckgit.orchestrators.run.stage import StageJobs, check_ready, due_jobs, stage_jobs
+from ckgit.orchestrators.run.monitor.monitor import FollowedJobs, Monitor
+from ckgit.orchestrators.run.monitor.poller import Poller
+from ckgit.orchestrators.run.monitor.progress import ProgressMeter
+from ckgit.orchestrators.run.observation import ContinuationSeen, StageObservation
+from ckgit.orchestrators.run.stage import StageJobs, check_ready, due_jobs, refuse_misled, retrained, stage_jobs
 from ckgit.orchestrators.run.usage import lacking
 from ckgit.orchestrators.run.work_tree import find_work_tree, planned_ledger
 from ckgit.orchestrators.scaffold.rerender import rendered_anew
@@ -43,7 +43,6 @@ class StageObserver:
         self.view, self.options, self.events, self._asked = view, options, events, asked
         self.work = stage_jobs(view)
         self.monitor: Monitor | None = None
-        self._polls = 0  # since something was known of each job
         self._continuation: ContinuationSeen | None = None
         self._judged: dict[str, JudgedAttempt] = {}  # by token
         self._usage: dict[str, Usage] = {}  # by token
@@ -63,28 +62,11 @@ class StageObserver:
             check_profile(view)  # it says where the work tree is to be
         collected = self._collect()
         tree = planned_ledger(view)
-        due = due_jobs(view, work, self.options, collected.enter(tree))
+        due = due_jobs(view, work, self.options, collected.enter(tree).attempts)
         against = self._against(due, collected.enter(tree))
         outdated = bool(due) and not against and self._outdated(due[0])
-        return StageObservation(view, work, tree, against, outdated, self._jobs_seen(), collected, self._continuation)
-
-    def _jobs_seen(self) -> JobsSeen | None:
-        monitor = self.monitor
-        if not monitor or not monitor.polled:
-            return None
-        return JobsSeen(
-            open=monitor.open,
-            awaited=monitor.awaited,
-            statuses=dict(monitor.statuses),
-            by_state=monitor.open_by_state(),
-            submission=monitor.submission,
-            staggering=monitor.staggering,
-            settling=monitor.settling,
-            nap=monitor.nap,
-            poll_seconds=monitor.poll_seconds,
-            grace=monitor.grace,
-            polls=self._polls,
-        )
+        jobs = self.monitor.seen() if self.monitor and self.monitor.polled else None
+        return StageObservation(view, work, tree, against, outdated, jobs, collected, self._continuation)
 
     def _outdated(self, job: Job) -> bool:
         """Whether a job's script would be another one now. One tells of all: a profile's lines are in each."""
@@ -97,7 +79,9 @@ class StageObserver:
         try:
             if due:
                 check_profile(self.view)
-                refuse_orphans(self.view.lab, self.view.name, ledger if self.monitor else self.view.ledger)
+                listed = ledger if self.monitor else self.view.ledger
+                tree = listed.work_tree if listed else ""
+                refuse_orphans(self.view.lab, self.view.name, frozenset(listed.tokens if listed else ()), tree)
                 if self.view.ledger and self.view.ledger.work_tree:
                     refuse_unwritable(work := find_work_tree(ledger))
                     check_ready(self.view, self.work, due, work)
@@ -105,21 +89,13 @@ class StageObserver:
             return error
         return None
 
-    def poll(self) -> None:
-        """Ask the scheduler for the jobs."""
-        monitor = self.open()
-        if monitor.attempts:
-            monitor.poll()
-        monitor.polled = True
-        self._polls = self._polls + 1 if monitor.unknown else 0
-
     def look_at_continuation(self) -> None:
         """Ask the scheduler for the job that is to go on."""
-        detached, monitor = self.view.ledger and self.view.ledger.detached, self.open()
+        detached, poller = self.view.ledger and self.view.ledger.detached, self.open().poller
         if not detached:
             return
-        found = look_at(detached, monitor.cluster, monitor.work)
-        monitor.queries.update(found.queries)
+        found = look_at(detached, poller.cluster, poller.work)
+        poller.queries.update(found.queries)
         self.note_continuation(found.statuses[detached.token])
 
     def note_continuation(self, status: JobStatus, *, answered: bool = False) -> None:
@@ -147,26 +123,25 @@ class StageObserver:
         monitor, view = self.monitor, self.view
         if not monitor:
             return NOTHING
-        new = [ended for token, ended in monitor.ended.items() if token not in self._judged]
+        poller, work = monitor.poller, monitor.poller.work
+        new = [ended for token, ended in monitor.endings.ended.items() if token not in self._judged]
         if new and view.ledger:
-            late = lacking(view.ledger)  # accounting comes some seconds after the end
-            spent = monitor.scheduler.usage(monitor.cluster, monitor.work, [*(ended.attempt for ended in new), *late])
-            self._usage |= spent.usage
-            monitor.queries.update(spent.queries)
+            late = lacking(view.attempts)  # accounting comes some seconds after the end
+            self._usage |= poller.usage([*(ended.attempt for ended in new), *late])
             limit = view.lab.config.max_log_bytes
-            taken = frozenset(attempt.log for attempt in view.ledger.attempts if attempt.log)
+            taken = frozenset(attempt.log for attempt in view.attempts if attempt.log)
             for ended in new:
-                job, token = monitor.jobs[ended.attempt.job], ended.attempt.token
+                job, token = monitor.followed.jobs[ended.attempt.job], ended.attempt.token
                 known = ended._replace(usage=self._usage.get(token))
                 worker, foreign = self.work.workers[job.stage], partial(self._foreign, job)
-                self._judged[token] = judge(worker, view.context, job, known, monitor.work, limit=limit, taken=taken, foreign=foreign)
-        ids = {token: job_status.job_id for token, job_status in monitor.statuses.items() if job_status.job_id}
-        return Collected(list(self._judged.values()), ids, dict(monitor.queries), self._usage)
+                self._judged[token] = judge(worker, view.context, job, known, work, limit=limit, taken=taken, foreign=foreign)
+        ids = {token: job_status.job_id for token, job_status in monitor.seen().statuses.items() if job_status.job_id}
+        return Collected(list(self._judged.values()), ids, dict(poller.queries), self._usage)
 
     def _foreign(self, job: Job, found: Sequence[TrainingResult | CellResult]) -> str:
         """Why what a job left is not this experiment's; empty where it is."""
         other = retrained(self.view, [job], Path(self.view.ledger.work_tree)) if self.view.ledger else {}
-        return other.get(job.run) or foreign_starts(self.view.ledger, job, found)
+        return other.get(job.run) or foreign_starts(self.view.attempts, job, found)
 
 
 def open_monitor(view: ExperimentView, work: StageJobs, run: str | None, events: Events, asked: Mapping[str, int] = {}) -> Monitor:
@@ -178,21 +153,28 @@ def open_monitor(view: ExperimentView, work: StageJobs, run: str | None, events:
     if not view.ledger or not work.worker:
         raise CkgitError(f"no job of {view.name} was ever submitted", code=Exit.ILLEGAL_TRANSITION, next=f"ckgit advance {view.name}")
     refuse_misled(view)
-    cluster = view.context.cluster
+    cluster, attempts = view.context.cluster, view.attempts
     tree = find_work_tree(view.ledger)
-    return Monitor(
-        workers=work.workers,
-        context=view.context,
-        cluster=cluster,
-        refresh=lambda: with_limits(cluster, open_lab(view.lab.root).config.clusters.get(view.context.cluster_name, cluster)),
-        scheduler=scheduler_for(cluster),
-        work=tree,
+
+    def refresh() -> Cluster:
+        return with_limits(cluster, open_lab(view.lab.root).config.clusters.get(view.context.cluster_name, cluster))
+
+    followed = FollowedJobs(
+        experiment=view.name,
         jobs={job.name: job for job in work.all},
-        first=view.ledger.attempts[0].token if view.ledger.attempts else "",
-        attempts=count_jobs(view.ledger, work.all).open,
-        wanted=frozenset(attempt.token for attempt in count_jobs(view.ledger, work.selected(run)).open),
-        events=events,
-        meter=progress_meter(view, work.workers, tree),
+        attempts=count_jobs(attempts, work.all).open,
+        wanted=frozenset(attempt.token for attempt in count_jobs(attempts, work.selected(run)).open),
+        first=attempts[0].token if attempts else "",
         detached=int(view.ledger.detached is not None),
-        queries=Counter(asked),
     )
+    poller = Poller(view.name, tree, cluster, refresh, events, asked)
+    return Monitor(followed, poller, progress_meter(view, work.workers, tree), events)
+
+
+def progress_meter(view: ExperimentView, workers: Mapping[Stage, Worker], tree: Path, *, once: bool = False) -> ProgressMeter:
+    """Measures an experiment whose jobs run in a work tree. An estimate that cannot be read is none."""
+    estimate = None
+    with contextlib.suppress(CkgitError):
+        estimate = view.snapshot.estimate()
+    accepted = view.ledger.accepted_missing if view.ledger else ()
+    return ProgressMeter(workers, view.context, tree, view.attempts, accepted, estimate, once=once)

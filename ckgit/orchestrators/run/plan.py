@@ -6,8 +6,10 @@ Pure: an observation and the user's options say what is next. Times and tokens a
 from __future__ import annotations
 
 from ckgit.errors import Exit
+from ckgit.experiment.classify import named
 from ckgit.experiment.jobs import FailureClass, Ledger, Phase
 from ckgit.experiment.lifecycle import ORDER
+from ckgit.experiment.scheduler import JobState
 from ckgit.formats.listing import first_of
 from ckgit.lab.commit import CommitPlan
 from ckgit.orchestrators.engine.experiment import ExperimentView
@@ -18,8 +20,9 @@ from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import JobCounts, count_jobs, describe, detached_of
 from ckgit.orchestrators.run.commits import NOTHING
 from ckgit.orchestrators.run.continuation.plan import plan_continuation
-from ckgit.orchestrators.run.decisions import Commit, Decision, Finish, Poll, Refuse, Submit
-from ckgit.orchestrators.run.observation import PATIENCE, JobsSeen, StageObservation
+from ckgit.orchestrators.run.decisions import Commit, Decision, Finish, Poll, Refuse, Subject, Submit
+from ckgit.orchestrators.run.monitor.seen import JobsSeen
+from ckgit.orchestrators.run.observation import PATIENCE, StageObservation
 from ckgit.orchestrators.run.stage import due_jobs, submission
 
 
@@ -28,12 +31,29 @@ def plan_stage(seen: StageObservation, options: AdvanceOptions) -> Decision:
     view, work, jobs = seen.view, seen.work, seen.jobs
     if not work.worker or not work.jobs or not seen.tree:
         return Commit(commits.nothing_to_do(view, work.stage, work.worker, work.over))
+    if others := _whose_it_is(seen, options):
+        return others
     if jobs and jobs.submission.attempts:
         return Submit(jobs.submission)
     if jobs and not options.wait and (again := _look_thoroughly(jobs, options)):
         return again
     ledger = seen.collected.enter(seen.tree)
     return _judge(seen, options, ledger) or _submit(seen, options, ledger) or _wait(seen, options, ledger)
+
+
+def _whose_it_is(seen: StageObservation, options: AdvanceOptions) -> Decision | None:
+    """Whether a job of ours goes on with the experiment: who left it to that is not to lose it by a command of another one."""
+    view = seen.view
+    detached = view.ledger.detached if view.ledger else None
+    if not detached or options.detach or options.take_over:
+        return None
+    if not seen.continuation:
+        return Poll(Subject.CONTINUATION)
+    if seen.continuation.status.state in (JobState.GONE, JobState.UNSEEN):
+        return None
+    told = f"{view.name} is left to job {detached.token} ({named(seen.continuation.status.state)}), which takes it on to {detached.to}"
+    onward = f"ckgit status {view.name}; ckgit advance {view.name} --take-over goes on in its place"
+    return Finish(AdvanceResult(view.name, view.snapshot.state, Exit.IN_FLIGHT, [], told, onward))
 
 
 def _look_thoroughly(jobs: JobsSeen, options: AdvanceOptions) -> Poll | None:
@@ -48,7 +68,7 @@ def _look_thoroughly(jobs: JobsSeen, options: AdvanceOptions) -> Poll | None:
 
 def _judge(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> Decision | None:
     """What is to be recorded of jobs that have ended: the stage is passed at once, and what failed waits for no other job."""
-    whole = count_jobs(ledger, seen.work.jobs)
+    whole = count_jobs(ledger.attempts, seen.work.jobs)
     if seen.jobs and not seen.jobs.awaited and (options.accept_missing or not whole.failed):
         return _conclusion(seen, options, ledger)
     if any(one.attempt.phase is Phase.FAILED for one in seen.collected.judged):
@@ -58,7 +78,7 @@ def _judge(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> D
 
 def _submit(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> Decision | None:
     """The intent to run the jobs that are due."""
-    due = due_jobs(seen.view, seen.work, options, ledger)
+    due = due_jobs(seen.view, seen.work, options, ledger.attempts)
     if not due:
         return None
     if seen.against:
@@ -94,7 +114,9 @@ def _first_look(seen: StageObservation, options: AdvanceOptions) -> Decision:
 def _failure(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> CommitPlan:
     """What failed is recorded without waiting for the others, so that it can be retried."""
     view, work = seen.view, seen.work
-    count = count_jobs(ledger, [job for job in work.all if options.run in (None, job.run)])
+    count = count_jobs(ledger.attempts, [job for job in work.all if options.run in (None, job.run)])
+    own = count_jobs(ledger.attempts, work.selected(options.run))
+    count = own if len(own.failed) == len(count.failed) else count  # evaluations that go ahead are no part of what is counted
     ledger = ledger.model_copy(update={"detached": detached_of(view.name, options.continuation, now(), by=options.token)})
     return commits.failure(view, work.stage, work.workers, seen.collected, count, ledger, time=now())
 
@@ -102,7 +124,7 @@ def _failure(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) ->
 def _conclusion(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> Decision:
     """No job is waited for any more."""
     view, work = seen.view, seen.work
-    own, whole = count_jobs(ledger, work.selected(options.run)), count_jobs(ledger, work.jobs)
+    own, whole = count_jobs(ledger.attempts, work.selected(options.run)), count_jobs(ledger.attempts, work.jobs)
     if own.failed and not options.accept_missing:
         ledger = ledger.model_copy(update={"detached": None})
         if not seen.collected.judged:
@@ -135,13 +157,8 @@ def in_flight(seen: StageObservation, options: AdvanceOptions, jobs: JobsSeen) -
     if jobs.unknown:
         what = f"nothing can be said now of {len(jobs.unknown)} jobs ({jobs.unknown[0].detail}); unknown means wait"
         return AdvanceResult(name, state, Exit.UNKNOWN, [], what, f"ckgit advance {name} looks again; ckgit cancel {name} gives them up")
-    what = f"jobs are in flight: {in_words_of(jobs)}"
+    what = f"jobs are in flight: {jobs.in_words}"
     if options.continuation:
         left = f"{name} is left to its cluster, which takes it on to {options.continuation.to}: {what}"
         return AdvanceResult(name, state, Exit.DONE, [], left, f"ckgit status {name}; ckgit cancel {name} ends it")
     return AdvanceResult(name, state, Exit.IN_FLIGHT, [], what, f"ckgit advance {name}")
-
-
-def in_words_of(jobs: JobsSeen) -> str:
-    """How many jobs are open, by what was last seen of them."""
-    return ", ".join(f"{number} {state}" for state, number in jobs.by_state.items()) or "none open"

@@ -1,25 +1,27 @@
-"""A stage of an experiment: which jobs it has, which of them are to be submitted now, and how they are submitted."""
+"""A stage of an experiment: which jobs it has, which of them are to be submitted now, how they are submitted, what stands against it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.jobs import Job, Ledger
+from ckgit.experiment.classify import newest
+from ckgit.experiment.cluster import elsewhere
+from ckgit.experiment.jobs import Attempt, Job, Ledger
 from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.results import MANIFEST
 from ckgit.experiment.stage import STAGES, Stage
 from ckgit.experiment.worker import Worker
-from ckgit.formats.listing import first_of
+from ckgit.formats.listing import first_of, in_words
 from ckgit.lab.commit import CommitPlan
 from ckgit.orchestrators.engine.experiment import ExperimentView
-from ckgit.orchestrators.engine.integrity import retrained
 from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.plugins import scheduler_for, worker_for
 from ckgit.orchestrators.run import commits
-from ckgit.orchestrators.run.attempts import AttemptOptions, count_jobs, detached_of, latest_attempts, passed_over
+from ckgit.orchestrators.run.attempts import AttemptOptions, count_jobs, detached_of, passed_over
 from ckgit.orchestrators.run.commits import NOTHING, Collected
 
 
@@ -61,24 +63,23 @@ def stage_jobs(view: ExperimentView) -> StageJobs:
     workers = {each: worker for each in Stage if (worker := worker_for(view.context.summary, each))}
     jobs = {each: worker.jobs(view.context) for each, worker in workers.items()}
     mine = jobs.get(stage, [])
-    over = passed_over(mine, view.ledger)
+    over = passed_over(mine, view.attempts, view.ledger.accepted_missing if view.ledger else ())
     ahead = jobs.get(Stage.EVALUATION, []) if stage is Stage.TRAINING else []
     return StageJobs(stage, workers.get(stage), [job for job in mine if job not in over], over, ahead, workers)
 
 
-def due_jobs(view: ExperimentView, work: StageJobs, options: AdvanceOptions, ledger: Ledger | None = None) -> list[Job]:
+def due_jobs(view: ExperimentView, work: StageJobs, options: AdvanceOptions, attempts: Sequence[Attempt]) -> list[Job]:
     """Jobs that are to be submitted now: the stage's own, and evaluations whose run is trained, or needs no training.
 
     Args:
-        ledger: instead of the branch's, with what is known since.
+        attempts: of the branch's ledger, with what is known since.
     """
-    ledger = ledger or view.ledger
-    own = list(count_jobs(ledger, work.selected(options.run)).unsubmitted)
+    own = list(count_jobs(attempts, work.selected(options.run)).unsubmitted)
     if options.sequential or not scheduler_for(view.context.cluster).overlaps:
         return own
-    waiting = {job.run for job in work.jobs} - {attempt.job.partition("/")[0] for attempt in count_jobs(ledger, work.jobs).done}
+    waiting = {job.run for job in work.jobs} - {attempt.job.partition("/")[0] for attempt in count_jobs(attempts, work.jobs).done}
     ahead = [job for job in work.ahead if job.run not in waiting and options.run in (None, job.run)]
-    return [*own, *count_jobs(ledger, ahead).unsubmitted]
+    return [*own, *count_jobs(attempts, ahead).unsubmitted]
 
 
 def submission(
@@ -87,7 +88,7 @@ def submission(
     """The intent to run jobs, with what others left until now."""
     cluster = view.context.cluster
     array = min(cluster.max_array_size, max((cluster.max_submit or cluster.max_array_size) // 2, 1)) if cluster.arrays else 1
-    tries = AttemptOptions(now(), latest_attempts(ledger), array)
+    tries = AttemptOptions(now(), newest(ledger.attempts), array)
     detached = detached_of(view.name, options.continuation, tries.time, by=options.token)
     return commits.submission(view, Event.SUBMIT, work.workers, jobs, ledger, tries, collected=collected, detached=detached)
 
@@ -107,3 +108,49 @@ def check_ready(view: ExperimentView, work: StageJobs, jobs: Sequence[Job], tree
             state="nothing was submitted",
             next="mend this, then run the same command again",
         )
+
+
+def retrained(view: ExperimentView, jobs: Iterable[Job], tree: Path) -> Mapping[str, str]:
+    """Runs whose checkpoints are not those that their training committed, with the reason.
+
+    Args:
+        jobs: evaluations; those of checkpoints are looked at.
+    """
+    context, name = view.context, view.name
+    folders = {job.run: context.run_folder(job.run) for job in jobs if job.epoch is not None or job.checkpoint}
+    committed = view.snapshot.read_many(f"{folder}/{MANIFEST}" for folder in folders.values())
+    reasons = {}
+    for run, folder in folders.items():
+        file = tree / folder / "artifacts" / MANIFEST
+        content = committed.get(f"{folder}/{MANIFEST}")
+        if content is not None and (not file.is_file() or file.read_bytes() != content):
+            reasons[run] = (
+                f"{file.relative_to(tree)} is not what training committed: the checkpoints beside it are of another training; "
+                f"bring them back, or train anew: ckgit revise {name}, then ckgit advance {name}"
+            )
+    return reasons
+
+
+def refuse_misled(view: ExperimentView) -> None:
+    """Raise where the profile points elsewhere than to where jobs are that may still run: it would find none of them, and call them lost.
+
+    Raises:
+        CkgitError: USAGE, with what has changed and the jobs.
+    """
+    ledger = view.ledger
+    what = elsewhere(view.context.cluster, ledger.model_dump()) if ledger and _out(ledger) else ""
+    if not ledger or not what:
+        return
+    jobs, name = _out(ledger), view.name
+    raise CkgitError(
+        f"cluster profile {ledger.cluster} points elsewhere than to where jobs are out ({what}): {in_words(jobs)}",
+        code=Exit.USAGE,
+        where=name,
+        state="nothing was changed, and the jobs go on",
+        next=f"put the profile back until they have ended, or until they are cancelled: ckgit cancel {name}, and ckgit retry {name} then",
+    )
+
+
+def _out(ledger: Ledger) -> list[str]:
+    """Names of the jobs that may still run."""
+    return [*(attempt.job for attempt in ledger.open()), *(["advance"] if ledger.detached else [])]

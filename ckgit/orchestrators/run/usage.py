@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from ckgit.experiment.jobs import Attempt, Job, Ledger, Phase, Usage
+from ckgit.experiment.jobs import Attempt, Job, Phase, Usage
 
 GPU_LOG = "gpu.csv"  # what nvidia-smi said while the job ran; see jobs/script.py
 _PERCENT = re.compile(r"100|[0-9]{1,2}")
@@ -33,21 +33,20 @@ def used(attempt: Attempt, job: Job, accounted: Usage | None, folder: Path, *, d
     return accounted.over(own) if accounted else own
 
 
-def lacking(ledger: Ledger) -> list[Attempt]:
-    """Attempts that ended before the scheduler's accounting knew of them: it can be late, and CPU time is what it alone knows."""
-    ended = [attempt for attempt in ledger.attempts if attempt.phase is not Phase.SUBMITTED and attempt.job_id]
+def lacking(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Those that ended before the scheduler's accounting knew of them: it can be late, and CPU time is what it alone knows."""
+    ended = [attempt for attempt in attempts if attempt.phase is not Phase.SUBMITTED and attempt.job_id]
     return [attempt for attempt in ended if attempt.usage is None or attempt.usage.cpu_seconds is None]
 
 
-def fill(ledger: Ledger, accounted: Mapping[str, Usage]) -> Ledger:
-    """The ledger with what accounting has come to know of attempts that ended.
+def filled(attempts: Sequence[Attempt], accounted: Mapping[str, Usage]) -> list[Attempt]:
+    """Those of which accounting has come to know something since they ended, with that.
 
     Args:
         accounted: by token, as `Scheduler.usage` answers for those that are `lacking`.
     """
-    known = [attempt for attempt in lacking(ledger) if attempt.token in accounted]
-    filled = [attempt.model_copy(update={"usage": accounted[attempt.token].over(attempt.usage)}) for attempt in known]
-    return ledger.with_attempts(*filled) if filled else ledger
+    known = [attempt for attempt in lacking(attempts) if attempt.token in accounted]
+    return [attempt.model_copy(update={"usage": accounted[attempt.token].over(attempt.usage)}) for attempt in known]
 
 
 def _seconds(start: str, end: str) -> float:

@@ -11,9 +11,10 @@ from ckgit.experiment.card import card_path
 from ckgit.experiment.jobs import Ledger
 from ckgit.jobs.folder import is_there
 from ckgit.jobs.ownership import owner_of
+from ckgit.lab.context import job_inputs
 from ckgit.lab.export import export_work_tree, find_model
 from ckgit.orchestrators.engine.experiment import ExperimentView
-from ckgit.orchestrators.engine.orphans import known_by_now, known_tokens, tokens_in
+from ckgit.orchestrators.engine.orphans import known_by_now, tokens_in
 from ckgit.orchestrators.run.change_cluster import bring_checkpoints
 
 
@@ -31,7 +32,7 @@ def make_work_tree(view: ExperimentView) -> Ledger:
     for name, card in context.cards.items():
         content = snapshot.read(card_path(name))
         folders[name] = find_model(lab, context.cluster, card, content or b"")
-    work = export_work_tree(lab, snapshot, context, _free_folder(view), folders)
+    work = export_work_tree(lab, job_inputs(snapshot, context), _free_folder(view), folders)
     if view.ledger:
         bring_checkpoints(view, view.ledger, work)
     return _ledger(view, work)
@@ -46,7 +47,7 @@ def planned_ledger(view: ExperimentView) -> Ledger:
 
 def _free_folder(view: ExperimentView) -> Path:
     """Where the jobs of this submission run: a folder that is named by the commit, and in which no other submission's jobs ever ran."""
-    lab, known = view.lab, known_tokens(view.ledger) | known_by_now(view.lab, view.name)
+    lab, known = view.lab, known_by_now(view.lab, view.name).union(view.ledger.tokens if view.ledger else ())
     first = lab.work_root(view.context.cluster_name) / lab.config.name / view.name / view.snapshot.tip[:12]
     names = (first if number == 1 else first.with_name(f"{first.name}-{number}") for number in itertools.count(1))
     return next(work for work in names if known.issuperset([*tokens_in(work), *filter(None, [owner_of(work)])]))

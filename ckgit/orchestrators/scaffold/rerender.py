@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.compute import Resources
@@ -13,6 +14,9 @@ from ckgit.experiment.jobs import Attempt, Batch, FailureClass, Job
 from ckgit.experiment.worker import Worker, reasons_against
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.plugins import preparation_for
+
+B = TypeVar("B", bytes, bytes | None)
+WROTE = "WROTE"  # of a scaffolding log: a file and its digest
 
 
 def wanted_batch(view: ExperimentView, job: Job, before: Attempt, asked: Resources) -> Batch | None:
@@ -88,6 +92,25 @@ def rendered_anew(
                 files[job.script] = changed[job.script]
                 notes.append(f"{job.name}: its script is rendered anew, for the cluster profile as it is now")
     return RerenderedFiles(files, notes)
+
+
+def with_digests(view: ExperimentView, workers: Iterable[Worker], files: Mapping[str, B]) -> dict[str, B | bytes]:
+    """Files that are rendered anew, and the scaffolding logs of their workers, which say what was written, with their digests."""
+    known: dict[str, B | bytes] = dict(files)
+    prefix = f"{view.context.folder}/"
+    changed = {f"{WROTE} {path.removeprefix(prefix)}": content for path, content in files.items() if content}
+    logs = view.snapshot.read_many([view.path(f"scaffold-{worker.label}.log") for worker in workers] if changed else [])
+    for log, content in logs.items():
+        lines = content.decode().splitlines()
+        told = [line.rsplit(" ", 4)[0] for line in lines]  # of `WROTE name 123 bytes sha256 DIGEST` all but the last four words
+        anew = [described(head, changed[head]) if head in changed else line for head, line in zip(told, lines, strict=True)]
+        known |= {log: "".join(f"{line}\n" for line in anew).encode()} if anew != lines else {}
+    return known
+
+
+def described(name: str, content: bytes) -> str:
+    """A file that was written, as a scaffolding log has it after what happened."""
+    return f"{name} {len(content)} bytes sha256 {hashlib.sha256(content).hexdigest()}"
 
 
 def _by_run(jobs: Sequence[Job]) -> list[list[Job]]:

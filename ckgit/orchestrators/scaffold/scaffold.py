@@ -5,7 +5,6 @@ Pure: the same design, cluster profile, cards and version give the same bytes, s
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from ckgit.orchestrators.engine.generated import generated
 from ckgit.orchestrators.engine.logs import now, untimed
 from ckgit.orchestrators.engine.plugins import worker_for
 from ckgit.orchestrators.engine.profile import check_profile
-from ckgit.orchestrators.scaffold.parallel import in_parallel
+from ckgit.orchestrators.scaffold.rerender import WROTE, described
 
 LOG = "scaffold-experiment.log"
 _MANY = 500  # jobs from which a second process pays
@@ -92,22 +91,36 @@ def _all_files(made: Sequence[WorkerFiles]) -> dict[str, bytes | None]:
 
 
 def _made(context: Context, workers: Sequence[Worker]) -> list[WorkerFiles]:
-    tasks = [partial(_make, context, worker) for worker in workers]
-    if len(context.plan.training) + len(context.plan.cells) < _MANY:
-        return [task() for task in tasks]
-    return in_parallel(tasks)
+    against = [_reasons_against(context, worker) for worker in workers]
+    files = [{} for _ in workers] if any(against) else _files(context, workers)
+    return [
+        WorkerFiles(worker.label, worker.stage, reasons, made, len(_planned(context, worker.stage)))
+        for worker, reasons, made in zip(workers, against, files, strict=True)
+    ]
 
 
-def _make(context: Context, worker: Worker) -> WorkerFiles:
+def _reasons_against(context: Context, worker: Worker) -> list[str]:
     reasons = reasons_against(worker.check(context))
-    if reasons:
-        return WorkerFiles(worker.label, worker.stage, reasons, {}, 0)
-    names = [job.name for job in worker.jobs(context)]
-    if names != _planned(context, worker.stage):
-        return WorkerFiles(
-            worker.label, worker.stage, ["it makes other jobs than the design has; can it do compute.evaluation_jobs?"], {}, 0
-        )
-    return WorkerFiles(worker.label, worker.stage, [], worker.scaffold(context), len(names))
+    if not reasons and [job.name for job in worker.jobs(context)] != _planned(context, worker.stage):
+        return ["it makes other jobs than the design has; can it do compute.evaluation_jobs?"]
+    return reasons
+
+
+def _files(context: Context, workers: Sequence[Worker]) -> Sequence[Mapping[str, bytes]]:
+    """What each worker writes; of many runs, one half is rendered in another process."""
+    plan = context.plan
+    if len(plan.training) + len(plan.cells) < _MANY:
+        return [worker.scaffold(context) for worker in workers]
+    from ckgit.lab.parallel import in_parallel
+
+    runs, half = [run.name for run in plan.runs], len(plan.runs) // 2
+    one, two = in_parallel([partial(_files_of, context, workers, part) for part in (runs[:half], runs[half:])])
+    return [{**first, **second} for first, second in zip(one, two, strict=True)]
+
+
+def _files_of(context: Context, workers: Sequence[Worker], runs: Sequence[str]) -> list[dict[str, bytes]]:
+    """What each worker writes for some runs."""
+    return [{path: content for run in runs for path, content in worker.scaffold(context, run).items()} for worker in workers]
 
 
 def _planned(context: Context, stage: Stage) -> list[str]:
@@ -147,10 +160,6 @@ def _lines(context: Context, made: Sequence[WorkerFiles]) -> Iterator[tuple[str,
     yield "END", f"{plural(len(context.plan.runs), 'run')} scaffolded"
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
 def _worker_lines(context: Context, made: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
     prefix = f"{context.folder}/"
     per_run = Counter(path.removeprefix(prefix).partition("/")[0] for path in made)
@@ -158,5 +167,5 @@ def _worker_lines(context: Context, made: Mapping[str, bytes]) -> Iterator[tuple
         if per_run[run.name]:
             yield "RUN", f"{run.name}: {plural(per_run[run.name], 'file')}"
     for path, content in sorted(made.items()):
-        yield "WROTE", f"{path.removeprefix(prefix)} {len(content)} bytes sha256 {_digest(content)}"
+        yield WROTE, described(path.removeprefix(prefix), content)
     yield "END", plural(len(made), "file")

@@ -40,7 +40,7 @@ class InspectAI(Evaluator):
 
     def asked(self, context: Context, cell: Cell, read: Callable[[str], bytes | None]) -> Mapping[str, Any]:
         """See `Evaluator`."""
-        from ckgit.workers.inspect_ai.asked import asked
+        from ckgit.workers.inspect_ai.prompts import asked
 
         return asked(context, cell, read)
 

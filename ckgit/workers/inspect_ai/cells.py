@@ -1,26 +1,20 @@
-"""A cell of the plan with all that its files and its judgement need. Pure."""
+"""A cell of the plan: its files, its model, its data and its prompts. Pure."""
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import math
 import posixpath
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckgit.experiment.design.model import DataSet, Generation, RecordedData, TaskSpec
 from ckgit.experiment.design.parameters import Product
-from ckgit.experiment.design.plan import Cell, Run, generation, prompts, scorers
-from ckgit.experiment.results import MANIFEST, Checkpoint
+from ckgit.experiment.design.plan import Cell, Run, generation, prompts
 from ckgit.experiment.worker import Context
-from ckgit.formats.rows import PLACEHOLDER
 from ckgit.formats.task_source import Signature, task_functions
 
-MOST_AT_ONCE = 32  # samples in a batch where the design says nothing; inspect's own default for Hugging Face models
-MADE_OF = "ckgit"  # the key of a log's metadata under which stands what it was made of
-PREPARED = "prepared"  # and in that, the key that says where prompts come from which a preparation leaves
-_DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
+if TYPE_CHECKING:
+    from ckgit.experiment.results import Checkpoint
 
 
 class TaskCall(NamedTuple):
@@ -29,16 +23,6 @@ class TaskCall(NamedTuple):
     signature: Signature
     sha256: str  # of the task file
     generation: Generation
-
-
-class ExpectedLog(NamedTuple):
-    """What a log has to be the evaluation of. The job has it from its run config, the judge and the report from the design."""
-
-    config: Mapping[str, Any]  # the document of `--run-config`
-    samples: int | None  # how many there must be; None where only the task itself can tell
-    source: bytes  # the task file
-    weights: str | None = None  # digest of the model folder's files; None where only what was recorded of them can tell
-    marked: bool = True  # whether it must say what it was made of; a log that does is held against the plan in any case
 
 
 class PlannedCell(NamedTuple):
@@ -100,6 +84,8 @@ class PlannedCell(NamedTuple):
     @property
     def manifest(self) -> str:
         """What tells of the checkpoints of its run, in the work tree."""
+        from ckgit.experiment.results import MANIFEST
+
         return f"{self.context.run_folder(self.run.name)}/artifacts/{MANIFEST}"
 
     @property
@@ -148,10 +134,6 @@ class PlannedCell(NamedTuple):
         rows = self.recorded.splits.get(self.task.split) if self.recorded else None
         return rows if rows is None or self.task.limit is None else min(rows, self.task.limit)
 
-    def wanted(self, *, marked: bool = True) -> ExpectedLog:
-        """What its log has to be; see `ExpectedLog.marked`."""
-        return ExpectedLog(run_config(self), self.expected_samples, self.context.sources[self.task.source], marked=marked)
-
 
 def log_of(config: str) -> str:
     """Where the log of a cell is once it is complete, beside the cell's run config."""
@@ -182,16 +164,15 @@ def planned(context: Context, run: str | None = None) -> Iterator[PlannedCell]:
         ValueError: a task file is missing, is not Python, or has no such task; `check` says it in words.
     """
     called: dict[str, TaskCall] = {}
-    for cell in context.plan.cells:
-        if run in (None, cell.run):
-            task = cell.task
-            if task.name not in called:
-                found = signature(context, task)
-                digest = hashlib.sha256(context.sources[task.source]).hexdigest()
-                called[task.name] = TaskCall(found, digest, generation(context.summary, task))
-            of = context.plan.run(cell.run)
-            data = (task.data or of["data"] or None) if called[task.name].signature.accepts("data") else None
-            yield PlannedCell(context, cell, of, called[task.name], data)
+    for cell in context.plan.cells if run is None else context.plan.cells_of(run):
+        task = cell.task
+        if task.name not in called:
+            found = signature(context, task)
+            digest = hashlib.sha256(context.sources[task.source]).hexdigest()
+            called[task.name] = TaskCall(found, digest, generation(context.summary, task))
+        of = context.plan.run(cell.run)
+        data = (task.data or of["data"] or None) if called[task.name].signature.accepts("data") else None
+        yield PlannedCell(context, cell, of, called[task.name], data)
 
 
 def signature(context: Context, task: TaskSpec) -> Signature:
@@ -211,124 +192,3 @@ def signature(context: Context, task: TaskSpec) -> Signature:
         known = ", ".join(functions) or "none"
         raise ValueError(f"task {task.name}: {task.source} has no @task function {task.entry!r} (it has: {known})")
     return functions[task.entry]
-
-
-def task_args(planned: PlannedCell) -> dict[str, Any]:
-    """Arguments of the task function: what the design says, as far as the function takes it."""
-    context, task, data = planned.context, planned.task, planned.data
-    prompt, system_prompt = planned.prompts
-    offered: dict[str, Any] = {}
-    if data:
-        # inspect runs a task in its file's folder
-        offered["data"] = _from_folder_of(task.source, data.path)
-        offered["split"] = task.split
-        offered |= {"input_column": data.input_column, "output_column": data.output_column}
-    offered |= {"prompt": prompt, "system_prompt": system_prompt}
-    if chosen := scorers(context.summary, task):
-        offered["scorers"] = [{"name": scorer.name, "args": dict(scorer.args)} for scorer in chosen]
-    return {name: value for name, value in offered.items() if planned.signature.accepts(name)} | dict(task.args)
-
-
-@functools.cache
-def _from_folder_of(task_file: str, path: str) -> str:
-    return posixpath.relpath(path, posixpath.dirname(task_file))
-
-
-def refused_args(planned: PlannedCell) -> Iterator[str]:
-    """Arguments that the function would have to take, because without them something else than the design would be measured."""
-    context, task, data = planned.context, planned.task, planned.data
-    prompt, system_prompt = planned.prompts
-    needed = {
-        "data": task.data is not None,
-        "split": data is not None,
-        "input_column": data is not None and data.input_column != "input",
-        "output_column": data is not None and data.output_column != "output",
-        "prompt": prompt != PLACEHOLDER or "prompt" in planned.prepared_prompts,
-        "system_prompt": bool(system_prompt),
-        "scorers": bool(scorers(context.summary, task)),
-        **dict.fromkeys(task.args, True),
-    }
-    return (name for name, wanted in needed.items() if wanted and not planned.signature.accepts(name))
-
-
-def model_args(planned: PlannedCell) -> dict[str, Any]:
-    """Arguments of our model API."""
-    run = planned.run
-    args: dict[str, Any] = {
-        "model_path": planned.model_folder,
-        "device": run["device"],
-        "dtype": _DTYPES[run["dtype"]],
-        "do_sample": samples(planned),
-        "dataset_type": run["dataset_type"],
-        "template_date": str(run["template_date"]),
-    }
-    rows = _rows(planned)
-    return args | ({"rows": rows} if rows else {})
-
-
-def samples(planned: PlannedCell) -> bool:
-    """Whether answers are sampled; otherwise the likeliest token is taken."""
-    return bool(planned.called.generation.temperature)
-
-
-def _rows(planned: PlannedCell) -> dict[str, Any]:
-    data = planned.data
-    if data is None:
-        return {}
-    prompt, system_prompt = planned.prompts
-    rows: dict[str, Any] = {
-        "trained_from": planned.base_folder,
-        "data": data.path,
-        "input_column": data.input_column,
-        "output_column": data.output_column,
-        "split": planned.task.split,
-        "limit": planned.task.limit,
-        "prompt": prompt,
-        "system_prompt": system_prompt,
-    }
-    if planned.has_own_weights:
-        rows["training_saw"] = f"{planned.context.run_folder(planned.run.name)}/artifacts/tokens.json"
-        rows["task"] = planned.task.name
-    return rows
-
-
-def generate_config(planned: PlannedCell) -> dict[str, Any]:
-    """Generation settings as inspect calls them. Temperature 0 is no setting of transformers: do_sample says it."""
-    settings = planned.called.generation.model_dump(mode="json", exclude_none=True)
-    if not samples(planned):
-        settings = {name: value for name, value in settings.items() if name not in ("temperature", "top_p", "top_k")}
-    return {"max_connections": _batch(planned.expected_samples), **settings}
-
-
-def _batch(samples: int | None) -> int:
-    """Batches of one size: inspect waits two seconds before it runs one that is not full."""
-    return math.ceil(samples / math.ceil(samples / MOST_AT_ONCE)) if samples else MOST_AT_ONCE
-
-
-def eval_config(planned: PlannedCell) -> dict[str, Any]:
-    """How inspect goes about it."""
-    limit = {"limit": planned.task.limit} if planned.task.limit else {}
-    return {**limit, "fail_on_error": True, "log_realtime": False}
-
-
-def made_of(planned: PlannedCell) -> dict[str, Any]:
-    """What an evaluation is made of that its settings do not tell. Of the model's files, its answers tell; see `weights.check`."""
-    files = {planned.task.source: planned.called.sha256}
-    if planned.data and planned.recorded:
-        files[planned.data.path] = planned.recorded.sha256
-    summary = planned.context.summary
-    made: dict[str, Any] = {"experiment": summary.experiment.name, "design": summary.digest, "files": files}
-    if planned.prepared_prompts:
-        made[PREPARED] = {"manifest": planned.manifest, "checkpoint": planned.checkpoint, "prompts": list(planned.prepared_prompts)}
-    return made
-
-
-def run_config(planned: PlannedCell) -> dict[str, Any]:
-    """The document of `--run-config`. Its metadata is written into the log."""
-    return {
-        "task": {"task": f"{planned.task.source}@{planned.task.entry}", "args": task_args(planned)},
-        "model": {"model": planned.model_name, "args": model_args(planned)},
-        "generate_config": generate_config(planned),
-        "eval_config": eval_config(planned),
-        "metadata": {MADE_OF: made_of(planned)},
-    }

@@ -10,7 +10,8 @@ from ckgit.experiment.design.plan import scorers
 from ckgit.experiment.worker import Context, reasons_against
 from ckgit.formats.problem import Problem
 from ckgit.formats.rows import no_split
-from ckgit.workers.inspect_ai.cells import PlannedCell, planned, refused_args, signature, task_args
+from ckgit.workers.inspect_ai.cells import PlannedCell, planned, signature
+from ckgit.workers.inspect_ai.run_config import refused_args, task_args
 from ckgit.workers.inspect_ai.scorers import metric_doubt, metric_problem, scorer_problems
 
 _WHY = {

@@ -24,11 +24,12 @@ from ckgit.experiment.jobs import FailureClass
 from ckgit.jobs.script import INPUTS_CHANGED
 from ckgit.workers.digests import digests_once, parse_file_options
 from ckgit.workers.inspect_ai import weights
-from ckgit.workers.inspect_ai.cells import ExpectedLog, attempts_of, log_of
+from ckgit.workers.inspect_ai.cells import attempts_of, log_of
 from ckgit.workers.inspect_ai.codes import MARK, NO_LOG, NOT_SUCCESS, TOKENS_DIFFER, RefusedLogError
 from ckgit.workers.inspect_ai.isolation import pin
 from ckgit.workers.inspect_ai.logs.reader import read_log
 from ckgit.workers.inspect_ai.prompts import filled
+from ckgit.workers.inspect_ai.run_config import ExpectedLog
 
 
 class CellEnd(NamedTuple):

@@ -1,14 +1,23 @@
-"""Prompts that a preparation leaves instead of weights: from its manifest into what is asked, in the job and for the judge alike."""
+"""What an evaluation sends: the prompts that a preparation leaves instead of weights, and what the committed files say of all of it.
+
+The job, the judge and those who read the branch fill them in alike, from the preparation's manifest.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ckgit.experiment.results import Checkpoint, read_manifest
-from ckgit.workers.inspect_ai.cells import MADE_OF, PREPARED, PlannedCell
+from ckgit.experiment.design.model import Generation, Scorer
+from ckgit.experiment.design.plan import Cell
+from ckgit.experiment.results import MANIFEST, Checkpoint, read_manifest
+from ckgit.experiment.worker import Context
+from ckgit.formats.yaml.document import read_yaml
+from ckgit.workers.inspect_ai.cells import PlannedCell
+from ckgit.workers.inspect_ai.run_config import MADE_OF, PREPARED
 
 
 def manifest(cell: PlannedCell, work: Path) -> bytes | None:
@@ -59,5 +68,34 @@ def filled(document: Mapping[str, Any], read: Callable[[], bytes | None] | None 
     task, model = document["task"], document["model"]
     args = {name: left.get(name, value) for name, value in task["args"].items()}
     rows = model["args"].get("rows")
-    asked = {"rows": {name: left.get(name, value) for name, value in rows.items()}} if rows else {}
-    return {**document, "task": {**task, "args": args}, "model": {**model, "args": {**model["args"], **asked}}}
+    filled_rows = {"rows": {name: left.get(name, value) for name, value in rows.items()}} if rows else {}
+    return {**document, "task": {**task, "args": args}, "model": {**model, "args": {**model["args"], **filled_rows}}}
+
+
+def asked(context: Context, cell: Cell, read: Callable[[str], bytes | None]) -> Mapping[str, Any]:
+    """The parts of a cell's description that its run config tells; none where there is no such file.
+
+    Args:
+        read: content of a committed file, by its path in the lab.
+    """
+    folder = context.run_folder(cell.run)
+    content = read(f"{folder}/eval/{cell.name}.yaml")
+    found = read_yaml(content.decode(errors="replace")) if content else None
+    if found is None or found.problems or not isinstance(found.value, Mapping):
+        return {}
+    config: Mapping[str, Any] = found.value
+    with contextlib.suppress(ValueError):  # it was not prepared yet, and what the design says stands
+        config = filled(config, lambda: read(f"{folder}/{MANIFEST}"))
+    try:
+        return _of_config(config)
+    except (KeyError, TypeError, AttributeError):  # it was changed by hand
+        return {}
+
+
+def _of_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    model, task = config["model"]["args"], config["task"]["args"]
+    told = {**model.get("rows", {}), **task}
+    settings = {name: value for name, value in config["generate_config"].items() if name in Generation.model_fields}
+    greedy = {} if model["do_sample"] else {"temperature": 0.0}
+    named = {"scorers": [Scorer(**each).model_dump(mode="json") for each in told["scorers"]]} if "scorers" in told else {}
+    return {name: told[name] for name in ("split", "prompt", "system_prompt") if name in told} | {"generation": settings | greedy} | named

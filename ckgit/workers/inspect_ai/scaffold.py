@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.card import FileDigest
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.design.plan import resources
@@ -15,26 +14,14 @@ from ckgit.experiment.worker import Context
 from ckgit.formats.yaml.text import block, comment
 from ckgit.jobs.script import Needs, job_script
 from ckgit.workers.digests import options
-from ckgit.workers.inspect_ai.cells import PlannedCell, by_job, run_config
-from ckgit.workers.inspect_ai.check import check
+from ckgit.workers.inspect_ai.cells import PlannedCell, by_job
+from ckgit.workers.inspect_ai.run_config import run_config
 
 MODULES = ("inspect_ai", "torch", "transformers", "accelerate")
 
 
 def scaffold(context: Context, run: str | None = None) -> dict[str, bytes]:
-    """The script and the run config of each cell (or of one run's), by path relative to the lab.
-
-    Raises:
-        CkgitError: a task file, or the task in it, does not exist, or does not take what the design gives it.
-    """
-    if problems := check(context):
-        raise CkgitError(
-            "; ".join(problem.message for problem in problems),
-            code=Exit.INVALID_DESIGN,
-            where="scaffold-inspect",
-            state="nothing was written",
-            next=f"mend the task file, or change the design: ckgit revise {context.summary.experiment.name}",
-        )
+    """The script and the run config of each cell (or of one run's) of a design that `check` has found fit, by path relative to the lab."""
     files: dict[str, bytes] = {}
     for cells in by_job(context, run).values():
         configs = {cell.config: _config(cell) for cell in cells}

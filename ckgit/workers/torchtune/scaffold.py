@@ -22,8 +22,8 @@ MODULES = ("torch", "torchao", "torchtune", "transformers", "safetensors")
 def scaffold(context: Context, run: str | None = None) -> dict[str, bytes]:
     """The three files of each fine-tuned run (or of one), by path relative to the lab."""
     files: dict[str, bytes] = {}
-    for row in context.plan.training:
-        if run in (None, row.name):
+    for row in context.plan.training if run is None else [context.plan.run(run)]:
+        if row.trains:
             files |= _run_files(context, row)
     return files
 

@@ -6,9 +6,9 @@ import pytest
 from pydantic import Field
 
 from ckgit.experiment.checks.problems import problems
+from ckgit.experiment.design.expand import build_plan
 from ckgit.experiment.design.fields import PositiveInt
 from ckgit.experiment.design.parameters import BEST, Parameters, PlannedCheckpoint
-from ckgit.experiment.design.plan import build_plan
 from ckgit.experiment.results import CellResult, Checkpoint, TrainingResult
 from ckgit.experiment.tools.by_tool import read_summary, summary_type
 

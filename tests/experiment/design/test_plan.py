@@ -5,8 +5,9 @@ import json
 import pytest
 
 from ckgit.experiment.checks.problems import problems, unrecorded
+from ckgit.experiment.design.expand import build_plan, label
 from ckgit.experiment.design.model import Recorded, Resources, RunType, Stage
-from ckgit.experiment.design.plan import Source, build_plan, generation, label, prompts, resources, scorers
+from ckgit.experiment.design.plan import Source, generation, prompts, resources, scorers
 from ckgit.experiment.tools.by_tool import read_summary
 from ckgit.formats.numbers import short_value
 from ckgit.workers.torchtune.design.parameters import TorchtuneParameters

@@ -1,8 +1,9 @@
 """A run of a small model on CPUs, whose costs tests guess."""
 
 from ckgit.experiment.card import Architecture, ModelCard
+from ckgit.experiment.design.expand import build_plan
 from ckgit.experiment.design.model import Resources
-from ckgit.experiment.design.plan import Run, build_plan
+from ckgit.experiment.design.plan import Run
 from ckgit.experiment.tools.by_tool import read_summary
 
 SHAPE = Architecture(

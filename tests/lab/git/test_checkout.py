@@ -4,7 +4,7 @@ import pytest
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import Event
-from ckgit.lab.commit import CommitPlan, record
+from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.git import checkout
 from ckgit.lab.lab import open_lab
 from ckgit.lab.snapshot import take_snapshot
@@ -224,7 +224,7 @@ def test_edits_made_in_between_are_kept_and_named(lab, run, parent, monkeypatch)
 def scaffold_again(lab, parent, files=None):
     """One commit more, in state scaffolded."""
     new = {f"{FOLDER}/jobs.json": b"{}"} if files is None else files
-    return record(lab, CommitPlan(name="cap", event=Event.SUBMIT, parent=parent, files=new, design_digest="0", body=""))
+    return make_commit(lab, CommitPlan(name="cap", event=Event.SUBMIT, parent=parent.branch_tip, files=new, design_digest="0", body=""))
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", json.dumps({"old": "1", "new": "2", "places": []})])

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.safetensors import HeaderError, header_length, parse_header
-from ckgit.lab.models.folder import parse_card, read_card
+from ckgit.lab.models.card_file import parse_card
+from ckgit.lab.models.folder import read_card
 
 CONFIG = {
     "model_type": "llama",

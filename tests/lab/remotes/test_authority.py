@@ -4,7 +4,7 @@ import pytest
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import Event
-from ckgit.lab.commit import CommitPlan, record
+from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.lab import open_lab
 from ckgit.lab.remotes import authority
 from ckgit.lab.remotes.query import NotReachedError
@@ -50,7 +50,7 @@ def hook(remote, text, name="pre-receive"):
 
 def submit(lab, parent, note=b""):
     files = {"experiments/cap/jobs.json": note}
-    return record(lab, CommitPlan(name="cap", event=Event.SUBMIT, parent=parent, files=files, design_digest=DIGEST, body=""))
+    return make_commit(lab, CommitPlan("cap", Event.SUBMIT, parent.branch_tip, files, DIGEST, ""))
 
 
 def test_each_commit_is_pushed(ada, remote, run):
@@ -374,12 +374,13 @@ def test_a_shallow_clone_is_told_that_it_cannot_tell(ada, remote, tmp_path, run)
     submit(ada, take_snapshot(ada, "cap"))
     run(shallow.root, "fetch", "--quiet", "--depth=1")
 
+    mine, remotes = take_snapshot(shallow, "cap").tip, take_snapshot(shallow, "cap").remotes
     with pytest.raises(CkgitError, match="does not contain") as caught:
-        authority.refuse_stale(shallow, take_snapshot(shallow, "cap"))
+        authority.refuse_stale(shallow.branch("cap"), mine, remotes)
 
     follow(shallow, caught.value.next.partition(", since")[0])
     with pytest.raises(CkgitError, match="is ahead of the local branch"):
-        authority.refuse_stale(shallow, take_snapshot(shallow, "cap"))
+        authority.refuse_stale(shallow.branch("cap"), mine, remotes)
 
 
 def test_of_many_that_ask_a_silent_remote_one_waits(ada, run, tmp_path):

@@ -18,7 +18,7 @@ from ckgit.experiment.scheduler import JobState, JobStatus
 from ckgit.lab.commit import CommitPlan
 from ckgit.orchestrators.commands.advance import advancing
 from ckgit.orchestrators.engine.events import Events
-from ckgit.orchestrators.engine.experiment import commit, open_experiment
+from ckgit.orchestrators.engine.experiment import commit_and_tell, open_experiment
 from ckgit.orchestrators.engine.options import AdvanceOptions, RetryOptions
 from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.stage import stage_jobs, submission
@@ -106,7 +106,7 @@ class Scene:
         work = stage_jobs(view)
         wanted = dict(zip([job.name for job in work.jobs], [*situation.jobs, "done"], strict=False))
         tries = [job for job in work.jobs if wanted[job.name] != "none"]
-        commit(view.lab, submission(view, work, AdvanceOptions(), tries, make_work_tree(view)), Events())
+        commit_and_tell(view.lab, submission(view, work, AdvanceOptions(), tries, make_work_tree(view)), Events())
         for job in tries:
             self._attempt(job.name, job.script, wanted[job.name])
         if "recorded" in situation.jobs:
@@ -133,7 +133,7 @@ class Scene:
             return
         view = open_experiment(self.bench.lab, "demo")
         detached = Detached(token=TOKEN, by=situation.by, to=State.ANALYZED, submitted="2026-11-28T00:00:00Z")
-        commit(view.lab, commits.left(view, stage_jobs(view).workers, commits.NOTHING, self.bench.ledger, detached), Events())
+        commit_and_tell(view.lab, commits.left(view, stage_jobs(view).workers, commits.NOTHING, self.bench.ledger, detached), Events())
         alive = situation.left in ("queued", "running")
         self.scheduler.says[TOKEN] = JobStatus(JobState(situation.left), "9" if alive else None)
 

@@ -81,3 +81,72 @@ def test_an_interrupt_in_the_turn_of_one_reaches_the_others(two: Bench, line: st
 
     ended = advance_together(two.lab, NAMES, AdvanceOptions(to=State.TRAINED), Interrupted())
     assert [each.code for each in ended.values()] == [Exit.INTERRUPTED, Exit.INTERRUPTED]
+
+
+def test_patterns_states_and_all_stand_for_names(two: Bench) -> None:
+    two.ckgit("advance", "other", "--to", "scaffolded")
+    done = two.ckgit("advance", "d*", "o*", "--state", "scaffolded", "--to", "trained")
+    assert states(two.lab) == [State.DESIGNED, State.TRAINED], done.stderr
+    two.ckgit("advance", "--all", "--to", "evaluated")
+    assert states(two.lab) == [State.EVALUATED, State.EVALUATED]
+    two.ckgit("advance", "exp/*")
+    assert states(two.lab) == [State.ANALYZED, State.ANALYZED]
+    done = two.ckgit("advance", "--all")
+    assert (done.returncode, done.stdout, "nothing to do" in done.stderr) == (0, "", True)
+    assert two.ckgit("advance", "--all", "--json").stdout.strip() in ("[]", '{\n  "experiments": []\n}')
+    done = two.ckgit("advance", "x*", check=False)
+    assert (done.returncode, "no experiment is called x*" in done.stderr) == (Exit.USAGE, True)
+    assert two.ckgit("advance", "--all", "demo", check=False).returncode == Exit.USAGE
+
+
+def test_retry_and_cancel_take_those_that_have_anything(two: Bench) -> None:
+    two.fail("rank4/finetune")
+    two.ckgit("advance", "--all", "--to", "trained", check=False)
+    assert states(two.lab) == [State.SCAFFOLDED, State.TRAINED]
+    two.mend("rank4/finetune")
+    done = two.ckgit("retry", "*")
+    assert (states(two.lab), done.returncode) == ([State.TRAINED, State.TRAINED], 0)
+    two.hold()
+    assert two.ckgit("advance", "--all", "--no-wait", check=False).returncode == Exit.IN_FLIGHT
+    done = two.ckgit("cancel", "--all")
+    assert done.stdout.count("cancelled") == len(NAMES)
+    assert two.ckgit("cancel", "--all").stdout == ""
+    two.go()
+
+
+def test_the_exit_code_does_not_depend_on_the_order(two: Bench) -> None:
+    two.fail("rank4/finetune")
+    two.ckgit("advance", "--all", "--to", "trained", check=False)
+    two.hold()
+    for names in (NAMES, NAMES[::-1], ["missing", *NAMES], [*NAMES, "missing"]):
+        done = two.ckgit("advance", *names, "--no-wait", check=False)
+        assert done.returncode == Exit.JOBS_FAILED, done.stderr
+        assert "experiment missing" in done.stderr or "missing" not in names
+    two.go()
+
+
+def test_quiet_says_nothing_where_nothing_happens(two: Bench) -> None:
+    for words in (["--all"], ["demo"]):
+        two.hold()
+        done = two.ckgit("advance", *words, "--quiet", "--no-wait", "--to", "trained", check=False)
+        assert "scaffold demo" in done.stderr or "submit demo" in done.stderr or words == ["demo"]
+        done = two.ckgit("advance", *words, "--quiet", "--no-wait", "--to", "trained", check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (Exit.IN_FLIGHT, "", "")
+    two.go()
+    done = two.ckgit("advance", "--all", "--quiet", "--to", "analyzed")
+    assert "analyze demo" in done.stderr
+    assert "other is analyzed" in done.stdout
+    done = two.ckgit("advance", "--all", "--quiet", check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = two.ckgit("advance", "missing", "--quiet", check=False)
+    assert "there is no experiment missing" in done.stderr
+
+
+def test_calls_that_overlap_do_nothing_twice(two: Bench) -> None:
+    calls = [two.start("advance", "--all", "--quiet", "--to", "analyzed") for _ in range(3)]
+    for call in calls:
+        _, told = call.communicate(timeout=120)
+        assert call.returncode in (Exit.DONE, Exit.BRANCH_MOVED), told
+    assert two.ckgit("advance", "--all", "--to", "analyzed").returncode == 0  # who came second left the rest to others
+    assert len(two.executions()) == len(set(two.executions())) == 5 + 3
+    assert states(two.lab) == [State.ANALYZED, State.ANALYZED]

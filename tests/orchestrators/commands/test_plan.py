@@ -38,7 +38,12 @@ ITSELF, REPLACED = {**LEFT, "token": TOKEN}, {**LEFT, "token": OTHER}
 # What a command does until it waits or ends, and the situations in which it does that.
 FOLLOWS: dict[str, list[Situation]] = {
     # one transition without jobs
-    "scaffold, exit 0": [S(DESIGNED), S(DESIGNED, wants={"to": SCAFFOLDED}), S(DESIGNED, wants={"begins": (DESIGNED,)})],
+    "scaffold, exit 0": [
+        S(DESIGNED),
+        S(DESIGNED, damage="no profile"),
+        S(DESIGNED, wants={"to": SCAFFOLDED}),
+        S(DESIGNED, wants={"begins": (DESIGNED,)}),
+    ],
     "analyze, exit 0": [S(EVALUATED), S(EVALUATED, damage="no profile"), S(EVALUATED, wants={"to": ANALYZED})],
     # nothing is to be done
     "nothing to do, exit 0": [
@@ -60,7 +65,7 @@ FOLLOWS: dict[str, list[Situation]] = {
         S(SCAFFOLDED, wants={"worker": "tiny-trainer", "run": "base"}),
     ],
     # jobs that were not submitted yet
-    "submit, hand over 2, wait": [S(SCAFFOLDED)],
+    "submit, hand over 2, wait": [S(SCAFFOLDED), S(SCAFFOLDED, damage="no profile")],  # the default one has another name now
     "submit, hand over 3, wait": [S(TRAINED), S(TRAINED, damage="outdated"), S(TRAINED, wants={"cluster": "local"})],
     "submit, hand over 1, wait": [S(SCAFFOLDED, ("none", "running")), S(SCAFFOLDED, wants={"worker": "tiny-trainer", "run": "rank4"})],
     "submit, hand over 2, exit 10": [
@@ -119,7 +124,16 @@ FOLLOWS: dict[str, list[Situation]] = {
     "continue, secure, exit 0": [S(SCAFFOLDED, BOTH_RUN, left="unseen", wants=LEFT)],
     "secure, exit 0": [S(SCAFFOLDED, BOTH_RUN, left="queued", wants=LEFT)],
     "submit, end 1, end 1, continue, secure, exit 0": [S(SCAFFOLDED, BOTH_RUN, left="queued", wants={**LEFT, "sequential": True})],
-    "submit, end 1, end 1, wait": [S(SCAFFOLDED, BOTH_RUN, left="queued")],
+    "submit, end 1, end 1, wait": [
+        S(SCAFFOLDED, BOTH_RUN, left="queued", wants={"take_over": True}),
+        S(SCAFFOLDED, BOTH_RUN, left="gone"),
+        S(SCAFFOLDED, BOTH_RUN, left="unseen"),
+    ],
+    "exit 10 ": [
+        S(SCAFFOLDED, BOTH_RUN, left="queued"),
+        S(SCAFFOLDED, ("running", "none"), left="running"),
+        S(SCAFFOLDED, ("done", "done"), left="unknown"),
+    ],
     "submit, continue, secure, exit 0 ": [S(SCAFFOLDED, BOTH_RUN, left="running", wants=ITSELF)],
     "continue, secure, exit 0 ": [
         S(SCAFFOLDED, BOTH_RUN, left="unseen", by=OTHER, wants=REPLACED),  # it was ended before it had handed over the next one
@@ -138,12 +152,13 @@ FOLLOWS: dict[str, list[Situation]] = {
         S(SCAFFOLDED, damage="outdated", wants={"cluster": "local"}),
     ],
     "submit, wait": [S(SCAFFOLDED, BOTH_RUN, "no profile", wants={"cluster": "new"})],
-    "refuse 10": [S(SCAFFOLDED, BOTH_RUN, wants={"cluster": "other"})],
+    "refuse 10": [
+        S(SCAFFOLDED, BOTH_RUN, wants={"cluster": "other"}),
+        S(SCAFFOLDED, ("done", "recorded"), left="queued", wants={"retry": True}),
+    ],
     "refuse 2": [
         S(DESIGNED, wants={"cluster": "other"}),
         S(SCAFFOLDED, BOTH_RUN, "profile"),
-        S(DESIGNED, damage="no profile"),
-        S(SCAFFOLDED, damage="no profile"),
         S(TRAINED, damage="no profile"),
         S(SCAFFOLDED, ("done", "recorded"), "no profile", wants={"retry": True}),
         S(SCAFFOLDED, damage="no detaching", wants=LEFT),
@@ -284,6 +299,7 @@ WANTS = st.fixed_dictionaries(
         "accept_missing": st.booleans(),
         "sequential": st.booleans(),
         "detach": st.booleans(),
+        "take_over": st.booleans(),
         "retry": st.booleans(),
         "cluster": st.sampled_from(["local", "other", "new"]),
         "token": st.sampled_from([TOKEN, OTHER]),

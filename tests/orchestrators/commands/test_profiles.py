@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from collections.abc import Callable
@@ -37,6 +38,20 @@ def script(bench: Bench, job: str) -> str:
     content = bench.snapshot.read(f"experiments/demo/{job}.slurm")
     assert content
     return content.decode()
+
+
+def check_digests(bench: Bench) -> None:
+    """The scaffolding logs tell the digests of the files as they are on the branch."""
+    lines = 0
+    for label in ("tiny-trainer", "tiny-evaluator"):
+        log = bench.snapshot.read(f"experiments/demo/scaffold-{label}.log")
+        for line in (log or b"").decode().splitlines():
+            if line.startswith("WROTE "):
+                _, name, size, _, _, digest = line.split()
+                content = bench.snapshot.read(f"experiments/demo/{name}") or b""
+                assert (int(size), digest) == (len(content), hashlib.sha256(content).hexdigest()), name
+                lines += 1
+    assert lines
 
 
 @pytest.mark.parametrize("state", list(State))
@@ -94,6 +109,7 @@ def test_jobs_that_are_out_are_followed_and_a_renamed_profile_takes_over(bench: 
     assert "RENAMED=1" in script(bench, "rank4/eval/capitalization_epoch0")
     assert "RENAMED=1" not in script(bench, "rank4/finetune")  # it is what ran
     assert len(bench.executions()) == len(set(bench.executions())) == 5
+    check_digests(bench)
     assert bench.ckgit("advance", "demo").returncode == 0
     assert bench.snapshot.state is State.ANALYZED
 
@@ -120,8 +136,12 @@ def test_what_failed_is_tried_again_under_the_new_name(bench: Bench) -> None:
     assert (done.returncode, named(done)) == (Exit.USAGE, [["advance", "demo", "--cluster", "renamed"]])
     done = follow(bench, done)
     assert named(done)[1] == ["retry", "demo"]
+    bench.advance(cluster="renamed", to=State.SCAFFOLDED)
+    rename(bench, "renamed", ".ckgit/work", "export CHANGED=1")
     assert bench.ckgit("retry", "demo").returncode == 0
     assert bench.snapshot.state is State.TRAINED
+    assert "CHANGED=1" in script(bench, "rank4/finetune")
+    check_digests(bench)
 
 
 def test_jobs_can_be_cancelled_without_their_profile(bench: Bench) -> None:
@@ -146,6 +166,7 @@ def test_another_place_takes_over_when_the_jobs_have_ended(bench: Bench) -> None
     assert named(done) == [["advance", "demo", "--cluster", "far"]]
     done = follow(bench, done)
     assert (done.returncode, bench.snapshot.state, bench.ledger.moved_from) == (0, State.EVALUATED, str(first)), done.stderr
+    check_digests(bench)
 
 
 def test_a_profile_that_has_changed_is_told_of_and_taken_when_that_is_asked_for(bench: Bench) -> None:

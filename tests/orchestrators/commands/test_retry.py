@@ -13,9 +13,10 @@ from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.experiment.scheduler import JobState
 from ckgit.jobs.folder import job_folder
-from ckgit.orchestrators.commands.cancel import cancel, observe_cancel, plan_cancel
+from ckgit.orchestrators.commands.cancel import cancel, plan_cancel
+from ckgit.orchestrators.commands.observe_cancel import observe_cancel
 from ckgit.orchestrators.commands.retry import plan_retry
-from ckgit.orchestrators.engine.experiment import commit, open_experiment
+from ckgit.orchestrators.engine.experiment import commit_and_tell, open_experiment
 from ckgit.orchestrators.engine.options import AdvanceOptions, Selection
 from ckgit.orchestrators.engine.partial_view import open_partially
 from ckgit.schedulers.local.process import read_process
@@ -150,7 +151,7 @@ def test_a_cancellation_that_was_interrupted_is_completed(bench: Bench) -> None:
     view = open_experiment(bench.lab, "demo")
     step = plan_cancel(observe_cancel(open_partially(bench.lab, "demo"), Selection())).step
     assert step
-    commit(view.lab, step, bench.heard)
+    commit_and_tell(view.lab, step, bench.heard)
     token = bench.latest("rank4/finetune").token
     assert seen(bench, token) is JobState.RUNNING
     assert "still ran" in cancel(open_partially(bench.lab, "demo"), Selection(), bench.heard).message
@@ -167,7 +168,7 @@ def test_retry_first_ends_what_a_cancellation_left_running(bench: Bench) -> None
     view = open_experiment(bench.lab, "demo")
     step = plan_cancel(observe_cancel(open_partially(bench.lab, "demo"), Selection())).step
     assert step
-    commit(view.lab, step, bench.heard)
+    commit_and_tell(view.lab, step, bench.heard)
     old = bench.latest("rank4/finetune").token
     assert again(bench, wait=False) is Exit.IN_FLIGHT
     assert seen(bench, old) is JobState.GONE
@@ -203,7 +204,7 @@ def test_what_a_retry_committed_reaches_the_work_tree_whoever_hands_it_over(benc
     bench.mend("rank8/finetune")
     script = bench.work / "experiments/demo/rank8/finetune.slurm"
     view = open_experiment(bench.lab, "demo")
-    commit(view.lab, plan_retry(view, AdvanceOptions()).step, bench.heard)
+    commit_and_tell(view.lab, plan_retry(view, AdvanceOptions()).step, bench.heard)
     script.write_text("of another retry")  # the one that committed died before it wrote its files
     assert bench.advance(State.TRAINED).code is Exit.DONE
     assert script.read_bytes() == bench.snapshot.read("experiments/demo/rank8/finetune.slurm")

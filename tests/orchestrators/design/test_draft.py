@@ -8,16 +8,18 @@ import pytest
 
 from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.checks.problems import unrecorded
+from ckgit.experiment.design.expand import build_plan
 from ckgit.experiment.design.model import Stage, State
-from ckgit.experiment.design.plan import build_plan
 from ckgit.experiment.jobs import Attempt, Ledger, Phase
 from ckgit.experiment.lifecycle import Event
-from ckgit.lab.commit import CommitPlan, record
+from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.lab import open_lab
 from ckgit.lab.snapshot import take_snapshot
 from ckgit.lab.summary.file import SummaryFile
 from ckgit.orchestrators.design import draft as design
-from ckgit.orchestrators.design.lookup import default_branch, offers
+from ckgit.orchestrators.design.check import check
+from ckgit.orchestrators.design.choices import offers
+from ckgit.orchestrators.design.lookup import default_branch
 
 DESIGN = """\
 # Kept.
@@ -308,7 +310,7 @@ def scaffolded(lab, *, phase=None):
         attempt = Attempt(job="j", stage=Stage.TRAINING, number=1, token="t", script_sha256="a" * 64, phase=phase, submitted="now")  # noqa: S106 - no secret
         files["experiments/cap/jobs.json"] = Ledger(cluster="local", scheduler="local", attempts=(attempt,)).dump()
     files["experiments/cap/experiment_summary.md"] = summary.dump()
-    record(lab, CommitPlan(name="cap", event=Event.SCAFFOLD, parent=parent, files=files, design_digest=summary.summary.digest, body=""))
+    make_commit(lab, CommitPlan("cap", Event.SCAFFOLD, parent.branch_tip, files, summary.summary.digest, ""))
     return open_lab(lab.root)
 
 
@@ -525,7 +527,7 @@ def test_a_base_recipe_without_torchtune_names_the_extra(lab, monkeypatch):
 def checked(lab, recipe):
     text = changed("  epochs: 2", f"  gradient_accumulation_steps: 1\n  base_recipe: {recipe}")
     file = SummaryFile.from_design(text.encode(), "d", defaults=[design.ValueChange("experiment.name", "a"), design._dated()])
-    return design.check(default_branch(lab), file).unchecked
+    return check(default_branch(lab), file).unchecked
 
 
 def test_a_check_looks_recipes_up_where_torchtune_is(lab):

@@ -13,7 +13,7 @@ from ckgit.experiment.design.model import Stage, State
 from ckgit.experiment.estimates.file import Estimate, Group
 from ckgit.experiment.jobs import Attempt, Ledger, Phase, Usage
 from ckgit.experiment.lifecycle import Event
-from ckgit.lab.commit import CommitPlan, record
+from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.lab import Lab, open_lab
 from ckgit.lab.snapshot import take_snapshot
 from ckgit.lab.summary.file import SummaryFile
@@ -61,7 +61,7 @@ def commit(lab: Lab, name: str, files: Mapping[str, bytes]) -> None:
     summary = SummaryFile.parse(parent.summary_bytes(), "f").with_state(State.SCAFFOLDED)
     written: dict[str, bytes | None] = {f"experiments/{name}/{path}": content for path, content in files.items()}
     written[f"experiments/{name}/experiment_summary.md"] = summary.dump()
-    record(lab, CommitPlan(name=name, event=Event.SCAFFOLD, parent=parent, files=written, design_digest=summary.summary.digest, body=""))
+    make_commit(lab, CommitPlan(name, Event.SCAFFOLD, parent.branch_tip, written, summary.summary.digest, ""))
 
 
 def past(lab: Lab, name: str, times: Mapping[str, float], *sets: str, cluster: str = "local", moved: str = "", **changes: Any) -> None:

@@ -6,7 +6,8 @@ import json
 
 from ckgit.errors import Exit
 from ckgit.experiment.design.model import State
-from ckgit.experiment.outputs.events import EngineEvent, EventLine, Noted
+from ckgit.experiment.outputs.events import EngineEvent, Noted
+from ckgit.experiment.schemas import EventLine
 from ckgit.orchestrators.engine.events import Events
 from tests.orchestrators.bench import Bench
 

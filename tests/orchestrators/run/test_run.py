@@ -16,7 +16,7 @@ from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.jobs.folder import job_folder
 from ckgit.lab.lab import open_lab
-from ckgit.orchestrators.engine.experiment import commit, open_experiment
+from ckgit.orchestrators.engine.experiment import commit_and_tell, open_experiment
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.run.stage import stage_jobs, submission
 from ckgit.orchestrators.run.work_tree import make_work_tree
@@ -128,7 +128,7 @@ def test_an_intent_that_was_not_handed_over_is_handed_over_by_whoever_comes(benc
     bench.advance(State.SCAFFOLDED)
     view = open_experiment(bench.lab, "demo")
     work = stage_jobs(view)
-    commit(view.lab, submission(view, work, AdvanceOptions(), work.jobs, make_work_tree(view)), bench.heard)
+    commit_and_tell(view.lab, submission(view, work, AdvanceOptions(), work.jobs, make_work_tree(view)), bench.heard)
     assert bench.executions() == []
     assert bench.advance().state is State.TRAINED
     assert set(bench.executions()) == {attempt.token for attempt in bench.ledger.attempts}
@@ -240,7 +240,7 @@ def test_a_script_that_was_changed_in_the_work_tree_is_not_run(bench: Bench) -> 
     view = open_experiment(bench.lab, "demo")
     work = stage_jobs(view)
     ledger = make_work_tree(view)
-    commit(view.lab, submission(view, work, AdvanceOptions(), work.jobs, ledger), bench.heard)
+    commit_and_tell(view.lab, submission(view, work, AdvanceOptions(), work.jobs, ledger), bench.heard)
     script = bench.work / "experiments/demo/rank4/finetune.slurm"
     script.write_text(script.read_text() + "echo more\n")
     assert bench.advance().code is Exit.JOBS_FAILED
@@ -278,7 +278,7 @@ def test_what_another_machine_runs_is_unknown_not_lost(bench: Bench) -> None:
     bench.until(lambda: len(bench.executions()) == 2)
     file = job_folder(bench.work, bench.latest("rank4/finetune").token) / "local.json"
     here = file.read_text()
-    file.write_text(json.dumps({**json.loads(here), "host": "elsewhere"}))
+    file.write_text(json.dumps({**json.loads(here), "host": "elsewhere", "boot": "another"}))
     result = bench.advance(wait=False)
     assert result.code is Exit.UNKNOWN
     assert "elsewhere" in result.message

@@ -8,7 +8,7 @@ import pytest
 
 from ckgit.experiment.design.model import Resources, Stage
 from ckgit.experiment.jobs import Attempt, Job, Ledger, Phase, Usage
-from ckgit.orchestrators.run.usage import GPU_LOG, fill, lacking, used
+from ckgit.orchestrators.run.usage import GPU_LOG, filled, lacking, used
 
 ATTEMPT = Attempt(
     job="rank4/finetune",
@@ -81,16 +81,15 @@ def test_accounting_that_came_late_is_filled_in_where_it_lacks() -> None:
         ended("unknown", OWN),
     )
     ledger = Ledger(cluster="della", scheduler="slurm", attempts=attempts)
-    assert [attempt.token for attempt in lacking(ledger)] == ["late", "bare", "unknown"]
+    assert [attempt.token for attempt in lacking(attempts)] == ["late", "bare", "unknown"]
     told = Usage(elapsed_seconds=149.0, cpu_seconds=33.0, peak_memory_bytes=7)
-    filled = fill(ledger, dict.fromkeys(("early", "late", "bare", "flying", "of another"), told))
-    assert [attempt.token for attempt in filled.attempts] == [attempt.token for attempt in attempts]  # in their order
-    by_token = {attempt.token: attempt.usage for attempt in filled.attempts}
+    after = ledger.with_attempts(*filled(attempts, dict.fromkeys(("early", "late", "bare", "flying", "of another"), told))).attempts
+    assert [attempt.token for attempt in after] == [attempt.token for attempt in attempts]  # in their order
+    by_token = {attempt.token: attempt.usage for attempt in after}
     late = OWN.model_copy(update={"elapsed_seconds": 149.0, "cpu_seconds": 33.0, "peak_memory_bytes": 7})
     assert by_token == {"early": whole, "late": late, "bare": told, "flying": None, "refused": None, "unknown": OWN}
-    assert [attempt.token for attempt in lacking(filled)] == ["unknown"]
+    assert [attempt.token for attempt in lacking(after)] == ["unknown"]
 
 
-def test_a_ledger_that_gains_nothing_is_the_same() -> None:
-    ledger = Ledger(cluster="della", scheduler="slurm", attempts=(ended("late", OWN),))
-    assert fill(ledger, {}) is ledger
+def test_without_news_of_accounting_nothing_is_filled_in() -> None:
+    assert filled([ended("late", OWN)], {}) == []

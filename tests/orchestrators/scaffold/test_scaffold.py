@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import State
 from ckgit.orchestrators.engine.experiment import open_experiment
+from ckgit.orchestrators.scaffold import scaffold as module
 from ckgit.orchestrators.scaffold.scaffold import scaffold
 from tests.conftest import make_test_lab
 from tests.orchestrators.bench import Bench, design_demo
@@ -23,6 +25,16 @@ def test_two_labs_give_the_same_bytes(bench: Bench, tmp_path: Path, run: Callabl
     one, two = (scaffold(open_experiment(b.lab, "demo")) for b in (bench, other))
     assert one.files == two.files
     assert one.body == two.body
+
+
+def test_many_runs_are_rendered_in_two_processes_to_the_same_files(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = open_experiment(bench.lab, "demo")
+    whole = scaffold(view).files
+    monkeypatch.setattr(module, "_MANY", 1)
+    forked: list[int] = []
+    monkeypatch.setattr(os, "fork", lambda fork=os.fork: forked.append(fork()) or forked[-1])
+    assert scaffold(view).files == whole
+    assert len(forked) == 1
 
 
 def test_logs_name_each_file_with_its_digest(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.design.plan import build_plan
+from ckgit.experiment.design.expand import build_plan
 from ckgit.experiment.jobs import Attempt, Job, Phase, Status
 from ckgit.experiment.tools.by_tool import read_summary
 from ckgit.experiment.worker import Context, Evidence

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from ckgit.workers.inspect_ai.cells import ExpectedLog, planned
+from ckgit.workers.inspect_ai.cells import planned
 from ckgit.workers.inspect_ai.codes import NO_LOG, NOT_SUCCESS
 from ckgit.workers.inspect_ai.evaluate import finish
+from ckgit.workers.inspect_ai.run_config import ExpectedLog, expected_log
 from tests.workers.inspect_ai.examples import LOG, Ended
 
 NOTHING = ExpectedLog({}, None, b"")
@@ -34,7 +35,7 @@ def test_the_newest_log_counts_and_an_older_one_stays(tuned: Ended, tmp_path: Pa
     folder.mkdir()
     (folder / "z-older.eval").write_bytes(b"of an attempt that was killed")
     (folder / "a-newer.eval").write_bytes((tuned.work / LOG).read_bytes())
-    wanted = next(planned(tuned.context, "tuned")).wanted()
+    wanted = expected_log(next(planned(tuned.context, "tuned")))
     assert finish(wanted, folder, tmp_path / "cell.eval") == (0, "")
     assert (tmp_path / "cell.eval").read_bytes() == (tuned.work / LOG).read_bytes()
     assert [path.name for path in folder.iterdir()] == ["z-older.eval"]

@@ -127,6 +127,13 @@ def test_claims_that_can_be_judged():
     assert claims({}, evaluation__scorers=[{"name": "match"}]) == []
 
 
+def test_what_is_only_warned_of_is_no_reason_against_scaffolding():
+    claim = {"metric": "acuracy", "task": "capitalization", "left": "tuned", "right": "base", "direction": "greater"}
+    doubted = make_context(experiment__claims=[claim])
+    assert [problem.warning for problem in worker.check(doubted)] == [True]
+    assert worker.scaffold(doubted).keys() == worker.scaffold(make_context()).keys()
+
+
 def test_a_metric_that_the_task_s_own_scorers_do_not_seem_to_have_is_warned_of():
     [(place, sentence)] = claims({"metric": "acuracy"})
     assert (place, "metric acuracy, which task capitalization does not seem to have; did you mean accuracy?" in sentence) == (

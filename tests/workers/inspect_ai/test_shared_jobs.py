@@ -1,6 +1,7 @@
 """Cells of one checkpoint in one job: the model is loaded once, and each cell has the log that it has in a job of its own."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,12 @@ def work_tree(models: Path, work: Path, **changes: Any) -> Ended:
     return Ended(context, work, run_job(context, work, TUNED))
 
 
+@pytest.fixture(scope="module")
+def whole(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """The job of the tuned checkpoint, as it ends undisturbed."""
+    return work_tree(models, tmp_path_factory.mktemp("whole"))
+
+
 def test_there_is_a_job_for_each_checkpoint_and_a_config_for_each_cell():
     context = make_context(**SHARED)
     assert [(job.name, job.tasks, job.epoch) for job in worker.jobs(context)] == [
@@ -56,8 +63,8 @@ def test_there_is_a_job_for_each_checkpoint_and_a_config_for_each_cell():
 
 
 @pytest.mark.slow
-def test_the_model_is_loaded_once_and_each_cell_has_its_result(models: Path, tmp_path: Path):
-    ended = work_tree(models, tmp_path)
+def test_the_model_is_loaded_once_and_each_cell_has_its_result(whole: Ended):
+    ended = whole
     assert ended.attempt.exit_code == 0, ended.output
     assert ended.output.count(LOADED) == 1
     evidence = ended.evidence()
@@ -93,9 +100,10 @@ def test_a_cell_that_fails_stops_no_other_and_is_alone_in_the_next_try(models: P
 
 
 @pytest.mark.slow
-def test_a_damaged_log_is_made_again(models: Path, tmp_path: Path):
-    ended = work_tree(models, tmp_path)
-    log = tmp_path / "experiments/cap/tuned/eval/logs/two_words_epoch0.eval"
+def test_a_damaged_log_is_made_again(whole: Ended, tmp_path: Path):
+    ended = whole._replace(work=tmp_path / "work")
+    shutil.copytree(whole.work, ended.work, symlinks=True)
+    log = ended.work / "experiments/cap/tuned/eval/logs/two_words_epoch0.eval"
     log.write_bytes(damaged := log.read_bytes()[:-100])
     evidence = ended.evidence()
     assert (evidence.failure, [result.task for result in evidence.results]) == (FailureClass.OUTPUT_MISSING, ["capitalization"])
@@ -104,7 +112,7 @@ def test_a_damaged_log_is_made_again(models: Path, tmp_path: Path):
         ("capitalization_epoch0", "the log is of another"),
         ("two_words_epoch0", "the log cannot be rea"),
     ]
-    again = ended._replace(attempt=run_job(ended.context, tmp_path, TUNED, 2))
+    again = ended._replace(attempt=run_job(ended.context, ended.work, TUNED, 2))
     assert "two_words_epoch0.eval does not count: the log cannot be read" in again.output
     assert "it is kept as two_words_epoch0.refused1.eval, and the cell is evaluated again" in again.output
     assert again.evidence().reasons == []

@@ -8,7 +8,7 @@ from typing import Any
 from ckgit.examples.tiny_model import ARCHITECTURE
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.design.plan import build_plan
+from ckgit.experiment.design.expand import build_plan
 from ckgit.experiment.tools.by_tool import read_summary
 from ckgit.experiment.worker import Context
 from ckgit.formats.rows import parse_rows

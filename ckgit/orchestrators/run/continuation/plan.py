@@ -14,7 +14,8 @@ from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import count_jobs, detached_of
 from ckgit.orchestrators.run.continuation.job import is_alive
 from ckgit.orchestrators.run.decisions import Commit, Continue, Decision, Poll, Refuse, Secure, Subject
-from ckgit.orchestrators.run.observation import PATIENCE, ContinuationSeen, JobsSeen, StageObservation
+from ckgit.orchestrators.run.monitor.seen import JobsSeen
+from ckgit.orchestrators.run.observation import PATIENCE, ContinuationSeen, StageObservation
 
 
 def plan_continuation(seen: StageObservation, options: AdvanceOptions, jobs: JobsSeen) -> Decision | None:
@@ -60,7 +61,7 @@ def _hand_over(seen: StageObservation, options: AdvanceOptions, jobs: JobsSeen) 
     ids = [status.job_id for attempt in jobs.open if (status := jobs.statuses.get(attempt.token)) and status.job_id]
     after = [] if jobs.unknown else ids
     # where something else can start when one job has ended, that end is worth a look
-    any_of = waiting or (not options.sequential and bool(count_jobs(seen.view.ledger, seen.work.ahead).unsubmitted))
+    any_of = waiting or (not options.sequential and bool(count_jobs(seen.view.attempts, seen.work.ahead).unsubmitted))
     return Continue(after, any_of, delay=0.0 if after else PATIENCE * jobs.poll_seconds)
 
 

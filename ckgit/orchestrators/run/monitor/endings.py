@@ -21,6 +21,7 @@ class Endings:
     damage: dict[str, str] = field(default_factory=dict)  # by token: why a status file is none
     _gone_since: dict[str, float] = field(default_factory=dict)
     _unreadable_since: dict[str, float] = field(default_factory=dict)
+
     def settle(self, attempt: Attempt, gone: JobStatus, grace: float) -> JobStatus:
         """A job that is gone has ended when its status says so, or when that has not come in time; one that cannot be read is unknown.
 

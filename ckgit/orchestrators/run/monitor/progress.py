@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from ckgit.errors import CkgitError
 from ckgit.experiment.classify import JobCondition, classify, newest
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.estimates.file import Estimate
-from ckgit.experiment.jobs import Attempt, Job, Ledger, Progress
+from ckgit.experiment.jobs import Attempt, Job, Progress
 from ckgit.experiment.outputs.events import JobProgress, OverallProgress
 from ckgit.experiment.scheduler import JobState
 from ckgit.experiment.worker import Context, Worker
 from ckgit.jobs.folder import job_folder
-from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.logs import tail
 from ckgit.orchestrators.run.collect import EndedAttempt
 from ckgit.orchestrators.run.monitor.time_left import TimeLeft
@@ -50,7 +47,8 @@ class ProgressMeter:
     workers: Mapping[Stage, Worker]
     context: Context
     work: Path
-    ledger: Ledger
+    attempts: Sequence[Attempt]  # as the ledger has them
+    accepted: Collection[str]  # names of the jobs that were passed over
     estimate: Estimate | None
     once: bool = False  # whether it is asked no second time, so that a pace is reckoned from the job's start
     _since: dict[str, float] = field(default_factory=dict)  # by token: when it started
@@ -68,8 +66,8 @@ class ProgressMeter:
             seen: what the scheduler said of the open attempts, by token.
             ended: attempts that have ended since the ledger was written, by token.
         """
-        latest, over = newest(self.ledger.attempts), self.ledger.accepted_missing
-        conditions = {name: _condition(latest.get(name), seen, ended, accepted=name in over) for name in self._jobs}
+        latest = newest(self.attempts)
+        conditions = {name: _condition(latest.get(name), seen, ended, accepted=name in self.accepted) for name in self._jobs}
         running = [self._of(latest[name], job) for name, job in self._jobs.items() if conditions[name] is JobCondition.RUNNING]
         self._at_once = max(self._at_once, len(running))
         took = {name: seconds for name, attempt in latest.items() if (seconds := _seconds(attempt, ended))}
@@ -116,14 +114,6 @@ class ProgressMeter:
             return (job_folder(self.work, token) / "claim").stat().st_mtime
         except OSError:
             return time.time()
-
-
-def progress_meter(view: ExperimentView, workers: Mapping[Stage, Worker], tree: Path, *, once: bool = False) -> ProgressMeter:
-    """Measures an experiment whose jobs run in a work tree. An estimate that cannot be read is none."""
-    estimate = None
-    with contextlib.suppress(CkgitError):
-        estimate = view.snapshot.estimate()
-    return ProgressMeter(workers, view.context, tree, view.ledger or Ledger(cluster="", scheduler=""), estimate, once=once)
 
 
 def _condition(attempt: Attempt | None, seen: Mapping[str, JobState], ended: Mapping[str, EndedAttempt], *, accepted: bool) -> JobCondition:

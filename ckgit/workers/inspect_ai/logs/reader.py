@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 from ckgit.experiment.jobs import FailureClass
 from ckgit.experiment.results import CellResult, TokenCheck
-from ckgit.workers.inspect_ai.cells import ExpectedLog, PlannedCell
+from ckgit.workers.inspect_ai.cells import PlannedCell
 from ckgit.workers.inspect_ai.codes import MARK, RefusedLogError
 from ckgit.workers.inspect_ai.isolation import forget_settings
 from ckgit.workers.inspect_ai.logs.scores import metrics_of, samples_of
 from ckgit.workers.inspect_ai.logs.settings import differences
+from ckgit.workers.inspect_ai.run_config import ExpectedLog, expected_log
 
 # A transcript can be a hundred times as large as what was asked, answered and scored.
 _UNREAD = {"messages", "events", "store", "attachments"}
@@ -61,7 +62,7 @@ def read_cell(cell: PlannedCell, path: Path, *, marked: bool) -> CellResult:
         RefusedLogError: see `read_log`.
         OSError: the file cannot be read.
     """
-    header, samples, tokens = read_log(cell.wanted(marked=marked), path)
+    header, samples, tokens = read_log(expected_log(cell, marked=marked), path)
     return CellResult(
         run=cell.run.name,
         task=cell.task.name,

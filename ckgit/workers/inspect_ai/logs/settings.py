@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ckgit.formats.task_source import OwnSettings, own_settings
-from ckgit.workers.inspect_ai.cells import MADE_OF, ExpectedLog
+from ckgit.workers.inspect_ai.run_config import MADE_OF, ExpectedLog
 
 # What the caller alone can give.
 _OF_THE_CALLER = ("limit", "sample_id", "sample_shuffle")

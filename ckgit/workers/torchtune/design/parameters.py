@@ -1,7 +1,5 @@
 """The parameters of a torchtune run. Their names are torchtune's, except `dataset_type`, `method` and the prompts, which are ours."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 

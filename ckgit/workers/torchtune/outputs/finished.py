@@ -3,8 +3,6 @@
 The checkpoints themselves are held against `checkpoints.json` by the evaluations that load them.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Iterator

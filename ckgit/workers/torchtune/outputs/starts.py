@@ -3,8 +3,6 @@
 A training that goes on after it was cut short has several starts, all of one job's attempts.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from pathlib import Path

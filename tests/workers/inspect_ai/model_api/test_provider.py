@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from ckgit.workers.inspect_ai.cells import planned, run_config
+from ckgit.workers.inspect_ai.cells import planned
+from ckgit.workers.inspect_ai.run_config import run_config
 from ckgit.workers.rendering import Renderer, prefixes_digest
 from tests.workers.inspect_ai.examples import WORDS, make_context, make_work_tree
 

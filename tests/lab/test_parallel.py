@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ckgit.orchestrators.scaffold.parallel import in_parallel
+from ckgit.lab.parallel import in_parallel
 
 
 def children() -> str:

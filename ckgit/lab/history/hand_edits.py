@@ -1,4 +1,4 @@
-"""What ckgit wrote on an experiment's branch, and what of it somebody changed by hand since.
+"""What ckgit wrote on an experiment's branch, what of it somebody changed by hand since, and what brings it back.
 
 A commit by hand may hold anything: notes, a body for the summary, files of its own. What ckgit wrote is what its own commits on the
 branch touched; it counts only as the last of them left it. A commit that was amended or rebased since is still called ckgit's by its
@@ -7,18 +7,23 @@ message: what it holds is held against the commit that ckgit made, which `refs/c
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ckgit.errors import CkgitError, Exit
+from ckgit.formats.listing import first_of
+from ckgit.lab.branches import last_recorded
 from ckgit.lab.git.command import git, git_lines, is_ancestor
 from ckgit.lab.git.tips import rescued
 from ckgit.lab.git.trailers import LOG_ATOM, Trailers, parse_trailers
-from ckgit.lab.snapshot import Snapshot, last_recorded
+from ckgit.lab.snapshot import Snapshot
 
 _LOG = ("-c", "log.showSignature=false", "-c", "log.follow=false", "-c", "log.showRoot=true", "log", "-z", "--first-parent")
 _RAW = ("--diff-merges=first-parent", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
 _FORM = f"--format=%x01%H%x02%an <%ae> %at%x02%ct%x02{LOG_ATOM}%x02"
+_LISTED = 5  # files that an error names
 _BEFORE_JOBS = ("design", "scaffold")  # events whose files no job has made
 
 
@@ -95,8 +100,10 @@ def _history(snapshot: Snapshot, tip: str, lost: Mapping[_RecordedStep, Sequence
     with that one.
     """
     for commit in _commits(snapshot, tip):
-        made = lost.get(_step(commit), ())
-        if not made or commit.oid in made:
+        known = lost.get(_step(commit), ())
+        # What was made after it is another step, of the same second.
+        made = () if commit.oid in known else [oid for oid in known if not is_ancestor(snapshot.root, commit.oid, oid)]
+        if not made:
             yield commit
             continue
         changes = {oid: _changes(snapshot, oid, commit.oid) for oid in made}
@@ -186,3 +193,40 @@ def _beginning(snapshot: Snapshot, tip: str) -> str:
     found = git(snapshot.root, *_LOG, "--fixed-strings", "--grep=Ckgit-From: none", _FORM, tip, "--").decode(errors="replace")
     heads = [_commit(head, {}, snapshot.name) for head in found.split("\0") if head.strip()]
     return next((each.oid for each in heads if each.recorded and each.recorded.source == "none"), "")
+
+
+def refuse_edited(snapshot: Snapshot, *only: str) -> None:
+    """Raise where what jobs left, or the ledger, is not as ckgit committed it: nothing may follow from that.
+
+    Args:
+        only: paths of files; all where there is none.
+
+    Raises:
+        CkgitError: EVIDENCE_MISSING, naming files and commits.
+    """
+    edits = [edit for edit in written(snapshot).edits if not edit.scaffolded and (not only or edit.path in only)]
+    if edits:
+        raise CkgitError(
+            "\n  ".join(["files that ckgit wrote were changed by hand, and nothing may follow from them:", *edit_lines(edits)]),
+            code=Exit.EVIDENCE_MISSING,
+            where=f"exp/{snapshot.name} at {snapshot.tip[:12]}",
+            state="nothing was changed",
+            next=restored(snapshot.name, edits),
+        )
+
+
+def edit_lines(edits: Sequence[HandEdit]) -> list[str]:
+    """A line for each of the first few files."""
+    return first_of(map(str, edits), _LISTED)
+
+
+def restored(name: str, edits: Sequence[HandEdit]) -> str:
+    """The command that has these files be as ckgit left them."""
+    if len(edits) > _LISTED and not any(edit.amended for edit in edits):  # the revert of a rewritten step would take all of it back
+        commits = list(dict.fromkeys(edit.hand[:12] for edit in edits))
+        return f"git switch exp/{name} && git revert --no-edit {' '.join(commits)}"
+    places: dict[str, list[str]] = {}
+    for edit in edits:
+        places.setdefault(edit.left[:12], []).append(shlex.quote(edit.path))
+    back = " && ".join(f"git checkout {commit} -- {' '.join(paths)}" for commit, paths in places.items())
+    return f"git switch exp/{name} && {back} && git commit -m 'As ckgit left it'"

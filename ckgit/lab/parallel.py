@@ -1,6 +1,7 @@
 """Pure work on two cores.
 
-Rendering 1,000 runs with 5 cells each takes one core 4 s; a process more takes 10 ms and 30 MB of results through a pipe 0.1 s.
+Rendering 1,000 runs with 5 cells each takes one core 1.2 s, and looking for secrets in the 13,000 files 0.6 s; a process more takes
+10 ms and 30 MB of results through a pipe 0.1 s.
 """
 
 from __future__ import annotations

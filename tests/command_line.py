@@ -1,0 +1,43 @@
+"""The command line in this process, for tests that would start dozens: the same from its arguments to its exit code, but Python's start."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
+from unittest.mock import patch
+
+from ckgit.cli import _invoke
+from ckgit.cli.errors import guarded
+
+
+def ckgit(*words: str, folder: Path | None = None, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command and return what a process would have: exit code, standard output and standard error.
+
+    Args:
+        folder: where it is started.
+        stdin: what is on its standard input.
+        environment: variables added to those of the test.
+    """
+    given, out, err = (TextIOWrapper(BytesIO(content), encoding="utf-8") for content in (stdin.encode(), b"", b""))
+    with (
+        patch.object(sys, "argv", ["ckgit", *words]),
+        patch.object(sys, "stdin", given),
+        patch.dict(os.environ, environment),
+        chdir(folder or Path.cwd()),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        try:
+            code = guarded(_invoke, words)
+        except SystemExit as end:  # an answer to a shell ends the process
+            code = int(end.code or 0)
+    return subprocess.CompletedProcess(words, code, _written(out), _written(err))
+
+
+def _written(stream: TextIOWrapper) -> str:
+    stream.seek(0)
+    return stream.read()
