@@ -93,7 +93,7 @@ def test_patterns_states_and_all_stand_for_names(two: Bench) -> None:
     assert states(two.lab) == [State.ANALYZED, State.ANALYZED]
     done = two.ckgit("advance", "--all")
     assert (done.returncode, done.stdout, "nothing to do" in done.stderr) == (0, "", True)
-    assert two.ckgit("advance", "--all", "--json").stdout.strip() in ("[]", '{\n  "experiments": []\n}')
+    assert json.loads(two.ckgit("advance", "--all", "--json").stdout)["experiments"] == []
     done = two.ckgit("advance", "x*", check=False)
     assert (done.returncode, "no experiment is called x*" in done.stderr) == (Exit.USAGE, True)
     assert two.ckgit("advance", "--all", "demo", check=False).returncode == Exit.USAGE
