@@ -59,7 +59,7 @@ _UPPER = ["DIR", "FILE", "FOLDER", "NAME", "NEW", "OTHER", "PATH", "REMOTE", "SI
 _PLACEHOLDERS = frozenset([*_UPPER, '"Your Name"', "you@example"])
 _ELSEWHERE = frozenset(["as", "on", "there"])  # what follows a command that is to be given by somebody else, or on another machine
 _BEGINS = re.compile(r"(?<![\w./@-])(?:ckgit|git)(?= )")
-_WORD = re.compile(r"""(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\;`()&|<>])+""")
+_WORD = re.compile(r""" *((?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\;`()&|<>])+)""")
 _LONGEST = 3  # words of a command's beginning
 _ENDS = ",:?"  # punctuation after a word
 
@@ -77,9 +77,9 @@ def _words(text: str) -> Iterator[str]:
     """The shell words of a clause; the last one has its punctuation."""
     at = 0
     while word := _WORD.match(text, at):
-        yield word[0]
-        at = word.end() + (len(text[word.end() :]) - len(text[word.end() :].lstrip(" ")))
-        if at == word.end() or word[0][-1] in _ENDS:
+        yield word[1]
+        at = word.end()
+        if text[at : at + 1] != " " or word[1][-1] in _ENDS:
             return
 
 
