@@ -53,7 +53,7 @@ def observe_cancel(found: PartialView, selection: Selection, lost: str = "") -> 
     gone = [attempt for attempt in chosen if classify(attempt).is_open and states.get(attempt.token) is JobState.GONE]
     mute = frozenset(attempt.token for attempt in gone if not _tells(found, attempt))
     out = [attempt for attempt in chosen if classify(attempt).is_open and attempt not in gone]
-    return CancelObservation(found, selection, chosen, states, mute, lost, None if lost else cannot_end(found, out))
+    return CancelObservation(found, selection, chosen, states, mute, lost, None if lost else cannot_end(found, out, states))
 
 
 def _unknown(found: PartialView, selection: Selection) -> list[Orphan]:

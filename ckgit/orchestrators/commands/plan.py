@@ -94,20 +94,20 @@ def _change(seen: Observation, options: AdvanceOptions) -> Decision | None:
             )
         )
     if seen.retry and options.detach:
-        _check_detachable(seen.view.context.cluster)
+        _check_detachable(seen.view.name, seen.view.context.cluster)
     if seen.retry:  # a job that was cancelled, but not ended, writes to the same files as the new one
         return Commit(seen.retry.step, seen.retry.jobs, ends=[seen.retry.before])
     return None
 
 
-def _check_detachable(cluster: Cluster) -> None:
+def _check_detachable(name: str, cluster: Cluster) -> None:
     """Raise where the scheduler of a cluster cannot start a job when others have ended."""
     if not scheduler_for(cluster).detaches:
         raise CkgitError(
             f"scheduler {cluster.scheduler} cannot go on by itself when jobs have ended",
             code=Exit.USAGE,
             state="nothing was changed",
-            next="leave out --detach: advance waits, and Ctrl-C leaves the jobs running",
+            next=f"ckgit advance {name} waits, and Ctrl-C leaves the jobs running",
         )
 
 
@@ -118,7 +118,7 @@ def _goal(seen: Observation, options: AdvanceOptions) -> Decision | None:
         return Finish(_nothing_to_do(seen, f"{name} is {state}"))
     _target(seen, options)  # refuses where there is none
     if options.detach:
-        _check_detachable(seen.view.context.cluster)
+        _check_detachable(seen.view.name, seen.view.context.cluster)
     return None
 
 

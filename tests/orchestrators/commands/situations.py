@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 from ckgit.errors import CkgitError
 from ckgit.experiment.design.model import State
@@ -43,6 +46,11 @@ _PROFILES: Mapping[str, Callable[[str], str]] = {
     "no profile": lambda text: text.replace("[clusters.local]", "[clusters.new]").replace('"local"', '"new"'),
     "outdated": lambda text: text.replace("setup = [", 'setup = ["export NEW=1", '),
 }
+
+
+def node7() -> os.uname_result:
+    """Another machine."""
+    return os.uname_result(("Linux", "node7", "", "", ""))
 
 
 class Situation(NamedTuple):
@@ -93,7 +101,8 @@ class Scene:
         shutil.rmtree(self.bench.folder)
         kept = "without evaluation" if situation.damage == "no evaluation" else situation.state
         shutil.copytree(self.keep / kept, self.bench.folder, symlinks=True)
-        self._submit(situation)
+        with patch("os.uname", node7) if situation.damage == "machine" else nullcontext():
+            self._submit(situation)
         self._leave(situation)
         self._damage(situation.damage)
         self._limit(situation.damage)
@@ -162,7 +171,7 @@ class Scene:
             (bench.work / ".ckgit/jobs" / first.token / "status.json").write_text("{")
         elif what == "output":
             shutil.rmtree(bench.work / "experiments/demo/rank4/artifacts")
-        elif what == "work tree":
+        elif what in ("work tree", "machine"):
             shutil.rmtree(bench.work)
         elif what in _PROFILES:
             config = bench.folder / "ckgit.toml"
