@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import subprocess
 
 import pytest
 
+from ckgit.formats.advice import commands
 from tests.orchestrators.bench import Bench
 
-_WORD = r" demo| --(?:cluster|set|because) (?:'[^']*'|[^\s;,)]+)| --[a-z-]+"
-_COMMAND = re.compile(rf"ckgit (advance|retry|cancel|revise|why|status|show)((?:{_WORD})*)")
 Done = subprocess.CompletedProcess[str]
 
 
 def named(done: Done) -> list[list[str]]:
-    """The commands that `next:` names, in its order; each is about this experiment."""
+    """The commands of ckgit that `next:` names, in its order; each is about this experiment."""
     (line,) = [line.partition("next:")[2] for line in f"{done.stdout}\n{done.stderr}".splitlines() if "next: " in line]
-    commands = [[word, *shlex.split(rest)] for word, rest in _COMMAND.findall(line)]
-    assert commands, line
-    assert all("demo" in words for words in commands), line
-    return commands
+    found = [shlex.split(command)[1:] for command in commands(line) if command.startswith("ckgit ")]
+    assert found, line
+    assert all("demo" in words for words in found), line
+    return found
 
 
 def look(bench: Bench) -> tuple[str, list[str]]:
