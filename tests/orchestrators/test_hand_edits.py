@@ -15,7 +15,7 @@ from tests.orchestrators.bench import Bench, design_demo
 
 def edited(bench: Bench) -> dict[str, tuple[str, bool]]:
     """Event of the commit that wrote each file last, and whether it is gone, by path in the experiment's folder."""
-    return {edit.path.removeprefix("experiments/demo/"): (edit.event, edit.gone) for edit in written(bench.snapshot).edits}
+    return {edit.path.removeprefix("experiments/demo/"): (edit.records, edit.gone) for edit in written(bench.snapshot).edits}
 
 
 def test_ckgits_own_commits_change_nothing_by_hand(bench: Bench) -> None:
