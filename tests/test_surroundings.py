@@ -124,7 +124,7 @@ class Lab:
         for commit in self.run("git", "-C", str(self.folder), "log", "--all", "--format=%H").split():
             text = text.replace(commit, "COMMIT").replace(commit[:12], "COMMIT")
         text = re.sub(r"## What it took.*?(?=## How)", "", text.replace(str(self.folder.parent), "FOLDER"), flags=re.DOTALL)
-        return re.sub(r"\b(\d+ s|\d+:\d\d(:\d\d)?)(?= )", "TIME", text)
+        return re.sub(r"\b(\d+ s|\d+:\d\d(:\d\d)?)(?= )|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME", text)
 
 
 def make_hostile(lab: Lab) -> Path:
