@@ -44,7 +44,7 @@ def test_a_transition_without_jobs_imports_and_starts_little(tmp_path: Path) -> 
     assert done.stdout.splitlines()[0] == "e0000 is scaffolded"
     processes, *modules = done.stderr.splitlines()[-1].split()
     assert int(processes) <= 13
-    heavy = {"rich", "torch", "inspect_ai", "matplotlib", "numpy", "difflib", "pickle", "pydantic.root_model"}
+    heavy = {"rich", "torch", "inspect_ai", "matplotlib", "numpy", "difflib", "pydantic.root_model"}
     jobs = {"results", "accounting", "outputs.planned", "estimates.file"}
     ours = {"lab.history.hand_edits", "lab.export", "lab.parallel", "lab.models.folder", "formats.yaml.edit"}
     ours |= {"orchestrators.engine.orphans"}

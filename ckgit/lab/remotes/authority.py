@@ -115,7 +115,8 @@ def push(lab: Lab, name: str, commit: str) -> None:
     Raises:
         RefusedError: COMMAND_FAILED, it does not take the commit, with its own words.
         NotReachedError: it does not answer, and may have the commit or not; or it cannot be read.
-        CkgitError: BRANCH_MOVED, somebody else was faster. In each case the local commit stands.
+        CkgitError: BRANCH_MOVED, somebody else was faster. Where theirs goes on from what the commit was made on, the local branch
+            follows, and the commit, after which nothing was done, is kept beside it. In each other case the local commit stands.
     """
     remote = lab.config.authority
     if not remote:
@@ -133,7 +134,7 @@ def push(lab: Lab, name: str, commit: str) -> None:
     if theirs and is_ancestor(lab.root, commit, theirs):
         return  # another clone made the same commit, or git lost the remote's answer
     if theirs and not is_ancestor(lab.root, theirs, commit):
-        raise _diverged(lab.branch(name), remote, commit, theirs, state=stands)
+        raise _lost_race(lab, name, remote, commit, theirs) or _diverged(lab.branch(name), remote, commit, theirs, state=stands)
     if answer.retryable:
         what = f"{remote} was busy and did not take commit {commit[:12]}: {answer.words}"
         raise NotReachedError(what, code=Exit.UNKNOWN, where=f"exp/{name}", state=stands, next=again)
@@ -143,6 +144,27 @@ def push(lab: Lab, name: str, commit: str) -> None:
         where=f"exp/{name}",
         state=f"{stands}; what waits for the push did not happen",
         next=f"settle that with those who run {remote}; then {again}",
+    )
+
+
+def _lost_race(lab: Lab, name: str, remote: str, ours: str, theirs: str) -> CkgitError | None:
+    """Have the local branch follow the one who was faster: what comes after a commit waits for the push, so ours did nothing.
+
+    None where that cannot be: theirs begins elsewhere, or a user's work is in the way.
+    """
+    if not is_ancestor(lab.root, f"{ours}^", theirs) or is_ancestor(lab.root, f"{ours}^", lab.base):
+        return None
+    also = tips.updates(lab.root, name, KnownTips(ours, theirs), theirs)
+    try:
+        move(lab.branch(name), ours, theirs, subject=f"fetched from {remote}: somebody else was faster", also=also)
+    except CkgitError:
+        return None
+    return CkgitError(
+        f"somebody else was faster: {remote} is at {theirs[:12]}",
+        code=Exit.BRANCH_MOVED,
+        where=f"exp/{name}",
+        state=f"nothing of yours was done; the local branch follows, and your commit is kept as {tips.rescue_ref(name, ours)}",
+        next=f"ckgit status {name} shows what they did; ckgit advance {name} goes on from there",
     )
 
 

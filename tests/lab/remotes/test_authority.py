@@ -221,11 +221,11 @@ def test_who_is_faster_between_the_look_and_the_push_wins(ada, bob, remote, run,
     with pytest.raises(CkgitError, match=f"origin is at {theirs[:12]}") as caught:
         submit(ada, parent, b"mine")
 
-    mine = run(ada.root, "rev-parse", "exp/cap")
     assert caught.value.code is Exit.BRANCH_MOVED
-    assert f"commit {mine[:12]} stands on the local branch" in caught.value.state
-    follow(ada, caught.value.next.rpartition("take theirs: ")[2])
-    assert run(ada.root, "rev-parse", "exp/cap", f"mine-cap-{mine[:7]}").split() == [theirs, mine]
+    kept = caught.value.state.partition("kept as ")[2]
+    mine = run(ada.root, "rev-parse", kept)
+    assert run(ada.root, "rev-parse", "exp/cap", f"{mine}^").split() == [theirs, parent.tip]
+    assert run(ada.root, "show", f"{mine}:experiments/cap/jobs.json") == "mine"
 
 
 def test_who_is_faster_is_followed_where_the_branch_is_checked_out(ada, bob, run, monkeypatch):
@@ -235,13 +235,34 @@ def test_who_is_faster_is_followed_where_the_branch_is_checked_out(ada, bob, run
     parent = take_snapshot(ada, "cap")
     theirs = submit(bob, take_snapshot(bob, "cap"), b"theirs")
     monkeypatch.setattr(authority, "refuse_behind", lambda *_: None)
-    with pytest.raises(CkgitError) as caught:
+    with pytest.raises(CkgitError):
         submit(ada, parent, b"mine")
-
-    follow(ada, caught.value.next.rpartition("take theirs: ")[2])
 
     assert run(ada.root, "rev-parse", "HEAD") == theirs
     assert run(ada.root, "status", "--porcelain") == ""
+
+
+def test_who_lost_and_has_work_of_their_own_in_the_way_is_told_how_to_follow(ada, bob, run, monkeypatch):
+    scaffold(ada, design(ada))
+    run(bob.root, "fetch", "--quiet")
+    run(ada.root, "switch", "--quiet", "exp/cap")
+    parent = take_snapshot(ada, "cap")
+    theirs = submit(bob, take_snapshot(bob, "cap"), b"theirs")
+    monkeypatch.setattr(authority, "refuse_behind", lambda *_: None)
+    push_branch, jobs = authority.push_branch, ada.root / "experiments/cap/jobs.json"
+
+    def push_late(*words):  # a change that came after the commit
+        jobs.write_bytes(b"my own")
+        return push_branch(*words)
+
+    monkeypatch.setattr(authority, "push_branch", push_late)
+    with pytest.raises(CkgitError) as caught:
+        submit(ada, parent, b"mine")
+    assert "stands on the local branch" in caught.value.state
+    assert jobs.read_bytes() == b"my own"
+    jobs.write_bytes(b"mine")
+    follow(ada, caught.value.next.rpartition("take theirs: ")[2])
+    assert run(ada.root, "rev-parse", "HEAD") == theirs
 
 
 @pytest.mark.parametrize("branch", ["main", "exp/cap"])
