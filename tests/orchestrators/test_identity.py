@@ -439,7 +439,7 @@ class TestCancelAlwaysWorks:
         far, near = planned.attempts
         identity = job_folder(work, far.token) / "local.json"
         kept = identity.read_text()
-        identity.write_text(json.dumps({**json.loads(kept), "host": "far-away"}))
+        identity.write_text(json.dumps({**json.loads(kept), "host": "far-away", "boot": "another"}))
         with pytest.raises(CkgitError, match="far-away"):
             end_jobs(planned._replace(attempts=[far], orphans=[Orphan(near.token, work, "local", "running")]))
         assert not alive(bench, work, near.token)

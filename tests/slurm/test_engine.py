@@ -109,7 +109,10 @@ def test_an_interactive_advance_takes_over_from_the_job(bench: Bench, slurm) -> 
     assert bench.ledger.detached
     token = bench.ledger.detached.token
     bench.until(lambda: len(bench.executions()) >= 2, seconds=60)
-    process = bench.start("advance", "demo", "--to", "analyzed")
+    done = bench.ckgit("advance", "demo", "--no-wait", check=False)
+    assert (done.returncode, f"demo is left to job {token} (queued)" in done.stderr) == (Exit.IN_FLIGHT, True), done.stderr
+    assert bench.ledger.detached.token == token
+    process = bench.start("advance", "demo", "--to", "analyzed", "--take-over")
     assert state_of(slurm, token, "CANCELLED") == "CANCELLED"
     bench.go()
     _, said = process.communicate(timeout=120)
