@@ -953,3 +953,29 @@ def test_without_slurm_it_says_so(tmp_path: Path, token: str, monkeypatch: pytes
     with pytest.raises(CkgitError, match="squeue"):
         bench.poll(token)
     assert scheduler.usage(bench.cluster, bench.work, [attempt(token, job_id="1")]).usage == {}
+
+
+def test_of_another_users_job_nothing_is_known_and_nothing_is_ended(
+    fake_bench: Bench, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`squeue --me` does not have it; who has handed it over is who owns its folder. (As root, who sees all, it is as one's own.)"""
+    fake_bench.start(token, "sleep 1000")
+    time.sleep(GRACE + 0.5)
+    with monkeypatch.context() as other:
+        other.setattr("ckgit.schedulers.slurm.records.os.geteuid", lambda: 4242)
+        other.setattr("ckgit.schedulers.slurm.queries.parse_queue", lambda *_: [])
+        status = fake_bench.status_of(token)
+        with pytest.raises(CkgitError, match=f"is {getpass.getuser()}'s, who has handed it over") as caught:
+            scheduler.check_cancel(fake_bench.cluster, fake_bench.work, [attempt(token)])
+    assert (status.state, f"{getpass.getuser()} has handed it over" in status.detail) == (JobState.UNKNOWN, True), status
+    assert caught.value.code is Exit.COMMAND_FAILED
+    scheduler.check_cancel(fake_bench.cluster, fake_bench.work, [attempt(token)])
+    scheduler.cancel(fake_bench.cluster, fake_bench.work, [attempt(token)])
+
+
+def test_whether_jobs_can_be_ended_is_not_known_while_the_controller_does_not_answer(fake_bench: Bench, token: str) -> None:
+    fake_bench.start(token, "sleep 1000")
+    fake_bench.slurm.knob(squeue="fails")
+    with pytest.raises(CkgitError, match="squeue: ") as caught:
+        scheduler.check_cancel(fake_bench.cluster, fake_bench.work, [attempt(token)])
+    assert caught.value.code is Exit.UNKNOWN
