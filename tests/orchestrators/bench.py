@@ -113,9 +113,8 @@ class Bench(NamedTuple):
     def history(self) -> list[str]:
         """Events of the branch, oldest first."""
         form = "%(trailers:key=Ckgit-Event,valueonly,separator=%x2C)"
-        answer = subprocess.run(
-            ["git", "log", f"--format={form}", "--reverse", "main..exp/demo"], cwd=self.folder, capture_output=True, text=True, check=True
-        )
+        command = ["git", "log", f"--format={form}", "--topo-order", "--reverse", "main..exp/demo"]
+        answer = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=True)
         return answer.stdout.split()
 
     def executions(self) -> list[str]:

@@ -1,7 +1,5 @@
 """A design that was committed, or would be, or was only checked: `--json` of `ckgit design`, `revise` and `validate`."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from ckgit.experiment.design.fields import Frozen, Sha256

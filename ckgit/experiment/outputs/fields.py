@@ -4,8 +4,6 @@
 where a job stands, `code` an exit code of ckgit. `advice` says to people what to do next, and `next` lists the commands in it.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

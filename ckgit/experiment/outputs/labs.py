@@ -1,7 +1,5 @@
 """A lab and what it has: `--json` of `ckgit init`, `models`, `worker` and `schema`."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from ckgit.experiment.card import ModelCard

@@ -1,7 +1,5 @@
 """The experiments of a lab, and the commits of one: `ckgit list --json` and `ckgit log --json`."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from ckgit.experiment.design.fields import Frozen

@@ -1,8 +1,6 @@
 """What a command came to that moves an experiment on: `advance`, `retry`, `cancel` and those of one step each."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
 
@@ -40,7 +38,7 @@ class FailedJob(Frozen):
     reason: str | None = Field(description="One sentence; null where none is known.")
 
     @classmethod
-    def of(cls, attempt: Attempt | AttemptOutline, condition: JobCondition) -> FailedJob:
+    def of(cls, attempt: "Attempt | AttemptOutline", condition: JobCondition) -> Self:
         """The newest attempt at a job, and where that stands."""
         return cls(
             job=attempt.job,

@@ -1,7 +1,5 @@
 """Why jobs failed or wait: `ckgit why --json`."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from ckgit.experiment.design.fields import Frozen

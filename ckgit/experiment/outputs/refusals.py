@@ -1,6 +1,6 @@
 """The error that ended a command, as it is printed with `--json`: on standard error, and alone there."""
 
-from __future__ import annotations
+from typing import Self
 
 from pydantic import Field
 
@@ -22,7 +22,7 @@ class DesignProblem(Frozen):
     warning: bool = Field(description="Whether it may be meant all the same.")
 
     @classmethod
-    def of(cls, file: str, problem: Problem) -> DesignProblem:
+    def of(cls, file: str, problem: Problem) -> Self:
         """A problem of a file."""
         return cls(file=file, **vars(problem))
 
@@ -40,7 +40,7 @@ class ErrorReport(Frozen):
     problems: tuple[DesignProblem, ...] = Field(description="Of a design; empty for any other error.")
 
     @classmethod
-    def of(cls, error: CkgitError) -> ErrorReport:
+    def of(cls, error: CkgitError) -> Self:
         """An error for programs."""
         found = error.problems if isinstance(error, DesignError) else ()
         return cls(

@@ -1,7 +1,5 @@
 """An experiment, or one of its runs: `ckgit show --json`."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Where an experiment stands: `ckgit status --json`."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from ckgit.experiment.classify import JobCondition
