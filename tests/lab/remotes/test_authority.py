@@ -261,6 +261,7 @@ def test_who_lost_and_has_work_of_their_own_in_the_way_is_told_how_to_follow(ada
     assert "stands on the local branch" in caught.value.state
     assert jobs.read_bytes() == b"my own"
     jobs.write_bytes(b"mine")
+    run(ada.root, "status")  # `reset` goes by what git last saw of a file
     follow(ada, caught.value.next.rpartition("take theirs: ")[2])
     assert run(ada.root, "rev-parse", "HEAD") == theirs
 
