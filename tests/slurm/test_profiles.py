@@ -49,7 +49,7 @@ def leave_to_a_job(bench: Bench, slurm) -> str:  # noqa: F811
 
 
 def test_the_job_that_was_to_go_on_ends_when_the_experiment_moves_away(bench: Bench, slurm) -> None:  # noqa: F811
-    profile(bench, 'partition = "main"', name="other")
+    profile(bench, 'partition = "main"', 'work_root = "elsewhere"', name="other")
     assert bench.advance(State.TRAINED, sequential=True).code is Exit.DONE
     number = leave_to_a_job(bench, slurm)
     advance(bench.lab, "demo", AdvanceOptions(to=State.TRAINED, cluster="other"), bench.heard)
@@ -197,7 +197,7 @@ def test_a_dry_run_shows_one_sbatch_for_an_array_and_the_job_that_would_go_on(be
 
 def test_a_dry_run_of_a_move_shows_both_commits_and_the_jobs_for_the_other_cluster(bench: Bench, slurm) -> None:  # noqa: F811
     bench.advance(State.TRAINED, sequential=True)
-    profile(bench, 'partition = "short"', name="other")
+    profile(bench, 'partition = "short"', 'work_root = "elsewhere"', name="other")
     shown = json.loads(bench.ckgit("advance", "demo", "--cluster", "other", "--sequential", "--dry-run", "--json").stdout)
     assert "Cluster other (scheduler slurm) takes over from site." in shown["commits"][0]["message"]
     assert "3 evaluation jobs on cluster other (scheduler slurm)." in shown["commits"][-1]["message"]
