@@ -7,6 +7,7 @@ import ast
 import inspect
 import itertools
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -159,6 +160,7 @@ FOLLOWS: dict[str, list[Situation]] = {
     "refuse 2": [
         S(DESIGNED, wants={"cluster": "other"}),
         S(SCAFFOLDED, BOTH_RUN, "profile"),
+        S(SCAFFOLDED, BOTH_RUN, "profile", wants={"worker": "tiny-trainer"}),
         S(TRAINED, damage="no profile"),
         S(SCAFFOLDED, ("done", "recorded"), "no profile", wants={"retry": True}),
         S(SCAFFOLDED, damage="no detaching", wants=LEFT),
@@ -260,6 +262,7 @@ def follows(scene: Scene, step: PlannedStep, plans: list[CommitPlan], done: Effe
 
 
 ROWS = list(in_a_row(FOLLOWS))
+LONGEST = 20  # seconds; a row takes less than one
 TAKEN: dict[int, set[tuple[str, int]]] = {}  # lines of the plan that each row goes through
 PLAN = [plan, stage_plan, continuation]
 FILES = {str(module.__file__) for module in PLAN}
@@ -396,10 +399,23 @@ def test_no_branch_of_the_plan_can_be_taken_away(scene: Scene, mutant: Mutant, m
     assert any(_fails(scene, number) for number in taking)
 
 
+class _EndlessError(BaseException):
+    """A plan that leads nowhere."""
+
+
+def _give_up(*_: object) -> None:
+    raise _EndlessError
+
+
 def _fails(scene: Scene, number: int) -> bool:
     scene.set(ROWS[number][1])
+    before = signal.signal(signal.SIGALRM, _give_up)
+    signal.alarm(LONGEST)
     try:
         effects(scene, ROWS[number][1].options)
         return ", ".join(scene.scheduler.done) != ROWS[number][0].strip()
-    except Exception:  # noqa: BLE001 - whatever it is, the test of this row fails
+    except (Exception, _EndlessError):  # noqa: BLE001 - whatever it is, the test of this row fails
         return True
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
