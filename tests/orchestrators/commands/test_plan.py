@@ -116,6 +116,7 @@ FOLLOWS: dict[str, list[Situation]] = {
     "fail, exit 10": [S(SCAFFOLDED, ("running", "failed"), wants=NO_WAIT)],
     "fail, continue, secure, exit 0": [S(SCAFFOLDED, ("running", "failed"), wants=LEFT)],
     "exit 11": [S(SCAFFOLDED, ("done", "recorded"))],
+    "exit 0": [S(SCAFFOLDED, ("done", "none"), wants={"worker": "tiny-trainer", "run": "rank4"})],  # the other run is another command's
     "submit, hand over 1, fail, wait": [S(SCAFFOLDED, ("none", "failed"))],
     # again
     "end 1, retry, hand over 1, wait": [S(SCAFFOLDED, ("done", "recorded"), wants={"retry": True})],
