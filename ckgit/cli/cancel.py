@@ -46,9 +46,7 @@ def command(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Cancel the jobs that are queued or running.
-
-    NAME may be a pattern, e.g. 'sweep-*'.
+    """Cancel the jobs that are queued or running. NAME may be a pattern, e.g. 'sweep-*'.
 
     It is recorded first, then done; started again after an interruption, it does the rest. What has ended by itself is left alone.
     Jobs that cannot be ended from here are not recorded as cancelled. Those that nobody can ask any more are declared lost, with

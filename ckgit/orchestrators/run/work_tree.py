@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shlex
 from pathlib import Path
 
 from ckgit.errors import CkgitError, Exit
@@ -88,5 +89,5 @@ def find_work_tree(ledger: Ledger) -> Path:
 
 
 def declare_lost(name: str, because: str) -> str:
-    """The command that declares open jobs lost."""
-    return f"ckgit cancel {name} --lost --because '{because}'"
+    """The command that declares open jobs lost. What names a machine is a file's: to a shell it is one word."""
+    return f"ckgit cancel {name} --lost --because {shlex.quote(because)}"

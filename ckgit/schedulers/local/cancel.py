@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import time
 from collections.abc import Sequence
@@ -56,12 +57,12 @@ def check_cancel(work: Path, tokens: AbstractSet[str]) -> None:
 
 
 def _elsewhere(work: Path, token: str, process: Process) -> CkgitError:
-    name = work.parent.name
+    name, because = work.parent.name, f"{process.host} is no more"  # as a file of the work tree says, so to a shell it is one word
     return CkgitError(
         f"job {token} runs on {process.where}; this is {os.uname().nodename}",
         code=Exit.UNKNOWN,
         state="it was not signalled",
-        next=f"ckgit cancel {name} there; where that is no more: ckgit cancel {name} --lost --because '{process.host} is no more'",
+        next=f"ckgit cancel {name} there; where that is no more: ckgit cancel {name} --lost --because {shlex.quote(because)}",
     )
 
 

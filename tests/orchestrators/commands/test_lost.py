@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -72,6 +73,15 @@ def test_what_runs_on_another_machine_is_not_called_cancelled(out: Bench) -> Non
     out.go()
     done = follow(out, done)
     assert (done.returncode, out.snapshot.state) == (0, State.TRAINED), done.stderr
+
+
+def test_what_a_file_calls_a_machine_is_one_word_to_a_shell(out: Bench) -> None:
+    kill(out)
+    tell(out, host="x'; touch pwned; '", boot="another")
+    done = out.ckgit("cancel", "demo", check=False)
+    line = next(line for line in done.stderr.splitlines() if "next:" in line)
+    words = shlex.split(line.partition("no more: ")[2])
+    assert words == ["ckgit", "cancel", "demo", "--lost", "--because", "x'; touch pwned; ' is no more"]
 
 
 def test_from_advance_one_command_after_the_other_leads_on(out: Bench) -> None:
