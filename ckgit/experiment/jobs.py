@@ -150,7 +150,7 @@ class Attempt(Frozen):
     host: str | None = None
     failure: FailureClass | None = Field(default=None)
     reason: str | None = Field(default=None, description="One sentence.")
-    declared: Literal[True] | None = Field(
+    declared_lost: Literal[True] | None = Field(
         default=None, description="true: it counts as lost because a person said so, as nobody could ask it any more."
     )
     cells: dict[str, str] = Field(

@@ -14,7 +14,7 @@ from ckgit.experiment.jobs import Attempt
 from ckgit.experiment.scheduler import JobState
 from ckgit.experiment.worker import Worker
 from ckgit.jobs.folder import read_status
-from ckgit.orchestrators.commands.reach import cannot_end
+from ckgit.orchestrators.commands.cancellable import cannot_end
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.options import Selection
 from ckgit.orchestrators.engine.orphans import Orphan

@@ -75,7 +75,7 @@ def plan_retry(view: ExperimentView, options: AdvanceOptions) -> RetryPlan:
         tries,
         detached=detached_of(view.name, options.continuation, tries.time, by=options.token),
     )
-    return RetryPlan(step, again, [attempt for attempt in count.failed if not attempt.declared])
+    return RetryPlan(step, again, [attempt for attempt in count.failed if not attempt.declared_lost])
 
 
 def _asked_for(before: Attempt, job: Job, resources: Resources) -> Resources | None:

@@ -185,7 +185,7 @@ def cancellation(
     what, told = ("declared lost", f" declared lost: {lost}") if lost else ("cancelled", " cancelled")
     update: dict[str, Any] = {"phase": Phase.CANCELLED, "failure": FailureClass.CANCELLED, "reason": "cancelled by ckgit cancel"}
     if lost:
-        update = {"phase": Phase.FAILED, "failure": FailureClass.LOST, "reason": f"declared lost: {lost}", "declared": True}
+        update = {"phase": Phase.FAILED, "failure": FailureClass.LOST, "reason": f"declared lost: {lost}", "declared_lost": True}
     ended = [attempt.model_copy(update={**update, "ended": time}) for attempt in attempts]
     text = f"{plural(len(ended), 'job')}{told}" + ("; nothing goes on by itself any more" if ledger.detached and whole else "")
     logs = {LOG: [("CANCEL", text)]}

@@ -94,7 +94,7 @@ def test_where_a_way_out_is_taken_away_the_walk_ends_in_a_circle(scene: Scene, m
     scene.set(on_another_machine)
     leads_on(scene, ("advance",))
     scene.set(on_another_machine)
-    for module in ("run.work_tree", "commands.reach"):
+    for module in ("run.work_tree", "commands.cancellable"):
         monkeypatch.setattr(f"ckgit.orchestrators.{module}.declare_lost", lambda name, _: f"ckgit advance {name}")
     with pytest.raises((pytest.fail.Exception, AssertionError)):
         leads_on(scene, ("advance",))
