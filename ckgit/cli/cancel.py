@@ -46,12 +46,13 @@ def command(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Cancel the jobs that are queued or running. NAME may be a pattern, e.g. 'sweep-*'.
+    """Cancel the jobs that are queued or running.
 
     It is recorded first, then done; started again after an interruption, it does the rest. What has ended by itself is left alone.
     Jobs that cannot be ended from here are not recorded as cancelled. Those that nobody can ask any more are declared lost, with
     --lost --because '...'; a job that is seen to run is not. What is declared lost and runs nevertheless may run beside its retry.
     Without --run and --job it also ends jobs whose ledger the branch lost when it was reset or deleted (`git branch -f`, `-D`).
+    NAME may be a pattern, e.g. 'sweep-*'.
     """
     lab = lab_from(ctx)
     several = chosen(lab, names, every=every, states=states, busy=to_cancel)
