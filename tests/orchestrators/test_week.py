@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,26 @@ from ckgit.experiment.design.model import State
 from ckgit.jobs.folder import job_folder
 from ckgit.lab import commit
 from ckgit.schedulers.local.process import read_process
-from tests.orchestrators.bench import Bench
+from tests.command_line import ckgit
+from tests.conftest import CONFIG
+from tests.orchestrators.bench import Bench, Heard
 from tests.orchestrators.commands.next_commands import follow, named
+from tests.orchestrators.conftest import end_jobs
+from tests.whole import tiny_llama
 
 pytestmark = pytest.mark.slow
+DESIGN = """\
+schema_version: 1
+experiment: {name: demo, question: Does training help?, date: 2026-11-23}
+models: [tiny]
+data: {words: {path: data/words_5L.json}}
+controls: {device: cpu, dtype: fp32, epochs: 1, max_steps_per_epoch: 2}
+variables: {lora_rank: [4, 8]}
+runs: [{name: base, type: control}]
+evaluation: {tasks: [{name: capitalization, limit: 4}], generation: {max_tokens: 2}}
+"""
+# What jobs of the fake tools do by themselves.
+STEERED = ('echo "$CKGIT_JOB" >>"$TINY/executions"', 'while [ -e "$TINY/hold" ]; do sleep 0.05; done')
 
 
 def git(bench: Bench, *words: str) -> str:
@@ -48,7 +65,24 @@ def step(bench: Bench, *words: str) -> State:
 
 
 @pytest.fixture
-def ada(bench: Bench, tmp_path: Path) -> Bench:
+def real_bench(tmp_path: Path) -> Iterator[Bench]:
+    """A lab whose experiment `demo` trains with torchtune and evaluates with inspect-ai."""
+    model = tiny_llama()
+    bench = Bench(tmp_path / "lab", tmp_path / "steer", Heard())
+    bench.steer.mkdir()
+    for words in (["init", str(bench.folder)], ["-C", str(bench.folder), "models", "add", "tiny", str(model)]):
+        assert (done := ckgit(*words)).returncode == 0, done.stderr
+    (bench.folder / "ckgit.toml").write_text(CONFIG)
+    bench.set_up(*STEERED)
+    (tmp_path / "design.yaml").write_text(DESIGN)
+    bench.ckgit("design", "demo", "--from", str(tmp_path / "design.yaml"))
+    yield bench
+    end_jobs(bench.lab, tmp_path)
+
+
+@pytest.fixture(params=["fake tools", "real tools"])
+def ada(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
+    bench: Bench = request.getfixturevalue({"fake tools": "bench", "real tools": "real_bench"}[request.param])
     git(bench, "init", "--quiet", "--bare", str(tmp_path / "bare.git"))
     git(bench, "remote", "add", "origin", str(tmp_path / "bare.git"))
     publish(bench, "The remote decides", 'name = "test-lab"', 'name = "test-lab"\nauthority = "origin"')
@@ -114,7 +148,7 @@ def thursday(ada: Bench) -> None:
 def friday(ada: Bench, bob: Bench) -> None:
     """Both evaluate at once; who comes second is told, and goes on from what the other has made."""
     racers = [each.start("advance", "demo") for each in (ada, bob)]
-    told = [racer.communicate(timeout=100)[1] for racer in racers]
+    told = [racer.communicate(timeout=300)[1] for racer in racers]
     assert {racer.returncode for racer in racers} <= {Exit.DONE, Exit.BRANCH_MOVED, Exit.IN_FLIGHT}, told
     for each in (ada, bob):
         assert each.ckgit("advance", "demo", "--to", "evaluated").returncode == 0
