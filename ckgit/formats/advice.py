@@ -43,6 +43,7 @@ OPERANDS: Mapping[str, int] = {
     "git ls-remote": 1,
     "git merge": 1,
     "git push": 2,
+    "git rebase": 2,
     "git remote add": 2,
     "git reset": 1,
     "git rev-parse": 0,
@@ -54,7 +55,7 @@ OPERANDS: Mapping[str, int] = {
 _PATHS: Mapping[str, int] = {"git checkout": 1000}  # words after `--`; of others it is one
 # Options that take a value.
 _OF_CKGIT = ["--because", "--cluster", "--from", "--gpus", "--job", "--like", "--limit", "--mem", "--run", "--set", "--slots", "--sort"]
-VALUED = frozenset([*_OF_CKGIT, "--state", "--time", "--to", "--where", "--example", "--cache", "--write", "-m", "--git-path"])
+VALUED = frozenset([*_OF_CKGIT, "--state", "--time", "--to", "--where", "--example", "--cache", "--write", "-m", "--git-path", "--onto"])
 _UPPER = ["DIR", "FILE", "FOLDER", "NAME", "NEW", "OTHER", "PATH", "REMOTE", "SIZE", "URL", "VALUE"]
 _PLACEHOLDERS = frozenset([*_UPPER, '"Your Name"', "you@example"])
 _ELSEWHERE = frozenset(["as", "on", "there"])  # what follows a command that is to be given by somebody else, or on another machine

@@ -99,6 +99,32 @@ def test_steps_that_went_on_in_two_ways_are_no_history(people: People) -> None:
     assert ada.snapshot.recorded_at == ours  # what was merged in does not stand on it
 
 
+@pytest.mark.parametrize("keep", ["these", "those that were merged in"])
+def test_of_two_ways_that_were_merged_either_leads_on(people: People, keep: str) -> None:
+    ada, bob = people
+    ada.advance(State.TRAINED)
+    ours, theirs = ada.snapshot.tip, bob.snapshot.tip
+    git(ada, "switch", "--quiet", "exp/demo")
+    git(ada, "fetch", "--quiet")
+    git(ada, "merge", "--quiet", "-X", "theirs", "--no-edit", "origin/exp/demo")
+    note(ada)
+    git(ada, "switch", "--quiet", "main")
+    done = ada.ckgit("advance", "demo", check=False)
+    assert done.returncode == Exit.EVIDENCE_MISSING
+    assert done.stderr.count("git rebase") == 1
+    if keep == "these":
+        (line,) = [line for line in done.stderr.splitlines() if "next:" in line]
+        subprocess.run(["bash", "-euc", line.partition("next:")[2].partition("; or")[0]], cwd=ada.folder, check=True)
+    else:
+        follow(ada, done, "and not from these: ")
+    done = ada.ckgit("advance", "demo", check=False)
+    assert (done.returncode, ada.snapshot.state) == (0, State.EVALUATED), done.stderr
+    assert git(ada, "show", "exp/demo:experiments/demo/notes.md")
+    here = git(ada, "rev-list", "exp/demo").split()
+    assert (ours in here, theirs in here) == (keep == "these", True)
+    assert git(ada, "for-each-ref", "--contains", ours, "--format=%(refname)")  # nothing that was committed is lost
+
+
 def follow(bench: Bench, done: subprocess.CompletedProcess[str], before: str) -> None:
     """Run the shell line that a message ends with."""
     line = next(line for line in done.stderr.splitlines() if "next:" in line)
