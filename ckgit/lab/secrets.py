@@ -19,7 +19,7 @@ MAX_FILE_BYTES = 50_000_000
 _MANY = 4_000  # files from which a second process pays
 
 
-class Finding(NamedTuple):
+class SecretPlace(NamedTuple):
     """A secret and its place. The value itself is never kept."""
 
     path: str
@@ -55,7 +55,7 @@ def refuse_unfit(files: Mapping[str, bytes | None]) -> None:
         )
 
 
-def find_secrets(files: Mapping[str, bytes | None]) -> list[Finding]:
+def find_secrets(files: Mapping[str, bytes | None]) -> list[SecretPlace]:
     """What is certainly a secret in files: well-known forms, and the current values of variables whose names say so."""
     if len(files) < _MANY:
         return _find_secrets(files)
@@ -66,7 +66,7 @@ def find_secrets(files: Mapping[str, bytes | None]) -> list[Finding]:
     return [finding for found in in_parallel(parts) for finding in found]
 
 
-def _find_secrets(files: Mapping[str, bytes | None]) -> list[Finding]:
+def _find_secrets(files: Mapping[str, bytes | None]) -> list[SecretPlace]:
     values = secret_values(os.environ)
     return [
         finding
@@ -77,7 +77,7 @@ def _find_secrets(files: Mapping[str, bytes | None]) -> list[Finding]:
     ]
 
 
-def without_secrets(path: str, content: bytes) -> tuple[bytes, list[Finding]]:
+def without_secrets(path: str, content: bytes) -> tuple[bytes, list[SecretPlace]]:
     """A plain file with each secret masked, and what was masked: a tool's log is not worth losing an experiment.
 
     Args:
@@ -87,12 +87,12 @@ def without_secrets(path: str, content: bytes) -> tuple[bytes, list[Finding]]:
     return without(content, hits), _findings(path, content, hits)
 
 
-def _findings(path: str, content: bytes, hits: Sequence[FoundSecret]) -> list[Finding]:
+def _findings(path: str, content: bytes, hits: Sequence[FoundSecret]) -> list[SecretPlace]:
     """Each secret once, where it is first."""
     first: dict[bytes, FoundSecret] = {}
     for hit in hits:
         first.setdefault(content[hit.start : hit.end], hit)
-    return [Finding(path, content.count(b"\n", 0, hit.start) + 1, hit.rule, mask(value)) for value, hit in first.items()]
+    return [SecretPlace(path, content.count(b"\n", 0, hit.start) + 1, hit.rule, mask(value)) for value, hit in first.items()]
 
 
 def _parts(path: str, content: bytes) -> Iterator[tuple[str, bytes]]:

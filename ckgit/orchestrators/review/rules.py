@@ -1,0 +1,49 @@
+"""The rules that verification, hooks and review hold a history against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ckgit.experiment.outputs.findings import Finding, Severity
+
+
+class Rule(NamedTuple):
+    """What is looked for."""
+
+    name: str
+    severity: Severity
+    means: str  # what a finding says, in one sentence
+    do: str  # what to do about it
+    example: str  # something that it catches
+
+    def found(self, message: str, *, commit: str | None = None, path: str = "", line: int = 0, advice: str = "") -> Finding:
+        """A finding of this rule."""
+        advice = advice or self.do
+        return Finding(rule=self.name, severity=self.severity, commit=commit, path=path, line=line, message=message, advice=advice)
+
+
+# What somebody is about to commit, or has committed: found in a commit's own files, whatever it records.
+SECRET = Rule(
+    "secret",
+    Severity.ERROR,
+    "A file holds what is certainly a secret.",
+    "Revoke it, and take it out of the file before it is committed; a secret that was pushed is known.",
+    "An access token in a log that was added by hand.",
+)
+TOO_LARGE = Rule(
+    "too-large",
+    Severity.ERROR,
+    "A file is larger than git can carry well.",
+    "Keep it in the work tree or under data_root, and commit its SHA-256 instead.",
+    "A checkpoint that was added by hand.",
+)
+NOT_A_FILE = Rule(
+    "not-a-file",
+    Severity.ERROR,
+    "A link or a submodule stands in an experiment's folder.",
+    "Put the file itself there; nothing of ckgit follows a link.",
+    "A link from a run's folder to /etc.",
+)
+
+RULES: Mapping[str, Rule] = {rule.name: rule for rule in (SECRET, TOO_LARGE, NOT_A_FILE)}
