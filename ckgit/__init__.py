@@ -1,3 +1,3 @@
 """ckgit runs language-model fine-tuning experiments from git."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

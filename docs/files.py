@@ -21,6 +21,7 @@ FILES = (
     File("scaffold-torchtune.log", "scaffold", "what its worker wrote"),
     File("scaffold-inspect.log", "scaffold", "what its worker wrote"),
     File("defaults.json", "scaffold", "the defaults of parameters that it was scaffolded with"),
+    File("cluster.json", "scaffold", "what of the cluster profile its job scripts were rendered from, last"),
     File("RUN/setup_finetune.yaml", "scaffold", "the run's parameters, each with where its value came from"),
     File("RUN/finetune.yaml", "scaffold", "torchtune's config, whole"),
     File("RUN/finetune.slurm", "scaffold", "the training job"),

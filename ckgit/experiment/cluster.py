@@ -1,5 +1,6 @@
 """`ckgit.toml`: the lab's clusters and limits."""
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -62,6 +63,30 @@ class Cluster(Frozen):
     stagger_seconds: float = Field(default=0.0, ge=0, description="slurm: time between two submissions.")
     arrays: bool = Field(default=False, description="slurm: jobs of equal resources are submitted as job arrays.")
     max_array_size: int = Field(default=1000, ge=1, description="slurm: most tasks of one array; the site's MaxArraySize less one.")
+
+
+# What job scripts are rendered from; the rest of a profile says where and how they are handed over.
+_RENDERED = frozenset({"setup", "container", "training", "evaluation", "account", "partition", "qos", "constraint"}) | frozenset(
+    {"gpu_option", "gpu_type", "mail_user", "mail_type"}
+)
+PROFILE = "cluster.json"  # in the experiment's folder
+
+
+class RenderedProfile(Frozen):
+    """`cluster.json`: the cluster profile for which job scripts were rendered last, so that they can be rendered again."""
+
+    cluster: Name = Field(description="Its name in ckgit.toml.")
+    profile: Cluster = Field(description="What of it scripts are rendered from; the rest is not kept.")
+
+    @classmethod
+    def of(cls, name: str, cluster: Cluster) -> "RenderedProfile":
+        """The profile of that name."""
+        return cls(cluster=name, profile=cluster)
+
+    def dump(self) -> bytes:
+        """The bytes of cluster.json."""
+        kept = self.profile.model_dump(mode="json", include=set(_RENDERED), exclude_defaults=True)
+        return (json.dumps({"cluster": self.cluster, "profile": kept}, indent=2) + "\n").encode()
 
 
 # What may change while jobs are followed.

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from ckgit.experiment.classify import classify, newest
 from ckgit.experiment.design.fields import laid_over
-from ckgit.experiment.design.model import Frozen, Resources, Stage
+from ckgit.experiment.design.model import Frozen, Resources, Sha256, Stage
 from ckgit.experiment.state import State
 
 
@@ -157,6 +157,9 @@ class Attempt(Frozen):
         default={}, description="Of a failed attempt at several cells: why each does not count; empty for one that does."
     )
     log: str | None = Field(default=None, description="Collected tool log, relative to the lab.")
+    files: dict[str, Sha256] = Field(
+        default={}, description="What it left that was committed: SHA-256 by path in the experiment's folder; none where older jobs ran."
+    )
     resources: Resources | None = Field(default=None, description="What a retry asked for instead of the design's resources.")
     batch: Batch | None = Field(default=None, description="How a retry divides the rows of a training instead of as designed.")
     usage: Usage | None = Field(default=None)
@@ -220,6 +223,7 @@ class Ledger(Frozen):
     command_prefix: tuple[str, ...] = Field(default=(), description="Likewise.")
     design: str = Field(default="", description="Hash of the design whose jobs these are; empty in ledgers of before it was kept.")
     commit: str = Field(default="", description="Scaffold commit that was exported; empty before the first submission.")
+    tree: str = Field(default="", description="Git's id of the experiment's folder in that commit, which no rebase changes.")
     work_tree: str = Field(default="", description="Absolute path where jobs run; empty before the first submission.")
     host: str = Field(default="", description="Host that submitted.")
     moved_from: str = Field(default="", description="Work tree of the cluster before, from which checkpoints were brought.")

@@ -15,6 +15,7 @@ from ckgit.experiment.state import State
 from ckgit.formats.problem import Problem
 from ckgit.lab.branches import all_tips, design_of, last_recorded, remote_ref
 from ckgit.lab.git.checkout import resume
+from ckgit.lab.git.command import git_text
 from ckgit.lab.git.objects import read_object, read_objects, tree_entries
 from ckgit.lab.git.tips import TIPS, is_lost
 from ckgit.lab.git.trailers import newer_version
@@ -71,6 +72,11 @@ class Snapshot:
     def branch_tip(self) -> BranchTip:
         """What a commit needs that is made on it."""
         return BranchTip(self.tip, self.state, self.left, self.local, self.summary_bytes(), self.version)
+
+    @property
+    def tree(self) -> str:
+        """Git's id of the experiment's folder."""
+        return git_text(self.root, "rev-parse", f"{self.tip}:{self.folder}")
 
     @cached_property
     def rewritten(self) -> str | None:

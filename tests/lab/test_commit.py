@@ -32,7 +32,7 @@ def test_an_event_is_one_commit_that_reads_as_a_story(lab, run):
         "Ckgit-From: designed",
         "Ckgit-To: scaffolded",
         f"Ckgit-Design: {DIGEST}",
-        "Ckgit-Version: 0.1.0",
+        "Ckgit-Version: 0.2.0",
     ]
     changed = run(lab.root, "diff", "--name-status", "exp/cap~1", "exp/cap").split()
     assert changed == ["M", SUMMARY, "A", f"{FOLDER}/run1/finetune.yaml", "A", f"{FOLDER}/scaffold.log"]

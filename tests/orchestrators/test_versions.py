@@ -18,10 +18,10 @@ from tests.orchestrators.bench import Bench
 def newer(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """A newer ckgit took the experiment to trained."""
     with monkeypatch.context() as patch:
-        patch.setattr(commit, "__version__", "0.2.0")
-        patch.setattr("ckgit.lab.git.trailers.__version__", "0.2.0")
+        patch.setattr(commit, "__version__", "0.3.0")
+        patch.setattr("ckgit.lab.git.trailers.__version__", "0.3.0")
         bench.advance(State.TRAINED)
-    assert "Ckgit-Version: 0.2.0" in bench.message()
+    assert "Ckgit-Version: 0.3.0" in bench.message()
     return bench
 
 
@@ -32,7 +32,7 @@ def test_an_older_one_reads_and_writes_nothing(newer: Bench) -> None:
     for words in (["advance"], ["advance", "demo", "--dry-run"], ["revise"]):
         done = newer.ckgit(words[0], "demo", *words[2:], check=False)
         assert (done.returncode, newer.snapshot.tip) == (Exit.TOOL_MISSING, tip), (words, done.stderr)
-        assert "made by ckgit 0.2.0, which is newer than this one" in done.stderr
+        assert "made by ckgit 0.3.0, which is newer than this one" in done.stderr
         assert "next:  upgrade ckgit" in done.stderr
     assert len(newer.executions()) == 2
 
@@ -53,5 +53,5 @@ def test_what_only_a_newer_one_can_read_is_not_called_broken(newer: Bench) -> No
 
 
 def test_the_third_number_changes_nothing_that_is_written() -> None:
-    versions = ["0.1.0", "0.1.9", "0.0.9", "0.2.0.dev1", "1.0", "?", ""]
-    assert [version for version in versions if newer_version("demo", version)] == ["0.2.0.dev1", "1.0"]
+    versions = ["0.2.0", "0.2.9", "0.1.0", "0.3.0.dev1", "1.0", "?", ""]
+    assert [version for version in versions if newer_version("demo", version)] == ["0.3.0.dev1", "1.0"]

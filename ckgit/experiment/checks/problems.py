@@ -24,7 +24,7 @@ from ckgit.formats.problem import Problem
 
 MOST_RUNS = 10_000
 # An experiment's folder holds these beside its runs' folders.
-RESERVED = ("analysis", "eval", "jobs.json", "defaults.json", "experiment_summary.md")
+RESERVED = ("analysis", "eval", "jobs.json", "defaults.json", "cluster.json", "experiment_summary.md")
 TRAINED_ROWS = "train"  # the entry of a run's tokens.json beside those of its tasks
 # What the design says elsewhere of a task is not said again in its args.
 TASK_KEYS = ("data", "split", "prompt", "system_prompt", "scorers", "limit")

@@ -63,6 +63,7 @@ class EditedFile(Frozen):
     records: str = Field(description="What that commit recorded.")
     gone: bool
     amended: bool = Field(description="Whether the commit by hand is one of ckgit's that was amended or rebased.")
+    other: CommitId | None = Field(description="Where it merged steps that had gone on in two ways: the commit that was merged in.")
 
 
 class StatusDocument(PrintedDocument):

@@ -37,7 +37,7 @@ class HandEdit(NamedTuple):
     records: str  # what that commit recorded
     gone: bool
     amended: bool = False  # whether that newest commit is one of ckgit's that was amended or rebased
-    other: str = ""  # where it is a merge of steps that went on in two ways: the commit that was merged in
+    other: str | None = None  # where it is a merge of steps that went on in two ways: the commit that was merged in
 
     def __str__(self) -> str:
         return f"{self.path} ({'removed' if self.gone else 'changed'} in commit {self.hand[:12]})"
@@ -91,17 +91,17 @@ def written(snapshot: Snapshot) -> WrittenFiles:
     return WrittenFiles(frozenset(kept), tuple(_edit(path, by, now[path], kept[path][1], others[by.oid]) for path, by in edited.items()))
 
 
-def _edit(path: str, hand: _Commit, content: str, left: _Commit, other: str) -> HandEdit:
+def _edit(path: str, hand: _Commit, content: str, left: _Commit, other: str | None) -> HandEdit:
     event = left.recorded.event if left.recorded else ""
     return HandEdit(path, hand.oid, left.oid, event, gone=not content.strip("0"), amended=hand.rewritten, other=other)
 
 
-def _other_way(snapshot: Snapshot, hand: str) -> str:
-    """The parent of a merge that brought other steps of ckgit's than those it was merged into; empty where it is no such merge."""
+def _other_way(snapshot: Snapshot, hand: str) -> str | None:
+    """The parent of a merge that brought other steps of ckgit's than those it was merged into; None where it is no such merge."""
     root, name = snapshot.root, snapshot.name
     _, first, *others = git_lines(root, "rev-list", "--parents", "--max-count=1", hand, "--")[0].split(" ")
     ours = last_recorded(root, name, first)[0]
-    return next((each for each in others if _parted(root, ours, last_recorded(root, name, each)[0])), "")
+    return next((each for each in others if _parted(root, ours, last_recorded(root, name, each)[0])), None)
 
 
 def _parted(root: Path, one: str, other: str) -> bool:
@@ -245,7 +245,8 @@ def restored(name: str, edits: Sequence[HandEdit]) -> str:
         places.setdefault(edit.left[:12], []).append(shlex.quote(edit.path))
     back = " && ".join(f"git checkout {commit} -- {' '.join(paths)}" for commit, paths in places.items())
     ours = f"git switch exp/{name} && {back} && git commit -m 'As ckgit left it'"
-    if merge := next((edit for edit in edits if edit.other), None):
-        theirs = f"git rebase --onto {merge.other[:12]} {merge.hand[:12]} exp/{name}"
-        return f"{ours}; or, to go on from the steps that were merged in, and not from these: {theirs}"
+    for edit in edits:
+        if edit.other:
+            theirs = f"git rebase --onto {edit.other[:12]} {edit.hand[:12]} exp/{name}"
+            return f"{ours}; or, to go on from the steps that were merged in, and not from these: {theirs}"
     return ours

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from ckgit.errors import DesignError
+from ckgit.experiment.cluster import PROFILE
 from ckgit.experiment.design.expand import build_plan
 from ckgit.lab.snapshot import Snapshot
 from ckgit.lab.summary.file import FILE, SummaryFile
@@ -21,6 +22,6 @@ def generated(snapshot: Snapshot) -> list[str]:
     for path in snapshot.list(snapshot.folder):
         head, _, rest = path.removeprefix(f"{snapshot.folder}/").partition("/")
         log = not rest and head.endswith(".log") and head != DESIGN_LOG
-        if (rest and head in owned) or head in ("jobs.json", "defaults.json") or log:
+        if (rest and head in owned) or head in ("jobs.json", "defaults.json", PROFILE) or log:
             found.append(path)
     return found

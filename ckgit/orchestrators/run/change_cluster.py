@@ -48,7 +48,7 @@ def change_cluster(view: ExperimentView, cluster_name: str) -> CommitPlan | None
         return None
     _refuse_leaving(view, ledger)
     trained, before = _trained(ledger), _left_tree(ledger)
-    update = {"cluster": cluster_name, **place(context.cluster), "commit": "", "work_tree": "", "host": "", "detached": None}
+    update = {"cluster": cluster_name, **place(context.cluster), "commit": "", "tree": "", "work_tree": "", "host": "", "detached": None}
     update |= {"moved_from": before} if trained else {}
     text = f"cluster {cluster_name} (scheduler {context.cluster.scheduler}) takes over from {ledger.cluster}"
     text += "; nothing goes on by itself any more" if ledger.detached else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -73,7 +74,8 @@ def judge(
         CkgitError: UNKNOWN, what it left cannot be read now; USAGE, a file of it must not be committed.
     """
     try:
-        return _fit(_judge(worker, context, job, ended, work, limit=limit, taken=taken, foreign=foreign), job, work)
+        judged = _fit(_judge(worker, context, job, ended, work, limit=limit, taken=taken, foreign=foreign), job, work)
+        return judged._replace(attempt=judged.attempt.model_copy(update={"files": _digests(context, judged.files)}))
     except OSError as error:
         raise CkgitError(
             f"what {job.name} left cannot be read: {error}",
@@ -81,6 +83,11 @@ def judge(
             state="nothing was judged",
             next="run the same command again",
         ) from error
+
+
+def _digests(context: Context, files: Mapping[str, bytes]) -> dict[str, str]:
+    """SHA-256 of what is committed of a job, by path in the experiment's folder."""
+    return {path.removeprefix(f"{context.folder}/"): hashlib.sha256(content).hexdigest() for path, content in sorted(files.items())}
 
 
 def _judge(

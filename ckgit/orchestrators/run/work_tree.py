@@ -56,7 +56,7 @@ def _free_folder(view: ExperimentView) -> Path:
 
 def _ledger(view: ExperimentView, work: Path) -> Ledger:
     ledger = view.ledger or Ledger(cluster=view.context.cluster_name, scheduler=view.context.cluster.scheduler)
-    update = {"design": view.context.summary.digest, "commit": view.snapshot.tip}
+    update = {"design": view.context.summary.digest, "commit": view.snapshot.tip, "tree": view.snapshot.tree}
     return ledger.model_copy(update={**update, "work_tree": str(work), "host": os.uname().nodename})
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.cluster import PROFILE, RenderedProfile
 from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, Batch, FailureClass, Job
@@ -95,8 +96,9 @@ def rendered_anew(
 
 
 def with_digests(view: ExperimentView, workers: Iterable[Worker], files: Mapping[str, B]) -> dict[str, B | bytes]:
-    """Files that are rendered anew, and the scaffolding logs of their workers, which say what was written, with their digests."""
-    known: dict[str, B | bytes] = dict(files)
+    """Files that are rendered anew, the profile for which they are, and their workers' logs, which say what was written, with digests."""
+    profile = RenderedProfile.of(view.context.cluster_name, view.context.cluster).dump()
+    known: dict[str, B | bytes] = {**files, view.path(PROFILE): profile} if files else {}
     prefix = f"{view.context.folder}/"
     changed = {f"{WROTE} {path.removeprefix(prefix)}": content for path, content in files.items() if content}
     logs = view.snapshot.read_many([view.path(f"scaffold-{worker.label}.log") for worker in workers] if changed else [])

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.checks.problems import unrecorded
+from ckgit.experiment.cluster import PROFILE, RenderedProfile
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.worker import Context, Worker, reasons_against
@@ -53,6 +54,7 @@ def scaffold(view: ExperimentView) -> CommitPlan:
     for one in made:
         files[view.path(f"scaffold-{one.label}.log")] = untimed(_worker_lines(context, one.files))
     files[view.path("defaults.json")] = json.dumps(context.summary.parameters.all_defaults(), indent=2).encode() + b"\n"
+    files[view.path(PROFILE)] = RenderedProfile.of(context.cluster_name, context.cluster).dump()
     files[view.path(LOG)] = untimed(_lines(context, made))
     told = [f"- scaffold-{one.label}: {_count(one)}" for one in made]
     body = paragraphs(f"Scaffolded {plural(len(context.plan.runs), 'run')}.", told)

@@ -38,7 +38,8 @@ def test_the_story_and_the_files_of_each_commit(bench: Bench) -> None:
         "base/eval/capitalization_base.slurm",
     ]
     scripts += ["rank4/eval/capitalization_epoch0.slurm", "rank8/eval/capitalization_epoch0.slurm"]
-    logs = ["experiment_summary.md", "defaults.json", "scaffold-experiment.log", "scaffold-tiny-trainer.log", "scaffold-tiny-evaluator.log"]
+    settings = ["defaults.json", "cluster.json"]
+    logs = ["experiment_summary.md", *settings, *(f"scaffold-{name}.log" for name in ("experiment", "tiny-trainer", "tiny-evaluator"))]
     assert sorted(bench.files_of(scaffolded)) == sorted([*scripts, *logs])
     assert sorted(bench.files_of(submitted)) == sorted(LOGS)
     ids = {run: bench.latest(f"{run}/finetune").job_id for run in ("rank4", "rank8")}
