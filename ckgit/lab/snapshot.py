@@ -18,7 +18,7 @@ from ckgit.lab.git.checkout import resume
 from ckgit.lab.git.command import git_text
 from ckgit.lab.git.objects import read_object, read_objects, tree_entries
 from ckgit.lab.git.tips import TIPS, is_lost
-from ckgit.lab.git.trailers import newer_version
+from ckgit.lab.git.trailers import Trailers, newer_version
 from ckgit.lab.lab import BRANCHES, Lab
 from ckgit.lab.summary.check import check_state
 from ckgit.lab.summary.state import state_in
@@ -255,6 +255,24 @@ def take_snapshot(lab: Lab, name: str) -> Snapshot:
     if not ref.startswith(BRANCHES):
         return replace(found, local=False)
     return replace(found, remotes={ref.split("/")[2]: theirs.commit for ref, theirs in tips.items() if not ref.startswith(BRANCHES)})
+
+
+def snapshot_at(lab: Lab, name: str, commit: str, recorded: Trailers, at: str) -> Snapshot:
+    """An experiment at any commit of its branch, as somebody looks at it who trusts nothing: its state is not held against its summary.
+
+    Args:
+        recorded: the last step up to there, and `at` its commit.
+
+    Raises:
+        CkgitError: EVIDENCE_MISSING, it has no summary.
+    """
+    state = State(recorded.target)
+    time = datetime.datetime.fromisoformat(git_text(lab.root, "log", "-1", "--no-show-signature", "--format=%cI", commit, "--"))
+    paths = [f"experiments/{name}/{file}" for file in ("experiment_summary.md", "jobs.json", "defaults.json")]
+    known = dict(zip(paths, read_objects(lab.root, [f"{commit}:{path}" for path in paths]), strict=True))
+    _there(known[paths[0]], name, commit)
+    version = recorded.version
+    return Snapshot(lab.root, name, commit, state, recorded.event, recorded.design, time, at, version, commit != at, known=known)
 
 
 def _state(summary: bytes, file: str) -> State:

@@ -238,9 +238,9 @@ def test_status_says_that_a_commit_by_hand_changed_nothing_of_ckgits(bench: Benc
 
 
 def test_a_tip_of_ckgits_own_costs_status_no_look_into_the_history(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ckgit.lab.history import hand_edits
+    from ckgit.lab.history import commits
     from ckgit.orchestrators.queries.status import overview
 
     bench.advance(State.TRAINED)
-    monkeypatch.setattr(hand_edits, "git", None)
+    monkeypatch.setattr(commits, "git", None)
     assert overview(bench.lab, "demo").edited == ()

@@ -16,14 +16,12 @@ from typing import NamedTuple
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.listing import first_of
 from ckgit.lab.branches import last_recorded
-from ckgit.lab.git.command import git, git_lines, is_ancestor
+from ckgit.lab.git.command import git_lines, is_ancestor
 from ckgit.lab.git.tips import rescued
-from ckgit.lab.git.trailers import LOG_ATOM, Trailers, parse_trailers
+from ckgit.lab.git.trailers import Trailers
+from ckgit.lab.history.commits import BranchCommit, FileChange, branch_commits, changes, commits_beyond
 from ckgit.lab.snapshot import Snapshot
 
-_LOG = ("-c", "log.showSignature=false", "-c", "log.follow=false", "-c", "log.showRoot=true", "log", "-z", "--first-parent")
-_RAW = ("--diff-merges=first-parent", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
-_FORM = f"--format=%x01%H%x02%an <%ae> %at%x02%ct%x02{LOG_ATOM}%x02"
 _LISTED = 5  # files that an error names
 _BEFORE_JOBS = ("design", "scaffold")  # events whose files no job has made
 
@@ -49,12 +47,10 @@ class HandEdit(NamedTuple):
 
 
 class _Commit(NamedTuple):
-    oid: str
-    authored: str  # by whom and when, which stays as it is where a commit is amended or rebased
-    committed: int
-    recorded: Trailers | None  # None: it is the user's
-    files: Mapping[str, str]  # id of each file's content after it, by path; zeros where it is gone
-    rewritten: bool = False  # whether it is one of ckgit's that was amended or rebased
+    """A commit, and whether it is one of ckgit's that was amended or rebased."""
+
+    commit: BranchCommit
+    rewritten: bool = False
 
 
 _RecordedStep = tuple[str, Trailers | None]
@@ -70,30 +66,32 @@ class WrittenFiles:
 
 def written(snapshot: Snapshot) -> WrittenFiles:
     """Compare the branch's tip with ckgit's own commits on it. The summary is left out: its parts have rules of their own."""
-    now: dict[str, str] = {}
+    now: dict[str, FileChange] = {}
     hand: dict[str, _Commit] = {}
-    last: dict[str, tuple[str, _Commit]] = {}
-    for commit in _history(snapshot, snapshot.tip, _lost_steps(snapshot)):
-        for path, content in commit.files.items():
-            now.setdefault(path, content)
+    last: dict[str, tuple[FileChange, BranchCommit]] = {}
+    for each in _history(snapshot, snapshot.tip, _lost_steps(snapshot)):
+        commit = each.commit
+        for path, change in commit.files.items():
+            now.setdefault(path, change)
             if path in last:
                 continue
             if commit.recorded:
-                last[path] = (content, commit)
+                last[path] = (change, commit)
             else:
-                hand.setdefault(path, commit)
+                hand.setdefault(path, each)
         if commit.recorded and commit.recorded.source == "none":
             break  # what is older belongs to another experiment of this name
     last.pop(f"{snapshot.folder}/experiment_summary.md", None)
-    kept = {path: (content, commit) for path, (content, commit) in last.items() if content.strip("0")}
-    edited = {path: by for path, by in hand.items() if path in kept and now[path] != kept[path][0]}
-    others = {oid: _other_way(snapshot, oid) for oid in {by.oid for by in edited.values()}}
-    return WrittenFiles(frozenset(kept), tuple(_edit(path, by, now[path], kept[path][1], others[by.oid]) for path, by in edited.items()))
+    kept = {path: (change, commit) for path, (change, commit) in last.items() if not change.gone}
+    edited = {path: by for path, by in hand.items() if path in kept and now[path].content != kept[path][0].content}
+    others = {oid: _other_way(snapshot, oid) for oid in {by.commit.oid for by in edited.values()}}
+    edits = (_edit(path, by, now[path], kept[path][1], others[by.commit.oid]) for path, by in edited.items())
+    return WrittenFiles(frozenset(kept), tuple(edits))
 
 
-def _edit(path: str, hand: _Commit, content: str, left: _Commit, other: str | None) -> HandEdit:
+def _edit(path: str, hand: _Commit, change: FileChange, left: BranchCommit, other: str | None) -> HandEdit:
     event = left.recorded.event if left.recorded else ""
-    return HandEdit(path, hand.oid, left.oid, event, gone=not content.strip("0"), amended=hand.rewritten, other=other)
+    return HandEdit(path, hand.commit.oid, left.oid, event, gone=change.gone, amended=hand.rewritten, other=other)
 
 
 def _other_way(snapshot: Snapshot, hand: str) -> str | None:
@@ -114,21 +112,21 @@ def _history(snapshot: Snapshot, tip: str, lost: Mapping[_RecordedStep, Sequence
     Where one is a step of ckgit's that was rewritten, what differs from the step as ckgit made it is by hand, and the history goes on
     with that one.
     """
-    for commit in _commits(snapshot, tip):
+    for commit in branch_commits(snapshot.root, snapshot.name, tip, snapshot.folder):
         known = lost.get(_step(commit), ())
         # What was made after it is another step, of the same second.
         made = () if commit.oid in known else [oid for oid in known if not is_ancestor(snapshot.root, commit.oid, oid)]
         if not made:
-            yield commit
+            yield _Commit(commit)
             continue
-        changes = {oid: _changes(snapshot, oid, commit.oid) for oid in made}
-        before = min(made, key=lambda oid: len(changes[oid]))
-        yield commit._replace(recorded=None, files=changes[before], rewritten=True)
+        found = {oid: changes(snapshot.root, oid, commit.oid, snapshot.folder) for oid in made}
+        before = min(made, key=lambda oid: len(found[oid]))
+        yield _Commit(commit._replace(recorded=None, files=found[before]), rewritten=True)
         yield from _history(snapshot, before, lost)
         return
 
 
-def _step(commit: _Commit) -> _RecordedStep:
+def _step(commit: BranchCommit) -> _RecordedStep:
     """By what a step is known again after it was rewritten."""
     return commit.authored, commit.recorded
 
@@ -141,73 +139,12 @@ def _lost_steps(snapshot: Snapshot) -> dict[_RecordedStep, list[str]]:
     heads = {snapshot.left, *rescued(snapshot.root, snapshot.name)} - {snapshot.tip, ""}
     if not heads:
         return {}
-    answer = git(snapshot.root, *_LOG, _FORM, *sorted(heads), f"^{snapshot.tip}", "--").decode(errors="surrogateescape")
-    found: dict[_RecordedStep, list[_Commit]] = {}
-    for commit in (_commit(head, {}, snapshot.name) for head in answer.split("\0") if head.strip()):
+    found: dict[_RecordedStep, list[BranchCommit]] = {}
+    for commit in commits_beyond(snapshot.root, snapshot.name, sorted(heads), snapshot.tip):
         if commit.recorded:
             found.setdefault(_step(commit), []).append(commit)
     first = {step: min(each.committed for each in commits) for step, commits in found.items()}
     return {step: [each.oid for each in commits if each.committed == first[step]] for step, commits in found.items()}
-
-
-def _changes(snapshot: Snapshot, before: str, after: str) -> dict[str, str]:
-    """Files of the experiment in which two commits differ: id of the content in the second, by path; zeros where it is gone there."""
-    answer = git(snapshot.root, "diff-tree", "-r", "-z", *_RAW[1:], before, after, "--", f"{snapshot.folder}/")
-    fields = answer.decode(errors="surrogateescape").split("\0")
-    return {path: raw.split(" ")[3] for raw, path in zip(fields[::2], fields[1::2], strict=False)}
-
-
-def _commits(snapshot: Snapshot, tip: str) -> Iterator[_Commit]:
-    """A branch's own commits that touch the experiment's folder, newest first, from its first one on.
-
-    A merge that has brought steps of ckgit's, as `git pull` does, goes on with these: it has done by hand what differs from them.
-    """
-    begun = _beginning(snapshot, tip)
-    since = [f"^{begun}^@"] if begun else []
-    if not (side := _merged_steps(snapshot, tip, since)):
-        yield from _logged(snapshot, tip, *since)
-        return
-    merge, parent = side
-    yield from _logged(snapshot, tip, f"^{merge}")
-    head = git(snapshot.root, *_LOG, "--no-patch", "--max-count=1", _FORM, merge, "--").decode(errors="surrogateescape")
-    yield _commit(head.strip("\0"), _changes(snapshot, parent, merge), snapshot.name)
-    yield from _commits(snapshot, parent)
-
-
-def _merged_steps(snapshot: Snapshot, tip: str, since: Sequence[str]) -> tuple[str, str] | None:
-    """The newest merge that has brought steps of ckgit's, and which of its parents has them; None where there is none."""
-    root, name = snapshot.root, snapshot.name
-    for line in git_lines(root, "rev-list", "--first-parent", "--merges", "--parents", tip, *since, "--"):
-        merge, first, *others = line.split(" ")
-        step = last_recorded(root, name, merge)[0]
-        if step not in ("", merge) and step != last_recorded(root, name, first)[0]:
-            return merge, next(parent for parent in others if is_ancestor(root, step, parent))
-    return None
-
-
-def _logged(snapshot: Snapshot, tip: str, *since: str) -> Iterator[_Commit]:
-    answer = git(snapshot.root, *_LOG, *_RAW, _FORM, tip, *since, "--", f"{snapshot.folder}/")
-    fields = iter(answer.decode(errors="surrogateescape").split("\0"))
-    head, files = "", dict[str, str]()
-    for field in fields:
-        if field.lstrip("\n").startswith(":"):
-            files[next(fields)] = field.split(" ")[3]
-            continue
-        if head:
-            yield _commit(head, files, snapshot.name)
-        head, files = field, {}
-
-
-def _commit(head: str, files: Mapping[str, str], name: str) -> _Commit:
-    oid, authored, committed, trailers, _ = head.strip("\n\x01").split("\x02", 4)
-    return _Commit(oid, authored, int(committed), parse_trailers(trailers, name), files)
-
-
-def _beginning(snapshot: Snapshot, tip: str) -> str:
-    """The commit with which ckgit made the branch, so that what the default branch did before is not looked through."""
-    found = git(snapshot.root, *_LOG, "--fixed-strings", "--grep=Ckgit-From: none", _FORM, tip, "--").decode(errors="replace")
-    heads = [_commit(head, {}, snapshot.name) for head in found.split("\0") if head.strip()]
-    return next((each.oid for each in heads if each.recorded and each.recorded.source == "none"), "")
 
 
 def refuse_edited(snapshot: Snapshot, *only: str) -> None:

@@ -151,11 +151,12 @@ def prepare(
         complete[view.path(log)] = appended(view.snapshot.read(view.path(log)), lines, time=time)
     if ledger:
         complete[view.path("jobs.json")] = ledger.dump()
-    complete[view.path("experiment_summary.md")] = _summary(view, check_edge(event, view.snapshot.state), ledger)
+    complete[view.path("experiment_summary.md")] = summary_of(view, check_edge(event, view.snapshot.state), ledger)
     return CommitPlan(view.name, event, view.snapshot.branch_tip, complete, view.context.summary.digest, body)
 
 
-def _summary(view: ExperimentView, state: State, ledger: Ledger | None) -> bytes:
+def summary_of(view: ExperimentView, state: State, ledger: Ledger | None) -> bytes:
+    """The summary of an experiment in another state, with the tables of a ledger; every other byte as it is."""
     summary = view.snapshot.summary.with_state(state)
     for block, markdown in status_blocks(view.context, ledger).items():
         summary = summary.with_block(block, markdown)

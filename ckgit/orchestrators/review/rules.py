@@ -19,8 +19,17 @@ class Rule(NamedTuple):
 
     def found(self, message: str, *, commit: str | None = None, path: str = "", line: int = 0, advice: str = "") -> Finding:
         """A finding of this rule."""
-        advice = advice or self.do
-        return Finding(rule=self.name, severity=self.severity, commit=commit, path=path, line=line, message=message, advice=advice)
+        told = {"message": _plain(message), "advice": _plain(advice or self.do), "path": _plain(path)}
+        return Finding(rule=self.name, severity=self.severity, commit=commit, line=line, **told)
+
+
+_LONGEST = 600  # characters of a text that may come from a file
+
+
+def _plain(text: str) -> str:
+    """A text in which a file's words may stand: one line, without what a terminal would obey."""
+    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in " ".join(text.split()))
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
 
 
 # What somebody is about to commit, or has committed: found in a commit's own files, whatever it records.
@@ -46,4 +55,133 @@ NOT_A_FILE = Rule(
     "A link from a run's folder to /etc.",
 )
 
-RULES: Mapping[str, Rule] = {rule.name: rule for rule in (SECRET, TOO_LARGE, NOT_A_FILE)}
+# What a history says of itself.
+STEP = Rule(
+    "step",
+    Severity.ERROR,
+    "A commit records a step that the lifecycle does not allow after the one before it.",
+    "Find out who made it: steps were reordered, squashed or written by hand.",
+    "`train` is left out by a rebase, and `evaluate` follows `scaffold`.",
+)
+VERSION = Rule(
+    "version",
+    Severity.ERROR,
+    "A step says that it was made by a ckgit that cannot be.",
+    "Find out who made it: ckgit writes its own version there.",
+    "`Ckgit-Version: latest`.",
+)
+STATE = Rule(
+    "state",
+    Severity.ERROR,
+    "The summary is in another state than the last step led to.",
+    "Take the change back: the state is changed by steps of ckgit's alone.",
+    "`state: analyzed` was written by hand.",
+)
+FOREIGN = Rule(
+    "foreign-step",
+    Severity.ERROR,
+    "A commit calls itself a step, and is none of this experiment.",
+    "Take it out of the branch.",
+    "A commit that was cherry-picked from another experiment.",
+)
+DESIGN = Rule(
+    "design",
+    Severity.ERROR,
+    "The design is not the one that the step names.",
+    "Bring the design back, or begin anew with it by ckgit revise.",
+    "A learning rate was changed after scaffolding, and the hash with it.",
+)
+INPUT = Rule(
+    "input",
+    Severity.ERROR,
+    "A model card, a task or a data file is missing, or is not the one that was designed with.",
+    "Bring the file back, or begin anew with it by ckgit revise.",
+    "A task file with another scorer than at design.",
+)
+CLAIMS = Rule(
+    "claims",
+    Severity.WARNING,
+    "Claims were changed when evaluations could be seen already.",
+    "Read the report as one of an exploration, or test the claim on new data.",
+    "After the results a claim was turned round by ckgit revise.",
+)
+SUMMARY = Rule(
+    "summary",
+    Severity.ERROR,
+    "The summary of a step is not what the ledger and the summary before it give.",
+    "Look at the commit: a step changes the state and ckgit's own tables alone.",
+    "A table that shows a failed run as done.",
+)
+FILE = Rule(
+    "file",
+    Severity.ERROR,
+    "A step touches a file that steps of its kind do not write.",
+    "Find out who made the commit: it was amended, or squashed with another one.",
+    "A `train` that changes a training configuration.",
+)
+LOG = Rule(
+    "log",
+    Severity.ERROR,
+    "Lines that an orchestrator or a worker has logged are gone or changed.",
+    "Bring them back from the commit before.",
+    "The line of a failed attempt was taken out of run-torchtune.log.",
+)
+EDITED = Rule(
+    "edited",
+    Severity.ERROR,
+    "A file that ckgit wrote was changed by hand.",
+    "Bring it back as ckgit left it: ckgit status has the command.",
+    "An accuracy in analysis/results.json.",
+)
+BESIDE = Rule(
+    "beside",
+    Severity.WARNING,
+    "A file by hand stands among what jobs left, where readers take it for theirs.",
+    "Move it out of the run's folder.",
+    "A log of another experiment in RUN/eval/logs.",
+)
+RENDERED = Rule(
+    "rendered",
+    Severity.ERROR,
+    "A scaffolded file is not what the design, the cluster profile and the model cards give.",
+    "Do not trust the run: it may have done something else than the design says.",
+    "A `finetune.yaml` with a higher learning rate than the design's.",
+)
+LEDGER = Rule(
+    "ledger",
+    Severity.ERROR,
+    "The ledger tells something of attempts that no step of ckgit's makes of it.",
+    "Compare jobs.json with the one before: an attempt stays, ends once, and was submitted first.",
+    "A failed attempt was removed, or one that is done was never submitted.",
+)
+EVIDENCE = Rule(
+    "evidence",
+    Severity.ERROR,
+    "What a job left is missing, is not what the ledger says, or is of something else.",
+    "Do not trust the run; ckgit reproduce runs it again.",
+    "An `.eval` log of another run, under this one's name.",
+)
+REPORT = Rule(
+    "report",
+    Severity.ERROR,
+    "The report, or the results, are not those that the committed logs give.",
+    "Take the logs' word: ckgit revise begins anew, and the report is written again.",
+    "A report that leaves out the worst run.",
+)
+PICTURE = Rule(
+    "picture",
+    Severity.WARNING,
+    "A picture of the report is not the one that is drawn here of its results.",
+    "Compare it with the table of scores; another version of matplotlib draws otherwise.",
+    "A picture with other bars than the scores.",
+)
+UNCHECKED = Rule(
+    "unchecked",
+    Severity.NOTE,
+    "Something could not be checked, which says nothing against it.",
+    "Read why.",
+    "Files that were scaffolded by another version of ckgit.",
+)
+
+_OF_HISTORY = (STEP, VERSION, STATE, FOREIGN, DESIGN, INPUT, CLAIMS, SUMMARY, FILE, LOG, EDITED, BESIDE, RENDERED, LEDGER, EVIDENCE)
+RULES: Mapping[str, Rule] = {rule.name: rule for rule in (*_OF_HISTORY, REPORT, PICTURE, UNCHECKED, SECRET, TOO_LARGE, NOT_A_FILE)}

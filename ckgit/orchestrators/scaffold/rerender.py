@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.classify import newest
 from ckgit.experiment.cluster import PROFILE, RenderedProfile
 from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.design.model import Stage
@@ -51,6 +52,14 @@ def _rendered(view: ExperimentView, worker: Worker, job: Job, batch: Batch | Non
     dividing = preparation_for(context.summary) if batch else None
     plan = dividing.with_batch(context.plan, job.run, batch) if dividing and batch else context.plan
     return worker.scaffold(context._replace(plan=plan), job.run)
+
+
+def divided_anew(view: ExperimentView, workers: Mapping[Stage, Worker]) -> dict[str, bytes]:
+    """The files of trainings whose newest attempts divide the rows otherwise than designed, by path."""
+    training = workers.get(Stage.TRAINING)
+    latest = newest(view.attempts)
+    jobs = [(job, latest[job.name].batch) for job in (training.jobs(view.context) if training else ()) if job.name in latest]
+    return {path: text for job, batch in jobs if training and batch for path, text in _rendered(view, training, job, batch).items()}
 
 
 class RerenderedFiles(NamedTuple):

@@ -49,16 +49,31 @@ def scaffold(view: ExperimentView) -> CommitPlan:
     check_profile(view)
     context = view.context
     refuse(view, {"design": [f"{what} is in the design and was not measured" for what in unrecorded(context.summary, context.plan)]})
-    made = _all_made(view)
-    files = {**_left_by_another_design(view), **_all_files(made)}
-    for one in made:
-        files[view.path(f"scaffold-{one.label}.log")] = untimed(_worker_lines(context, one.files))
-    files[view.path("defaults.json")] = json.dumps(context.summary.parameters.all_defaults(), indent=2).encode() + b"\n"
-    files[view.path(PROFILE)] = RenderedProfile.of(context.cluster_name, context.cluster).dump()
-    files[view.path(LOG)] = untimed(_lines(context, made))
+    made = made_of(view)
+    files = {**_left_by_another_design(view), **_all_files(made), **_about(view, made)}
     told = [f"- scaffold-{one.label}: {_count(one)}" for one in made]
     body = paragraphs(f"Scaffolded {plural(len(context.plan.runs), 'run')}.", told)
     return prepare(view, Event.SCAFFOLD, files=files, logs={}, ledger=None, body=body, time=now())
+
+
+def _about(view: ExperimentView, made: Sequence[WorkerFiles]) -> dict[str, bytes]:
+    """What else scaffolding writes: its logs, and what the files depend on."""
+    context = view.context
+    files = {view.path(f"scaffold-{one.label}.log"): untimed(_worker_lines(context, one.files)) for one in made}
+    files[view.path("defaults.json")] = json.dumps(context.summary.parameters.all_defaults(), indent=2).encode() + b"\n"
+    files[view.path(PROFILE)] = RenderedProfile.of(context.cluster_name, context.cluster).dump()
+    files[view.path(LOG)] = untimed(_lines(context, made))
+    return files
+
+
+def scaffolded(view: ExperimentView) -> dict[str, bytes]:
+    """Every file that scaffolding writes, apart from the summary.
+
+    Raises:
+        CkgitError: with every reason against it at once.
+    """
+    made = made_of(view)
+    return {**_all_files(made), **_about(view, made)}
 
 
 def _left_by_another_design(view: ExperimentView) -> dict[str, bytes | None]:
@@ -67,24 +82,29 @@ def _left_by_another_design(view: ExperimentView) -> dict[str, bytes | None]:
     return dict.fromkeys(generated(snapshot)) if snapshot.read(view.path("jobs.json")) is not None else {}
 
 
-def rendered(view: ExperimentView) -> dict[str, bytes | None]:
+def rendered(view: ExperimentView) -> dict[str, bytes]:
     """Every file of every worker, as scaffolding renders them for the cluster profile of `view`.
 
     Raises:
         CkgitError: with every reason against it at once.
     """
-    return _all_files(_all_made(view))
+    return _all_files(made_of(view))
 
 
-def _all_made(view: ExperimentView) -> list[WorkerFiles]:
+def made_of(view: ExperimentView) -> list[WorkerFiles]:
+    """What each worker makes.
+
+    Raises:
+        CkgitError: with every reason against it at once.
+    """
     context = view.context
     made = _made(context, [worker for stage in Stage if (worker := worker_for(context.summary, stage))])
     refuse(view, {one.label: one.reasons for one in made})
     return made
 
 
-def _all_files(made: Sequence[WorkerFiles]) -> dict[str, bytes | None]:
-    files: dict[str, bytes | None] = {}
+def _all_files(made: Sequence[WorkerFiles]) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
     for one in made:
         if twice := sorted(files.keys() & one.files.keys()):
             raise CkgitError(f"two workers write {twice[0]}", code=Exit.TOOL_MISSING, next="one of them is to be mended")

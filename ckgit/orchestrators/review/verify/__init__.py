@@ -1,0 +1,1 @@
+"""Whether an experiment's numbers follow from what its history holds, from git objects alone."""

@@ -1,0 +1,197 @@
+"""A whole branch, commit by commit from its first one: what each check finds, and what was changed by hand between steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.design.model import Stage
+from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.outputs.findings import Finding
+from ckgit.experiment.state import State
+from ckgit.lab.git.objects import read_objects
+from ckgit.lab.git.trailers import Trailers
+from ckgit.lab.history.commits import BranchCommit, FileChange, branch_commits
+from ckgit.lab.lab import Lab
+from ckgit.lab.snapshot import Snapshot, snapshot_at
+from ckgit.lab.summary.file import FILE as SUMMARY
+from ckgit.lab.summary.state import state_in
+from ckgit.orchestrators.review import rules
+from ckgit.orchestrators.review.verify import evidence, ledger, rendering, report, steps
+from ckgit.orchestrators.review.verify.step import Step, in_words
+from ckgit.orchestrators.review.verify.steps import Past
+
+Check = Callable[[Step], Iterator[Finding]]
+# In this order; what one cannot read, the later ones are not asked about.
+_CHECKS: tuple[Check, ...] = (
+    steps.design,
+    steps.inputs,
+    steps.files,
+    steps.logs,
+    steps.tables,
+    rendering.rendering,
+    ledger.ledger,
+    evidence.evidence,
+    report.report,
+)
+_STATES = frozenset(map(str, State))
+
+
+class VerifiedBranch(NamedTuple):
+    """What verification of an experiment found."""
+
+    experiment: str
+    commit: str
+    commits: int  # that were looked at
+    findings: tuple[Finding, ...]  # oldest commit first
+
+
+class Walk:
+    """The branch as it grows, commit by commit."""
+
+    def __init__(self, lab: Lab, name: str) -> None:
+        self.lab, self.name, self.folder = lab, name, f"experiments/{name}"
+        self.past = Past()
+        self.last: tuple[str, Trailers] | None = None  # the last step, and its commit
+        self.owned: dict[str, FileChange] = {}  # files as ckgit wrote them last
+        self.by_hand: dict[str, str] = {}  # those that are otherwise now, with the commit that changed them
+
+    def commit(self, commit: BranchCommit) -> Iterator[Finding]:
+        """What is wrong with the next commit."""
+        yield from steps.plain(commit, self.folder)
+        yield from steps.foreign(commit, self.name)
+        if commit.recorded and commit.recorded.target in _STATES and commit.recorded.event in set(Event):
+            yield from self._step(commit, commit.recorded)
+        elif commit.recorded:
+            yield rules.STEP.found(f"{commit.recorded.event} to {commit.recorded.target}: there is no such step", commit=commit.oid)
+        else:
+            yield from self._hand(commit)
+
+    def end(self) -> Iterator[Finding]:
+        """What was changed by hand since the last step, and is not as ckgit left it."""
+        yield from self._edited()
+
+    def _step(self, commit: BranchCommit, recorded: Trailers) -> Iterator[Finding]:
+        yield from self._edited()
+        before = self._before(commit)
+        try:
+            after = snapshot_at(self.lab, self.name, commit.oid, recorded, commit.oid)
+        except CkgitError as error:
+            yield rules.STATE.found(in_words(error), commit=commit.oid)
+            return
+        step = Step(self.lab, commit, recorded, before, after)
+        yield from steps.legal(step, self.past)
+        yield from self._state(commit, recorded.target)
+        past = self.past
+        yield from _checked(step, lambda step: steps.claims(step, past))
+        self._remember(step)
+
+    def _before(self, commit: BranchCommit) -> Snapshot | None:
+        if not self.last or not commit.parents:
+            return None
+        at, recorded = self.last
+        try:
+            return snapshot_at(self.lab, self.name, commit.parents[0], recorded, at)
+        except CkgitError:
+            return None  # what is missing there was said of the commit that removed it
+
+    def _remember(self, step: Step) -> None:
+        seen = self.past.seen
+        if not seen[1] and (found := step.ledger) and any(attempt.stage is Stage.EVALUATION for attempt in found.attempts):
+            seen = (steps.stated(step), step.commit.oid)
+        self.past = Past(step.recorded.target, seen)
+        self.last = (step.commit.oid, step.recorded)
+        for path, change in step.commit.files.items():
+            self.owned.pop(path, None)
+            if not change.gone and path != f"{self.folder}/{SUMMARY}":
+                self.owned[path] = change
+
+    def _hand(self, commit: BranchCommit) -> Iterator[Finding]:
+        """A commit of the user's: notes and files of their own are theirs."""
+        for path, change in commit.files.items():
+            if path in self.owned:
+                self.by_hand.pop(path, None)
+                self.by_hand |= {path: commit.oid} if change.content != self.owned[path].content else {}
+            elif not change.gone and path.startswith(self._result_folders()):
+                yield rules.BESIDE.found("no job of this experiment has left it", commit=commit.oid, path=path)
+        if f"{self.folder}/{SUMMARY}" in commit.files:
+            yield from self._state(commit, self.past.state if self.last else str(State.DESIGNED))
+            yield from self._design(commit)
+        yield from _unfit(self.lab, commit, self.folder)
+
+    def _result_folders(self) -> tuple[str, ...]:
+        inside = (path.removeprefix(f"{self.folder}/") for path in self.owned)
+        return tuple({f"{self.folder}/{path.partition('/')[0]}/" for path in inside if "/" in path})
+
+    def _state(self, commit: BranchCommit, expected: str) -> Iterator[Finding]:
+        path = f"{self.folder}/{SUMMARY}"
+        try:
+            found = str(state_in(next(read_objects(self.lab.root, [f"{commit.oid}:{path}"])) or b"", path))
+        except CkgitError as error:
+            yield rules.STATE.found(f"the state cannot be read: {in_words(error)}", commit=commit.oid, path=path)
+            return
+        yield from steps.state(commit, self.folder, expected, found)
+
+    def _design(self, commit: BranchCommit) -> Iterator[Finding]:
+        """Before scaffolding a design may be changed by hand, and after it no more."""
+        if not self.last or self.past.state == State.DESIGNED:
+            return
+        at, recorded = self.last
+        try:
+            digest = snapshot_at(self.lab, self.name, commit.oid, recorded, at).summary.summary.digest
+        except CkgitError as error:
+            yield rules.DESIGN.found(in_words(error), commit=commit.oid, path=f"{self.folder}/{SUMMARY}")
+            return
+        if digest != recorded.design:
+            yield rules.DESIGN.found("the design was changed after it was scaffolded", commit=commit.oid, path=f"{self.folder}/{SUMMARY}")
+
+    def _edited(self) -> Iterator[Finding]:
+        for path, commit in self.by_hand.items():
+            yield rules.EDITED.found("ckgit wrote it, and it was changed by hand", commit=commit, path=path)
+            self.owned.pop(path, None)
+        self.by_hand.clear()
+
+
+def _checked(step: Step, *others: Check) -> Iterator[Finding]:
+    for check in (*_CHECKS, *others):
+        try:
+            found = list(check(step))
+        except CkgitError as error:
+            if error.code is Exit.TOOL_MISSING:
+                raise
+            yield rules.EVIDENCE.found(in_words(error), commit=step.commit.oid)
+            return
+        yield from found
+        if any(each.rule == rules.INPUT.name for each in found):
+            return  # nothing can be read that depends on them
+
+
+def _unfit(lab: Lab, commit: BranchCommit, folder: str) -> Iterator[Finding]:
+    """What must not be in a repository, in the files of a commit by hand."""
+    from ckgit.lab.secrets import MAX_FILE_BYTES, find_secrets
+
+    wanted = {path: change.content for path, change in commit.files.items() if path.startswith(f"{folder}/") and not change.gone}
+    plain = {path: oid for path, oid in wanted.items() if commit.files[path].mode != "160000"}
+    contents: Mapping[str, bytes | None] = dict(zip(plain, read_objects(lab.root, list(plain.values())), strict=True))
+    for path, content in contents.items():
+        if content and len(content) > MAX_FILE_BYTES:
+            yield rules.TOO_LARGE.found(f"it has {len(content) / 1e6:.0f} MB", commit=commit.oid, path=path)
+    for place in find_secrets(contents):
+        yield rules.SECRET.found(f"{place.rule}: {place.masked}", commit=commit.oid, path=place.path, line=place.line)
+
+
+def verify_branch(lab: Lab, name: str, tip: str) -> VerifiedBranch:
+    """Hold an experiment's history, up to a commit, against all rules. Only git objects are read; nothing of them is executed.
+
+    Raises:
+        CkgitError: TOOL_MISSING, what reads logs or draws is not installed.
+    """
+    walk, found = Walk(lab, name), list[Finding]()
+    commits = list(branch_commits(lab.root, name, tip))[::-1]
+    for commit in commits:
+        found += walk.commit(commit)
+    found += walk.end()
+    if not walk.last and not any(each.rule == rules.FOREIGN.name for each in found):
+        found.append(rules.UNCHECKED.found("no commit of ckgit's is on it: a design by hand, of which nothing follows yet", commit=tip))
+    return VerifiedBranch(name, tip, len(commits), tuple(found))

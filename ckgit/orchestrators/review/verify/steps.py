@@ -1,0 +1,178 @@
+"""Each commit is a legal step: by its trailers, by the state in the summary, by its design, and by the files that it touches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from ckgit.errors import CkgitError
+from ckgit.experiment.cluster import PROFILE
+from ckgit.experiment.estimates.file import FILE as ESTIMATE
+from ckgit.experiment.lifecycle import NO_STATE, Event, step_problem
+from ckgit.experiment.outputs.findings import Finding
+from ckgit.experiment.state import State
+from ckgit.formats.listing import in_words
+from ckgit.lab.git.objects import REGULAR
+from ckgit.lab.git.trailers import newer_version
+from ckgit.lab.history.commits import BranchCommit
+from ckgit.lab.summary.file import FILE as SUMMARY
+from ckgit.orchestrators.engine.experiment import summary_of
+from ckgit.orchestrators.engine.logs import DESIGN_LOG
+from ckgit.orchestrators.review import rules
+from ckgit.orchestrators.review.verify import step as steps
+from ckgit.orchestrators.review.verify.step import Step
+
+_RUN_LOGS = re.compile(r"run-[\w.+-]+\.log")
+_SCAFFOLD_LOGS = re.compile(r"scaffold-[\w.+-]+\.log")
+_NAMED = 5
+
+
+class Past(NamedTuple):
+    """What was found out of the commits before."""
+
+    state: str = NO_STATE  # to which the last step led
+    seen: tuple[str, str] = ("", "")  # the claims when the first evaluation was submitted, and that commit
+
+
+def legal(step: Step, past: Past) -> Iterator[Finding]:
+    """The trailers are a step from where the one before led to, by a version that there may be."""
+    recorded, commit = step.recorded, step.commit.oid
+    if why := step_problem(recorded.event, recorded.source, recorded.target, past.state):
+        yield rules.STEP.found(why, commit=commit)
+    if recorded.source == NO_STATE and past.state != NO_STATE:
+        yield rules.STEP.found("the branch begins anew in its midst", commit=commit)
+    if recorded.version and not re.fullmatch(r"\d+(\.\d+)*([abc.+-]?\w+)*", recorded.version):
+        yield rules.VERSION.found(f"there is no ckgit {recorded.version[:40]!r}", commit=commit)
+    elif newer_version(step.after.name, recorded.version):
+        what = f"made by ckgit {recorded.version}, which is newer than this one"
+        yield rules.UNCHECKED.found(what, commit=commit, advice="upgrade ckgit")
+
+
+def state(commit: BranchCommit, folder: str, expected: str, found: str) -> Iterator[Finding]:
+    """The state in the summary is the one that the last step led to."""
+    if found != expected:
+        path = f"{folder}/{SUMMARY}"
+        yield rules.STATE.found(f"the summary says {found}, and the last step led to {expected}", commit=commit.oid, path=path)
+
+
+def design(step: Step) -> Iterator[Finding]:
+    """The design has the hash that the step names, and what it names is as it was designed."""
+    digest, named, path = step.after.summary.summary.digest, step.recorded.design, f"{step.folder}/{SUMMARY}"
+    if digest != named:
+        yield rules.DESIGN.found(f"its design has hash {digest[:12]}, and the step names {named[:12]}", commit=step.commit.oid, path=path)
+    elif step.before and step.event not in (Event.DESIGN, Event.REVISE, Event.SCAFFOLD) and step.before.design_digest not in (None, named):
+        yield rules.DESIGN.found(f"the step before was of another design ({str(step.before.design_digest)[:12]})", commit=step.commit.oid)
+
+
+def inputs(step: Step) -> Iterator[Finding]:
+    """Cards, tasks and data are those that were designed with."""
+    try:
+        _ = step.view
+    except CkgitError as error:
+        yield rules.INPUT.found(steps.in_words(error), commit=step.commit.oid)
+
+
+def tables(step: Step) -> Iterator[Finding]:
+    """The summary is the one before with the new state and tables; whoever reads it reads what is in the ledger."""
+    if not step.before or step.after.state is State.DESIGNED or not step.is_ours:
+        return
+    expected = summary_of(step.view._replace(snapshot=step.before), step.after.state, step.ledger)
+    if expected != step.after.summary_bytes():
+        path = f"{step.folder}/{SUMMARY}"
+        yield rules.SUMMARY.found("its tables are not those of the ledger, or its text was changed", commit=step.commit.oid, path=path)
+
+
+def claims(step: Step, past: Past) -> Iterator[Finding]:
+    """What was to be shown was not changed once an evaluation could be seen."""
+    before, since = past.seen
+    if since and (now := stated(step)) != before:
+        what = f"since evaluations were submitted ({since[:12]}) its claims were changed, from {before or 'none'} to {now or 'none'}"
+        yield rules.CLAIMS.found(what, commit=step.commit.oid, path=f"{step.folder}/{SUMMARY}")
+
+
+def stated(step: Step) -> str:
+    """The claims of a design, as text."""
+    return "; ".join(claim.model_dump_json(exclude_none=True) for claim in step.after.summary.summary.experiment.claims)
+
+
+def files(step: Step) -> Iterator[Finding]:
+    """A step touches no file that a step of its kind does not write."""
+    outside = [path for path in step.commit.files if not path.startswith(f"{step.folder}/")]
+    known = _written_by(step)
+    others = [*outside, *(f"{step.folder}/{path}" for path in step.changed if not known(path))]
+    for path in others[:_NAMED]:
+        yield rules.FILE.found(f"{step.event} writes no such file", commit=step.commit.oid, path=path)
+    if len(others) > _NAMED:
+        yield rules.FILE.found(f"and {len(others) - _NAMED} more that {step.event} does not write", commit=step.commit.oid)
+
+
+def _written_by(step: Step) -> Callable[[str], bool]:
+    """Whether a step of this kind may change a path of the experiment's folder."""
+    gone = {path for path, content in step.changed.items() if not content.strip("0")}
+    if step.event in (Event.DESIGN, Event.REVISE):
+        return lambda path: path in (SUMMARY, DESIGN_LOG, ESTIMATE) or path in gone
+    if step.event is Event.ANALYZE:
+        return lambda path: path in (SUMMARY, "analyze-experiment.log") or path.startswith("analysis/")
+    if step.event is Event.SCAFFOLD:
+        settings = (SUMMARY, "defaults.json", PROFILE)
+        planned = _rendered_paths(step)
+        return lambda path: path in settings or path in planned or path in gone or bool(_SCAFFOLD_LOGS.fullmatch(path))
+    common: set[str] = {SUMMARY, "jobs.json"}
+    if step.event is Event.CANCEL:
+        return lambda path: path in common or bool(_RUN_LOGS.fullmatch(path))
+    rendered = _rendered_paths(step) | {PROFILE} if step.event in (Event.RETRY, Event.SUBMIT) else frozenset[str]()
+    left = _left(step)
+    return lambda path: (
+        path in common
+        or path in left
+        or path in rendered
+        or bool(_RUN_LOGS.fullmatch(path))
+        or (bool(rendered) and bool(_SCAFFOLD_LOGS.fullmatch(path)))
+    )
+
+
+def _rendered_paths(step: Step) -> frozenset[str]:
+    from ckgit.orchestrators.review.verify.rendering import rendered_again
+
+    prefix = f"{step.folder}/"
+    return frozenset(path.removeprefix(prefix) for path in rendered_again(step)[0])
+
+
+def _left(step: Step) -> frozenset[str]:
+    """What attempts left that ended with this step; of an older ledger, which does not say, any file of their runs."""
+    from ckgit.orchestrators.review.verify.ledger import ended
+
+    paths: set[str] = set()
+    for attempt in ended(step.ledger_before, step.ledger):
+        run = attempt.job.partition("/")[0]
+        paths |= set(attempt.files) or {path for path in step.changed if path.startswith(f"{run}/")}
+    return frozenset(paths)
+
+
+def plain(commit: BranchCommit, folder: str) -> Iterator[Finding]:
+    """Only files: nothing that points elsewhere, in the experiment's folder."""
+    for path, change in commit.files.items():
+        if path.startswith(f"{folder}/") and not change.gone and change.mode not in REGULAR:
+            kind = {"120000": "a symbolic link", "160000": "a submodule"}.get(change.mode, f"an entry of mode {change.mode}")
+            yield rules.NOT_A_FILE.found(f"it is {kind}", commit=commit.oid, path=path)
+
+
+def foreign(commit: BranchCommit, name: str) -> Iterator[Finding]:
+    """A commit that says it is a step, and is not one of this experiment."""
+    if commit.recorded is None and re.search(r"^Ckgit-(Event|Experiment|To): ", commit.trailers, re.MULTILINE):
+        of = re.findall(r"^Ckgit-Experiment: (.*)$", commit.trailers, re.MULTILINE)
+        others = f"of experiment {in_words([repr(each[:60]) for each in of])}"
+        whose = others if of and of != [name] else "with trailers that ckgit does not write"
+        yield rules.FOREIGN.found(f"it calls itself a step {whose}", commit=commit.oid)
+
+
+def logs(step: Step) -> Iterator[Finding]:
+    """What orchestrators and workers have logged is added to, never rewritten."""
+    grown = [path for path in step.changed if path == DESIGN_LOG or _RUN_LOGS.fullmatch(path)]
+    if not step.before or step.after.state is State.DESIGNED:
+        return
+    for path in (f"{step.folder}/{log}" for log in grown):
+        old, new = step.before.read(path) or b"", step.after.read(path) or b""
+        if not new.startswith(old):
+            yield rules.LOG.found("lines that were there before are not there any more", commit=step.commit.oid, path=path)

@@ -1,0 +1,155 @@
+"""Of histories that people make honestly, verification finds nothing."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from ckgit.experiment.design.model import State
+from ckgit.orchestrators.review.verify.branch import verify_branch
+from tests.by_hand import commit_by_hand
+from tests.orchestrators.bench import Bench
+
+pytestmark = pytest.mark.slow
+
+
+def found(bench: Bench) -> list[str]:
+    return [str(each) for each in verify_branch(bench.lab, "demo", bench.snapshot.tip).findings]
+
+
+def git(bench: Bench, *words: str) -> None:
+    subprocess.run(["git", *words], cwd=bench.folder, check=True, capture_output=True)
+
+
+def plain(bench: Bench) -> None:
+    bench.advance(State.ANALYZED)
+
+
+def retried(bench: Bench) -> None:
+    bench.fail("rank8/finetune")
+    bench.advance(State.TRAINED)
+    bench.mend("rank8/finetune")
+    bench.ckgit("retry", "demo")
+    bench.fail("base/eval/capitalization_base")
+    bench.advance(State.EVALUATED)
+    bench.mend("base/eval/capitalization_base")
+    bench.ckgit("retry", "demo", "--mem", "2G")
+    bench.advance(State.ANALYZED)
+
+
+def accepted_as_missing(bench: Bench) -> None:
+    bench.fail("rank8/finetune")
+    bench.advance(State.TRAINED)
+    bench.ckgit("advance", "demo", "--accept-missing")
+    bench.ckgit("advance", "demo", "--to", "analyzed", "--accept-missing")
+
+
+def cancelled(bench: Bench) -> None:
+    bench.hold()
+    bench.ckgit("advance", "demo", "--to", "trained", "--no-wait", check=False)
+    bench.ckgit("cancel", "demo")
+    bench.go()
+    bench.ckgit("retry", "demo")
+    bench.advance(State.ANALYZED)
+
+
+def declared_lost(bench: Bench) -> None:
+    bench.hold()
+    bench.ckgit("advance", "demo", "--to", "trained", "--no-wait", check=False)
+    bench.until(lambda: len(bench.executions()) == 2)
+    bench.work.rename(bench.work.with_name("away"))
+    bench.ckgit("cancel", "demo", "--lost", "--because", "the disk is gone")
+    bench.go()
+    bench.ckgit("revise", "demo")
+    bench.advance(State.ANALYZED)
+
+
+def revised(bench: Bench) -> None:
+    bench.advance(State.ANALYZED)
+    bench.ckgit("revise", "demo", "--set", "controls.lr=1e-3")
+    bench.advance(State.ANALYZED)
+
+
+def another_profile(bench: Bench) -> None:
+    bench.advance(State.TRAINED)
+    config = bench.folder / "ckgit.toml"
+    config.write_text(config.read_text().replace("slots = 2", "slots = 2\naccount = 'other'"))
+    git(bench, "commit", "-qam", "An account")
+    bench.ckgit("advance", "demo", "--cluster", "local")
+    bench.advance(State.ANALYZED)
+
+
+def moved(bench: Bench) -> None:
+    bench.advance(State.TRAINED)
+    config = bench.folder / "ckgit.toml"
+    config.write_text(f"{config.read_text()}\n[clusters.there]\nwork_root = 'elsewhere'\nsetup = {config.read_text().split('setup = ')[1]}")
+    git(bench, "commit", "-qam", "Another place")
+    bench.ckgit("advance", "demo", "--cluster", "there")
+    bench.advance(State.ANALYZED)
+
+
+def with_notes(bench: Bench) -> None:
+    bench.advance(State.TRAINED)
+    commit_by_hand(bench.folder, "notes.md", "mine")
+    bench.advance(State.ANALYZED)
+    commit_by_hand(bench.folder, "notes.md", "more")
+
+
+def brought_back(bench: Bench) -> None:
+    bench.advance(State.TRAINED)
+    commit_by_hand(bench.folder, "rank4/training.log", "nothing")
+    done = bench.ckgit("advance", "demo", check=False)
+    line = next(line for line in done.stderr.splitlines() if "next:" in line)
+    subprocess.run(["bash", "-euc", line.partition("next:")[2]], cwd=bench.folder, check=True, capture_output=True)
+    git(bench, "switch", "-q", "main")
+    bench.advance(State.ANALYZED)
+
+
+def rebased(bench: Bench) -> None:
+    bench.advance(State.ANALYZED)
+    (bench.folder / "README.md").write_text("a lab")
+    git(bench, "add", "README.md")
+    git(bench, "commit", "-qm", "A readme")
+    git(bench, "rebase", "-q", "main", "exp/demo")
+    git(bench, "switch", "-q", "main")
+
+
+def merged(bench: Bench) -> None:
+    bench.advance(State.ANALYZED)
+    git(bench, "merge", "-q", "--no-ff", "--no-edit", "exp/demo")
+
+
+def pulled_with_a_merge(bench: Bench) -> None:
+    bench.advance(State.SCAFFOLDED)
+    git(bench, "branch", "theirs", "exp/demo")
+    bench.advance(State.TRAINED)
+    git(bench, "switch", "-q", "theirs")
+    (bench.folder / "experiments/demo/notes.md").write_text("mine")
+    git(bench, "add", "experiments")
+    git(bench, "commit", "-qm", "Notes")
+    git(bench, "merge", "-q", "--no-edit", "exp/demo")
+    git(bench, "branch", "-f", "exp/demo", "theirs")
+    git(bench, "switch", "-q", "main")
+    bench.advance(State.ANALYZED)
+
+
+def designed_by_hand(bench: Bench) -> None:
+    path = bench.folder / "experiments/demo/experiment_summary.md"
+    git(bench, "switch", "-q", "exp/demo")
+    path.write_text(path.read_text().replace("Does training help?", "Does it help?"))
+    git(bench, "commit", "-qam", "Another question")
+    git(bench, "switch", "-q", "main")
+    bench.advance(State.ANALYZED)
+
+
+WAYS = (plain, retried, accepted_as_missing, cancelled, declared_lost, revised, another_profile, moved, with_notes, brought_back)
+MORE = (rebased, merged, pulled_with_a_merge, designed_by_hand)
+
+
+@pytest.mark.parametrize("way", [*WAYS, *MORE], ids=lambda way: way.__name__)
+def test_nothing_is_found(bench: Bench, way: Callable[[Bench], None]) -> None:
+    way(bench)
+    assert bench.snapshot.state is State.ANALYZED
+    assert found(bench) == []
