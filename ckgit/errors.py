@@ -19,6 +19,7 @@ class Exit(IntEnum):
     TOOL_MISSING = 6
     COMMAND_FAILED = 7
     EVIDENCE_MISSING = 8
+    NOT_VERIFIED = 9
     IN_FLIGHT = 10
     JOBS_FAILED = 11
     BUG = 70
@@ -35,6 +36,7 @@ MEANING: dict[Exit, str] = {
     Exit.TOOL_MISSING: "a tool or a part of ckgit is not installed",
     Exit.COMMAND_FAILED: "an external command failed",
     Exit.EVIDENCE_MISSING: "what a step needs to see is not there",
+    Exit.NOT_VERIFIED: "what is recorded does not follow from what is in git; every finding is listed",
     Exit.IN_FLIGHT: "jobs are in flight; run the command again later",
     Exit.JOBS_FAILED: "jobs failed; `ckgit why` says how",
     Exit.BUG: "a bug in ckgit; a report file is written",

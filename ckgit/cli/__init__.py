@@ -44,6 +44,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "log": "Show the history of an experiment, commit by commit.",
         "show": "Show an experiment's design, runs and results, or one run.",
         "why": "Say why jobs failed or wait.",
+        "verify": "Check that an experiment's numbers follow from what is in git.",
     },
     "One step each": {
         "design-experiment": "Design experiment NAME on a branch of its own.",

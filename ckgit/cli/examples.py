@@ -18,6 +18,7 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
     "log": ("ckgit log cap_lora", "ckgit log cap_lora --json"),
     "show": ("ckgit show cap_lora", "ckgit show cap_lora rank8"),
     "why": ("ckgit why cap_lora", "ckgit why cap_lora --json"),
+    "verify": ("ckgit verify cap_lora", "ckgit verify --all --json"),
     "retry": ("ckgit retry cap_lora", "ckgit retry cap_lora --run rank8 --mem 64G"),
     "cancel": ("ckgit cancel cap_lora", "ckgit cancel cap_lora --job rank8/finetune"),
     "revise": ("ckgit revise cap_lora --set controls.lr=1e-4", "ckgit revise cap_lora --from design.yaml"),

@@ -13,7 +13,7 @@ from ckgit.experiment.cluster import LabConfig
 from ckgit.experiment.design.model import Design, Summary
 from ckgit.experiment.estimates.file import Estimate
 from ckgit.experiment.jobs import Ledger, Status
-from ckgit.experiment.outputs import designs, labs, listings, outcomes, reasons, refusals, shown, standing
+from ckgit.experiment.outputs import designs, findings, labs, listings, outcomes, reasons, refusals, shown, standing
 from ckgit.experiment.outputs.events import EngineEvent
 from ckgit.experiment.outputs.fields import PrintedDocument
 from ckgit.experiment.outputs.planned import PlannedStep
@@ -58,6 +58,8 @@ MODELS: Mapping[str, tuple[type[BaseModel], str]] = {
     "model-document": (labs.ModelDocument, "a model card that was added, or with `--dry-run` would be"),
     "models-document": (labs.ModelsDocument, "the model cards of a lab"),
     "workers-document": (labs.WorkersDocument, "the workers that are installed"),
+    "verify-document": (findings.VerifyDocument, "what verification found"),
+    "rules-document": (findings.RulesDocument, "the rules that histories are held against"),
     "preview-document": (labs.PreviewDocument, "what a scaffolding worker rendered"),
     "schemas-document": (labs.SchemasDocument, "the list of schemas"),
 }
@@ -83,6 +85,7 @@ PRINTED: Mapping[str, Sequence[str]] = {
     "log": ("log-document",),
     "show": ("show-document", "show-run-document"),
     "why": ("why-document",),
+    "verify": ("verify-document", "rules-document"),
     "design-experiment": _DESIGNS,
     "scaffold-experiment": _MOVES,
     "run-experiment": _MOVES,

@@ -29,6 +29,7 @@ OPERANDS: Mapping[str, int] = {
     "ckgit show": 1,
     "ckgit status": 1,
     "ckgit validate": 1,
+    "ckgit verify": 1,
     "ckgit why": 1,
     "ckgit worker": 0,
     "git add": 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -103,6 +104,18 @@ def last_recorded(root: Path, name: str, tip: str) -> tuple[str, Trailers | None
     if not brought or next(_recorded(root, name, "--ancestry-path", f"{own[0]}..{tip}", f"^{brought[0]}"), None):
         return own
     return brought
+
+
+def last_step_below(root: Path, name: str, commit: str) -> str:
+    """The newest step of ckgit's for an experiment that a commit holds, also where it was merged in; empty where there is none."""
+    return next(_recorded(root, name, "--topo-order", commit), ("", None))[0]
+
+
+def steps_in(root: Path, *commits: str) -> list[str]:
+    """Names of the experiments that have steps among some commits, as their trailers call them."""
+    command = ("rev-list", "--no-commit-header", "--grep=^Ckgit-To: ", f"--format={LOG_ATOM}%x00")
+    text = git(root, *command, *commits, "--").decode(errors="replace")
+    return list(dict.fromkeys(re.findall(r"^Ckgit-Experiment: ([^\n]+)$", text, re.MULTILINE)))
 
 
 def _recorded(root: Path, name: str, *commits: str) -> Iterator[tuple[str, Trailers]]:

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from ckgit.experiment.design.fields import Frozen
-from ckgit.experiment.outputs.fields import CommitId
+from ckgit.experiment.outputs.fields import CommitId, PrintedDocument
 
 
 class Severity(StrEnum):
@@ -27,7 +27,48 @@ class Finding(Frozen):
     message: str = Field(description="What was found, in one sentence.")
     advice: str = Field(default="", description="What to do; empty where the rule's own advice says it all.")
 
+    @property
+    def is_error(self) -> bool:
+        """Whether something recorded does not follow."""
+        return self.severity is Severity.ERROR
+
     def __str__(self) -> str:
         place = ":".join(filter(None, [self.path, str(self.line or "")]))
         where = " ".join(filter(None, [(self.commit or "")[:12], place]))
         return f"{self.severity}: {where}: {self.message} [{self.rule}]" if where else f"{self.severity}: {self.message} [{self.rule}]"
+
+
+class VerifiedExperiment(Frozen):
+    """What verification of one experiment found."""
+
+    experiment: str
+    commit: CommitId = Field(description="Up to which its history was looked at.")
+    commit_count: int = Field(description="Commits that were looked at.")
+    findings: tuple[Finding, ...] = Field(description="Oldest commit first; none where all holds.")
+
+    @property
+    def holds(self) -> bool:
+        """Whether all that is recorded follows from what is in git."""
+        return not any(each.is_error for each in self.findings)
+
+
+class VerifyDocument(PrintedDocument):
+    """What `ckgit verify` found."""
+
+    experiments: tuple[VerifiedExperiment, ...]
+
+
+class DescribedRule(Frozen):
+    """What a rule looks for."""
+
+    rule: str
+    severity: Severity
+    means: str
+    advice: str
+    example: str
+
+
+class RulesDocument(PrintedDocument):
+    """The rules that histories are held against."""
+
+    rules: tuple[DescribedRule, ...]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.lifecycle import Event
-from ckgit.experiment.outputs.findings import Finding
+from ckgit.experiment.outputs.findings import Finding, VerifiedExperiment
 from ckgit.experiment.state import State
 from ckgit.lab.git.objects import read_objects
 from ckgit.lab.git.trailers import Trailers
@@ -36,15 +35,6 @@ _CHECKS: tuple[Check, ...] = (
     report.report,
 )
 _STATES = frozenset(map(str, State))
-
-
-class VerifiedBranch(NamedTuple):
-    """What verification of an experiment found."""
-
-    experiment: str
-    commit: str
-    commits: int  # that were looked at
-    findings: tuple[Finding, ...]  # oldest commit first
 
 
 class Walk:
@@ -181,7 +171,7 @@ def _unfit(lab: Lab, commit: BranchCommit, folder: str) -> Iterator[Finding]:
         yield rules.SECRET.found(f"{place.rule}: {place.masked}", commit=commit.oid, path=place.path, line=place.line)
 
 
-def verify_branch(lab: Lab, name: str, tip: str) -> VerifiedBranch:
+def verify_branch(lab: Lab, name: str, tip: str) -> VerifiedExperiment:
     """Hold an experiment's history, up to a commit, against all rules. Only git objects are read; nothing of them is executed.
 
     Raises:
@@ -194,4 +184,4 @@ def verify_branch(lab: Lab, name: str, tip: str) -> VerifiedBranch:
     found += walk.end()
     if not walk.last and not any(each.rule == rules.FOREIGN.name for each in found):
         found.append(rules.UNCHECKED.found("no commit of ckgit's is on it: a design by hand, of which nothing follows yet", commit=tip))
-    return VerifiedBranch(name, tip, len(commits), tuple(found))
+    return VerifiedExperiment(experiment=name, commit=tip, commit_count=len(commits), findings=tuple(found))

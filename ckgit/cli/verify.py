@@ -1,0 +1,102 @@
+"""`ckgit verify`: whether an experiment's numbers follow from what is in git."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ckgit.cli.common import emit, experiment_name, json_option, lab_from, note
+from ckgit.cli.completion import experiments
+from ckgit.cli.tables import table
+from ckgit.errors import CkgitError, Exit
+from ckgit.formats.listing import plural
+
+if TYPE_CHECKING:
+    from ckgit.experiment.outputs.findings import RulesDocument, VerifiedExperiment, VerifyDocument
+    from ckgit.lab.lab import Lab
+    from ckgit.orchestrators.review.verify.named import Subject
+
+
+@click.command("verify")
+@click.argument("targets", metavar="[NAME|BRANCH|RANGE]...", nargs=-1, shell_complete=experiments)
+@click.option("--all", "every", is_flag=True, help="All experiments of the lab, also those that were merged.")
+@click.option("--rules", is_flag=True, help="List the rules, and verify nothing.")
+@click.option("--sarif", type=click.Path(path_type=Path, dir_okay=False), help="Write the findings as SARIF 2.1.0, too.", metavar="FILE")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, targets: Sequence[str], sarif: Path | None, *, every: bool, rules: bool, as_json: bool) -> None:
+    """Check that an experiment's numbers follow from what is in git.
+
+    Each commit of its branch is held against what ckgit itself makes of the one before: steps, design, scaffolded files, ledger, logs,
+    report. It reads git objects alone, and executes nothing of them. RANGE is BASE..HEAD: the experiments that it is about.
+    It ends with 9 where something does not follow; what could not be checked is noted, and says nothing against it.
+    """
+    if rules:
+        emit(_rules_document, as_json, _rules_text())
+        return
+    lab = lab_from(ctx)
+    verified = list(_verified(lab, _subjects(lab, targets, every=every)))
+    if sarif:
+        _write(sarif, verified)
+    emit(lambda: _document(verified), as_json, "\n".join(line for each in verified for line in _lines(each)))
+    ctx.exit(Exit.DONE if all(each.holds for each in verified) else Exit.NOT_VERIFIED)
+
+
+def _subjects(lab: Lab, targets: Sequence[str], *, every: bool) -> list[Subject]:
+    from ckgit.orchestrators.review.verify.named import subjects
+
+    return subjects(lab, targets or ([] if every else [experiment_name(lab, None)]), every=every)
+
+
+def _verified(lab: Lab, wanted: Sequence[Subject]) -> Iterator[VerifiedExperiment]:
+    from ckgit.orchestrators.review.verify.verify import verify
+
+    for number, subject in enumerate(wanted, start=1):
+        if len(wanted) > 1:
+            note(f"verifying {subject.experiment} ({number} of {len(wanted)})")
+        yield verify(lab, subject)
+
+
+def _lines(found: VerifiedExperiment) -> Iterator[str]:
+    found_of = Counter(str(each.severity) for each in found.findings)
+    counts = ", ".join(plural(found_of[kind], kind) for kind in ("error", "warning", "note") if found_of[kind])
+    holds = "all that is recorded follows from what is in git" if found.holds else "it does not hold"
+    yield f"{found.experiment} at {found.commit[:12]}, {plural(found.commit_count, 'commit')}: {holds}{f' ({counts})' if counts else ''}"
+    for each in found.findings:
+        yield f"  {each}"
+        yield f"    {each.advice}"
+
+
+def _document(verified: Sequence[VerifiedExperiment]) -> VerifyDocument:
+    from ckgit.experiment.outputs.findings import VerifyDocument
+
+    return VerifyDocument(experiments=tuple(verified))
+
+
+def _rules_document() -> RulesDocument:
+    from ckgit.experiment.outputs.findings import DescribedRule, RulesDocument
+    from ckgit.orchestrators.review.rules import RULES
+
+    described = (DescribedRule(rule=r.name, severity=r.severity, means=r.means, advice=r.do, example=r.example) for r in RULES.values())
+    return RulesDocument(rules=tuple(described))
+
+
+def _rules_text() -> str:
+    from ckgit.orchestrators.review.rules import RULES
+
+    rows = [[rule.name, str(rule.severity), rule.means, rule.example] for rule in RULES.values()]
+    return table(["rule", "severity", "what it means", "for example"], rows)
+
+
+def _write(file: Path, verified: Sequence[VerifiedExperiment]) -> None:
+    from ckgit.orchestrators.review.sarif import sarif
+
+    try:
+        file.write_bytes(sarif(verified))
+    except OSError as error:
+        what = f"it cannot be written: {error.strerror}"
+        raise CkgitError(what, code=Exit.COMMAND_FAILED, where=str(file), next="name another file") from None
