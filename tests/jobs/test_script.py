@@ -210,8 +210,11 @@ def test_set_up_lines_over_several_lines_and_those_whose_failure_is_no_matter_ar
     assert (done.returncode, done.stdout) == (7, "one\nyes\n")
 
 
-def test_a_signal_during_set_up_is_no_unfit_environment(tmp_path):
-    write_script(tmp_path, [("touch", "ran")], setup=["kill -TERM $$; sleep 1"])
+@pytest.mark.parametrize("mine", [False, True])
+def test_a_signal_during_set_up_is_no_unfit_environment(tmp_path, mine):
+    line = "kill -TERM $$; sleep 1"
+    write_script(tmp_path, [("touch", "ran")], setup=[] if mine else [line])
+    hand_over(tmp_path, own([], line) if mine else Cluster())
     assert run(tmp_path).returncode == status(tmp_path).exit_code == 143
 
 

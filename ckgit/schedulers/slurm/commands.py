@@ -79,7 +79,6 @@ def prefixed(cluster: Cluster, words: Sequence[str]) -> list[str]:
 def sbatch(cluster: Cluster, work: Path, batch: BatchOptions) -> list[str]:
     """The command that hands a job or an array over."""
     # `?` is SLURM's "or". It cannot be mixed with `,`, and singleton would hold at once: the unique token and the claim must do.
-    asked = cluster.with_own_options
     between = "?" if batch.after_any else ","
     kind = "afternotok" if batch.if_failed else "afterany"
     dependency = between.join(f"{kind}:{job_id}" for job_id in batch.after) or "singleton"
@@ -95,7 +94,7 @@ def sbatch(cluster: Cluster, work: Path, batch: BatchOptions) -> list[str]:
         "--requeue",
         *(["--kill-on-invalid-dep=yes"] if batch.if_failed else []),
         *([f"--begin=now+{math.ceil(batch.delay)}"] if batch.delay else []),
-        *(resource_options(batch.resources, asked) if batch.resources else []),
+        *(resource_options(batch.resources, cluster.with_own_options) if batch.resources else []),
         *_own_options(cluster, None if batch.resources else batch.gpus),
         *([f"--array={','.join(map(str, batch.indices))}"] if batch.indices else []),
         str(work / batch.script),
