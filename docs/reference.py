@@ -12,7 +12,7 @@ import click
 from ckgit.cli import COMMANDS, group
 from ckgit.errors import MEANING
 from ckgit.experiment.card import ModelCard
-from ckgit.experiment.cluster import LabConfig
+from ckgit.experiment.cluster import PERSONAL, LabConfig
 from ckgit.experiment.design.parameters import EVALUATION_PARAMETERS
 from ckgit.experiment.lifecycle import TRAILERS, legal_transitions
 from ckgit.experiment.schemas import MODELS, PRINTED
@@ -51,6 +51,11 @@ A row has two texts: what the model is given, and what it should answer. `input_
 
 Runs train on `train_split` (`{split}`), tasks ask the rows of their `split`. A task's `data` may be another data set than that which
 was trained on, so test rows may also lie in a file of their own: `split: {split}` there.
+"""
+OWN_CONFIGURATION = """\
+The `[clusters.NAME]` tables and `default_cluster` of a person's own `~/.config/ckgit/config.toml` are laid over these. What stands only
+there of {keys} and `setup` is not in the scripts
+that are committed: it goes along with the jobs that this person hands over, and is named in the commit that submits them.
 """
 NO_OTHER_SETTING = """\
 No other setting changes what ckgit reads, writes or says. Your identity, your access to remotes, your signing key, your hooks, and the
@@ -154,6 +159,7 @@ def _design() -> Iterator[str]:
 
 def _lab() -> Iterator[str]:
     yield "## ckgit.toml\n"
+    yield OWN_CONFIGURATION.format(keys=", ".join(f"`{key}`" for key in PERSONAL))
     yield from _fields(LabConfig.model_json_schema(), "Top level")
     yield "## Model card\n\n`models/NAME.yaml`, written by `ckgit models add`.\n"
     yield from _fields(ModelCard.model_json_schema(), "Top level")

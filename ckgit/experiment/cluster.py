@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from ckgit.experiment.design.model import Frozen, Resources
 from ckgit.experiment.design.names import DEFAULT_WORK_ROOT, Name
@@ -14,8 +14,22 @@ Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:,@&|()\[\]*+/=][A-Za-z0-9._:
 Argument = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f]*$")]
 
 
+# Who pays, where, and who gets mail: another person has other values. How the site's SLURM is spoken to (gpu_option) is the same for all.
+PERSONAL = ("account", "partition", "qos", "constraint", "gpu_type", "mail_user", "mail_type")
+
+
+class OwnKeys(NamedTuple):
+    """What a profile has from a person's own configuration alone: jobs that they hand over get it, and no committed script has it."""
+
+    options: Mapping[str, str] = {}  # by key of the profile, e.g. account
+    setup: tuple[str, ...] = ()  # lines that follow those of the lab's profile
+    file: str = ""  # the configuration
+
+
 class Cluster(Frozen):
     """A place where jobs run."""
+
+    _own: OwnKeys = PrivateAttr(default=OwnKeys())
 
     scheduler: Name = Field(default="local", description="local, or another installed scheduler.")
     slots: int = Field(default=1, ge=1, description="local: jobs that run at the same time.")
@@ -25,7 +39,9 @@ class Cluster(Frozen):
     )
     data_root: str = Field(default="", description="Folder of data files that the lab does not hold; empty for none.")
     setup: tuple[str, ...] = Field(
-        default=(), description="Shell lines at the start of each job, e.g. module load. What tools need of the environment, they export."
+        default=(),
+        description="Shell lines at the start of each job, e.g. module load. What tools need of the environment, they export. "
+        "Those of a person's own configuration follow the lab's.",
     )
     training: Resources = Field(default_factory=Resources, description="Defaults of training jobs.")
     evaluation: Resources = Field(default_factory=Resources, description="Defaults of evaluation jobs.")
@@ -63,6 +79,30 @@ class Cluster(Frozen):
     stagger_seconds: float = Field(default=0.0, ge=0, description="slurm: time between two submissions.")
     arrays: bool = Field(default=False, description="slurm: jobs of equal resources are submitted as job arrays.")
     max_array_size: int = Field(default=1000, ge=1, description="slurm: most tasks of one array; the site's MaxArraySize less one.")
+
+    @property
+    def own(self) -> OwnKeys:
+        """What is handed over with jobs, beside what the scripts have of this profile."""
+        return self._own
+
+    @property
+    def with_own_options(self) -> Self:
+        """The profile with the options of `own` over it: so is SLURM asked, and so are no scripts written."""
+        return self.model_copy(update=dict(self._own.options))
+
+    def with_own_apart(self, lab: "Cluster", file: str) -> Self:
+        """The profile as jobs are scaffolded by it, where a person's own configuration was laid over it.
+
+        Args:
+            lab: the profile as the lab alone has it; with defaults only where it has none of that name.
+            file: the person's configuration.
+        """
+        scripted = {name: getattr(lab, name) for name in (*PERSONAL, "setup")}
+        options = {name: value for name in PERSONAL if (value := getattr(self, name)) != scripted[name]}
+        begins_alike = self.setup[: len(lab.setup)] == lab.setup  # with a copy of the lab's lines, which are run in any case
+        apart = self.model_copy(update=scripted)
+        apart._own = OwnKeys(options, self.setup[len(lab.setup) :] if begins_alike else self.setup, file)  # noqa: SLF001 - of this class
+        return apart
 
 
 # What job scripts are rendered from; the rest of a profile says where and how they are handed over.

@@ -71,7 +71,7 @@ finish() {{
   code=$?
   trap - EXIT
   if [ "$code" != 0 ] && [ -n "${{setup_line:-}}" ]; then
-    echo "ckgit: a set-up line of the cluster profile failed (exit code $code): ${{setup_line//$'\n'/ }}"
+    echo "ckgit: a set-up line of ${{setup_of:-the cluster profile}} failed (exit code $code): ${{setup_line//$'\n'/ }}"
     code={missing}
   fi
   [ -z "${{sampler:-}}" ] || kill "$sampler" 2>/dev/null
@@ -106,7 +106,18 @@ trap 'stop 130' INT
 trap 'stop 143' TERM
 
 set -eo pipefail
-{setup}{environment}
+# Set-up lines: the cluster profile's, then those of the own configuration of who hands the job over, which are on no branch.
+# bash notes where it is, and not in what a line calls.
+reading='eval "$own"'
+trap '[ "$BASH_COMMAND" = "$reading" ] || setup_line=$BASH_COMMAND' DEBUG
+{setup}if [ -e "$job/setup" ]; then
+  {{ read -r setup_of; own=$(cat && echo :); setup_line="bash cannot read them"; }} <"$job/setup"
+  eval "$own"
+fi
+trap - DEBUG
+setup_line=
+
+{environment}
 set -u
 for program in {programs}; do
   command -v "$program" >/dev/null || {{
@@ -116,15 +127,6 @@ for program in {programs}; do
 done
 
 {inputs}{needs}{sampling}{commands}
-"""
-
-_SETUP = """\
-# The cluster profile's set-up lines; bash notes where it is, and not in what a line calls.
-trap 'setup_line=$BASH_COMMAND' DEBUG
-{lines}
-trap - DEBUG
-setup_line=
-
 """
 
 _NEEDS = """\
@@ -194,7 +196,7 @@ def job_script(
         title: one line on what the job is.
         script: its own path, relative to the work tree.
         resources: becomes #SBATCH lines, which other schedulers read or ignore.
-        cluster: its set-up lines run first; one that fails is an unfit environment.
+        cluster: its set-up lines run first; one that fails is an unfit environment. Nothing of `cluster.own` is in the script.
         inputs: SHA-256 in hexadecimal of every file the job depends on, with its size where it may be large, by path relative to
             the work tree.
         programs: must be on PATH.
@@ -214,7 +216,7 @@ def job_script(
         title=title,
         script=shlex.quote(script),
         kept=_kept(),
-        setup=_SETUP.format(lines="\n".join(cluster.setup)) if cluster.setup else "",
+        setup="".join(f"{line}\n" for line in cluster.setup),
         environment="\n".join(environment),
         # what a container holds is not to be seen from outside
         programs=" ".join(map(shlex.quote, cluster.container[:1] or programs)),

@@ -1,4 +1,4 @@
-"""Reading ckgit.toml, and the user's own clusters over it."""
+"""Reading ckgit.toml, and the user's own clusters over it; what is not to come into committed scripts stays apart."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OWN_KEYS = ("clusters", "default_cluster")
 
 
 def read_config(content: bytes, file: str) -> LabConfig:
-    """The configuration in `content`, with the user's own clusters added or laid over.
+    """The configuration in `content`, with the user's own clusters added or laid over; see `Cluster.own`.
 
     Args:
         content: bytes of ckgit.toml.
@@ -31,7 +31,7 @@ def read_config(content: bytes, file: str) -> LabConfig:
     document = _load(content, file)
     config = _validate(document, file)
     own = _read_own()
-    return _validate(_with_own(document, *own), own[1]) if own else config
+    return _own_apart(_validate(_with_own(document, *own), own[1]), config, own[1]) if own else config
 
 
 class Roots(NamedTuple):
@@ -68,6 +68,14 @@ def _with_own(document: Mapping[str, Any], content: bytes, file: str) -> dict[st
     for name, values in profiles.items():
         clusters[name] = {**clusters.get(name, {}), **values} if isinstance(values, dict) else values
     return {**document, **added, "clusters": clusters}
+
+
+def _own_apart(laid_over: LabConfig, lab: LabConfig, file: str) -> LabConfig:
+    from ckgit.experiment.cluster import Cluster
+
+    nothing = Cluster()
+    clusters = {name: each.with_own_apart(lab.clusters.get(name, nothing), file) for name, each in laid_over.clusters.items()}
+    return laid_over.model_copy(update={"clusters": clusters})
 
 
 def _read_own() -> tuple[bytes, str] | None:

@@ -18,7 +18,7 @@ def check_installed(cluster: Cluster, modules: Sequence[str]) -> None:
     Raises:
         CkgitError: TOOL_MISSING.
     """
-    if cluster.scheduler != "local" or cluster.setup or cluster.container:
+    if cluster.scheduler != "local" or cluster.setup or cluster.own.setup or cluster.container:
         return
     if lacking := [module for module in modules if not _is_there(module)]:
         raise _unfit(f"jobs on this machine need {', '.join(lacking)}, which this installation of ckgit does not have")

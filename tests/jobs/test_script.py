@@ -14,6 +14,8 @@ from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import Resources
 from ckgit.experiment.jobs import Status
 from ckgit.jobs import script
+from ckgit.jobs.folder import user_name
+from ckgit.jobs.own_setup import write_own_setup
 from ckgit.jobs.script import INPUTS_CHANGED, PROGRAM_MISSING, Needs, directives, job_script
 
 NOTHING = ("python", "-m", "this")  # a module that does as good as nothing
@@ -159,6 +161,47 @@ def test_a_set_up_line_that_fails_is_an_unfit_environment_and_is_named(tmp_path,
     assert unfit(tmp_path).splitlines()[-1] == f"ckgit: a set-up line of the cluster profile failed {said}"
 
 
+def hand_over(work, cluster, name="job-1"):
+    (work / ".ckgit/jobs" / name).mkdir(parents=True, exist_ok=True)
+    write_own_setup(work / ".ckgit/jobs" / name, cluster)
+
+
+def own(lab, *lines):
+    """A profile whose set-up lines are the lab's, with a person's own."""
+    return Cluster(setup=lines).with_own_apart(Cluster(setup=tuple(lab)), "/home/ada/config.toml")
+
+
+def test_own_lines_follow_those_of_the_profile_and_are_not_in_the_script(tmp_path):
+    write_script(tmp_path, [("bash", "-c", "echo $WHO")], setup=["export WHO=lab"])
+    hand_over(tmp_path, own(["export WHO=lab"], "if true; then", '  export WHO="$WHO and', 'ada"', "fi", "test -e no && false"))
+    assert run(tmp_path).stdout == "lab and ada\n"
+    hand_over(tmp_path, Cluster(), "job-2")
+    assert run(tmp_path, "job-2").stdout == "lab\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["true", "false", "touch ran"], "(exit code 1): false"),
+        (["module() { eval 'test 1 = 0'; }", "module load nosuch"], "(exit code 1): module load nosuch"),
+        (["if true; then", "  no-such-program 'a", "b'", "fi"], "(exit code 127): no-such-program 'a b'"),
+        (["exit 3"], "(exit code 3): exit 3"),
+        (["if true"], "(exit code 2): bash cannot read them"),
+    ],
+)
+def test_an_own_line_that_fails_is_named_with_whose_it_is(tmp_path, lines, said):
+    write_script(tmp_path, [("touch", "ran")], setup=["true"])
+    hand_over(tmp_path, own(["true"], *lines))
+    whose = f"{user_name(os.getuid())}'s own configuration (/home/ada/config.toml)"
+    assert unfit(tmp_path).splitlines()[-1] == f"ckgit: a set-up line of {whose} failed {said}"
+
+
+def test_a_line_of_the_profile_that_fails_is_not_said_to_be_of_anybody(tmp_path):
+    write_script(tmp_path, [("touch", "ran")], setup=["false"])
+    hand_over(tmp_path, own(["false"], "true"))
+    assert unfit(tmp_path).splitlines()[-1] == "ckgit: a set-up line of the cluster profile failed (exit code 1): false"
+
+
 def test_set_up_lines_over_several_lines_and_those_whose_failure_is_no_matter_are_bash_as_ever(tmp_path):
     setup = ["for name in a b; do", "  test -e $name && source $name", "done", "cat <<END >text", "one", "END", "test -e nothing && false"]
     (tmp_path / "b").write_text("export B=yes")
@@ -167,8 +210,11 @@ def test_set_up_lines_over_several_lines_and_those_whose_failure_is_no_matter_ar
     assert (done.returncode, done.stdout) == (7, "one\nyes\n")
 
 
-def test_a_signal_during_set_up_is_no_unfit_environment(tmp_path):
-    write_script(tmp_path, [("touch", "ran")], setup=["kill -TERM $$; sleep 1"])
+@pytest.mark.parametrize("mine", [False, True])
+def test_a_signal_during_set_up_is_no_unfit_environment(tmp_path, mine):
+    line = "kill -TERM $$; sleep 1"
+    write_script(tmp_path, [("touch", "ran")], setup=[] if mine else [line])
+    hand_over(tmp_path, own([], line) if mine else Cluster())
     assert run(tmp_path).returncode == status(tmp_path).exit_code == 143
 
 

@@ -142,6 +142,24 @@ def test_the_users_own_clusters_are_laid_over(lab, isolated):
     assert lab.work_root() == isolated / "scratch"
 
 
+def test_what_is_the_users_alone_stays_apart_from_what_is_scaffolded(lab, run, isolated):
+    text = CONFIG + 'account = "lab"\nsetup = ["module load cuda"]\n'
+    own = isolated / "config/ckgit/config.toml"
+    own.parent.mkdir(parents=True)
+    mine = 'account = "mine"\npartition = "mine"\nmail_type = "ALL"\nsetup = ["source venv"]\ngpu_option = "gres"\n'
+    own.write_text(f"[clusters.local]\nslots = 7\n{mine}[clusters.mine]\n{mine}")
+
+    lab = commit_config(lab.root, run, text)
+
+    options = {"account": "mine", "partition": "mine", "mail_type": "ALL"}
+    for name, account, setup in (("local", "lab", ("module load cuda",)), ("mine", None, ())):
+        cluster = lab.cluster(name)
+        assert (cluster.account, cluster.partition, cluster.setup, cluster.gpu_option) == (account, None, setup, "gres")
+        assert cluster.own == (options, ("source venv",), str(own))
+        assert cluster.with_own_options.account == "mine"
+    assert lab.cluster("local").slots == 7
+
+
 def test_the_users_own_file_may_not_rename_the_lab(lab, isolated):
     own = isolated / "config/ckgit/config.toml"
     own.parent.mkdir(parents=True)

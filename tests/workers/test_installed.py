@@ -28,7 +28,9 @@ def test_a_light_installation_submits_nothing_to_itself(worker, tmp_path):
 @pytest.mark.usefixtures("light")
 @pytest.mark.parametrize("changes", [{"scheduler": "slurm"}, {"setup": ("module load torch",)}, {"container": ("apptainer", "exec")}])
 def test_a_job_that_has_an_environment_of_its_own_judges_it_itself(changes):
-    installed.check_installed(BARE.model_copy(update=changes), ["torch"])
+    theirs = BARE.model_copy(update=changes)
+    installed.check_installed(theirs, ["torch"])
+    installed.check_installed(theirs.with_own_apart(BARE, "config.toml"), ["torch"])
 
 
 def with_version(folder, package, version):

@@ -12,6 +12,7 @@ from ckgit.experiment.jobs import Attempt, Detached, FailureClass, Job, Ledger, 
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.worker import Worker
 from ckgit.formats.listing import listed, paragraphs, plural
+from ckgit.jobs.own_setup import in_words, reads_own_setup
 from ckgit.lab.commit import CommitPlan
 from ckgit.orchestrators.engine.experiment import ExperimentView, prepare
 from ckgit.orchestrators.engine.logs import now
@@ -77,9 +78,11 @@ def submission(
         line = (event.upper(), f"{attempt.job} attempt {attempt.number} as {attempt.token}{asked}")
         logs.setdefault(worker_log(workers[attempt.stage]), []).append(line)
     logs[LOG] += [("RENDER", note) for note in tries.notes]
+    own = in_words(view.context.cluster.own, setup=any(reads_own_setup({**scripts, **tries.files}[job.script]) for job in jobs))
+    logs[LOG] += [("OWN", each) for each in own]
     later = f"When they have ended, job {detached.token} takes the experiment on to {detached.to}." if detached else ""
     what = [listed(map(_asked, attempts)), listed(tries.notes)]
-    body = paragraphs(f"{text} (scheduler {ledger.scheduler}).", *what, listed(_good(collected), "Done:"), later)
+    body = paragraphs(f"{text} (scheduler {ledger.scheduler}).", *what, listed(own), listed(_good(collected), "Done:"), later)
     ledger = ledger.with_attempts(*attempts).model_copy(update={"detached": detached, **place(view.context.cluster)})
     return prepare(view, event, files={**_files(collected), **tries.files}, logs=logs, ledger=ledger, body=body, time=tries.time)
 
@@ -89,9 +92,11 @@ def left(
 ) -> CommitPlan:
     """An experiment is left to a job of ours; what jobs left until now comes along."""
     text = f"left to job {detached.token}, up to {detached.to}" if detached else "left to nobody"
-    body = paragraphs(f"{text}.", listed(_good(collected), "Done:"))
+    own = in_words(view.context.cluster.own, setup=True) if detached else []
+    body = paragraphs(f"{text}.", listed(own), listed(_good(collected), "Done:"))
     ledger = collected.enter(ledger).model_copy(update={"detached": detached})
     logs = _logs(workers, "LEFT", text, collected)
+    logs[LOG] += [("OWN", each) for each in own]
     return prepare(view, Event.SUBMIT, files=_files(collected), logs=logs, ledger=ledger, body=body, time=now())
 
 

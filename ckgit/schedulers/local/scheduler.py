@@ -21,6 +21,7 @@ from ckgit.experiment.scheduler import JobEnding, JobState, JobStatus, PollResul
 from ckgit.jobs.environment import KEPT
 from ckgit.jobs.folder import is_there, job_folder
 from ckgit.jobs.handover import begin_handover, lost_files
+from ckgit.jobs.own_setup import own_setup
 from ckgit.schedulers.local import job as local_job
 from ckgit.schedulers.local.cancel import cancel, check_cancel
 from ckgit.schedulers.local.process import is_alive, processes_of, read_process
@@ -85,7 +86,7 @@ def _submit(cluster: Cluster, work: Path, submission: Submission) -> JobStatus:
             return _status_of(work, submission.token)
         begin_handover(work, folder)
         slots_folder(work).mkdir(parents=True, exist_ok=True)
-        answer = _output(command, work, submission.token)
+        answer = _output(command, work, submission.token, own_setup(cluster))
     except PermissionError as error:  # another user's work tree: whose it is can hand it over
         return JobStatus(JobState.UNKNOWN, detail=f"it cannot be handed over by this user: {error}")
     except OSError as error:
@@ -98,13 +99,11 @@ def _submit(cluster: Cluster, work: Path, submission: Submission) -> JobStatus:
     return _refused(" ".join(words) or "it ended without a word")
 
 
-def _output(command: list[str], work: Path, token: str) -> str:
+def _output(command: list[str], work: Path, token: str, given: bytes) -> str:
     """What a program prints, in a session of its own: an interrupt at the terminal must not reach it, not even while it starts."""
-    pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+    pipe, both = subprocess.PIPE, subprocess.STDOUT
     known = {**os.environ, "CKGIT_JOB": token}  # while it waits for a slot, too: see `processes_of`
-    done = subprocess.run(
-        command, cwd=work, env=known, stdin=nothing, stdout=pipe, stderr=subprocess.STDOUT, start_new_session=True, check=False
-    )
+    done = subprocess.run(command, cwd=work, env=known, input=given, stdout=pipe, stderr=both, start_new_session=True, check=False)
     return done.stdout.decode(errors="replace")
 
 

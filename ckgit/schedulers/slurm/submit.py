@@ -17,6 +17,7 @@ from ckgit.experiment.jobs import task_of
 from ckgit.experiment.scheduler import JobState, JobStatus, Submission
 from ckgit.jobs.folder import job_folder
 from ckgit.jobs.handover import begin_handover, lost_files
+from ckgit.jobs.own_setup import write_own_setup
 from ckgit.schedulers.slurm import commands, records
 from ckgit.schedulers.slurm.assess import never_started, refused
 from ckgit.schedulers.slurm.call import call
@@ -47,10 +48,10 @@ def batch_of(unit: Sequence[Submission]) -> commands.BatchOptions:
     task = task_of(first.token)
     if not task:
         waits = (first.after, first.after_any, first.if_failed, first.delay)
-        return commands.BatchOptions(first.token, first.script, first.output, (), changed, *waits)
+        return commands.BatchOptions(first.token, first.script, first.output, (), changed, first.resources.gpus, *waits)
     indices = [each.number for submission in unit if (each := task_of(submission.token))]
     script, output = f".ckgit/arrays/{task.array}/script", first.output.replace(first.token, "%x_%a")
-    return commands.BatchOptions(task.array, script, output, indices, changed, first.after, first.after_any)
+    return commands.BatchOptions(task.array, script, output, indices, changed, first.resources.gpus, first.after, first.after_any)
 
 
 def hand_over(cluster: Cluster, work: Path, unit: Sequence[Submission]) -> HandoverResult:
@@ -108,11 +109,13 @@ def _call_sbatch(cluster: Cluster, work: Path, unit: Sequence[Submission], handi
         return HandoverResult(dict.fromkeys(tokens, never_started()))
     batch = batch_of(unit)
     try:
+        for token in tokens:
+            write_own_setup(job_folder(work, token), cluster)
         if batch.indices:
             _write_array_script(work, batch, unit)
     except OSError as error:
         records.take_back(handing)
-        return HandoverResult(dict.fromkeys(tokens, JobStatus(JobState.UNSEEN, detail=f"its array's script cannot be written: {error}")))
+        return HandoverResult(dict.fromkeys(tokens, JobStatus(JobState.UNSEEN, detail=f"what it begins with cannot be written: {error}")))
     try:
         verdict = judge_sbatch(call(cluster, commands.sbatch(cluster, work, batch), cwd=work, lock=handing.lock))
     except CkgitError:  # there is no sbatch

@@ -37,6 +37,36 @@ def test_the_command_that_hands_a_job_over() -> None:
     ]
 
 
+OWN = {"account": "mine", "gpu_type": "h200", "mail_user": "me@example.org"}
+
+
+def test_own_options_win_over_those_of_the_script() -> None:
+    lab = Cluster(scheduler="slurm", account="lab", partition="gpu", gpu_option="gres", gpu_type="a100")
+    mine = lab.model_copy(update=OWN).with_own_apart(lab, "config.toml")
+    assert (mine.account, mine.gpu_type, mine.mail_user) == ("lab", "a100", None)
+    batch = commands.BatchOptions("tok", "s", "o", gpus=2)
+    own = ["--account=mine", "--mail-user=me@example.org", "--mail-type=END,FAIL", "--gres=gpu:h200:2"]
+    assert commands.sbatch(mine, WORK, batch)[-5:-1] == own
+    assert commands.sbatch(lab, WORK, batch)[-2] == "--requeue"
+    retried = commands.sbatch(mine, WORK, batch._replace(resources=Resources(gpus=4), gpus=4))
+    assert [word for word in retried if "gpu" in word] == ["--gres=gpu:h200:4"]
+    assert not [word for word in commands.sbatch(mine, WORK, batch._replace(gpus=None)) if "gpu" in word]
+
+
+@pytest.mark.parametrize(
+    ("lab", "own", "expected"),
+    [
+        ({"mail_user": "all@lab.org"}, {"mail_type": "FAIL"}, ["--mail-user=all@lab.org", "--mail-type=FAIL"]),
+        ({"mail_user": "all@lab.org", "mail_type": "ALL"}, {"mail_user": "me"}, ["--mail-user=me", "--mail-type=ALL"]),
+        ({}, {"mail_type": "FAIL"}, []),
+    ],
+)
+def test_mail_is_asked_for_whole(lab: dict[str, str], own: dict[str, str], expected: list[str]) -> None:
+    mine = Cluster(**lab, **{key: value for key, value in own.items() if key not in lab}).model_copy(update=own)
+    command = commands.sbatch(mine.with_own_apart(Cluster(**lab), ""), WORK, commands.BatchOptions("tok", "s", "o"))
+    assert [word for word in command if "mail" in word] == expected
+
+
 def test_an_array_a_dependency_and_another_cluster() -> None:
     batch = commands.BatchOptions("x.array", "s", "o", indices=(0, 2, 3), after=("12", "13_1"))
     words = commands.sbatch(Cluster(slurm_cluster="beta"), WORK, batch)

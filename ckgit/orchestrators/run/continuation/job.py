@@ -8,6 +8,8 @@ With each goes a stand-in that starts only where it fails: killed, out of time, 
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -67,7 +69,10 @@ def _submission(view: ExperimentView, detached: Detached, token: str, work: Path
 
 
 def _script(view: ExperimentView, detached: Detached, path: str) -> bytes:
-    site = view.context.cluster.model_copy(update={"container": ()})  # SLURM's commands are on its nodes, not in the image
+    cluster, own = view.context.cluster, os.environ.get("XDG_CONFIG_HOME")  # where the configuration lies by which it submits others
+    setup = [f"export XDG_CONFIG_HOME={shlex.quote(own)}"] if own else []
+    # SLURM's commands are on its nodes, not in the image
+    site = cluster.model_copy(update={"container": (), "setup": (*setup, *cluster.setup)})
     options = [*(["--sequential"] if detached.sequential else []), *(["--accept-missing"] if detached.accept_missing else [])]
     command = ("ckgit", "-C", str(view.lab.root), "advance", view.name, "--to", str(detached.to), "--detach", *options)
     return job_script(
