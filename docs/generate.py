@@ -8,18 +8,19 @@ from pathlib import Path
 
 from ckgit.experiment.lifecycle import diagram
 from ckgit.experiment.schemas import MODELS, schema
-from docs.reference import reference
+from docs.reference import reference, rules
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATES = ROOT / "ckgit" / "lab" / "templates"
-BLOCK = re.compile(r"(<!-- (lifecycle|smollm2) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- (lifecycle|smollm2|rules) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 
 
 def generated() -> dict[Path, str]:
     """Every file that is made from code wholly or in part, with the text it must have."""
     pages = {ROOT / "docs" / "reference.md": reference()}
     parts = {"lifecycle": f"```mermaid\n{diagram()}```\n", "smollm2": f"```yaml\n{(TEMPLATES / 'smollm2.yaml').read_text()}```\n"}
-    for page in (ROOT / "README.md", ROOT / "docs" / "architecture.md"):
+    parts["rules"] = rules()
+    for page in (ROOT / "README.md", ROOT / "docs" / "architecture.md", ROOT / "docs" / "verify.md"):
         pages[page] = BLOCK.sub(lambda found: found[1] + parts[found[2]] + found[3], page.read_text())
     return pages | {ROOT / "schemas" / f"{name}.json": schema(name).decode() for name in MODELS}
 

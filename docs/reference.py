@@ -18,6 +18,7 @@ from ckgit.experiment.lifecycle import TRAILERS, legal_transitions
 from ckgit.experiment.schemas import MODELS, PRINTED
 from ckgit.experiment.tools.by_tool import DEFAULT_TOOL, design_type, parameters_of
 from ckgit.formats.rows import DEFAULT_SPLIT
+from ckgit.orchestrators.review.rules import RULES
 from docs.files import FILES
 
 HEAD = """\
@@ -93,6 +94,12 @@ def reference() -> str:
     return "\n".join(
         [HEAD, *_commands(), *_exit_codes(), *_lifecycle(), *_design(), *_lab(), *_git_settings(), *_workers(), *_files(), *_schemas()]
     )
+
+
+def rules() -> str:
+    """What each rule of verification looks for, for docs/verify.md."""
+    rows = [[f"`{rule.name}`", str(rule.severity), rule.means, rule.example, rule.do] for rule in RULES.values()]
+    return _table(["rule", "severity", "what it means", "for example", "what to do"], rows)
 
 
 def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

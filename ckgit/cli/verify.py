@@ -11,24 +11,25 @@ import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, note
 from ckgit.cli.completion import experiments
-from ckgit.cli.tables import table
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.listing import plural
 
 if TYPE_CHECKING:
     from ckgit.experiment.outputs.findings import RulesDocument, VerifiedExperiment, VerifyDocument
     from ckgit.lab.lab import Lab
+    from ckgit.orchestrators.review.rules import Rule
     from ckgit.orchestrators.review.verify.named import Subject
 
 
 @click.command("verify")
 @click.argument("targets", metavar="[NAME|BRANCH|RANGE]...", nargs=-1, shell_complete=experiments)
 @click.option("--all", "every", is_flag=True, help="All experiments of the lab, also those that were merged.")
+@click.option("--deep", is_flag=True, help="Also ask the cluster for each job, and look at the checkpoints in the work tree.")
 @click.option("--rules", is_flag=True, help="List the rules, and verify nothing.")
 @click.option("--sarif", type=click.Path(path_type=Path, dir_okay=False), help="Write the findings as SARIF 2.1.0, too.", metavar="FILE")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, targets: Sequence[str], sarif: Path | None, *, every: bool, rules: bool, as_json: bool) -> None:
+def command(ctx: click.Context, targets: Sequence[str], sarif: Path | None, *, every: bool, deep: bool, rules: bool, as_json: bool) -> None:
     """Check that an experiment's numbers follow from what is in git.
 
     Each commit of its branch is held against what ckgit itself makes of the one before: steps, design, scaffolded files, ledger, logs,
@@ -39,7 +40,7 @@ def command(ctx: click.Context, targets: Sequence[str], sarif: Path | None, *, e
         emit(_rules_document, as_json, _rules_text())
         return
     lab = lab_from(ctx)
-    verified = list(_verified(lab, _subjects(lab, targets, every=every)))
+    verified = list(_verified(lab, _subjects(lab, targets, every=every), deep=deep))
     if sarif:
         _write(sarif, verified)
     emit(lambda: _document(verified), as_json, "\n".join(line for each in verified for line in _lines(each)))
@@ -52,13 +53,13 @@ def _subjects(lab: Lab, targets: Sequence[str], *, every: bool) -> list[Subject]
     return subjects(lab, targets or ([] if every else [experiment_name(lab, None)]), every=every)
 
 
-def _verified(lab: Lab, wanted: Sequence[Subject]) -> Iterator[VerifiedExperiment]:
+def _verified(lab: Lab, wanted: Sequence[Subject], *, deep: bool) -> Iterator[VerifiedExperiment]:
     from ckgit.orchestrators.review.verify.verify import verify
 
     for number, subject in enumerate(wanted, start=1):
         if len(wanted) > 1:
             note(f"verifying {subject.experiment} ({number} of {len(wanted)})")
-        yield verify(lab, subject)
+        yield verify(lab, subject, deep=deep)
 
 
 def _lines(found: VerifiedExperiment) -> Iterator[str]:
@@ -68,7 +69,7 @@ def _lines(found: VerifiedExperiment) -> Iterator[str]:
     yield f"{found.experiment} at {found.commit[:12]}, {plural(found.commit_count, 'commit')}: {holds}{f' ({counts})' if counts else ''}"
     for each in found.findings:
         yield f"  {each}"
-        yield f"    {each.advice}"
+        yield from [f"    {each.advice}"] if each.advice else []
 
 
 def _document(verified: Sequence[VerifiedExperiment]) -> VerifyDocument:
@@ -88,8 +89,12 @@ def _rules_document() -> RulesDocument:
 def _rules_text() -> str:
     from ckgit.orchestrators.review.rules import RULES
 
-    rows = [[rule.name, str(rule.severity), rule.means, rule.example] for rule in RULES.values()]
-    return table(["rule", "severity", "what it means", "for example"], rows)
+    return "\n".join(line for rule in RULES.values() for line in _described(rule))
+
+
+def _described(rule: Rule) -> list[str]:
+    example = [f"  For example: {rule.example}"]
+    return [f"{rule.name} ({rule.severity})", *(f"  {text}" for text in (rule.means, rule.do) if text), *example]
 
 
 def _write(file: Path, verified: Sequence[VerifiedExperiment]) -> None:

@@ -68,6 +68,22 @@ class UsageReport(NamedTuple):
     queries: Mapping[str, int] = {}  # as in `PollResult`
 
 
+class JobAccount(NamedTuple):
+    """What a scheduler's own records say of an attempt that has ended."""
+
+    job_id: str
+    exit_code: int | None  # of the job's script; None where a signal or the scheduler ended it
+    started: float | None  # seconds since 1970
+    ended: float | None
+
+
+class AccountReport(NamedTuple):
+    """What it says of several; a token that is in neither is one that it knows no job of."""
+
+    jobs: Mapping[str, JobAccount]  # by token
+    silent: Mapping[str, str]  # why it tells nothing of an attempt, by token
+
+
 class Scheduler(Protocol):
     """Runs scripts. Folders are work trees; `.ckgit/jobs/TOKEN/` in them holds a job's claim, status and output."""
 
@@ -102,6 +118,9 @@ class Scheduler(Protocol):
 
     def usage(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> UsageReport:
         """What attempts that have ended took; what is not known (yet) is left out. Never raises."""
+
+    def account(self, cluster: Cluster, attempts: Sequence[Attempt]) -> AccountReport:
+        """What its records say of attempts that have ended, for who does not take the ledger's word. Of this user's jobs alone."""
 
     def dry_run(self, cluster: Cluster, work: Path, submissions: Sequence[Submission], script: bytes) -> tuple[str, str]:
         """The command that would hand a job over, for people; and what the scheduler says to it (empty when it is not asked).

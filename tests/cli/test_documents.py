@@ -154,7 +154,10 @@ def of_a_whole_experiment(bench: Bench, call: Call, tmp_path: Path) -> Iterator[
     yield call("run-experiment demo --dry-run", "error-document", Exit.ILLEGAL_TRANSITION)
     yield call("analyze-experiment demo --dry-run", "plan-document")
     yield call("analyze-experiment demo", "outcome-document")
+    yield call("verify demo --deep", "verify-document")
+    yield call("verify --rules", "rules-document")
     commit_by_hand(bench.folder, "run-experiment.log", "mine")
+    yield call("verify demo", "verify-document", Exit.NOT_VERIFIED)
     for name in ("status", "log", "show", "why"):
         yield call(f"{name} demo", f"{name}-document")
     yield call("show demo rank4", "show-run-document")

@@ -175,13 +175,35 @@ PICTURE = Rule(
     "Compare it with the table of scores; another version of matplotlib draws otherwise.",
     "A picture with other bars than the scores.",
 )
+ACCOUNT = Rule(
+    "account",
+    Severity.ERROR,
+    "The scheduler, or the job's own status, tells something else of a job than the ledger.",
+    "Find out whose job that is; ckgit reproduce runs the run again.",
+    "A job id that belongs to another user's job.",
+)
+CHECKPOINT = Rule(
+    "checkpoint",
+    Severity.ERROR,
+    "A checkpoint in the work tree is not the one that training left.",
+    "Do not evaluate it again; begin anew by ckgit revise.",
+    "Weights that were exchanged after their evaluation.",
+)
+PURGED = Rule(
+    "purged",
+    Severity.NOTE,
+    "What a result was made with is gone from the work tree: it stands, and cannot be evaluated again as it is.",
+    "Train anew by ckgit revise, where it is needed.",
+    "Checkpoints that the cluster's clean-up has deleted.",
+)
 UNCHECKED = Rule(
     "unchecked",
     Severity.NOTE,
     "Something could not be checked, which says nothing against it.",
-    "Read why.",
+    "",
     "Files that were scaffolded by another version of ckgit.",
 )
 
 _OF_HISTORY = (STEP, VERSION, STATE, FOREIGN, DESIGN, INPUT, CLAIMS, SUMMARY, FILE, LOG, EDITED, BESIDE, RENDERED, LEDGER, EVIDENCE)
-RULES: Mapping[str, Rule] = {rule.name: rule for rule in (*_OF_HISTORY, REPORT, PICTURE, UNCHECKED, SECRET, TOO_LARGE, NOT_A_FILE)}
+_DEEP = (ACCOUNT, CHECKPOINT, PURGED)
+RULES: Mapping[str, Rule] = {rule.name: rule for rule in (*_OF_HISTORY, REPORT, PICTURE, UNCHECKED, *_DEEP, SECRET, TOO_LARGE, NOT_A_FILE)}

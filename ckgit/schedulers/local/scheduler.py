@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.jobs import Attempt, FailureClass
-from ckgit.experiment.scheduler import JobEnding, JobState, JobStatus, PollResult, Submission, UsageReport
+from ckgit.experiment.scheduler import AccountReport, JobEnding, JobState, JobStatus, PollResult, Submission, UsageReport
 from ckgit.jobs.environment import KEPT
 from ckgit.jobs.folder import is_there, job_folder
 from ckgit.jobs.handover import begin_handover, lost_files
@@ -71,6 +71,10 @@ class LocalScheduler(NamedTuple):
     def usage(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> UsageReport:  # noqa: ARG002 - as all schedulers
         """There is no accounting: the jobs' own status files tell all that is known."""
         return UsageReport({})
+
+    def account(self, cluster: Cluster, attempts: Sequence[Attempt]) -> AccountReport:  # noqa: ARG002 - as all schedulers
+        """There is none: a process is forgotten when it has ended."""
+        return AccountReport({}, dict.fromkeys((attempt.token for attempt in attempts), "the local scheduler keeps no accounts"))
 
     def dry_run(self, cluster: Cluster, work: Path, submissions: Sequence[Submission], script: bytes) -> tuple[str, str]:  # noqa: ARG002 - as all schedulers
         """See `Scheduler.dry_run`."""

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ckgit.errors import CkgitError
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.jobs import Attempt
-from ckgit.experiment.scheduler import JobState, JobStatus, PollResult, Submission, UsageReport
+from ckgit.experiment.scheduler import AccountReport, JobAccount, JobState, JobStatus, PollResult, Submission, UsageReport
 from ckgit.jobs.folder import is_there, job_folder, user_name
 from ckgit.jobs.handover import lost_files
 from ckgit.schedulers.slurm import commands, records
@@ -25,6 +25,7 @@ from ckgit.schedulers.slurm.assess import Assessment, AttemptObservation, assess
 from ckgit.schedulers.slurm.call import call
 from ckgit.schedulers.slurm.cancel import cancel, check_cancel
 from ckgit.schedulers.slurm.parsers import (
+    AccountRow,
     ParseError,
     QueueRow,
     SbatchOutcome,
@@ -150,6 +151,15 @@ class SlurmScheduler(NamedTuple):
             pass
         return UsageReport({}, asked)
 
+    def account(self, cluster: Cluster, attempts: Sequence[Attempt]) -> AccountReport:
+        """See `Scheduler.account`: one sacct for each thousand of them."""
+        if not attempts:
+            return AccountReport({}, {})
+        found, _ = ask_account(cluster, attempts, {attempt.token: attempt.job_id for attempt in attempts})
+        silent = {token: each.failed or "SLURM keeps no accounts here" for token, each in found.items() if each.failed or each.off}
+        rows = {token: each.rows[-1] for token, each in found.items() if each.rows and token not in silent}
+        return AccountReport({token: _accounted(row) for token, row in rows.items()}, silent)
+
     def dry_run(self, cluster: Cluster, work: Path, submissions: Sequence[Submission], script: bytes) -> tuple[str, str]:
         """See `Scheduler.dry_run`."""
         command = commands.sbatch(cluster, work, batch_of(submissions))
@@ -158,6 +168,12 @@ class SlurmScheduler(NamedTuple):
             return shown, call(cluster, commands.sbatch_test_only(command), given=script).words
         except CkgitError as error:
             return shown, error.what
+
+
+def _accounted(row: AccountRow) -> JobAccount:
+    code, _, signal = row.exit_code.partition(":")
+    known = int(code) if code.isdecimal() and signal in ("", "0") else None
+    return JobAccount(row.handle, known, row.start, row.end)
 
 
 def _wait_for_turn(cluster: Cluster, work: Path, unit: Sequence[Submission], end: float) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.jobs import Attempt
-from ckgit.experiment.scheduler import JobEnding, JobState, JobStatus, PollResult, Submission, UsageReport
+from ckgit.experiment.scheduler import AccountReport, JobEnding, JobState, JobStatus, PollResult, Submission, UsageReport
 
 
 class Scripted:
@@ -72,6 +72,9 @@ class Scripted:
 
     def cancel(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> None:
         self.done.append(f"end {len(attempts)}")
+
+    def account(self, cluster: Cluster, attempts: Sequence[Attempt]) -> AccountReport:
+        return AccountReport({}, {attempt.token: "it is scripted" for attempt in attempts})
 
     def usage(self, cluster: Cluster, work: Path, attempts: Sequence[Attempt]) -> UsageReport:
         return UsageReport({})

@@ -18,17 +18,24 @@ from ckgit.orchestrators.review.verify.branch import verify_branch
 from ckgit.orchestrators.review.verify.named import Subject
 
 
-def verify(lab: Lab, subject: Subject) -> VerifiedExperiment:
+def verify(lab: Lab, subject: Subject, *, deep: bool = False) -> VerifiedExperiment:
     """What is wrong with an experiment's history. A history that was looked at before is remembered; what is remembered may be deleted.
 
+    Args:
+        deep: also ask the cluster, and look into the work tree.
+
     Raises:
-        CkgitError: TOOL_MISSING, what reads logs or draws is not installed.
+        CkgitError: TOOL_MISSING, what reads logs or draws is not installed; or, if deep, a scheduler.
     """
     file = _remembered(subject)
     found = _read(file) or verify_branch(lab, subject.experiment, subject.commit)
     _write(file, found)
     if subject.held:
         found = found.model_copy(update={"findings": (*found.findings, *_since_merged(lab, subject))})
+    if deep:
+        from ckgit.orchestrators.review.verify.deep import deep as more
+
+        found = found.model_copy(update={"findings": (*found.findings, *more(lab, subject.experiment, subject.commit))})
     return found
 
 

@@ -1,0 +1,123 @@
+"""What the cluster says beside git: of each job its scheduler and its status file, and of the checkpoints whether they are still there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+
+from ckgit.experiment.design.model import Stage
+from ckgit.experiment.jobs import Attempt, Ledger, Phase
+from ckgit.experiment.outputs.findings import Finding
+from ckgit.experiment.results import MANIFEST, Checkpoint, read_manifest
+from ckgit.experiment.scheduler import JobAccount
+from ckgit.formats.listing import in_words as listed
+from ckgit.jobs.folder import is_there, read_status
+from ckgit.lab.git.objects import read_objects
+from ckgit.lab.lab import Lab
+from ckgit.orchestrators.engine.plugins import scheduler_for
+from ckgit.orchestrators.review import rules
+from ckgit.workers.digests import differences, digests
+
+_CLOCKS = 600.0  # seconds by which the clocks of a job's host and of accounting may differ
+_NAMED = 3
+
+
+def deep(lab: Lab, name: str, commit: str) -> Iterator[Finding]:
+    """What the cluster says otherwise than the ledger at a commit, and what it has no more.
+
+    Raises:
+        CkgitError: the scheduler is not installed, or its commands are not.
+    """
+    folder = f"experiments/{name}"
+    content = next(read_objects(lab.root, [f"{commit}:{folder}/jobs.json"]))
+    try:
+        ledger = Ledger.model_validate_json(content) if content else None
+    except ValueError:
+        return  # that was said of the commit that has it
+    if not ledger:
+        return
+    ended = [attempt for attempt in ledger.attempts if attempt.exit_code is not None and attempt.job_id]
+    path = f"{folder}/jobs.json"
+    yield from (each for attempt in ended for each in _status(attempt, Path(ledger.work_tree), commit, path))
+    yield from _accounts(lab, ledger, ended, commit, path)
+    yield from _checkpoints(lab, ledger, folder, commit)
+
+
+def _status(attempt: Attempt, work: Path, commit: str, path: str) -> Iterator[Finding]:
+    """What the job itself wrote as its last act."""
+    try:
+        status = read_status(work, attempt.token)
+    except (OSError, ValueError) as error:
+        yield rules.ACCOUNT.found(f"{attempt.job}, attempt {attempt.number}: {error}", commit=commit, path=path)
+        return
+    if status is None:
+        return
+    both = {name: (getattr(attempt, name), getattr(status, name)) for name in ("job_id", "exit_code", "started", "ended", "host")}
+    for name, (told, found) in both.items():
+        if told != found:
+            what = f"{attempt.job}, attempt {attempt.number}: its status says {name} {found}, and the ledger {told}"
+            yield rules.ACCOUNT.found(what, commit=commit, path=path)
+
+
+def _accounts(lab: Lab, ledger: Ledger, ended: Sequence[Attempt], commit: str, path: str) -> Iterator[Finding]:
+    cluster = lab.cluster_of(ledger.model_dump())
+    report = scheduler_for(cluster).account(cluster, ended)
+    for why in dict.fromkeys(report.silent.values()):
+        count = sum(each == why for each in report.silent.values())
+        yield rules.UNCHECKED.found(f"{count} of {len(ended)} jobs cannot be asked for: {why}", commit=commit, path=path)
+    for attempt in ended:
+        what = f"{attempt.job}, attempt {attempt.number}"
+        if attempt.token in report.jobs:
+            for why in _contradicted(attempt, report.jobs[attempt.token]):
+                yield rules.ACCOUNT.found(f"{what}: {why}", commit=commit, path=path)
+        elif attempt.token not in report.silent:
+            told = f"{ledger.scheduler} knows no job {attempt.job_id} of this user that is called {attempt.token}"
+            yield rules.ACCOUNT.found(f"{what}: {told}", commit=commit, path=path)
+
+
+def _contradicted(attempt: Attempt, account: JobAccount) -> Iterator[str]:
+    if account.job_id != attempt.job_id:
+        yield f"its job is {account.job_id}, and the ledger says {attempt.job_id}"
+    if account.exit_code is not None and account.exit_code != attempt.exit_code:
+        yield f"it ended with exit code {account.exit_code}, and the ledger says {attempt.exit_code}"
+    times = (("started", attempt.started, account.started), ("ended", attempt.ended, account.ended))
+    for name, told, found in times:
+        if told and found is not None and abs(datetime.fromisoformat(told).timestamp() - found) > _CLOCKS:
+            yield f"it {name} {abs(datetime.fromisoformat(told).timestamp() - found):.0f} s away from when the ledger says"
+
+
+def _checkpoints(lab: Lab, ledger: Ledger, folder: str, commit: str) -> Iterator[Finding]:
+    """Each checkpoint that training committed the digests of."""
+    trained = [attempt for attempt in ledger.attempts if attempt.stage is Stage.TRAINING and attempt.phase is Phase.DONE]
+    paths = [f"{folder}/{attempt.job.partition('/')[0]}/{MANIFEST}" for attempt in trained]
+    manifests = dict(zip(paths, read_objects(lab.root, [f"{commit}:{each}" for each in paths]), strict=True))
+    work, gone = Path(ledger.work_tree), list[str]()
+    for path, content in manifests.items():
+        for checkpoint in _listed(content):
+            place = work / PurePosixPath(checkpoint.path)
+            if not is_there(place):
+                gone.append(checkpoint.path.removeprefix(f"{folder}/"))
+                continue
+            yield from (rules.CHECKPOINT.found(line, commit=commit, path=path) for line in _differences(checkpoint, place))
+    if gone:
+        what = f"{len(gone)} checkpoints are not in {work} any more: {listed(gone, _NAMED)}"
+        yield rules.PURGED.found(what, commit=commit)
+
+
+def _listed(content: bytes | None) -> Sequence[Checkpoint]:
+    try:
+        return read_manifest(content) if content else ()
+    except ValueError:
+        return ()  # that was said of the commit that has it
+
+
+def _differences(checkpoint: Checkpoint, place: Path) -> Iterator[str]:
+    if not checkpoint.files:
+        return
+    wanted: Mapping[str, str] = {name: file.sha256 for name, file in checkpoint.files.items()}
+    try:
+        yield from differences(place, digests(place), wanted)
+    except OSError as error:
+        yield f"{place} cannot be read: {error.strerror}"
+

@@ -1,0 +1,116 @@
+"""`ckgit verify` on the command line: which experiments are meant, what is printed, with which exit code, and what is remembered."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ckgit.errors import Exit
+from ckgit.experiment.design.model import State
+from ckgit.orchestrators.review.rules import RULES
+from tests.by_hand import commit_by_hand
+from tests.orchestrators.bench import Bench, design_demo
+
+pytestmark = pytest.mark.slow
+HOLDS = "all that is recorded follows from what is in git"
+
+
+def git(bench: Bench, *words: str) -> str:
+    return subprocess.run(["git", *words], cwd=bench.folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def trained(bench: Bench) -> Bench:
+    bench.advance(State.TRAINED)
+    return bench
+
+
+def test_what_holds_and_what_does_not(trained: Bench) -> None:
+    done = trained.ckgit("verify", "demo")
+    assert done.stdout == f"demo at {trained.snapshot.tip[:12]}, 4 commits: {HOLDS}\n"
+    commit_by_hand(trained.folder, "rank4/training.log", "Step 1 | loss:0.1\n")
+    done = trained.ckgit("verify", "demo", check=False)
+    assert done.returncode == Exit.NOT_VERIFIED
+    first, finding, advice = done.stdout.splitlines()
+    assert first.endswith("5 commits: it does not hold (1 error)")
+    assert finding.endswith("experiments/demo/rank4/training.log: ckgit wrote it, and it was changed by hand [edited]")
+    assert advice.strip() == RULES["edited"].do
+
+
+@pytest.mark.parametrize("target", ["exp/demo", "main..exp/demo", "HEAD..refs/heads/exp/demo", "{commit}"])
+def test_what_is_meant(trained: Bench, target: str) -> None:
+    done = trained.ckgit("verify", target.format(commit=trained.snapshot.tip))
+    assert done.stdout.startswith("demo at ")
+
+
+@pytest.mark.parametrize("target", ["nope", "nope..main", "main..nope", "main", "../..", "a b", "exp/\x1b[31m"])
+def test_what_is_not_there(trained: Bench, target: str) -> None:
+    done = trained.ckgit("verify", target, check=False)
+    assert (done.returncode, done.stdout) == (Exit.USAGE, "")
+    assert "\x1b" not in done.stderr
+
+
+def test_the_checked_out_one_and_all(trained: Bench) -> None:
+    design_demo(trained.lab, {"experiment": {"name": "other", "question": "What?", "date": "2026-11-23"}}, name="other")
+    assert [line.split()[0] for line in trained.ckgit("verify", "--all").stdout.splitlines()] == ["demo", "other"]
+    git(trained, "switch", "--quiet", "exp/other")
+    assert trained.ckgit("verify").stdout.startswith("other at ")
+
+
+def test_one_that_was_merged_and_deleted(trained: Bench) -> None:
+    git(trained, "merge", "--quiet", "--no-ff", "--no-edit", "exp/demo")
+    git(trained, "branch", "--quiet", "-D", "exp/demo")
+    assert HOLDS in trained.ckgit("verify", "demo").stdout
+    assert HOLDS in trained.ckgit("verify", "--all").stdout
+    (trained.folder / "experiments/demo/jobs.json").write_text("{}")
+    git(trained, "commit", "--quiet", "--all", "-m", "Better so")
+    done = trained.ckgit("verify", "demo", check=False)
+    assert (done.returncode, "main holds something else" in done.stdout) == (Exit.NOT_VERIFIED, True)
+
+
+def test_it_is_remembered_and_what_is_remembered_may_be_broken(trained: Bench) -> None:
+    first = trained.ckgit("verify", "demo", "--json").stdout
+    (remembered,) = Path(os.environ["XDG_CACHE_HOME"]).glob("ckgit/verified/*.json")
+    document = json.loads(remembered.read_text())
+    remembered.write_text(json.dumps({**document, "commit_count": 99}))
+    assert json.loads(trained.ckgit("verify", "demo", "--json").stdout)["experiments"][0]["commit_count"] == 99
+    remembered.write_text("{")
+    assert trained.ckgit("verify", "demo", "--json").stdout == first
+
+
+def test_findings_as_sarif(trained: Bench, tmp_path: Path) -> None:
+    commit_by_hand(trained.folder, "rank4/training.log", "Step 1 | loss:0.1\n")
+    trained.ckgit("verify", "demo", "--sarif", str(tmp_path / "found.sarif"), check=False)
+    document = json.loads((tmp_path / "found.sarif").read_text())
+    (run,) = document["runs"]
+    (result,) = run["results"]
+    assert (result["ruleId"], result["level"]) == ("edited", "error")
+    assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == "edited"
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "experiments/demo/rank4/training.log"
+    done = trained.ckgit("verify", "demo", "--sarif", str(tmp_path), check=False)
+    assert done.returncode == Exit.USAGE
+
+
+def test_the_rules_are_listed_with_an_example_each(trained: Bench) -> None:
+    listed = trained.ckgit("verify", "--rules").stdout
+    assert all(f"{rule.name} ({rule.severity})\n  {rule.means}\n" in listed and rule.example in listed for rule in RULES.values())
+    document = json.loads(trained.ckgit("verify", "--rules", "--json").stdout)
+    assert [each["rule"] for each in document["rules"]] == [*RULES]
+
+
+def test_the_cluster_is_asked(trained: Bench) -> None:
+    done = trained.ckgit("verify", "demo", "--deep")
+    assert "2 of 2 jobs cannot be asked for: the local scheduler keeps no accounts [unchecked]" in done.stdout
+    attempt = trained.latest("rank4/finetune")
+    status = trained.work / ".ckgit/jobs" / attempt.token / "status.json"
+    status.write_text(status.read_text().replace('"exit_code": 0', '"exit_code": 1'))
+    done = trained.ckgit("verify", "demo", "--deep", check=False)
+    assert done.returncode == Exit.NOT_VERIFIED
+    assert "rank4/finetune, attempt 1: its status says exit_code 1, and the ledger 0 [account]" in done.stdout
+    shutil.rmtree(trained.work)
+    assert trained.ckgit("verify", "demo", "--deep").returncode == 0
