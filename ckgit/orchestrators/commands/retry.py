@@ -114,7 +114,7 @@ def _selected(view: ExperimentView, work: StageJobs, selection: Selection) -> li
         raise selection.not_found(view.name, runs, jobs)
     raise CkgitError(
         f"{selection.named} has no part in {work.stage}, which comes next",
-        code=Exit.USAGE,
+        code=Exit.ILLEGAL_TRANSITION,
         where=view.name,
         state="nothing was changed",
         next=f"ckgit status {view.name}",

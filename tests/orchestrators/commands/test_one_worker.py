@@ -28,6 +28,11 @@ def test_scaffolding_leaves_its_files_in_a_folder_and_commits_nothing(bench: Ben
         assert bench.snapshot.read(path) == (folder / path).read_bytes()
 
 
+def test_a_worker_that_has_no_part_in_a_run_says_so(bench: Bench) -> None:
+    done = bench.ckgit("worker", "scaffold-tiny-trainer", "demo", "--run", "base", check=False)
+    assert (done.returncode, "scaffold-tiny-trainer has nothing to write for base" in done.stderr) == (Exit.USAGE, True), done.stderr
+
+
 def alone(bench: Bench, worker: str, run: str | None = None) -> AdvanceResult:
     view = open_experiment(bench.lab, "demo")
     return advance(bench.lab, "demo", run_options(view, worker, run=run), bench.heard)
