@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
@@ -144,9 +145,15 @@ def test_everybody_is_told_who_is_ahead(people: People) -> None:
     ada, bob = people
     assert "ahead" not in ada.ckgit("status", "demo").stdout  # nothing was fetched
     git(ada, "fetch", "--quiet")
-    for words in (["status", "demo"], ["list"]):
+    looks = (["status", "demo"], ["show", "demo"], ["show", "demo", "rank4"], ["why", "demo"])
+    for words in (*looks, ["list"]):
         told = " ".join(ada.ckgit(*words).stdout.split())
         assert "origin/exp/demo is 2 commits ahead, as of" in told, told
+    for words in looks:
+        assert "ago; git fetch origin looks again; ckgit advance demo goes on from there" in " ".join(ada.ckgit(*words).stdout.split())
+        (told,) = json.loads(ada.ckgit(*words, "--json").stdout)["ahead"]
+        assert told.startswith("origin/exp/demo is 2 commits ahead, as of ")
+        assert json.loads(bob.ckgit(*words, "--json").stdout)["ahead"] == []
     note(ada)
     assert "ahead, and the branch here has 1 commit that it lacks" in " ".join(ada.ckgit("status", "demo").stdout.split())
     assert "ahead" not in bob.ckgit("status", "demo").stdout
