@@ -157,3 +157,27 @@ def test_everybody_is_told_who_is_ahead(people: People) -> None:
     note(ada)
     assert "ahead, and the branch here has 1 commit that it lacks" in " ".join(ada.ckgit("status", "demo").stdout.split())
     assert "ahead" not in bob.ckgit("status", "demo").stdout
+
+
+def test_a_dry_run_plans_from_where_the_command_would_bring_the_branch(people: People) -> None:
+    ada, bob = people
+    git(ada, "fetch", "--quiet")
+    before = ada.snapshot.tip
+    step = json.loads(ada.ckgit("advance", "demo", "--dry-run", "--json").stdout)
+    theirs = bob.snapshot.tip
+    up = f"would first bring exp/demo up to origin/exp/demo, 2 commits ahead, from {before[:12]} to {theirs[:12]}"
+    assert (step["remarks"][0], step["lifecycle_state"]) == (up, "trained")
+    assert [commit["message"].splitlines()[0] for commit in step["commits"]] == ["submit demo: trained -> trained"]
+    assert up in ada.ckgit("advance", "demo", "--dry-run").stdout
+    assert ada.snapshot.tip == before
+    ada.ckgit("advance", "demo", "--no-wait", check=False)
+    assert ada.snapshot.event == "submit"
+    assert git(ada, "rev-parse", "exp/demo~1") == theirs
+
+
+def test_a_dry_run_refuses_what_the_command_would(people: People) -> None:
+    ada, _ = people
+    note(ada)
+    git(ada, "fetch", "--quiet")
+    done = [ada.ckgit("advance", "demo", *words, check=False) for words in (["--dry-run"], [])]
+    assert [(each.returncode, each.stderr) for each in done] == [(Exit.BRANCH_MOVED, done[0].stderr)] * 2
