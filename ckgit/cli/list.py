@@ -69,7 +69,7 @@ def command(
     rows = _chosen(lab, rows, states, conditions, sort)
     most = _most(as_json=as_json) if limit is None else limit or len(rows)
     shown, more = rows[:most], max(len(rows) - most, 0)
-    listed = Listed(shown, more, _command(states, conditions, sort), merged, asked, left_to_cluster(lab, shown))
+    listed = Listed(shown, more, _command(states, conditions, sort), merged, asked, _left(lab, shown))
     emit(lambda: _document(listed), as_json, "\n".join(_lines(lab, listed)))
 
 
@@ -86,6 +86,14 @@ def _chosen(lab: Lab, rows: list[ExperimentRow], states: Sequence[str], conditio
     if told := unknown_name(parsed, designs.values()):
         note(f"note: {told}")
     return such(found, parsed, designs)
+
+
+def _left(lab: Lab, rows: Sequence[ExperimentRow]) -> Mapping[str, LedgerOutline]:
+    try:
+        return left_to_cluster(lab, rows)
+    except CkgitError as error:  # where a ledger should be is none: the rest of the lab can be seen all the same
+        note(f"ckgit: {error}")
+        return {}
 
 
 def _say_reading(count: int) -> None:

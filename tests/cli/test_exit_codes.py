@@ -6,6 +6,7 @@ That no command ends with another one is held wherever a test runs one: tests/co
 from __future__ import annotations
 
 import errno
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from unittest.mock import patch
@@ -174,6 +175,7 @@ EVERYWHERE: Mapping[Exit, BaseException] = {
 @pytest.mark.parametrize("name", ENDS_WITH)
 def test_every_command_can_end_with_what_may_meet_any(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where a bug is reported outside of a lab
     assert ckgit(*name.split(), "--help").returncode == Exit.DONE
     assert ckgit(*name.split(), "--no-such-option").returncode == Exit.USAGE
     for code, error in EVERYWHERE.items():

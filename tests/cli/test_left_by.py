@@ -13,6 +13,7 @@ import pytest
 from ckgit.errors import Exit
 from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import LeftBy
+from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench
 
 ADA = "Ada Author <ada@example.org>"
@@ -102,3 +103,10 @@ def test_a_ledger_of_before_it_was_kept_says_so(cluster: Bench) -> None:
         assert "by whom it was left is not recorded" in told(cluster, look), look
     done = cluster.ckgit("advance", "demo", "--no-wait", check=False)
     assert "; by whom it was left is not recorded" in done.stderr
+
+
+def test_a_folder_in_place_of_a_ledger_keeps_no_experiment_from_being_listed(cluster: Bench) -> None:
+    commit_by_hand(cluster.folder, "jobs.json/file", "x")
+    done = cluster.ckgit("list")
+    assert "demo" in done.stdout
+    assert "jobs.json is a tree, not a file" in done.stderr
