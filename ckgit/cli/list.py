@@ -21,7 +21,7 @@ from ckgit.orchestrators.queries.experiments import beside, left_to_cluster, wit
 
 if TYPE_CHECKING:
     from ckgit.experiment.outputs.listings import ListDocument
-    from ckgit.experiment.outputs.standing import LeftTo
+    from ckgit.experiment.outputs.standing import LeftToJob
 
 _BESIDE = 5  # lines of a terminal that are not rows: header, what is left out, merged ones, prompt
 _LEAST = 10  # rows, on a terminal of any height
@@ -155,11 +155,11 @@ def _cells(row: ExperimentRow, left: LedgerOutline | None) -> list[str]:
     return [row.name, row.state or "unknown", row.event or "", local(row.date), "; ".join(filter(None, [note, row.note]))]
 
 
-def _left_to(ledger: LedgerOutline | None) -> LeftTo | None:
+def _left_to(ledger: LedgerOutline | None) -> LeftToJob | None:
     from ckgit.experiment.jobs import LeftBy
-    from ckgit.experiment.outputs.standing import LeftTo
+    from ckgit.experiment.outputs.standing import LeftToJob
 
     if not ledger:
         return None
     left_by = LeftBy(**ledger.left_by._asdict()) if ledger.left_by else None
-    return LeftTo(token=ledger.detached[0], cluster=ledger.cluster, left_by=left_by)
+    return LeftToJob(token=ledger.detached[0], cluster=ledger.cluster, left_by=left_by)

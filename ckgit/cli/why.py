@@ -45,11 +45,11 @@ def command(ctx: click.Context, *, name: str | None, as_json: bool) -> None:
 
 def _document(found: PartialView, reasons: Sequence[Reason], ahead: Sequence[str]) -> WhyDocument:
     from ckgit.experiment.outputs.reasons import ExplainedJob, WhyDocument
-    from ckgit.experiment.outputs.standing import LeftTo
+    from ckgit.experiment.outputs.standing import LeftToJob
 
     jobs = (ExplainedJob(**reason._asdict() | {"lines": tuple(reason.lines)}) for reason in reasons)
     state = found.snapshot.state if found.snapshot else None
-    left_to = LeftTo.of(found.ledger)
+    left_to = LeftToJob.of(found.ledger)
     return WhyDocument(experiment=found.name, lifecycle_state=state, left_to=left_to, ahead=tuple(ahead), jobs=tuple(jobs))
 
 

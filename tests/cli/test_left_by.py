@@ -12,7 +12,6 @@ import pytest
 
 from ckgit.errors import Exit
 from ckgit.experiment.design.model import State
-from ckgit.experiment.jobs import LeftBy
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench
 
@@ -51,7 +50,9 @@ def test_everybody_sees_who_left_it_when_and_where(cluster: Bench, monkeypatch: 
     monkeypatch.setenv("GIT_AUTHOR_NAME", "Bob")
     detached = cluster.ledger.detached
     assert detached
-    assert detached.left_by == LeftBy(user=ADA, since=detached.submitted, host=HERE)
+    assert detached.left_by
+    assert (detached.left_by.user, detached.left_by.host) == (ADA, HERE)
+    assert detached.left_by.since <= detached.submitted
     for look in LOOKS:
         seen = left_to(cluster, look)
         assert (seen["token"], seen["cluster"], seen["left_by"]) == (detached.token, "local", detached.left_by.model_dump()), look

@@ -39,7 +39,7 @@ class OpenJob(Frozen):
     detail: str = Field(description="The scheduler's reason, if it gives one.")
 
 
-class LeftTo(Frozen):
+class LeftToJob(Frozen):
     """The job of `advance --detach`, which goes on with the experiment."""
 
     token: str
@@ -53,7 +53,7 @@ class LeftTo(Frozen):
         return cls(token=found.token, cluster=ledger.cluster, left_by=found.left_by) if ledger and found else None
 
 
-class ContinuingJob(LeftTo):
+class ContinuingJob(LeftToJob):
     """The same, with what is seen of it now."""
 
     seen: str = Field(description="As of any other job.")

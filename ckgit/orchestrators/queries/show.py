@@ -16,7 +16,7 @@ from ckgit.experiment.checks.run_names import choose_run
 from ckgit.experiment.design.plan import Run
 from ckgit.experiment.jobs import Attempt
 from ckgit.experiment.outputs.shown import DetailedRun, ShowDocument, ShownCell, ShownJob, ShownParameter, ShownRun, ShowRunDocument
-from ckgit.experiment.outputs.standing import EditedFile, LeftTo
+from ckgit.experiment.outputs.standing import EditedFile, LeftToJob
 from ckgit.experiment.results import Results, RunRow
 from ckgit.experiment.state import State
 from ckgit.formats.times import utc
@@ -137,7 +137,7 @@ def _common(found: ExperimentDetails) -> dict[str, Any]:
         "design_hash": view.context.summary.digest,
         "report": found.report,
         "attempts": tuple(found.attempts),
-        "left_to": LeftTo.of(found.view.ledger),
+        "left_to": LeftToJob.of(found.view.ledger),
         "ahead": tuple(found.ahead),
         "edited": tuple(EditedFile(**edit._asdict()) for edit in found.edited),
         "accounting": found.accounting,
