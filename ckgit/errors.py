@@ -25,23 +25,25 @@ class Exit(IntEnum):
     BUG = 70
     UNKNOWN = 75
     INTERRUPTED = 130
+    PIPE_CLOSED = 141  # what a shell reports of a program that wrote to a closed pipe: 128 + SIGPIPE
 
 
 MEANING: dict[Exit, str] = {
     Exit.DONE: "done",
-    Exit.USAGE: "the command line is wrong, or this is no lab",
+    Exit.USAGE: "not possible as it is asked for: the command line, a setting or a file of the lab is to be mended first",
     Exit.INVALID_DESIGN: "the design is invalid; every problem is listed",
     Exit.ILLEGAL_TRANSITION: "not a legal step from this state",
-    Exit.BRANCH_MOVED: "someone else moved the branch, or a checkout is in the way",
-    Exit.TOOL_MISSING: "a tool or a part of ckgit is not installed",
-    Exit.COMMAND_FAILED: "an external command failed",
-    Exit.EVIDENCE_MISSING: "what a step needs to see is not there",
+    Exit.BRANCH_MOVED: "other work is in the way: someone else was first at the branch or the work tree, or a checkout holds changes",
+    Exit.TOOL_MISSING: "what is installed does not do: a tool, a plugin or ckgit itself is missing, broken or too old",
+    Exit.COMMAND_FAILED: "git, a scheduler or the system refused or failed",
+    Exit.EVIDENCE_MISSING: "what a step needs to see is not there, or not as it was left",
     Exit.NOT_VERIFIED: "what is recorded does not follow from what is in git; every finding is listed",
     Exit.IN_FLIGHT: "jobs are in flight; run the command again later",
     Exit.JOBS_FAILED: "jobs failed; `ckgit why` says how",
     Exit.BUG: "a bug in ckgit; a report file is written",
-    Exit.UNKNOWN: "nothing can be said now; try again",
+    Exit.UNKNOWN: "nothing can be said now, or from here; try again, or where the message says",
     Exit.INTERRUPTED: "interrupted; jobs that run go on",
+    Exit.PIPE_CLOSED: "whoever read the output has closed it",
 }
 
 

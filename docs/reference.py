@@ -17,8 +17,10 @@ from ckgit.experiment.design.parameters import EVALUATION_PARAMETERS
 from ckgit.experiment.lifecycle import TRAILERS, legal_transitions
 from ckgit.experiment.schemas import MODELS, PRINTED
 from ckgit.experiment.tools.by_tool import DEFAULT_TOOL, design_type, parameters_of
+from ckgit.formats.listing import in_words
 from ckgit.formats.rows import DEFAULT_SPLIT
 from ckgit.orchestrators.review.rules import RULES
+from docs.exit_codes import ALWAYS, ENDS_WITH
 from docs.files import FILES
 
 HEAD = """\
@@ -143,6 +145,11 @@ def _command(command: click.Command, name: str, parent: click.Context) -> Iterat
 def _exit_codes() -> Iterator[str]:
     yield "## Exit codes\n"
     yield _table(["code", "meaning"], [[str(code.value), text] for code, text in MEANING.items()])
+    others = [code for code in MEANING if code not in ALWAYS]
+    yield f"Every command can end with {in_words([str(code.value) for code in MEANING if code in ALWAYS])}. These have others, too:\n"
+    rows = [[f"`ckgit {name}`", *("x" if code in codes else "" for code in others)] for name, codes in ENDS_WITH.items() if codes]
+    yield _table(["command", *(str(code.value) for code in others)], rows)
+    yield "`ckgit quickstart` ends with the code of the first of its commands that fails.\n"
 
 
 def _lifecycle() -> Iterator[str]:

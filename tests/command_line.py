@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -12,6 +13,7 @@ from unittest.mock import patch
 
 from ckgit.cli import _invoke
 from ckgit.cli.errors import guarded
+from docs.exit_codes import may_end_with
 
 
 def ckgit(*words: str, folder: Path | None = None, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
@@ -35,7 +37,13 @@ def ckgit(*words: str, folder: Path | None = None, stdin: str = "", **environmen
             code = guarded(_invoke, words)
         except SystemExit as end:  # an answer to a shell ends the process
             code = int(end.code or 0)
-    return subprocess.CompletedProcess(words, code, _written(out), _written(err))
+    return as_the_reference_says(subprocess.CompletedProcess(words, code, _written(out), _written(err)), words)
+
+
+def as_the_reference_says(done: subprocess.CompletedProcess[str], words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """A command that has ended, whatever a test wanted it for: with one of the exit codes that the reference names for it."""
+    assert may_end_with(words, done.returncode), f"docs/exit_codes.py does not say this of {words}: {done.returncode}\n{done.stderr}"
+    return done
 
 
 def _written(stream: TextIOWrapper) -> str:

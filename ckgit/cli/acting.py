@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,11 +16,14 @@ from ckgit.cli.streams import fresh_line, say
 from ckgit.cli.subscribers import Terminal
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.classify import classify
+from ckgit.experiment.jobs import LeftBy
 from ckgit.formats.advice import commands
 from ckgit.formats.listing import LINES, first_of, in_words
+from ckgit.lab.git.branch import author
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators.commands.advance import advance
 from ckgit.orchestrators.engine.events import Events
+from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.results import AdvanceResult
 
@@ -45,6 +49,17 @@ def take_over_option(function: F) -> F:
     """Add `--take-over`, handed over as the keyword `take_over`."""
     text = "Go on in the place of the job that the experiment was left to by --detach."
     return click.option("--take-over", is_flag=True, help=text)(function)
+
+
+_CI_USERS = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN")  # who started what runs in CI, where git knows only CI itself
+
+
+def left_by(lab: Lab) -> LeftBy | None:
+    """Who it is that leaves an experiment to its cluster now; None where git does not know, and so will commit nothing either."""
+    user, started = author(lab.root), next(filter(None, map(os.environ.get, _CI_USERS)), None)
+    if user and os.environ.get("CI"):
+        user += f" (in CI{f', started by {started}' if started else ''})"
+    return LeftBy(user=user, since=now(), host=os.uname().nodename) if user else None
 
 
 def run_option(function: F) -> F:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import click
 
-from ckgit.cli.acting import carry_out, detach_option, no_wait_option, refuse_dry_run, report, report_all, take_over_option, worst_code
+from ckgit.cli.acting import (
+    carry_out,
+    detach_option,
+    left_by,
+    no_wait_option,
+    refuse_dry_run,
+    report,
+    report_all,
+    take_over_option,
+    worst_code,
+)
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from
 from ckgit.cli.completion import clusters
 from ckgit.cli.selecting import chosen, experiments_option
@@ -73,6 +83,7 @@ def command(
         accept_missing=accept_missing,
         sequential=sequential,
         detach=detach,
+        left_by=left_by(lab) if detach and not token else None,
         take_over=take_over,
         token=token,
     )

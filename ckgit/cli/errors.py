@@ -21,7 +21,6 @@ from ckgit import __version__
 from ckgit.cli.streams import NOTES, fresh_line, json_text, say
 from ckgit.errors import CkgitError, DesignError, Exit
 
-PIPE_CLOSED = 141  # what a shell reports of a program that wrote to a closed pipe: 128 + SIGPIPE
 INSTALL_RUN = 'pip install "ckgit[run]"'
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # What the machine lacks, whatever the path, and what helps.
@@ -56,7 +55,7 @@ def guarded(run: Callable[[], Any], argv: Sequence[str]) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         _forget_output()
-        return PIPE_CLOSED
+        return Exit.PIPE_CLOSED
     except click.exceptions.Exit as end:
         return end.exit_code
     except (KeyboardInterrupt, click.Abort):

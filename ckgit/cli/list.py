@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from ckgit.cli.common import emit, json_option, lab_from, note
-from ckgit.cli.tables import table
+from ckgit.cli.tables import printable, table
 from ckgit.errors import CkgitError
+from ckgit.experiment.classify import LedgerOutline, left_by_in_words
 from ckgit.experiment.state import State
 from ckgit.formats.listing import in_words
 from ckgit.formats.times import local, utc
 from ckgit.lab.lab import ExperimentRow, Lab, list_experiments, merged_experiments, where_merged
-from ckgit.orchestrators.queries.experiments import beside, with_remotes, with_unknown_jobs
+from ckgit.orchestrators.queries.experiments import beside, left_to_cluster, with_remotes, with_unknown_jobs
 
 if TYPE_CHECKING:
     from ckgit.experiment.outputs.listings import ListDocument
+    from ckgit.experiment.outputs.standing import LeftToJob
 
 _BESIDE = 5  # lines of a terminal that are not rows: header, what is left out, merged ones, prompt
 _LEAST = 10  # rows, on a terminal of any height
@@ -35,6 +37,7 @@ class Listed(NamedTuple):
     all: str  # the command that shows them, too
     merged: Sequence[str]
     asked: bool  # whether some were asked for
+    left: Mapping[str, LedgerOutline]  # ledgers of those that are left to their cluster, by name
 
 
 @click.command("list")
@@ -65,7 +68,8 @@ def command(
     merged = [] if asked else merged_experiments(lab, {row.name for row in rows})
     rows = _chosen(lab, rows, states, conditions, sort)
     most = _most(as_json=as_json) if limit is None else limit or len(rows)
-    listed = Listed(rows[:most], max(len(rows) - most, 0), _command(states, conditions, sort), merged, asked)
+    shown, more = rows[:most], max(len(rows) - most, 0)
+    listed = Listed(shown, more, _command(states, conditions, sort), merged, asked, _left(lab, shown))
     emit(lambda: _document(listed), as_json, "\n".join(_lines(lab, listed)))
 
 
@@ -82,6 +86,14 @@ def _chosen(lab: Lab, rows: list[ExperimentRow], states: Sequence[str], conditio
     if told := unknown_name(parsed, designs.values()):
         note(f"note: {told}")
     return such(found, parsed, designs)
+
+
+def _left(lab: Lab, rows: Sequence[ExperimentRow]) -> Mapping[str, LedgerOutline]:
+    try:
+        return left_to_cluster(lab, rows)
+    except CkgitError as error:  # where a ledger should be is none: the rest of the lab can be seen all the same
+        note(f"ckgit: {error}")
+        return {}
 
 
 def _say_reading(count: int) -> None:
@@ -116,6 +128,7 @@ def _document(listed: Listed) -> ListDocument:
             time=utc(row.date),
             records=row.event,
             design_hash=row.design,
+            left_to=_left_to(listed.left.get(row.name)),
             note=row.note,
         )
         for row in listed.rows
@@ -125,7 +138,8 @@ def _document(listed: Listed) -> ListDocument:
 
 def _lines(lab: Lab, listed: Listed) -> Iterator[str]:
     if listed.rows:
-        yield table(["experiment", "state", "last event", "when", "note"], map(_cells, listed.rows), less=["last event"])
+        rows = [_cells(row, listed.left.get(row.name)) for row in listed.rows]
+        yield table(["experiment", "state", "last event", "when", "note"], rows, less=["last event"])
     elif listed.asked:
         yield "no experiment matches; `ckgit list` shows all"
     elif not listed.merged:
@@ -136,5 +150,16 @@ def _lines(lab: Lab, listed: Listed) -> Iterator[str]:
         yield f"on {lab.default_branch}, without a branch of their own: {in_words(merged)} ({where_merged(lab, merged[0])})"
 
 
-def _cells(row: ExperimentRow) -> list[str]:
-    return [row.name, row.state or "unknown", row.event or "", local(row.date), row.note]
+def _cells(row: ExperimentRow, left: LedgerOutline | None) -> list[str]:
+    note = f"on {left.cluster}, {printable(left_by_in_words(left.left_by))}" if left else ""
+    return [row.name, row.state or "unknown", row.event or "", local(row.date), "; ".join(filter(None, [note, row.note]))]
+
+
+def _left_to(ledger: LedgerOutline | None) -> LeftToJob | None:
+    from ckgit.experiment.jobs import LeftBy
+    from ckgit.experiment.outputs.standing import LeftToJob
+
+    if not ledger:
+        return None
+    left_by = LeftBy(**ledger.left_by._asdict()) if ledger.left_by else None
+    return LeftToJob(token=ledger.detached[0], cluster=ledger.cluster, left_by=left_by)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from pydantic import ValidationError
 
-from ckgit.cli.acting import carry_out, carry_out_all, detach_option, no_wait_option, run_option, take_over_option
+from ckgit.cli.acting import carry_out, carry_out_all, detach_option, left_by, no_wait_option, run_option, take_over_option
 from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from
 from ckgit.cli.completion import failed_jobs
 from ckgit.cli.selecting import chosen, experiments_option
@@ -57,7 +57,8 @@ def command(
     several = chosen(lab, names, every=every, states=states, busy=to_retry)
     again = RetryOptions(Selection(run, job), _resources(time=time, mem=mem, gpus=gpus))
     to = State.ANALYZED if detach else None
-    options = AdvanceOptions(to=to, retry=again, wait=not (no_wait or detach), detach=detach, take_over=take_over)
+    by, wait = left_by(lab) if detach else None, not (no_wait or detach)
+    options = AdvanceOptions(to=to, retry=again, wait=wait, detach=detach, left_by=by, take_over=take_over)
     if several is None:
         return carry_out(lab, experiment_name(lab, next(iter(names), None)), options, dry_run=dry_run, as_json=as_json)
     return carry_out_all(lab, several, options, dry_run=dry_run, as_json=as_json)

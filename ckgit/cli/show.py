@@ -12,6 +12,7 @@ from ckgit.analysis.accounting import ATTEMPTS_HEADER, ESTIMATE_HEADER, TOTALS_H
 from ckgit.analysis.score_text import LEGEND, OVER_ROWS, compared, difference, judged, score, stated
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument
 from ckgit.cli.completion import runs
+from ckgit.cli.others import others
 from ckgit.cli.tables import printable, table, wrapped
 from ckgit.experiment.design.plan import Run
 from ckgit.experiment.jobs import Attempt
@@ -40,7 +41,8 @@ def command(ctx: click.Context, *, name: str | None, run: str | None, as_json: b
     lab = lab_from(ctx)
     found = describe(open_experiment(lab, experiment_name(lab, name)), run)
     sections = _run_sections(found, found.runs[0]) if run else _experiment_sections(found)
-    emit(lambda: run_document(found) if run else document(found), as_json, "\n\n".join([*sections, *_edited(found)]))
+    text = "\n\n".join([*sections, *others(found.view.ledger, found.ahead), *_edited(found)])
+    emit(lambda: run_document(found) if run else document(found), as_json, text)
 
 
 def _edited(found: ExperimentDetails) -> Iterator[str]:

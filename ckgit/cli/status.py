@@ -10,7 +10,7 @@ import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument
 from ckgit.cli.tables import printable, room_of_terminal, wrapped
-from ckgit.experiment.classify import counted, named
+from ckgit.experiment.classify import counted, left_by_in_words, named
 from ckgit.formats.advice import commands
 from ckgit.formats.listing import first_of, in_words
 from ckgit.formats.times import local, utc
@@ -39,13 +39,17 @@ def command(ctx: click.Context, *, name: str | None, as_json: bool) -> None:
 
 
 def _document(found: Overview) -> StatusDocument:
+    from ckgit.experiment.jobs import LeftBy
     from ckgit.experiment.outputs.outcomes import FailedJob
     from ckgit.experiment.outputs.standing import ConditionCounts, ContinuingJob, EditedFile, StageCounts, StatusDocument, UnlistedJob
 
     by_stage = {stage: Counter(job.condition for job in jobs) for stage, jobs in found.stages().items()}
     stages = (StageCounts(stage=stage, total=counts.total(), conditions=counts) for stage, counts in by_stage.items())
     totals = Counter(job.condition for job in found.jobs)
-    left_to = ContinuingJob(token=found.left_to.token, **found.left_to.now._asdict()) if found.left_to else None
+    left_to = None
+    if left := found.left_to:
+        by = LeftBy(**left.left_by._asdict()) if left.left_by else None
+        left_to = ContinuingJob(token=left.token, cluster=found.cluster or "", left_by=by, **left.now._asdict())
     return StatusDocument(
         experiment=found.experiment,
         lifecycle_state=found.state,
@@ -103,6 +107,7 @@ def _lines(found: Overview) -> Iterator[str]:
         yield from (f"  {line}" for line in _progress(found.progress))
     if found.left_to:
         yield f"  {_left_to(found.left_to, found.work_tree or '')}"
+        yield f"  {printable(left_by_in_words(found.left_to.left_by))}"
     failed = [f"{each.condition}: {each.attempt.job}: {printable(each.attempt.reason or 'no reason is known')}" for each in found.failed]
     yield from (wrapped(f"  {line}", 4) for line in first_of(failed, _MOST, more="more that failed"))
     missing = [f"accepted as missing: {job}{_cells(found.cells.get(job, {}))}" for job in found.accepted_missing]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ckgit.experiment.outputs.findings import RulesDocument, VerifiedExperiment, VerifyDocument
     from ckgit.lab.lab import Lab
     from ckgit.orchestrators.review.rules import Rule
-    from ckgit.orchestrators.review.verify.named import Subject
+    from ckgit.orchestrators.review.verify.named import History
 
 
 @click.command("verify")
@@ -47,13 +47,13 @@ def command(ctx: click.Context, targets: Sequence[str], sarif: Path | None, *, e
     ctx.exit(Exit.DONE if all(each.holds for each in verified) else Exit.NOT_VERIFIED)
 
 
-def _subjects(lab: Lab, targets: Sequence[str], *, every: bool) -> list[Subject]:
+def _subjects(lab: Lab, targets: Sequence[str], *, every: bool) -> list[History]:
     from ckgit.orchestrators.review.verify.named import subjects
 
     return subjects(lab, targets or ([] if every else [experiment_name(lab, None)]), every=every)
 
 
-def _verified(lab: Lab, wanted: Sequence[Subject], *, deep: bool) -> Iterator[VerifiedExperiment]:
+def _verified(lab: Lab, wanted: Sequence[History], *, deep: bool) -> Iterator[VerifiedExperiment]:
     from ckgit.orchestrators.review.verify.verify import verify
 
     for number, subject in enumerate(wanted, start=1):

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, note
+from ckgit.cli.others import others
 from ckgit.cli.tables import printable, wrapped
-from ckgit.experiment.state import State
 from ckgit.formats.listing import first_of, in_words
-from ckgit.orchestrators.engine.partial_view import open_partially
+from ckgit.orchestrators.engine.partial_view import PartialView, open_partially
+from ckgit.orchestrators.queries.upstream import told_ahead
 from ckgit.orchestrators.queries.why import Reason, why
 
 if TYPE_CHECKING:
@@ -37,15 +38,19 @@ def command(ctx: click.Context, *, name: str | None, as_json: bool) -> None:
         note(f"ckgit: {problem}")
     state = found.snapshot.state if found.snapshot else None
     paragraphs = first_of(map(_paragraph, _alike(reasons)), more="more reasons (--json has them all)")
-    text = "\n\n".join(paragraphs) or f"{experiment} is {state}; no job of it failed, and none waits"
-    emit(lambda: _document(experiment, state, reasons), as_json, text)
+    ahead = told_ahead(lab, found.snapshot) if found.snapshot else []
+    told = paragraphs or [f"{experiment} is {state}; no job of it failed, and none waits"]
+    emit(lambda: _document(found, reasons, ahead), as_json, "\n\n".join([*told, *others(found.ledger, ahead)]))
 
 
-def _document(experiment: str, state: State | None, reasons: Sequence[Reason]) -> WhyDocument:
+def _document(found: PartialView, reasons: Sequence[Reason], ahead: Sequence[str]) -> WhyDocument:
     from ckgit.experiment.outputs.reasons import ExplainedJob, WhyDocument
+    from ckgit.experiment.outputs.standing import LeftToJob
 
     jobs = (ExplainedJob(**reason._asdict() | {"lines": tuple(reason.lines)}) for reason in reasons)
-    return WhyDocument(experiment=experiment, lifecycle_state=state, jobs=tuple(jobs))
+    state = found.snapshot.state if found.snapshot else None
+    left_to = LeftToJob.of(found.ledger)
+    return WhyDocument(experiment=found.name, lifecycle_state=state, left_to=left_to, ahead=tuple(ahead), jobs=tuple(jobs))
 
 
 def _alike(reasons: Iterable[Reason]) -> Iterable[list[Reason]]:

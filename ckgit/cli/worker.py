@@ -59,7 +59,7 @@ def _scaffold(lab: Lab, experiment: str, worker: str, run: str | None, *, dry_ru
     files = one_worker.render(view, worker, run)
     if not files:
         raise CkgitError(
-            f"{worker} has nothing to write for {run or experiment}", code=Exit.ILLEGAL_TRANSITION, next=f"ckgit show {experiment}"
+            f"{worker} has nothing to write for {run or experiment}", code=Exit.USAGE, next=f"ckgit show {experiment}"
         )
     folder = None if dry_run else str(one_worker.write_preview(view, worker, files))
     listed = "\n".join(f"  {line}" for line in first_of(f"{path} ({len(content)} bytes)" for path, content in sorted(files.items())))

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from ckgit.experiment.stage import Stage
 from ckgit.formats.plain_json import read_json
+from ckgit.formats.times import local_text
 
 
 class JobCondition(StrEnum):
@@ -110,6 +111,37 @@ def counted(conditions: Iterable[JobCondition]) -> str:
     return ", ".join([f"{counts[JobCondition.DONE]} of {counts.total()} done", *others])
 
 
+class Leaver(Protocol):
+    """Who left an experiment to its cluster; `LeftBy` has it, and its outline."""
+
+    @property
+    def user(self) -> str:
+        """As git names the user."""
+
+    @property
+    def since(self) -> str:
+        """When that was."""
+
+    @property
+    def host(self) -> str:
+        """Where the command ran."""
+
+
+def left_by_in_words(leaver: Leaver | None) -> str:
+    """`left by Ada Author <ada@example.org> on login1, 2026-11-29 12:00 +02:00`."""
+    if not leaver:
+        return "by whom it was left is not recorded"
+    return f"left by {leaver.user} on {leaver.host}, {local_text(leaver.since)}"
+
+
+class LeftByOutline(NamedTuple):
+    """See `LeftBy`."""
+
+    user: str
+    since: str
+    host: str
+
+
 class AttemptOutline(NamedTuple):
     """What is shown of an attempt that is not out."""
 
@@ -133,6 +165,7 @@ class LedgerOutline(NamedTuple):
     work_tree: str
     accepted_missing: Sequence[str]
     detached: Sequence[str]  # tokens of the job that goes on, and of its stand-in
+    left_by: LeftByOutline | None  # who left it to that job; None where that is not recorded, too
     attempts: Sequence[AttemptOutline]
 
     @property
@@ -156,6 +189,7 @@ def read_outline(content: bytes) -> LedgerOutline:
 def _outline(ledger: Mapping[str, Any]) -> LedgerOutline:
     detached = ledger.get("detached")
     left = _text(detached["token"]) if detached is not None else ""
+    leaver = detached.get("left_by") if detached is not None else None
     return LedgerOutline(
         cluster=_text(ledger["cluster"]),
         scheduler=_text(ledger["scheduler"]),
@@ -164,6 +198,7 @@ def _outline(ledger: Mapping[str, Any]) -> LedgerOutline:
         work_tree=_text(ledger.get("work_tree", "")),
         accepted_missing=[_text(job) for job in ledger.get("accepted_missing", [])],
         detached=[left, f"{left}.again"] if left else [],
+        left_by=_left_by(leaver) if leaver is not None else None,
         attempts=[_attempt(attempt) for attempt in ledger["attempts"]],
     )
 
@@ -182,6 +217,10 @@ def _attempt(attempt: Mapping[str, Any]) -> AttemptOutline:
         reason=_text(attempt["reason"]) if "reason" in attempt else None,
         cells=bool(attempt.get("cells")),
     )
+
+
+def _left_by(leaver: Mapping[str, Any]) -> LeftByOutline:
+    return LeftByOutline(_text(leaver["user"]), _text(leaver["since"]), _text(leaver["host"]))
 
 
 def _text(value: object) -> str:

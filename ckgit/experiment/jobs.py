@@ -181,11 +181,20 @@ def _between(start: str, end: str) -> float:
     return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
 
 
+class LeftBy(Frozen):
+    """Who left an experiment to its cluster, by `ckgit advance --detach`."""
+
+    user: str = Field(description="As git names the author of the commit that says so: name and e-mail; and in CI who started that.")
+    since: str = Field(description="ISO 8601, UTC.")
+    host: str = Field(description="Machine that the command ran on.")
+
+
 class Detached(Frozen):
     """A job of ours that advances the experiment when the others have ended; see `ckgit advance --detach`."""
 
     token: str
     by: str = Field(default="", description="Token of the job that named it, which goes on itself until this one was handed over.")
+    left_by: LeftBy | None = Field(default=None, description="Who left it, whatever jobs have gone on since; absent where not recorded.")
     to: State = Field(description="The state that it is to reach.")
     sequential: bool = Field(default=False, description="Whether all training is to be done before any evaluation.")
     accept_missing: bool = Field(default=False, description="Whether stages are passed with failed jobs.")

@@ -72,7 +72,7 @@ def find_model(lab: Lab, cluster: Cluster, card: ModelCard, card_bytes: bytes) -
     """The folder that holds a model's files: `<models_root>/NAME`, or the one that `ckgit models add` registered for this card.
 
     Raises:
-        CkgitError: TOOL_MISSING, there is none with all the card's files in their sizes.
+        CkgitError: EVIDENCE_MISSING, there is none with all the card's files in their sizes.
     """
     registered = user_folder("XDG_DATA_HOME")
     places = [lab.folder(cluster.models_root) / card.name]
@@ -85,7 +85,7 @@ def find_model(lab: Lab, cluster: Cluster, card: ModelCard, card_bytes: bytes) -
         problems.append(f"{place}: {problem}")
     raise CkgitError(
         f"the files of model {card.name} are not on this machine ({'; '.join(problems)})",
-        code=Exit.TOOL_MISSING,
+        code=Exit.EVIDENCE_MISSING,
         state="nothing was submitted",
         next=f"ckgit models add {card.name} PATH",
     )

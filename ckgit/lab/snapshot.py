@@ -229,8 +229,11 @@ class Snapshot:
             raise newer_version(self.name, self.version) or damaged from None
 
 
-def take_snapshot(lab: Lab, name: str) -> Snapshot:
+def take_snapshot(lab: Lab, name: str, at: str = "") -> Snapshot:
     """An experiment at its branch's tip; in a clone that only has a remote's branch, at that one's. Reading makes no branch.
+
+    Args:
+        at: tip of a remote's branch, as it was last fetched, to which the local one is taken to have been moved.
 
     Raises:
         DeletedError: its branch is gone.
@@ -244,7 +247,7 @@ def take_snapshot(lab: Lab, name: str) -> Snapshot:
     gone = tips.pop(f"{TIPS}{name}", None)
     left = gone.commit if gone else ""
     ref = f"{BRANCHES}{name}" if f"{BRANCHES}{name}" in tips else remote_ref(lab, name, list(tips), left)
-    tip, last, time = tips[ref]
+    tip, last, time = next((each for each in tips.values() if each.commit == at), tips[ref])
     paths = [f"experiments/{name}/{file}" for file in ("experiment_summary.md", "jobs.json", "defaults.json")]
     known = dict(zip(paths, read_objects(lab.root, [f"{tip}:{path}" for path in paths]), strict=True))
     state = _state(_there(known[paths[0]], name, tip), f"exp/{name}:{paths[0]}")

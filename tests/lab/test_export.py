@@ -198,7 +198,7 @@ def test_a_model_is_found_under_models_root_or_where_it_was_registered(lab, desi
     (lab.root / "models/tiny").rename(tmp_path / "elsewhere")
     with pytest.raises(CkgitError, match="not on this machine") as caught:
         find_model(lab, context.cluster, card, card_bytes)
-    assert caught.value.next == "ckgit models add tiny PATH"
+    assert (caught.value.code, caught.value.next) == (Exit.EVIDENCE_MISSING, "ckgit models add tiny PATH")
 
     registered = isolated / "data/ckgit/models" / hashlib.sha256(card_bytes).hexdigest()
     registered.parent.mkdir(parents=True)

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.command_line import as_the_reference_says
+
 HERE = Path(__file__).parent
 SLOTS = "2"
 
@@ -26,7 +28,8 @@ class OldLab(NamedTuple):
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A command of this ckgit, in a process of its own."""
         command = [sys.executable, "-m", "ckgit", "-C", str(self.folder), *words]
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        return as_the_reference_says(done, words)
 
     def ckgit(self, *words: str, code: int = 0) -> str:
         """What a command says that ends with that exit code."""

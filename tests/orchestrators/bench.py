@@ -28,7 +28,7 @@ from ckgit.orchestrators.commands.advance import advance
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.options import DESIGNED, AdvanceOptions, RetryOptions, Selection
 from ckgit.orchestrators.engine.results import AdvanceResult
-from tests.command_line import ckgit
+from tests.command_line import as_the_reference_says, ckgit
 
 PACKAGE = Path(__file__).parent.parent / "packages" / "ckgit-tiny"
 DESIGN: dict[str, Any] = {
@@ -106,7 +106,7 @@ class Bench(NamedTuple):
 
     def apart(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """The command line, in a process of its own."""
-        done = subprocess.run(self.command(*words), capture_output=True, text=True, check=False)
+        done = as_the_reference_says(subprocess.run(self.command(*words), capture_output=True, text=True, check=False), words)
         assert not check or done.returncode == 0, done.stderr
         return done
 

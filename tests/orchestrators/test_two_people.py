@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
@@ -170,9 +171,39 @@ def test_everybody_is_told_who_is_ahead(people: People) -> None:
     ada, bob = people
     assert "ahead" not in ada.ckgit("status", "demo").stdout  # nothing was fetched
     git(ada, "fetch", "--quiet")
-    for words in (["status", "demo"], ["list"]):
+    looks = (["status", "demo"], ["show", "demo"], ["show", "demo", "rank4"], ["why", "demo"])
+    for words in (*looks, ["list"]):
         told = " ".join(ada.ckgit(*words).stdout.split())
         assert "origin/exp/demo is 2 commits ahead, as of" in told, told
+    for words in looks:
+        assert "ago; git fetch origin looks again; ckgit advance demo goes on from there" in " ".join(ada.ckgit(*words).stdout.split())
+        (told,) = json.loads(ada.ckgit(*words, "--json").stdout)["ahead"]
+        assert told.startswith("origin/exp/demo is 2 commits ahead, as of ")
+        assert json.loads(bob.ckgit(*words, "--json").stdout)["ahead"] == []
     note(ada)
     assert "ahead, and the branch here has 1 commit that it lacks" in " ".join(ada.ckgit("status", "demo").stdout.split())
     assert "ahead" not in bob.ckgit("status", "demo").stdout
+
+
+def test_a_dry_run_plans_from_where_the_command_would_bring_the_branch(people: People) -> None:
+    ada, bob = people
+    git(ada, "fetch", "--quiet")
+    before = ada.snapshot.tip
+    step = json.loads(ada.ckgit("advance", "demo", "--dry-run", "--json").stdout)
+    theirs = bob.snapshot.tip
+    up = f"would first bring exp/demo up to origin/exp/demo, 2 commits ahead, from {before[:12]} to {theirs[:12]}"
+    assert (step["remarks"][0], step["lifecycle_state"]) == (up, "trained")
+    assert [commit["message"].splitlines()[0] for commit in step["commits"]] == ["submit demo: trained -> trained"]
+    assert up in ada.ckgit("advance", "demo", "--dry-run").stdout
+    assert ada.snapshot.tip == before
+    ada.ckgit("advance", "demo", "--no-wait", check=False)
+    assert ada.snapshot.event == "submit"
+    assert git(ada, "rev-parse", "exp/demo~1") == theirs
+
+
+def test_a_dry_run_refuses_what_the_command_would(people: People) -> None:
+    ada, _ = people
+    note(ada)
+    git(ada, "fetch", "--quiet")
+    done = [ada.ckgit("advance", "demo", *words, check=False) for words in (["--dry-run"], [])]
+    assert [(each.returncode, each.stderr) for each in done] == [(Exit.BRANCH_MOVED, done[0].stderr)] * 2

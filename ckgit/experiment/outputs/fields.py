@@ -16,6 +16,10 @@ Advice = Annotated[str, Field(description="What to do next, for people; empty wh
 Commands = Annotated[tuple[str, ...], Field(description="The commands in `advice`, in its order, each as it may be typed.")]
 Records = Annotated[str | None, Field(description="What its last commit recorded; null where that is not ckgit's.")]
 
+Ahead = Annotated[
+    tuple[str, ...], Field(description="A sentence on each remote's branch that has commits which this one lacks, as it was last fetched.")
+]
+
 
 class PrintedDocument(Frozen):
     """What a command prints with `--json`."""

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from ckgit.experiment.design.fields import Frozen
 from ckgit.experiment.outputs.fields import CommitId, Moment, PrintedDocument, Records
+from ckgit.experiment.outputs.standing import LeftToJob
 from ckgit.experiment.state import State
 
 
@@ -16,6 +17,7 @@ class ListedExperiment(Frozen):
     time: Moment = Field(description="Of that commit.")
     records: Records
     design_hash: str | None = Field(description="As that commit recorded it; null where it is not ckgit's.")
+    left_to: LeftToJob | None = Field(description="Null where nobody but its user goes on.")
     note: str
 
 

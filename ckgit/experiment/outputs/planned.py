@@ -49,7 +49,9 @@ class PlannedStep(PrintedDocument):
     """What a command would do next."""
 
     experiment: str
-    lifecycle_state: State | None = Field(description="As it is now; null where its branch is gone.")
+    lifecycle_state: State | None = Field(
+        description="As it is now, or on the remote's branch that it would first be brought up to; null where its branch is gone."
+    )
     commits: tuple[PlannedCommit, ...] = ()
     submissions: tuple[PlannedSubmission, ...] = Field(
         default=(), description="What would be handed over of these commits; of an earlier one where there is none."

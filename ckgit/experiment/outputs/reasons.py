@@ -3,7 +3,8 @@
 from pydantic import Field
 
 from ckgit.experiment.design.fields import Frozen
-from ckgit.experiment.outputs.fields import PrintedDocument
+from ckgit.experiment.outputs.fields import Ahead, PrintedDocument
+from ckgit.experiment.outputs.standing import LeftToJob
 from ckgit.experiment.state import State
 
 
@@ -24,4 +25,6 @@ class WhyDocument(PrintedDocument):
 
     experiment: str
     lifecycle_state: State | None = Field(description="Null where its branch is gone.")
+    left_to: LeftToJob | None = Field(description="Null where nobody but its user goes on.")
+    ahead: Ahead
     jobs: tuple[ExplainedJob, ...]

@@ -10,8 +10,8 @@ from ckgit.experiment.design.fields import Frozen, Sha256
 from ckgit.experiment.design.model import RunType, Scorer
 from ckgit.experiment.design.plan import Source
 from ckgit.experiment.jobs import Attempt
-from ckgit.experiment.outputs.fields import CommitId, Moment, PrintedDocument
-from ckgit.experiment.outputs.standing import EditedFile
+from ckgit.experiment.outputs.fields import Ahead, CommitId, Moment, PrintedDocument
+from ckgit.experiment.outputs.standing import EditedFile, LeftToJob
 from ckgit.experiment.results import RunRow, Verdict
 from ckgit.experiment.stage import Stage
 from ckgit.experiment.state import State
@@ -76,6 +76,8 @@ class _ShowDocument(PrintedDocument):
     design_hash: Sha256
     report: str | None = Field(description="Path of the report on that branch; null before analyze.")
     attempts: tuple[Attempt, ...] = Field(description="At the jobs of these runs, in order.")
+    left_to: LeftToJob | None = Field(description="Null where nobody but its user goes on.")
+    ahead: Ahead
     edited: tuple[EditedFile, ...]
     accounting: Accounting = Field(description="What the attempts took that ended.")
     claims: tuple[Verdict, ...] = Field(description="Empty before analyze.")

@@ -1,11 +1,14 @@
 """Where an experiment stands: `ckgit status --json`."""
 
+from typing import Self
+
 from pydantic import Field
 
 from ckgit.experiment.classify import JobCondition
 from ckgit.experiment.design.fields import Frozen
+from ckgit.experiment.jobs import Ledger, LeftBy
 from ckgit.experiment.outputs.events import OverallProgress
-from ckgit.experiment.outputs.fields import Advice, Commands, CommitId, Moment, PrintedDocument, Records
+from ckgit.experiment.outputs.fields import Advice, Ahead, Commands, CommitId, Moment, PrintedDocument, Records
 from ckgit.experiment.outputs.outcomes import FailedJob
 from ckgit.experiment.stage import Stage
 from ckgit.experiment.state import State
@@ -36,10 +39,23 @@ class OpenJob(Frozen):
     detail: str = Field(description="The scheduler's reason, if it gives one.")
 
 
-class ContinuingJob(Frozen):
+class LeftToJob(Frozen):
     """The job of `advance --detach`, which goes on with the experiment."""
 
     token: str
+    cluster: str = Field(description="Name of the profile of the cluster that it is left to.")
+    left_by: LeftBy | None = Field(description="Who left it; null where that is not recorded.")
+
+    @classmethod
+    def of(cls, ledger: Ledger | None) -> Self | None:
+        """As a ledger has it."""
+        found = ledger.detached if ledger else None
+        return cls(token=found.token, cluster=ledger.cluster, left_by=found.left_by) if ledger and found else None
+
+
+class ContinuingJob(LeftToJob):
+    """The same, with what is seen of it now."""
+
     seen: str = Field(description="As of any other job.")
     detail: str
 
@@ -82,7 +98,7 @@ class StatusDocument(PrintedDocument):
     open: tuple[OpenJob, ...]
     failed: tuple[FailedJob, ...]
     progress: OverallProgress | None = Field(description="Null where no job is out, or none can be seen from here.")
-    left_to: ContinuingJob | None
+    left_to: ContinuingJob | None = Field(description="Null where nobody but its user goes on.")
     accepted_missing: tuple[str, ...] = Field(description="Jobs that were passed over by --accept-missing.")
     cells: dict[str, dict[str, str]] = Field(
         description="By failed job of several cells: why each does not count; empty for one that does."
@@ -92,9 +108,7 @@ class StatusDocument(PrintedDocument):
     by_hand: bool = Field(description="Whether the last commit is the user's own.")
     edited: tuple[EditedFile, ...]
     problem: str | None = Field(description="What is wrong with the design or its inputs, so that ckgit would not go on.")
-    ahead: tuple[str, ...] = Field(
-        description="A sentence on each remote's branch that has commits which this one lacks, as it was last fetched."
-    )
+    ahead: Ahead
     rewritten: CommitId | None = Field(description="Where ckgit left the branch, if that holds it no more.")
     advice: Advice
     next: Commands

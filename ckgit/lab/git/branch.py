@@ -61,6 +61,14 @@ def _unsigned(error: GitError | NoAnswerError) -> CkgitError:
     )
 
 
+def author(root: Path) -> str:
+    """Name and e-mail of whoever commits here, as the author of a commit; empty where git does not know."""
+    try:
+        return git_text(root, "-c", "user.useConfigOnly=true", "var", "GIT_AUTHOR_IDENT").rpartition(">")[0] + ">"
+    except GitError:
+        return ""
+
+
 def is_about_identity(error: GitError) -> bool:
     """Whether git failed because it does not know who the user is."""
     return "Please tell me who you are" in error.stderr or "empty ident name" in error.stderr

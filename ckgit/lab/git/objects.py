@@ -107,7 +107,7 @@ def _no_file(name: str, kind: str) -> CkgitError:
     commit, _, path = name.partition(":")
     return CkgitError(
         f"{path or name} is a {kind}, not a file",
-        code=Exit.COMMAND_FAILED,
+        code=Exit.EVIDENCE_MISSING,
         where=f"commit {commit[:12]}" if path else "",
         state="nothing was done",
         next=f"git log {commit[:12]} -- {path} shows which commit put it there; revert that one" if path else "name a file",

@@ -15,7 +15,7 @@ _RAW = ("--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
 _FORM = f"--format=%x01%H%x02%P%x02%an <%ae> %at%x02%ct%x02{LOG_ATOM}%x02"
 
 
-class FileChange(NamedTuple):
+class PathChange(NamedTuple):
     """What a commit has at a path that it changed."""
 
     mode: str  # of git, e.g. 100644; zeros where the file is gone
@@ -36,7 +36,7 @@ class BranchCommit(NamedTuple):
     committed: int  # seconds since 1970
     recorded: Trailers | None  # None: it is the user's, or records a step of another experiment
     trailers: str  # as they were written
-    files: Mapping[str, FileChange]  # what it changed, by path
+    files: Mapping[str, PathChange]  # what it changed, by path
 
 
 def branch_commits(root: Path, name: str, tip: str, folder: str = "") -> Iterator[BranchCommit]:
@@ -70,7 +70,7 @@ def commits_beyond(root: Path, name: str, heads: Sequence[str], tip: str) -> Ite
     return (_commit(head, {}, name) for head in answer.split("\0") if head.strip())
 
 
-def changes(root: Path, before: str, after: str, folder: str = "") -> dict[str, FileChange]:
+def changes(root: Path, before: str, after: str, folder: str = "") -> dict[str, PathChange]:
     """In what two commits differ, by path: what the second one has there."""
     answer = git(root, "diff-tree", "-r", "-z", *_RAW, before, after, "--", *_below(folder))
     fields = answer.decode(errors="surrogateescape").split("\0")
@@ -81,9 +81,9 @@ def _below(folder: str) -> list[str]:
     return [f"{folder}/"] if folder else []
 
 
-def _change(raw: str) -> FileChange:
+def _change(raw: str) -> PathChange:
     _, mode, _, content, _ = raw.lstrip("\n").split(" ")
-    return FileChange(mode, content)
+    return PathChange(mode, content)
 
 
 def _merged_steps(root: Path, name: str, tip: str, since: Sequence[str]) -> tuple[str, str] | None:
@@ -99,7 +99,7 @@ def _merged_steps(root: Path, name: str, tip: str, since: Sequence[str]) -> tupl
 def _logged(root: Path, name: str, folder: str, tip: str, *since: str) -> Iterator[BranchCommit]:
     answer = git(root, *_LOG, "--diff-merges=first-parent", *_RAW, _FORM, tip, *since, "--", *_below(folder))
     fields = iter(answer.decode(errors="surrogateescape").split("\0"))
-    head, files = "", dict[str, FileChange]()
+    head, files = "", dict[str, PathChange]()
     for field in fields:
         if field.lstrip("\n").startswith(":"):
             files[next(fields)] = _change(field)
@@ -109,7 +109,7 @@ def _logged(root: Path, name: str, folder: str, tip: str, *since: str) -> Iterat
         head, files = field, {}
 
 
-def _commit(head: str, files: Mapping[str, FileChange], name: str) -> BranchCommit:
+def _commit(head: str, files: Mapping[str, PathChange], name: str) -> BranchCommit:
     oid, parents, authored, committed, trailers, _ = head.strip("\n\x01").split("\x02", 5)
     return BranchCommit(oid, parents.split(), authored, int(committed), parse_trailers(trailers, name), trailers, files)
 

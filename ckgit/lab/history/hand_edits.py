@@ -19,7 +19,7 @@ from ckgit.lab.branches import last_recorded
 from ckgit.lab.git.command import git_lines, is_ancestor
 from ckgit.lab.git.tips import rescued
 from ckgit.lab.git.trailers import Trailers
-from ckgit.lab.history.commits import BranchCommit, FileChange, branch_commits, changes, commits_beyond
+from ckgit.lab.history.commits import BranchCommit, PathChange, branch_commits, changes, commits_beyond
 from ckgit.lab.snapshot import Snapshot
 
 _LISTED = 5  # files that an error names
@@ -66,9 +66,9 @@ class WrittenFiles:
 
 def written(snapshot: Snapshot) -> WrittenFiles:
     """Compare the branch's tip with ckgit's own commits on it. The summary is left out: its parts have rules of their own."""
-    now: dict[str, FileChange] = {}
+    now: dict[str, PathChange] = {}
     hand: dict[str, _Commit] = {}
-    last: dict[str, tuple[FileChange, BranchCommit]] = {}
+    last: dict[str, tuple[PathChange, BranchCommit]] = {}
     for each in _history(snapshot, snapshot.tip, _lost_steps(snapshot)):
         commit = each.commit
         for path, change in commit.files.items():
@@ -89,7 +89,7 @@ def written(snapshot: Snapshot) -> WrittenFiles:
     return WrittenFiles(frozenset(kept), tuple(edits))
 
 
-def _edit(path: str, hand: _Commit, change: FileChange, left: BranchCommit, other: str | None) -> HandEdit:
+def _edit(path: str, hand: _Commit, change: PathChange, left: BranchCommit, other: str | None) -> HandEdit:
     event = left.recorded.event if left.recorded else ""
     return HandEdit(path, hand.commit.oid, left.oid, event, gone=change.gone, amended=hand.rewritten, other=other)
 

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 
 from ckgit.errors import CkgitError, Exit
+from ckgit.formats.listing import plural
 from ckgit.lab.branches import last_recorded
 from ckgit.lab.git import tips
 from ckgit.lab.git.branch import move
@@ -70,6 +71,28 @@ def catch_up(lab: Lab, name: str, remotes: Mapping[str, str]) -> list[str]:
             kept = _forward(lab, name, remote, ours, theirs)
             told += [f"brought {branch.name} up to {remote}/{branch.name}, from {ours[:12]} to {theirs[:12]}", *filter(None, [kept])]
     return told
+
+
+def would_catch_up(lab: Lab, name: str, ours: str, remotes: Mapping[str, str]) -> tuple[str, list[str]]:
+    """Where `catch_up` would move a local branch to, and what it would tell; moves nothing.
+
+    Args:
+        ours: tip of the local branch.
+        remotes: tips of the remotes' branches, by remote.
+
+    Raises:
+        CkgitError: ILLEGAL_TRANSITION, theirs records a step that is not legal.
+    """
+    told, branch = [], lab.branch(name).name
+    for remote, theirs in remotes.items():
+        if theirs != ours and is_ancestor(lab.root, ours, theirs):
+            at, recorded = last_recorded(lab.root, name, theirs)
+            refuse_forged(name, recorded, at, remote)
+            lacking = git_text(lab.root, "rev-list", "--count", f"{ours}..{theirs}")
+            behind = plural(int(lacking), "commit")
+            told.append(f"would first bring {branch} up to {remote}/{branch}, {behind} ahead, from {ours[:12]} to {theirs[:12]}")
+            ours = theirs
+    return ours, told
 
 
 def refuse_stale(branch: Branch, ours: str, remotes: Mapping[str, str]) -> None:

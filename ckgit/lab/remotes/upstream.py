@@ -66,6 +66,11 @@ class RemoteBranch(NamedTuple):
     own: int  # commits that it has alone
     fetched: float | None  # seconds since anything was fetched; None where that is not known
 
+    @property
+    def fetch(self) -> str:
+        """The command that fetches it."""
+        return f"git fetch {shlex.quote(self.name.partition('/')[0])}"
+
     def __str__(self) -> str:
         here = f", and the branch here has {plural(self.own, 'commit')} that it lacks" if self.own else ""
         age = f", as of {rough_duration(self.fetched)} ago" if self.fetched is not None else ""

@@ -17,7 +17,7 @@ from ckgit.lab.lab import Lab
 from ckgit.orchestrators.commands.observe import Observer
 from ckgit.orchestrators.commands.plan import plan
 from ckgit.orchestrators.engine.events import Events
-from ckgit.orchestrators.engine.experiment import ExperimentView, open_experiment
+from ckgit.orchestrators.engine.experiment import ExperimentView, open_as_for_update
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.run.attempts import chance
@@ -33,7 +33,14 @@ def dry_run(lab: Lab, name: str, options: AdvanceOptions) -> PlannedStep:
     Raises:
         CkgitError: as `advance` itself.
     """
-    observer = Observer(open_experiment(lab, name), options, Events())
+    view, told = open_as_for_update(lab, name)
+    step = _next_step(view, options)
+    return step.model_copy(update={"remarks": (*told, *step.remarks)})
+
+
+def _next_step(view: ExperimentView, options: AdvanceOptions) -> PlannedStep:
+    """What would be done from where an experiment stands."""
+    observer = Observer(view, options, Events())
     decision = _decided(observer)
     if not isinstance(decision, Commit) or not decision.cluster:
         return _shown(observer, decision)

@@ -7,6 +7,7 @@ observation gives the same plan.
 from __future__ import annotations
 
 from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.classify import left_by_in_words
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.lifecycle import ORDER, Event
 from ckgit.experiment.scheduler import JobState
@@ -85,9 +86,10 @@ def _change(seen: Observation, options: AdvanceOptions) -> Decision | None:
     if isinstance(seen.retry, CkgitError):
         return Refuse(seen.retry)
     if seen.retry and ledger and ledger.detached and not options.detach and not options.take_over:
+        left = left_by_in_words(ledger.detached.left_by)
         return Refuse(
             CkgitError(
-                f"{seen.view.name} is left to job {ledger.detached.token}, which a retry would end",
+                f"{seen.view.name} is left to job {ledger.detached.token}, which a retry would end; {left}",
                 code=Exit.IN_FLIGHT,
                 state="nothing was changed",
                 next=f"ckgit retry {seen.view.name} --detach leaves it to another one; with --take-over nobody goes on but you",

@@ -73,7 +73,7 @@ def plan_retry(view: ExperimentView, options: AdvanceOptions) -> RetryPlan:
         again,
         planned_ledger(view),  # after a move to another cluster there is no work tree yet
         tries,
-        detached=detached_of(view.name, options.continuation, tries.time, by=options.token),
+        detached=detached_of(view.name, options, view.ledger.detached, tries.time),
     )
     return RetryPlan(step, again, [attempt for attempt in count.failed if not attempt.declared_lost])
 
@@ -114,7 +114,7 @@ def _selected(view: ExperimentView, work: StageJobs, selection: Selection) -> li
         raise selection.not_found(view.name, runs, jobs)
     raise CkgitError(
         f"{selection.named} has no part in {work.stage}, which comes next",
-        code=Exit.USAGE,
+        code=Exit.ILLEGAL_TRANSITION,
         where=view.name,
         state="nothing was changed",
         next=f"ckgit status {view.name}",

@@ -120,6 +120,20 @@ def open_for_update(lab: Lab, name: str, events: Events) -> ExperimentView:
     return _view(lab, snapshot)
 
 
+def open_as_for_update(lab: Lab, name: str) -> tuple[ExperimentView, Sequence[str]]:
+    """What `open_for_update` would read, and what it would tell of bringing the branch up to a remote's; asks nobody, and moves nothing.
+
+    Raises:
+        CkgitError: as `open_for_update`, but for what the authority says.
+    """
+    snapshot = open_snapshot(lab, name)
+    tip, told = authority.would_catch_up(lab, name, snapshot.tip, snapshot.remotes)
+    if told:
+        snapshot = take_snapshot(lab, name, at=tip)
+    authority.refuse_stale(lab.branch(name), snapshot.tip, snapshot.remotes)
+    return _view(lab, snapshot), told
+
+
 def check_unmoved(view: ExperimentView) -> None:
     """Raise `BranchMoved` when the branch is not where it was, or not there."""
     try:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.checks.run_names import choose_run
 from ckgit.experiment.design.compute import Resources
-from ckgit.experiment.jobs import Detached
+from ckgit.experiment.jobs import Detached, LeftBy
 from ckgit.experiment.state import State
 from ckgit.formats.listing import choose
 
@@ -78,6 +78,7 @@ class AdvanceOptions(NamedTuple):
     accept_missing: bool = False
     sequential: bool = False  # no evaluation before all training is done
     detach: bool = False  # leave the rest to a job of ours
+    left_by: LeftBy | None = None  # who does; None where that is such a job itself
     take_over: bool = False  # go on in the place of a job of ours that the experiment was left to
     token: str | None = None  # of that job, where it is the one that asks
 

@@ -35,6 +35,17 @@ def to_cancel(lab: Lab, rows: Sequence[ExperimentRow]) -> set[str]:
     return beside_them | {name for name, ledger in ledgers.items() if ledger is None or ledger.detached or _is_out(ledger)}
 
 
+def left_to_cluster(lab: Lab, rows: Sequence[ExperimentRow]) -> dict[str, LedgerOutline]:
+    """Ledgers of the experiments that are left to their cluster, by name.
+
+    Read where jobs were submitted and the report is not made, and only those looked into that name a job: a lab may have many.
+    """
+    running = [row for row in rows if row.state in (*STAGES, State.EVALUATED) and row.event != "scaffold"]
+    contents = read_objects(lab.root, [f"{row.tip}:experiments/{row.name}/jobs.json" for row in running])
+    named = {row.name: content for row, content in zip(running, contents, strict=True) if content and b'"detached"' in content}
+    return {name: ledger for name, content in named.items() if (ledger := _outline(content)) and ledger.detached}
+
+
 def _is_out(ledger: LedgerOutline) -> bool:
     return any(condition.is_open for condition in _conditions(ledger))
 

@@ -16,13 +16,14 @@ from ckgit.experiment.checks.run_names import choose_run
 from ckgit.experiment.design.plan import Run
 from ckgit.experiment.jobs import Attempt
 from ckgit.experiment.outputs.shown import DetailedRun, ShowDocument, ShownCell, ShownJob, ShownParameter, ShownRun, ShowRunDocument
-from ckgit.experiment.outputs.standing import EditedFile
+from ckgit.experiment.outputs.standing import EditedFile, LeftToJob
 from ckgit.experiment.results import Results, RunRow
 from ckgit.experiment.state import State
 from ckgit.formats.times import utc
 from ckgit.lab.history.hand_edits import HandEdit, edit_lines, restored, written
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.queries import settings
+from ckgit.orchestrators.queries.upstream import told_ahead
 
 
 class ExperimentDetails(NamedTuple):
@@ -34,6 +35,7 @@ class ExperimentDetails(NamedTuple):
     results: Results | None  # None before analyze
     attempts: Sequence[Attempt]  # every one of these runs' jobs, in order
     accounting: Accounting  # what those that ended took, analyzed or not
+    ahead: Sequence[str]  # a sentence on each remote's branch that has commits which this one lacks
     edited: Sequence[HandEdit] = ()  # files of ckgit's that are not as it left them
 
     @property
@@ -63,7 +65,8 @@ def describe(view: ExperimentView, run: str | None) -> ExperimentDetails:
     estimate = view.snapshot.estimate()
     edited = written(view.snapshot).edits if view.snapshot.by_hand or view.snapshot.rewritten else ()
     costs = account(attempts, estimate and estimate.of(listed))
-    return ExperimentDetails(view, chosen, jobs, _results(view, edited), attempts, costs, edited)
+    ahead = told_ahead(view.lab, view.snapshot)
+    return ExperimentDetails(view, chosen, jobs, _results(view, edited), attempts, costs, ahead, edited)
 
 
 def _results(view: ExperimentView, edited: Sequence[HandEdit]) -> Results | None:
@@ -134,6 +137,8 @@ def _common(found: ExperimentDetails) -> dict[str, Any]:
         "design_hash": view.context.summary.digest,
         "report": found.report,
         "attempts": tuple(found.attempts),
+        "left_to": LeftToJob.of(found.view.ledger),
+        "ahead": tuple(found.ahead),
         "edited": tuple(EditedFile(**edit._asdict()) for edit in found.edited),
         "accounting": found.accounting,
         "claims": found.results.claims if found.results else (),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.classify import AttemptOutline, JobCondition, LedgerOutline, classify, newest, read_outline
+from ckgit.experiment.classify import AttemptOutline, JobCondition, LedgerOutline, LeftByOutline, classify, newest, read_outline
 from ckgit.experiment.stage import Stage
 from ckgit.experiment.state import State
 from ckgit.jobs.folder import is_there
@@ -19,6 +19,7 @@ from ckgit.lab.history.hand_edits import HandEdit, written
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.orchestrators.engine.orphans import Orphan, cancelled_first, known_tokens, still_unknown, way_back, with_its_jobs
+from ckgit.orchestrators.queries.upstream import told_ahead
 
 if TYPE_CHECKING:
     from ckgit.experiment.jobs import Ledger
@@ -46,6 +47,7 @@ class LeftTo(NamedTuple):
 
     token: str
     now: SeenNow
+    left_by: LeftByOutline | None  # None where that is not recorded
 
 
 class Overview(NamedTuple):
@@ -132,22 +134,13 @@ def _overview(lab: Lab, snapshot: Snapshot) -> Overview:
         by_hand=snapshot.by_hand,
         edited=edited,
         problem=wrong.what if wrong else None,
-        ahead=_ahead(lab, snapshot),
+        ahead=told_ahead(lab, snapshot),
         rewritten=snapshot.rewritten,
         next=(way_back(lab, name, unknown) if unknown else None)
         or (broken.next if broken else None)
         or _mended(name, wrong, edited, out=out)
         or _next(name, snapshot.state, failed=any(condition.is_bad for condition in conditions), out=out),
     )
-
-
-def _ahead(lab: Lab, snapshot: Snapshot) -> list[str]:
-    if set(snapshot.remotes.values()) <= {snapshot.tip}:
-        return []
-    from ckgit.lab.remotes.upstream import ahead
-
-    found = ahead(lab, f"exp/{snapshot.name}", snapshot.tip, snapshot.remotes)
-    return [f"{each}{'' if each.own else f'; ckgit advance {snapshot.name} goes on from there'}" for each in found]
 
 
 def _jobs(ledger: LedgerOutline, statuses: Mapping[str, SeenNow]) -> list[ClassifiedJob]:
@@ -180,7 +173,7 @@ def _cells(snapshot: Snapshot, ledger: LedgerOutline) -> Mapping[str, Mapping[st
 
 def _left_to(ledger: LedgerOutline, statuses: Mapping[str, SeenNow]) -> LeftTo | None:
     """The job that goes on, or its stand-in once that has its place."""
-    found = [LeftTo(token, statuses[token]) for token in ledger.detached]
+    found = [LeftTo(token, statuses[token], ledger.left_by) for token in ledger.detached]
     return next((each for each in found if each.now.seen in ("queued", "running")), found[0]) if found else None
 
 

@@ -124,7 +124,7 @@ LOG = Rule(
     Severity.ERROR,
     "Lines that an orchestrator or a worker has logged are gone or changed.",
     "Bring them back from the commit before.",
-    "The line of a failed attempt was taken out of run-torchtune.log.",
+    "The line of a failed attempt was taken out of the log of its worker.",
 )
 EDITED = Rule(
     "edited",

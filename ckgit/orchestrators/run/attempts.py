@@ -11,7 +11,7 @@ from ckgit.experiment.classify import JobCondition, classify, newest
 from ckgit.experiment.design.model import Resources, Stage
 from ckgit.experiment.jobs import ARRAY_END, Attempt, Batch, Detached, FailureClass, Job, Phase, task_of
 from ckgit.formats.listing import plural
-from ckgit.orchestrators.engine.options import ContinuationOptions
+from ckgit.orchestrators.engine.options import AdvanceOptions
 
 _TOKEN_HEAD = 80  # characters; the whole token stays under 100, which every scheduler takes as a job name
 
@@ -22,15 +22,18 @@ def new_token(experiment: str, job: str, number: int) -> str:
     return f"{head}.{number}.{secrets.token_hex(4)}"
 
 
-def detached_of(experiment: str, leave: ContinuationOptions | None, time: str, *, by: str | None) -> Detached | None:
+def detached_of(experiment: str, options: AdvanceOptions, before: Detached | None, time: str) -> Detached | None:
     """The intent to have a job go on with an experiment; none where it is not left.
 
     Args:
-        by: token of the job that names it, if it is one.
+        before: what the ledger names until now. A job that names the next one goes on for whoever left the experiment to it.
     """
+    leave, token = options.continuation, options.token
     if not leave:
         return None
-    return Detached(token=new_token(experiment, "advance", 1), by=by or "", submitted=time, **leave._asdict())
+    left_by = before.left_by if token and before else options.left_by
+    new = new_token(experiment, "advance", 1)
+    return Detached(token=new, by=token or "", left_by=left_by, submitted=time, **leave._asdict())
 
 
 def chance(token: str) -> str:

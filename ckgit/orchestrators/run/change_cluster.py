@@ -92,13 +92,13 @@ def _first_ledger(view: ExperimentView) -> Ledger:
     """The ledger of an experiment of which nothing was submitted yet.
 
     Raises:
-        CkgitError: USAGE, nothing is scaffolded either.
+        CkgitError: ILLEGAL_TRANSITION, nothing is scaffolded either.
     """
     if view.snapshot.state is State.SCAFFOLDED:
         return Ledger(cluster=view.context.cluster_name, scheduler=view.context.cluster.scheduler, design=view.context.summary.digest)
     raise CkgitError(
         f"{view.name} has not run anywhere yet",
-        code=Exit.USAGE,
+        code=Exit.ILLEGAL_TRANSITION,
         state="nothing was changed",
         next=f"name the cluster in its design: ckgit revise {view.name} --set compute.cluster=NAME",
     )

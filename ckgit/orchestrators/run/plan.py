@@ -6,7 +6,7 @@ Pure: an observation and the user's options say what is next. Times and tokens a
 from __future__ import annotations
 
 from ckgit.errors import Exit
-from ckgit.experiment.classify import named
+from ckgit.experiment.classify import left_by_in_words, named
 from ckgit.experiment.jobs import FailureClass, Ledger, Phase
 from ckgit.experiment.lifecycle import ORDER
 from ckgit.experiment.scheduler import JobState
@@ -52,6 +52,7 @@ def _whose_it_is(seen: StageObservation, options: AdvanceOptions) -> Decision | 
     if seen.continuation.status.state in (JobState.GONE, JobState.UNSEEN):
         return None
     told = f"{view.name} is left to job {detached.token} ({named(seen.continuation.status.state)}), which takes it on to {detached.to}"
+    told += f"; {left_by_in_words(detached.left_by)}"
     onward = f"ckgit status {view.name}; ckgit advance {view.name} --take-over goes on in its place"
     return Finish(AdvanceResult(view.name, view.snapshot.state, Exit.IN_FLIGHT, [], told, onward))
 
@@ -117,7 +118,7 @@ def _failure(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) ->
     count = count_jobs(ledger.attempts, [job for job in work.all if options.run in (None, job.run)])
     own = count_jobs(ledger.attempts, work.selected(options.run))
     count = own if len(own.failed) == len(count.failed) else count  # evaluations that go ahead are no part of what is counted
-    ledger = ledger.model_copy(update={"detached": detached_of(view.name, options.continuation, now(), by=options.token)})
+    ledger = ledger.model_copy(update={"detached": detached_of(view.name, options, ledger.detached, now())})
     return commits.failure(view, work.stage, work.workers, seen.collected, count, ledger, time=now())
 
 

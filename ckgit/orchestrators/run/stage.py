@@ -89,7 +89,7 @@ def submission(
     cluster = view.context.cluster
     array = min(cluster.max_array_size, max((cluster.max_submit or cluster.max_array_size) // 2, 1)) if cluster.arrays else 1
     tries = AttemptOptions(now(), newest(ledger.attempts), array)
-    detached = detached_of(view.name, options.continuation, tries.time, by=options.token)
+    detached = detached_of(view.name, options, ledger.detached, tries.time)
     return commits.submission(view, Event.SUBMIT, work.workers, jobs, ledger, tries, collected=collected, detached=detached)
 
 

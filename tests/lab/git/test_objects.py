@@ -2,7 +2,7 @@
 
 import pytest
 
-from ckgit.errors import CkgitError
+from ckgit.errors import CkgitError, Exit
 from ckgit.lab.git.objects import first_with
 
 
@@ -16,4 +16,4 @@ def test_the_first_ref_that_there_is_with_its_commit_and_a_file_of_it(lab_folder
     assert first_with(lab_folder, refs[:2], "ckgit.toml") is None
     with pytest.raises(CkgitError, match="data is a tree, not a file") as caught:
         first_with(lab_folder, refs, "data")
-    assert caught.value.where == f"commit {tip[:12]}"
+    assert (caught.value.code, caught.value.where) == (Exit.EVIDENCE_MISSING, f"commit {tip[:12]}")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import State
+from ckgit.orchestrators.commands import one_worker
 from ckgit.orchestrators.commands.advance import advance
 from ckgit.orchestrators.commands.one_worker import render, run_options
 from ckgit.orchestrators.engine.experiment import open_experiment
@@ -26,6 +28,12 @@ def test_scaffolding_leaves_its_files_in_a_folder_and_commits_nothing(bench: Ben
     bench.advance()
     for path in written:
         assert bench.snapshot.read(path) == (folder / path).read_bytes()
+
+
+def test_a_worker_that_has_nothing_to_write_says_so(bench: Bench) -> None:
+    with patch.object(one_worker, "render", return_value={}):
+        done = bench.ckgit("worker", "scaffold-tiny-trainer", "demo", "--run", "base", check=False)
+    assert (done.returncode, "scaffold-tiny-trainer has nothing to write for base" in done.stderr) == (Exit.USAGE, True), done.stderr
 
 
 def alone(bench: Bench, worker: str, run: str | None = None) -> AdvanceResult:

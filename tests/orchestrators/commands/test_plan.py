@@ -64,6 +64,7 @@ FOLLOWS: dict[str, list[Situation]] = {
         S(TRAINED, wants={"worker": "tiny-trainer"}),
         S(ANALYZED, wants={"worker": "tiny-trainer"}),
         S(SCAFFOLDED, wants={"worker": "tiny-trainer", "run": "base"}),
+        S(DESIGNED, wants={"cluster": "other"}),
     ],
     # jobs that were not submitted yet
     "submit, hand over 2, wait": [S(SCAFFOLDED), S(SCAFFOLDED, damage="no profile")],  # the default one has another name now
@@ -159,7 +160,6 @@ FOLLOWS: dict[str, list[Situation]] = {
         S(SCAFFOLDED, ("done", "recorded"), left="queued", wants={"retry": True}),
     ],
     "refuse 2": [
-        S(DESIGNED, wants={"cluster": "other"}),
         S(SCAFFOLDED, BOTH_RUN, "profile"),
         S(SCAFFOLDED, BOTH_RUN, "profile", wants={"worker": "tiny-trainer"}),
         S(TRAINED, damage="no profile"),

@@ -113,7 +113,9 @@ def test_a_slip_of_the_pen_is_told_from_a_run_without_a_job(bench: Bench) -> Non
     assert "demo has no job rank4\n" in asked("cancel", "demo", "--job", "rank4")
     bench.fail("base/eval/capitalization_base")
     bench.advance(State.TRAINED)
-    told = asked("retry", "demo", "--job", "rank4/finetune")
+    done = bench.ckgit("retry", "demo", "--job", "rank4/finetune", check=False)
+    told = done.stderr
+    assert done.returncode == Exit.ILLEGAL_TRANSITION
     assert "demo: job rank4/finetune has no part in evaluation, which comes next\n" in told
     assert "next:  ckgit status demo" in told
 

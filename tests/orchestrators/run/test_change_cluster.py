@@ -76,8 +76,9 @@ def test_checkpoints_that_cannot_be_seen_from_here_are_not_left_behind(two: Benc
 
 
 def test_a_cluster_is_taken_over_once_and_one_that_is_not_there_is_named(two: Bench) -> None:
-    with pytest.raises(CkgitError, match="has not run anywhere yet"):
+    with pytest.raises(CkgitError, match="has not run anywhere yet") as caught:
         move(two, None)
+    assert caught.value.code is Exit.ILLEGAL_TRANSITION
     two.advance(State.TRAINED)
     assert move(two, State.TRAINED) is Exit.DONE
     tip = two.snapshot.tip

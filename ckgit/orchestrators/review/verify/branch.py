@@ -11,7 +11,7 @@ from ckgit.experiment.outputs.findings import Finding, VerifiedExperiment
 from ckgit.experiment.state import State
 from ckgit.lab.git.objects import read_objects
 from ckgit.lab.git.trailers import Trailers
-from ckgit.lab.history.commits import BranchCommit, FileChange, branch_commits
+from ckgit.lab.history.commits import BranchCommit, PathChange, branch_commits
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import Snapshot, snapshot_at
 from ckgit.lab.summary.file import FILE as SUMMARY
@@ -44,7 +44,7 @@ class Walk:
         self.lab, self.name, self.folder = lab, name, f"experiments/{name}"
         self.past = Past()
         self.last: tuple[str, Trailers] | None = None  # the last step, and its commit
-        self.owned: dict[str, FileChange] = {}  # files as ckgit wrote them last
+        self.owned: dict[str, PathChange] = {}  # files as ckgit wrote them last
         self.by_hand: dict[str, str] = {}  # those that are otherwise now, with the commit that changed them
 
     def commit(self, commit: BranchCommit) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from ckgit.lab.git.command import git_lines, git_ok, git_text
 from ckgit.lab.lab import BRANCHES, Lab, list_experiments, merged_experiments
 
 
-class Subject(NamedTuple):
+class History(NamedTuple):
     """An experiment up to a commit."""
 
     experiment: str
@@ -21,7 +21,7 @@ class Subject(NamedTuple):
     held: str = ""  # commit of the default branch that holds it, where its branch is gone
 
 
-def subjects(lab: Lab, targets: Sequence[str], *, every: bool) -> list[Subject]:
+def subjects(lab: Lab, targets: Sequence[str], *, every: bool) -> list[History]:
     """What is meant, each once.
 
     Args:
@@ -34,12 +34,12 @@ def subjects(lab: Lab, targets: Sequence[str], *, every: bool) -> list[Subject]:
     found = [each for target in targets for each in _named(lab, target)]
     if every:
         rows = list_experiments(lab)
-        found += [Subject(row.name, row.tip) for row in rows]
+        found += [History(row.name, row.tip) for row in rows]
         found += [each for name in merged_experiments(lab, {row.name for row in rows}) for each in _merged(lab, name)]
     return list(dict.fromkeys(found))
 
 
-def _named(lab: Lab, target: str) -> list[Subject]:
+def _named(lab: Lab, target: str) -> list[History]:
     if target.startswith("-"):
         raise _unknown(lab, target)
     if ".." in target:
@@ -50,25 +50,25 @@ def _named(lab: Lab, target: str) -> list[Subject]:
         here = [tip.commit for ref, tip in tips.items() if ref == f"{BRANCHES}{name}"]
         there = [tip.commit for ref, tip in tips.items() if ref.startswith("refs/remotes/")]
         if here or there:
-            return [Subject(name, (here or there)[0])]
+            return [History(name, (here or there)[0])]
         if merged := _merged(lab, name):
             return merged
     commit = _commit(lab, target)
-    return [Subject(each, commit) for each in steps_in(lab.root, commit, f"^{lab.base}")] or _nothing(lab, target)
+    return [History(each, commit) for each in steps_in(lab.root, commit, f"^{lab.base}")] or _nothing(lab, target)
 
 
-def _in_range(lab: Lab, base: str, head: str) -> list[Subject]:
+def _in_range(lab: Lab, base: str, head: str) -> list[History]:
     """The experiments that have steps in a range, or files that it changes."""
     first, last = _commit(lab, base), _commit(lab, head.lstrip(".") or "HEAD")
     names = [*steps_in(lab.root, last, f"^{first}")]
     changed = git_lines(lab.root, "diff-tree", "-r", "-z", "--name-only", first, last, "--", "experiments/")
     names += [path.split("/")[1] for path in changed if path.count("/") > 1]
-    return [Subject(name, last) for name in dict.fromkeys(names) if name_problem(name) is None]
+    return [History(name, last) for name in dict.fromkeys(names) if name_problem(name) is None]
 
 
-def _merged(lab: Lab, name: str) -> list[Subject]:
+def _merged(lab: Lab, name: str) -> list[History]:
     step = last_step_below(lab.root, name, lab.base)
-    return [Subject(name, step, lab.base)] if step else []
+    return [History(name, step, lab.base)] if step else []
 
 
 def _commit(lab: Lab, revision: str) -> str:
@@ -77,7 +77,7 @@ def _commit(lab: Lab, revision: str) -> str:
     return git_text(lab.root, "rev-parse", f"{revision}^{{commit}}")
 
 
-def _nothing(lab: Lab, target: str) -> list[Subject]:
+def _nothing(lab: Lab, target: str) -> list[History]:
     raise CkgitError(
         f"no commit of an experiment is on {target} that {lab.default_branch} lacks",
         code=Exit.USAGE,

@@ -15,10 +15,10 @@ from ckgit.lab.lab import Lab
 from ckgit.lab.user_folders import user_folder
 from ckgit.orchestrators.review import rules
 from ckgit.orchestrators.review.verify.branch import verify_branch
-from ckgit.orchestrators.review.verify.named import Subject
+from ckgit.orchestrators.review.verify.named import History
 
 
-def verify(lab: Lab, subject: Subject, *, deep: bool = False) -> VerifiedExperiment:
+def verify(lab: Lab, subject: History, *, deep: bool = False) -> VerifiedExperiment:
     """What is wrong with an experiment's history. A history that was looked at before is remembered; what is remembered may be deleted.
 
     Args:
@@ -39,13 +39,13 @@ def verify(lab: Lab, subject: Subject, *, deep: bool = False) -> VerifiedExperim
     return found
 
 
-def _since_merged(lab: Lab, subject: Subject) -> Iterator[Finding]:
+def _since_merged(lab: Lab, subject: History) -> Iterator[Finding]:
     """What the default branch holds is what was merged into it."""
     for path in changes(lab.root, subject.commit, subject.held, f"experiments/{subject.experiment}"):
         yield rules.EDITED.found(f"{lab.default_branch} holds something else than its last step left", commit=subject.held, path=path)
 
 
-def _remembered(subject: Subject) -> Path | None:
+def _remembered(subject: History) -> Path | None:
     """Where a history is remembered by this very ckgit; None where its user has no home."""
     folder = user_folder("XDG_CACHE_HOME")
     key = hashlib.sha256("\0".join([_build(), *subject]).encode()).hexdigest()

@@ -48,9 +48,9 @@ def _naming(seen: StageObservation, options: AdvanceOptions, instead: Detached |
         instead: a job that was told something else.
     """
     view = seen.view
-    detached = detached_of(view.name, options.continuation, now(), by=options.token)
     if not view.ledger:
         return None
+    detached = detached_of(view.name, options, view.ledger.detached, now())
     replaced = [[attempt] for attempt in reversed(instead.attempts)] if instead else []
     return Commit(commits.left(view, seen.work.workers, seen.collected, view.ledger, detached), replaces=replaced)
 
