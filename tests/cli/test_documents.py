@@ -145,8 +145,7 @@ def of_a_whole_experiment(bench: Bench, call: Call, tmp_path: Path) -> Iterator[
     for name in ("status", "why"):
         yield call(f"{name} demo", f"{name}-document")
     yield call("advance demo nobody", "outcomes-document", Exit.JOBS_FAILED)
-    for name in ("cancel", "retry"):
-        yield call(f"{name} nobody design-1", "outcomes-document", Exit.USAGE)
+    yield from (call(f"{name} nobody design-1", "outcomes-document", Exit.USAGE) for name in ("cancel", "retry"))
     bench.mend("rank4/finetune")
     yield call("advance demo --accept-missing", "outcome-document")
     yield call("worker run-tiny-evaluator demo", "outcome-document")
