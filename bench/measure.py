@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,15 +30,19 @@ class Row(NamedTuple):
     note: str = ""
 
 
-def run(command: Sequence[str], *, cwd: Path) -> Used:
+def run(command: Sequence[str], *, cwd: Path, environment: Mapping[str, str] | None = None) -> Used:
     """Run a command to its end.
+
+    Args:
+        environment: what is added to the bench's own.
 
     Raises:
         RuntimeError: its exit code was not 0; with its output.
     """
+    known = {**os.environ, **(environment or {})}
     with tempfile.TemporaryFile() as output:
         started = time.perf_counter()
-        process = subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=known)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ TRAILERS = "%(refname) %(objectname) %(committerdate:unix) %(contents:trailers:k
 REPEAT = 15
 TRANSITIONS = 12
 PROCESSES = 32
+HUNDRED_RUNS = f"{{lr: {[n / 1000 for n in range(1, 11)]}, lora_rank: {list(range(1, 11))}}}"
 MANY_RUNS = f"{{lr: {[n / 1000 for n in range(1, 11)]}, lora_rank: {list(range(1, 11))}, seed: {list(range(10))}}}"
 
 
@@ -40,6 +42,7 @@ def rows(labs: Labs) -> Iterator[Row]:
     yield listing(labs, python)
     yield from transitions(labs, python)
     yield scaffold_many(labs)
+    yield from verification(labs, python)
     yield at_once(labs, python)
 
 
@@ -82,6 +85,20 @@ def scaffold_many(labs: Labs) -> Row:
         files = {path: f"{name} {path}\n" for path in paths}
         floor += timed(lambda files=files, tip=before: plain_commit(labs.small, tip, files), 1)  # type: ignore[misc]
     return Row("scaffold 1,000 runs x 5 cells", used, floor, "plumbing commit of the files", "1.5 times, 300 MB", f"{len(paths)} files")
+
+
+def verification(labs: Labs, python: list[float]) -> Iterator[Row]:
+    """`ckgit verify` of a scaffolded experiment of 100 runs with 5 cells each, which renders all its files again; and of one it knows."""
+    design(labs.small, "hundred", HUNDRED_RUNS, epochs=5)
+    run([*CKGIT, "scaffold-experiment", "hundred"], cwd=labs.small)
+    floor = _sum(python, timed(lambda: git(labs.small, "log", "--raw", "main..exp/hundred"), REPEAT))
+    with tempfile.TemporaryDirectory() as cache:
+        environment = {"XDG_CACHE_HOME": cache}
+        command = [*CKGIT, "verify", "hundred"]
+        cold = [run(command, cwd=labs.small, environment=environment)]
+        yield Row("verify 100 runs x 5 cells, scaffolded", cold, floor, "python + git log --raw", "30 s")
+        known = [run(command, cwd=labs.small, environment=environment) for _ in range(REPEAT)]
+        yield Row("verify the same again", known, floor, "python + git log --raw", "1 s")
 
 
 def at_once(labs: Labs, python: list[float]) -> Row:

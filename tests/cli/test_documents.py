@@ -112,8 +112,7 @@ def of_a_whole_experiment(bench: Bench, call: Call, tmp_path: Path) -> Iterator[
     make_model(tmp_path / "copy")
     yield call(f"models add other {tmp_path / 'copy'} --dry-run", "model-document")
     yield call(f"models add other {tmp_path / 'copy'}", "model-document")
-    yield call("schema", "schemas-document")
-    yield call("worker", "workers-document")
+    yield from (call(f"{name}", f"{name}s-document") for name in ("schema", "worker"))
     design = tmp_path / "design.yaml"
     document = {key: value for key, value in DESIGN.items() if key != "schema_version"}
     design.write_text(json.dumps(document))
