@@ -71,7 +71,7 @@ class UsageReport(NamedTuple):
 class JobAccount(NamedTuple):
     """What a scheduler's own records say of an attempt that has ended."""
 
-    job_id: str
+    job_ids: Sequence[str]  # by which it is known: a task of an array has an id of its own, too
     exit_code: int | None  # of the job's script; None where a signal or the scheduler ended it
     started: float | None  # seconds since 1970
     ended: float | None

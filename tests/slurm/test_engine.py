@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -21,7 +22,9 @@ from ckgit.orchestrators.commands.cancel import cancel
 from ckgit.orchestrators.engine.options import AdvanceOptions, Selection
 from ckgit.orchestrators.engine.partial_view import open_partially
 from ckgit.orchestrators.queries.why import why
+from ckgit.orchestrators.review.verify import deep
 from ckgit.schedulers.slurm.scheduler import scheduler
+from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench, Heard, design_demo
 from tests.orchestrators.conftest import tiny_package  # noqa: F401 - a fixture
 from tests.slurm.clusters import eventually
@@ -90,6 +93,22 @@ def test_from_design_to_report_watched(bench: Bench) -> None:
         assert attempt.usage.cpu_seconds is not None
     log = (bench.snapshot.read("experiments/demo/run-experiment.log") or b"").decode()
     assert "squeue" in log
+    done = bench.ckgit("verify", "demo", "--deep", check=False)
+    assert done.stdout.endswith(f"{len(bench.history())} commits: all that is recorded follows from what is in git\n"), done.stdout
+
+
+def test_a_job_id_of_somebody_else_is_found_by_who_asks_the_cluster(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deep, "_LATE", 0.0)  # as if accounting had heard of all by now
+    bench.advance(State.TRAINED)
+    one, other = bench.latest("rank4/finetune").job_id, bench.latest("rank8/finetune").job_id
+    ledger = bench.snapshot.ledger_bytes() or b""
+    commit_by_hand(bench.folder, "jobs.json", ledger.decode().replace(f'"job_id": "{one}"', f'"job_id": "{other}"'))
+    done = bench.ckgit("verify", "demo", "--deep", check=False)
+    assert done.returncode == Exit.NOT_VERIFIED
+    assert f"rank4/finetune, attempt 1: its status says job_id {one}, and the ledger {other} [account]" in done.stdout
+    shutil.rmtree(bench.work / ".ckgit/jobs" / bench.latest("rank4/finetune").token)
+    done = bench.ckgit("verify", "demo", "--deep", check=False)
+    assert f"slurm knows no job {other} of this user that is called {bench.latest('rank4/finetune').token} [account]" in done.stdout
 
 
 def test_from_design_to_report_while_nobody_watches(bench: Bench) -> None:
@@ -180,6 +199,8 @@ def test_arrays_run_each_task_once_and_a_failed_task_is_tried_again_alone(bench:
     assert bench.retry().code is Exit.DONE
     assert ".array" not in bench.latest("rank8/finetune").token
     assert once_each(bench)
+    done = bench.ckgit("verify", "demo", "--deep", check=False)
+    assert "it does not hold" not in done.stdout, done.stdout
 
 
 def test_two_experiments_are_followed_with_one_squeue_a_round(bench: Bench, slurm, monkeypatch: pytest.MonkeyPatch) -> None:

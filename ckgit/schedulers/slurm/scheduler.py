@@ -173,7 +173,7 @@ class SlurmScheduler(NamedTuple):
 def _accounted(row: AccountRow) -> JobAccount:
     code, _, signal = row.exit_code.partition(":")
     known = int(code) if code.isdecimal() and signal in ("", "0") else None
-    return JobAccount(row.handle, known, row.start, row.end)
+    return JobAccount([row.raw_id, row.handle], known, row.start, row.end)
 
 
 def _wait_for_turn(cluster: Cluster, work: Path, unit: Sequence[Submission], end: float) -> bool:

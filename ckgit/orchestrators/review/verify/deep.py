@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -20,6 +21,7 @@ from ckgit.orchestrators.review import rules
 from ckgit.workers.digests import differences, digests
 
 _CLOCKS = 600.0  # seconds by which the clocks of a job's host and of accounting may differ
+_LATE = 600.0  # seconds after its end in which accounting may not have heard of a job
 _NAMED = 3
 
 
@@ -73,12 +75,17 @@ def _accounts(lab: Lab, ledger: Ledger, ended: Sequence[Attempt], commit: str, p
                 yield rules.ACCOUNT.found(f"{what}: {why}", commit=commit, path=path)
         elif attempt.token not in report.silent:
             told = f"{ledger.scheduler} knows no job {attempt.job_id} of this user that is called {attempt.token}"
-            yield rules.ACCOUNT.found(f"{what}: {told}", commit=commit, path=path)
+            rule = rules.UNCHECKED if _just_ended(attempt) else rules.ACCOUNT
+            yield rule.found(f"{what}: {told}{', yet' if rule is rules.UNCHECKED else ''}", commit=commit, path=path)
+
+
+def _just_ended(attempt: Attempt) -> bool:
+    return bool(attempt.ended) and time.time() - datetime.fromisoformat(str(attempt.ended)).timestamp() < _LATE
 
 
 def _contradicted(attempt: Attempt, account: JobAccount) -> Iterator[str]:
-    if account.job_id != attempt.job_id:
-        yield f"its job is {account.job_id}, and the ledger says {attempt.job_id}"
+    if attempt.job_id not in account.job_ids:
+        yield f"its job is {account.job_ids[0]}, and the ledger says {attempt.job_id}"
     if account.exit_code is not None and account.exit_code != attempt.exit_code:
         yield f"it ended with exit code {account.exit_code}, and the ledger says {attempt.exit_code}"
     times = (("started", attempt.started, account.started), ("ended", attempt.ended, account.ended))
