@@ -35,7 +35,7 @@ ENDS_WITH: Mapping[str, frozenset[Exit]] = {
     "log": frozenset(_READS),
     "show": frozenset({*_READS, Exit.INVALID_DESIGN}),
     "why": frozenset(_READS),
-    "verify": frozenset({Exit.NOT_VERIFIED}),
+    "verify": frozenset({Exit.NOT_VERIFIED, Exit.EVIDENCE_MISSING}),
     "design-experiment": frozenset(_COMMITS),
     "scaffold-experiment": frozenset(_COMMITS),
     "run-experiment": frozenset(_RUNS),

@@ -8,6 +8,7 @@ from ckgit.analysis.versions import by_package
 from ckgit.experiment.jobs import Attempt, Ledger, Phase
 from ckgit.experiment.results import CellResult, Results, RunRow, TokenCheck, place_of_checkpoint
 from ckgit.experiment.worker import Context
+from ckgit.formats.listing import in_words
 from ckgit.formats.markdown import NOTHING, table
 
 _SHORT = 12  # digits of a digest
@@ -65,8 +66,14 @@ def _compared(run: RunRow, task: str, check: TokenCheck) -> str:
 
 def provenance_section(context: Context, ledger: Ledger | None, results: Results) -> str:
     """Tools, models and data, each with its version or digest."""
-    parts = ["## What ran", _jobs_line(ledger), _tools_table(context, results.runs), _models_table(context), _data_table(context)]
+    tables = [_tools_table(context, results.runs), _models_table(context), _data_table(context)]
+    parts = ["## What ran", _jobs_line(ledger), _made_with(results), *tables]
     return "\n\n".join(part for part in parts if part)
+
+
+def _made_with(results: Results) -> str:
+    versions = [f"{name} {version}" for name, version in results.made_with.items()]
+    return f"This report was made with {in_words(versions)}." if versions else ""
 
 
 def _jobs_line(ledger: Ledger | None) -> str:

@@ -204,3 +204,6 @@ class Results(Frozen):
     runs: tuple[RunRow, ...]
     claims: tuple[Verdict, ...] = ()
     accounting: Accounting = Field(default_factory=Accounting, description="What the jobs took.")
+    made_with: dict[str, str] = Field(
+        default={}, description="Versions of what read the logs and drew the pictures; absent in results that did not keep them yet."
+    )

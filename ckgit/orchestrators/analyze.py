@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 
+from ckgit import __version__
 from ckgit.analysis.accounting import account
 from ckgit.analysis.assemble import ResultsByJob, assemble
 from ckgit.analysis.report import LOSS_PLOT, SCORES_PLOT, render
@@ -27,28 +30,41 @@ LOG = "analyze-experiment.log"
 INSTALL = 'pip install "ckgit[run]"'
 
 
-def analyze(view: ExperimentView) -> Mapping[str, bytes]:
-    """The report, the results, the pictures and the log, by path of the lab. The same commit and ledger give the same bytes.
+def analyze(view: ExperimentView, made_with: Mapping[str, str] | None = None) -> Mapping[str, bytes]:
+    """The report, the results, the pictures and the log, by path of the lab. The same commit, ledger and versions give the same bytes.
+
+    Args:
+        made_with: versions that it is to say it was made with; those that are installed, where there are none.
 
     Raises:
         CkgitError: EVIDENCE_MISSING, naming every job whose logs are missing, cannot be read, or contradict each other;
             TOOL_MISSING, when what reads logs or draws is not installed.
     """
     try:
-        return _analyze(view)
+        return _analyze(view, installed_versions() if made_with is None else made_with)
     except ModuleNotFoundError as error:
         raise CkgitError(
             f"reading logs and drawing need {error.name}, which is not installed", code=Exit.TOOL_MISSING, next=INSTALL
         ) from error
 
 
-def _analyze(view: ExperimentView) -> Mapping[str, bytes]:
+def installed_versions() -> dict[str, str]:
+    """Of what reads logs and draws, by name of the package."""
+    found = {"ckgit": __version__}
+    for name in ("inspect-ai", "matplotlib"):
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def _analyze(view: ExperimentView, made_with: Mapping[str, str]) -> Mapping[str, bytes]:
     context = view.context
     planned = _jobs(context)
     left, missing = _collect(view, planned)
     jobs = [job for job, _ in planned]
     try:
         results = assemble(context, jobs, left, missing, account(view.attempts, view.snapshot.estimate()))
+        results = results.model_copy(update={"made_with": dict(made_with)})
     except ValueError as error:
         raise _refused(view.snapshot, [str(error)]) from None
     folder = f"{context.folder}/analysis"

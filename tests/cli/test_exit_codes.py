@@ -68,6 +68,12 @@ def unreachable(bench: Bench, at: Path = Path("/nowhere/at/all.git")) -> None:
     run_git(bench.folder, "remote", "add", "origin", str(at))
 
 
+def shallow(bench: Bench) -> None:
+    """The clone does not hold what came before the last step."""
+    bench.advance(State.SCAFFOLDED)
+    (bench.lab.git_dir / "shallow").write_text(f"{bench.snapshot.tip}\n")
+
+
 def failed(bench: Bench) -> None:
     bench.fail("rank4/finetune")
     bench.advance(State.SCAFFOLDED)
@@ -104,6 +110,7 @@ CASES: Mapping[tuple[Exit, Callable[[Bench], None]], tuple[str, ...]] = {
     (Exit.IN_FLIGHT, in_flight): ("retry demo --no-wait",),
     (Exit.IN_FLIGHT, running): (*RUNS, "revise demo"),
     (Exit.JOBS_FAILED, failed): (*RUNS, "retry demo"),
+    (Exit.EVIDENCE_MISSING, shallow): ("verify demo",),
     (Exit.NOT_VERIFIED, by_hand("state: designed", "state: trained")): ("verify demo",),
     (Exit.UNKNOWN, unreachable): (*DESIGNS, *STEPS, "revise demo", "cancel demo"),
 }

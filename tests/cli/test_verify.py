@@ -73,6 +73,25 @@ def test_one_that_was_merged_and_deleted(trained: Bench) -> None:
     assert (done.returncode, "main holds something else" in done.stdout) == (Exit.NOT_VERIFIED, True)
 
 
+def test_a_shallow_clone_says_what_to_fetch(trained: Bench, tmp_path: Path) -> None:
+    subprocess.run(["git", "clone", "-q", "--depth=1", "--no-single-branch", f"file://{trained.folder}", str(tmp_path / "ci")], check=True)
+    clone = trained._replace(folder=tmp_path / "ci")
+    done = clone.ckgit("verify", "demo", check=False)
+    assert (done.returncode, "next:  git fetch --unshallow" in done.stderr) == (Exit.EVIDENCE_MISSING, True), done.stderr
+    git(clone, "fetch", "-q", "--unshallow")
+    assert HOLDS in clone.ckgit("verify", "demo").stdout
+
+
+def test_a_change_of_the_lab_is_named(trained: Bench) -> None:
+    git(trained, "switch", "-q", "exp/demo")
+    (trained.folder / "ckgit.toml").write_text("# mine\n")
+    git(trained, "commit", "-qam", "My settings")
+    git(trained, "switch", "-q", "main")
+    done = trained.ckgit("verify", "demo")
+    assert "warning:" in done.stdout
+    assert "ckgit.toml: it is no file of this experiment [outside]" in done.stdout
+
+
 def test_it_is_remembered_and_what_is_remembered_may_be_broken(trained: Bench) -> None:
     first = trained.ckgit("verify", "demo", "--json").stdout
     (remembered,) = Path(os.environ["XDG_CACHE_HOME"]).glob("ckgit/verified/*.json")

@@ -39,23 +39,24 @@ class BranchCommit(NamedTuple):
     files: Mapping[str, PathChange]  # what it changed, by path
 
 
-def branch_commits(root: Path, name: str, tip: str, folder: str = "") -> Iterator[BranchCommit]:
+def branch_commits(root: Path, name: str, tip: str, folder: str = "", beyond: str = "") -> Iterator[BranchCommit]:
     """A branch's own commits, newest first, from the one with which ckgit made it on.
 
     A merge that has brought steps of ckgit's, as `git pull` does, goes on with these: it has done by hand what differs from them.
 
     Args:
         folder: only commits that touch it, and what they changed there; empty for all.
+        beyond: where ckgit did not make the branch, only what this commit does not hold.
     """
     begun = _beginning(root, name, tip)
-    since = [f"^{begun}^@"] if begun else []
+    since = [f"^{begun}^@"] if begun else [f"^{beyond}"] if beyond else []
     if not (side := _merged_steps(root, name, tip, since)):
         yield from _logged(root, name, folder, tip, *since)
         return
     merge, parent = side
     yield from _logged(root, name, folder, tip, f"^{merge}")
     yield one_commit(root, name, merge)._replace(files=changes(root, parent, merge, folder))
-    yield from branch_commits(root, name, parent, folder)
+    yield from branch_commits(root, name, parent, folder, beyond)
 
 
 def one_commit(root: Path, name: str, oid: str) -> BranchCommit:

@@ -140,6 +140,13 @@ BESIDE = Rule(
     "Move it out of the run's folder.",
     "A log of another experiment in RUN/eval/logs.",
 )
+OUTSIDE = Rule(
+    "outside",
+    Severity.WARNING,
+    "A commit by hand changes files that are none of the experiment's, nor data, models or tasks.",
+    "Look at the change by itself: merging the experiment brings it along.",
+    "A change of ckgit.toml or of a workflow, in the branch of an experiment.",
+)
 RENDERED = Rule(
     "rendered",
     Severity.ERROR,
@@ -158,7 +165,7 @@ EVIDENCE = Rule(
     "evidence",
     Severity.ERROR,
     "What a job left is missing, is not what the ledger says, or is of something else.",
-    "Do not trust the run; ckgit reproduce runs it again.",
+    "Do not trust the run; ckgit revise begins anew, and runs it again.",
     "An `.eval` log of another run, under this one's name.",
 )
 REPORT = Rule(
@@ -168,18 +175,11 @@ REPORT = Rule(
     "Take the logs' word: ckgit revise begins anew, and the report is written again.",
     "A report that leaves out the worst run.",
 )
-PICTURE = Rule(
-    "picture",
-    Severity.WARNING,
-    "A picture of the report is not the one that is drawn here of its results.",
-    "Compare it with the table of scores; another version of matplotlib draws otherwise.",
-    "A picture with other bars than the scores.",
-)
 ACCOUNT = Rule(
     "account",
     Severity.ERROR,
     "The scheduler, or the job's own status, tells something else of a job than the ledger.",
-    "Find out whose job that is; ckgit reproduce runs the run again.",
+    "Find out whose job that is; do not trust the run until that is known.",
     "A job id that belongs to another user's job.",
 )
 CHECKPOINT = Rule(
@@ -204,6 +204,7 @@ UNCHECKED = Rule(
     "Files that were scaffolded by another version of ckgit.",
 )
 
-_OF_HISTORY = (STEP, VERSION, STATE, FOREIGN, DESIGN, INPUT, CLAIMS, SUMMARY, FILE, LOG, EDITED, BESIDE, RENDERED, LEDGER, EVIDENCE)
+_OF_STEPS = (STEP, VERSION, STATE, FOREIGN, DESIGN, INPUT, CLAIMS, SUMMARY, FILE, LOG, RENDERED, LEDGER, EVIDENCE, REPORT)
+_BY_HAND = (EDITED, BESIDE, OUTSIDE, SECRET, TOO_LARGE, NOT_A_FILE)
 _DEEP = (ACCOUNT, CHECKPOINT, PURGED)
-RULES: Mapping[str, Rule] = {rule.name: rule for rule in (*_OF_HISTORY, REPORT, PICTURE, UNCHECKED, *_DEEP, SECRET, TOO_LARGE, NOT_A_FILE)}
+RULES: Mapping[str, Rule] = {rule.name: rule for rule in (*_OF_STEPS, *_BY_HAND, *_DEEP, UNCHECKED)}

@@ -144,8 +144,35 @@ def designed_by_hand(bench: Bench) -> None:
     bench.advance(State.ANALYZED)
 
 
+def a_branch_by_hand(bench: Bench) -> None:
+    """The branch and its summary were made without ckgit."""
+    summary = bench.snapshot.summary_bytes()
+    git(bench, "switch", "-q", "--orphan", "aside")
+    git(bench, "branch", "-q", "-D", "exp/demo")
+    git(bench, "update-ref", "-d", "refs/ckgit/tips/demo")
+    git(bench, "switch", "-q", "-c", "exp/demo", "main")
+    path = bench.folder / "experiments/demo/experiment_summary.md"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(summary)
+    git(bench, "add", "experiments")
+    git(bench, "commit", "-qm", "My design")
+    git(bench, "switch", "-q", "main")
+    bench.advance(State.ANALYZED)
+
+
+def main_was_merged_into_it(bench: Bench) -> None:
+    bench.advance(State.TRAINED)
+    (bench.folder / "README.md").write_text("a lab")
+    git(bench, "add", "README.md")
+    git(bench, "commit", "-qm", "A readme")
+    git(bench, "switch", "-q", "exp/demo")
+    git(bench, "merge", "-q", "--no-edit", "main")
+    git(bench, "switch", "-q", "main")
+    bench.advance(State.ANALYZED)
+
+
 WAYS = (plain, retried, accepted_as_missing, cancelled, declared_lost, revised, another_profile, moved, with_notes, brought_back)
-MORE = (rebased, merged, pulled_with_a_merge, designed_by_hand)
+MORE = (rebased, merged, pulled_with_a_merge, designed_by_hand, a_branch_by_hand, main_was_merged_into_it)
 
 
 @pytest.mark.parametrize("way", [*WAYS, *MORE], ids=lambda way: way.__name__)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import Stage
-from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.lifecycle import NO_STATE, Event
 from ckgit.experiment.outputs.findings import Finding, VerifiedExperiment
 from ckgit.experiment.state import State
+from ckgit.lab.git.command import git_text, is_ancestor
 from ckgit.lab.git.objects import read_objects
 from ckgit.lab.git.trailers import Trailers
-from ckgit.lab.history.commits import BranchCommit, PathChange, branch_commits
+from ckgit.lab.history.commits import BranchCommit, PathChange, branch_commits, changes
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import Snapshot, snapshot_at
 from ckgit.lab.summary.file import FILE as SUMMARY
@@ -34,6 +35,8 @@ _CHECKS: tuple[Check, ...] = (
     evidence.evidence,
     report.report,
 )
+_SHARED = ("data/", "models/", "tasks/")  # what an experiment may need, and the default branch may not have yet
+_NAMED = 5
 _STATES = frozenset(map(str, State))
 
 
@@ -105,10 +108,25 @@ class Walk:
                 self.by_hand |= {path: commit.oid} if change.content != self.owned[path].content else {}
             elif not change.gone and path.startswith(self._result_folders()):
                 yield rules.BESIDE.found("no job of this experiment has left it", commit=commit.oid, path=path)
+        yield from self._outside(commit)
         if f"{self.folder}/{SUMMARY}" in commit.files:
+            if not self.last:
+                self.past = self.past._replace(state=str(State.DESIGNED))  # a design by hand is one, too
             yield from self._state(commit, self.past.state if self.last else str(State.DESIGNED))
             yield from self._design(commit)
         yield from _unfit(self.lab, commit, self.folder)
+
+    def _outside(self, commit: BranchCommit) -> Iterator[Finding]:
+        """Files of others that it changes; what it brings from the default branch is none of its own."""
+        others = [path for path in commit.files if not path.startswith((f"{self.folder}/", *_SHARED))]
+        for parent in commit.parents[1:] if others else ():
+            if is_ancestor(self.lab.root, parent, self.lab.base):
+                differs = changes(self.lab.root, parent, commit.oid)
+                others = [path for path in others if path in differs]
+        for path in others[:_NAMED]:
+            yield rules.OUTSIDE.found("it is no file of this experiment", commit=commit.oid, path=path)
+        if len(others) > _NAMED:
+            yield rules.OUTSIDE.found(f"and {len(others) - _NAMED} more that are no files of this experiment", commit=commit.oid)
 
     def _result_folders(self) -> tuple[str, ...]:
         inside = (path.removeprefix(f"{self.folder}/") for path in self.owned)
@@ -171,14 +189,29 @@ def _unfit(lab: Lab, commit: BranchCommit, folder: str) -> Iterator[Finding]:
         yield rules.SECRET.found(f"{place.rule}: {place.masked}", commit=commit.oid, path=place.path, line=place.line)
 
 
+def _refuse_cut(lab: Lab, name: str, commits: Sequence[BranchCommit]) -> None:
+    """A history of which this clone lacks the beginning says nothing."""
+    whole = any(commit.recorded and commit.recorded.source == NO_STATE for commit in commits)
+    if not whole and git_text(lab.root, "rev-parse", "--is-shallow-repository") == "true":
+        raise CkgitError(
+            f"this clone is shallow, and does not hold the whole history of {name}",
+            code=Exit.EVIDENCE_MISSING,
+            where=str(lab.root),
+            state="nothing was verified",
+            next="git fetch --unshallow",
+        )
+
+
 def verify_branch(lab: Lab, name: str, tip: str) -> VerifiedExperiment:
     """Hold an experiment's history, up to a commit, against all rules. Only git objects are read; nothing of them is executed.
 
     Raises:
-        CkgitError: TOOL_MISSING, what reads logs or draws is not installed.
+        CkgitError: TOOL_MISSING, what reads logs or draws is not installed; EVIDENCE_MISSING, the clone is shallow.
     """
     walk, found = Walk(lab, name), list[Finding]()
-    commits = list(branch_commits(lab.root, name, tip))[::-1]
+    beyond = "" if is_ancestor(lab.root, tip, lab.base) else lab.base
+    commits = list(branch_commits(lab.root, name, tip, beyond=beyond))[::-1]
+    _refuse_cut(lab, name, commits)
     for commit in commits:
         found += walk.commit(commit)
     found += walk.end()
