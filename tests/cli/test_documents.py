@@ -109,6 +109,7 @@ def of_a_whole_experiment(bench: Bench, call: Call, tmp_path: Path) -> Iterator[
     yield call(f"init {tmp_path / 'new'} --dry-run", "init-document")
     yield call(f"init {tmp_path / 'new'}", "init-document")
     yield call("models list", "models-document")
+    yield call("hooks status", "hooks-document")
     make_model(tmp_path / "copy")
     yield call(f"models add other {tmp_path / 'copy'} --dry-run", "model-document")
     yield call(f"models add other {tmp_path / 'copy'}", "model-document")
