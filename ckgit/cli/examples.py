@@ -13,6 +13,7 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
     "hooks install": ("ckgit hooks install", "ckgit -C my-lab hooks install"),
     "hooks uninstall": ("ckgit hooks uninstall", "ckgit -C my-lab hooks uninstall"),
     "hooks status": ("ckgit hooks status", "ckgit hooks status --json"),
+    "hooks run": ("ckgit hooks run pre-commit", "ckgit hooks run commit-msg .git/COMMIT_EDITMSG"),
     "hooks print": ("ckgit hooks print pre-receive", "ckgit hooks print pre-commit"),
     "design": ("ckgit design cap_lora", "ckgit design cap_lora2 --like cap_lora --set controls.lr=1e-4"),
     "design-experiment": ("ckgit design-experiment cap_lora", "ckgit design-experiment cap_lora --from design.yaml"),

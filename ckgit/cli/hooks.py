@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,16 @@ import click
 from ckgit.cli.common import emit, json_option, note
 from ckgit.cli.streams import say
 from ckgit.formats.advice import commands
+from ckgit.formats.listing import plural
 from ckgit.lab.hooks.folder import NAMES
 
 if TYPE_CHECKING:
+    from ckgit.experiment.outputs.findings import Finding
     from ckgit.experiment.outputs.labs import HooksDocument
     from ckgit.lab.hooks.folder import HooksFolder
     from ckgit.lab.hooks.install import InstalledHook
 
+_READING = ("pre-push", "pre-receive")  # hooks that git tells on standard input what they are about
 _CONDITIONS = {"installed": "installed", "absent": "not installed", "changed": "changed by hand, or of another ckgit, and left so"}
 
 
@@ -77,6 +81,35 @@ def print_(name: str) -> None:
     from ckgit.lab.hooks.install import shim
 
     say(shim(name).decode(), nl=False)
+
+
+@command.command("run", context_settings={"ignore_unknown_options": True})
+@click.argument("name", type=click.Choice(NAMES))
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def run_(ctx: click.Context, name: str, arguments: tuple[str, ...]) -> int:  # noqa: ARG001 - those of other hooks
+    """Check what the hook NAME is asked about; the installed hooks call this, with what git gives to them.
+
+    It says nothing where there is nothing to say, and ends with 1 where git must not go on.
+    """
+    from ckgit.orchestrators.review.hooks.run import run_hook
+
+    place = ctx.obj if isinstance(ctx.obj, Path) else Path()
+    found = run_hook(name, place)
+    errors = sum(finding.severity == "error" for finding in found)
+    for text in _told(found):
+        note(text)
+    if errors:
+        note(f"ckgit: {plural(errors, 'error')}; nothing was {'pushed' if name in _READING else 'committed'}")
+    return 1 if errors else 0
+
+
+def _told(found: Sequence[Finding]) -> Iterator[str]:
+    """Each finding, and below the last of those with the same advice what to do."""
+    for finding, after in itertools.zip_longest(found, found[1:]):
+        yield str(finding)
+        if finding.advice and (after is None or after.advice != finding.advice):
+            yield f"  {finding.advice}"
 
 
 def _folder(ctx: click.Context) -> HooksFolder:

@@ -47,3 +47,36 @@ NOT_A_FILE = Rule(
 )
 
 RULES: Mapping[str, Rule] = {rule.name: rule for rule in (SECRET, TOO_LARGE, NOT_A_FILE)}
+
+# What git's hooks look for, besides these, before somebody commits or pushes.
+WEIGHTS = Rule(
+    "weights",
+    Severity.ERROR,
+    "A model's weights are about to be committed.",
+    "Take it out of the commit: git restore --staged PATH; weights stay in the work tree, and ckgit commits their SHA-256.",
+    "A checkpoint of an epoch, added by `git add --force`.",
+)
+SUMMARY = Rule(
+    "summary",
+    Severity.ERROR,
+    "experiment_summary.md is no summary of this experiment.",
+    "Mend the line, stage the file and commit again.",
+    "A number that is a text, or a key that there is not.",
+)
+DESIGN_CHANGED = Rule(
+    "design-changed",
+    Severity.ERROR,
+    "The design is not the one that the jobs were made of.",
+    "Take the change back, or go back to designed with it by `ckgit revise`.",
+    "Another learning rate in the summary of a trained experiment.",
+)
+OWNED_FILE = Rule(
+    "owned-file",
+    Severity.ERROR,
+    "A file that ckgit wrote was changed, removed or put there by hand.",
+    "Take it out of the commit: git restore --staged PATH; notes of your own belong into the summary's body, or into files of your own.",
+    "A better score in analysis/results.json.",
+)
+
+_OF_HOOKS = (WEIGHTS, SUMMARY, DESIGN_CHANGED, OWNED_FILE)
+RULES = {**RULES, **{rule.name: rule for rule in _OF_HOOKS}}
