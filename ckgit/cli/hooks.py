@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,15 +88,15 @@ def print_(name: str) -> None:
 @click.argument("name", type=click.Choice(NAMES))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
-def run_(ctx: click.Context, name: str, arguments: tuple[str, ...]) -> int:  # noqa: ARG001 - those of other hooks
+def run_(ctx: click.Context, name: str, arguments: tuple[str, ...]) -> int:
     """Check what the hook NAME is asked about; the installed hooks call this, with what git gives to them.
 
     It says nothing where there is nothing to say, and ends with 1 where git must not go on.
     """
-    from ckgit.orchestrators.review.hooks.run import run_hook
+    from ckgit.orchestrators.review.hooks.run import HookCall, run_hook
 
     place = ctx.obj if isinstance(ctx.obj, Path) else Path()
-    found = run_hook(name, place)
+    found = run_hook(name, HookCall(place, arguments, sys.stdin.buffer.read() if name in _READING else b""))
     errors = sum(finding.severity == "error" for finding in found)
     for text in _told(found):
         note(text)

@@ -77,6 +77,20 @@ OWNED_FILE = Rule(
     "Take it out of the commit: git restore --staged PATH; notes of your own belong into the summary's body, or into files of your own.",
     "A better score in analysis/results.json.",
 )
+ILLEGAL_STEP = Rule(
+    "illegal-step",
+    Severity.ERROR,
+    "A commit's trailers record a step that is none of the experiment's, or not one from where it stands.",
+    "Let ckgit make the step, or take the lines that begin with Ckgit- out of the message.",
+    "A commit that says it evaluated what was never trained.",
+)
+UNRECORDED_STEP = Rule(
+    "unrecorded-step",
+    Severity.ERROR,
+    "The summary says another state than before, and no step is recorded that led there.",
+    "Leave the state to ckgit: `ckgit advance` takes the next step, and `ckgit revise` goes back to designed.",
+    "`state: analyzed`, written into the summary by hand.",
+)
 
-_OF_HOOKS = (WEIGHTS, SUMMARY, DESIGN_CHANGED, OWNED_FILE)
+_OF_HOOKS = (WEIGHTS, SUMMARY, DESIGN_CHANGED, OWNED_FILE, ILLEGAL_STEP, UNRECORDED_STEP)
 RULES = {**RULES, **{rule.name: rule for rule in _OF_HOOKS}}
