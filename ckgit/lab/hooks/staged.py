@@ -14,7 +14,7 @@ from ckgit.lab.git.objects import read_object
 from ckgit.lab.lab import BRANCHES, Lab, open_at
 
 
-class StagedFile(NamedTuple):
+class ChangedFile(NamedTuple):
     """A file that a commit changes, as it is after it."""
 
     path: str
@@ -34,7 +34,7 @@ class Staged(NamedTuple):
     name: str  # of the experiment
     head: str  # empty before the branch's first commit
     merged: tuple[str, ...]  # the commits that it merges in
-    files: tuple[StagedFile, ...]  # as no parent has them
+    files: tuple[ChangedFile, ...]  # as no parent has them
 
     @property
     def folder(self) -> str:
@@ -47,13 +47,18 @@ class Staged(NamedTuple):
         return tuple(filter(None, (self.head, *self.merged)))
 
 
+def in_repository(folder: Path) -> bool:
+    """Whether a folder belongs to a repository at all."""
+    return run_git(folder, ("rev-parse", "--git-dir")).returncode == 0
+
+
 def lab_of_hook(folder: Path) -> Lab | None:
     """The lab whose hook runs in `folder`, which git calls with the top of the checkout or the bare repository; None where it is none."""
     try:
         git_dir = git_lines(folder, "rev-parse", "--path-format=absolute", "--git-common-dir")[0]
         return open_at(folder.absolute(), Path(git_dir))
     except CkgitError as error:
-        if error.code is Exit.USAGE or "not a git repository" in error.what:
+        if error.code is Exit.USAGE:
             return None
         raise
 
@@ -91,14 +96,14 @@ def _text(file: Path) -> str:
     return ""
 
 
-def _files(root: Path, head: str, merged: tuple[str, ...]) -> tuple[StagedFile, ...]:
+def _files(root: Path, head: str, merged: tuple[str, ...]) -> tuple[ChangedFile, ...]:
     first, *others = [_changes(root, parent) for parent in (head or empty_tree(root), *merged)]
     return tuple(file for file in first if all(file in each for each in others))
 
 
-def _changes(root: Path, parent: str) -> dict[StagedFile, None]:
+def _changes(root: Path, parent: str) -> dict[ChangedFile, None]:
     """Files that the index has otherwise than a commit, in its order."""
     options = ("--cached", "--raw", "-z", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
     fields = git(root, "diff-index", *options, parent, "--").decode(errors="surrogateescape").split("\0")
     pairs = zip(fields[::2], fields[1::2], strict=False)
-    return dict.fromkeys(StagedFile(path, raw.split(" ")[1], raw.split(" ")[3]) for raw, path in pairs)
+    return dict.fromkeys(ChangedFile(path, raw.split(" ")[1], raw.split(" ")[3]) for raw, path in pairs)

@@ -91,6 +91,20 @@ UNRECORDED_STEP = Rule(
     "Leave the state to ckgit: `ckgit advance` takes the next step, and `ckgit revise` goes back to designed.",
     "`state: analyzed`, written into the summary by hand.",
 )
+REMOVED_ATTEMPT = Rule(
+    "removed-attempt",
+    Severity.ERROR,
+    "An attempt that was committed is told by nothing any more.",
+    "Push a branch that still has its commit; `ckgit revise` begins anew without losing it.",
+    "A failed training that a rebase has left out.",
+)
+CHANGED_ATTEMPT = Rule(
+    "changed-attempt",
+    Severity.ERROR,
+    "An attempt that was committed is told otherwise.",
+    "Take the commit back that changes jobs.json; only ckgit writes it.",
+    "A failed job whose exit code became 0.",
+)
 
-_OF_HOOKS = (WEIGHTS, SUMMARY, DESIGN_CHANGED, OWNED_FILE, ILLEGAL_STEP, UNRECORDED_STEP)
+_OF_HOOKS = (WEIGHTS, SUMMARY, DESIGN_CHANGED, OWNED_FILE, ILLEGAL_STEP, UNRECORDED_STEP, REMOVED_ATTEMPT, CHANGED_ATTEMPT)
 RULES = {**RULES, **{rule.name: rule for rule in _OF_HOOKS}}

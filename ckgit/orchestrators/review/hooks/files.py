@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ckgit.errors import CkgitError
 from ckgit.formats.listing import escaped
 from ckgit.lab.git.objects import REGULAR, read_objects, sizes
-from ckgit.lab.hooks.staged import StagedFile
+from ckgit.lab.hooks.staged import ChangedFile
 from ckgit.lab.secrets import MAX_FILE_BYTES, find_secrets
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def found(rule: str, message: str, *, commit: str | None = None, path: str = "",
     return RULES[rule].found(escaped(message), commit=commit, path=escaped(path), line=line, advice=escaped(advice))
 
 
-def file_findings(root: Path, folder: str, files: Sequence[StagedFile], commit: str | None = None) -> Iterator[Finding]:
+def file_findings(root: Path, folder: str, files: Sequence[ChangedFile], commit: str | None = None) -> Iterator[Finding]:
     """What is wrong with files that a commit adds or changes.
 
     Args:
@@ -50,8 +50,8 @@ def file_findings(root: Path, folder: str, files: Sequence[StagedFile], commit: 
     yield from _secrets(root, [file for file in plain if known.get(file.oid, 0) <= MAX_FILE_BYTES], known, commit)
 
 
-def _secrets(root: Path, files: Iterable[StagedFile], known: dict[str, int], commit: str | None) -> Iterator[Finding]:
-    batch: list[StagedFile] = []
+def _secrets(root: Path, files: Iterable[ChangedFile], known: dict[str, int], commit: str | None) -> Iterator[Finding]:
+    batch: list[ChangedFile] = []
     room = _AT_ONCE
     for file in files:
         if known.get(file.oid, 0) > room:
@@ -62,7 +62,7 @@ def _secrets(root: Path, files: Iterable[StagedFile], known: dict[str, int], com
     yield from _secrets_in(root, batch, commit)
 
 
-def _secrets_in(root: Path, files: Sequence[StagedFile], commit: str | None) -> Iterator[Finding]:
+def _secrets_in(root: Path, files: Sequence[ChangedFile], commit: str | None) -> Iterator[Finding]:
     contents = list(read_objects(root, [file.oid for file in files]))
     for file, content in zip(files, contents, strict=True):
         try:

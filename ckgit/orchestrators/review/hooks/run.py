@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.lab.git.command import as_hook
-from ckgit.lab.hooks.staged import staged
+from ckgit.lab.hooks.staged import in_repository, staged
 
 if TYPE_CHECKING:
     from ckgit.experiment.outputs.findings import Finding
+
+# The framework pre-commit tells by these variables what git has told it, of one ref.
+_FRAMEWORK = ("LOCAL_BRANCH", "TO_REF", "REMOTE_BRANCH", "FROM_REF")
 
 
 class HookCall(NamedTuple):
@@ -61,9 +65,29 @@ def _prepare_commit_msg(call: HookCall) -> list[Finding]:
     from ckgit.lab.hooks.message import read_message, write_message
     from ckgit.orchestrators.review.hooks.message import prepared
 
-    if message := prepared(commit, read_message(call.folder, file), "".join(call.arguments[1:2])):
+    source = "".join(call.arguments[1:2]) or os.environ.get("PRE_COMMIT_COMMIT_MSG_SOURCE", "")
+    if message := prepared(commit, read_message(call.folder, file), source):
         write_message(file, message)
     return []
+
+
+def _pre_push(call: HookCall) -> list[Finding]:
+    told = call.stdin.strip() or " ".join(os.environ.get(f"PRE_COMMIT_{key}", "") for key in _FRAMEWORK).strip().encode()
+    if not told or not in_repository(call.folder):
+        return []
+    from ckgit.lab.hooks.pushed import to_push
+    from ckgit.orchestrators.review.hooks.pushed import pushed_findings
+
+    return list(pushed_findings(call.folder, to_push(call.folder, told), server=False))
+
+
+def _pre_receive(call: HookCall) -> list[Finding]:
+    if not in_repository(call.folder):
+        return []
+    from ckgit.lab.hooks.pushed import received
+    from ckgit.orchestrators.review.hooks.pushed import pushed_findings
+
+    return list(pushed_findings(call.folder, received(call.stdin), server=True))
 
 
 def _message_file(call: HookCall) -> Path:
@@ -76,6 +100,6 @@ _HOOKS: Mapping[str, Callable[[HookCall], list[Finding]]] = {
     "pre-commit": _pre_commit,
     "commit-msg": _commit_msg,
     "prepare-commit-msg": _prepare_commit_msg,
-    "pre-push": lambda _: [],
-    "pre-receive": lambda _: [],
+    "pre-push": _pre_push,
+    "pre-receive": _pre_receive,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ckgit.errors import DesignError
@@ -15,7 +16,7 @@ from ckgit.lab.git.objects import read_object, tree_entries
 from ckgit.lab.git.tips import left_at
 from ckgit.lab.git.trailers import Trailers
 from ckgit.lab.history.hand_edits import WrittenFiles, written
-from ckgit.lab.hooks.staged import Staged, StagedFile
+from ckgit.lab.hooks.staged import ChangedFile, Staged
 from ckgit.lab.snapshot import Snapshot
 from ckgit.orchestrators.review.hooks.files import file_findings, found
 
@@ -40,7 +41,7 @@ def _owned(commit: Staged) -> Iterator[Finding]:
     files = [file for file in commit.files if file.path.startswith(f"{commit.folder}/") and file.path != f"{commit.folder}/{SUMMARY}"]
     if not files or not commit.head:
         return
-    ours = written(snapshot_at(commit))
+    ours = written(snapshot_at(commit.root, commit.name, commit.head))
     for file in files:
         by_name = file.path.removeprefix(f"{commit.folder}/") in _OURS and not file.gone
         if (file.path in ours.paths or by_name) and not _is_as_left(commit, ours, file):
@@ -49,20 +50,19 @@ def _owned(commit: Staged) -> Iterator[Finding]:
             yield found("owned-file", f"ckgit owns this file, and it was {how} by hand", path=file.path, advice=back)
 
 
-def _is_as_left(commit: Staged, ours: WrittenFiles, file: StagedFile) -> bool:
+def _is_as_left(commit: Staged, ours: WrittenFiles, file: ChangedFile) -> bool:
     """Whether a change by hand is taken back."""
     edit = next((edit for edit in ours.edits if edit.path == file.path), None)
     return edit is not None and any(entry.oid == file.oid for entry in tree_entries(commit.root, edit.left, file.path))
 
 
-def snapshot_at(commit: Staged) -> Snapshot:
-    """The experiment as the commit that is checked out has it."""
-    at, recorded = last_recorded(commit.root, commit.name, commit.head)
+def snapshot_at(root: Path, name: str, commit: str) -> Snapshot:
+    """An experiment as some commit has it, whatever its branch is at and whatever its summary says."""
+    at, recorded = last_recorded(root, name, commit)
     state = State(recorded.target) if recorded and recorded.target in set(State) else State.DESIGNED
     event, design = (recorded.event, recorded.design) if recorded else (None, None)
     never = datetime.datetime.fromtimestamp(0, tz=datetime.UTC)
-    left = left_at(commit.root, commit.name)
-    return Snapshot(commit.root, commit.name, commit.head, state, event, design, never, at, left=left)
+    return Snapshot(root, name, commit, state, event, design, never, at, left=left_at(root, name))
 
 
 def _summary(commit: Staged) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ckgit.lab.hooks.folder import NAMES
 from ckgit.lab.lab import Lab
 from tests.conftest import run_git
 from tests.orchestrators.review.hooks.by_hand import SUMMARY, change, hook, stage
@@ -236,11 +237,17 @@ finally:
 """
 
 
-@pytest.mark.parametrize("words", [["pre-commit"]])
-def test_it_starts_git_alone_and_writes_nothing(submitted: Path, words: list[str]) -> None:
-    stage(submitted, {SUMMARY: change(submitted, (RANKS, "lora_rank: [4]")), f"{FOLDER}/jobs.json": "{}"})
+@pytest.mark.parametrize("name", NAMES)
+def test_they_start_git_alone_and_write_nothing_but_a_message(lab: Lab, submitted: Path, tmp_path: Path, name: str) -> None:
+    file = tmp_path / "MESSAGE"
+    file.write_text("Mine\n\nCkgit-To: trained\n" if name == "commit-msg" else "Mine\n")
+    stage(submitted, {SUMMARY: change(submitted, (RANKS, "lora_rank: [4]"), ("state: scaffolded", "state: designed"))})
+    stage(submitted, {f"{FOLDER}/jobs.json": "{}"})
+    old, new = run_git(submitted, "rev-parse", "HEAD~1"), run_git(submitted, "rev-parse", "HEAD")
+    stdin = f"{new} {'0' * 40} refs/heads/exp/cap\n" if name == "pre-receive" else f"x {old} refs/heads/exp/cap {new}\n"
     env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(Path(__file__).parents[4])}
-    command = [sys.executable, "-c", AUDIT, "hooks", "run", *words]
-    done = subprocess.run(command, cwd=submitted, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 1, done.stderr
-    assert done.stdout == "[('ran', 'git')]\n"
+    command = [sys.executable, "-c", AUDIT, "hooks", "run", name, *([str(file)] if "msg" in name else [])]
+    done = subprocess.run(command, cwd=submitted, env=env, input=stdin, capture_output=True, text=True, check=False)
+    prepares = name == "prepare-commit-msg"
+    assert done.returncode == (0 if prepares else 1), done.stderr
+    assert done.stdout == f"{[('ran', 'git'), *([('wrote', str(file))] if prepares else [])]}\n"
