@@ -16,7 +16,7 @@ from ckgit.lab.hooks.message import Message, trailers_of
 from ckgit.lab.hooks.staged import Staged, staged_content
 from ckgit.lab.summary.state import state_in
 from ckgit.orchestrators.review.hooks.files import found
-from ckgit.orchestrators.review.hooks.staged import SUMMARY
+from ckgit.orchestrators.review.hooks.staged import SUMMARY, is_body_alone
 
 if TYPE_CHECKING:
     from ckgit.experiment.outputs.findings import Finding
@@ -67,11 +67,11 @@ def _state_at(commit: Staged, parent: str) -> str:
     return NO_STATE if read_object(commit.root, f"{parent}:{commit.folder}/{SUMMARY}") is None else State.DESIGNED
 
 
-def _parsed(content: bytes | None) -> SummaryFile | None:
+def _parsed(content: bytes) -> SummaryFile | None:
     from ckgit.lab.summary.file import SummaryFile
 
     try:
-        return SummaryFile.parse(content or b"", SUMMARY)
+        return SummaryFile.parse(content, SUMMARY)
     except DesignError:
         return None
 
@@ -85,8 +85,10 @@ def prepared(commit: Staged, message: Message, source: str) -> Message | None:
     path = f"{commit.folder}/{SUMMARY}"
     if source in _NOT_OURS or commit.merged or message.text.startswith(_FIXES) or path not in (file.path for file in commit.files):
         return None
-    summary = _parsed(staged_content(commit, path))
-    if summary is None or "Ckgit-" in trailers_of(commit.root, message) or (step := _design_step(commit, summary)) is None:
+    content = staged_content(commit, path) or b""
+    if "Ckgit-" in trailers_of(commit.root, message) or is_body_alone(commit, content):
+        return None
+    if (summary := _parsed(content)) is None or (step := _design_step(commit, summary)) is None:
         return None
     from ckgit.lab.commit import step_message
     from ckgit.lab.context import changed_places

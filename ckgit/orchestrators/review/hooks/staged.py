@@ -18,6 +18,7 @@ from ckgit.lab.git.trailers import Trailers
 from ckgit.lab.history.hand_edits import WrittenFiles, written
 from ckgit.lab.hooks.staged import ChangedFile, Staged
 from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.summary.text import block_problems, decode, split
 from ckgit.orchestrators.review.hooks.files import file_findings, found
 
 if TYPE_CHECKING:
@@ -73,10 +74,13 @@ def _summary(commit: Staged) -> Iterator[Finding]:
     if file.gone:
         yield found("summary", "it is removed, and without it nobody can tell the experiment's state", path=path, advice=_back(path))
         return
+    content = read_object(commit.root, file.oid) or b""
+    if is_body_alone(commit, content):
+        return
     from ckgit.lab.summary.file import SummaryFile
 
     try:
-        summary = SummaryFile.parse(read_object(commit.root, file.oid) or b"", path)
+        summary = SummaryFile.parse(content, path)
     except DesignError as error:
         for problem in error.problems[:_LISTED]:
             what = f"{problem.path}: {problem.message}" if problem.path else problem.message
@@ -87,6 +91,14 @@ def _summary(commit: Staged) -> Iterator[Finding]:
         line = summary.problem("experiment.name", "").line
         yield found("summary", f"it calls the experiment {name}, and its branch is exp/{commit.name}", path=path, line=line)
     yield from _design(commit, path, summary)
+
+
+def is_body_alone(commit: Staged, content: bytes) -> bool:
+    """Whether a summary has the last commit's front matter to the byte, and a body that can be read: mostly that alone changes."""
+    before = read_object(commit.root, f"{commit.head}:{commit.folder}/{SUMMARY}") if commit.head else None
+    (old, _), (new, wrong) = decode(before or b""), decode(content)
+    was, now = split(old), split(new)
+    return bool(was.body and not wrong) and was[:2] == now[:2] and not block_problems(now.body, 1)
 
 
 def _design(commit: Staged, path: str, file: SummaryFile) -> Iterator[Finding]:

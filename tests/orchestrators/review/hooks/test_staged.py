@@ -49,6 +49,13 @@ def test_notes_and_comments_are_the_users(submitted: Path) -> None:
     assert said(submitted) == ""
 
 
+def test_a_body_that_cannot_be_read_is_told_whatever_the_front_matter(submitted: Path) -> None:
+    for body, what in (("<!-- ckgit:runs -->\n", "do not pair up"), ("<<<<<<< HEAD\n", "a conflict marker"), ("\r\n", "carriage return")):
+        stage(submitted, {SUMMARY: change(submitted, ("## Notes\n", f"## Notes\n{body}")) if body != "\r\n" else "---\r\n---\r\n"})
+        assert what in said(submitted) or "is not closed" in said(submitted)
+        run_git(submitted, "reset", "--quiet", "--hard")
+
+
 def test_what_is_staged_counts_and_not_what_lies_there(submitted: Path) -> None:
     (submitted / SUMMARY).write_text("nonsense")
     (submitted / f"{FOLDER}/jobs.json").unlink()
