@@ -16,6 +16,7 @@ class InitDocument(PrintedDocument):
     lab: str = Field(description="Its folder.")
     branch: str = Field(description="The default branch.")
     files: tuple[str, ...] = Field(description="New ones; none where it is a lab already.")
+    hooks: tuple[str, ...] = Field(description="Hooks of ckgit's that were asked for, and that it has now.")
     dry_run: bool
 
 
