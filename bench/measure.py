@@ -30,15 +30,20 @@ class Row(NamedTuple):
     note: str = ""
 
 
-def run(command: Sequence[str], *, cwd: Path) -> Used:
+def run(command: Sequence[str], *, cwd: Path, stdin: str = "") -> Used:
     """Run a command to its end.
+
+    Args:
+        stdin: what is on its standard input.
 
     Raises:
         RuntimeError: its exit code was not 0; with its output.
     """
-    with tempfile.TemporaryFile() as output:
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as output:
+        given.write(stdin.encode())
+        given.seek(0)
         started = time.perf_counter()
-        process = subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=cwd, stdin=given, stdout=output, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
