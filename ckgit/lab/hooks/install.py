@@ -63,7 +63,9 @@ def uninstall(folder: HooksFolder) -> list[str]:
     What somebody has changed since is left, and told.
     """
     own = {folder.common, *([folder.used] if folder.own else [])}
-    return [line for place in sorted(own) if place.is_dir() for line in _uninstall(folder, place)]
+    done = [line for place in sorted(own) if place.is_dir() for line in _uninstall(folder, place)]
+    by_hand = [] if folder.own else [hook.file for hook in installed(folder) if hook.condition == "installed"]
+    return [*done, *(f"{file} is left: take the line out that calls ckgit" for file in by_hand)]
 
 
 def _uninstall(folder: HooksFolder, place: Path) -> Iterator[str]:

@@ -65,13 +65,16 @@ def _known(oid: str) -> str:
 
 
 def lab_of_push(folder: Path, updates: Sequence[RefUpdate]) -> Lab | None:
-    """The lab that is pushed to, or that this push makes; None where it is none."""
+    """The lab that is pushed to, or that this push makes; None where it is none.
+
+    Where nobody can tell the default branch, as before the first push of it, it has none: both its name and `base` are empty.
+    """
     if lab := lab_of_hook(folder):
         return lab
-    branches = [update for update in updates if update.new and update.ref.startswith("refs/heads/")]
-    for update in sorted(branches, key=lambda each: bool(each.name)):  # the default branch first
-        if (toml := read_object(folder, f"{update.new}:{CONFIG}")) is not None:
-            branch, base = ("", "") if update.name else (update.ref.removeprefix("refs/heads/"), update.new)
+    branches = [update for update in updates if update.ref.startswith(("refs/heads/", CLOSED)) and (update.new or update.old)]
+    for update in sorted(branches, key=lambda each: bool(each.name or each.closed)):  # the default branch first
+        if (toml := read_object(folder, f"{update.new or update.old}:{CONFIG}")) is not None:
+            branch, base = ("", "") if update.name or update.closed else (update.ref.removeprefix("refs/heads/"), update.new)
             return Lab(folder, folder, folder, branch, base, toml)
     return None
 
@@ -121,10 +124,10 @@ def _attempts(content: bytes | None) -> Attempts:
 
 def is_kept(lab: Lab, commit: str, updates: Sequence[RefUpdate]) -> bool:
     """Whether a commit stays in the default branch's history, or in that of a closed branch, after a push."""
-    default = f"refs/heads/{lab.default_branch}"
-    refs = git_lines(lab.root, "for-each-ref", f"--contains={commit}", "--format=%(refname)", default, CLOSED)
+    keeping = (*([f"refs/heads/{lab.default_branch}"] if lab.default_branch else []), CLOSED)
+    refs = git_lines(lab.root, "for-each-ref", f"--contains={commit}", "--format=%(refname)", *keeping)
     moved = {update.ref: update.new for update in updates}
     if any(ref not in moved for ref in refs):
         return True
-    after = [new for ref, new in moved.items() if new and (ref == default or ref.startswith(CLOSED))]
+    after = [new for ref, new in moved.items() if new and (ref in keeping or ref.startswith(CLOSED))]
     return any(is_ancestor(lab.root, commit, new) for new in after)

@@ -65,10 +65,11 @@ def lab_of_hook(folder: Path) -> Lab | None:
 
 def staged(folder: Path) -> Staged | None:
     """What is about to be committed; None where that is not on an experiment's branch, or this is no lab."""
-    place = run_git(folder, ("rev-parse", "--absolute-git-dir"))
+    place = run_git(folder, ("rev-parse", "--absolute-git-dir", "--show-cdup"))
     if place.returncode:
         return None
-    git_dir = Path(place.stdout.decode(errors="surrogateescape").rstrip("\n"))
+    lines = place.stdout.decode(errors="surrogateescape").split("\n")
+    git_dir, folder = Path(lines[0]), folder / lines[1]
     name = _branch(folder, git_dir).removeprefix(BRANCHES)
     if "/" in name or name_problem(name) or lab_of_hook(folder) is None:
         return None

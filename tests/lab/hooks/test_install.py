@@ -148,6 +148,7 @@ def test_a_folder_of_others_is_not_written_into(lab_folder: Path, tmp_path: Path
     found = json.loads(ckgit("hooks", "status", "--json", folder=lab_folder).stdout)
     assert [hook["installed"] for hook in found["hooks"]] == ["installed", "absent", "absent", "absent"]
     assert not found["own"]
+    assert ckgit("hooks", "uninstall", folder=lab_folder).stdout == f"{shared}/pre-commit is left: take the line out that calls ckgit\n"
 
 
 def test_husky_is_told_its_own_files(lab_folder: Path) -> None:

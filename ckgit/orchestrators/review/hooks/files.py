@@ -36,7 +36,7 @@ def file_findings(root: Path, folder: str, files: Sequence[ChangedFile], commit:
     """
     there = [file for file in files if not file.gone]
     for file in there:
-        if file.mode not in REGULAR and file.path.startswith(f"{folder}/"):
+        if file.mode not in REGULAR and f"{file.path}/".startswith(f"{folder}/"):
             what = "a submodule" if file.mode == "160000" else "a symbolic link"
             yield found("not-a-file", f"it is {what}", commit=commit, path=file.path)
     plain = [file for file in there if file.mode in REGULAR]

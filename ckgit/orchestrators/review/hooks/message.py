@@ -14,6 +14,7 @@ from ckgit.lab.git.objects import read_object
 from ckgit.lab.git.trailers import Trailers, parse_trailers
 from ckgit.lab.hooks.message import Message, trailers_of
 from ckgit.lab.hooks.staged import Staged, staged_content
+from ckgit.lab.secrets import find_secrets
 from ckgit.lab.summary.state import state_in
 from ckgit.orchestrators.review.hooks.files import found
 from ckgit.orchestrators.review.hooks.staged import SUMMARY, is_body_alone
@@ -28,6 +29,8 @@ _FIXES = ("fixup!", "squash!", "amend!")
 
 def message_findings(commit: Staged, message: Message) -> Iterator[Finding]:
     """What speaks against a commit's message."""
+    for place in find_secrets({"": message.text.encode(errors="surrogateescape")}):
+        yield found("secret", f"line {place.line} of the message has {place.rule}: {place.masked}")
     path = f"{commit.folder}/{SUMMARY}"
     content = staged_content(commit, path)
     try:

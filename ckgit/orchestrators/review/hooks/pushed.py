@@ -58,11 +58,13 @@ def branch_findings(lab: Lab, name: str, commits: Sequence[PushedCommit]) -> Ite
     yield from _steps(lab, name, commits)
     yield from _ledgers(lab, name, commits)
     by_hand = [commit.oid for commit in commits if commit.recorded is None]
+    folder = f"experiments/{name}"
     for oid, files in changed_files(lab.root, by_hand).items():
-        yield from file_findings(lab.root, f"experiments/{name}", files, oid)
-    mine = {commit.oid for commit in commits}
+        mine = [file for file in files if lab.base or f"{file.path}/".startswith(f"{folder}/")]  # or the default branch's are there, too
+        yield from file_findings(lab.root, folder, mine, oid)
+    new = {commit.oid for commit in commits}
     for edit in written(snapshot_at(lab.root, name, commits[-1].oid)).edits:
-        if edit.hand in mine:
+        if edit.hand in new:
             how = "removed" if edit.gone else "changed"
             advice = restored(name, [edit])
             yield found("owned-file", f"ckgit owns this file, and it was {how} by hand", commit=edit.hand, path=edit.path, advice=advice)

@@ -74,6 +74,13 @@ def test_a_step_names_the_staged_design(lab: Lab, hand: Path) -> None:
     assert "Ckgit-Design is " in said(hand, message("revise", "designed", "designed", before))
 
 
+def test_a_secret_in_the_message(hand: Path) -> None:
+    token = "hf_" + "a1B2c3D4e5" * 3
+    found = said(hand, f"Notes\n\nwith {token}\n")
+    assert found.startswith("error: line 3 of the message has a Hugging Face token: hf_a… (33 characters) [secret]\n  Revoke it")
+    assert token not in found
+
+
 @pytest.mark.parametrize("text", [message("revise", "designed", "designed", "0", "other"), "x\n\nCkgit-Event: revise\n"])
 def test_half_a_step_is_none(hand: Path, text: str) -> None:
     assert "its trailers are no step of cap" in said(hand, text)

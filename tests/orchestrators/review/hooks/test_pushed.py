@@ -182,6 +182,22 @@ def test_a_shallow_clone_checks_what_it_has(lab: Lab, submitted: Path, tmp_path:
     assert "[removed-attempt]" in hook(shallow, "pre-push", "origin", "url", stdin=line).stderr
 
 
+def test_a_server_that_cannot_tell_its_default_branch_keeps_attempts_all_the_same(lab: Lab, submitted: Path) -> None:
+    stage(lab.root, {"data/model.safetensors": "0"})  # the default branch's own, which no experiment answers for
+    commit(lab.root)
+    run_git(submitted, "merge", "--quiet", "--no-edit", "main")
+    tip = run_git(lab.root, "rev-parse", "exp/cap")
+    for name in ("one", "two"):
+        run_git(lab.root, "branch", name, "main")
+    run_git(lab.root, "switch", "--quiet", "one")
+    run_git(lab.root, "branch", "-D", "main")
+    assert "[removed-attempt]" in said(lab, tip, "")
+    run_git(lab.root, "update-ref", "refs/ckgit/closed/cap", tip)
+    assert said(lab, tip, "") == ""
+    assert "[removed-attempt]" in said(lab, tip, "", "refs/ckgit/closed/cap")
+    assert said(lab, "", tip) == ""
+
+
 @pytest.fixture
 def server(lab: Lab, tmp_path: Path) -> Path:
     """A bare repository with the hook, and with nothing in it."""

@@ -138,6 +138,21 @@ def test_files_that_git_should_not_carry(hand: Path) -> None:
     assert found.endswith("ckgit: 6 errors; nothing was committed\n")
 
 
+def test_a_folder_that_becomes_a_link(hand: Path) -> None:
+    run_git(hand, "rm", "--quiet", "-r", FOLDER)
+    (hand / FOLDER).parent.mkdir(exist_ok=True)
+    (hand / FOLDER).symlink_to("../data")
+    run_git(hand, "add", "--all")
+    found = said(hand)
+    assert f"error: {FOLDER}: it is a symbolic link [not-a-file]" in found
+    assert "[summary]" in found
+
+
+def test_by_hand_it_may_be_called_anywhere(submitted: Path) -> None:
+    stage(submitted, {SUMMARY: change(submitted, (RANKS, "lora_rank: [4]"))})
+    assert "[design-changed]" in said(submitted / FOLDER / "rank4")
+
+
 def test_a_file_that_becomes_a_link(submitted: Path) -> None:
     (submitted / FOLDER / "jobs.json").unlink()
     (submitted / FOLDER / "jobs.json").symlink_to("../../x")
