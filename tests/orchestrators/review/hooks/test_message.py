@@ -88,7 +88,11 @@ def test_half_a_step_is_none(hand: Path, text: str) -> None:
 
 def test_a_step_of_ckgits_may_be_amended(lab: Lab, submitted: Path) -> None:
     assert said(submitted, run_git(submitted, "log", "-1", "--format=%B")) == ""
-    assert "[illegal-step]" in said(submitted, message("scaffold", "designed", "scaffolded", digest(lab)))
+    scaffold = message("scaffold", "designed", "scaffolded", digest(lab))
+    assert "[illegal-step]" in said(submitted, scaffold)
+    run_git(submitted, "reset", "--quiet", "--hard", "HEAD~1")
+    assert said(submitted, run_git(submitted, "log", "-1", "--format=%B")) == ""
+    assert "[illegal-step]" in said(submitted, scaffold)  # another one: it does not say by which ckgit
 
 
 def test_a_merge_may_bring_a_step(lab: Lab, submitted: Path) -> None:

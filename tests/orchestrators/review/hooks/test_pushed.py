@@ -14,6 +14,7 @@ import pytest
 from ckgit.experiment.lifecycle import Event
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.summary.file import SummaryFile
 from tests.conftest import run_git
 from tests.orchestrators.review.hooks.by_hand import SUMMARY, change, hook, stage
 from tests.orchestrators.review.hooks.conftest import ledger, step
@@ -147,6 +148,18 @@ def test_a_branch_is_deleted_where_its_attempts_stay(lab: Lab, submitted: Path) 
     assert said(lab, "exp/cap", "") == ""
     run_git(lab.root, "reset", "--quiet", "--hard", "HEAD~1")
     assert said(lab, "exp/cap~2", "") == ""  # designed only: nothing is lost
+
+
+def test_a_name_that_is_used_again_begins_anew(lab: Lab, submitted: Path) -> None:
+    first = (submitted / SUMMARY).read_text().replace("state: scaffolded", "state: designed").replace("[4, 8]", "[4]")
+    run_git(lab.root, "merge", "--quiet", "--no-edit", "exp/cap")
+    run_git(submitted, "switch", "--quiet", "--detach")
+    run_git(lab.root, "switch", "--quiet", "--force-create", "exp/cap", "main")
+    run_git(lab.root, "rm", "--quiet", "-r", FOLDER)
+    commit(lab.root)
+    stage(lab.root, {SUMMARY: first})
+    commit(lab.root, message("design", "none", "designed", SummaryFile.parse(first.encode(), SUMMARY).summary.digest))
+    assert said(lab, "", "exp/cap") == ""
 
 
 def test_other_branches_are_not_its_business(lab: Lab, submitted: Path, tmp_path: Path) -> None:
