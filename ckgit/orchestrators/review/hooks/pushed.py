@@ -13,7 +13,7 @@ from ckgit.formats.listing import plural
 from ckgit.lab.branches import last_recorded
 from ckgit.lab.git.command import is_ancestor
 from ckgit.lab.git.objects import read_files, read_object
-from ckgit.lab.history.hand_edits import restored, written
+from ckgit.lab.history.hand_edits import HandEdit, restored, written
 from ckgit.lab.hooks.pushed import Attempts, PushedCommit, RefUpdate, changed_files, commits_between, is_kept, lab_of_push, ledgers
 from ckgit.lab.lab import Lab
 from ckgit.lab.summary.state import state_in
@@ -63,11 +63,17 @@ def branch_findings(lab: Lab, name: str, commits: Sequence[PushedCommit]) -> Ite
         mine = [file for file in files if lab.base or f"{file.path}/".startswith(f"{folder}/")]  # or the default branch's are there, too
         yield from file_findings(lab.root, folder, mine, oid)
     new = {commit.oid for commit in commits}
-    for edit in written(snapshot_at(lab.root, name, commits[-1].oid)).edits:
-        if edit.hand in new:
-            how = "removed" if edit.gone else "changed"
-            advice = restored(name, [edit])
-            yield found("owned-file", f"ckgit owns this file, and it was {how} by hand", commit=edit.hand, path=edit.path, advice=advice)
+    edits = written(snapshot_at(lab.root, name, commits[-1].oid)).edits
+    yield from (_edited(name, edit) for edit in edits if edit.hand in new)
+
+
+def _edited(name: str, edit: HandEdit) -> Finding:
+    """A file of ckgit's that is not as it left it. Nothing may follow from one that tells what jobs did; of others it is told only."""
+    from ckgit.experiment.outputs.findings import Severity
+
+    what = f"ckgit owns this file, and it was {'removed' if edit.gone else 'changed'} by hand"
+    finding = found("owned-file", what, commit=edit.hand, path=edit.path, advice=restored(name, [edit]))
+    return finding.model_copy(update={"severity": Severity.WARNING}) if edit.scaffolded else finding
 
 
 def _is_experiment(lab: Lab, update: RefUpdate) -> bool:

@@ -84,6 +84,15 @@ def test_files_of_commits_by_hand_are_looked_at(lab: Lab, submitted: Path) -> No
     assert "[summary]" in found
 
 
+def test_a_script_that_was_edited_is_told_and_may_be_pushed(lab: Lab, submitted: Path) -> None:
+    """As ckgit itself goes on with it: a job says what it ran."""
+    stage(submitted, {f"{FOLDER}/rank4/finetune.slurm": "mine\n"})
+    oid = commit(submitted)
+    found = said(lab, "exp/cap~1", "exp/cap")
+    assert found.startswith(f"warning: {oid[:12]} {FOLDER}/rank4/finetune.slurm: ckgit owns this file, and it was changed")
+    assert "git checkout " in found
+
+
 def test_an_attempt_that_was_committed_is_not_taken_out(lab: Lab, submitted: Path) -> None:
     step(lab, Event.SUBMIT, {LEDGER: ledger("a", "b")})
     stage(submitted, {LEDGER: ledger("b")})
