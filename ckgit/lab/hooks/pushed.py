@@ -107,8 +107,8 @@ def ledgers(root: Path, name: str, commits: Sequence[str]) -> dict[str, Attempts
     """The attempts that commits have recorded, by commit; none where there is no ledger that can be read."""
     path = f"experiments/{name}/jobs.json"
     names = "".join(f"{commit}:{path}\n" for commit in commits).encode()
-    answer = git(root, "cat-file", "--batch-check=%(objectname)", stdin=names).decode().splitlines() if commits else []
-    oids = [line if " " not in line else "" for line in answer]
+    answer = git(root, "cat-file", "--batch-check=%(objecttype) %(objectname)", stdin=names).decode().splitlines() if commits else []
+    oids = [line.removeprefix("blob ") if line.startswith("blob ") else "" for line in answer]
     wanted = sorted({oid for oid in oids if oid})
     contents = {oid: _attempts(content) for oid, content in zip(wanted, read_objects(root, wanted), strict=True)}
     return {commit: contents.get(oid, {}) for commit, oid in zip(commits, oids, strict=True)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -66,8 +67,9 @@ def _prepare_commit_msg(call: HookCall) -> list[Finding]:
     from ckgit.orchestrators.review.hooks.message import prepared
 
     source = "".join(call.arguments[1:2]) or os.environ.get("PRE_COMMIT_COMMIT_MSG_SOURCE", "")
-    if message := prepared(commit, read_message(call.folder, file), source):
-        write_message(file, message)
+    with contextlib.suppress(CkgitError):  # it only helps, and pre-commit tells of whatever it is
+        if message := prepared(commit, read_message(call.folder, file), source):
+            write_message(file, message)
     return []
 
 

@@ -102,7 +102,13 @@ def test_an_attempt_that_was_committed_is_not_taken_out(lab: Lab, submitted: Pat
     assert f"error: {oid[:12]} {LEDGER}: attempt a was committed, and the branch does not tell of it any more [removed-attempt]" in said(
         lab, "exp/cap~2", "exp/cap"
     )
-    stage(submitted, {LEDGER: b'{"attempts": [1, {"token"'})
+    for content in (b'{"attempts": [1, {"token"', b'{"attempts": ["token", 1]}', b"[" * 100_000, b"\xff"):
+        stage(submitted, {LEDGER: content})
+        commit(submitted)
+        assert "attempt b was committed" in said(lab, "exp/cap~1", "exp/cap")
+        run_git(submitted, "reset", "--quiet", "--hard", "HEAD~1")
+    run_git(submitted, "rm", "--quiet", LEDGER)
+    stage(submitted, {f"{LEDGER}/file": "a folder"})
     commit(submitted)
     assert "attempt b was committed" in said(lab, "exp/cap~1", "exp/cap")
 
