@@ -11,7 +11,7 @@ from ckgit.experiment.design.names import name_problem
 from ckgit.lab.git.branch import empty_tree
 from ckgit.lab.git.command import git, git_lines, run_git
 from ckgit.lab.git.objects import read_object
-from ckgit.lab.lab import BRANCHES, Lab, open_at
+from ckgit.lab.lab import BRANCHES, CONFIG, Lab, open_at
 
 
 class ChangedFile(NamedTuple):
@@ -71,9 +71,11 @@ def staged(folder: Path) -> Staged | None:
     lines = place.stdout.decode(errors="surrogateescape").split("\n")
     git_dir, folder = Path(lines[0]), folder / lines[1]
     name = _branch(folder, git_dir).removeprefix(BRANCHES)
-    if "/" in name or name_problem(name) or lab_of_hook(folder) is None:
+    if "/" in name or name_problem(name):
         return None
     head = run_git(folder, ("rev-parse", "--quiet", "--verify", "HEAD^{commit}")).stdout.decode().strip()
+    if not (head and read_object(folder, f"{head}:{CONFIG}")) and lab_of_hook(folder) is None:  # a clone may lack the default branch
+        return None
     merged = tuple(_text(git_dir / "MERGE_HEAD").split())
     return Staged(folder, name, head, merged, _files(folder, head, merged))
 

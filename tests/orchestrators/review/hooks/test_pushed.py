@@ -226,6 +226,15 @@ def test_a_server_that_cannot_tell_its_default_branch_keeps_attempts_all_the_sam
     assert said(lab, "", tip) == ""
 
 
+def test_a_clone_of_one_branch_checks_it(lab: Lab, submitted: Path, tmp_path: Path) -> None:
+    run_git(tmp_path, "clone", "--quiet", "--single-branch", "--branch=exp/cap", f"file://{lab.root}", "single")
+    single = tmp_path / "single"
+    stage(single, {LEDGER: "{}"})
+    assert "[owned-file]" in hook(single, "pre-commit").stderr
+    line = f"x {commit(single)} refs/heads/exp/cap {run_git(single, 'rev-parse', 'HEAD~1')}\n"
+    assert "[removed-attempt]" in hook(single, "pre-push", "origin", "url", stdin=line).stderr
+
+
 @pytest.fixture
 def server(lab: Lab, tmp_path: Path) -> Path:
     """A bare repository with the hook, and with nothing in it."""
