@@ -30,19 +30,22 @@ class Row(NamedTuple):
     note: str = ""
 
 
-def run(command: Sequence[str], *, cwd: Path, environment: Mapping[str, str] | None = None) -> Used:
+def run(command: Sequence[str], *, cwd: Path, stdin: str = "", environment: Mapping[str, str] | None = None) -> Used:
     """Run a command to its end.
 
     Args:
+        stdin: what is on its standard input.
         environment: what is added to the bench's own.
 
     Raises:
         RuntimeError: its exit code was not 0; with its output.
     """
     known = {**os.environ, **(environment or {})}
-    with tempfile.TemporaryFile() as output:
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as output:
+        given.write(stdin.encode())
+        given.seek(0)
         started = time.perf_counter()
-        process = subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=known)
+        process = subprocess.Popen(command, cwd=cwd, stdin=given, stdout=output, stderr=subprocess.STDOUT, env=known)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)

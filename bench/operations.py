@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from bench.labs import design, git, make_lab
 from bench.measure import Row, Used, run, timed
+from ckgit.lab.hooks.folder import NAMES
 
 CKGIT = (sys.executable, "-m", "ckgit")
 TRAILERS = "%(refname) %(objectname) %(committerdate:unix) %(contents:trailers:key=Ckgit-To,valueonly)"
@@ -41,6 +42,7 @@ def rows(labs: Labs) -> Iterator[Row]:
     yield status(labs, python)
     yield listing(labs, python)
     yield from transitions(labs, python)
+    yield from hooks(labs, python)
     yield scaffold_many(labs)
     yield from verification(labs, python)
     yield at_once(labs, python)
@@ -71,6 +73,26 @@ def transitions(labs: Labs, python: list[float]) -> Iterator[Row]:
         floor = timed(lambda lab=lab, tip=tip: plain_commit(lab, tip, {"experiments/plain/file": "text\n"}), TRANSITIONS)  # type: ignore[misc]
         text = "10,000 files, 1,000 branches" if size == "large" else "small lab"
         yield Row(f"transition without jobs, {text}", used[size], _sum(python, floor), "python + plumbing commit", "4 times")
+
+
+def hooks(labs: Labs, python: list[float]) -> Iterator[Row]:
+    """Each git hook of a commit by hand, and of its push, on a scaffolded experiment of the large lab."""
+    place = labs.large.parent / "by-hand"
+    git(labs.large, "worktree", "add", "--quiet", str(place), "exp/e0000")
+    summary = place / "experiments/e0000/experiment_summary.md"
+    summary.write_text(f"{summary.read_text()}\nA note.\n")
+    (place / "experiments/e0000/notes.md").write_text("A note.\n")
+    git(place, "add", "--all")
+    floor = _sum(python, timed(lambda: git(place, "diff-index", "--cached", "--raw", "HEAD"), REPEAT))
+    message = place.parent / "message"
+    message.write_text("A note\n")
+    tip, none = git(place, "rev-parse", "HEAD"), "0" * 40
+    pushed = {"pre-push": f"refs/heads/x {tip} refs/heads/exp/e0000 {none}\n", "pre-receive": f"{none} {tip} refs/heads/exp/e0000\n"}
+    for name in NAMES:
+        command = [*CKGIT, "hooks", "run", name, *([str(message)] if "msg" in name else [])]
+        used = [run(command, cwd=place, stdin=pushed.get(name, "")) for _ in range(REPEAT)]
+        yield Row(f"hook {name}, 10,000 files", used, floor, "python + git diff-index", "0.3 s")
+    git(labs.large, "worktree", "remove", "--force", str(place))
 
 
 def scaffold_many(labs: Labs) -> Row:

@@ -12,6 +12,7 @@ class Exit(IntEnum):
     """Exit codes of the `ckgit` command."""
 
     DONE = 0
+    GIT_STOPS = 1
     USAGE = 2
     INVALID_DESIGN = 3
     ILLEGAL_TRANSITION = 4
@@ -30,6 +31,7 @@ class Exit(IntEnum):
 
 MEANING: dict[Exit, str] = {
     Exit.DONE: "done",
+    Exit.GIT_STOPS: "a hook has found something, and git does not go on",
     Exit.USAGE: "not possible as it is asked for: the command line, a setting or a file of the lab is to be mended first",
     Exit.INVALID_DESIGN: "the design is invalid; every problem is listed",
     Exit.ILLEGAL_TRANSITION: "not a legal step from this state",

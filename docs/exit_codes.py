@@ -19,6 +19,11 @@ _MOVES = {Exit.BRANCH_MOVED, Exit.UNKNOWN}  # a branch
 # By command: what it ends with beside `ALWAYS`.
 ENDS_WITH: Mapping[str, frozenset[Exit]] = {
     "init": frozenset(_MOVES),
+    "hooks install": frozenset(),
+    "hooks uninstall": frozenset(),
+    "hooks status": frozenset(),
+    "hooks print": frozenset(),
+    "hooks run": frozenset({Exit.GIT_STOPS}),
     "models add": frozenset(),
     "models list": frozenset(),
     "quickstart": frozenset(_RUNS),  # the code of the first of its commands that fails

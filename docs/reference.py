@@ -84,6 +84,10 @@ GIT_SETTINGS = {
         "`commit.gpgsign`",
         "Whether ckgit signs its commits, with the key and the program of your own (`user.signingkey`, `gpg.format`, `gpg.program`).",
     ),
+    "ckgit.hooksRequired": (
+        "`false`, for `pre-receive` `true`",
+        "Whether a hook of ckgit's refuses where ckgit is not on PATH; otherwise it says so and lets git go on.",
+    ),
     "ckgit.remoteTimeout": (
         "`60`",
         "Seconds without output after which the authority times out (exit code 75); a slow remote that still prints is waited for.",

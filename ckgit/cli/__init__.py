@@ -24,6 +24,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Begin": {
         "init": "Make a lab in DIR, or make an existing repository one.",
         "models": "Add model cards, and list them.",
+        "hooks": "Have git check experiments before it commits or pushes.",
         "quickstart": "Make a lab and take its first experiment from design to report.",
     },
     "Design": {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 @click.command("init")
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
 @click.option("--slots", type=click.IntRange(min=1), default=1, show_default=True, help="Jobs that run here at the same time.")
+@click.option("--hooks/--no-hooks", default=None, help="Install ckgit's git hooks, or do not ask; see `ckgit hooks`.")
 @dry_run_option
 @json_option
 @click.pass_context
-def command(ctx: click.Context, folder: Path, slots: int, *, dry_run: bool, as_json: bool) -> None:
+def command(ctx: click.Context, folder: Path, slots: int, *, hooks: bool | None, dry_run: bool, as_json: bool) -> None:
     """Make a lab in DIR, or make an existing repository one.
 
     A lab gets a configuration (ckgit.toml), a sample task and sample data, in one commit. In an existing repository only
@@ -31,31 +33,53 @@ def command(ctx: click.Context, folder: Path, slots: int, *, dry_run: bool, as_j
 
     place = (ctx.obj if isinstance(ctx.obj, Path) else Path()) / folder
     made = plan_lab(place, slots) if dry_run else make_lab(place, slots)
-    emit(lambda: _document(made, dry_run=dry_run), as_json, _text(made, folder, dry_run=dry_run))
+    if hooks is None and made.files and not dry_run and not as_json and sys.stdin.isatty():
+        hooks = click.confirm("Have git check experiments before it commits or pushes?", default=True)
+    installed = _install(made.folder) if hooks and not dry_run else ()
+    offered = hooks is None
+    emit(lambda: _document(made, installed, dry_run=dry_run), as_json, _text(made, folder, installed, offered=offered, dry_run=dry_run))
 
 
-def _document(made: NewLab, *, dry_run: bool) -> InitDocument:
+def _install(folder: Path) -> tuple[str, ...]:
+    """Names of the hooks that the lab has now."""
+    from ckgit.errors import CkgitError
+    from ckgit.lab.hooks.folder import hooks_folder
+    from ckgit.lab.hooks.install import install
+
+    try:
+        return tuple(hook.name for hook in install(hooks_folder(folder)) if hook.condition == "installed")
+    except CkgitError as error:
+        error.state = "the lab is made; no hook was installed"
+        raise
+
+
+def _document(made: NewLab, installed: tuple[str, ...], *, dry_run: bool) -> InitDocument:
     from ckgit.experiment.outputs.labs import InitDocument
 
-    return InitDocument(lab=str(made.folder), branch=made.branch, files=tuple(sorted(made.files)), dry_run=dry_run)
+    files = tuple(sorted(made.files))
+    return InitDocument(lab=str(made.folder), branch=made.branch, files=files, hooks=installed, dry_run=dry_run)
 
 
-def _text(made: NewLab, folder: Path, *, dry_run: bool) -> str:
+def _text(made: NewLab, folder: Path, installed: tuple[str, ...], *, offered: bool, dry_run: bool) -> str:
+    hooks = [f"installed the hooks {', '.join(installed)}"] if installed else []
     if not made.files:
-        return f"{made.folder} is a lab already (ckgit.toml is on branch {made.branch}); there is nothing to do"
+        nothing = "" if installed else "; there is nothing to do"
+        return "\n".join([f"{made.folder} is a lab already (ckgit.toml is on branch {made.branch}){nothing}", *hooks])
     verb = "would make" if dry_run else "made"
     lines = [f"{verb} {made.folder} a lab, by one commit on branch {made.branch} with these new files:"]
     lines += [f"  {path}" for path in sorted(made.files)]
-    return "\n".join(lines if dry_run else [*lines, _next(folder)])
+    return "\n".join(lines if dry_run else [*lines, *hooks, _next(folder, offered=offered)])
 
 
-def _next(folder: Path) -> str:
+def _next(folder: Path, *, offered: bool) -> str:
     change = [] if folder == Path() else [f"  cd {shlex.quote(str(folder))}"]
+    hooks = ["  ckgit hooks install           have git check experiments before it commits or pushes"] if offered else []
     return "\n".join(
         [
             "next:",
             *change,
             "  ckgit models add NAME PATH    describe a folder with a model (Hugging Face layout), by a card that is committed",
             "  ckgit design NAME             design an experiment, on a branch of its own",
+            *hooks,
         ]
     )

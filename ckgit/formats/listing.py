@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 NAMED = 10  # names in a sentence
@@ -44,6 +45,15 @@ def near_ones(word: str, known: Iterable[str], most: int, *, alike: float = 0.6)
 
     lower = {name.lower(): name for name in known}
     return [lower[near] for near in get_close_matches(word.lower(), lower, n=most, cutoff=alike)]
+
+
+# Control characters, which a terminal obeys; signs that turn the order of a line; and what is no text at all.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def escaped(text: str) -> str:
+    """A text of others' on one line, in which nothing is hidden; what a terminal would obey is written out."""
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)
 
 
 _LISTED = 50  # lines of a message; all jobs are in jobs.json

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckgit import __version__
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.names import name_problem
-from ckgit.experiment.lifecycle import Event, check_edge
+from ckgit.experiment.lifecycle import NO_STATE, Event, check_edge
 from ckgit.experiment.state import State
 from ckgit.lab.git import tips
 from ckgit.lab.git.branch import commit_tree, move
 from ckgit.lab.git.checkout import refuse_lagging
 from ckgit.lab.git.command import git_lines
 from ckgit.lab.git.tips import KnownTips
-from ckgit.lab.git.trailers import newer_version
+from ckgit.lab.git.trailers import Trailers, newer_version
 from ckgit.lab.git.tree import plan_tree, write_objects
 from ckgit.lab.lab import Lab
 from ckgit.lab.remotes import authority
@@ -149,17 +149,21 @@ def _check(plan: CommitPlan) -> None:
 
 
 def _message(plan: CommitPlan) -> str:
-    source = plan.source or "none"
-    subject = f"{plan.event} {plan.name}: {source} -> {plan.target}"
+    return step_message(plan.name, Trailers(plan.event, str(plan.source or NO_STATE), plan.target, plan.design_digest), plan.body)
+
+
+def step_message(name: str, step: Trailers, body: str) -> str:
+    """The message of a commit that records a step of an experiment; its last paragraph are the trailers."""
+    subject = f"{step.event} {name}: {step.source} -> {step.target}"
     trailers = {
-        "Ckgit-Experiment": plan.name,
-        "Ckgit-Event": plan.event,
-        "Ckgit-From": source,
-        "Ckgit-To": plan.target,
-        "Ckgit-Design": plan.design_digest,
+        "Ckgit-Experiment": name,
+        "Ckgit-Event": step.event,
+        "Ckgit-From": step.source,
+        "Ckgit-To": step.target,
+        "Ckgit-Design": step.design,
         "Ckgit-Version": __version__,
     }
-    paragraphs = [subject, _for_people(plan.body), "\n".join(f"{key}: {value}" for key, value in trailers.items())]
+    paragraphs = [subject, _for_people(body), "\n".join(f"{key}: {value}" for key, value in trailers.items())]
     return "\n\n".join(part for part in paragraphs if part) + "\n"
 
 

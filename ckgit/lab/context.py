@@ -100,7 +100,9 @@ def _refuse_renamed(snapshot: Snapshot, summary: Summary) -> None:
 def _refuse_changed_design(snapshot: Snapshot, summary: Summary) -> None:
     if snapshot.state is State.DESIGNED or summary.digest == snapshot.design_digest:
         return
-    places = _changed_places(snapshot, summary)
+    last = snapshot.recorded_at
+    before = read_object(snapshot.root, f"{last}:{snapshot.folder}/{FILE}") if last else None
+    places = changed_places(before or b"", summary)
     named = in_words(places, _MOST_PLACES) if places else f"hash {summary.digest[:12]}, scaffolded {str(snapshot.design_digest)[:12]}"
     raise CkgitError(
         f"the design was changed after it was scaffolded ({named})",
@@ -111,16 +113,14 @@ def _refuse_changed_design(snapshot: Snapshot, summary: Summary) -> None:
     )
 
 
-def _changed_places(snapshot: Snapshot, summary: Summary) -> list[str]:
-    """Where the design differs from that of ckgit's last commit, with both values; empty where that cannot be told."""
-    last = snapshot.recorded_at
-    content = read_object(snapshot.root, f"{last}:{snapshot.folder}/{FILE}") if last else None
+def changed_places(before: bytes, summary: Summary) -> list[str]:
+    """Where a design differs from that of an earlier summary, with both values; empty where that cannot be told."""
     try:
-        before = SummaryFile.parse(content or b"", FILE).summary
+        earlier = SummaryFile.parse(before, FILE).summary
     except DesignError:
         return []
     own = {"state", "recorded"}
-    old, new = (dict(_values(each.model_dump(mode="json", exclude=own, exclude_none=True))) for each in (before, summary))
+    old, new = (dict(_values(each.model_dump(mode="json", exclude=own, exclude_none=True))) for each in (earlier, summary))
     changed = [place for place in {**old, **new} if old.get(place) != new.get(place)]
     return [f"{place}: {shown(old.get(place))}, now {shown(new.get(place))}" for place in changed]
 

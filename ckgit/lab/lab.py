@@ -121,7 +121,15 @@ def open_lab(start: Path) -> Lab:
     Raises:
         CkgitError: USAGE, when it is not inside a lab.
     """
-    root, git_dir = repository(start)
+    return open_at(*repository(start))
+
+
+def open_at(root: Path, git_dir: Path) -> Lab:
+    """The lab of a repository, which may be bare.
+
+    Raises:
+        CkgitError: USAGE, it is none.
+    """
     branch, base, toml = _default_branch(root)
     if toml is None:
         raise CkgitError(

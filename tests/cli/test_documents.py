@@ -108,11 +108,11 @@ def of_a_whole_experiment(bench: Bench, call: Call, tmp_path: Path) -> Iterator[
     """Every document that there is."""
     yield call(f"init {tmp_path / 'new'} --dry-run", "init-document")
     yield call(f"init {tmp_path / 'new'}", "init-document")
-    yield call("models list", "models-document")
     make_model(tmp_path / "copy")
     yield call(f"models add other {tmp_path / 'copy'} --dry-run", "model-document")
     yield call(f"models add other {tmp_path / 'copy'}", "model-document")
-    yield from (call(f"{name}", f"{name}s-document") for name in ("schema", "worker"))
+    lists = {"models list": "models", "hooks status": "hooks", "schema": "schemas", "worker": "workers"}
+    yield from (call(name, f"{kind}-document") for name, kind in lists.items())
     design = tmp_path / "design.yaml"
     document = {key: value for key, value in DESIGN.items() if key != "schema_version"}
     design.write_text(json.dumps(document))

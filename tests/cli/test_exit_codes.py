@@ -74,6 +74,14 @@ def shallow(bench: Bench) -> None:
     (bench.lab.git_dir / "shallow").write_text(f"{bench.snapshot.tip}\n")
 
 
+def staged_by_hand(bench: Bench) -> None:
+    """The state is about to be committed otherwise than a step led to."""
+    bench.advance(State.SCAFFOLDED)
+    run_git(bench.folder, "switch", "--quiet", "exp/demo")
+    (bench.folder / "experiments/demo/defaults.json").write_text("{}")
+    run_git(bench.folder, "add", "experiments")
+
+
 def failed(bench: Bench) -> None:
     bench.fail("rank4/finetune")
     bench.advance(State.SCAFFOLDED)
@@ -110,6 +118,7 @@ CASES: Mapping[tuple[Exit, Callable[[Bench], None]], tuple[str, ...]] = {
     (Exit.IN_FLIGHT, in_flight): ("retry demo --no-wait",),
     (Exit.IN_FLIGHT, running): (*RUNS, "revise demo"),
     (Exit.JOBS_FAILED, failed): (*RUNS, "retry demo"),
+    (Exit.GIT_STOPS, staged_by_hand): ("hooks run pre-commit",),
     (Exit.EVIDENCE_MISSING, shallow): ("verify demo",),
     (Exit.NOT_VERIFIED, by_hand("state: designed", "state: trained")): ("verify demo",),
     (Exit.UNKNOWN, unreachable): (*DESIGNS, *STEPS, "revise demo", "cancel demo"),

@@ -115,7 +115,7 @@ def test_each_command_in_a_sentence_of_the_code_is_found_whole_and_without_prose
     for command in found:
         words = shlex.split(command)
         plain = [word for at, word in enumerate(words[1:]) if not word.startswith("-") and words[at] not in VALUED]
-        begins = 2 if words[1] in {"models", "remote"} or words[1] == "-C" else 1
+        begins = 2 if words[1] in {"models", "remote", "hooks"} or words[1] == "-C" else 1
         operands = [word for word in plain[begins:] if SAMPLE not in word and word not in LITERAL]
         assert operands == [], command
         assert text.startswith(OPTIONS_FILLED_IN) or not all(re.match(rf" (-|\S*{SAMPLE})", after) for after in text.split(command)[1:]), (

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from ckgit.cli import group
 from ckgit.errors import CkgitError
+from tests.command_line import ckgit
 from tests.old_labs.lab import OldLab, unpacked
 from tests.whole import shell
 
@@ -102,6 +103,12 @@ def test_each_is_read(read: Callable[..., str], lab: OldLab, before: Before, nam
     assert json.loads(read("show", name, "--json"))["lifecycle_state"] == old.state
     assert {job["job"] for job in json.loads(read("why", name, "--json"))["jobs"]} >= {*old.out, *old.missing}
     assert old.plan in read("advance", name, "--dry-run")
+
+
+def test_its_branches_may_be_pushed(lab: OldLab, before: Before) -> None:
+    pushed = "".join(f"{'0' * 40} {tip} refs/heads/exp/{name}\n" for name, tip in before.tips.items())
+    done = ckgit("hooks", "run", "pre-receive", folder=lab.folder, stdin=pushed)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_lab_that_was_moved_says_where_its_jobs_are(lab: OldLab) -> None:

@@ -1,4 +1,6 @@
-"""A lab and what it has: `--json` of `ckgit init`, `models`, `worker` and `schema`."""
+"""A lab and what it has: `--json` of `ckgit init`, `models`, `hooks`, `worker` and `schema`."""
+
+from typing import Literal
 
 from pydantic import Field
 
@@ -14,6 +16,7 @@ class InitDocument(PrintedDocument):
     lab: str = Field(description="Its folder.")
     branch: str = Field(description="The default branch.")
     files: tuple[str, ...] = Field(description="New ones; none where it is a lab already.")
+    hooks: tuple[str, ...] = Field(description="Hooks of ckgit's that were asked for, and that it has now.")
     dry_run: bool
 
 
@@ -44,6 +47,27 @@ class ModelsDocument(PrintedDocument):
     """The model cards of a lab."""
 
     models: tuple[ListedModel, ...]
+
+
+class ListedHook(Frozen):
+    """A hook of ckgit's that a repository of this kind runs."""
+
+    hook: str = Field(description="Its name, as git calls it.")
+    installed: Literal["installed", "absent", "changed"] = Field(
+        description="changed: somebody edited ckgit's file, or another ckgit wrote it."
+    )
+    path: str = Field(description="Of the file that has, or would have, ckgit's part.")
+    before: str | None = Field(description="The hook that was there before, which runs first; null where there was none.")
+
+
+class HooksDocument(PrintedDocument):
+    """The hooks of a repository."""
+
+    folder: str = Field(description="Where git looks for them.")
+    own: bool = Field(description="Whether that is the repository's own; ckgit writes into no other.")
+    hooks: tuple[ListedHook, ...]
+    advice: Advice
+    next: Commands
 
 
 class ListedWorker(Frozen):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ckgit.errors import CkgitError, Exit
@@ -24,6 +25,9 @@ _ALWAYS = {
     "GIT_GRAFT_FILE": os.devnull,  # and its parents, too
     "GIT_LITERAL_PATHSPECS": "1",
 }
+# What git tells a hook of the repository, the index and the objects that it is about: see `as_hook`.
+_TOLD = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH")
+_HOOK: dict[str, str] = {}
 # Settings of the user's that would change an answer and that no option of the commands below outdoes. Where there is a choice,
 # ckgit asks plumbing, which reads few settings: rev-list, and not log.
 _PINNED = (
@@ -125,7 +129,22 @@ def environment() -> dict[str, str]:
         if not name.startswith("GIT_") or name in _KEPT or (name.startswith(_KEPT_PREFIXES) and name not in _DROPPED)
     }
     kept.setdefault("GIT_TERMINAL_PROMPT", "0")  # a question that nobody sees would be waited for
-    return {**kept, **_ALWAYS}
+    return {**kept, **_ALWAYS, **_HOOK}
+
+
+@contextlib.contextmanager
+def as_hook() -> Iterator[None]:
+    """Within it, git works on what it told this process, which is one of its hooks.
+
+    A commit of some files has an index of its own, and what is pushed lies in quarantine until the hook has agreed.
+    """
+    told = {name: os.environ[name] for name in _TOLD if os.environ.get(name)}
+    alternates = "GIT_ALTERNATE_OBJECT_DIRECTORIES"  # a list of paths, which git itself makes absolute
+    _HOOK.update({name: value if name == alternates else str(Path(value).absolute()) for name, value in told.items()})
+    try:
+        yield
+    finally:
+        _HOOK.clear()
 
 
 def run_git(

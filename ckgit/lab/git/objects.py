@@ -119,6 +119,13 @@ def read_object(cwd: Path, name: str) -> bytes | None:
     return next(read_objects(cwd, [name]))
 
 
+def sizes(cwd: Path, names: Sequence[str]) -> dict[str, int]:
+    """Bytes of those objects, of some ids, that are there."""
+    answer = git(cwd, "cat-file", "--batch-check=%(objectname) %(objectsize)", stdin="".join(f"{name}\n" for name in names).encode())
+    found = (line.split(" ") for line in answer.decode().splitlines() if not line.endswith(" missing"))
+    return {oid: int(size) for oid, size in found}
+
+
 def tree_entries(cwd: Path, tree: str, *paths: str, recursive: bool = False, trees: bool = False) -> list[Entry]:
     """Entries of a commit's tree (`COMMIT`, or `COMMIT:FOLDER`), of some paths where they are given."""
     options = [*(["-r"] if recursive else []), *(["-t"] if trees else [])]

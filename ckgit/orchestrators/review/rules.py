@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ckgit.experiment.outputs.findings import Finding, Severity
+from ckgit.formats.listing import escaped
 
 
 class Rule(NamedTuple):
@@ -27,8 +28,8 @@ _LONGEST = 600  # characters of a text that may come from a file
 
 
 def _plain(text: str) -> str:
-    """A text in which a file's words may stand: one line, without what a terminal would obey."""
-    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in " ".join(text.split()))
+    """A text in which a file's words may stand: one line of a bearable length, without what a terminal would obey."""
+    shown = escaped(text)
     return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
 
 
@@ -53,6 +54,21 @@ NOT_A_FILE = Rule(
     "A link or a submodule stands in an experiment's folder.",
     "Put the file itself there; nothing of ckgit follows a link.",
     "A link from a run's folder to /etc.",
+)
+
+WEIGHTS = Rule(
+    "weights",
+    Severity.ERROR,
+    "A model's weights are about to be committed.",
+    "Take it out of the commit: git restore --staged PATH; weights stay in the work tree, and ckgit commits their SHA-256.",
+    "A checkpoint of an epoch, added by `git add --force`.",
+)
+SUMMARY = Rule(
+    "summary",
+    Severity.ERROR,
+    "experiment_summary.md is no summary of this experiment.",
+    "Mend the line, stage the file and commit again.",
+    "A number that is a text, or a key that there is not.",
 )
 
 # What a history says of itself.
@@ -105,8 +121,8 @@ CLAIMS = Rule(
     "Read the report as one of an exploration, or test the claim on new data.",
     "After the results a claim was turned round by ckgit revise.",
 )
-SUMMARY = Rule(
-    "summary",
+TABLES = Rule(
+    "tables",
     Severity.ERROR,
     "The summary of a step is not what the ledger and the summary before it give.",
     "Look at the commit: a step changes the state and ckgit's own tables alone.",
@@ -204,7 +220,7 @@ UNCHECKED = Rule(
     "Files that were scaffolded by another version of ckgit.",
 )
 
-_OF_STEPS = (STEP, VERSION, STATE, FOREIGN, DESIGN, INPUT, CLAIMS, SUMMARY, FILE, LOG, RENDERED, LEDGER, EVIDENCE, REPORT)
-_BY_HAND = (EDITED, BESIDE, OUTSIDE, SECRET, TOO_LARGE, NOT_A_FILE)
+_OF_STEPS = (STEP, VERSION, STATE, FOREIGN, DESIGN, INPUT, CLAIMS, TABLES, FILE, LOG, RENDERED, LEDGER, EVIDENCE, REPORT)
+_BY_HAND = (EDITED, BESIDE, OUTSIDE, SUMMARY, SECRET, TOO_LARGE, WEIGHTS, NOT_A_FILE)
 _DEEP = (ACCOUNT, CHECKPOINT, PURGED)
 RULES: Mapping[str, Rule] = {rule.name: rule for rule in (*_OF_STEPS, *_BY_HAND, *_DEEP, UNCHECKED)}

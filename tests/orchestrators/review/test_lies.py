@@ -258,7 +258,7 @@ LIES: dict[Callable[[Liar], None], str] = {
     a_line_of_the_log_removed: "log",
     a_version_that_never_was: "version",
     a_step_that_leaps: "step",
-    a_table_of_the_summary: "summary",
+    a_table_of_the_summary: "tables",
     a_link: "not-a-file",
     another_task: "input",
 }

@@ -80,7 +80,7 @@ def tables(step: Step) -> Iterator[Finding]:
     expected = summary_of(step.view._replace(snapshot=step.before), step.after.state, step.ledger)
     if expected != step.after.summary_bytes():
         path = f"{step.folder}/{SUMMARY}"
-        yield rules.SUMMARY.found("its tables are not those of the ledger, or its text was changed", commit=step.commit.oid, path=path)
+        yield rules.TABLES.found("its tables are not those of the ledger, or its text was changed", commit=step.commit.oid, path=path)
 
 
 def claims(step: Step, past: Past) -> Iterator[Finding]:
