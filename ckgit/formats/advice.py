@@ -61,7 +61,8 @@ OPERANDS: Mapping[str, int] = {
 _PATHS: Mapping[str, int] = {"git checkout": 1000}  # words after `--`; of others it is one
 # Options that take a value.
 _OF_CKGIT = ["--because", "--cluster", "--from", "--gpus", "--job", "--like", "--limit", "--mem", "--run", "--set", "--slots", "--sort"]
-VALUED = frozenset([*_OF_CKGIT, "--state", "--time", "--to", "--where", "--example", "--cache", "--write", "-m", "--git-path", "--onto"])
+_OF_OTHERS = ["--git-path", "--onto", "--sarif"]
+VALUED = frozenset([*_OF_CKGIT, "--state", "--time", "--to", "--where", "--example", "--cache", "--write", "-m", *_OF_OTHERS])
 _UPPER = ["DIR", "FILE", "FOLDER", "NAME", "NEW", "OTHER", "PATH", "REMOTE", "SIZE", "URL", "VALUE"]
 _PLACEHOLDERS = frozenset([*_UPPER, '"Your Name"', "you@example"])
 _ELSEWHERE = frozenset(["as", "on", "there"])  # what follows a command that is to be given by somebody else, or on another machine

@@ -90,7 +90,7 @@ STATE = Rule(
     "state",
     Severity.ERROR,
     "The summary is in another state than the last step led to.",
-    "Take the change back: the state is changed by steps of ckgit's alone.",
+    "Leave the state to ckgit: `ckgit advance` takes the next step, and `ckgit revise` goes back to designed.",
     "`state: analyzed` was written by hand.",
 )
 FOREIGN = Rule(
@@ -104,14 +104,14 @@ DESIGN = Rule(
     "design",
     Severity.ERROR,
     "The design is not the one that the step names.",
-    "Bring the design back, or begin anew with it by ckgit revise.",
+    "Bring the design back, or begin anew with it by `ckgit revise`.",
     "A learning rate was changed after scaffolding, and the hash with it.",
 )
 INPUT = Rule(
     "input",
     Severity.ERROR,
     "A model card, a task or a data file is missing, or is not the one that was designed with.",
-    "Bring the file back, or begin anew with it by ckgit revise.",
+    "Bring the file back, or begin anew with it by `ckgit revise`.",
     "A task file with another scorer than at design.",
 )
 CLAIMS = Rule(
@@ -119,7 +119,7 @@ CLAIMS = Rule(
     Severity.WARNING,
     "Claims were changed when evaluations could be seen already.",
     "Read the report as one of an exploration, or test the claim on new data.",
-    "After the results a claim was turned round by ckgit revise.",
+    "After the results a claim was turned round by `ckgit revise`.",
 )
 TABLES = Rule(
     "tables",
@@ -146,7 +146,7 @@ EDITED = Rule(
     "edited",
     Severity.ERROR,
     "A file that ckgit wrote was changed by hand.",
-    "Bring it back as ckgit left it: ckgit status has the command.",
+    "Bring it back as ckgit left it: `ckgit status` has the command.",
     "An accuracy in analysis/results.json.",
 )
 BESIDE = Rule(
@@ -181,14 +181,14 @@ EVIDENCE = Rule(
     "evidence",
     Severity.ERROR,
     "What a job left is missing, is not what the ledger says, or is of something else.",
-    "Do not trust the run; ckgit revise begins anew, and runs it again.",
+    "Do not trust the run; `ckgit revise` begins anew, and runs it again.",
     "An `.eval` log of another run, under this one's name.",
 )
 REPORT = Rule(
     "report",
     Severity.ERROR,
     "The report, or the results, are not those that the committed logs give.",
-    "Take the logs' word: ckgit revise begins anew, and the report is written again.",
+    "Take the logs' word: `ckgit revise` begins anew, and the report is written again.",
     "A report that leaves out the worst run.",
 )
 ACCOUNT = Rule(
@@ -202,14 +202,14 @@ CHECKPOINT = Rule(
     "checkpoint",
     Severity.ERROR,
     "A checkpoint in the work tree is not the one that training left.",
-    "Do not evaluate it again; begin anew by ckgit revise.",
+    "Do not evaluate it again; begin anew by `ckgit revise`.",
     "Weights that were exchanged after their evaluation.",
 )
 PURGED = Rule(
     "purged",
     Severity.NOTE,
     "What a result was made with is gone from the work tree: it stands, and cannot be evaluated again as it is.",
-    "Train anew by ckgit revise, where it is needed.",
+    "Train anew by `ckgit revise`, where it is needed.",
     "Checkpoints that the cluster's clean-up has deleted.",
 )
 UNCHECKED = Rule(
