@@ -18,6 +18,7 @@ from ckgit.jobs.folder import job_folder
 from ckgit.workers.inspect_ai import prompts, weights
 from ckgit.workers.inspect_ai.cells import PlannedCell
 from ckgit.workers.inspect_ai.codes import NOT_SUCCESS, TOKENS_DIFFER, RefusedLogError
+from ckgit.workers.inspect_ai.logs.archive import unpack
 from ckgit.workers.inspect_ai.logs.output import explain
 from ckgit.workers.inspect_ai.logs.reader import check_archive, read_cell
 from ckgit.workers.inspect_ai.ready import cells_of
@@ -76,7 +77,7 @@ def _judge(cell: PlannedCell, work: Path) -> Evidence:
         found = weights.check(cell, read_cell(cell, path, marked=_tells(work / cell.config)), left)
     except RefusedLogError as error:
         return Evidence((), [str(error)], error.failure, _failed(cell, work))
-    log = _small(cell, work) or {_extract(cell): found.model_dump_json(indent=2).encode() + b"\n"}
+    log = _small(cell, work) or {extract_of(cell): found.model_dump_json(indent=2).encode() + b"\n"}
     return Evidence([found], [], None, log)
 
 
@@ -103,29 +104,30 @@ def results(context: Context, job: Job, attempt: Attempt, files: Mapping[str, by
 
 
 def _result(cell: PlannedCell, files: Mapping[str, bytes]) -> CellResult | None:
-    if _extract(cell) in files:  # a log beside it is of an attempt that failed
-        return _from_extract(cell, files[_extract(cell)])
+    if extract_of(cell) in files:  # a log beside it is of an attempt that failed
+        return _fromextract_of(cell, files[extract_of(cell)])
     if cell.log not in files:
         return None
     with tempfile.NamedTemporaryFile(suffix=".eval") as copy:
-        copy.write(files[cell.log])
-        copy.flush()
+        unpack(files[cell.log], copy.file)
         # it was judged when it was collected, maybe by an older ckgit, and is as ckgit left it
-        return read_cell(cell, Path(copy.name), marked=False)
+        found = read_cell(cell, Path(copy.name), marked=False)
+    return found.model_copy(update={"log_sha256": hashlib.sha256(files[cell.log]).hexdigest()})
 
 
-def _from_extract(cell: PlannedCell, content: bytes) -> CellResult:
+def _fromextract_of(cell: PlannedCell, content: bytes) -> CellResult:
     try:
         found = CellResult.model_validate_json(content)
     except ValidationError as error:
-        raise ValueError(f"{_extract(cell)} cannot be read: {error.errors()[0]['msg']}") from None
+        raise ValueError(f"{extract_of(cell)} cannot be read: {error.errors()[0]['msg']}") from None
     of_cell = (cell.run.name, cell.task.name, cell.cell.epoch, cell.cell.named, cell.log)
     if (found.run, found.task, found.epoch, found.checkpoint, found.log) != of_cell:
-        raise ValueError(f"{_extract(cell)} is of {found.run} on {found.task}, and not of {cell.name}")
+        raise ValueError(f"{extract_of(cell)} is of {found.run} on {found.task}, and not of {cell.name}")
     return found
 
 
-def _extract(cell: PlannedCell) -> str:
+def extract_of(cell: PlannedCell) -> str:
+    """What is committed of a log that was too large."""
     return cell.log.removesuffix(".eval") + ".json"
 
 

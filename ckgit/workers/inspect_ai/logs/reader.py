@@ -42,7 +42,7 @@ def read_log(wanted: ExpectedLog, path: Path) -> Log:
         OSError: the file cannot be read.
     """
     _check_status(_read_header(path))
-    header, samples = _read(path)
+    header, samples = read(path)
     _check_settings(wanted, header)
     _check_samples(wanted, header, samples)
     tokens = _tokens(wanted, samples)
@@ -118,7 +118,12 @@ def check_archive(path: Path) -> None:
         raise RefusedLogError(f"the log cannot be unpacked: {damaged} is damaged")
 
 
-def _read(path: Path) -> tuple[Any, list[Any]]:
+def read(path: Path) -> tuple[Any, list[Any]]:
+    """A log without its samples, and these without their transcripts.
+
+    Raises:
+        RefusedLogError: it cannot be read.
+    """
     forget_settings()
     from inspect_ai.log import read_eval_log, read_eval_log_samples
 
