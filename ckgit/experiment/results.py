@@ -139,6 +139,12 @@ class CellResult(Frozen):
         default=None, description="Over the files of the model that were loaded, as of a checkpoint or a model card; absent in older logs."
     )
     versions: dict[str, str] = {}
+    token: str | None = Field(
+        default=None,
+        description="Token of the attempt that made the log, which is an earlier one where a retry kept it; absent in older logs.",
+    )
+    log_bytes: int | None = Field(default=None, description="Size of a log that was too large to be committed, where that was recorded.")
+    max_log_bytes: int | None = Field(default=None, description="And the limit in ckgit.toml that it was over.")
 
 
 def place_of_checkpoint(epoch: int | None, folder: str | None) -> str:

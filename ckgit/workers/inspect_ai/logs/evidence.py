@@ -77,8 +77,10 @@ def _judge(cell: PlannedCell, work: Path) -> Evidence:
         found = weights.check(cell, read_cell(cell, path, marked=_tells(work / cell.config)), left)
     except RefusedLogError as error:
         return Evidence((), [str(error)], error.failure, _failed(cell, work))
-    log = _small(cell, work) or {extract_of(cell): found.model_dump_json(indent=2).encode() + b"\n"}
-    return Evidence([found], [], None, log)
+    if log := _small(cell, work):
+        return Evidence([found], [], None, log)
+    found = found.model_copy(update={"log_bytes": path.stat().st_size, "max_log_bytes": cell.context.max_log_bytes})
+    return Evidence([found], [], None, {extract_of(cell): found.model_dump_json(indent=2).encode() + b"\n"})
 
 
 def _tells(config: Path) -> bool:

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import TypeAdapter, ValidationError
+
+from ckgit.experiment.card import FileDigest, folder_digest
 from ckgit.experiment.jobs import FailureClass
 from ckgit.experiment.results import CellResult, TokenCheck
 from ckgit.workers.inspect_ai.cells import PlannedCell
@@ -17,10 +20,11 @@ from ckgit.workers.inspect_ai.codes import MARK, RefusedLogError
 from ckgit.workers.inspect_ai.isolation import forget_settings
 from ckgit.workers.inspect_ai.logs.scores import metrics_of, samples_of
 from ckgit.workers.inspect_ai.logs.settings import differences
-from ckgit.workers.inspect_ai.run_config import ExpectedLog, expected_log
+from ckgit.workers.inspect_ai.run_config import LOADED, MADE_BY, MADE_OF, ExpectedLog, expected_log
 
 # A transcript can be a hundred times as large as what was asked, answered and scored.
 _UNREAD = {"messages", "events", "store", "attachments"}
+_FILES = TypeAdapter(dict[str, FileDigest])
 _STARTED = "_journal/start.json"  # the first file of a log; the header is the last
 
 
@@ -46,6 +50,7 @@ def read_log(wanted: ExpectedLog, path: Path) -> Log:
     _check_settings(wanted, header)
     _check_samples(wanted, header, samples)
     tokens = _tokens(wanted, samples)
+    _check_weights(header, samples)
     if wanted.weights and _weights(samples) not in (None, wanted.weights):
         raise RefusedLogError("its answers were made with other weights than those that are to be evaluated", FailureClass.INPUT_CHANGED)
     check_archive(path)
@@ -76,7 +81,19 @@ def read_cell(cell: PlannedCell, path: Path, *, marked: bool) -> CellResult:
         tokens=tokens,
         weights=_weights(samples),
         versions={**header.eval.packages, **_record(samples[0]).get("versions", {})},
+        token=token_of(header),
     )
+
+
+def token_of(header: Any) -> str | None:
+    """Of the attempt that made a log; None in older logs, and where a container hid it from the job."""
+    token = _made_of(header).get(MADE_BY)
+    return str(token) if token else None
+
+
+def _made_of(header: Any) -> Mapping[str, Any]:
+    found = (header.eval.metadata or {}).get(MADE_OF)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _read_header(path: Path) -> dict[str, Any]:
@@ -188,6 +205,19 @@ def _weights(samples: list[Any]) -> str | None:
     if len(found) > 1:
         raise RefusedLogError("its answers were made with different weights", FailureClass.INPUT_CHANGED)
     return found.pop() if found else None
+
+
+def _check_weights(header: Any, samples: list[Any]) -> None:
+    """The files that the job said it would load are those that its answers were made with. Older logs name no files."""
+    listed, loaded = _made_of(header).get(LOADED), _weights(samples)
+    if listed is None or loaded is None:
+        return
+    try:
+        same = folder_digest(_FILES.validate_python(listed)) == loaded
+    except ValidationError:
+        same = False
+    if not same:
+        raise RefusedLogError("its answers were made with other weights than the files that it lists", FailureClass.INPUT_CHANGED)
 
 
 def _record(sample: Any) -> dict[str, Any]:

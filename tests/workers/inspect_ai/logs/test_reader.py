@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from ckgit.experiment.jobs import FailureClass
+from ckgit.experiment.results import CellResult
+from ckgit.workers.digests import digests
 from ckgit.workers.inspect_ai import worker
 from ckgit.workers.inspect_ai.evaluate import wanted_of
 from ckgit.workers.inspect_ai.logs.reader import read_log
@@ -162,6 +164,37 @@ def test_a_log_of_an_older_run_config_counts_as_before(tuned: Ended, tmp_path: P
     assert worker.results(tuned.context, job_of(tuned.context, TUNED), tuned.attempt, judged.files) == judged.results
     monkeypatch.chdir(tmp_path / "older")
     assert read_log(wanted_of(TUNED_YAML), Path(LOG)).samples
+
+
+def test_a_log_tells_which_attempt_made_it_and_every_file_that_it_loaded(tuned: Ended, place: Path, tmp_path: Path):
+    from inspect_ai.log import read_eval_log
+
+    files = digests(tuned.work / "experiments/cap/tuned/artifacts/epoch_0")
+    made = read_eval_log(str(tuned.work / LOG), header_only=True).eval.metadata["ckgit"]
+    assert made["token"] == tuned.attempt.token
+    assert made["model_files"] == {name: file.model_dump() for name, file in files.items()}
+    judged = tuned.evidence()
+    assert [found.token for found in judged.results if isinstance(found, CellResult)] == [tuned.attempt.token]
+    earlier = tuned.attempt.token.replace("-1", "-0")
+    tampered(tuned, place, lambda log: made_of(log).update(token=earlier))  # a retry keeps a complete log
+    (found,) = tuned._replace(work=tmp_path).evidence().results
+    assert isinstance(found, CellResult)
+    assert found.token == earlier
+
+
+@pytest.mark.parametrize("change", [lambda files: files.popitem(), lambda files: files["model.safetensors"].update(sha256="0" * 64)])
+def test_files_that_a_log_lists_are_those_with_which_its_answers_were_made(
+    tuned: Ended, place: Path, tmp_path: Path, change: Callable[[Any], object]
+):
+    tampered(tuned, place, lambda log: change(made_of(log)["model_files"]))
+    assert refused(tuned, tmp_path) == ("its answers were made with other weights than the files that it lists", FailureClass.INPUT_CHANGED)
+
+
+def test_a_log_of_before_the_attempt_was_written_down_counts(tuned: Ended, place: Path, tmp_path: Path):
+    tampered(tuned, place, lambda log: (made_of(log).pop("token"), made_of(log).pop("model_files")))
+    judged = tuned._replace(work=tmp_path).evidence()
+    assert judged.reasons == []
+    assert [found.token for found in judged.results if isinstance(found, CellResult)] == [None]
 
 
 def no_number_depends_on(log: Any) -> None:
