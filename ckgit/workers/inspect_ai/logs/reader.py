@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ckgit.experiment.card import FileDigest, folder_digest
 from ckgit.experiment.jobs import FailureClass
-from ckgit.experiment.results import CellResult, TokenCheck
+from ckgit.experiment.results import ROW_DIGITS, CellResult, TokenCheck, TokenRecord, rows_digest
 from ckgit.workers.inspect_ai.cells import PlannedCell
 from ckgit.workers.inspect_ai.codes import MARK, RefusedLogError
 from ckgit.workers.inspect_ai.isolation import forget_settings
@@ -34,6 +34,7 @@ class Log(NamedTuple):
     header: Any
     samples: list[Any]
     tokens: TokenCheck | None
+    by_row: tuple[str, ...]  # of each row that was sent, the SHA-256 of its tokens; none where that was not recorded
 
 
 def read_log(wanted: ExpectedLog, path: Path) -> Log:
@@ -49,25 +50,28 @@ def read_log(wanted: ExpectedLog, path: Path) -> Log:
     header, samples = read(path)
     _check_settings(wanted, header)
     _check_samples(wanted, header, samples)
-    tokens = _tokens(wanted, samples)
+    tokens, by_row = _tokens(wanted, samples)
     _check_weights(header, samples)
     if wanted.weights and _weights(samples) not in (None, wanted.weights):
         raise RefusedLogError("its answers were made with other weights than those that are to be evaluated", FailureClass.INPUT_CHANGED)
     check_archive(path)
-    return Log(header, samples, tokens)
+    return Log(header, samples, tokens, by_row)
 
 
-def read_cell(cell: PlannedCell, path: Path, *, marked: bool) -> CellResult:
+def read_cell(cell: PlannedCell, path: Path, *, marked: bool, seen: TokenRecord | None = None) -> CellResult:
     """The result that a log holds.
 
     Args:
         marked: see `ExpectedLog`.
+        seen: what training recorded of the task's rows, where it did.
 
     Raises:
         RefusedLogError: see `read_log`.
         OSError: the file cannot be read.
     """
-    header, samples, tokens = read_log(expected_log(cell, marked=marked), path)
+    header, samples, tokens, by_row = read_log(expected_log(cell, marked=marked), path)
+    if seen and by_row:
+        _check_rows(by_row, seen)
     return CellResult(
         run=cell.run.name,
         task=cell.task.name,
@@ -182,10 +186,10 @@ def _check_samples(wanted: ExpectedLog, header: Any, samples: list[Any]) -> None
         raise RefusedLogError(f"sample {failed[0].id} ended with an error: {failed[0].error.message}", FailureClass.ERROR)
 
 
-def _tokens(wanted: ExpectedLog, samples: list[Any]) -> TokenCheck | None:
-    """What the provider found; None for a task with data of its own, which training never saw."""
+def _tokens(wanted: ExpectedLog, samples: list[Any]) -> tuple[TokenCheck | None, tuple[str, ...]]:
+    """What the provider found, and the digest of each row; nothing for a task with data of its own, which training never saw."""
     if "rows" not in wanted.config["model"]["args"]:
-        return None
+        return None, ()
     records = [_record(sample) for sample in samples]
     if lacking := [sample.id for sample, record in zip(samples, records, strict=True) if "check" not in record]:
         raise RefusedLogError(f"the tokens of sample {lacking[0]} were not compared with training's", FailureClass.TOKENS_DIFFER)
@@ -196,7 +200,22 @@ def _tokens(wanted: ExpectedLog, samples: list[Any]) -> TokenCheck | None:
     rows = {record["row"] for record in records}
     if rows != set(range(check.rows)) or check.rows != wanted.samples:
         raise RefusedLogError(f"{len(rows)} of {check.rows} rows were sent", FailureClass.TOKENS_DIFFER)
-    return check
+    return check, _by_row(check, records)
+
+
+def _by_row(check: TokenCheck, records: list[dict[str, Any]]) -> tuple[str, ...]:
+    found = {(record["row"], record.get("prefix_sha256", "")) for record in records}
+    by_row = tuple(prefix for _, prefix in sorted(found))
+    if check.by_row_sha256 and (len(by_row), rows_digest(by_row)) != (check.rows, check.by_row_sha256):
+        raise RefusedLogError("the tokens that it lists for each row are not those that it sums up", FailureClass.TOKENS_DIFFER)
+    return by_row if all(by_row) and len(by_row) == check.rows else ()
+
+
+def _check_rows(by_row: Sequence[str], seen: TokenRecord) -> None:
+    """Each row that training looked at was sent with the tokens that it saw."""
+    pairs = zip(by_row, seen.by_row, strict=False)  # training looks at the first rows of a long split only
+    if (other := next((row for row, (sent, saw) in enumerate(pairs) if sent[:ROW_DIGITS] != saw), None)) is not None:
+        raise RefusedLogError(f"row {other} was sent with other tokens than training recorded", FailureClass.TOKENS_DIFFER)
 
 
 def _weights(samples: list[Any]) -> str | None:

@@ -1,6 +1,7 @@
 """Logs that are no evaluation of their cell: each is refused, and the reason says why."""
 
 import hashlib
+import json
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -231,11 +232,30 @@ def test_settings_that_a_task_gives_itself_are_the_designs(tuned: Ended, place: 
         lambda log: setattr(log.samples[1].output, "metadata", None),
         lambda log: log.samples[1].output.metadata["ckgit"].update(row=0),
         lambda log: log.samples[1].output.metadata["ckgit"]["check"].update(sha256="0" * 64),
+        lambda log: log.samples[1].output.metadata["ckgit"].update(prefix_sha256="0" * 64),
     ],
 )
 def test_tokens_that_were_not_compared(tuned: Ended, place: Path, tmp_path: Path, change: Callable[[Any], object]):
     tampered(tuned, place, change)
     assert refused(tuned, tmp_path)[1] is FailureClass.TOKENS_DIFFER
+
+
+def without_the_sum(log: Any) -> None:
+    for sample in log.samples:
+        del sample.output.metadata["ckgit"]["check"]["by_row_sha256"]
+
+
+def test_each_row_is_held_against_what_training_recorded_of_it(tuned: Ended, place: Path):
+    job, tokens = job_of(tuned.context, TUNED), "experiments/cap/tuned/tokens.json"
+    recorded = json.loads((tuned.work / "experiments/cap/tuned/artifacts/tokens.json").read_bytes())
+    tampered(tuned, place, without_the_sum)
+    for log in ((tuned.work / LOG).read_bytes(), place.read_bytes()):  # as it is, and as an older job left it
+        assert len(worker.results(tuned.context, job, tuned.attempt, {LOG: log, tokens: json.dumps(recorded).encode()})) == 1
+        other = {"capitalization": {**recorded["capitalization"], "by_row": [recorded["capitalization"]["by_row"][0], "0" * 16]}}
+        with pytest.raises(ValueError, match="row 1 was sent with other tokens than training recorded"):
+            worker.results(tuned.context, job, tuned.attempt, {LOG: log, tokens: json.dumps(other).encode()})
+        of_another_tool = {LOG: log, tokens: b'{"words": 3}'}
+        assert len(worker.results(tuned.context, job, tuned.attempt, of_another_tool)) == 1
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.99])
