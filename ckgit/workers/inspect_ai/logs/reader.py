@@ -149,10 +149,23 @@ def read(path: Path) -> tuple[Any, list[Any]]:
     from inspect_ai.log import read_eval_log, read_eval_log_samples
 
     try:
-        return read_eval_log(path, header_only=True), list(read_eval_log_samples(path, exclude_fields=_UNREAD))
+        header = read_eval_log(path, header_only=True)
+        _check_listed(header, path)
+        return header, list(read_eval_log_samples(path, exclude_fields=_UNREAD))
+    except RefusedLogError:
+        raise
     except Exception as error:  # a damaged file makes zip, JSON and pydantic raise whatever they like
         text = str(error).replace(str(path), path.name).strip().splitlines()
         raise RefusedLogError(f"the log cannot be read: {text[0] if text else type(error).__name__}") from error
+
+
+def _check_listed(header: Any, path: Path) -> None:
+    """Inspect reads each sample that the header lists, however often it lists one."""
+    listed = len(header.eval.dataset.sample_ids or ()) * (header.eval.config.epochs or 1)
+    with zipfile.ZipFile(path) as archive:
+        kept = sum(name.startswith("samples/") for name in archive.namelist())
+    if listed > kept:
+        raise RefusedLogError(f"the log lists {listed} samples, and has {kept}")
 
 
 def _check_status(header: Mapping[str, Any]) -> None:

@@ -43,11 +43,11 @@ def _plain(metrics: Any) -> Iterator[str]:
 
 
 def _means(samples: Sequence[Any], scorer: str, key: str | None) -> list[float]:
-    """The mean score of each sample id that has one; none where a score is neither a number nor a word."""
+    """The mean score of each sample id that has one; none where a score is no finite number, and no word."""
     by_id: dict[str, list[float]] = {}
     for sample in samples:
         value = value_of(sample, scorer, key)
-        if isinstance(value, Mapping | list):
+        if isinstance(value, Mapping | list) or value in (math.inf, -math.inf):
             return []
         if not (isinstance(value, float) and math.isnan(value)):
             by_id.setdefault(str(sample.id), []).append(_as_number(value))

@@ -169,7 +169,9 @@ AGAIN = "in the log; computed again from its samples, it is"
         (lambda log: log["results"]["scores"][2].update(scored_samples=4), "abstains says that 4 samples have a score; 2 have"),
         (lambda log: log["results"].update(total_samples=5), "it says that there are 5 samples, and has 4"),
         (lambda log: log["results"].update(completed_samples=3), "it says that 3 samples were completed; 4 of those in it were"),
-        (lambda log: log["eval"]["config"].update(epochs=2), "Sample id 1 for epoch 2 not found"),
+        (lambda log: log["eval"]["config"].update(epochs=2), "the log lists 8 samples, and has 4"),
+        (lambda log: log["eval"]["dataset"].update(sample_ids=[1] * 1_000_000), "the log lists 1000000 samples, and has 4"),
+        (lambda log: log["eval"]["dataset"].update(sample_ids=[1, 2, 3, 5]), "Sample id 5 for epoch 1 not found"),
         (lambda log: log.pop("results"), "the log has no results"),
     ],
 )
@@ -191,9 +193,23 @@ def test_a_mean_is_added_up_without_inspect_too(plain: bytes, monkeypatch: pytes
         assert f"{scorer} {name} is 0.9 in the log; the sum over its samples gives " in found
 
 
+@pytest.mark.parametrize("value", [10**400, -(10**400), 1e308, float("inf"), {"a": 10**400}, [1, "x"], "\x1b[2J", None])
+def test_scores_and_metrics_that_no_metric_can_hold_end_in_words(plain: bytes, value: Any):
+    def change(name: str, document: Any) -> Any:
+        if name.startswith("samples/"):
+            document["scores"]["numbers"]["value"] = value
+        if name == "header.json" and isinstance(value, int | float):
+            metric(document, "numbers", "std")["value"] = value
+        return document
+
+    found = audit_log(rewritten(plain, change)).differences
+    assert found
+    assert not any("\x1b" in each for each in found)
+
+
 def test_samples_that_were_dropped(plain: bytes, tmp_path: Path):
     file_alone = rewritten(plain, lambda name, it: None if name.startswith("samples/3") else it)
-    assert "Sample id 3 for epoch 1 not found" in audit_log(file_alone).differences[0]
+    assert audit_log(file_alone).differences == ["the log lists 4 samples, and has 3"]
     listed = rewritten(plain, in_header(lambda log: log["eval"]["dataset"]["sample_ids"].remove(3)))
     assert "it has 4 samples, of which 3 are listed" in audit_log(listed).differences
     found = audit_log(by_inspect(plain, tmp_path, lambda log: (log.samples.pop(2), log.eval.dataset.sample_ids.remove(3)))).differences
