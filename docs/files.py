@@ -38,7 +38,7 @@ FILES = (
     File("RUN/starts.json", "train", "the jobs that made them, and the digest of their configuration"),
     File("run-inspect.log", "evaluate", "what its worker saw"),
     File("RUN/eval/slurm-N.out", "evaluate", "what the evaluation job printed"),
-    File("RUN/eval/logs/CELL.eval", "evaluate", "inspect-ai's log; over the size limit a `.json` with its digest and results"),
+    File("RUN/eval/logs/CELL.eval", "evaluate", "inspect-ai's log; over the size limit a `.json` with its digest, size and results"),
     File("analyze-experiment.log", "analyze", "what was read, and what was left out"),
     File("analysis/report.md", "analyze", "the report"),
     File("analysis/results.json", "analyze", "every number of the report, per cell and per sample"),

@@ -1,5 +1,7 @@
 """What training and evaluation left, extracted from their logs. `analysis/results.json` holds these."""
 
+import hashlib
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -55,6 +57,25 @@ class TokenCheck(Frozen):
     template_sha256: Sha256 | None = None
     template_date: str | None = None
     end_of_turn: int | None = Field(default=None, description="Token id that ends an answer and is trained.")
+    by_row_sha256: Sha256 | None = Field(
+        default=None, description="Over the digests of these rows, in order, as `tokens.json` and a log list them; absent in older records."
+    )
+
+
+class TokenRecord(TokenCheck):
+    """An entry of a run's `tokens.json`."""
+
+    by_row: tuple[str, ...] = Field(
+        default=(), description="Of each of these rows, in order, the SHA-256 of its token prefix, cut short; absent in older records."
+    )
+
+
+ROW_DIGITS = 16  # of the SHA-256 of a row's token prefix
+
+
+def rows_digest(by_row: Iterable[str]) -> str:
+    """One digest for rows, from theirs, in order."""
+    return hashlib.sha256("".join(f"{row[:ROW_DIGITS]}\n" for row in by_row).encode()).hexdigest()
 
 
 class LossPoint(Frozen):
@@ -139,6 +160,12 @@ class CellResult(Frozen):
         default=None, description="Over the files of the model that were loaded, as of a checkpoint or a model card; absent in older logs."
     )
     versions: dict[str, str] = {}
+    token: str | None = Field(
+        default=None,
+        description="Token of the attempt that made the log, which is an earlier one where a retry kept it; absent in older logs.",
+    )
+    log_bytes: int | None = Field(default=None, description="Size of a log that was too large to be committed, where that was recorded.")
+    max_log_bytes: int | None = Field(default=None, description="And the limit in ckgit.toml that it was over.")
 
 
 def place_of_checkpoint(epoch: int | None, folder: str | None) -> str:

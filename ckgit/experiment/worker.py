@@ -57,6 +57,13 @@ class Evidence(NamedTuple):
     complete: bool = False  # the job is known to have saved all that was planned: then another exit code than 0 says nothing against it
 
 
+class Audit(NamedTuple):
+    """What became of computing the results of a job again from what it left."""
+
+    differences: Sequence[str] = ()  # what does not follow, a sentence each
+    unchecked: Sequence[str] = ()  # what could not be computed again, and why, a sentence each
+
+
 class Worker(Protocol):
     """One tool: renders files, names jobs, reads what they left. It never submits, polls or commits."""
 
@@ -189,3 +196,14 @@ class Evaluator(Worker, Protocol):
             read: as `Preparation.scaffolded` has it.
         """
         return {}
+
+    def audit(self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> Audit:  # noqa: ARG002
+        """Compute what `results` reads again from what it was computed of: each metric from its samples' scores.
+
+        Anybody may have written the files. So nothing that they hold is executed or imported, and of an archive no more is unpacked
+        than a log may have.
+
+        Args:
+            files: as `results` has them.
+        """
+        return Audit()

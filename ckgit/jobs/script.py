@@ -19,6 +19,7 @@ from ckgit.jobs.environment import KEPT
 
 INPUTS_CHANGED = 65  # EX_DATAERR of sysexits.h
 PROGRAM_MISSING = 69  # EX_UNAVAILABLE
+BY_HAND = "by-hand"  # begins the token of a job that no scheduler started
 LONGEST_COMMAND = 120
 # A job that is to fail must fail within seconds: as many of its files as this, the smallest first, are checked by digest before
 # anything else. Of the weights of a large model, which take longer to read, this is the size; their digests are for its first command.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.design.plan import Cell
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
-from ckgit.experiment.worker import Context, Evaluator, Evidence
+from ckgit.experiment.worker import Audit, Context, Evaluator, Evidence
 from ckgit.formats.problem import Problem
 
 if TYPE_CHECKING:
@@ -71,6 +71,12 @@ class InspectAI(Evaluator):
         from ckgit.workers.inspect_ai.logs.evidence import results
 
         return _of_the_job(results(context, job, attempt, files), job, attempt)
+
+    def audit(self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> Audit:
+        """See `Evaluator`."""
+        from ckgit.workers.inspect_ai.logs.audit import audit
+
+        return audit(context, job, attempt, files)
 
     def progress(self, context: Context, job: Job, work: Path, log_tail: str) -> Progress | None:
         """See `Worker`."""

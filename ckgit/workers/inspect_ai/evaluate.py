@@ -2,7 +2,8 @@
 
 `python -m ckgit.workers.inspect_ai.evaluate CELL.yaml...`, at the top of a work tree. First the files of the model are held
 against what was recorded of them: for a checkpoint by training, otherwise in `--file=NAME=SHA256`, one for each. Each cell is what
-`inspect eval --run-config CELL.yaml` makes of it, by that very command. inspect names its logs by time, and its exit code is 0
+`inspect eval --run-config CELL.yaml` makes of it, by that very command; the file is given with the attempt's token and the digests of the
+model's files beside what it says of itself, which inspect writes into the log. inspect names its logs by time, and its exit code is 0
 whatever became of an evaluation: a log gets its final name here, and one that is not a complete evaluation fails the job, after all
 other cells. A cell whose log is complete already, because an earlier attempt at this job came so far, stays as it is; a log that is
 not is kept under another name, and its cell is evaluated again. What complete is, `logs.read_log` says, as it does to the judge.
@@ -11,25 +12,26 @@ not is kept under another name, and its cell is evaluated again. What complete i
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
-from ckgit.experiment.card import folder_digest
+from ckgit.experiment.card import FileDigest, folder_digest
 from ckgit.experiment.jobs import FailureClass
-from ckgit.jobs.script import INPUTS_CHANGED
+from ckgit.jobs.script import BY_HAND, INPUTS_CHANGED
 from ckgit.workers.digests import digests_once, parse_file_options
 from ckgit.workers.inspect_ai import weights
 from ckgit.workers.inspect_ai.cells import attempts_of, log_of
 from ckgit.workers.inspect_ai.codes import MARK, NO_LOG, NOT_SUCCESS, TOKENS_DIFFER, RefusedLogError
 from ckgit.workers.inspect_ai.isolation import pin
-from ckgit.workers.inspect_ai.logs.reader import read_log
+from ckgit.workers.inspect_ai.logs.reader import read_log, token_of
 from ckgit.workers.inspect_ai.prompts import filled
-from ckgit.workers.inspect_ai.run_config import ExpectedLog
+from ckgit.workers.inspect_ai.run_config import LOADED, MADE_BY, MADE_OF, ExpectedLog
 
 
 class CellEnd(NamedTuple):
@@ -95,19 +97,35 @@ def _evaluate(config: str) -> CellEnd:
 
 
 def _asked(config: str) -> str:
-    """The run config that inspect is given: the cell's own or, where prompts come from a preparation, a copy with these.
+    """The run config that inspect is given: a copy of the cell's own that says more, see `with_origin`; one of an older ckgit as it is.
 
     Raises:
-        ValueError: the preparation left none.
+        ValueError: prompts come from a preparation, which left none.
     """
     import yaml  # as inspect reads it
 
     document = yaml.safe_load(Path(config).read_bytes())
-    if (with_prompts := filled(document)) is document:
+    if MADE_OF not in document.get("metadata", {}):
         return config
     copy = Path(config).with_suffix(".asked.yaml")
-    copy.write_text(yaml.safe_dump(with_prompts, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    told = with_origin(document, digests_once(_model_folder(config)), os.environ.get("CKGIT_JOB", ""))
+    copy.write_text(yaml.safe_dump(told, allow_unicode=True, sort_keys=False), encoding="utf-8")
     return str(copy)
+
+
+def with_origin(document: Mapping[str, Any], files: Mapping[str, FileDigest], token: str) -> Mapping[str, Any]:
+    """A run config with what only the job knows: its token, the files of the model, and the prompts that a preparation left.
+
+    Args:
+        token: empty where a container hides the job's environment.
+
+    Raises:
+        ValueError: prompts come from a preparation, which left none.
+    """
+    metadata = document["metadata"]
+    known: dict[str, Any] = {LOADED: {name: file.model_dump(mode="json") for name, file in sorted(files.items())}}
+    known |= {MADE_BY: token} if token else {}
+    return {**filled(document), "metadata": {**metadata, MADE_OF: {**metadata[MADE_OF], **known}}}
 
 
 def _inspect(*words: str) -> int:
@@ -162,13 +180,15 @@ def _is_done(config: str) -> bool:
     if not log.exists():
         return False
     try:
-        read_log(wanted_of(config), log)
+        made_by = token_of(read_log(wanted_of(config), log).header) or ""
     except RefusedLogError as error:
-        aside = set_aside(log)
         why = str(error).replace(MARK, "tokens differ")  # the mark says why this attempt failed
-        click.echo(f"{log} does not count: {why}; it is kept as {aside.name}, and the cell is evaluated again")
-        return False
-    return True
+    else:
+        if not made_by.startswith(BY_HAND) or os.environ.get("CKGIT_JOB", "").startswith(BY_HAND):
+            return True
+        why = "it was made by hand, and not by an attempt"
+    click.echo(f"{log} does not count: {why}; it is kept as {set_aside(log).name}, and the cell is evaluated again")
+    return False
 
 
 def set_aside(log: Path) -> Path:

@@ -15,6 +15,8 @@ from ckgit.workers.inspect_ai.cells import PlannedCell
 MOST_AT_ONCE = 32  # samples in a batch where the design says nothing; inspect's own default for Hugging Face models
 MADE_OF = "ckgit"  # the key of a log's metadata under which stands what it was made of
 PREPARED = "prepared"  # and in that, the key that says where prompts come from which a preparation leaves
+MADE_BY = "token"  # and those that the job adds: the attempt that it is
+LOADED = "model_files"  # and every file that loading the model may read, with its SHA-256
 _DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 
 

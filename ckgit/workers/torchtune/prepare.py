@@ -2,7 +2,7 @@
 
 `python -m ckgit.workers.torchtune.prepare experiments/NAME/RUN [--file=PATH=SHA256...]`, at the top of a work tree. Writes
 `artifacts/start.yaml`, the configuration that torchtune is started with (finetune.yaml itself, unless a training goes on),
-`artifacts/tokens.json` (a TokenCheck for `train` and for each task), `artifacts/versions.json` and `artifacts/starts.json`. Ends with
+`artifacts/tokens.json` (a TokenRecord for `train` and for each task), `artifacts/versions.json` and `artifacts/starts.json`. Ends with
 exit code 66 where tokens differ, with 65 where one of the files, the weights of a large model, has changed, and with 68 where rows
 cannot be trained on or asked: every row is looked at, and each such row is named.
 """
@@ -24,7 +24,7 @@ import click
 from omegaconf import DictConfig, OmegaConf
 from torchtune import config
 
-from ckgit.experiment.results import TokenCheck
+from ckgit.experiment.results import ROW_DIGITS, TokenRecord, rows_digest
 from ckgit.formats.rows import DataError, messages, user_text
 from ckgit.jobs.script import INPUTS_CHANGED
 from ckgit.workers.digests import changed, parse_file_options
@@ -95,7 +95,7 @@ def versions() -> dict[str, str]:
     return {"python": sys.version.split()[0], **{tool: version(tool) for tool in TOOLS}}
 
 
-def check_tokens(finetune: DictConfig, evaluated: Sequence[dict[str, Any]]) -> dict[str, TokenCheck]:
+def check_tokens(finetune: DictConfig, evaluated: Sequence[dict[str, Any]]) -> dict[str, TokenRecord]:
     """Compare the rows of the dataset that torchtune makes from a config with what the model folder's own tokenizer gives.
 
     Args:
@@ -149,15 +149,18 @@ def _asked(entry: dict[str, Any], tokenizer: DictConfig) -> list[TrainedPrompt]:
     return [TrainedPrompt(row.input, entry["prompt"], entry["system_prompt"], prefix) for row, prefix in pairs]
 
 
-def _check(name: str, rows: Sequence[TrainedPrompt], renderer: Renderer, direct: Callable[[TrainedPrompt], list[int]]) -> TokenCheck:
+def _check(name: str, rows: Sequence[TrainedPrompt], renderer: Renderer, direct: Callable[[TrainedPrompt], list[int]]) -> TokenRecord:
     for row in rows:
         _compare(name, row, direct(row), renderer)
-    return TokenCheck(
+    by_row = tuple(prefixes_digest([row.prefix])[:ROW_DIGITS] for row in rows)
+    return TokenRecord(
         rows=len(rows),
         sha256=prefixes_digest(row.prefix for row in rows),
         template_sha256=renderer.template_sha256,
         template_date=renderer.template_date.isoformat() if renderer.template_sha256 else None,
         end_of_turn=renderer.end_of_turn,
+        by_row_sha256=rows_digest(by_row),
+        by_row=by_row,
     )
 
 

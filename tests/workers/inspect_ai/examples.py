@@ -14,6 +14,7 @@ from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.expand import build_plan
 from ckgit.experiment.jobs import Attempt, Job, Phase, Status
+from ckgit.experiment.results import rows_digest
 from ckgit.experiment.tools.by_tool import read_summary
 from ckgit.experiment.worker import Context, Evidence
 from ckgit.workers.inspect_ai import worker
@@ -122,10 +123,14 @@ def training_saw(context: Context, model: Path) -> dict[str, object]:
         system_prompt=run["system_prompt"],
         template_date=run["template_date"],
     )
+    prefixes = [renderer.prefix(row["input"]) for row in WORDS["test"][:2]]
+    by_row = [prefixes_digest([prefix])[:16] for prefix in prefixes]
     return {
         "capitalization": {
             "rows": 2,  # training looks at the first rows of a long split only
-            "sha256": prefixes_digest(renderer.prefix(row["input"]) for row in WORDS["test"][:2]),
+            "sha256": prefixes_digest(prefixes),
+            "by_row": by_row,
+            "by_row_sha256": rows_digest(by_row),
             "template_sha256": renderer.template_sha256,
             "template_date": str(run["template_date"]),
             "end_of_turn": renderer.end_of_turn,

@@ -82,7 +82,11 @@ def test_of_a_log_over_the_limit_its_extract_is_committed(tuned: Ended):
     evidence = tuned.evidence(small)
     extract = LOG.replace(".eval", ".json")
     assert sorted(evidence.files) == [extract]
+    told = json.loads(evidence.files[extract])
+    assert (told["log_bytes"], told["max_log_bytes"]) == ((tuned.work / LOG).stat().st_size, 1000)
     assert worker.results(small, job_of(small, TUNED), tuned.attempt, evidence.files) == evidence.results
+    older = json.dumps({name: value for name, value in told.items() if name not in ("log_bytes", "max_log_bytes", "token")}).encode()
+    assert len(worker.results(small, job_of(small, TUNED), tuned.attempt, {extract: older})) == 1
     for damaged in (b"{}", evidence.files[extract].replace(b'"tuned"', b'"other"'), b""):
         with pytest.raises(ValueError, match=r"capitalization_epoch0\.json"):
             worker.results(small, job_of(small, TUNED), tuned.attempt, {extract: damaged})

@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ckgit.experiment.jobs import FailureClass
+from ckgit.experiment.results import CellResult
 from ckgit.workers.inspect_ai import worker
 from tests.workers.inspect_ai.examples import TASK, Ended, job_of, make_context, make_work_tree, run_job
 
@@ -96,7 +98,21 @@ def test_a_cell_that_fails_stops_no_other_and_is_alone_in_the_next_try(models: P
     again = ended._replace(attempt=run_job(ended.context, tmp_path, TUNED, 2))
     assert "capitalization_epoch0.eval is complete: it is not evaluated again" in again.output
     assert (logs / "capitalization_epoch0.eval").stat().st_mtime_ns == made
-    assert [(result.task, len(result.samples)) for result in again.evidence().results] == [("two_words", 2), ("capitalization", 4)]
+    cells = [result for result in again.evidence().results if isinstance(result, CellResult)]
+    assert [(cell.task, len(cell.samples)) for cell in cells] == [("two_words", 2), ("capitalization", 4)]
+    assert [cell.token for cell in cells] == [again.attempt.token, ended.attempt.token]
+
+
+@pytest.mark.slow
+def test_a_log_that_was_made_by_hand_is_made_again_by_an_attempt(whole: Ended, tmp_path: Path):
+    ended = whole._replace(work=tmp_path / "work")
+    shutil.copytree(whole.work, ended.work, symlinks=True)
+    log = ended.work / "experiments/cap/tuned/eval/logs/two_words_epoch0.eval"
+    change(log, lambda found: found.eval.metadata["ckgit"].update({"token": "by-hand-4711"}))
+    again = ended._replace(attempt=run_job(ended.context, ended.work, TUNED, 2))
+    assert "does not count: it was made by hand, and not by an attempt; it is kept as two_words_epoch0.refused1.eval" in again.output
+    cells = [result for result in again.evidence().results if isinstance(result, CellResult)]
+    assert [cell.token for cell in cells] == [ended.attempt.token, again.attempt.token]
 
 
 @pytest.mark.slow
@@ -122,9 +138,18 @@ def test_a_damaged_log_is_made_again(whole: Ended, tmp_path: Path):
 
 def refuse(log: Path, status: str) -> None:
     """Give a log a setting that was not planned."""
+
+    def give(found: Any) -> None:
+        assert found.status == status
+        found.eval.config.limit = 3
+
+    change(log, give)
+
+
+def change(log: Path, by: Callable[[Any], object]) -> None:
+    """Have inspect write a log again, with another content."""
     from inspect_ai.log import read_eval_log, write_eval_log
 
     found = read_eval_log(str(log))
-    assert found.status == status
-    found.eval.config.limit = 3
+    by(found)
     write_eval_log(found, str(log))

@@ -230,6 +230,21 @@ def test_a_missing_or_unreadable_record_does_not_count(lora, tmp_path, name):
     refuse(copy, FailureClass.OUTPUT_MISSING, f"artifacts/{name} is missing")
 
 
+def test_the_digests_of_rows_are_those_that_are_summed_up(lora, tmp_path):
+    copy = broken(lora, tmp_path)
+    record = copy.work / ARTIFACTS / "tokens.json"
+    tokens, files = json.loads(record.read_bytes()), lora.evidence().files
+    (result,) = lora.evidence().results
+    assert result.tokens["train"].by_row_sha256 == tokens["train"]["by_row_sha256"]
+    tokens["train"]["by_row"][3] = "0" * 16
+    record.write_text(json.dumps(tokens))
+    refuse(copy, FailureClass.OUTPUT_MISSING, "of the rows of train, tokens.json lists other digests than those that it sums up")
+    older = {name: {key: check[key] for key in check if not key.startswith("by_row")} for name, check in tokens.items()}
+    (path,) = (path for path in files if path.endswith("/tokens.json"))
+    (again,) = worker.results(lora.context, lora.job, lora.attempt, {**files, path: json.dumps(older).encode()})
+    assert again.tokens["train"].by_row_sha256 is None
+
+
 @pytest.mark.parametrize("name", ["tokens.json", "checkpoints.json", "versions.json", "training.log", "starts.json"])
 def test_a_record_that_was_replaced_after_the_job_ended_is_named(lora, tmp_path, name):
     copy = broken(lora, tmp_path)

@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 
 from ckgit.examples.tiny_model import byte_tokenizer
 from ckgit.experiment.jobs import FailureClass
+from ckgit.experiment.results import rows_digest
 from ckgit.workers.rendering import Renderer, RenderError
 from ckgit.workers.torchtune import worker
 from ckgit.workers.torchtune.components import row_renderer, rows
@@ -43,6 +44,9 @@ def test_what_was_compared_is_recorded_and_what_an_earlier_attempt_left_is_gone(
     assert {name: check["rows"] for name, check in tokens.items()} == {"train": 9, "same": 2, "own": 3}
     assert len({check["sha256"] for check in tokens.values()}) == 3
     assert tokens["train"]["end_of_turn"] == 4
+    assert {name: len(check["by_row"]) for name, check in tokens.items()} == {"train": 9, "same": 2, "own": 3}
+    assert all(check["by_row_sha256"] == rows_digest(check["by_row"]) for check in tokens.values())
+    assert not {*tokens["same"]["by_row"]} & {*tokens["own"]["by_row"]}
     assert tokens["train"]["template_date"] == "2026-11-23"
     assert json.loads((work / RUN / "artifacts/versions.json").read_bytes())["torchtune"] == "0.6.1"
 

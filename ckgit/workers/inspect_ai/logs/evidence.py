@@ -8,21 +8,23 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from ckgit.experiment.jobs import Attempt, FailureClass, Job
-from ckgit.experiment.results import MANIFEST, CellResult
+from ckgit.experiment.results import MANIFEST, CellResult, TokenRecord
 from ckgit.experiment.worker import Context, Evidence
 from ckgit.formats.listing import in_words
 from ckgit.jobs.folder import job_folder
 from ckgit.workers.inspect_ai import prompts, weights
 from ckgit.workers.inspect_ai.cells import PlannedCell
 from ckgit.workers.inspect_ai.codes import NOT_SUCCESS, TOKENS_DIFFER, RefusedLogError
+from ckgit.workers.inspect_ai.logs.archive import unpack
 from ckgit.workers.inspect_ai.logs.output import explain
 from ckgit.workers.inspect_ai.logs.reader import check_archive, read_cell
 from ckgit.workers.inspect_ai.ready import cells_of
 
 TAIL = 20_000  # bytes of output in which the reason of a failure is looked for
+TOKENS = "tokens.json"  # what training recorded of the rows that are asked
 _TRIED = (NOT_SUCCESS, TOKENS_DIFFER)  # codes that are given when every cell was tried, and a log of each is this attempt's
 _NAMED = 5  # cells that a reason names
 
@@ -73,11 +75,15 @@ def _judge(cell: PlannedCell, work: Path) -> Evidence:
     except ValueError as error:
         return Evidence((), [str(error)], FailureClass.INPUT_CHANGED, {})
     try:
-        found = weights.check(cell, read_cell(cell, path, marked=_tells(work / cell.config)), left)
+        saw = work / cell.context.run_folder(cell.run.name) / "artifacts" / TOKENS
+        seen = _seen(cell, saw.read_bytes() if saw.is_file() else None)
+        found = weights.check(cell, read_cell(cell, path, marked=_tells(work / cell.config), seen=seen), left)
     except RefusedLogError as error:
         return Evidence((), [str(error)], error.failure, _failed(cell, work))
-    log = _small(cell, work) or {_extract(cell): found.model_dump_json(indent=2).encode() + b"\n"}
-    return Evidence([found], [], None, log)
+    if log := _small(cell, work):
+        return Evidence([found], [], None, log)
+    found = found.model_copy(update={"log_bytes": path.stat().st_size, "max_log_bytes": cell.context.max_log_bytes})
+    return Evidence([found], [], None, {extract_of(cell): found.model_dump_json(indent=2).encode() + b"\n"})
 
 
 def _tells(config: Path) -> bool:
@@ -103,29 +109,41 @@ def results(context: Context, job: Job, attempt: Attempt, files: Mapping[str, by
 
 
 def _result(cell: PlannedCell, files: Mapping[str, bytes]) -> CellResult | None:
-    if _extract(cell) in files:  # a log beside it is of an attempt that failed
-        return _from_extract(cell, files[_extract(cell)])
+    if extract_of(cell) in files:  # a log beside it is of an attempt that failed
+        return _from_extract(cell, files[extract_of(cell)])
     if cell.log not in files:
         return None
     with tempfile.NamedTemporaryFile(suffix=".eval") as copy:
-        copy.write(files[cell.log])
-        copy.flush()
+        unpack(files[cell.log], copy.file)
         # it was judged when it was collected, maybe by an older ckgit, and is as ckgit left it
-        return read_cell(cell, Path(copy.name), marked=False)
+        seen = _seen(cell, files.get(f"{cell.context.run_folder(cell.run.name)}/{TOKENS}"))
+        found = read_cell(cell, Path(copy.name), marked=False, seen=seen)
+    return found.model_copy(update={"log_sha256": hashlib.sha256(files[cell.log]).hexdigest()})
+
+
+def _seen(cell: PlannedCell, content: bytes | None) -> TokenRecord | None:
+    """What training recorded of a task's rows; None where it recorded nothing, or was done by a tool with a file of its own."""
+    if content is None or not cell.has_own_weights:
+        return None
+    try:
+        return TypeAdapter(dict[str, TokenRecord]).validate_json(content).get(cell.task.name)
+    except ValidationError:
+        return None
 
 
 def _from_extract(cell: PlannedCell, content: bytes) -> CellResult:
     try:
         found = CellResult.model_validate_json(content)
     except ValidationError as error:
-        raise ValueError(f"{_extract(cell)} cannot be read: {error.errors()[0]['msg']}") from None
+        raise ValueError(f"{extract_of(cell)} cannot be read: {error.errors()[0]['msg']}") from None
     of_cell = (cell.run.name, cell.task.name, cell.cell.epoch, cell.cell.named, cell.log)
     if (found.run, found.task, found.epoch, found.checkpoint, found.log) != of_cell:
-        raise ValueError(f"{_extract(cell)} is of {found.run} on {found.task}, and not of {cell.name}")
+        raise ValueError(f"{extract_of(cell)} is of {found.run} on {found.task}, and not of {cell.name}")
     return found
 
 
-def _extract(cell: PlannedCell) -> str:
+def extract_of(cell: PlannedCell) -> str:
+    """What is committed of a log that was too large."""
     return cell.log.removesuffix(".eval") + ".json"
 
 

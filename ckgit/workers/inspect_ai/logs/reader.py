@@ -6,21 +6,25 @@ import contextlib
 import hashlib
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import TypeAdapter, ValidationError
+
+from ckgit.experiment.card import FileDigest, folder_digest
 from ckgit.experiment.jobs import FailureClass
-from ckgit.experiment.results import CellResult, TokenCheck
+from ckgit.experiment.results import ROW_DIGITS, CellResult, TokenCheck, TokenRecord, rows_digest
 from ckgit.workers.inspect_ai.cells import PlannedCell
 from ckgit.workers.inspect_ai.codes import MARK, RefusedLogError
 from ckgit.workers.inspect_ai.isolation import forget_settings
 from ckgit.workers.inspect_ai.logs.scores import metrics_of, samples_of
 from ckgit.workers.inspect_ai.logs.settings import differences
-from ckgit.workers.inspect_ai.run_config import ExpectedLog, expected_log
+from ckgit.workers.inspect_ai.run_config import LOADED, MADE_BY, MADE_OF, ExpectedLog, expected_log
 
 # A transcript can be a hundred times as large as what was asked, answered and scored.
 _UNREAD = {"messages", "events", "store", "attachments"}
+_FILES = TypeAdapter(dict[str, FileDigest])
 _STARTED = "_journal/start.json"  # the first file of a log; the header is the last
 
 
@@ -30,6 +34,7 @@ class Log(NamedTuple):
     header: Any
     samples: list[Any]
     tokens: TokenCheck | None
+    by_row: tuple[str, ...]  # of each row that was sent, the SHA-256 of its tokens; none where that was not recorded
 
 
 def read_log(wanted: ExpectedLog, path: Path) -> Log:
@@ -42,27 +47,31 @@ def read_log(wanted: ExpectedLog, path: Path) -> Log:
         OSError: the file cannot be read.
     """
     _check_status(_read_header(path))
-    header, samples = _read(path)
+    header, samples = read(path)
     _check_settings(wanted, header)
     _check_samples(wanted, header, samples)
-    tokens = _tokens(wanted, samples)
+    tokens, by_row = _tokens(wanted, samples)
+    _check_weights(header, samples)
     if wanted.weights and _weights(samples) not in (None, wanted.weights):
         raise RefusedLogError("its answers were made with other weights than those that are to be evaluated", FailureClass.INPUT_CHANGED)
     check_archive(path)
-    return Log(header, samples, tokens)
+    return Log(header, samples, tokens, by_row)
 
 
-def read_cell(cell: PlannedCell, path: Path, *, marked: bool) -> CellResult:
+def read_cell(cell: PlannedCell, path: Path, *, marked: bool, seen: TokenRecord | None = None) -> CellResult:
     """The result that a log holds.
 
     Args:
         marked: see `ExpectedLog`.
+        seen: what training recorded of the task's rows, where it did.
 
     Raises:
         RefusedLogError: see `read_log`.
         OSError: the file cannot be read.
     """
-    header, samples, tokens = read_log(expected_log(cell, marked=marked), path)
+    header, samples, tokens, by_row = read_log(expected_log(cell, marked=marked), path)
+    if seen and by_row:
+        _check_rows(by_row, seen)
     return CellResult(
         run=cell.run.name,
         task=cell.task.name,
@@ -76,7 +85,19 @@ def read_cell(cell: PlannedCell, path: Path, *, marked: bool) -> CellResult:
         tokens=tokens,
         weights=_weights(samples),
         versions={**header.eval.packages, **_record(samples[0]).get("versions", {})},
+        token=token_of(header),
     )
+
+
+def token_of(header: Any) -> str | None:
+    """Of the attempt that made a log; None in older logs, and where a container hid it from the job."""
+    token = _made_of(header).get(MADE_BY)
+    return str(token) if token else None
+
+
+def _made_of(header: Any) -> Mapping[str, Any]:
+    found = (header.eval.metadata or {}).get(MADE_OF)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _read_header(path: Path) -> dict[str, Any]:
@@ -118,15 +139,33 @@ def check_archive(path: Path) -> None:
         raise RefusedLogError(f"the log cannot be unpacked: {damaged} is damaged")
 
 
-def _read(path: Path) -> tuple[Any, list[Any]]:
+def read(path: Path) -> tuple[Any, list[Any]]:
+    """A log without its samples, and these without their transcripts.
+
+    Raises:
+        RefusedLogError: it cannot be read.
+    """
     forget_settings()
     from inspect_ai.log import read_eval_log, read_eval_log_samples
 
     try:
-        return read_eval_log(path, header_only=True), list(read_eval_log_samples(path, exclude_fields=_UNREAD))
+        header = read_eval_log(path, header_only=True)
+        _check_listed(header, path)
+        return header, list(read_eval_log_samples(path, exclude_fields=_UNREAD))
+    except RefusedLogError:
+        raise
     except Exception as error:  # a damaged file makes zip, JSON and pydantic raise whatever they like
         text = str(error).replace(str(path), path.name).strip().splitlines()
         raise RefusedLogError(f"the log cannot be read: {text[0] if text else type(error).__name__}") from error
+
+
+def _check_listed(header: Any, path: Path) -> None:
+    """Inspect reads each sample that the header lists, however often it lists one."""
+    listed = len(header.eval.dataset.sample_ids or ()) * (header.eval.config.epochs or 1)
+    with zipfile.ZipFile(path) as archive:
+        kept = sum(name.startswith("samples/") for name in archive.namelist())
+    if listed > kept:
+        raise RefusedLogError(f"the log lists {listed} samples, and has {kept}")
 
 
 def _check_status(header: Mapping[str, Any]) -> None:
@@ -160,10 +199,10 @@ def _check_samples(wanted: ExpectedLog, header: Any, samples: list[Any]) -> None
         raise RefusedLogError(f"sample {failed[0].id} ended with an error: {failed[0].error.message}", FailureClass.ERROR)
 
 
-def _tokens(wanted: ExpectedLog, samples: list[Any]) -> TokenCheck | None:
-    """What the provider found; None for a task with data of its own, which training never saw."""
+def _tokens(wanted: ExpectedLog, samples: list[Any]) -> tuple[TokenCheck | None, tuple[str, ...]]:
+    """What the provider found, and the digest of each row; nothing for a task with data of its own, which training never saw."""
     if "rows" not in wanted.config["model"]["args"]:
-        return None
+        return None, ()
     records = [_record(sample) for sample in samples]
     if lacking := [sample.id for sample, record in zip(samples, records, strict=True) if "check" not in record]:
         raise RefusedLogError(f"the tokens of sample {lacking[0]} were not compared with training's", FailureClass.TOKENS_DIFFER)
@@ -174,7 +213,22 @@ def _tokens(wanted: ExpectedLog, samples: list[Any]) -> TokenCheck | None:
     rows = {record["row"] for record in records}
     if rows != set(range(check.rows)) or check.rows != wanted.samples:
         raise RefusedLogError(f"{len(rows)} of {check.rows} rows were sent", FailureClass.TOKENS_DIFFER)
-    return check
+    return check, _by_row(check, records)
+
+
+def _by_row(check: TokenCheck, records: list[dict[str, Any]]) -> tuple[str, ...]:
+    found = {(record["row"], record.get("prefix_sha256", "")) for record in records}
+    by_row = tuple(prefix for _, prefix in sorted(found))
+    if check.by_row_sha256 and (len(by_row), rows_digest(by_row)) != (check.rows, check.by_row_sha256):
+        raise RefusedLogError("the tokens that it lists for each row are not those that it sums up", FailureClass.TOKENS_DIFFER)
+    return by_row if all(by_row) and len(by_row) == check.rows else ()
+
+
+def _check_rows(by_row: Sequence[str], seen: TokenRecord) -> None:
+    """Each row that training looked at was sent with the tokens that it saw."""
+    pairs = zip(by_row, seen.by_row, strict=False)  # training looks at the first rows of a long split only
+    if (other := next((row for row, (sent, saw) in enumerate(pairs) if sent[:ROW_DIGITS] != saw), None)) is not None:
+        raise RefusedLogError(f"row {other} was sent with other tokens than training recorded", FailureClass.TOKENS_DIFFER)
 
 
 def _weights(samples: list[Any]) -> str | None:
@@ -183,6 +237,19 @@ def _weights(samples: list[Any]) -> str | None:
     if len(found) > 1:
         raise RefusedLogError("its answers were made with different weights", FailureClass.INPUT_CHANGED)
     return found.pop() if found else None
+
+
+def _check_weights(header: Any, samples: list[Any]) -> None:
+    """The files that the job said it would load are those that its answers were made with. Older logs name no files."""
+    listed, loaded = _made_of(header).get(LOADED), _weights(samples)
+    if listed is None or loaded is None:
+        return
+    try:
+        same = folder_digest(_FILES.validate_python(listed)) == loaded
+    except ValidationError:
+        same = False
+    if not same:
+        raise RefusedLogError("its answers were made with other weights than the files that it lists", FailureClass.INPUT_CHANGED)
 
 
 def _record(sample: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ckgit.experiment.results import Metric, Sample, Score
 
-_GRADES = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0}  # inspect's letters: correct, incorrect, partial, no answer
+GRADES = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0}  # inspect's letters: correct, incorrect, partial, no answer
 _STDERR = ("stderr", "bootstrap_stderr")
 
 
@@ -27,7 +27,7 @@ def metrics_of(scores: Sequence[Any], samples: Sequence[Any]) -> Iterator[Metric
     asked = len({sample.id for sample in samples})
     for score in scores:
         key = score.name if score.name in parts[score.scorer] else None
-        values = {(sample.id, sample.epoch): _value(sample, score.scorer, key) for sample in samples}
+        values = {(sample.id, sample.epoch): value_of(sample, score.scorer, key) for sample in samples}
         scored = len({id_ for (id_, _), value in values.items() if _is_score(value)})
         # a reducer may want more answers to a sample than have a score
         count = scored if score.scored_samples is None else min(scored, score.scored_samples)
@@ -43,7 +43,7 @@ def samples_of(scores: Sequence[Any], samples: Sequence[Any]) -> Iterator[Sample
     for sample in samples:
         answer = next((score.answer for score in _scores(sample).values() if score.answer is not None), None)
         target = sample.target if isinstance(sample.target, str) else json.dumps(list(sample.target))
-        graded = {name: _grade(_value(sample, *place)) for name, place in names.items()}
+        graded = {name: _grade(value_of(sample, *place)) for name, place in names.items()}
         yield Sample(id=sample.id, epoch=sample.epoch, scores=graded, answer=answer, target=target)
 
 
@@ -73,7 +73,7 @@ def _scores(sample: Any) -> Mapping[str, Any]:
     return sample.scores or {}
 
 
-def _value(sample: Any, scorer: str, key: str | None) -> Any:
+def value_of(sample: Any, scorer: str, key: str | None) -> Any:
     """What a scorer, or one of its values, says of a sample; NaN where it says nothing."""
     value = _scores(sample)[scorer].value if scorer in _scores(sample) else math.nan
     return value.get(key, math.nan) if key is not None and isinstance(value, Mapping) else value
@@ -94,7 +94,7 @@ def _grade(value: Any) -> Score:
     if not _is_score(value):
         return None
     if isinstance(value, str):
-        return _GRADES.get(value, value)
+        return GRADES.get(value, value)
     return value if isinstance(value, bool | int | float) else json.dumps(value)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ckgit.experiment.results import TokenCheck
+from ckgit.experiment.results import TokenRecord, rows_digest
 from ckgit.formats.plain_json import read_json
 from ckgit.formats.rows import DataError, Row, no_split, parse_rows, user_text
 from ckgit.workers.inspect_ai.codes import MARK
@@ -66,6 +66,7 @@ class Parity:
             "template_sha256": self.renderer.template_sha256,
             "template_date": template_date.isoformat() if self.renderer.template_sha256 else None,
             "end_of_turn": self.renderer.end_of_turn,
+            "by_row_sha256": self._by_row_sha256(prefixes),
         }
         if rows.get("training_saw"):
             self._compare_with_training(Path(rows["training_saw"]), str(rows["task"]), prefixes)
@@ -75,12 +76,17 @@ class Parity:
         recorded = read_json(path.read_bytes()).get(task)
         if recorded is None:
             raise TokensDifferError(f"{MARK}: training recorded nothing of the rows of task {task} in {path}")
-        seen = TokenCheck.model_validate_json(json.dumps(recorded))
-        here = TokenCheck.model_validate_json(json.dumps(self.check))
-        # training looks at the first rows only of a long split
-        now = here.model_copy(update={"rows": seen.rows, "sha256": prefixes_digest(prefixes[: seen.rows])})
+        seen = TokenRecord.model_validate_json(json.dumps(recorded))
+        here = TokenRecord.model_validate_json(json.dumps(self.check))
+        # training looks at the first rows only of a long split; an older one did not write down each
+        first = prefixes[: seen.rows]
+        by_row = {"by_row": seen.by_row, "by_row_sha256": self._by_row_sha256(first) if seen.by_row_sha256 else None}
+        now = here.model_copy(update={"rows": seen.rows, "sha256": prefixes_digest(first), **by_row})
         if now != seen:
             raise TokensDifferError(f"{MARK} from those that training recorded in {path}\n  training:   {seen!r}\n  evaluation: {now!r}")
+
+    def _by_row_sha256(self, prefixes: Sequence[list[int]]) -> str:
+        return rows_digest(prefixes_digest([prefix]) for prefix in prefixes)
 
     def _index(self, split: Sequence[Row], prefixes: Sequence[list[int]]) -> dict[str, _Known]:
         places: dict[str, list[int]] = {}

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ckgit.experiment.design.plan import Run
 from ckgit.experiment.jobs import Attempt, FailureClass, Job
-from ckgit.experiment.results import MANIFEST, MANIFEST_OF, Checkpoint, LossPoint, TokenCheck, TrainingResult
+from ckgit.experiment.results import MANIFEST, MANIFEST_OF, Checkpoint, LossPoint, TokenCheck, TokenRecord, TrainingResult, rows_digest
 from ckgit.experiment.worker import Context, Evidence
 from ckgit.jobs.folder import job_folder, read_status
 from ckgit.workers.torchtune.config import LOG_NAME, artifacts
@@ -153,11 +153,14 @@ def _checkpoints(run: Run, content: bytes) -> tuple[Checkpoint, ...]:
 
 
 def _tokens(context: Context, run: Run, content: bytes) -> dict[str, TokenCheck]:
-    checks: dict[str, TokenCheck] = _read(run, "tokens.json", TypeAdapter(dict[str, TokenCheck]), content)
+    checks: dict[str, TokenRecord] = _read(run, "tokens.json", TypeAdapter(dict[str, TokenRecord]), content)
     rows = train_rows(context, run)
     if "train" not in checks or (rows and not checks["train"].rows):
         raise ValueError(f"run {run.name}: tokens.json does not say that training rows were compared")
-    return checks
+    for name, check in checks.items():
+        if check.by_row_sha256 and (len(check.by_row), rows_digest(check.by_row)) != (check.rows, check.by_row_sha256):
+            raise ValueError(f"run {run.name}: of the rows of {name}, tokens.json lists other digests than those that it sums up")
+    return {name: TokenCheck(**check.model_dump(exclude={"by_row"})) for name, check in checks.items()}
 
 
 def _read(run: Run, name: str, adapter: TypeAdapter[T], content: bytes) -> T:

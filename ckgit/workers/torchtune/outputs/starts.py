@@ -12,7 +12,6 @@ from pydantic import TypeAdapter, ValidationError
 from ckgit.experiment.design.model import Frozen, Sha256
 
 STARTS = "starts.json"
-BY_HAND = "by-hand"  # how a job script names itself that no scheduler started
 
 
 class Start(Frozen):

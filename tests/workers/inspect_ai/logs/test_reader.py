@@ -1,6 +1,7 @@
 """Logs that are no evaluation of their cell: each is refused, and the reason says why."""
 
 import hashlib
+import json
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 
 from ckgit.experiment.jobs import FailureClass
+from ckgit.experiment.results import CellResult
+from ckgit.workers.digests import digests
 from ckgit.workers.inspect_ai import worker
 from ckgit.workers.inspect_ai.evaluate import wanted_of
 from ckgit.workers.inspect_ai.logs.reader import read_log
@@ -114,7 +117,7 @@ def test_a_log_that_was_begun_only(tuned: Ended, place: Path, tmp_path: Path):
         (lambda log: made_of(log)["files"].update({"tasks/capitalization.py": "1"}), 'SHA-256 of tasks/capitalization.py "1"; planned: '),
         (lambda log: made_of(log).clear(), "it does not say of which design, data and task file it is"),
         (lambda log: setattr(log.eval, "metadata", None), "it does not say of which design, data and task file it is"),
-        (lambda log: log.samples.pop(), f"Sample id 4 for epoch 1 not found in log {Path(LOG).name}"),
+        (lambda log: log.samples.pop(), "the log lists 4 samples, and has 3"),
         (lambda log: setattr(log.results, "completed_samples", 3), "3 samples were completed and 4 logged; 4 were expected"),
         (lambda log: log.results.scores.clear(), "no metrics"),
         (lambda log: setattr(log, "results", None), "no results"),
@@ -164,6 +167,37 @@ def test_a_log_of_an_older_run_config_counts_as_before(tuned: Ended, tmp_path: P
     assert read_log(wanted_of(TUNED_YAML), Path(LOG)).samples
 
 
+def test_a_log_tells_which_attempt_made_it_and_every_file_that_it_loaded(tuned: Ended, place: Path, tmp_path: Path):
+    from inspect_ai.log import read_eval_log
+
+    files = digests(tuned.work / "experiments/cap/tuned/artifacts/epoch_0")
+    made = read_eval_log(str(tuned.work / LOG), header_only=True).eval.metadata["ckgit"]
+    assert made["token"] == tuned.attempt.token
+    assert made["model_files"] == {name: file.model_dump() for name, file in files.items()}
+    judged = tuned.evidence()
+    assert [found.token for found in judged.results if isinstance(found, CellResult)] == [tuned.attempt.token]
+    earlier = tuned.attempt.token.replace("-1", "-0")
+    tampered(tuned, place, lambda log: made_of(log).update(token=earlier))  # a retry keeps a complete log
+    (found,) = tuned._replace(work=tmp_path).evidence().results
+    assert isinstance(found, CellResult)
+    assert found.token == earlier
+
+
+@pytest.mark.parametrize("change", [lambda files: files.popitem(), lambda files: files["model.safetensors"].update(sha256="0" * 64)])
+def test_files_that_a_log_lists_are_those_with_which_its_answers_were_made(
+    tuned: Ended, place: Path, tmp_path: Path, change: Callable[[Any], object]
+):
+    tampered(tuned, place, lambda log: change(made_of(log)["model_files"]))
+    assert refused(tuned, tmp_path) == ("its answers were made with other weights than the files that it lists", FailureClass.INPUT_CHANGED)
+
+
+def test_a_log_of_before_the_attempt_was_written_down_counts(tuned: Ended, place: Path, tmp_path: Path):
+    tampered(tuned, place, lambda log: (made_of(log).pop("token"), made_of(log).pop("model_files")))
+    judged = tuned._replace(work=tmp_path).evidence()
+    assert judged.reasons == []
+    assert [found.token for found in judged.results if isinstance(found, CellResult)] == [None]
+
+
 def no_number_depends_on(log: Any) -> None:
     vars(log.eval.config).update(max_samples=1, retry_on_error=3, fail_on_error=0.5, log_buffer=1, log_model_api=True, score_display=False)
     vars(log.eval.config).update(epochs=None, epochs_reducer=["mean"])  # as if nothing had been given
@@ -198,11 +232,30 @@ def test_settings_that_a_task_gives_itself_are_the_designs(tuned: Ended, place: 
         lambda log: setattr(log.samples[1].output, "metadata", None),
         lambda log: log.samples[1].output.metadata["ckgit"].update(row=0),
         lambda log: log.samples[1].output.metadata["ckgit"]["check"].update(sha256="0" * 64),
+        lambda log: log.samples[1].output.metadata["ckgit"].update(prefix_sha256="0" * 64),
     ],
 )
 def test_tokens_that_were_not_compared(tuned: Ended, place: Path, tmp_path: Path, change: Callable[[Any], object]):
     tampered(tuned, place, change)
     assert refused(tuned, tmp_path)[1] is FailureClass.TOKENS_DIFFER
+
+
+def without_the_sum(log: Any) -> None:
+    for sample in log.samples:
+        del sample.output.metadata["ckgit"]["check"]["by_row_sha256"]
+
+
+def test_each_row_is_held_against_what_training_recorded_of_it(tuned: Ended, place: Path):
+    job, tokens = job_of(tuned.context, TUNED), "experiments/cap/tuned/tokens.json"
+    recorded = json.loads((tuned.work / "experiments/cap/tuned/artifacts/tokens.json").read_bytes())
+    tampered(tuned, place, without_the_sum)
+    for log in ((tuned.work / LOG).read_bytes(), place.read_bytes()):  # as it is, and as an older job left it
+        assert len(worker.results(tuned.context, job, tuned.attempt, {LOG: log, tokens: json.dumps(recorded).encode()})) == 1
+        other = {"capitalization": {**recorded["capitalization"], "by_row": [recorded["capitalization"]["by_row"][0], "0" * 16]}}
+        with pytest.raises(ValueError, match="row 1 was sent with other tokens than training recorded"):
+            worker.results(tuned.context, job, tuned.attempt, {LOG: log, tokens: json.dumps(other).encode()})
+        of_another_tool = {LOG: log, tokens: b'{"words": 3}'}
+        assert len(worker.results(tuned.context, job, tuned.attempt, of_another_tool)) == 1
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.99])

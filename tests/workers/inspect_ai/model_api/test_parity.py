@@ -87,6 +87,13 @@ def test_what_training_recorded_is_compared(rows: dict[str, object], models: Pat
     file = tmp_path / "tokens.json"
     file.write_text(json.dumps(recorded))
     parity(rows, training_saw=str(file), task="capitalization")
+    older = {name: value for name, value in recorded["capitalization"].items() if not name.startswith("by_row")}
+    file.write_text(json.dumps({"capitalization": older}))
+    parity(rows, training_saw=str(file), task="capitalization")
+    file.write_text(json.dumps({"capitalization": {**recorded["capitalization"], "by_row_sha256": "0" * 64}}))
+    with pytest.raises(TokensDifferError, match="from those that training recorded"):
+        parity(rows, training_saw=str(file), task="capitalization")
+    file.write_text(json.dumps(recorded))
     with pytest.raises(TokensDifferError, match="training recorded nothing of the rows of task other"):
         parity(rows, training_saw=str(file), task="other")
     with pytest.raises(TokensDifferError, match="from those that training recorded"):
