@@ -184,6 +184,13 @@ EVIDENCE = Rule(
     "Do not trust the run; `ckgit revise` begins anew, and runs it again.",
     "An `.eval` log of another run, under this one's name.",
 )
+METRIC = Rule(
+    "metric",
+    Severity.ERROR,
+    "A metric of a log, or a count in it, does not follow from its samples.",
+    "Do not trust the log; `ckgit revise` begins anew, and evaluates again.",
+    "An accuracy that was changed in the header of an `.eval` log.",
+)
 REPORT = Rule(
     "report",
     Severity.ERROR,
@@ -220,7 +227,7 @@ UNCHECKED = Rule(
     "Files that were scaffolded by another version of ckgit.",
 )
 
-_OF_STEPS = (STEP, VERSION, STATE, FOREIGN, DESIGN, INPUT, CLAIMS, TABLES, FILE, LOG, RENDERED, LEDGER, EVIDENCE, REPORT)
+_OF_STEPS = (STEP, VERSION, STATE, FOREIGN, DESIGN, INPUT, CLAIMS, TABLES, FILE, LOG, RENDERED, LEDGER, EVIDENCE, METRIC, REPORT)
 _BY_HAND = (EDITED, BESIDE, OUTSIDE, SUMMARY, SECRET, TOO_LARGE, WEIGHTS, NOT_A_FILE)
 _DEEP = (ACCOUNT, CHECKPOINT, PURGED)
 RULES: Mapping[str, Rule] = {rule.name: rule for rule in (*_OF_STEPS, *_BY_HAND, *_DEEP, UNCHECKED)}

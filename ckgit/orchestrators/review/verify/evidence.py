@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
 
 from ckgit.errors import CkgitError
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, Job, Phase
 from ckgit.experiment.outputs.findings import Finding
 from ckgit.experiment.results import CellResult, TrainingResult
-from ckgit.experiment.worker import Worker
+from ckgit.experiment.worker import Evaluator, Worker
 from ckgit.orchestrators.engine.plugins import worker_for
 from ckgit.orchestrators.review import rules
 from ckgit.orchestrators.review.verify.ledger import ended
@@ -69,6 +70,10 @@ def _results(step: Step, job: Job, worker: Worker, attempt: Attempt) -> Iterator
         yield rules.EVIDENCE.found(f"{job.name} is done, and left no log", commit=step.commit.oid, path=place)
     for why in _foreign(step, job, found):
         yield rules.EVIDENCE.found(f"{job.name}: {why}", commit=step.commit.oid, path=place)
+    if job.stage is Stage.EVALUATION:
+        audit = cast("Evaluator", worker).audit(context, job, attempt, files)
+        yield from (rules.METRIC.found(why, commit=step.commit.oid, path=place) for why in audit.differences)
+        yield from (rules.UNCHECKED.found(why, commit=step.commit.oid, path=place) for why in audit.unchecked)
 
 
 def _foreign(step: Step, job: Job, found: Sequence[TrainingResult | CellResult]) -> Iterator[str]:
@@ -76,3 +81,6 @@ def _foreign(step: Step, job: Job, found: Sequence[TrainingResult | CellResult])
     if why := foreign_starts(attempts, job, found):
         yield why
     yield from (f"its log is of run {result.run}" for result in found if result.run != job.run)
+    known = {None, *(attempt.token for attempt in attempts if attempt.job == job.name)}  # none was recorded before
+    made_by = [result.token for result in found if isinstance(result, CellResult)]
+    yield from (f"its log was made by {token}, which is no attempt at it" for token in made_by if token not in known)
