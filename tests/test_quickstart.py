@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
+from ckgit.lab.lab import open_lab
+from ckgit.orchestrators.review.verify.branch import verify_branch
 from docs.files import FILES
 from tests.docs.console import blocks, missing, problems, run, steps
+from tests.orchestrators.review.lies import Liar
 from tests.whole import MODELS, ROOT, shell, tiny_llama
+from tests.workers.inspect_ai.logs.test_audit import rewritten
 
 pytestmark = pytest.mark.slow
 LAB = "quickstart-lab"
@@ -91,6 +96,52 @@ def test_each_commit_holds_the_files_of_its_step(done: Done) -> None:
             found.add(file.pattern)
             assert event == file.step or name in always, f"{name} in the commit of {event}"
     assert found == {file.pattern for file in FILES}, "docs/files.py lists a file that no commit has"
+
+
+def test_all_that_is_recorded_follows_from_what_is_in_git(done: Done) -> None:
+    command = ("ckgit", "-C", LAB, "verify", "quickstart", "--deep")
+    ended = subprocess.run(command, cwd=done.folder, env=done.environment, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "7 commits: all that is recorded follows from what is in git" in ended.stdout
+    assert ended.stdout.count("\n") == 2  # and that the local scheduler keeps no accounts
+
+
+def better(name: str, document: Any) -> Any:
+    """A log's header with a higher accuracy."""
+    if name == "header.json":
+        for metric in document["results"]["scores"][0]["metrics"].values():
+            metric["value"] = 0.999 if metric["name"] == "accuracy" else metric["value"]
+    return document
+
+
+@pytest.mark.parametrize(
+    ("path", "other", "rule"),
+    [
+        ("rank4/eval/logs/capitalization_epoch1.eval", "", "metric"),
+        ("rank4/eval/logs/capitalization_epoch1.eval", "rank16/eval/logs/capitalization_epoch1.eval", "evidence"),
+        ("rank4/training.log", "rank16/training.log", "report"),
+        ("rank4/tokens.json", "rank16/versions.json", "evidence"),
+    ],
+    ids=["a metric", "another run's log", "another run's losses", "no tokens"],
+)
+def test_a_lie_about_what_a_job_left_is_found(done: Done, tmp_path: Path, path: str, other: str, rule: str) -> None:
+    """The digests in the ledger were made to agree."""
+    subprocess.run(["git", "clone", "--quiet", "--no-local", str(done.folder / LAB), str(tmp_path / "lab")], check=True)
+    subprocess.run(["git", "branch", "--quiet", "exp/quickstart", "origin/exp/quickstart"], cwd=tmp_path / "lab", check=True)
+    liar = Liar(tmp_path / "lab", "quickstart")
+    tip = liar.commits()[-1]
+    honest, last = liar.read(tip, path), json.loads(liar.read(tip, "jobs.json"))
+    lie = liar.read(tip, other) if other else rewritten(honest, better)
+    old, new = (hashlib.sha256(each).hexdigest() for each in (honest, lie))
+    since = next(index for index, commit in enumerate(liar.commits()) if path in liar.git("ls-tree", "-r", "--name-only", commit).decode())
+    assert old in json.dumps(last)
+
+    def edits(commit: str) -> dict[str, bytes | None]:
+        return {path: lie, "jobs.json": liar.read(commit, "jobs.json").replace(old.encode(), new.encode())}
+
+    liar.edit(since, edits)
+    found = verify_branch(open_lab(liar.root), "quickstart", liar.text("rev-parse", liar.branch)).findings
+    assert rule in {each.rule for each in found}, found
 
 
 def as_regex(pattern: str) -> str:
