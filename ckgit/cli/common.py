@@ -75,7 +75,8 @@ def experiment_name(lab: Lab, name: str | None) -> str:
     Raises:
         CkgitError: it cannot be a name, or none is given and none is checked out; lists what there is.
     """
-    from ckgit.lab.lab import checked_out_experiment, list_experiments
+    from ckgit.lab.experiments import list_experiments
+    from ckgit.lab.lab import checked_out_experiment
 
     if name is not None:
         plain = name.removeprefix("exp/")

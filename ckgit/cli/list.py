@@ -16,7 +16,8 @@ from ckgit.experiment.classify import LedgerOutline, left_by_in_words
 from ckgit.experiment.state import State
 from ckgit.formats.listing import in_words
 from ckgit.formats.times import local, utc
-from ckgit.lab.lab import ExperimentRow, Lab, list_experiments, merged_experiments, where_merged
+from ckgit.lab.experiments import ExperimentRow, list_experiments, merged_experiments, where_merged
+from ckgit.lab.lab import Lab
 from ckgit.orchestrators.queries.experiments import beside, left_to_cluster, with_remotes, with_unknown_jobs
 
 if TYPE_CHECKING:

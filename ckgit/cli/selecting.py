@@ -13,7 +13,8 @@ from ckgit.cli.completion import experiments
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
 from ckgit.formats.listing import choose
-from ckgit.lab.lab import ExperimentRow, Lab, list_experiments
+from ckgit.lab.experiments import ExperimentRow, list_experiments
+from ckgit.lab.lab import Lab
 
 F = TypeVar("F", bound=Callable[..., Any])
 _WILD = frozenset("*?[")

@@ -17,8 +17,9 @@ from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
+from ckgit.lab.experiments import list_experiments
 from ckgit.lab.git.command import GitError, git
-from ckgit.lab.lab import Lab, list_experiments, open_lab
+from ckgit.lab.lab import Lab, open_lab
 from ckgit.lab.snapshot import take_snapshot
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "lab" / "templates"

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.listing import nearest
+from ckgit.lab.experiments import list_experiments, where_merged
 from ckgit.lab.git.command import git, git_lines, git_ok
 from ckgit.lab.git.tips import TIPS, is_lost
 from ckgit.lab.git.trailers import LOG_ATOM, REF_ATOM, Trailers, parse_trailers
-from ckgit.lab.lab import BRANCHES, Lab, list_experiments, where_merged
+from ckgit.lab.lab import BRANCHES, Lab
 
 
 class DeletedError(CkgitError):

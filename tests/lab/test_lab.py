@@ -4,7 +4,8 @@ import pytest
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
-from ckgit.lab.lab import Lab, checked_out_experiment, list_experiments, open_lab
+from ckgit.lab.experiments import list_experiments
+from ckgit.lab.lab import Lab, checked_out_experiment, open_lab
 from tests.conftest import CONFIG, make_test_lab
 from tests.lab.helpers import design, scaffold
 

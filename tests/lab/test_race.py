@@ -5,7 +5,7 @@ import multiprocessing
 import pytest
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.lab.lab import list_experiments
+from ckgit.lab.experiments import list_experiments
 from tests.lab.helpers import assert_sound, design
 from tests.lab.step import step
 

@@ -21,9 +21,10 @@ from ckgit.formats.numbers import rough_duration
 from ckgit.formats.yaml.document import read_yaml
 from ckgit.formats.yaml.edit import ValueChange
 from ckgit.lab.commit import CommitPlan, make_commit, preview
+from ckgit.lab.experiments import list_experiments
 from ckgit.lab.git import tips
 from ckgit.lab.git.objects import tree_entries
-from ckgit.lab.lab import Lab, list_experiments
+from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import Snapshot, take_snapshot
 from ckgit.lab.summary.file import FILE, SummaryFile
 from ckgit.orchestrators.design.check import context_of, measured_design, placed

@@ -17,8 +17,9 @@ from ckgit.experiment.estimates.estimate import COMPARED, START
 from ckgit.experiment.estimates.file import FILE, Estimate, Kind
 from ckgit.experiment.jobs import Attempt, Ledger, Phase
 from ckgit.formats.listing import first_of
+from ckgit.lab.experiments import ExperimentRow, merged_experiments, newest_experiments
 from ckgit.lab.git.objects import read_objects
-from ckgit.lab.lab import ExperimentRow, Lab, merged_experiments, newest_experiments
+from ckgit.lab.lab import Lab
 
 NEWEST = 50  # experiments that are looked at
 _UNKNOWN = datetime.datetime.min.replace(tzinfo=datetime.UTC)  # when a merged experiment ended takes more than the default branch's tip

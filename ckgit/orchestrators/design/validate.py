@@ -11,9 +11,10 @@ from ckgit.experiment.design.expand import build_plan
 from ckgit.experiment.design.names import name_problem
 from ckgit.formats.listing import nearest
 from ckgit.formats.yaml.edit import ValueChange
+from ckgit.lab.experiments import list_experiments, where_merged
 from ckgit.lab.git import tips
 from ckgit.lab.git.objects import read_object
-from ckgit.lab.lab import Lab, list_experiments, where_merged
+from ckgit.lab.lab import Lab
 from ckgit.lab.summary.file import FILE, SummaryFile
 from ckgit.lab.summary.text import FENCE
 from ckgit.orchestrators.design.check import CheckedDesign, check

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ckgit.formats.plain_json import read_json
+from ckgit.lab.experiments import ExperimentRow
 from ckgit.lab.git.objects import read_objects
-from ckgit.lab.lab import ExperimentRow, Lab
+from ckgit.lab.lab import Lab
 
 Values = Mapping[str, Sequence[Any]]  # by place, e.g. controls.lr; places in lists are those of the list
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from ckgit.experiment.classify import JobCondition, LedgerOutline, classify, newest, read_outline
 from ckgit.experiment.stage import STAGES
 from ckgit.experiment.state import State
+from ckgit.lab.experiments import ExperimentRow, row_at
 from ckgit.lab.git import tips
 from ckgit.lab.git.command import git_lines
 from ckgit.lab.git.objects import read_objects
-from ckgit.lab.lab import ExperimentRow, Lab, row_at
+from ckgit.lab.lab import Lab
 
 if TYPE_CHECKING:
     from ckgit.orchestrators.engine.orphans import Orphan

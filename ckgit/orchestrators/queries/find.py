@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
 from ckgit.formats.listing import nearest
-from ckgit.lab.lab import ExperimentRow
+from ckgit.lab.experiments import ExperimentRow
 from ckgit.orchestrators.queries.design_values import Values, places
 
 _CONDITION = re.compile(r"([A-Za-z_][\w.-]*) *(!=|<=|>=|=|<|>) *(.*)", re.DOTALL)

@@ -18,7 +18,7 @@ from ckgit.lab.hooks.pushed import Attempts, PushedCommit, RefUpdate, changed_fi
 from ckgit.lab.lab import Lab
 from ckgit.lab.summary.state import state_in
 from ckgit.orchestrators.review.hooks.files import file_findings, found
-from ckgit.orchestrators.review.hooks.staged import SUMMARY, snapshot_at
+from ckgit.orchestrators.review.hooks.staged import SUMMARY, as_committed
 
 if TYPE_CHECKING:
     from ckgit.experiment.outputs.findings import Finding
@@ -63,7 +63,7 @@ def branch_findings(lab: Lab, name: str, commits: Sequence[PushedCommit]) -> Ite
         mine = [file for file in files if lab.base or f"{file.path}/".startswith(f"{folder}/")]  # or the default branch's are there, too
         yield from file_findings(lab.root, folder, mine, oid)
     new = {commit.oid for commit in commits}
-    edits = written(snapshot_at(lab.root, name, commits[-1].oid)).edits
+    edits = written(as_committed(lab.root, name, commits[-1].oid)).edits
     yield from (_edited(name, edit) for edit in edits if edit.hand in new)
 
 

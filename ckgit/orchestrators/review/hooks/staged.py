@@ -42,7 +42,7 @@ def _owned(commit: Staged) -> Iterator[Finding]:
     files = [file for file in commit.files if file.path.startswith(f"{commit.folder}/") and file.path != f"{commit.folder}/{SUMMARY}"]
     if not files or not commit.head:
         return
-    ours = written(snapshot_at(commit.root, commit.name, commit.head))
+    ours = written(as_committed(commit.root, commit.name, commit.head))
     for file in files:
         by_name = file.path.removeprefix(f"{commit.folder}/") in _OURS and not file.gone
         if (file.path in ours.paths or by_name) and not _is_as_left(commit, ours, file):
@@ -57,7 +57,7 @@ def _is_as_left(commit: Staged, ours: WrittenFiles, file: ChangedFile) -> bool:
     return edit is not None and any(entry.oid == file.oid for entry in tree_entries(commit.root, edit.left, file.path))
 
 
-def snapshot_at(root: Path, name: str, commit: str) -> Snapshot:
+def as_committed(root: Path, name: str, commit: str) -> Snapshot:
     """An experiment as some commit has it, whatever its branch is at and whatever its summary says."""
     at, recorded = last_recorded(root, name, commit)
     state = State(recorded.target) if recorded and recorded.target in set(State) else State.DESIGNED

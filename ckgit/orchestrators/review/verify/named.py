@@ -9,8 +9,9 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.names import name_problem
 from ckgit.formats.listing import nearest
 from ckgit.lab.branches import all_tips, last_step_below, steps_in
+from ckgit.lab.experiments import list_experiments, merged_experiments
 from ckgit.lab.git.command import git_lines, git_ok, git_text
-from ckgit.lab.lab import BRANCHES, Lab, list_experiments, merged_experiments
+from ckgit.lab.lab import BRANCHES, Lab
 
 
 class History(NamedTuple):
