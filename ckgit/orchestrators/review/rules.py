@@ -126,6 +126,20 @@ LOG = Rule(
     "Bring them back from the commit before.",
     "The line of a failed attempt was taken out of run-torchtune.log.",
 )
+MESSAGE = Rule(
+    "message",
+    Severity.WARNING,
+    "The message of a step is not what its ledger and its files say.",
+    "Believe the files: somebody has changed the message, which many read first.",
+    "`3 of 3 evaluation jobs done`, where one has failed.",
+)
+TIME = Rule(
+    "time",
+    Severity.WARNING,
+    "Times contradict each other by more than the clocks of two machines can.",
+    "Find out when it was: a step or an attempt was given another time.",
+    "An evaluation that ended a month after it was committed.",
+)
 EDITED = Rule(
     "edited",
     Severity.ERROR,
@@ -139,6 +153,13 @@ BESIDE = Rule(
     "A file by hand stands among what jobs left, where readers take it for theirs.",
     "Move it out of the run's folder.",
     "A log of another experiment in RUN/eval/logs.",
+)
+OUTSIDE = Rule(
+    "outside",
+    Severity.WARNING,
+    "A commit by hand changes something beside the experiment.",
+    "Look at it before the branch is merged: it comes along.",
+    "A workflow of the code host, or ckgit.toml.",
 )
 RENDERED = Rule(
     "rendered",
@@ -183,5 +204,6 @@ UNCHECKED = Rule(
     "Files that were scaffolded by another version of ckgit.",
 )
 
-_OF_HISTORY = (STEP, VERSION, STATE, FOREIGN, DESIGN, INPUT, CLAIMS, SUMMARY, FILE, LOG, EDITED, BESIDE, RENDERED, LEDGER, EVIDENCE)
-RULES: Mapping[str, Rule] = {rule.name: rule for rule in (*_OF_HISTORY, REPORT, PICTURE, UNCHECKED, SECRET, TOO_LARGE, NOT_A_FILE)}
+_OF_STEPS = (STEP, VERSION, STATE, FOREIGN, DESIGN, INPUT, CLAIMS, SUMMARY, FILE, LOG, MESSAGE, TIME, EDITED, BESIDE, OUTSIDE)
+_OF_FILES = (RENDERED, LEDGER, EVIDENCE, REPORT, PICTURE, UNCHECKED, SECRET, TOO_LARGE, NOT_A_FILE)
+RULES: Mapping[str, Rule] = {rule.name: rule for rule in (*_OF_STEPS, *_OF_FILES)}

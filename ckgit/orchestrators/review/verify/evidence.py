@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from ckgit.errors import CkgitError
+from ckgit.experiment.classify import newest
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, Job, Phase
 from ckgit.experiment.outputs.findings import Finding
@@ -25,15 +26,32 @@ def evidence(step: Step) -> Iterator[Finding]:
         return
     yield from _digests(step, attempts)
     planned = _planned(step)
-    for attempt in attempts:
+    for attempt in newest(attempts).values():  # of several that ended at once the ledger's check tells
         if attempt.job in planned and (attempt.phase is Phase.DONE or any(not why for why in attempt.cells.values())):
-            yield from _results(step, *planned[attempt.job], attempt)
+            yield from _results(step, planned[attempt.job][0], attempt)
 
 
 def _planned(step: Step) -> Mapping[str, tuple[Job, Worker]]:
     context = step.view.context
     workers = filter(None, (worker_for(context.summary, stage) for stage in Stage))
     return {job.name: (job, worker) for worker in workers for job in worker.jobs(context)}
+
+
+def results_of(step: Step, attempt: Attempt) -> Sequence[TrainingResult | CellResult]:
+    """What an attempt left, as its worker reads it: once, as logs are large.
+
+    Raises:
+        ValueError: it cannot be read, or the design has no such job.
+        CkgitError: likewise.
+    """
+    if attempt.token not in step.results:
+        if not (found := _planned(step).get(attempt.job)):
+            raise ValueError(f"the design has no job {attempt.job}")
+        job, worker = found
+        context = step.view.context
+        files = step.after.read_many(step.after.list(context.run_folder(job.run)))
+        step.results[attempt.token] = worker.results(context, job, attempt, files)
+    return step.results[attempt.token]
 
 
 def _digests(step: Step, attempts: Sequence[Attempt]) -> Iterator[Finding]:
@@ -51,14 +69,11 @@ def _digests(step: Step, attempts: Sequence[Attempt]) -> Iterator[Finding]:
             yield rules.EVIDENCE.found("it is not what its job left: the ledger has another digest", commit=step.commit.oid, path=path)
 
 
-def _results(step: Step, job: Job, worker: Worker, attempt: Attempt) -> Iterator[Finding]:
+def _results(step: Step, job: Job, attempt: Attempt) -> Iterator[Finding]:
     """Its logs can be read, are of this job, and count."""
-    context = step.view.context
-    folder = context.run_folder(job.run)
-    files = step.after.read_many(path for path in step.after.list(folder))
     place = f"{step.folder}/{job.folder.removeprefix(f'{step.folder}/')}"
     try:
-        found = worker.results(context, job, attempt, files)
+        found = results_of(step, attempt)
     except ValueError as error:
         yield rules.EVIDENCE.found(f"{job.name}: {error}", commit=step.commit.oid, path=place)
         return

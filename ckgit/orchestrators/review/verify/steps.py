@@ -25,6 +25,7 @@ from ckgit.orchestrators.review.verify.step import Step
 
 _RUN_LOGS = re.compile(r"run-[\w.+-]+\.log")
 _SCAFFOLD_LOGS = re.compile(r"scaffold-[\w.+-]+\.log")
+_VERSION = re.compile(r"[0-9]{1,9}[A-Za-z0-9.+-]{0,90}")
 _NAMED = 5
 
 
@@ -33,6 +34,7 @@ class Past(NamedTuple):
 
     state: str = NO_STATE  # to which the last step led
     seen: tuple[str, str] = ("", "")  # the claims when the first evaluation was submitted, and that commit
+    made: float = 0.0  # when the last step was made, in seconds since 1970
 
 
 def legal(step: Step, past: Past) -> Iterator[Finding]:
@@ -42,7 +44,7 @@ def legal(step: Step, past: Past) -> Iterator[Finding]:
         yield rules.STEP.found(why, commit=commit)
     if recorded.source == NO_STATE and past.state != NO_STATE:
         yield rules.STEP.found("the branch begins anew in its midst", commit=commit)
-    if recorded.version and not re.fullmatch(r"\d+(\.\d+)*([abc.+-]?\w+)*", recorded.version):
+    if recorded.version and not _VERSION.fullmatch(recorded.version):
         yield rules.VERSION.found(f"there is no ckgit {recorded.version[:40]!r}", commit=commit)
     elif newer_version(step.after.name, recorded.version):
         what = f"made by ckgit {recorded.version}, which is newer than this one"
@@ -156,6 +158,15 @@ def plain(commit: BranchCommit, folder: str) -> Iterator[Finding]:
         if path.startswith(f"{folder}/") and not change.gone and change.mode not in REGULAR:
             kind = {"120000": "a symbolic link", "160000": "a submodule"}.get(change.mode, f"an entry of mode {change.mode}")
             yield rules.NOT_A_FILE.found(f"it is {kind}", commit=commit.oid, path=path)
+
+
+def outside(commit: BranchCommit, folder: str) -> Iterator[Finding]:
+    """A commit by hand is about the experiment; what a merge brings was looked at where it comes from."""
+    paths = [path for path in commit.files if not path.startswith(f"{folder}/")] if len(commit.parents) == 1 else []
+    for path in paths[:_NAMED]:
+        yield rules.OUTSIDE.found("it is no file of the experiment", commit=commit.oid, path=path)
+    if len(paths) > _NAMED:
+        yield rules.OUTSIDE.found(f"and {len(paths) - _NAMED} more that are no files of the experiment", commit=commit.oid)
 
 
 def foreign(commit: BranchCommit, name: str) -> Iterator[Finding]:
