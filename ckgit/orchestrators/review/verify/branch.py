@@ -36,6 +36,7 @@ _CHECKS: tuple[Check, ...] = (
     report.report,
     told.told,
 )
+_MOST = 50  # findings that a check tells of one step
 # Of what was made to do harm a reader may stumble over anything; a part that is not installed is no such thing.
 _STUMBLES = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 _STATES = frozenset(map(str, State))
@@ -162,7 +163,9 @@ def _checked(step: Step, *others: Check) -> Iterator[Finding]:
             what = f"something in it is as no job and no step leaves it ({type(error).__name__}: {error})"
             yield rules.EVIDENCE.found(what, commit=step.commit.oid)
             return
-        yield from found
+        yield from found[:_MOST]
+        if len(found) > _MOST:
+            yield rules.RULES[found[_MOST].rule].found(f"and {len(found) - _MOST} more of this step", commit=step.commit.oid)
         if any(each.rule == rules.INPUT.name for each in found):
             return  # nothing can be read that depends on them
 

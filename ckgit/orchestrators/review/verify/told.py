@@ -26,6 +26,7 @@ from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import JobCounts, count_jobs
 from ckgit.orchestrators.run.collect import JudgedAttempt, gist
 from ckgit.orchestrators.run.stage import StageJobs, stage_jobs
+from ckgit.orchestrators.scaffold import scaffold
 
 Line = tuple[str, str]  # event and text
 _LINE = re.compile(r"(\S+) (\S+) (.*)")
@@ -59,6 +60,10 @@ def _of_files(step: Step) -> str | None:
     if step.event is Event.ANALYZE:
         there = [*step.after.list(f"{step.folder}/analysis"), ""]
         return wrote(there, f"{step.folder}/analysis/report.md")
+    if step.event is Event.SCAFFOLD:
+        log = (step.after.read(_path(step, scaffold.LOG)) or b"").decode(errors="replace").splitlines()
+        counts = [(name, count) for name, _, count in (line.partition(" ") for line in log) if name not in ("BEGIN", "END")]
+        return scaffold.told(step.view.context, counts)
     return None
 
 
