@@ -76,7 +76,7 @@ def submission(
     return prepare(view, event, files=files, logs=told.logs, ledger=ledger, body=told.body, time=tries.time)
 
 
-class Told(NamedTuple):
+class ToldStep(NamedTuple):
     """What a step says to people."""
 
     body: str
@@ -91,7 +91,7 @@ def submitted(
     notes: Sequence[str],
     own: Sequence[str],
     collected: Collected,
-) -> Told:
+) -> ToldStep:
     """What is said of attempts that are submitted.
 
     Args:
@@ -113,7 +113,7 @@ def submitted(
     later = f"When they have ended, job {detached.token} takes the experiment on to {detached.to}." if detached else ""
     what = [listed(map(_asked, attempts)), listed(notes)]
     body = paragraphs(f"{text} (scheduler {ledger.scheduler}).", *what, listed(own), listed(_good(collected), "Done:"), later)
-    return Told(body, logs)
+    return ToldStep(body, logs)
 
 
 def left(
@@ -129,9 +129,9 @@ def left(
     return prepare(view, Event.SUBMIT, files=_files(collected), logs=logs, ledger=ledger, body=body, time=now())
 
 
-def told_of(workers: Mapping[Stage, Worker], event: str, text: str, collected: Collected) -> Told:
+def told_of(workers: Mapping[Stage, Worker], event: str, text: str, collected: Collected) -> ToldStep:
     """What is said of jobs that have ended."""
-    return Told(listed(_good(collected), "Done:"), _logs(workers, event, text, collected))
+    return ToldStep(listed(_good(collected), "Done:"), _logs(workers, event, text, collected))
 
 
 def _asked(attempt: Attempt) -> str:

@@ -38,7 +38,7 @@ def _against(step: Step, attempt: Attempt, scheduler: str) -> Iterator[str]:
     if (attempt.failure is None) is not (attempt.phase is Phase.DONE):
         yield f"is {attempt.phase}, and its failure is {attempt.failure or 'not named'}"
     own = (attempt.log or "").removeprefix(f"{step.folder}/")
-    if own and own not in attempt.files:
+    if own and attempt.files and own not in attempt.files:
         yield f"has {own} for its log, which is not among what it left"
     cells = {cell.name for cell in step.view.context.plan.evaluation_jobs.get(attempt.job, ())}
     if attempt.cells and (attempt.phase is Phase.DONE or attempt.cells.keys() - cells):

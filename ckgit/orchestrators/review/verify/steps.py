@@ -118,27 +118,31 @@ def _written_by(step: Step) -> Callable[[str], bool]:
         return lambda path: path in (SUMMARY, "analyze-experiment.log") or path.startswith("analysis/")
     if step.event is Event.SCAFFOLD:
         settings = (SUMMARY, "defaults.json", PROFILE)
-        planned = _rendered_paths(step)
-        return lambda path: path in settings or path in planned or path in gone or bool(_SCAFFOLD_LOGS.fullmatch(path))
+        planned = _rendered(step)
+        return lambda path: path in settings or planned(path) or path in gone or bool(_SCAFFOLD_LOGS.fullmatch(path))
     common: set[str] = {SUMMARY, "jobs.json"}
     if step.event is Event.CANCEL:
         return lambda path: path in common or bool(_RUN_LOGS.fullmatch(path))
-    rendered = _rendered_paths(step) | {PROFILE} if step.event in (Event.RETRY, Event.SUBMIT) else frozenset[str]()
-    left = _left(step)
+    renders = step.event in (Event.RETRY, Event.SUBMIT)
+    rendered, left = _rendered(step) if renders else None, _left(step)
     return lambda path: (
         path in common
         or path in left
-        or path in rendered
         or bool(_RUN_LOGS.fullmatch(path))
-        or (bool(rendered) and bool(_SCAFFOLD_LOGS.fullmatch(path)))
+        or bool(rendered and (path == PROFILE or rendered(path) or _SCAFFOLD_LOGS.fullmatch(path)))
     )
 
 
-def _rendered_paths(step: Step) -> frozenset[str]:
+def _rendered(step: Step) -> Callable[[str], bool]:
+    """Whether a path is one of a file that is rendered; where that cannot be told, any in the folder of a run is."""
     from ckgit.orchestrators.review.verify.rendering import rendered_again
 
     prefix = f"{step.folder}/"
-    return frozenset(path.removeprefix(prefix) for path in rendered_again(step)[0])
+    found, why = rendered_again(step) if step.is_ours else ({}, None)
+    if found or (why and why.is_error):
+        return frozenset(path.removeprefix(prefix) for path in found).__contains__
+    runs = {run.name for run in step.view.context.plan.runs}
+    return lambda path: "/" in path and path.partition("/")[0] in runs
 
 
 def _left(step: Step) -> frozenset[str]:

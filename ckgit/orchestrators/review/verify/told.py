@@ -89,7 +89,7 @@ def _path(step: Step, log: str) -> str:
     return f"{step.folder}/{log}"
 
 
-def _differing(expected: commits.Told, added: Mapping[str, _Added]) -> Iterator[str]:
+def _differing(expected: commits.ToldStep, added: Mapping[str, _Added]) -> Iterator[str]:
     for log in sorted(expected.logs.keys() | added.keys()):
         if Counter(expected.logs.get(log, ())) != Counter(added[log].lines if log in added else ()):
             yield log
@@ -129,7 +129,7 @@ def _as_lines(lines: Iterable[Line]) -> list[Line]:
 # What is to be there
 
 
-def _expected(step: Step, added: Mapping[str, _Added]) -> Iterator[commits.Told]:
+def _expected(step: Step, added: Mapping[str, _Added]) -> Iterator[commits.ToldStep]:
     """What the step may say; nothing where that cannot be known, of which other checks tell."""
     here = added.get(commits.LOG, _Added(frozenset(), ()))
     if step.event is Event.CANCEL:
@@ -154,17 +154,17 @@ def _expected(step: Step, added: Mapping[str, _Added]) -> Iterator[commits.Told]
     yield from (_of_plan(step, plan) for plan in _judged_plans(step, work, collected, here))
 
 
-def _told(told: commits.Told) -> commits.Told:
+def _told(told: commits.ToldStep) -> commits.ToldStep:
     return told._replace(logs={log: _as_lines(lines) for log, lines in told.logs.items()})
 
 
-def _of_plan(step: Step, plan: CommitPlan) -> commits.Told:
+def _of_plan(step: Step, plan: CommitPlan) -> commits.ToldStep:
     logs: dict[str, Sequence[Line]] = {}
     for path, content in plan.files.items():
         if path.startswith(f"{step.folder}/run-") and path.endswith(".log") and "/" not in path.removeprefix(f"{step.folder}/"):
             old = (step.before.read(path) if step.before else None) or b""
             logs[path.removeprefix(f"{step.folder}/")] = _parsed((content or b"")[len(old) :]).lines
-    return commits.Told(plan.body, logs)
+    return commits.ToldStep(plan.body, logs)
 
 
 def _judged_plans(step: Step, work: StageJobs, collected: commits.Collected, here: _Added) -> Iterator[CommitPlan]:
@@ -214,16 +214,16 @@ def _workers(step: Step) -> Mapping[Stage, Worker]:
     return {stage: worker for stage in Stage if (worker := worker_for(step.view_before.context.summary, stage))}
 
 
-def _moved_or_left(step: Step, here: _Added, collected: commits.Collected) -> commits.Told:
+def _moved_or_left(step: Step, here: _Added, collected: commits.Collected) -> commits.ToldStep:
     """Of a step that hands nothing over its own words are taken as they are: who knows them is the machine that it was made on."""
     told = commits.told_of(_workers(step), "", "", collected)
     event, text = here.lines[0] if here.lines else ("", "")
     notes = [text for event, text in here.lines if event in ("RENDER", "OWN")]
     body = paragraphs(f"{text[:1].upper() if event == 'MOVED' else text[:1]}{text[1:]}.", listed(notes), told.body)
-    return _told(commits.Told(body, {**told.logs, commits.LOG: here.lines}))
+    return _told(commits.ToldStep(body, {**told.logs, commits.LOG: here.lines}))
 
 
-def _cancelled(step: Step) -> Iterator[commits.Told]:
+def _cancelled(step: Step) -> Iterator[commits.ToldStep]:
     before, attempts = step.ledger_before, ended(step.ledger_before, step.ledger)
     if not before:
         return
@@ -231,4 +231,4 @@ def _cancelled(step: Step) -> Iterator[commits.Told]:
     for workers in (_workers(step), {}):
         for whole in (True, False):
             made = commits.cancellation(workers, attempts, before, time="-", whole=whole, lost=lost)
-            yield _told(commits.Told(made.body, made.logs))
+            yield _told(commits.ToldStep(made.body, made.logs))
