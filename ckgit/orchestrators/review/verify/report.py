@@ -21,7 +21,7 @@ def report(step: Step) -> Iterator[Finding]:
         yield rules.UNCHECKED.found(what, commit=step.commit.oid, advice="verify with that version of ckgit")
         return
     try:
-        expected = analyze(step.view_before)
+        expected = analyze(step.view_before._replace(ledger=step.ledger))  # with what accounting has told since
     except CkgitError as error:
         if error.code is Exit.TOOL_MISSING:
             raise

@@ -115,7 +115,8 @@ def _written_by(step: Step) -> Callable[[str], bool]:
     if step.event in (Event.DESIGN, Event.REVISE):
         return lambda path: path in (SUMMARY, DESIGN_LOG, ESTIMATE) or path in gone
     if step.event is Event.ANALYZE:
-        return lambda path: path in (SUMMARY, "analyze-experiment.log") or path.startswith("analysis/")
+        # of the ledger this fills in what accounting has come to know; what else is in it is held against the one before
+        return lambda path: path in (SUMMARY, "jobs.json", "analyze-experiment.log") or path.startswith("analysis/")
     if step.event is Event.SCAFFOLD:
         settings = (SUMMARY, "defaults.json", PROFILE)
         planned = _rendered(step)
