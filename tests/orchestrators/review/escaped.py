@@ -39,6 +39,7 @@ ESCAPED: Mapping[str, str] = {
     "word: */training.log line * column 15": _WROTE,
     "word: notes.md *": _BY_HAND,
     "gone: notes.md from the first commit on": _BY_HAND,
+    "order: 0 design is there twice": "a name that is used again begins anew, with the last commit that says so",
     "order: 4 by hand is there twice": _BY_HAND,
     "order: 9 analyze is left out": _SHORTER,
     "order: 3 fail undone by the next commit": _LONGER,
