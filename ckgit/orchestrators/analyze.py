@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from ckgit import __version__
@@ -18,7 +18,7 @@ from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, Job, Phase
 from ckgit.experiment.results import CellResult, Results, TrainingResult
 from ckgit.experiment.worker import Context, Worker
-from ckgit.formats.listing import first_of
+from ckgit.formats.listing import first_of, plural
 from ckgit.lab.history.hand_edits import edit_lines, restored, written
 from ckgit.lab.snapshot import Snapshot
 from ckgit.orchestrators.engine.experiment import ExperimentView
@@ -74,6 +74,11 @@ def _analyze(view: ExperimentView, made_with: Mapping[str, str]) -> Mapping[str,
     files[f"{folder}/report.md"] = render(context, view.ledger, results, list(pictures), _own(context, results))
     files[f"{context.folder}/{LOG}"] = untimed(_log(jobs, left, missing, results, files))
     return files
+
+
+def wrote(files: Collection[str], report: str) -> str:
+    """What the commit says of the files, and where the report is."""
+    return f"Wrote {plural(len(files), 'file')}; the report is {report}."
 
 
 def _own(context: Context, results: Results) -> dict[str, str]:
@@ -144,7 +149,7 @@ def _tasks(context: Context, job: Job, attempt: Attempt) -> list[str]:
     """Tasks of the cells that count."""
     if not attempt.cells:
         return list(job.tasks)
-    return [cell.task.name for cell in context.plan.evaluation_jobs[job.name] if not attempt.cells.get(cell.name)]
+    return [cell.task.name for cell in context.plan.evaluation_jobs.get(job.name, ()) if not attempt.cells.get(cell.name)]
 
 
 class _RunFiles:

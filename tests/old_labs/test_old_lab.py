@@ -122,6 +122,12 @@ def test_a_lab_that_was_moved_says_where_its_jobs_are(lab: OldLab) -> None:
         elsewhere.rename(lab.folder)
 
 
+def test_its_histories_hold(read: Callable[..., str]) -> None:
+    """What another version rendered cannot be rendered again, which says nothing against it."""
+    told = read("verify", "--all", "--json")
+    assert {each["severity"] for one in json.loads(told)["experiments"] for each in one["findings"]} == {"note"}
+
+
 @pytest.fixture(scope="module")
 def ended(lab: OldLab, before: Before) -> OldLab:
     """The lab, with every experiment taken on to its report."""

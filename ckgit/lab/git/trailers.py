@@ -44,12 +44,12 @@ def newer_version(name: str, version: str) -> CkgitError | None:
     """
     if version in ("", __version__):
         return None
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
     try:
         if Version(version).release[:2] <= Version(__version__).release[:2]:
             return None
-    except InvalidVersion:
+    except ValueError:  # also of a number that is too long for Python
         return None
     return CkgitError(
         f"the last step of {name} was made by ckgit {version}, which is newer than this one, {__version__}",

@@ -12,7 +12,8 @@ from ckgit.lab.git.trailers import LOG_ATOM, Trailers, parse_trailers
 
 _LOG = ("-c", "log.showSignature=false", "-c", "log.follow=false", "-c", "log.showRoot=true", "log", "-z", "--first-parent")
 _RAW = ("--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
-_FORM = f"--format=%x01%H%x02%P%x02%an <%ae> %at%x02%ct%x02{LOG_ATOM}%x02"
+# One line each, which nothing in a commit can break; its trailers come last.
+_FORM = f"--format=%x01%H%n%P%n%an <%ae> %at%n%ct%n{LOG_ATOM}%x02"
 
 
 class PathChange(NamedTuple):
@@ -65,6 +66,11 @@ def one_commit(root: Path, name: str, oid: str) -> BranchCommit:
     return _commit(head.strip("\0"), {}, name)
 
 
+def message_of(root: Path, oid: str) -> str:
+    """A commit's whole message."""
+    return git(root, *_LOG, "--no-patch", "--max-count=1", "--format=%B", oid, "--").decode(errors="surrogateescape").strip("\0\n")
+
+
 def commits_beyond(root: Path, name: str, heads: Sequence[str], tip: str) -> Iterator[BranchCommit]:
     """The commits on the way to some others that a branch does not hold, without what they changed."""
     answer = git(root, *_LOG, _FORM, *heads, f"^{tip}", "--").decode(errors="surrogateescape")
@@ -111,7 +117,7 @@ def _logged(root: Path, name: str, folder: str, tip: str, *since: str) -> Iterat
 
 
 def _commit(head: str, files: Mapping[str, PathChange], name: str) -> BranchCommit:
-    oid, parents, authored, committed, trailers, _ = head.strip("\n\x01").split("\x02", 5)
+    oid, parents, authored, committed, trailers = head.strip("\n").removeprefix("\x01").removesuffix("\x02").split("\n", 4)
     return BranchCommit(oid, parents.split(), authored, int(committed), parse_trailers(trailers, name), trailers, files)
 
 

@@ -10,6 +10,7 @@ from ckgit.formats.problem import Problem
 
 FENCE = "---"
 _MARKER = re.compile(r"<!-- (/?)ckgit:([a-z0-9-]+) -->")
+_MOST_BYTES = 4_000_000  # of a summary; no text of a person's is longer
 _CONFLICT = ("<<<<<<< ", "||||||| ", ">>>>>>> ")
 
 
@@ -23,6 +24,8 @@ class SummaryParts(NamedTuple):
 
 def decode(content: bytes) -> tuple[str, list[Problem]]:
     """The text of a file, and what keeps it from being read."""
+    if len(content) > _MOST_BYTES:
+        return "", [Problem(f"a summary has at most {_MOST_BYTES:,} bytes; this one has {len(content):,}", line=1, column=1)]
     if content.startswith(b"\xef\xbb\xbf"):
         return "", [Problem("the file begins with a byte order mark; save it as UTF-8 without one", line=1, column=1)]
     try:

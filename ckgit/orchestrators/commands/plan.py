@@ -13,7 +13,6 @@ from ckgit.experiment.lifecycle import ORDER, Event
 from ckgit.experiment.scheduler import JobState
 from ckgit.experiment.stage import STAGES
 from ckgit.experiment.state import State
-from ckgit.formats.listing import plural
 from ckgit.lab.commit import CommitPlan
 from ckgit.orchestrators.commands.observe import Observation
 from ckgit.orchestrators.engine.experiment import prepare
@@ -185,9 +184,9 @@ def _not_its_turn(seen: Observation, options: AdvanceOptions) -> str:
 
 def _analysis(seen: Observation) -> CommitPlan:
     """The commit with the report."""
-    from ckgit.orchestrators.analyze import analyze
+    from ckgit.orchestrators.analyze import analyze, wrote
 
     view = seen.view._replace(ledger=seen.ledger)
     files = analyze(view)
-    text = f"Wrote {plural(len(files), 'file')}; the report is {view.path('analysis/report.md')}."
+    text = wrote(files, view.path("analysis/report.md"))
     return prepare(view, Event.ANALYZE, files=files, logs={}, ledger=view.ledger, body=text, time=now())

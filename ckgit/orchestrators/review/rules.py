@@ -142,6 +142,20 @@ LOG = Rule(
     "Bring them back from the commit before.",
     "The line of a failed attempt was taken out of the log of its worker.",
 )
+MESSAGE = Rule(
+    "message",
+    Severity.WARNING,
+    "The message of a step is not what its ledger and its files say.",
+    "Believe the files: somebody has changed the message, which many read first.",
+    "`3 of 3 evaluation jobs done`, where one has failed.",
+)
+TIME = Rule(
+    "time",
+    Severity.WARNING,
+    "Times contradict each other by more than the clocks of two machines can.",
+    "Find out when it was: a step or an attempt was given another time.",
+    "An evaluation that ended a month after it was committed.",
+)
 EDITED = Rule(
     "edited",
     Severity.ERROR,
@@ -227,7 +241,8 @@ UNCHECKED = Rule(
     "Files that were scaffolded by another version of ckgit.",
 )
 
-_OF_STEPS = (STEP, VERSION, STATE, FOREIGN, DESIGN, INPUT, CLAIMS, TABLES, FILE, LOG, RENDERED, LEDGER, EVIDENCE, METRIC, REPORT)
+_OF_STEPS = (STEP, VERSION, STATE, FOREIGN, DESIGN, INPUT, CLAIMS, TABLES, FILE, LOG, MESSAGE, TIME)
+_OF_FILES = (RENDERED, LEDGER, EVIDENCE, METRIC, REPORT)
 _BY_HAND = (EDITED, BESIDE, OUTSIDE, SUMMARY, SECRET, TOO_LARGE, WEIGHTS, NOT_A_FILE)
 _DEEP = (ACCOUNT, CHECKPOINT, PURGED)
-RULES: Mapping[str, Rule] = {rule.name: rule for rule in (*_OF_STEPS, *_BY_HAND, *_DEEP, UNCHECKED)}
+RULES: Mapping[str, Rule] = {rule.name: rule for rule in (*_OF_STEPS, *_OF_FILES, *_BY_HAND, *_DEEP, UNCHECKED)}

@@ -18,8 +18,18 @@ _TOKEN_HEAD = 80  # characters; the whole token stays under 100, which every sch
 
 def new_token(experiment: str, job: str, number: int) -> str:
     """A name that no other attempt of any experiment has."""
+    return f"{_head(experiment, job, number)}{secrets.token_hex(4)}"
+
+
+def _head(experiment: str, job: str, number: int) -> str:
     head = f"ckgit.{experiment}.{job.replace('/', '.')}"[:_TOKEN_HEAD].rstrip(".")
-    return f"{head}.{number}.{secrets.token_hex(4)}"
+    return f"{head}.{number}."
+
+
+def is_token_of(token: str, experiment: str, job: str, number: int) -> bool:
+    """Whether an attempt may have that name: one of its own, or that of a task of the experiment's arrays."""
+    head = f"ckgit.{experiment}." if task_of(token) else _head(experiment, job, number)
+    return token.startswith(head)
 
 
 def detached_of(experiment: str, options: AdvanceOptions, before: Detached | None, time: str) -> Detached | None:

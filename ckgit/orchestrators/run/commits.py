@@ -69,22 +69,51 @@ def submission(
             "the script of a job is not on the branch", code=Exit.EVIDENCE_MISSING, where=missing[0], next=f"ckgit revise {view.name}"
         )
     attempts = new_attempts(view.name, jobs, {**scripts, **tries.files}, tries)
+    own = in_words(view.context.cluster.own, setup=any(reads_own_setup({**scripts, **tries.files}[job.script]) for job in jobs))
+    ledger = ledger.with_attempts(*attempts).model_copy(update={"detached": detached, **place(view.context.cluster)})
+    told = submitted(event, workers, attempts, ledger, tries.notes, own, collected)
+    files = {**_files(collected), **tries.files}
+    return prepare(view, event, files=files, logs=told.logs, ledger=ledger, body=told.body, time=tries.time)
+
+
+class ToldStep(NamedTuple):
+    """What a step says to people."""
+
+    body: str
+    logs: Mapping[str, Sequence[tuple[str, str]]]  # by name of the log
+
+
+def submitted(
+    event: Event,
+    workers: Mapping[Stage, Worker],
+    attempts: Sequence[Attempt],
+    ledger: Ledger,
+    notes: Sequence[str],
+    own: Sequence[str],
+    collected: Collected,
+) -> ToldStep:
+    """What is said of attempts that are submitted.
+
+    Args:
+        ledger: with them.
+        notes: on what was rendered anew for them.
+        own: what a person's own configuration adds.
+    """
     again = " again" if event is Event.RETRY else ""
-    kinds = [plural(count, f"{stage} job") for stage in Stage if (count := sum(job.stage is stage for job in jobs))]
+    kinds = [plural(count, f"{stage} job") for stage in Stage if (count := sum(attempt.stage is stage for attempt in attempts))]
     text = f"{' and '.join(kinds)}{again} on cluster {ledger.cluster}"
     logs = _logs(workers, event.upper(), text, collected)
     for attempt in attempts:
         asked = f", {attempt.changed}" if attempt.changed else ""
         line = (event.upper(), f"{attempt.job} attempt {attempt.number} as {attempt.token}{asked}")
         logs.setdefault(worker_log(workers[attempt.stage]), []).append(line)
-    logs[LOG] += [("RENDER", note) for note in tries.notes]
-    own = in_words(view.context.cluster.own, setup=any(reads_own_setup({**scripts, **tries.files}[job.script]) for job in jobs))
+    logs[LOG] += [("RENDER", note) for note in notes]
     logs[LOG] += [("OWN", each) for each in own]
+    detached = ledger.detached
     later = f"When they have ended, job {detached.token} takes the experiment on to {detached.to}." if detached else ""
-    what = [listed(map(_asked, attempts)), listed(tries.notes)]
+    what = [listed(map(_asked, attempts)), listed(notes)]
     body = paragraphs(f"{text} (scheduler {ledger.scheduler}).", *what, listed(own), listed(_good(collected), "Done:"), later)
-    ledger = ledger.with_attempts(*attempts).model_copy(update={"detached": detached, **place(view.context.cluster)})
-    return prepare(view, event, files={**_files(collected), **tries.files}, logs=logs, ledger=ledger, body=body, time=tries.time)
+    return ToldStep(body, logs)
 
 
 def left(
@@ -98,6 +127,11 @@ def left(
     logs = _logs(workers, "LEFT", text, collected)
     logs[LOG] += [("OWN", each) for each in own]
     return prepare(view, Event.SUBMIT, files=_files(collected), logs=logs, ledger=ledger, body=body, time=now())
+
+
+def told_of(workers: Mapping[Stage, Worker], event: str, text: str, collected: Collected) -> ToldStep:
+    """What is said of jobs that have ended."""
+    return ToldStep(listed(_good(collected), "Done:"), _logs(workers, event, text, collected))
 
 
 def _asked(attempt: Attempt) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -51,9 +51,17 @@ def scaffold(view: ExperimentView) -> CommitPlan:
     refuse(view, {"design": [f"{what} is in the design and was not measured" for what in unrecorded(context.summary, context.plan)]})
     made = made_of(view)
     files = {**_left_by_another_design(view), **_all_files(made), **_about(view, made)}
-    told = [f"- scaffold-{one.label}: {_count(one)}" for one in made]
-    body = paragraphs(f"Scaffolded {plural(len(context.plan.runs), 'run')}.", told)
+    body = told(context, ((f"scaffold-{one.label}", _count(one)) for one in made))
     return prepare(view, Event.SCAFFOLD, files=files, logs={}, ledger=None, body=body, time=now())
+
+
+def told(context: Context, counts: Iterable[tuple[str, str]]) -> str:
+    """What the commit says of the files.
+
+    Args:
+        counts: of each worker its log's name, and how many it wrote.
+    """
+    return paragraphs(f"Scaffolded {plural(len(context.plan.runs), 'run')}.", [f"- {name}: {count}" for name, count in counts])
 
 
 def _about(view: ExperimentView, made: Sequence[WorkerFiles]) -> dict[str, bytes]:

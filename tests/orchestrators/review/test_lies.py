@@ -238,6 +238,49 @@ def another_task(liar: Liar) -> None:
     liar.tell(change)
 
 
+def another_loss_in_a_log(liar: Liar) -> None:
+    liar.edit(liar.at("fail"), liar.replaced("run-tiny-trainer.log", b"final loss 0.2", b"final loss 0.1"))
+
+
+def another_count_in_a_message(liar: Liar) -> None:
+    liar.tell(lambda index, commit, told: told._replace(message=told.message.replace("1 of 2 training jobs", "2 of 2 training jobs")))
+
+
+def another_subject(liar: Liar) -> None:
+    liar.tell(lambda index, commit, told: told._replace(message=told.message.replace("fail demo:", "train demo:")))
+
+
+def times_of_another_month(liar: Liar) -> None:
+    """The evaluations' times and their logs' lines agree, and the commits do not."""
+
+    def edits(commit: str) -> dict[str, bytes | None]:
+        ledger = json.loads(liar.read(commit, LEDGER))
+        for each in ledger["attempts"]:
+            each |= {name: each[name].replace("20", "19", 1) for name in ("submitted", "started", "ended") if each.get(name)}
+        found: dict[str, bytes | None] = {LEDGER: (json.dumps(ledger, indent=2) + "\n").encode()}
+        for log in ("run-experiment.log", "run-tiny-trainer.log"):
+            found[log] = re.sub(rb"^20", b"19", liar.read(commit, log), flags=re.MULTILINE)
+        return found
+
+    liar.edit(liar.at("submit"), edits)
+
+
+def a_usage_that_nobody_measured(liar: Liar) -> None:
+    def change(document: dict[str, Any]) -> None:
+        for each in document["attempts"]:
+            if each.get("usage"):
+                each["usage"]["elapsed_seconds"] = 3600.0
+
+    liar.edit(liar.at("fail"), ledger_edit(liar, change))
+
+
+def the_settings_of_the_lab(liar: Liar) -> None:
+    tip = liar.text("rev-parse", liar.branch)
+    tree = liar.tree(tip, {"ckgit.toml": b"schema_version = 1\nname = 'other'\n"})
+    commit = liar.git("commit-tree", tree, "-p", tip, stdin=b"settings").decode().strip()
+    liar.git("update-ref", f"refs/heads/{liar.branch}", commit)
+
+
 LIES: dict[Callable[[Liar], None], str] = {
     a_metric_by_hand: "report",
     a_metric_in_a_commit_of_its_own: "edited",
@@ -261,6 +304,12 @@ LIES: dict[Callable[[Liar], None], str] = {
     a_table_of_the_summary: "tables",
     a_link: "not-a-file",
     another_task: "input",
+    another_loss_in_a_log: "log",
+    another_count_in_a_message: "message",
+    another_subject: "message",
+    times_of_another_month: "time",
+    a_usage_that_nobody_measured: "ledger",
+    the_settings_of_the_lab: "outside",
 }
 
 

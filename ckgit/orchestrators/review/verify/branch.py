@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import Stage
@@ -18,7 +19,7 @@ from ckgit.lab.snapshot import Snapshot, snapshot_at
 from ckgit.lab.summary.file import FILE as SUMMARY
 from ckgit.lab.summary.state import state_in
 from ckgit.orchestrators.review import rules
-from ckgit.orchestrators.review.verify import evidence, ledger, rendering, report, steps
+from ckgit.orchestrators.review.verify import evidence, ledger, rendering, report, steps, times, told
 from ckgit.orchestrators.review.verify.step import Step, in_words
 from ckgit.orchestrators.review.verify.steps import Past
 
@@ -34,9 +35,13 @@ _CHECKS: tuple[Check, ...] = (
     ledger.ledger,
     evidence.evidence,
     report.report,
+    told.told,
 )
 _SHARED = ("data/", "models/", "tasks/")  # what an experiment may need, and the default branch may not have yet
 _NAMED = 5
+_MOST = 50  # findings that a check tells of one step
+# Of what was made to do harm a reader may stumble over anything; a part that is not installed is no such thing.
+_STUMBLES = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 _STATES = frozenset(map(str, State))
 
 
@@ -77,7 +82,7 @@ class Walk:
         yield from steps.legal(step, self.past)
         yield from self._state(commit, recorded.target)
         past = self.past
-        yield from _checked(step, lambda step: steps.claims(step, past))
+        yield from _checked(step, lambda step: steps.claims(step, past), lambda step: times.times(step, past.made))
         self._remember(step)
 
     def _before(self, commit: BranchCommit) -> Snapshot | None:
@@ -91,9 +96,10 @@ class Walk:
 
     def _remember(self, step: Step) -> None:
         seen = self.past.seen
-        if not seen[1] and (found := step.ledger) and any(attempt.stage is Stage.EVALUATION for attempt in found.attempts):
-            seen = (steps.stated(step), step.commit.oid)
-        self.past = Past(step.recorded.target, seen)
+        with suppress(CkgitError):  # what cannot be read was said
+            if not seen[1] and (found := step.ledger) and any(attempt.stage is Stage.EVALUATION for attempt in found.attempts):
+                seen = (steps.stated(step), step.commit.oid)
+        self.past = Past(step.recorded.target, seen, times.authored(step.commit))
         self.last = (step.commit.oid, step.recorded)
         for path, change in step.commit.files.items():
             self.owned.pop(path, None)
@@ -170,7 +176,13 @@ def _checked(step: Step, *others: Check) -> Iterator[Finding]:
                 raise
             yield rules.EVIDENCE.found(in_words(error), commit=step.commit.oid)
             return
-        yield from found
+        except _STUMBLES as error:
+            what = f"something in it is as no job and no step leaves it ({type(error).__name__}: {error})"
+            yield rules.EVIDENCE.found(what, commit=step.commit.oid)
+            return
+        yield from found[:_MOST]
+        if len(found) > _MOST:
+            yield rules.RULES[found[_MOST].rule].found(f"and {len(found) - _MOST} more of this step", commit=step.commit.oid)
         if any(each.rule == rules.INPUT.name for each in found):
             return  # nothing can be read that depends on them
 

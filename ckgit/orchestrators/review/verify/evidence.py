@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 from ckgit.errors import CkgitError
+from ckgit.experiment.classify import newest
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, Job, Phase
 from ckgit.experiment.outputs.findings import Finding
@@ -26,7 +27,7 @@ def evidence(step: Step) -> Iterator[Finding]:
         return
     yield from _digests(step, attempts)
     planned = _planned(step)
-    for attempt in attempts:
+    for attempt in newest(attempts).values():  # of several that ended at once the ledger's check tells
         if attempt.job in planned and (attempt.phase is Phase.DONE or any(not why for why in attempt.cells.values())):
             yield from _results(step, *planned[attempt.job], attempt)
 
@@ -35,6 +36,26 @@ def _planned(step: Step) -> Mapping[str, tuple[Job, Worker]]:
     context = step.view.context
     workers = filter(None, (worker_for(context.summary, stage) for stage in Stage))
     return {job.name: (job, worker) for worker in workers for job in worker.jobs(context)}
+
+
+def results_of(step: Step, attempt: Attempt) -> Sequence[TrainingResult | CellResult]:
+    """What an attempt left, as its worker reads it: once, as logs are large.
+
+    Raises:
+        ValueError: it cannot be read, or the design has no such job.
+        CkgitError: likewise.
+    """
+    if attempt.token not in step.results:
+        if not (found := _planned(step).get(attempt.job)):
+            raise ValueError(f"the design has no job {attempt.job}")
+        job, worker = found
+        step.results[attempt.token] = worker.results(step.view.context, job, attempt, _files(step, job))
+    return step.results[attempt.token]
+
+
+def _files(step: Step, job: Job) -> Mapping[str, bytes]:
+    """What a job's results are read from, by path."""
+    return step.after.read_many(step.after.list(step.view.context.run_folder(job.run)))
 
 
 def _digests(step: Step, attempts: Sequence[Attempt]) -> Iterator[Finding]:
@@ -54,12 +75,9 @@ def _digests(step: Step, attempts: Sequence[Attempt]) -> Iterator[Finding]:
 
 def _results(step: Step, job: Job, worker: Worker, attempt: Attempt) -> Iterator[Finding]:
     """Its logs can be read, are of this job, and count."""
-    context = step.view.context
-    folder = context.run_folder(job.run)
-    files = step.after.read_many(path for path in step.after.list(folder))
     place = f"{step.folder}/{job.folder.removeprefix(f'{step.folder}/')}"
     try:
-        found = worker.results(context, job, attempt, files)
+        found = results_of(step, attempt)
     except ValueError as error:
         yield rules.EVIDENCE.found(f"{job.name}: {error}", commit=step.commit.oid, path=place)
         return
@@ -71,7 +89,7 @@ def _results(step: Step, job: Job, worker: Worker, attempt: Attempt) -> Iterator
     for why in _foreign(step, job, found):
         yield rules.EVIDENCE.found(f"{job.name}: {why}", commit=step.commit.oid, path=place)
     if job.stage is Stage.EVALUATION:
-        audit = cast("Evaluator", worker).audit(context, job, attempt, files)
+        audit = cast("Evaluator", worker).audit(step.view.context, job, attempt, _files(step, job))
         yield from (rules.METRIC.found(why, commit=step.commit.oid, path=place) for why in audit.differences)
         yield from (rules.UNCHECKED.found(why, commit=step.commit.oid, path=place) for why in audit.unchecked)
 

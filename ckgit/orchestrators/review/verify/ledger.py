@@ -12,10 +12,13 @@ from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.outputs.findings import Finding
 from ckgit.orchestrators.engine.plugins import worker_for
 from ckgit.orchestrators.review import rules
+from ckgit.orchestrators.review.verify.recorded import recorded
 from ckgit.orchestrators.review.verify.step import Step
+from ckgit.orchestrators.run.attempts import is_token_of
 
 _SUBMITS = (Event.SUBMIT, Event.RETRY)
 _GROWS = frozenset({"usage", "job_id"})  # what accounting tells later of an attempt that has ended
+_PLACE = ("cluster", "scheduler", "slurm_cluster", "command_prefix", "design", "commit", "tree", "work_tree", "host", "moved_from")
 _IDENTITY = ("job", "stage", "number", "token", "script_sha256", "submitted", "resources", "batch")
 
 
@@ -34,6 +37,12 @@ def ended(before: Ledger | None, after: Ledger | None) -> list[Attempt]:
     return [each for each in found if not classify(each).is_open and (each.token in open_before or each.token not in known)]
 
 
+def begun(before: Ledger | None, after: Ledger | None) -> list[Attempt]:
+    """The attempts of which a ledger before does not know."""
+    known = {attempt.token for attempt in (before.attempts if before else ())}
+    return [each for each in (after.attempts if after else ()) if each.token not in known]
+
+
 def _sentences(step: Step) -> Iterator[str]:
     before, after = step.ledger_before, step.ledger
     if after is None:
@@ -48,10 +57,15 @@ def _sentences(step: Step) -> Iterator[str]:
     if after.design and after.design != step.recorded.design:
         yield f"it is of another design ({after.design[:12]})"
     yield from (why for token, attempt in old.items() if token in new and (why := _changed(step.event, attempt, new[token])))
-    yield from _begun(step, before, after, [attempt for token, attempt in new.items() if token not in old])
+    yield from _begun(step, before, after, begun(before, after))
     yield from _numbered(after)
     yield from _tree(step, before, after)
     yield from _passed(step, after)
+    if before and step.event not in _SUBMITS:
+        moved = [name for name in _PLACE if getattr(before, name) != getattr(after, name)]
+        yield from (f"its {name} was changed, and nothing was submitted" for name in moved)
+    if step.is_ours:
+        yield from recorded(step, before, after)
 
 
 def _changed(event: Event, before: Attempt, after: Attempt) -> str:
@@ -71,12 +85,12 @@ def _changed(event: Event, before: Attempt, after: Attempt) -> str:
     return ""
 
 
-def _begun(step: Step, before: Ledger | None, after: Ledger, begun: list[Attempt]) -> Iterator[str]:
+def _begun(step: Step, before: Ledger | None, after: Ledger, attempts: list[Attempt]) -> Iterator[str]:
     """New attempts are the intent to run planned jobs, with the scripts of this very commit."""
     jobs = _jobs(step)
-    scripts = step.after.read_many({jobs[each.job].script for each in begun if each.job in jobs})
+    scripts = step.after.read_many({jobs[each.job].script for each in attempts if each.job in jobs})
     last = newest(before.attempts if before else ())
-    for attempt in begun:
+    for attempt in attempts:
         what = f"attempt {attempt.number} at {attempt.job}"
         if attempt.job not in jobs:
             yield f"{what}: the design has no such job"
@@ -86,9 +100,11 @@ def _begun(step: Step, before: Ledger | None, after: Ledger, begun: list[Attempt
             yield f"{what} repeats one that is {last[attempt.job].phase}"
         elif hashlib.sha256(scripts.get(jobs[attempt.job].script, b"")).hexdigest() != attempt.script_sha256:
             yield f"{what}: its script is not the one that is committed"
-        elif not attempt.token.startswith(f"ckgit.{step.after.name}."[:80]):
-            yield f"{what}: its token is another experiment's"
-    if begun and after.work_tree and not after.commit:
+        elif attempt.stage is not jobs[attempt.job].stage:
+            yield f"{what} is of {attempt.stage}, and its job is of {jobs[attempt.job].stage}"
+        elif not is_token_of(attempt.token, step.after.name, attempt.job, attempt.number):
+            yield f"{what}: its token is another job's"
+    if attempts and after.work_tree and not after.commit:
         yield "it names no scaffold commit"
 
 
@@ -103,7 +119,9 @@ def _numbered(after: Ledger) -> Iterator[str]:
 
 
 def _tree(step: Step, before: Ledger | None, after: Ledger) -> Iterator[str]:
-    """The folder that jobs run from is the one that was committed just before they were submitted."""
+    """The folder that jobs run from is the one that was committed just before they were submitted, or it came from the one before."""
+    if after.moved_from and after.moved_from not in ((before.moved_from, before.work_tree) if before else ()):
+        yield f"it came from {after.moved_from}, where it never was"
     if after.tree and after.tree != (before.tree if before else "") and step.before and after.tree != step.before.tree:
         yield f"its jobs run from another folder ({after.tree[:12]}) than the branch had when they were submitted"
 

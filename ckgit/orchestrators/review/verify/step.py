@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from ckgit import __version__
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.jobs import Ledger
 from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.results import CellResult, TrainingResult
 from ckgit.experiment.state import State
 from ckgit.lab.context import load_context
 from ckgit.lab.git.trailers import Trailers
@@ -25,6 +26,7 @@ class Step:
         self.lab, self.commit, self.recorded = lab, commit, recorded
         self.before = before  # None for the first commit of a branch
         self.after = after
+        self.results: dict[str, Sequence[TrainingResult | CellResult]] = {}  # what was read of what attempts left, by token
 
     @property
     def event(self) -> Event:

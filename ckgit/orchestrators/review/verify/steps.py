@@ -25,6 +25,7 @@ from ckgit.orchestrators.review.verify.step import Step
 
 _RUN_LOGS = re.compile(r"run-[\w.+-]+\.log")
 _SCAFFOLD_LOGS = re.compile(r"scaffold-[\w.+-]+\.log")
+_VERSION = re.compile(r"[0-9]{1,9}[A-Za-z0-9.+-]{0,90}")
 _NAMED = 5
 
 
@@ -33,6 +34,7 @@ class Past(NamedTuple):
 
     state: str = NO_STATE  # to which the last step led
     seen: tuple[str, str] = ("", "")  # the claims when the first evaluation was submitted, and that commit
+    made: float = 0.0  # when the last step was made, in seconds since 1970
 
 
 def legal(step: Step, past: Past) -> Iterator[Finding]:
@@ -42,7 +44,7 @@ def legal(step: Step, past: Past) -> Iterator[Finding]:
         yield rules.STEP.found(why, commit=commit)
     if recorded.source == NO_STATE and past.state != NO_STATE:
         yield rules.STEP.found("the branch begins anew in its midst", commit=commit)
-    if recorded.version and not re.fullmatch(r"\d+(\.\d+)*([abc.+-]?\w+)*", recorded.version):
+    if recorded.version and not _VERSION.fullmatch(recorded.version):
         yield rules.VERSION.found(f"there is no ckgit {recorded.version[:40]!r}", commit=commit)
     elif newer_version(step.after.name, recorded.version):
         what = f"made by ckgit {recorded.version}, which is newer than this one"
@@ -113,30 +115,35 @@ def _written_by(step: Step) -> Callable[[str], bool]:
     if step.event in (Event.DESIGN, Event.REVISE):
         return lambda path: path in (SUMMARY, DESIGN_LOG, ESTIMATE) or path in gone
     if step.event is Event.ANALYZE:
+        # of the ledger this fills in what accounting has come to know; what else is in it is held against the one before
         return lambda path: path in (SUMMARY, "jobs.json", "analyze-experiment.log") or path.startswith("analysis/")
     if step.event is Event.SCAFFOLD:
         settings = (SUMMARY, "defaults.json", PROFILE)
-        planned = _rendered_paths(step)
-        return lambda path: path in settings or path in planned or path in gone or bool(_SCAFFOLD_LOGS.fullmatch(path))
+        planned = _rendered(step)
+        return lambda path: path in settings or planned(path) or path in gone or bool(_SCAFFOLD_LOGS.fullmatch(path))
     common: set[str] = {SUMMARY, "jobs.json"}
     if step.event is Event.CANCEL:
         return lambda path: path in common or bool(_RUN_LOGS.fullmatch(path))
-    rendered = _rendered_paths(step) | {PROFILE} if step.event in (Event.RETRY, Event.SUBMIT) else frozenset[str]()
-    left = _left(step)
+    renders = step.event in (Event.RETRY, Event.SUBMIT)
+    rendered, left = _rendered(step) if renders else None, _left(step)
     return lambda path: (
         path in common
         or path in left
-        or path in rendered
         or bool(_RUN_LOGS.fullmatch(path))
-        or (bool(rendered) and bool(_SCAFFOLD_LOGS.fullmatch(path)))
+        or bool(rendered and (path == PROFILE or rendered(path) or _SCAFFOLD_LOGS.fullmatch(path)))
     )
 
 
-def _rendered_paths(step: Step) -> frozenset[str]:
+def _rendered(step: Step) -> Callable[[str], bool]:
+    """Whether a path is one of a file that is rendered; where that cannot be told, any in the folder of a run is."""
     from ckgit.orchestrators.review.verify.rendering import rendered_again
 
     prefix = f"{step.folder}/"
-    return frozenset(path.removeprefix(prefix) for path in rendered_again(step)[0])
+    found, why = rendered_again(step) if step.is_ours else ({}, None)
+    if found or (why and why.is_error):
+        return frozenset(path.removeprefix(prefix) for path in found).__contains__
+    runs = {run.name for run in step.view.context.plan.runs}
+    return lambda path: "/" in path and path.partition("/")[0] in runs
 
 
 def _left(step: Step) -> frozenset[str]:
