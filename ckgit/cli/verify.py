@@ -17,8 +17,8 @@ from ckgit.formats.listing import plural
 if TYPE_CHECKING:
     from ckgit.experiment.outputs.findings import RulesDocument, VerifiedExperiment, VerifyDocument
     from ckgit.lab.lab import Lab
+    from ckgit.orchestrators.review.named import History
     from ckgit.orchestrators.review.rules import Rule
-    from ckgit.orchestrators.review.verify.named import History
 
 
 @click.command("verify")
@@ -48,7 +48,7 @@ def command(ctx: click.Context, targets: Sequence[str], sarif: Path | None, *, e
 
 
 def _subjects(lab: Lab, targets: Sequence[str], *, every: bool) -> list[History]:
-    from ckgit.orchestrators.review.verify.named import subjects
+    from ckgit.orchestrators.review.named import subjects
 
     return subjects(lab, targets or ([] if every else [experiment_name(lab, None)]), every=every)
 

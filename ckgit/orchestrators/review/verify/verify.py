@@ -14,8 +14,8 @@ from ckgit.lab.history.commits import changes
 from ckgit.lab.lab import Lab
 from ckgit.lab.user_folders import user_folder
 from ckgit.orchestrators.review import rules
+from ckgit.orchestrators.review.named import History
 from ckgit.orchestrators.review.verify.branch import verify_branch
-from ckgit.orchestrators.review.verify.named import History
 
 
 def verify(lab: Lab, subject: History, *, deep: bool = False) -> VerifiedExperiment:
