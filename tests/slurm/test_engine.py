@@ -120,6 +120,7 @@ def test_from_design_to_report_while_nobody_watches(bench: Bench) -> None:
     assert len([token for token in bench.executions() if "advance" not in token]) == 5
     assert once_each(bench)
     assert bench.ledger.detached is None
+    assert "all that is recorded follows from what is in git" in bench.ckgit("verify", "demo", check=False).stdout
 
 
 def test_an_interactive_advance_takes_over_from_the_job(bench: Bench, slurm) -> None:
