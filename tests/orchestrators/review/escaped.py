@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _ELSEWHERE = "only the machine on which the jobs ran knows it"
-_WROTE = "it is what a job left, and whoever writes its digest anew has another job: ckgit reproduce runs it again"
+_WROTE = "it is what a job left, and whoever writes its digest anew has another job; only a second run would tell"
 _SIZE = "the file itself is held by its digest; how large it is and what it has was only written down with it"
 _CLOCK = "clocks of two machines differ, and people rebase: less than a day says nothing"
 _BY_HAND = "commits and files by hand are their author's; a history without them, or with others, is as honest"
