@@ -237,7 +237,7 @@ CASES: dict[str, Callable[[Branch], None]] = {
     "a profile of another scheduler": lambda b: since(b, "scaffold", "cluster.json", profile(scheduler="../os")),
 }
 # Of these there are warnings and notes at most: nothing that is recorded is otherwise than ckgit makes it.
-MILD = {"no steps", "only by hand", "a merge of many", "names", "the lab's settings", "a picture of noise"}
+MILD = {"no steps", "only by hand", "a merge of many", "names", "the lab's settings"}
 MILD |= {"a long message", "a message of noise", "a separator in a name", "no author", "no time of a commit", "no number for a time"}
 
 
