@@ -151,7 +151,7 @@ def make_hostile(lab: Lab) -> Path:
 
 def without_times(results: str) -> Any:
     """Results without what the same measurement has anew each time: how long it took, its log's own name for it, and its jobs' tokens."""
-    anew = {"seconds", "log_sha256", "accounting", "starts"}
+    anew = {"seconds", "log_sha256", "accounting", "starts", "token"}
     return json.loads(results, object_hook=lambda found: {name: value for name, value in found.items() if name not in anew})
 
 

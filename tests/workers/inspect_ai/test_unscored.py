@@ -123,4 +123,7 @@ def test_the_report_reads_what_the_judge_read(ended: Ended, cell: CellResult):
     job = job_of(ended.context, BASE)
     assert worker.results(ended.context, job, ended.attempt, ended.evidence().files) == [cell]
     small = ended.context._replace(max_log_bytes=1000)
-    assert worker.results(small, job, ended.attempt, ended.evidence(small).files) == [cell]
+    (extract,) = worker.results(small, job, ended.attempt, ended.evidence(small).files)
+    assert isinstance(extract, CellResult)
+    assert (extract.log_bytes or 0) > (extract.max_log_bytes or 0) == 1000
+    assert extract.model_copy(update={"log_bytes": None, "max_log_bytes": None}) == cell
