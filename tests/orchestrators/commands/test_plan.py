@@ -4,6 +4,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import functools
 import inspect
 import itertools
 import os
@@ -26,7 +27,7 @@ from ckgit.orchestrators.commands import dry_run as dry
 from ckgit.orchestrators.commands import plan
 from ckgit.orchestrators.run import plan as stage_plan
 from ckgit.orchestrators.run.continuation import plan as continuation
-from tests.conftest import make_test_lab
+from tests.conftest import make_test_lab, run_git
 from tests.orchestrators.bench import Bench, Heard, design_demo
 from tests.orchestrators.commands.situations import OTHER, TOKEN, Effects, Scene, Situation, committed, effects, in_a_row, planned, untimed
 
@@ -234,9 +235,11 @@ def check(scene: Scene, situation: Situation) -> str:
     return ", ".join(scene.scheduler.done)
 
 
-def as_of(parent: str, content: bytes | None) -> bytes | None:
-    """Bytes without what is new each time, and without the name of the commit before."""
-    return content and untimed(content.replace(parent.encode(), b"PARENT").replace(parent[:12].encode(), b"PARENT"))
+def as_of(bench: Bench, parent: str, content: bytes | None) -> bytes | None:
+    """Bytes without what is new each time, and without the name of the commit before and of the experiment's folder in it."""
+    tree = run_git(bench.folder, "rev-parse", f"{parent}:experiments/demo").encode()
+    names = ((parent.encode(), b"PARENT"), (parent[:12].encode(), b"PARENT"), (tree, b"TREE"))
+    return content and untimed(functools.reduce(lambda text, name: text.replace(*name), names, content))
 
 
 def follows(scene: Scene, step: PlannedStep, plans: list[CommitPlan], done: Effects, acts: list[str], tip: str) -> None:
@@ -247,8 +250,8 @@ def follows(scene: Scene, step: PlannedStep, plans: list[CommitPlan], done: Effe
         message, files = committed(scene.bench, sha)
         assert untimed(message.encode()) == untimed(commit.message.replace("TOKEN", "00000000").encode() + b"\n")
         meant = planned(plan_, scene.bench, f"{sha}~1")
-        assert {path: as_of(parent, content) for path, content in files.items()} == {
-            path: as_of(tip, content) for path, content in meant.items()  # the commit before it was not there yet
+        assert {path: as_of(scene.bench, parent, content) for path, content in files.items()} == {
+            path: as_of(scene.bench, tip, content) for path, content in meant.items()  # the commit before it was not there yet
         }
         parent = sha
     assert [remark for remark in step.remarks if "has changed" in remark] == [text for text in done.noted if "has changed" in text]
