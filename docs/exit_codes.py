@@ -11,8 +11,8 @@ from ckgit.errors import Exit
 
 # What any command can end with: for these it takes no more than a command line, a system and a user.
 ALWAYS = frozenset({Exit.DONE, Exit.USAGE, Exit.TOOL_MISSING, Exit.COMMAND_FAILED, Exit.BUG, Exit.INTERRUPTED, Exit.PIPE_CLOSED})
-_READS = {Exit.ILLEGAL_TRANSITION, Exit.EVIDENCE_MISSING}  # the branch of an experiment
-_COMMITS = {*_READS, Exit.INVALID_DESIGN, Exit.BRANCH_MOVED, Exit.UNKNOWN}  # on it, from its design
+_READS = {Exit.INVALID_DESIGN, Exit.ILLEGAL_TRANSITION, Exit.EVIDENCE_MISSING}  # the branch of an experiment
+_COMMITS = {*_READS, Exit.BRANCH_MOVED, Exit.UNKNOWN}  # on it, from its design
 _RUNS = {*_COMMITS, Exit.IN_FLIGHT, Exit.JOBS_FAILED}
 _MOVES = {Exit.BRANCH_MOVED, Exit.UNKNOWN}  # a branch
 
@@ -38,7 +38,7 @@ ENDS_WITH: Mapping[str, frozenset[Exit]] = {
     "status": frozenset(_READS),
     "list": frozenset(),
     "log": frozenset(_READS),
-    "show": frozenset({*_READS, Exit.INVALID_DESIGN}),
+    "show": frozenset(_READS),
     "why": frozenset(_READS),
     "verify": frozenset({Exit.NOT_VERIFIED, Exit.EVIDENCE_MISSING}),
     "design-experiment": frozenset(_COMMITS),

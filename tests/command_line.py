@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 from ckgit.cli import _invoke
 from ckgit.cli.errors import guarded
+from ckgit.cli.streams import NOTES
 from docs.exit_codes import may_end_with
 
 
@@ -28,6 +29,7 @@ def ckgit(*words: str, folder: Path | None = None, stdin: str = "", **environmen
     with (
         patch.object(sys, "argv", ["ckgit", *words]),
         patch.object(sys, "stdin", given),
+        patch.object(NOTES, "kept", None),  # each process begins with none
         patch.dict(os.environ, environment),
         chdir(folder or Path.cwd()),
         redirect_stdout(out),

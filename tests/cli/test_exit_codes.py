@@ -42,6 +42,11 @@ def by_hand(old: str, new: str) -> Callable[[Bench], None]:
     return change
 
 
+def in_conflict(bench: Bench) -> None:
+    """A merge was committed before it was settled."""
+    commit_by_hand(bench.folder, SUMMARY, "<<<<<<< HEAD\nno summary\n")
+
+
 def without_summary(bench: Bench) -> None:
     commit_by_hand(bench.folder, SUMMARY, None)
 
@@ -108,6 +113,7 @@ def hook(folder: Path, name: str, line: str) -> None:
 
 CASES: Mapping[tuple[Exit, Callable[[Bench], None]], tuple[str, ...]] = {
     (Exit.INVALID_DESIGN, by_hand("lora_rank:", "lora_rnak:")): (*DESIGNS, *STEPS, "validate demo", "revise demo", "show demo"),
+    (Exit.INVALID_DESIGN, in_conflict): (*LOOKS, "cancel demo"),
     (Exit.ILLEGAL_TRANSITION, by_hand("state: designed", "state: trained")): (
         *(*DESIGNS, *STEPS, *LOOKS, "revise demo", "show demo", "cancel demo"),
     ),
