@@ -40,11 +40,13 @@ def command(ctx: click.Context, targets: Sequence[str], sarif: Path | None, *, e
         emit(_rules_document, as_json, _rules_text())
         return
     lab = lab_from(ctx)
-    verified = list(_verified(lab, _subjects(lab, targets, every=every), deep=deep))
+    failed: list[CkgitError] = []
+    verified = list(_verified(lab, _subjects(lab, targets, every=every), failed, deep=deep))
     if sarif:
         _write(sarif, verified)
     emit(lambda: _document(verified), as_json, "\n".join(line for each in verified for line in _lines(each)))
-    ctx.exit(Exit.DONE if all(each.holds for each in verified) else Exit.NOT_VERIFIED)
+    code = failed[0].code if failed else Exit.DONE
+    ctx.exit(code if all(each.holds for each in verified) else Exit.NOT_VERIFIED)
 
 
 def _subjects(lab: Lab, targets: Sequence[str], *, every: bool) -> list[History]:
@@ -53,19 +55,27 @@ def _subjects(lab: Lab, targets: Sequence[str], *, every: bool) -> list[History]
     return subjects(lab, targets or ([] if every else [experiment_name(lab, None)]), every=every)
 
 
-def _verified(lab: Lab, wanted: Sequence[History], *, deep: bool) -> Iterator[VerifiedExperiment]:
+def _verified(lab: Lab, wanted: Sequence[History], failed: list[CkgitError], *, deep: bool) -> Iterator[VerifiedExperiment]:
+    """What was found of each. Of several, one that cannot be verified here is told, added to `failed`, and stops no other."""
     from ckgit.orchestrators.review.verify.verify import verify
 
     for number, subject in enumerate(wanted, start=1):
         if len(wanted) > 1:
             note(f"verifying {subject.experiment} ({number} of {len(wanted)})")
-        yield verify(lab, subject, deep=deep)
+        try:
+            yield verify(lab, subject, deep=deep)
+        except CkgitError as error:
+            if len(wanted) == 1:
+                raise
+            note(f"ckgit: {subject.experiment}: {error}")
+            failed.append(error)
 
 
 def _lines(found: VerifiedExperiment) -> Iterator[str]:
     found_of = Counter(str(each.severity) for each in found.findings)
     counts = ", ".join(plural(found_of[kind], kind) for kind in ("error", "warning", "note") if found_of[kind])
-    holds = "all that is recorded follows from what is in git" if found.holds else "it does not hold"
+    what = "what could be checked" if any(each.rule == "unchecked" for each in found.findings) else "all that is recorded"
+    holds = f"{what} follows from what is in git" if found.holds else "it does not hold"
     yield f"{found.experiment} at {found.commit[:12]}, {plural(found.commit_count, 'commit')}: {holds}{f' ({counts})' if counts else ''}"
     for each in found.findings:
         yield f"  {each}"

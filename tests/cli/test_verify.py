@@ -6,13 +6,18 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
-from ckgit.errors import Exit
+from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import State
+from ckgit.experiment.outputs.findings import VerifiedExperiment
+from ckgit.lab.lab import Lab
 from ckgit.orchestrators.review.rules import RULES
+from ckgit.orchestrators.review.verify.branch import verify_branch
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench, design_demo
 
@@ -90,6 +95,28 @@ def test_a_change_of_the_lab_is_named(trained: Bench) -> None:
     done = trained.ckgit("verify", "demo")
     assert "warning:" in done.stdout
     assert "ckgit.toml: it is no file of this experiment [outside]" in done.stdout
+
+
+def test_one_that_cannot_be_verified_here_stops_no_other(trained: Bench) -> None:
+    other = {"experiment": {"name": "other", "question": "What?", "date": "2026-11-23"}}
+    design_demo(trained.lab, other, name="other")
+    trained.ckgit("advance", "other")
+    with patch("ckgit.orchestrators.review.verify.verify.verify_branch", side_effect=_without_tool_for("demo")):
+        done = trained.ckgit("verify", "--all", check=False)
+    assert done.returncode == Exit.TOOL_MISSING
+    assert "ckgit: demo: there is no worker" in done.stderr
+    assert done.stdout.startswith("other at ")
+
+
+def _without_tool_for(missing: str) -> Callable[[Lab, str, str], VerifiedExperiment]:
+    """As where the design of one experiment names a tool that is not installed."""
+
+    def verified(lab: Lab, name: str, commit: str) -> VerifiedExperiment:
+        if name == missing:
+            raise CkgitError("there is no worker", code=Exit.TOOL_MISSING)
+        return verify_branch(lab, name, commit)
+
+    return verified
 
 
 def test_it_is_remembered_and_what_is_remembered_may_be_broken(trained: Bench) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -171,8 +173,21 @@ def main_was_merged_into_it(bench: Bench) -> None:
     bench.advance(State.ANALYZED)
 
 
+def with_lines_of_ones_own(bench: Bench) -> None:
+    """What one person's configuration adds is in no script, and each submission tells of it."""
+    own = Path(os.environ["XDG_CONFIG_HOME"]) / "ckgit" / "config.toml"
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.write_text("[clusters.local]\naccount = 'mine'\nsetup = ['export MINE=1']\n")
+    bench.fail("rank8/finetune")
+    bench.advance(State.TRAINED)
+    bench.mend("rank8/finetune")
+    bench.ckgit("retry", "demo")
+    own.unlink()
+    bench.advance(State.ANALYZED)
+
+
 WAYS = (plain, retried, accepted_as_missing, cancelled, declared_lost, revised, another_profile, moved, with_notes, brought_back)
-MORE = (rebased, merged, pulled_with_a_merge, designed_by_hand, a_branch_by_hand, main_was_merged_into_it)
+MORE = (rebased, merged, pulled_with_a_merge, designed_by_hand, a_branch_by_hand, main_was_merged_into_it, with_lines_of_ones_own)
 
 
 @pytest.mark.parametrize("way", [*WAYS, *MORE], ids=lambda way: way.__name__)
