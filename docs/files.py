@@ -13,6 +13,13 @@ class File(NamedTuple):
     text: str
 
 
+_PICTURES = {
+    "design": "the main metric of each task as the design varies it",
+    "loss": "loss curves and learning rates",
+    "margins": "by how much chosen answers are rewarded above rejected ones, where preferences were trained",
+    "scores": "every metric by run",
+    "reliability": "how often sure answers are right, where logs hold probabilities",
+}
 FILES = (
     File("experiment_summary.md", "design", "the design, the state, and tables that each commit renews"),
     File("design-experiment.log", "design", "what design checked, measured and estimated"),
@@ -20,6 +27,7 @@ FILES = (
     File("scaffold-experiment.log", "scaffold", "what scaffolding did"),
     File("scaffold-torchtune.log", "scaffold", "what its worker wrote"),
     File("scaffold-inspect.log", "scaffold", "what its worker wrote"),
+    File("kept.json", "revise", "jobs whose results are kept, where from, and the digest of what they were made from"),
     File("defaults.json", "scaffold", "the defaults of parameters that it was scaffolded with"),
     File("cluster.json", "scaffold", "what of the cluster profile its job scripts were rendered from, last"),
     File("RUN/setup_finetune.yaml", "scaffold", "the run's parameters, each with where its value came from"),
@@ -42,6 +50,7 @@ FILES = (
     File("analyze-experiment.log", "analyze", "what was read, and what was left out"),
     File("analysis/report.md", "analyze", "the report"),
     File("analysis/results.json", "analyze", "every number of the report, per cell and per sample"),
-    File("analysis/loss.svg", "analyze", "loss curves"),
-    File("analysis/scores.svg", "analyze", "scores by run"),
+    File("analysis/samples.parquet", "analyze", "every answer, a row each; not committed where it is larger than `max_log_bytes`"),
+    File("analysis/report.html", "analyze", "the report as one page that needs no other file"),
+    *(File(f"analysis/{name}.{form}", "analyze", text) for name, text in _PICTURES.items() for form in ("svg", "png", "pdf")),
 )

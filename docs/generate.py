@@ -8,21 +8,27 @@ from pathlib import Path
 
 from ckgit.experiment.lifecycle import diagram
 from ckgit.experiment.schemas import MODELS, schema
-from docs.reference import reference, rules
+from ckgit.lab.init import workflows
+from docs.reference import exit_advice, failure_advice, reference, rules
+from docs.result_tables import result_tables
+from docs.trainers import trainer_table
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATES = ROOT / "ckgit" / "lab" / "templates"
-BLOCK = re.compile(r"(<!-- (lifecycle|smollm2|rules) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- (lifecycle|smollm2|rules|exit-codes|failures|tables|trainers) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 
 
 def generated() -> dict[Path, str]:
     """Every file that is made from code wholly or in part, with the text it must have."""
     pages = {ROOT / "docs" / "reference.md": reference()}
     parts = {"lifecycle": f"```mermaid\n{diagram()}```\n", "smollm2": f"```yaml\n{(TEMPLATES / 'smollm2.yaml').read_text()}```\n"}
-    parts["rules"] = rules()
-    for page in (ROOT / "README.md", ROOT / "docs" / "architecture.md", ROOT / "docs" / "verify.md"):
+    parts |= {"tables": result_tables(), "trainers": trainer_table()}
+    parts |= {"rules": rules(), "exit-codes": exit_advice(), "failures": failure_advice()}
+    names = ("architecture", "troubleshooting", "verify", "results", "trainers")
+    for page in (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in names)):
         pages[page] = BLOCK.sub(lambda found: found[1] + parts[found[2]] + found[3], page.read_text())
-    return pages | {ROOT / "schemas" / f"{name}.json": schema(name).decode() for name in MODELS}
+    ours = {ROOT / path: content.decode() for path, content in workflows("github").items()}  # ckgit is reviewed as labs are
+    return pages | ours | {ROOT / "schemas" / f"{name}.json": schema(name).decode() for name in MODELS}
 
 
 def stale() -> list[Path]:

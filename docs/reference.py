@@ -10,10 +10,12 @@ from typing import Any
 import click
 
 from ckgit.cli import COMMANDS, group
+from ckgit.cli.examples import EXAMPLES
 from ckgit.errors import MEANING
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import PERSONAL, LabConfig
 from ckgit.experiment.design.parameters import EVALUATION_PARAMETERS
+from ckgit.experiment.jobs import FailureClass
 from ckgit.experiment.lifecycle import TRAILERS, legal_transitions
 from ckgit.experiment.schemas import MODELS, PRINTED
 from ckgit.experiment.tools.by_tool import DEFAULT_TOOL, design_type, parameters_of
@@ -22,6 +24,7 @@ from ckgit.formats.rows import DEFAULT_SPLIT
 from ckgit.orchestrators.review.rules import RULES
 from docs.exit_codes import ALWAYS, ENDS_WITH
 from docs.files import FILES
+from docs.troubles import FAILURES, TO_DO
 
 HEAD = """\
 # Reference
@@ -47,10 +50,12 @@ DATA_FILES = """\
 ### Data files
 
 A row has two texts: what the model is given, and what it should answer. `input_column` and `output_column` say which; they are
-`input` and `output` where nothing is said. A file is UTF-8, and one of these:
+`input` and `output` where nothing is said. Text is UTF-8, and a data set one of these:
 
 - `.json` with splits: `{{"train": [{{"input": "apple", "output": "APPLE"}}, ...], "test": [...]}}`. Splits may have any names.
-- `.json` with one list of rows, or `.jsonl` with a row a line: all of it is split `{split}`, unless rows have a `"split"` of their own.
+- `.json` with one list of rows, or `.jsonl` with a row a line: all of it is split `{split}`, unless rows have a `"split"` of their own;
+- `.csv`, `.tsv`, `.parquet`, or a folder of Hugging Face datasets. The page on [your data](your-data.md) has each of these, the other
+  shapes of rows (Alpaca, conversations, columns of your own), and how rows are divided into splits.
 
 Runs train on `train_split` (`{split}`), tasks ask the rows of their `split`. A task's `data` may be another data set than that which
 was trained on, so test rows may also lie in a file of their own: `split: {split}` there.
@@ -88,6 +93,10 @@ GIT_SETTINGS = {
         "`false`, for `pre-receive` `true`",
         "Whether a hook of ckgit's refuses where ckgit is not on PATH; otherwise it says so and lets git go on.",
     ),
+    "ckgit.hooksVerify": (
+        "`light`, for `pre-receive` `full`",
+        "Whether results that are pushed are verified (`full`), or the structure of the commits alone is looked at (`light`).",
+    ),
     "ckgit.remoteTimeout": (
         "`60`",
         "Seconds without output after which the authority times out (exit code 75); a slow remote that still prints is waited for.",
@@ -106,6 +115,18 @@ def rules() -> str:
     """What each rule of verification looks for, for docs/verify.md."""
     rows = [[f"`{rule.name}`", str(rule.severity), rule.means, rule.example, rule.do] for rule in RULES.values()]
     return _table(["rule", "severity", "what it means", "for example", "what to do"], rows)
+
+
+def exit_advice() -> str:
+    """What to do about each exit code, for docs/troubleshooting.md."""
+    rows = [[f"{code.value}", f"`{code.name.lower()}`", meaning, TO_DO[code]] for code, meaning in MEANING.items()]
+    return _table(["code", "name in `--json`", "meaning", "what to do"], rows)
+
+
+def failure_advice() -> str:
+    """What to do about each way in which a job can fail, for docs/troubleshooting.md."""
+    rows = [[f"`{kind}`", FAILURES[kind].means, FAILURES[kind].do] for kind in FailureClass]
+    return _table(["class", "what happened", "what to do"], rows)
 
 
 def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -137,6 +158,8 @@ def _command(command: click.Command, name: str, parent: click.Context) -> Iterat
     options = [record for param in command.params if isinstance(param, click.Option) and (record := param.get_help_record(context))]
     if options:
         yield _table(["option", ""], [[f"`{flags}`", text] for flags, text in options])
+    examples = EXAMPLES[context.command_path.removeprefix("ckgit ")]
+    yield "```sh\n" + "\n".join(examples) + "\n```\n"
     if printed := PRINTED.get(context.command_path.removeprefix("ckgit ")):
         yield f"`--json` prints {' or '.join(f'`{schema}`' for schema in printed)}, see [JSON schemas](#json-schemas).\n"
     if isinstance(command, click.Group):
@@ -166,7 +189,8 @@ def _design() -> Iterator[str]:
     parameters = parameters_of(DEFAULT_TOOL)
     yield "## Design\n\nThe front matter of `experiment_summary.md`, without `state` and `recorded`, which ckgit writes.\n"
     yield from _fields(design_type(parameters).model_json_schema(), "Top level")
-    yield f"The parameters are those of {DEFAULT_TOOL}; another preparation tool has its own, which `ckgit schema design` shows.\n"
+    others = "another preparation tool has its own, which `ckgit schema design` shows"
+    yield f"The parameters are those of {DEFAULT_TOOL}; {others}. What other [trainers](trainers.md) take stands on a page of its own.\n"
     yield "### Defaults\n\nWhat a parameter is when neither the run, the controls nor the base recipe say.\n"
     yield _table(["parameter", "default"], [[f"`{name}`", f"`{_plain(value)}`"] for name, value in parameters.all_defaults().items()])
     yield f"A control or eval-only run can differ in {', '.join(f'`{p}`' for p in EVALUATION_PARAMETERS)} only.\n"
@@ -236,7 +260,8 @@ def _type(field: Mapping[str, Any]) -> str:
     if field.get("type") == "array":
         return f"list of {_type(field.get('items', {}))}"
     if field.get("type") == "object":
-        return f"map to {_type(field.get('additionalProperties', {}))}"
+        values = field.get("additionalProperties")
+        return f"map to {_type(values if isinstance(values, dict) else {})}"
     names = {"string": "text", "integer": "whole number", "boolean": "true or false", None: "anything"}
     return "date" if field.get("format") == "date" else str(names.get(field.get("type"), field.get("type")))
 

@@ -6,11 +6,11 @@ import subprocess
 from pathlib import Path
 
 
-def commit_by_hand(lab: Path, path: str, content: str | None, message: str = "by hand") -> None:
-    """Write or remove a file of experiment `demo` in a checkout of its own, and commit that."""
+def commit_by_hand(lab: Path, path: str, content: str | None, message: str = "by hand", experiment: str = "demo") -> None:
+    """Write or remove a file of an experiment in a checkout of its own, and commit that."""
     hand = lab.parent / "hand"
-    subprocess.run(["git", "worktree", "add", "--quiet", str(hand), "exp/demo"], cwd=lab, check=True)
-    file = hand / "experiments/demo" / path
+    subprocess.run(["git", "worktree", "add", "--quiet", str(hand), f"exp/{experiment}"], cwd=lab, check=True)
+    file = hand / "experiments" / experiment / path
     if content is None:
         file.unlink()
     else:

@@ -56,7 +56,7 @@ from inspect_ai.solver import generate
 
 @task
 def capitalization(**arguments):
-    return Task(dataset=json_dataset("data/words.json"), solver=generate(), scorer=match(location="exact", ignore_case=False))
+    return Task(dataset=json_dataset("../data/words.json"), solver=generate(), scorer=match(location="exact", ignore_case=False))
 '''
 WORDS = {
     "train": [{"input": word, "output": word.upper()} for word in ("apple", "bread", "chair", "dress", "eagle", "flame", "grape", "house")],

@@ -38,7 +38,7 @@ def pip(binaries: Path) -> list[str | Path]:
 def lab(light: Path, tmp_path: Path) -> Path:
     """A lab with a model card and a designed experiment, made by the light installation."""
     lab = tmp_path / "lab"
-    ckgit(light, tmp_path, "init", str(lab))
+    ckgit(light, tmp_path, "init", str(lab), "--ci", "github")
     (lab / "models").mkdir(exist_ok=True)
     (lab / "models" / f"{MODEL}.yaml").write_bytes(dump_card(bench_card()))
     subprocess.run(["git", "add", "models"], cwd=lab, check=True)
@@ -59,6 +59,11 @@ def ckgit(binaries: Path, cwd: Path, *words: str, code: int = 0) -> str:
 
 @pytest.mark.slow
 def test_design_scaffold_and_review_need_no_framework(light: Path, lab: Path) -> None:
+    assert (lab / ".github/workflows/experiment-review.yml").exists()  # templates are in the wheel
+    ckgit(light, lab, "schema", "--write", "../schemas")
+    assert {path.name: path.read_bytes() for path in (lab.parent / "schemas").iterdir()} == {
+        path.name: path.read_bytes() for path in (ROOT / "schemas").iterdir()
+    }
     listed = subprocess.run([*pip(light), "list", "--format=freeze"], capture_output=True, text=True, check=True).stdout.lower()
     assert not [name for name in HEAVY if f"{name.replace('_', '-')}==" in listed]
     ckgit(light, lab, "scaffold-experiment", "light")

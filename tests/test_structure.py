@@ -32,6 +32,11 @@ def test_the_glossary_points_at_files_that_are_there() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+def test_only_its_own_worker_knows_trl() -> None:
+    elsewhere = [path for path in PACKAGE.rglob("*.py") if not path.is_relative_to(PACKAGE / "workers/trl")]
+    assert [path.name for path in elsewhere if re.search(r"\btrl\b", path.read_text(encoding="utf-8").lower())] == []
+
+
 def test_only_its_own_worker_knows_torchtune() -> None:
     """Apart from the default of a design's tool, and from the quickstart, which makes its model with it."""
     elsewhere = [path for path in PACKAGE.rglob("*.py") if not path.is_relative_to(PACKAGE / "workers/torchtune")]

@@ -97,7 +97,9 @@ class Lab:
         self.environment = {**shell(self.home), **names}
 
     def run(self, *words: str) -> str:
-        done = subprocess.run(words, cwd=self.folder.parent, env=self.environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            words, cwd=self.folder.parent, env=self.environment, capture_output=True, errors="backslashreplace", check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -123,7 +125,8 @@ class Lab:
         """Text without what differs from one run of the same to the next: commits, folders, times."""
         for commit in self.run("git", "-C", str(self.folder), "log", "--all", "--format=%H").split():
             text = text.replace(commit, "COMMIT").replace(commit[:12], "COMMIT")
-        text = re.sub(r"## What it took.*?(?=## How)", "", text.replace(str(self.folder.parent), "FOLDER"), flags=re.DOTALL)
+        times = r"## Cost.*?(?=## (?:What|Same|Run))|## Attempts.*?(?=## How)|[\d.e+]+ (?:steps|tokens)/s"
+        text = re.sub(times, "", text.replace(str(self.folder.parent), "FOLDER"), flags=re.DOTALL)
         return re.sub(r"\b(\d+ s|\d+:\d\d(:\d\d)?)(?= )|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME", text)
 
 
@@ -170,7 +173,7 @@ def test_a_hostile_environment_changes_no_answer(tmp_path: Path) -> None:
     (accuracy,) = found[0]["runs"][0]["cells"][0]["metrics"]
     assert (accuracy["name"], accuracy["samples"], 0 < accuracy["value"] < 1) == ("accuracy", 8, True)
     made = ("finetune.yaml", "finetune.slurm", "tokens.json", "versions.json", "checkpoints.json", "eval/capitalization_epoch0.yaml")
-    for path in (*(f"rank4/{name}" for name in made), "analysis/loss.svg", "analysis/scores.svg"):
+    for path in (*(f"rank4/{name}" for name in made), "analysis/loss.svg", "analysis/scores.png", "analysis/design.pdf"):
         assert clean.committed(path) == hostile.committed(path), path
     report = [lab.neutral(lab.committed("analysis/report.md")) for lab in (clean, hostile)]
     assert report[0] == report[1]

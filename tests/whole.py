@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from ckgit.examples.tiny_model import write_random_model
+from ckgit.experiment.jobs import Ledger
+from ckgit.lab.lab import open_lab
+from ckgit.lab.snapshot import Snapshot, take_snapshot
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / ".cache"
@@ -25,3 +32,43 @@ def shell(home: Path) -> dict[str, str]:
     keep = {name: value for name, value in os.environ.items() if name.startswith(("LANG", "LC_", "TMPDIR"))}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return {**keep, "HOME": str(home), "PATH": path, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+
+
+class WholeLab:
+    """A lab with a random model of 86,000 parameters, in which real torchtune and inspect-ai run."""
+
+    def __init__(self, folder: Path, rows: Mapping[str, Sequence[Mapping[str, str]]]) -> None:
+        names = {f"GIT_{who}_{what}": f"{who}@x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        self.folder, self.environment = folder / "lab", {**shell(folder), **names}
+        write_random_model(folder / "model")
+        self.run("git", "init", "--quiet", "-b", "main", str(self.folder), cwd=folder)
+        self.ckgit("init", "--slots", "2")
+        (self.folder / "data/words.json").write_text(json.dumps(rows))
+        self.ckgit("models", "add", "tiny", str(folder / "model"), "--commit")
+        self.commit("Words")
+
+    def commit(self, message: str) -> None:
+        """What is in the checkout, on its branch."""
+        self.run("git", "add", "--all")
+        done = self.run("git", "commit", "--quiet", f"--message={message}")
+        assert done.returncode == 0, done.stderr
+
+    def run(self, *command: str, cwd: Path | None = None, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        where = cwd or self.folder
+        return subprocess.run(command, cwd=where, env=self.environment, input=stdin, capture_output=True, text=True, check=False)
+
+    def ckgit(self, *words: str, code: int = 0, stdin: str | None = None) -> str:
+        """What the command line says."""
+        done = self.run("ckgit", "-C", str(self.folder), *words, stdin=stdin, cwd=self.folder.parent)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return take_snapshot(open_lab(self.folder), "demo")
+
+    @property
+    def ledger(self) -> Ledger:
+        found = self.snapshot.ledger()
+        assert found
+        return found

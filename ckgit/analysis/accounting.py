@@ -15,16 +15,17 @@ from ckgit.formats.numbers import duration
 COSTS_HEADER = ("queue wait", "elapsed", "GPU-hours", "CPU time", "peak memory", "GPU use")
 TOTALS_HEADER = ("stage", "attempts", *COSTS_HEADER)
 ATTEMPTS_HEADER = ("job", "attempt", "ended", *COSTS_HEADER, "node")
+MOST_ATTEMPTS = 120  # in the report's table
 ESTIMATE_HEADER = ("stage", "jobs", "estimated", "taken", "taken / estimated")
 
 
 def account(attempts: Iterable[Attempt], estimate: Estimate | None) -> Accounting:
-    """The accounting of those attempts that ended, in their order.
+    """The accounting of those attempts that ended, in their order. What was kept of another design took nothing for this one.
 
     Args:
         estimate: what their jobs were expected to take; None where that is not known.
     """
-    listed = tuple(_usage_of(attempt) for attempt in attempts if attempt.phase is not Phase.SUBMITTED)
+    listed = tuple(_usage_of(attempt) for attempt in attempts if attempt.phase is not Phase.SUBMITTED and not attempt.kept)
     stages = [stage for stage in Stage if any(each.stage is stage for each in listed)]
     costs = [_totals(stage, [each for each in listed if each.stage is stage]) for stage in stages]
     return Accounting(
@@ -105,14 +106,41 @@ def _seconds_taken(listed: Sequence[AttemptUsage]) -> dict[str, float]:
     return found
 
 
-def accounting_section(accounting: Accounting) -> str:
-    """The report's section on what the jobs took; empty when none ended."""
+def cost_section(accounting: Accounting) -> str:
+    """The report's section on what the jobs took together; empty when none ended."""
     if not accounting.attempts:
         return ""
-    parts = ["## What it took", table(TOTALS_HEADER, totals_rows(accounting)), _NOTE, table(ATTEMPTS_HEADER, attempt_rows(accounting))]
+    parts = ["## Cost", _in_words(accounting), table(TOTALS_HEADER, totals_rows(accounting)), _NOTE]
     if rows := estimate_rows(accounting):
         sources = "The estimate was made when the experiment was designed:\n\n" + "\n".join(f"- {each}" for each in accounting.sources)
         parts += ["### Estimated and taken", table(ESTIMATE_HEADER, rows), _ESTIMATE_NOTE, sources]
+    return "\n\n".join(parts)
+
+
+def _in_words(accounting: Accounting) -> str:
+    """GPU-hours, time and queue of all attempts, and how far the estimate was off."""
+    whole = next(each for each in accounting.costs if each.stage is None)
+    known = (
+        (whole.gpu_hours, number, "GPU-hours"),
+        (whole.elapsed_seconds, duration, "of running jobs"),
+        (whole.queue_seconds, duration, "in the queue"),
+    )
+    said = [f"{text(total.value)} {what}" for total, text, what in known if total.value is not None]
+    ratio = next((each.ratio for each in accounting.estimate if each.stage is None), None)
+    off = f" Jobs took {ratio:.3g} times what was estimated." if ratio is not None else ""
+    attempts = f"{whole.attempts:,} attempt" + ("" if whole.attempts == 1 else "s")
+    return f"{attempts}: {', '.join(said) or 'what they took was not recorded'}.{off}"
+
+
+def attempts_section(accounting: Accounting) -> str:
+    """What each attempt took; of very many those that are not done, and the first ones."""
+    if not accounting.attempts:
+        return ""
+    rows = attempt_rows(accounting)
+    ordered = sorted(rows, key=lambda row: row[2] == Phase.DONE) if len(rows) > MOST_ATTEMPTS else rows
+    parts = ["## Attempts", table(ATTEMPTS_HEADER, ordered[:MOST_ATTEMPTS])]
+    if len(rows) > MOST_ATTEMPTS:
+        parts.append(f"{len(rows) - MOST_ATTEMPTS:,} further attempts are left out here; `results.json` has them all.")
     return "\n\n".join(parts)
 
 

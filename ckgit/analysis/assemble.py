@@ -4,23 +4,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
-from ckgit.analysis.claim_scope import scope
-from ckgit.analysis.claims import judge
+from ckgit.analysis.claims.judge import ClaimEvidence, judge
+from ckgit.analysis.comparing.pairs import compare_pairs
+from ckgit.analysis.comparing.scored import summaries
+from ckgit.analysis.fairness import Facts, fairness
+from ckgit.analysis.measures.grouped import grouped
+from ckgit.analysis.measures.measure import measured
+from ckgit.analysis.reading.rows import worth_reading
+from ckgit.analysis.reading.typical import typical_answers
 from ckgit.analysis.scores import means, with_intervals
 from ckgit.analysis.versions import marked
 from ckgit.experiment.accounting import Accounting
-from ckgit.experiment.design.model import Claim, DataSet
+from ckgit.experiment.claims.settings import settings_of
+from ckgit.experiment.design.model import DataSet, TaskSpec
 from ckgit.experiment.design.plan import Run
 from ckgit.experiment.jobs import Job
-from ckgit.experiment.results import CellResult, Metric, Results, RunRow, TrainingResult, Verdict
+from ckgit.experiment.measured.compared import ScoredSplit
+from ckgit.experiment.results import CellResult, Metric, Results, RunRow, TrainingResult
 from ckgit.experiment.worker import Context
 
 ResultsByJob = Mapping[str, Sequence[TrainingResult | CellResult]]  # by name of the job
 
 
 def assemble(
-    context: Context, jobs: Sequence[Job], results: ResultsByJob, missing: Mapping[str, Sequence[str]], accounting: Accounting
+    context: Context,
+    jobs: Sequence[Job],
+    results: ResultsByJob,
+    missing: Mapping[str, Sequence[str]],
+    accounting: Accounting,
+    scored: Sequence[ScoredSplit] = (),
+    facts: Facts = MappingProxyType({}),
 ) -> Results:
     """The results of an experiment.
 
@@ -29,6 +44,8 @@ def assemble(
         results: what each finished job left.
         missing: why a job that was accepted as missing, or each cell of it that does not count, left nothing, by its name.
         accounting: what all of them took.
+        scored: how much the lab has scored on the rows of each task, for which the best of several is corrected.
+        facts: what its preparation tool says of each run that is trained, beyond its settings.
 
     Raises:
         ValueError: two jobs of a run contradict each other.
@@ -37,21 +54,53 @@ def assemble(
     by_run: dict[str, list[Job]] = {}
     for job in jobs:
         by_run.setdefault(job.run, []).append(job)
-    runs = _with_intervals([_row(run, by_run.get(run.name, []), results, missing) for run in context.plan.runs])
+    tasks = {task.name: task for task in context.summary.evaluation.tasks}
+    rows = [_row(run, by_run.get(run.name, []), results, missing) for run in context.plan.runs]
+    settings = settings_of(context.plan.runs, context.summary.parameters)
+    named = {run.name: each.name for each in settings for run in each.runs}
+    again = {run.name for each in settings for run in each.again}
+    runs = _with_intervals([row.model_copy(update={"setting": named[row.name], "again": row.name in again}) for row in rows], tasks)
+    evidence = _evidence(context, runs, scored)
+    pairs = compare_pairs(runs, evidence.data, evidence.clusters)
+    fair = fairness(context, runs, facts)
     return Results(
         experiment=about.name,
         question=about.question,
         design=context.summary.digest,
         hypothesis=about.hypothesis,
         runs=runs,
-        claims=tuple(marked(_judged(context, claim, runs), runs) for claim in about.claims),
+        claims=tuple(marked(judge(claim, evidence), runs) for claim in about.claims),
         accounting=accounting,
+        scored=tuple(scored),
+        rows=worth_reading(runs),
+        typical=typical_answers(runs),
+        settings=tuple(summaries(runs, evidence.clusters)),
+        comparisons=pairs.pairs,
+        not_compared=pairs.not_made,
+        fairness=fair.unequal,
+        fairness_of=fair.looked_at,
+        groups=tuple(found for task in tasks.values() for found in grouped(task, runs)),
     )
 
 
-def _judged(context: Context, claim: Claim, runs: Sequence[RunRow]) -> Verdict:
-    plan = context.plan
-    return judge(claim, runs, _evaluated_on(context, claim.task), scope(plan.run(claim.left), plan.run(claim.right)))
+def _evidence(context: Context, runs: Sequence[RunRow], scored: Sequence[ScoredSplit]) -> ClaimEvidence:
+    tasks = context.summary.evaluation.tasks
+    return ClaimEvidence(
+        rows=runs,
+        planned=context.plan.runs,
+        parameters=context.summary.parameters,
+        data={task.name: _evaluated_on(context, task.name) for task in tasks},
+        clusters={task.name: task.clusters for task in tasks if task.clusters},
+        scored=variants_of(scored),
+    )
+
+
+def variants_of(scored: Sequence[ScoredSplit]) -> dict[str, int]:
+    """By task how many variants were scored: runs may each have other rows of it, and what is best is picked from all of them."""
+    found: dict[str, int] = {}
+    for each in scored:
+        found[each.task] = found.get(each.task, 0) + each.variants
+    return found
 
 
 def _evaluated_on(context: Context, task: str) -> dict[str, DataSet]:
@@ -89,12 +138,18 @@ def _defined(metric: Metric) -> Metric:
     return metric.model_copy(update={"value": None, "stderr": None, "stderr_from": None})
 
 
-def _with_intervals(runs: Sequence[RunRow]) -> tuple[RunRow, ...]:
+def _with_intervals(runs: Sequence[RunRow], tasks: Mapping[str, TaskSpec]) -> tuple[RunRow, ...]:
+    """With the intervals of metrics, and the measures of answers."""
     by_task: dict[str, list[CellResult]] = {}
     for cell in (cell for run in runs for cell in run.cells):
         by_task.setdefault(cell.task, []).append(cell)
     known = {task: means(cells) for task, cells in by_task.items()}
-    return tuple(run.model_copy(update={"cells": tuple(with_intervals(cell, known[cell.task]) for cell in run.cells)}) for run in runs)
+
+    def whole(cell: CellResult) -> CellResult:
+        clusters = tasks[cell.task].clusters
+        return with_intervals(cell, known[cell.task], clusters).model_copy(update={"measures": measured(cell, clusters=clusters)})
+
+    return tuple(run.model_copy(update={"cells": tuple(map(whole, run.cells))}) for run in runs)
 
 
 def _interruptions(training: TrainingResult | None) -> list[str]:
@@ -103,11 +158,9 @@ def _interruptions(training: TrainingResult | None) -> list[str]:
     went_on = f"{training.run}: training was cut short and went on after"
     epochs = ", then ".join(map(str, training.resumed))
     steps = ", then ".join(map(str, training.resumed_steps))
-    early = f"{training.run}: it ended after {training.steps} of {training.planned_steps} steps: {training.ended}"
     return [
         *([f"{went_on} {epochs} of its {len(training.checkpoints)} epochs"] if epochs else []),
         *([f"{went_on} step {steps} of its {training.steps} steps"] if steps else []),
-        *([early] if training.ended else []),
     ]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ckgit.analysis.versions import by_package
+from ckgit.experiment.design.kept import KeptJob
 from ckgit.experiment.jobs import Attempt, Ledger, Phase
 from ckgit.experiment.results import CellResult, Results, RunRow, TokenCheck, place_of_checkpoint
 from ckgit.experiment.worker import Context
@@ -28,6 +29,22 @@ def failures_section(results: Results, ledger: Ledger | None) -> str:
         lines = "\n".join(f"- {attempt.job}, attempt {attempt.number}: {attempt.changed}" for attempt in changed)
         parts.append(f"What `ckgit retry` changed of those that succeeded; each optimizer step saw the rows that were designed:\n\n{lines}")
     return "\n\n".join(["## What failed", *parts]) if parts else ""
+
+
+def kept_section(ledger: Ledger | None, kept: Mapping[str, KeptJob]) -> str:
+    """Results that were taken over, and what they are from."""
+    done = [attempt for attempt in (ledger.attempts if ledger else ()) if attempt.kept and attempt.phase is Phase.DONE]
+    if not done:
+        return ""
+    header = ["job", "run for", "design", "attempt", "commit", "SHA-256 of what it was made from"]
+    rows = [[each.job, *_kept_row(kept[each.job])] for each in done if each.job in kept]
+    text = "These were not made again: what they would be made from now is, value by value, what they were made from."
+    return f"## What was kept\n\n{text}\n\n{table(header, rows)}"
+
+
+def _kept_row(job: KeptJob) -> list[str]:
+    digests = [f"`{digest}`" for digest in (job.commit[:_SHORT], job.made_from_sha256)]
+    return [f"{job.experiment}: {job.job}", f"`{job.design[:_SHORT]}`", f"`{job.token}`", *digests]
 
 
 def _attempt_row(attempt: Attempt) -> list[str]:
@@ -82,8 +99,11 @@ def _jobs_line(ledger: Ledger | None) -> str:
     hosts = sorted({attempt.host for attempt in ledger.attempts if attempt.host})
     where = f" on {', '.join(hosts)}" if hosts else ""
     commit = f", from the files of commit `{ledger.commit[:_SHORT]}`" if ledger.commit else ""
-    done = sum(attempt.phase is Phase.DONE for attempt in ledger.attempts)
-    return f"{done} jobs of {len(ledger.attempts)} attempts, by scheduler {ledger.scheduler} of cluster {ledger.cluster}{where}{commit}."
+    own = [attempt for attempt in ledger.attempts if not attempt.kept]
+    if not own:
+        return "No job ran for this design: all that it has was kept."
+    done = sum(attempt.phase is Phase.DONE for attempt in own)
+    return f"{done} jobs of {len(own)} attempts, by scheduler {ledger.scheduler} of cluster {ledger.cluster}{where}{commit}."
 
 
 def _tools_table(context: Context, runs: Sequence[RunRow]) -> str:
@@ -99,13 +119,15 @@ def _models_table(context: Context) -> str:
         [name, card.family, f"{card.parameters:,}", card.dtype, f"`{recorded[name]}`" if name in recorded else NOTHING]
         for name, card in context.cards.items()
     ]
-    return table(["model", "family", "weights", "stored as", "SHA-256 of its card"], rows)
+    lines = [f"- {name}: {card.trained.in_words} (`{card.trained.token}`)" for name, card in context.cards.items() if card.trained]
+    trained = "\n\nModels that this lab trained:\n\n" + "\n".join(lines) if lines else ""
+    return table(["model", "family", "weights", "stored as", "SHA-256 of its card"], rows) + trained
 
 
 def _data_table(context: Context) -> str:
     data = context.summary.data
     rows = [
-        [name, data[name].path, ", ".join(f"{split} {rows:,}" for split, rows in one.splits.items()), f"{one.bytes:,}", f"`{one.sha256}`"]
+        [name, data[name].named, ", ".join(f"{split} {rows:,}" for split, rows in one.splits.items()), f"{one.bytes:,}", f"`{one.sha256}`"]
         for name, one in context.summary.recorded.data.items()
         if name in data
     ]

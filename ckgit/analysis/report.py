@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 
-from ckgit.analysis.accounting import accounting_section
-from ckgit.analysis.provenance import failures_section, provenance_section, tokens_section
-from ckgit.analysis.score_text import LEGEND, OVER_ROWS, compared, difference, judged, rows, score, stated
-from ckgit.analysis.scores import ScoredCount
+from ckgit.analysis.accounting import attempts_section, cost_section
+from ckgit.analysis.measures.section import groups_section, left_out_section, measures_section
+from ckgit.analysis.provenance import failures_section, kept_section, provenance_section, tokens_section
+from ckgit.analysis.reading.registered import registered_section
+from ckgit.analysis.reading.sections import answer_section, rows_section
+from ckgit.analysis.sections.claims import claims_section
+from ckgit.analysis.sections.comparisons import comparisons_section, fairness_section
+from ckgit.analysis.sections.preferences import preferences_section
+from ckgit.analysis.sections.scores import scores_section
+from ckgit.analysis.sections.training import LOSS_PLOT, runs_section
 from ckgit.experiment.jobs import Ledger
-from ckgit.experiment.results import CellResult, Judgement, Results, RunRow, Verdict, place_of_checkpoint
+from ckgit.experiment.results import Results
 from ckgit.experiment.worker import Context
-from ckgit.formats.markdown import NOTHING, number, table
-from ckgit.formats.numbers import duration
+from ckgit.formats.markdown import cell
 
-LOSS_PLOT, SCORES_PLOT = "loss.svg", "scores.svg"
+__all__ = ["DESIGN_PLOT", "LOSS_PLOT", "SCORES_PLOT", "render"]
+
+SCORES_PLOT, DESIGN_PLOT = "scores.svg", "design.svg"
 
 
 def render(
-    context: Context, ledger: Ledger | None, results: Results, plots: Sequence[str], own: Mapping[str, str] = MappingProxyType({})
+    context: Context,
+    ledger: Ledger | None,
+    results: Results,
+    pictures: Mapping[str, str],
+    own: Mapping[str, str] = MappingProxyType({}),
 ) -> bytes:
-    """The report.
+    """The report: answer, evidence, cost, gaps, and then what only a checker asks for.
 
     Args:
-        plots: names of the pictures that lie beside it.
+        pictures: what each picture beside it shows in words, by file name.
         own: what the preparation tool says of runs in its own terms, as Markdown by name of the run.
     """
     about = context.summary.experiment
@@ -32,84 +43,43 @@ def render(
         f"# {about.name}",
         f"Design `{results.design[:12]}` of {about.date}. Every number follows from logs that are committed on branch `exp/{about.name}`.",
         f"## Question\n\n{about.question}",
+        answer_section(results),
         f"## Hypothesis\n\n{about.hypothesis}" if about.hypothesis else "",
         f"## Purpose\n\n{about.purpose}" if about.purpose else "",
-        _claims_section(results.claims),
-        _runs_section(results.runs, plots),
+        claims_section(results.claims),
+        registered_section(results),
+        *scores_section(context, results, pictures),
+        measures_section(results, pictures),
+        groups_section(results.groups),
+        comparisons_section(results),
+        fairness_section(results),
+        runs_section(context.summary.tools.preparation, results.runs, pictures),
+        preferences_section(results.runs, pictures),
         *(f"### {run}: {context.summary.tools.preparation}\n\n{text}" for run, text in own.items()),
-        *_task_sections(results.runs, plots),
+        rows_section(results.rows, results.typical),
+        cost_section(results.accounting),
         failures_section(results, ledger),
+        kept_section(ledger, context.kept),
+        _again_section(results),
         tokens_section(results),
         provenance_section(context, ledger, results),
-        accounting_section(results.accounting),
+        left_out_section(results),
+        attempts_section(results.accounting),
         _method_section(results),
     ]
     return ("\n\n".join(section for section in sections if section) + "\n").encode()
 
 
-def _claims_section(verdicts: Sequence[Verdict]) -> str:
-    if not verdicts:
-        return ""
-    header = ["verdict", "claim", "left", "right", f"difference {OVER_ROWS}", "rows", "why"]
-    lines = ["## Claims", table(header, map(_claim_row, verdicts))]
-    counts = ", ".join(f"{count} {kind}" for kind in Judgement if (count := sum(v.judgement is kind for v in verdicts)))
-    return "\n\n".join([*lines, f"{counts}. The difference is left minus right; “How the numbers are made” has the rule.", LEGEND])
-
-
-def _claim_row(verdict: Verdict) -> list[str]:
-    sides = [
-        _side(verdict.left, place_of_checkpoint(verdict.left_epoch, verdict.left_checkpoint), verdict.left_scored, verdict.left_asked),
-        _side(verdict.right, place_of_checkpoint(verdict.right_epoch, verdict.right_checkpoint), verdict.right_scored, verdict.right_asked),
-    ]
-    return [judged(verdict), stated(verdict.claim), *sides, difference(verdict), compared(verdict), verdict.reason]
-
-
-def _side(value: float | None, place: str, scored: int | None, asked: int | None) -> str:
-    text = number(value) + (f" ({place})" if place else "")
-    return text if scored is None or asked is None or scored >= asked else f"{text} ({ScoredCount(scored, asked)})"
-
-
-def _runs_section(runs: Sequence[RunRow], plots: Sequence[str]) -> str:
-    varied = list(dict.fromkeys(name for run in runs for name in run.varied))
-    validated = any(run.training and run.training.validation for run in runs)
-    header = ["run", "type", *varied, "steps", "final loss", *(["validation loss"] if validated else []), "duration", "missing"]
-    parts = ["## Runs", table(header, (_run_row(run, varied, validated=validated) for run in runs))]
-    parts += [f"![Training loss by step, for each run]({LOSS_PLOT})"] if LOSS_PLOT in plots else []
-    return "\n\n".join(parts)
-
-
-def _run_row(run: RunRow, varied: Sequence[str], *, validated: bool) -> list[str]:
-    trained = run.training
-    held_out = [number(trained.validation[-1].loss) if trained and trained.validation else NOTHING] if validated else []
-    steps, loss, took = (f"{trained.steps:,}", number(trained.final_loss), duration(trained.seconds)) if trained else [NOTHING] * 3
-    return [
-        run.name,
-        run.type,
-        *(run.varied.get(name, NOTHING) for name in varied),
-        *(steps, loss, *held_out, took),
-        str(len(run.missing)) if run.missing else NOTHING,
-    ]
-
-
-def _task_sections(runs: Sequence[RunRow], plots: Sequence[str]) -> Iterator[str]:
-    tasks = list(dict.fromkeys(cell.task for run in runs for cell in run.cells))
-    if tasks and SCORES_PLOT in plots:
-        yield f"## Scores\n\n![Scores by run, with 95 % intervals over rows]({SCORES_PLOT})\n\n{LEGEND}"
-    for task in tasks:
-        listed = [row for run in runs for cell in run.cells if cell.task == task for row in _metric_rows(cell)]
-        yield f"### {task}\n\n" + table(["run", "epoch", "scorer", "metric", f"value {OVER_ROWS}", "rows", "duration"], listed)
-
-
-def _metric_rows(cell: CellResult) -> list[list[str]]:
-    epoch = (cell.checkpoint or NOTHING) if cell.epoch is None else str(cell.epoch)
-    listed = [[cell.run, epoch, m.scorer, m.name, score(cell, m), rows(cell, m), duration(cell.seconds)] for m in cell.metrics]
-    return listed or [[cell.run, epoch, NOTHING, NOTHING, NOTHING, f"{len(cell.samples):,}", duration(cell.seconds)]]
+def _again_section(results: Results) -> str:
+    lines = "\n".join(f"- {cell(each)}" for each in results.reproduced)
+    return f"## Run again\n\n{lines}" if lines else ""
 
 
 _TRAINING_NOTE = "Final loss: the training loss of the last logged step, of one batch. Duration: from a job's start to its end."
 _SCORE_NOTES = """\
-- What an interval is about: this model (or these two), on rows like those that were answered. Each run was trained once, with
-  one seed; variance between training seeds is in no interval, so no verdict generalizes to a setting.
+- What an interval is about: one run's is about this model, on rows like those that were answered; variance between training seeds is
+  not in it, so it says nothing of a setting. A setting with several seeds has both in its interval: squared margins of rows and of
+  seeds are added (Banerjee 1960, Sankhya 22:357).
 - A row that was answered several times counts once, by its mean. One run, each score 0 or 1: Wilson's score interval (Wilson 1927,
   J. Am. Stat. Assoc. 22:209). One run, other numbers: mean ± t·s/√n with n-1 degrees of freedom, cut to 0 and 1 where the score cannot
   lie outside; scores between 0 and 1 that are all the same: Wilson's, which is then too wide rather than too narrow.
@@ -125,7 +95,18 @@ _SCORE_NOTES = """\
   so does that of a difference. Known to lie between 0 and 1 are an accuracy, inspect-ai's exact and f1, and scores that are all 0 or 1;
   where a score's scale is not known there is no interval, and a claim is undecided.
 - Claims: supported where the whole interval lies beyond the claimed margin, not supported where all of it falls short, undecided
-  otherwise, which does not mean that there is no difference. A claim about a metric or a result that is not there cannot be judged.
+  otherwise, which does not mean that there is no difference. “The same” is two one-sided tests (Schuirmann 1987, J. Pharmacokinet.
+  Biopharm. 15:657), so its interval is a 90 % one; that of the best of several is corrected for how many there were (Bonferroni).
+  A claim about a metric or a result that is not there cannot be judged.
+- Settings: V is the variance over rows of the difference of means over seeds, less what seeds add to it, and S that of the seeds,
+  pooled over the claim's own settings where these have as many runs each and four degrees of freedom, else the larger of a setting's
+  own and that of all. The interval is the difference ± √(t²·V + t²·S). Where a run has fewer than 5 right or wrong, a row of each is
+  added. A trend is the least-squares slope over the settings, with Satterthwaite's degrees of freedom. A metric that is no mean of rows
+  has t·√S, on these rows.
+- Rows that belong together: CR2 with its own degrees of freedom (Bell and McCaffrey 2002, Surv. Methodol. 28:169).
+- Comparisons that nobody claimed: m of a task have intervals of 1 - 0.05/m each (Bonferroni), of the kinds above. P-values are McNemar's
+  mid-p (Fagerland 2013, BMC Med. Res. Methodol. 13:91) for 0/1 scores of two runs, the paired t test for others, and for settings the
+  level at which the interval would touch 0; they are corrected by Holm 1979 (Scand. J. Stat. 6:65), which decides what is within noise.
 - `results.json` names the method of each interval."""
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from ckgit.analysis.scores import ScoredCount, scored_count
-from ckgit.experiment.design.model import Claim
-from ckgit.experiment.results import CellResult, Metric, Verdict
+from ckgit.analysis.statistics.intervals import LEVEL
+from ckgit.experiment.claims.verdicts import Registered, Verdict
+from ckgit.experiment.design.claim import Claim, side_in_words
+from ckgit.experiment.results import CellResult, Metric
 from ckgit.formats.markdown import NOTHING, UNDEFINED, number, with_ends
 
 OVER_ROWS = "[95 % over rows]"  # what stands in brackets, in a table's head
 LEGEND = f"{OVER_ROWS}: 95 % confidence interval over the evaluated rows; variance between training seeds is not included."
+OF_CLAIMS = "difference [interval]"  # likewise, of claims: 95 % unless another coverage is said, of what the verdict begins with
 
 
 def score(cell: CellResult, metric: Metric) -> str:
@@ -34,28 +37,39 @@ def rows(cell: CellResult, metric: Metric) -> str:
 
 def stated(claim: Claim) -> str:
     """What a claim says."""
+    metric = f"{claim.metric} ({claim.scorer})" if claim.scorer else claim.metric
+    about, left = f"{metric} on {claim.task}", side_in_words(claim.left)
+    if claim.trend:
+        margin = f" by at least {claim.by:g} for each unit" if claim.by else ""
+        return f"{about} {claim.direction} with {claim.along}{margin}" + (f": {left}" if claim.left else "")
+    best = "the best of " if claim.best else ""
+    if claim.direction == "same":
+        return f"{about}: {left} the same as {side_in_words(claim.right)} within {claim.by:g}"
     margin = f" by at least {claim.by:g}" if claim.by else ""
-    return f"{claim.metric} on {claim.task}: {claim.left} {claim.direction} than {claim.right}{margin}"
+    return f"{about}: {best}{left} {claim.direction} than {side_in_words(claim.right)}{margin}"
 
 
 def judged(verdict: Verdict) -> str:
-    """What became of a claim, beginning with what that is about."""
-    return f"{verdict.about}: {verdict.judgement}" if verdict.about else verdict.judgement
+    """What became of a claim, beginning with what that is about; of one that was made with results in sight, that it is exploratory."""
+    late = "exploratory: " if verdict.registered in (Registered.CHANGED, Registered.ADDED) else ""
+    return f"{late}{verdict.about}: {verdict.judgement}" if verdict.about else f"{late}{verdict.judgement}"
 
 
 def difference(verdict: Verdict) -> str:
-    """Left minus right with its interval, and the coverage of a side with missing scores."""
+    """Left minus right with its interval, the interval's coverage where that is not 95 %, and how much a side with missing scores has."""
     if verdict.difference is None:
         return NOTHING
-    return with_ends(verdict.difference, verdict.low, verdict.high) + "".join(f" ({text})" for text in missing(verdict))
+    usual = verdict.low is None or verdict.level == LEVEL
+    told = [*missing(verdict), *([] if usual else [f"{100 * verdict.level:.4g} %"])]
+    return with_ends(verdict.difference, verdict.low, verdict.high) + "".join(f" ({text})" for text in told)
 
 
 def missing(verdict: Verdict) -> list[str]:
     """Each side of which scores are missing, with how many there are: `rank4: 2 of 8 scored`."""
     claim = verdict.claim
     sides = (
-        (claim.left, verdict.left_scored, verdict.left_asked),
-        (claim.right, verdict.right_scored, verdict.right_asked),
+        (side_in_words(claim.left), verdict.left_scored, verdict.left_asked),
+        (side_in_words(claim.right), verdict.right_scored, verdict.right_asked),
     )
     counted = [(name, ScoredCount(scored, asked)) for name, scored, asked in sides if scored is not None and asked is not None]
     return [f"{name}: {each}" for name, each in counted if not each.whole]

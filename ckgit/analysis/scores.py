@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Container, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from ckgit.analysis.statistics import intervals
 from ckgit.analysis.statistics.intervals import Interval
-from ckgit.experiment.results import CellResult, Metric, Sample, Score
+from ckgit.analysis.statistics.linearised import clustered_interval
+from ckgit.experiment.measured.answers import Score
+from ckgit.experiment.results import CellResult, Metric, Sample
 
 # inspect-ai's own value_to_float: correct, partially correct, incorrect, no answer.
 _LETTERS = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
@@ -83,8 +86,8 @@ def _finite(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _score(sample: Sample, scorer: str) -> Score:
-    """A scorer that gives several values has them as SCORER.KEY, where its metrics are listed under KEY."""
+def score_of(sample: Sample, scorer: str) -> Score:
+    """What a scorer says of a row; one that gives several values has them as SCORER.KEY, where its metrics are listed under KEY."""
     if scorer in sample.scores:
         return sample.scores[scorer]
     parts = [score for name, score in sample.scores.items() if name.endswith(f".{scorer}")]
@@ -97,7 +100,7 @@ def _is_missing(score: Score) -> bool:
 
 def scored_count(cell: CellResult, metric: Metric) -> ScoredCount:
     """Of how many of a cell's answers a metric's scorer gave a score."""
-    scored = sum(not _is_missing(_score(sample, metric.scorer)) for sample in cell.samples)
+    scored = sum(not _is_missing(score_of(sample, metric.scorer)) for sample in cell.samples)
     if scored:
         return ScoredCount(scored, max(len(cell.samples), metric.asked or 0))
     # this scorer's scores are not listed by sample, or there are none at all
@@ -109,7 +112,7 @@ def mean_scores(cell: CellResult, metric: Metric) -> SampleScores | None:
     """The answers that a metric is the mean of; None when it is something else, or cannot be told."""
     collected: dict[object, tuple[float | None, ...]] = {}
     for sample in cell.samples:
-        score = _score(sample, metric.scorer)
+        score = score_of(sample, metric.scorer)
         number = as_number(score)
         if number is None and not _is_missing(score):
             return None
@@ -151,19 +154,20 @@ def on_unit_scale(metric: Metric, *sides: SampleScores) -> bool:
     return metric.name == "accuracy" or metric.scorer in _SHARES or (bool(numbers) and numbers <= {0.0, 1.0})
 
 
-def with_intervals(cell: CellResult, known: Container[tuple[str, str]]) -> CellResult:
+def with_intervals(cell: CellResult, known: Container[tuple[str, str]], clusters: str | None = None) -> CellResult:
     """The cell with how many rows each metric was asked for, and its 95 % interval over rows where there is one.
 
     Args:
         known: the metrics that are `means`.
+        clusters: the metadata column whose rows belong together, where the task names one.
     """
-    metrics = [_with_interval(metric, cell, mean=(metric.scorer, metric.name) in known) for metric in cell.metrics]
+    metrics = [_with_interval(metric, cell, clusters, mean=(metric.scorer, metric.name) in known) for metric in cell.metrics]
     return cell.model_copy(update={"metrics": tuple(metrics)})
 
 
-def _with_interval(metric: Metric, cell: CellResult, *, mean: bool) -> Metric:
+def _with_interval(metric: Metric, cell: CellResult, clusters: str | None, *, mean: bool) -> Metric:
     counted = scored_count(cell, metric)
-    found = _interval(metric, cell, counted, mean=mean)
+    found = _clustered(metric, cell, clusters, mean=mean) if clusters else _interval(metric, cell, counted, mean=mean)
     ends = {"low": found.low, "high": found.high, "interval": found.method} if found else {}
     rows = metric.samples if counted.whole else max(metric.samples, len({sample.id for sample in cell.samples}))
     return metric.model_copy(update={"asked": rows if metric.asked is None else metric.asked, **ends})
@@ -177,6 +181,21 @@ def _interval(metric: Metric, cell: CellResult, counted: ScoredCount, *, mean: b
         return _of_answers(answers, unit=on_unit_scale(metric, answers))
     found = intervals.normal(metric.value, metric.stderr) if counted.whole else None
     return found.within(0.0, 1.0) if found and on_unit_scale(metric) else found
+
+
+def _clustered(metric: Metric, cell: CellResult, clusters: str, *, mean: bool) -> Interval | None:
+    """Of the mean of rows that belong together; none where a score is missing, or another number than a mean is asked for."""
+    answers = mean_scores(cell, metric) if mean else None
+    if not answers or not answers.whole:
+        return None
+    scores, groups = answers.scored(), clusters_of(cell, clusters)
+    return clustered_interval(list(scores.values()), [groups[key] for key in scores], unit=on_unit_scale(metric, answers))
+
+
+def clusters_of(cell: CellResult, column: str) -> dict[object, tuple[str, Score]]:
+    """What each row belongs to, by its id: the column's value, or where it has none the row alone."""
+    values = {sample.id: sample.metadata.get(column) for sample in cell.samples}
+    return {key: ("row", str(key)) if value is None else ("cluster", value) for key, value in values.items()}
 
 
 def _of_answers(answers: SampleScores, *, unit: bool) -> Interval | None:
@@ -203,14 +222,15 @@ def bounds(worst: Interval | None, best: Interval | None) -> Interval | None:
     return Interval(worst.low, best.high, f"{methods}, {WORST_CASE}")
 
 
-def difference(left: SampleScores, right: SampleScores, *, paired: bool, unit: bool) -> Interval | None:
+def difference(left: SampleScores, right: SampleScores, *, paired: bool, unit: bool, level: float = intervals.LEVEL) -> Interval | None:
     """The interval of left minus right; None where their scores do not tell one.
 
     Args:
         paired: whether both answered the same rows.
         unit: whether every score, the missing ones too, lies between 0 and 1.
+        level: coverage of the interval.
     """
-    compare: Callable[..., Interval | None] = _paired if paired else _unpaired
+    compare: Callable[..., Interval | None] = partial(_paired if paired else _unpaired, level=level)
     binary = left.binary and right.binary
     if left.whole and right.whole:
         return compare(left.scored(), right.scored(), binary=binary, unit=unit)
@@ -220,17 +240,17 @@ def difference(left: SampleScores, right: SampleScores, *, paired: bool, unit: b
     return bounds(worst, compare(left.filled(1.0), right.filled(0.0), binary=binary, unit=unit))
 
 
-def _paired(left: Mapping[object, float], right: Mapping[object, float], *, binary: bool, unit: bool) -> Interval | None:
+def _paired(left: Mapping[object, float], right: Mapping[object, float], *, binary: bool, unit: bool, level: float) -> Interval | None:
     differences = [left[key] - right[key] for key in left]
-    found = None if binary else intervals.t_interval(differences, "paired t")
+    found = None if binary else intervals.t_interval(differences, "paired t", level)
     if found:
         return found.within(-1.0, 1.0) if unit else found
-    return intervals.bonett_price(differences) if unit else None
+    return intervals.bonett_price(differences, level) if unit else None
 
 
-def _unpaired(left: Mapping[object, float], right: Mapping[object, float], *, binary: bool, unit: bool) -> Interval | None:
+def _unpaired(left: Mapping[object, float], right: Mapping[object, float], *, binary: bool, unit: bool, level: float) -> Interval | None:
     one, other = list(left.values()), list(right.values())
-    found = None if binary else intervals.welch(one, other)
+    found = None if binary else intervals.welch(one, other, level)
     if found:
         return found.within(-1.0, 1.0) if unit else found
-    return intervals.newcombe(math.fsum(one), len(one), math.fsum(other), len(other)) if unit else None
+    return intervals.newcombe(math.fsum(one), len(one), math.fsum(other), len(other), level) if unit else None

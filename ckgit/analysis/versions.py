@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ckgit.experiment.results import RunRow, Verdict
+from ckgit.experiment.claims.verdicts import Verdict
+from ckgit.experiment.results import RunRow, last_evaluated
 from ckgit.formats.listing import in_words
 
 MOST_NAMED = 5  # runs that stand beside a version
@@ -24,12 +25,14 @@ def by_package(runs: Sequence[RunRow]) -> dict[str, dict[str, str]]:
 
 
 def marked(verdict: Verdict, runs: Sequence[RunRow]) -> Verdict:
-    """A verdict whose reason says where its sides were made with other versions than each other."""
+    """A verdict whose reason says where its runs were made with other versions than each other."""
     claim, rows = verdict.claim, {run.name: run for run in runs}
-    if verdict.difference is None or not {claim.left, claim.right} <= rows.keys():
+    if verdict.settings:
+        return _marked_settings(verdict, [rows[name] for each in verdict.settings for name in each.runs if name in rows])
+    if verdict.difference is None or claim.pair is None or not set(claim.pair) <= rows.keys():
         return verdict
-    left = _made(rows[claim.left], claim.task, verdict.left_epoch)
-    right = _made(rows[claim.right], claim.task, verdict.right_epoch)
+    left = _made(rows[claim.pair[0]], claim.task, verdict.left_epoch)
+    right = _made(rows[claim.pair[1]], claim.task, verdict.right_epoch)
     others = [
         f"{stage} of {claim.left} had {name} {version}, that of {claim.right} {right[stage][name]}"
         for stage, versions in left.items()
@@ -37,6 +40,18 @@ def marked(verdict: Verdict, runs: Sequence[RunRow]) -> Verdict:
         if right.get(stage, {}).get(name, version) != version
     ]
     reason = f"{verdict.reason}; the two runs used different tool versions: {'; '.join(others)}"
+    return verdict.model_copy(update={"reason": reason}) if others else verdict
+
+
+def _marked_settings(verdict: Verdict, runs: Sequence[RunRow]) -> Verdict:
+    found: dict[str, dict[str, list[str]]] = {}
+    for run in runs:
+        evaluated = [cell for cell in run.cells if cell.task == verdict.claim.task]
+        for stage, versions in {**_training(run), **({"evaluation": last_evaluated(evaluated).versions} if evaluated else {})}.items():
+            for name, version in versions.items():
+                found.setdefault(f"{stage}: {name}", {}).setdefault(version, []).append(run.name)
+    others = [f"{what} {_shown(versions)}" for what, versions in found.items() if len(versions) > 1]
+    reason = f"{verdict.reason}; the runs used different tool versions: {'; '.join(others)}"
     return verdict.model_copy(update={"reason": reason}) if others else verdict
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
 from ckgit.cli.acting import (
@@ -32,6 +34,7 @@ from ckgit.orchestrators.queries.experiments import to_advance
 @click.option(
     "--to", type=click.Choice([str(state) for state in State]), help="Go on until this state; it is no error to be there already."
 )
+@click.option("--at", metavar="COMMIT", help="Only where the branch is at this commit, as when somebody has approved that one.")
 @no_wait_option
 @detach_option
 @take_over_option
@@ -53,6 +56,7 @@ def command(
     every: bool,
     states: tuple[str, ...],
     to: str | None,
+    at: str | None,
     no_wait: bool,
     detach: bool,
     take_over: bool,
@@ -78,6 +82,7 @@ def command(
     experiments = [experiment_name(lab, next(iter(names), None))] if several is None else several
     options = AdvanceOptions(
         to=State(to) if to else State.ANALYZED if detach else None,
+        at=at,
         cluster=cluster,
         wait=not (no_wait or detach),
         accept_missing=accept_missing,
@@ -87,6 +92,9 @@ def command(
         take_over=take_over,
         token=token,
     )
+    if at and (several is not None or not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", at)):
+        what = "--at takes the whole id of a commit, of one experiment"
+        raise CkgitError(what, code=Exit.USAGE, state="nothing was done", next="git rev-parse exp/NAME prints it")
     if as_events and (dry_run or as_json):
         other = "--dry-run" if dry_run else "--json"
         raise CkgitError(f"--events and {other} each write another output", code=Exit.USAGE, next="leave one of them out")

@@ -18,8 +18,9 @@ from ckgit.orchestrators.engine.options import AdvanceOptions
 def command(ctx: click.Context, *, name: str | None, dry_run: bool, as_json: bool) -> int:
     """Read the logs and write the report.
 
-    It takes an evaluated experiment to analyzed: analysis/report.md, results.json and two pictures.
+    It takes an evaluated experiment to analyzed: analysis/report.md, results.json and pictures. Of one that is analyzed, they are
+    written anew where this ckgit writes them otherwise; nothing is committed where not a byte would change.
     """
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)
-    return carry_out(lab, experiment, AdvanceOptions(begins=(State.EVALUATED,)), dry_run=dry_run, as_json=as_json)
+    return carry_out(lab, experiment, AdvanceOptions(begins=(State.EVALUATED, State.ANALYZED)), dry_run=dry_run, as_json=as_json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ckgit.cli.acting import refuse_dry_run, report, report_all, run_option, show_plan
-from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from
+from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, sentence
 from ckgit.cli.completion import open_jobs
 from ckgit.cli.selecting import chosen, experiments_option
 from ckgit.cli.subscribers import Terminal
@@ -88,8 +88,8 @@ def _because(text: str | None, *, lost: bool) -> str:
     Raises:
         CkgitError: USAGE, one option without the other, or the text is no sentence.
     """
-    why = " ".join((text or "").split())
-    if lost and why and len(why) <= _LONGEST and why.isprintable():
+    why = sentence(text, _LONGEST)
+    if lost and why:
         return why
     if not lost and text is None:
         return ""

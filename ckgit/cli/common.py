@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ckgit.cli.streams import NOTES, json_text, say
+from ckgit.cli.tables import wrapped
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.names import name_problem
 from ckgit.formats.listing import first_of, in_words
@@ -28,13 +29,14 @@ def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, callback=_keep_notes, help="Print one JSON document.")(function)
 
 
-def _keep_notes(_ctx: click.Context, _param: click.Parameter, as_json: bool) -> bool:
+def _keep_notes(ctx: click.Context, _param: click.Parameter, as_json: bool) -> bool:
     NOTES.kept = [] if as_json else None
     if as_json:
         importlib.import_module("ckgit.experiment.outputs.refusals")  # where no file can be opened any more, that can be told
         from ckgit.lab.git.waiting import TOLD
 
-        TOLD.by = note
+        told, TOLD.by = TOLD.by, note
+        ctx.call_on_close(lambda: setattr(TOLD, "by", told))  # the command after it in one process may print for a person
     return as_json
 
 
@@ -93,6 +95,12 @@ def experiment_name(lab: Lab, name: str | None) -> str:
     )
 
 
+def sentence(text: str | None, longest: int) -> str:
+    """What a person gives as a reason, on one line; empty where it is none: too long, or not to be printed."""
+    plain = " ".join((text or "").split())
+    return plain if len(plain) <= longest and plain.isprintable() else ""
+
+
 def emit(document: Callable[[], PrintedDocument], as_json: bool, text: str) -> None:
     """Print the result on standard output: the document that is made then as JSON, or `text` for people."""
     if as_json:
@@ -104,6 +112,24 @@ def emit(document: Callable[[], PrintedDocument], as_json: bool, text: str) -> N
 def print_document(document: PrintedDocument) -> None:
     """Print a document, with what was noted on the way."""
     say(json_text(document.model_copy(update={"notes": tuple(NOTES.kept or ())}).model_dump(mode="json")))
+
+
+def markdown_text(text: str) -> str:
+    """Markdown for standard output: laid out on a terminal, as it is where it goes elsewhere. Nothing in it steers a terminal."""
+    import sys
+
+    from ckgit.cli.tables import printable
+
+    plain = "\n".join(map(printable, text.splitlines()))
+    if not sys.stdout.isatty():
+        return plain
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    console = Console(file=sys.stdout)
+    with console.capture() as shown:
+        console.print(Markdown(plain, hyperlinks=False))
+    return shown.get().rstrip("\n")
 
 
 def note(text: str) -> None:
@@ -119,4 +145,4 @@ def warn(warnings: Iterable[str]) -> None:
     if NOTES.kept is not None:
         return
     for text in first_of((f"warning: {text}" for text in warnings), more="more warnings (--json has them all)"):
-        note(text)
+        note(wrapped(text, 2))

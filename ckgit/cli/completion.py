@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 _LOCAL = "refs/heads/exp/"
-_NO_RUN = "analysis"  # the only folder of an experiment that is not a run's
+_NO_RUN = ("analysis", "data")  # the folders of an experiment that are not a run's
 
 
 def item(word: str, *, kind: str = "plain", text: str | None = None) -> CompletionItem:
@@ -82,7 +82,7 @@ def _runs(ctx: click.Context, _: str) -> list[str]:
     folder = _folder(ctx)
     folders = git_lines(folder, "ls-tree", "-d", "--name-only", "--full-tree", tip, f"experiments/{name}/")
     runs = [path.rpartition("/")[2] for path in folders]
-    return [run for run in runs if run != _NO_RUN] or _designed_runs(folder, name, tip)
+    return [run for run in runs if run not in _NO_RUN] or _designed_runs(folder, name, tip)
 
 
 def _designed_runs(folder: Path, name: str, tip: str) -> list[str]:
@@ -115,6 +115,13 @@ def _clusters(ctx: click.Context, _: str) -> list[str]:
     return sorted(open_lab(_folder(ctx)).config.clusters)
 
 
+def _tasks(ctx: click.Context, _: str) -> list[str]:
+    from ckgit.lab.lab import open_lab
+    from ckgit.orchestrators.tasks.listing import tasks_of
+
+    return [task.name for task in tasks_of(open_lab(_folder(ctx)))]
+
+
 def _workers(ctx: click.Context, _: str) -> list[str]:
     from ckgit.orchestrators.commands import one_worker
 
@@ -122,7 +129,21 @@ def _workers(ctx: click.Context, _: str) -> list[str]:
     return [row.name for row in one_worker.rows()]
 
 
+def _templates(ctx: click.Context, _: str) -> list[str]:
+    from ckgit.orchestrators.design.beginnings.templates import templates as known
+
+    del ctx  # they come with ckgit
+    return list(known())
+
+
+def _models(ctx: click.Context, _: str) -> list[str]:
+    """The model cards of the checkout."""
+    return sorted(card.stem for card in (_folder(ctx) / "models").glob("*.yaml"))
+
+
+templates, models = _quietly(_templates), _quietly(_models)
 experiments, runs, clusters, workers = _quietly(_experiments), _quietly(_runs), _quietly(_clusters), _quietly(_workers)
+tasks = _quietly(_tasks)
 failed_jobs, open_jobs = _quietly(_jobs(bad=True)), _quietly(_jobs(bad=False))
 
 

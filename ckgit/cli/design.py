@@ -1,4 +1,4 @@
-"""`ckgit design`: an experiment on a branch of its own, from a file, another experiment or an interview."""
+"""`ckgit design`: an experiment on a branch of its own, from a file, another experiment, a template or an interview."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckgit.cli.common import dry_run_option, emit, json_option, lab_from, warn
-from ckgit.cli.completion import experiments, files
-from ckgit.cli.tables import wrapped
+from ckgit.cli.common import dry_run_option, emit, json_option, lab_from, note, warn
+from ckgit.cli.completion import experiments, files, templates
+from ckgit.cli.powers import power_lines
+from ckgit.cli.streams import NOTES
+from ckgit.cli.tables import table, wrapped
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
 from ckgit.formats.advice import commands
+from ckgit.formats.listing import in_words
 
 if TYPE_CHECKING:
-    from ckgit.experiment.outputs.designs import DesignCost, DesignDocument
+    from ckgit.experiment.outputs.designs import DesignCost, DesignDocument, TouchedJob
     from ckgit.experiment.outputs.planned import PlannedCommit
+    from ckgit.formats.yaml.edit import ValueChange
+    from ckgit.lab.lab import Lab
     from ckgit.orchestrators.design.draft import Draft
     from ckgit.orchestrators.design.forecast import Forecast
 
@@ -31,32 +36,55 @@ set_option = click.option(
 @click.argument("name")
 @click.option("--from", "source", metavar="FILE", shell_complete=files, help="A summary, or the design alone as YAML; - is standard input.")
 @click.option("--like", metavar="OTHER", shell_complete=experiments, help="Begin with the design of experiment OTHER.")
+@click.option(
+    "--template",
+    metavar="TEMPLATE",
+    shell_complete=templates,
+    help="Begin with a design that ckgit has, filled with the lab's model, data and task: lora-sweep, full-vs-lora, prompt-comparison, "
+    "data-size or eval-only; or survey, an example with rows of its own.",
+)
+@click.option("--edit", is_flag=True, help="Open the design in $VISUAL or $EDITOR first; without another beginning, lora-sweep.")
 @set_option
+@click.option("--reuse/--no-reuse", default=None, help="Take over what trainings of the lab left that were made from the same, or do not.")
 @dry_run_option
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, name: str, source: str | None, like: str | None, changes: Sequence[str], *, dry_run: bool, as_json: bool
+    ctx: click.Context,
+    name: str,
+    source: str | None,
+    like: str | None,
+    template: str | None,
+    changes: Sequence[str],
+    *,
+    edit: bool,
+    reuse: bool | None,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Design experiment NAME on a branch of its own.
 
     Checks that models, data and tasks exist, measures the data, estimates what the runs cost, and commits all of it.
-    On a terminal, without --from and --like, it asks.
+    On a terminal, without --from, --like, --template and --edit, it asks. Where a training of the lab was made from the same as one of the
+    design, it asks whether its results are taken over (`reuse` in ckgit.toml: ask, always or never).
     """
     from ckgit.orchestrators.design import draft as design
 
-    if source and like:
-        raise click.UsageError("--from and --like exclude each other")
+    begins = [option for option, given in (("--from", source), ("--like", like), ("--template", template)) if given]
+    if len(begins) > 1:
+        raise click.UsageError(f"{' and '.join(begins)} exclude each other")
     lab = lab_from(ctx)
     wanted = design.changes_from(changes)
-    if source:
-        draft = design.draft_new(lab, name, *read_file(source), wanted)
+    if edit:
+        draft = _edited(lab, name, _beginning(lab, source, like, template), wanted, anew=like is not None)
     elif like:
         draft = design.draft_like(lab, name, like.removeprefix("exp/"), wanted)
+    elif begins:
+        draft = design.draft_new(lab, name, *_beginning(lab, source, like, template), wanted)
     elif sys.stdin.isatty() and not as_json:
         from ckgit.cli.interview import interview
 
-        finish(interview(lab, name, wanted), dry_run=dry_run, as_json=as_json)
+        finish(_reused(interview(lab, name, wanted), reuse), dry_run=dry_run, as_json=as_json)
         return
     else:
         design.refuse_existing(lab, name)
@@ -64,24 +92,76 @@ def command(
             "there is nothing to design from",
             code=Exit.USAGE,
             state="nothing was written",
-            next=f"ckgit design {name} --from FILE, or --like OTHER; on a terminal, `ckgit design {name}` asks",
+            next=f"ckgit design {name} --from FILE, --like OTHER or --template TEMPLATE; on a terminal, `ckgit design {name}` asks",
         )
     warn(draft.warnings)
-    finish(draft, dry_run=dry_run, as_json=as_json)
+    finish(_reused(draft, reuse), dry_run=dry_run, as_json=as_json)
+
+
+def _reused(draft: Draft, asked: bool | None) -> Draft:
+    """The draft with trainings of the lab taken over, where that is wanted. Never silently: it is said whose they are."""
+    if not draft.reusable or asked is False:
+        return draft
+    from ckgit.orchestrators.design.draft import reusing
+
+    same = [f"{each.job.run} ({each.kept.run} of {each.kept.experiment})" for each in draft.reusable]
+    what = f"{in_words(same)} {'was' if len(same) == 1 else 'were'} trained from the same"
+    if asked or draft.lab.config.reuse == "always":
+        note(f"{what}: taken over")
+        return reusing(draft)
+    if sys.stdin.isatty() and NOTES.kept is None:
+        return reusing(draft) if click.confirm(f"{what}. Take over, and not train again?", err=True) else draft
+    note(f"{what}: --reuse takes over what is there, --no-reuse says that it is trained again")
+    return draft
+
+
+def _beginning(lab: Lab, source: str | None, like: str | None, template: str | None) -> tuple[bytes, str]:
+    """The design to begin with, and what messages call it."""
+    from ckgit.orchestrators.design.beginnings.templates import FIRST, from_template
+    from ckgit.orchestrators.design.draft import read_like
+
+    if source:
+        return read_file(source)
+    if like:
+        return read_like(lab, like.removeprefix("exp/"))
+    filled = from_template(lab, template or FIRST)
+    note(f"{template or FIRST} with {filled.used}")
+    return filled.content, f"the template {template or FIRST}"
+
+
+def _edited(lab: Lab, name: str, begin: tuple[bytes, str], changes: Sequence[ValueChange], *, anew: bool) -> Draft:
+    from ckgit.cli.editing import edit_design
+    from ckgit.orchestrators.design.draft import draft_new, refuse_existing, to_edit
+
+    refuse_existing(lab, name)
+    text = to_edit(name, *begin, changes, anew=anew)
+    return edit_design(lab, name, text, lambda content, file: draft_new(lab, name, content, file))
 
 
 def finish(draft: Draft, *, dry_run: bool, as_json: bool) -> None:
     """Commit a draft, or show what would be committed."""
     from ckgit.orchestrators.design import draft as design
 
+    if draft.changes_nothing:
+        told = f"nothing changes: the design is as it was, and all of it would be kept; {draft.name} stays {draft.parent_state}"
+        onward = f"ckgit revise {draft.name} --anew runs all of it again"
+        emit(lambda: _document(draft, advice=onward), as_json, f"{told}\n{onward}")
+        return
     if dry_run:
         shown = design.show(draft)
-        text = "\n".join([*shown.lines(), "", "", draft.summary.text])
+        text = "\n".join([*_table(draft), *power_lines(draft.powers), *shown.lines(), "", "", draft.summary.text])
         emit(lambda: _document(draft, would_commit=shown), as_json, text)
         return
     commit, onward = design.commit(draft), f"ckgit advance {draft.name}"
     text = f"{wrapped(f'{draft.name} is designed: {design.totals(draft)}', 2)}\nexp/{draft.name} is at {commit[:12]}; next: {onward}"
+    text = "\n".join([*_table(draft), *power_lines(draft.powers), text])
     emit(lambda: _document(draft, commit=commit, advice=onward), as_json, text)
+
+
+def _table(draft: Draft) -> list[str]:
+    """What becomes of the results that there are, and an empty line."""
+    rows = draft.touched.rows if draft.touched else []
+    return [table(["run", "training", "evaluations", "why again"], rows), ""] if rows else []
 
 
 def _document(draft: Draft, *, commit: str | None = None, would_commit: PlannedCommit | None = None, advice: str = "") -> DesignDocument:
@@ -89,18 +169,37 @@ def _document(draft: Draft, *, commit: str | None = None, would_commit: PlannedC
 
     return DesignDocument(
         experiment=draft.name,
-        lifecycle_state=State.DESIGNED,
+        lifecycle_state=draft.parent_state if draft.changes_nothing else State.DESIGNED,
         records=draft.event,
         design_hash=draft.summary.summary.digest,
         run_count=len(draft.plan.runs),
         cell_count=len(draft.plan.cells),
         estimate=_cost(draft.forecast),
+        claims=tuple(draft.powers),
+        touched=_touched(draft),
         warnings=tuple(draft.warnings),
         commit=commit,
         would_commit=would_commit,
         summary=draft.summary.text if would_commit else None,
         advice=advice,
         next=tuple(commands(advice)),
+    )
+
+
+def _touched(draft: Draft) -> tuple[TouchedJob, ...]:
+    from ckgit.experiment.outputs.designs import TouchedJob
+
+    return tuple(
+        TouchedJob(
+            job=fate.job.name,
+            stage=fate.job.stage,
+            kept=fate.kept is not None,
+            why=fate.why,
+            commit=fate.kept.commit if fate.kept else None,
+            token=fate.kept.token if fate.kept else None,
+            made_from_sha256=fate.kept.made_from_sha256 if fate.kept else None,
+        )
+        for fate in (draft.touched.fates if draft.touched else ())
     )
 
 

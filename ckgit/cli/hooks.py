@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ckgit.lab.hooks.folder import HooksFolder
     from ckgit.lab.hooks.install import InstalledHook
 
-_READING = ("pre-push", "pre-receive")  # hooks that git tells on standard input what they are about
+_READING = ("pre-push", "pre-receive", "post-receive")  # hooks that git tells on standard input what they are about
 _CONDITIONS = {"installed": "installed", "absent": "not installed", "changed": "changed by hand, or of another ckgit, and left so"}
 
 
@@ -41,7 +41,8 @@ def install_(ctx: click.Context) -> None:
     """Put ckgit's hooks into this repository, for all its worktrees.
 
     A hook that is there already is kept as NAME.before-ckgit, and runs first. Nothing is written into a folder that others share or
-    that git tracks; then the lines are named that belong there. A bare repository, as on a server, gets pre-receive, others the rest.
+    that git tracks; then the lines are named that belong there. A bare repository, as on a server, gets pre-receive and
+    post-receive, others the rest.
     """
     from ckgit.lab.hooks.install import install
 
@@ -78,7 +79,7 @@ def status_(ctx: click.Context, *, as_json: bool) -> None:
 def print_(name: str) -> None:
     """Print the hook NAME, for a repository that ckgit cannot write into.
 
-    On a lab's server: `ckgit hooks print pre-receive >lab.git/hooks/pre-receive`, and make it executable.
+    On a lab's server: `ckgit hooks print pre-receive >lab.git/hooks/pre-receive`, and make it executable; likewise post-receive.
     """
     from ckgit.lab.hooks.install import shim
 
@@ -97,7 +98,7 @@ def run_(ctx: click.Context, name: str, arguments: tuple[str, ...]) -> int:
     from ckgit.orchestrators.review.hooks.run import HookCall, run_hook
 
     place = ctx.obj if isinstance(ctx.obj, Path) else Path()
-    found = run_hook(name, HookCall(place, arguments, sys.stdin.buffer.read() if name in _READING else b""))
+    found = run_hook(name, HookCall(place, arguments, sys.stdin.buffer.read() if name in _READING else b"", note))
     errors = sum(finding.severity == "error" for finding in found)
     for text in _told(found):
         note(text)

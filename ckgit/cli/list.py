@@ -14,17 +14,17 @@ from ckgit.cli.tables import printable, table
 from ckgit.errors import CkgitError
 from ckgit.experiment.classify import LedgerOutline, left_by_in_words
 from ckgit.experiment.state import State
-from ckgit.formats.listing import in_words
 from ckgit.formats.times import local, utc
-from ckgit.lab.experiments import ExperimentRow, list_experiments, merged_experiments, where_merged
+from ckgit.lab.experiments import ExperimentRow, list_experiments
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators.queries.experiments import beside, left_to_cluster, with_remotes, with_unknown_jobs
 
 if TYPE_CHECKING:
     from ckgit.experiment.outputs.listings import ListDocument
     from ckgit.experiment.outputs.standing import LeftToJob
+    from ckgit.lab.history.closings import Closing
 
-_BESIDE = 5  # lines of a terminal that are not rows: header, what is left out, merged ones, prompt
+_BESIDE = 4  # lines of a terminal that are not rows: header, what is left out, prompt
 _LEAST = 10  # rows, on a terminal of any height
 _MANY = 200  # designs whose reading takes so long that it is said
 SORTS = ("newest", "oldest", "name", "state")
@@ -36,7 +36,7 @@ class Listed(NamedTuple):
     rows: Sequence[ExperimentRow]
     more: int  # experiments that are left out
     all: str  # the command that shows them, too
-    merged: Sequence[str]
+    closings: Mapping[str, Closing]  # of those that are closed, by commit
     asked: bool  # whether some were asked for
     left: Mapping[str, LedgerOutline]  # ledgers of those that are left to their cluster, by name
 
@@ -55,23 +55,22 @@ def command(
 ) -> None:
     """List the experiments of the lab.
 
-    Each with its state, what its last commit recorded, and when; and those that the default branch holds, where their branch is gone.
+    Each with its state, what its last commit recorded, and when; also those whose branch is gone, since they were closed or merged.
     A NAME of --where is any that a design has (lora_rank, model, task, generation.temperature), and = may also be != < <= > >=; a
     VALUE may have * in it. It holds where one of the design's values is such.
     """
     lab = lab_from(ctx)
-    rows = list_experiments(lab)
+    rows = list_experiments(lab, kept=True)
     try:
         rows = with_unknown_jobs(lab, with_remotes(lab, rows), beside(lab, rows))
     except CkgitError as error:  # where jobs would be looked for cannot be read
         note(f"ckgit: {error}")
     asked = bool(states or conditions)
-    merged = [] if asked else merged_experiments(lab, {row.name for row in rows})
     rows = _chosen(lab, rows, states, conditions, sort)
     most = _most(as_json=as_json) if limit is None else limit or len(rows)
     shown, more = rows[:most], max(len(rows) - most, 0)
-    listed = Listed(shown, more, _command(states, conditions, sort), merged, asked, _left(lab, shown))
-    emit(lambda: _document(listed), as_json, "\n".join(_lines(lab, listed)))
+    listed = Listed(shown, more, _command(states, conditions, sort), _closings(lab, shown), asked, _left(lab, shown))
+    emit(lambda: _document(listed), as_json, "\n".join(_lines(listed)))
 
 
 def _chosen(lab: Lab, rows: list[ExperimentRow], states: Sequence[str], conditions: Sequence[str], sort: str) -> list[ExperimentRow]:
@@ -97,6 +96,15 @@ def _left(lab: Lab, rows: Sequence[ExperimentRow]) -> Mapping[str, LedgerOutline
         return {}
 
 
+def _closings(lab: Lab, rows: Sequence[ExperimentRow]) -> Mapping[str, Closing]:
+    closed = [row.closing for row in rows if row.closing]
+    if not closed:
+        return {}
+    from ckgit.lab.history.closings import closings
+
+    return closings(lab.root, closed)
+
+
 def _say_reading(count: int) -> None:
     if count > _MANY:
         note(f"reading {count:,} designs; what they say is kept for the next time")
@@ -119,6 +127,7 @@ def _command(states: Sequence[str], conditions: Sequence[str], sort: str) -> str
 
 
 def _document(listed: Listed) -> ListDocument:
+    from ckgit.experiment.outputs.fields import Closed
     from ckgit.experiment.outputs.listings import ListDocument, ListedExperiment
 
     rows = (
@@ -130,30 +139,33 @@ def _document(listed: Listed) -> ListDocument:
             records=row.event,
             design_hash=row.design,
             left_to=_left_to(listed.left.get(row.name)),
+            closed=Closed.of(listed.closings.get(row.closing)),
+            kept=row.kept,
             note=row.note,
         )
         for row in listed.rows
     )
-    return ListDocument(experiments=tuple(rows), merged=tuple(listed.merged), more=listed.more)
+    return ListDocument(experiments=tuple(rows), more=listed.more)
 
 
-def _lines(lab: Lab, listed: Listed) -> Iterator[str]:
+def _lines(listed: Listed) -> Iterator[str]:
     if listed.rows:
-        rows = [_cells(row, listed.left.get(row.name)) for row in listed.rows]
+        rows = [_cells(row, listed) for row in listed.rows]
         yield table(["experiment", "state", "last event", "when", "note"], rows, less=["last event"])
     elif listed.asked:
         yield "no experiment matches; `ckgit list` shows all"
-    elif not listed.merged:
+    else:
         yield "no experiments yet; `ckgit design NAME` makes the first one"
     if listed.more:
         yield f"and {listed.more:,} more: {listed.all}"
-    if merged := listed.merged:
-        yield f"on {lab.default_branch}, without a branch of their own: {in_words(merged)} ({where_merged(lab, merged[0])})"
 
 
-def _cells(row: ExperimentRow, left: LedgerOutline | None) -> list[str]:
-    note = f"on {left.cluster}, {printable(left_by_in_words(left.left_by))}" if left else ""
-    return [row.name, row.state or "unknown", row.event or "", local(row.date), "; ".join(filter(None, [note, row.note]))]
+def _cells(row: ExperimentRow, listed: Listed) -> list[str]:
+    left, closing = listed.left.get(row.name), listed.closings.get(row.closing)
+    notes = [f"closed: {printable(closing.because)}"] if closing else []
+    notes += ["its branch is gone"] if row.kept else []
+    notes += [f"on {left.cluster}, {printable(left_by_in_words(left.left_by))}"] if left else []
+    return [row.name, row.state or "unknown", row.event or "", local(row.date), "; ".join(filter(None, [*notes, row.note]))]
 
 
 def _left_to(ledger: LedgerOutline | None) -> LeftToJob | None:

@@ -29,7 +29,7 @@ def command(ctx: click.Context, *, name: str | None, as_json: bool) -> None:
     one before it.
     """
     lab = lab_from(ctx)
-    snapshot = take_snapshot(lab, experiment_name(lab, name))
+    snapshot = take_snapshot(lab, experiment_name(lab, name), kept=True)
     entries = history(lab, snapshot)
     shown = table(["commit", "event", "step", "when", "who", "what"], map(_cells, entries), less=["who", "step"])
     emit(lambda: _document(snapshot.name, entries), as_json, shown)

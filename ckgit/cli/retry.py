@@ -6,11 +6,12 @@ import click
 from pydantic import ValidationError
 
 from ckgit.cli.acting import carry_out, carry_out_all, detach_option, left_by, no_wait_option, run_option, take_over_option
-from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from
+from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, note
 from ckgit.cli.completion import failed_jobs
 from ckgit.cli.selecting import chosen, experiments_option
 from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.state import State
+from ckgit.orchestrators.design.stale import newer_inputs
 from ckgit.orchestrators.engine.options import AdvanceOptions, RetryOptions, Selection
 from ckgit.orchestrators.queries.experiments import to_retry
 
@@ -60,7 +61,10 @@ def command(
     by, wait = left_by(lab) if detach else None, not (no_wait or detach)
     options = AdvanceOptions(to=to, retry=again, wait=wait, detach=detach, left_by=by, take_over=take_over)
     if several is None:
-        return carry_out(lab, experiment_name(lab, next(iter(names), None)), options, dry_run=dry_run, as_json=as_json)
+        name = experiment_name(lab, next(iter(names), None))
+        for text in newer_inputs(lab, name):
+            note(f"note: {text}")
+        return carry_out(lab, name, options, dry_run=dry_run, as_json=as_json)
     return carry_out_all(lab, several, options, dry_run=dry_run, as_json=as_json)
 
 

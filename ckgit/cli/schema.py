@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import click
 
 from ckgit.cli.common import emit, json_option
 from ckgit.cli.streams import say
-from ckgit.cli.tables import table
+from ckgit.cli.tables import printable, table
+from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.outputs.labs import ListedSchema, SchemasDocument
 from ckgit.experiment.schemas import MODELS, schema
 
@@ -35,8 +38,26 @@ def _document() -> SchemasDocument:
 
 
 def _write(folder: Path, names: list[str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for each in names:
-        path = folder / f"{each}.json"
-        path.write_bytes(schema(each))
-        say(str(path))
+    files = {folder / f"{each}.json": each for each in names}
+    if other := next((file for file, each in files.items() if file.exists() and not _is_schema(file, each)), None):
+        what, onward = "a file is there that is no schema of ckgit's", "name another folder, or move this file away"
+        raise CkgitError(what, code=Exit.USAGE, where=str(other), state="nothing was written", next=onward)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, each in files.items():
+            part = file.with_name(f".ckgit-{os.getpid()}")
+            part.write_bytes(schema(each))
+            part.replace(file)
+            say(printable(str(file)))
+    except OSError as error:
+        what = f"it cannot be written: {error.strerror}"
+        raise CkgitError(what, code=Exit.COMMAND_FAILED, where=str(folder), next="make room there, or name another folder") from None
+
+
+def _is_schema(file: Path, name: str) -> bool:
+    """Whether a file is the schema of that name, as any ckgit has it."""
+    try:
+        document = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(document, dict) and "$schema" in document and document.get("title") == MODELS[name][1]

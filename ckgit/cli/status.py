@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument
+from ckgit.cli.others import over
 from ckgit.cli.tables import printable, room_of_terminal, wrapped
 from ckgit.experiment.classify import counted, left_by_in_words, named
 from ckgit.formats.advice import commands
@@ -40,8 +41,17 @@ def command(ctx: click.Context, *, name: str | None, as_json: bool) -> None:
 
 def _document(found: Overview) -> StatusDocument:
     from ckgit.experiment.jobs import LeftBy
+    from ckgit.experiment.outputs.fields import Closed
     from ckgit.experiment.outputs.outcomes import FailedJob
-    from ckgit.experiment.outputs.standing import ConditionCounts, ContinuingJob, EditedFile, StageCounts, StatusDocument, UnlistedJob
+    from ckgit.experiment.outputs.standing import (
+        ConditionCounts,
+        ContinuingJob,
+        EditedFile,
+        RemovedFromDisk,
+        StageCounts,
+        StatusDocument,
+        UnlistedJob,
+    )
 
     by_stage = {stage: Counter(job.condition for job in jobs) for stage, jobs in found.stages().items()}
     stages = (StageCounts(stage=stage, total=counts.total(), conditions=counts) for stage, counts in by_stage.items())
@@ -56,6 +66,8 @@ def _document(found: Overview) -> StatusDocument:
         commit=found.commit,
         time=utc(found.time),
         records=found.event,
+        closed=Closed.of(found.closing),
+        kept=found.kept,
         cluster=found.cluster,
         scheduler=found.scheduler,
         work_tree=found.work_tree,
@@ -67,6 +79,7 @@ def _document(found: Overview) -> StatusDocument:
         left_to=left_to,
         accepted_missing=tuple(found.accepted_missing),
         cells={job: dict(cells) for job, cells in found.cells.items()},
+        removed=RemovedFromDisk(**found.removed._asdict()) if found.removed else None,
         unknown_jobs=tuple(UnlistedJob(**_unlisted(each)) for each in found.unknown_jobs),
         broken=found.broken,
         by_hand=found.by_hand,
@@ -101,6 +114,7 @@ def _unlisted(job: Orphan) -> dict[str, Any]:
 def _lines(found: Overview) -> Iterator[str]:
     last = f", last event: {found.event}" if found.event else ""
     yield f"{found.experiment}: {found.state} (commit {found.commit[:12]} of {local(found.time)}{last})"
+    yield from (wrapped(f"  {line}", 4) for line in over(found.closing, found.kept))
     for stage, jobs in found.stages().items():
         yield f"  {stage:<12}{counted(job.condition for job in jobs)}"
     if found.progress:
@@ -115,6 +129,9 @@ def _lines(found: Overview) -> Iterator[str]:
     yield from _beside(found)
     if detail := next((each.now.detail for each in found.open if each.now and each.now.detail), ""):
         yield wrapped(f"  {printable(detail)}", 4)
+    if found.removed:
+        again = f"to train again: ckgit reproduce {found.experiment}"
+        yield wrapped(f"  {found.removed.in_words} (commit {found.removed.commit[:12]}); {again}", 4)
     if found.work_tree:
         yield f"  cluster {found.cluster}, work tree {printable(found.work_tree)}"
     yield f"next: {found.next}"

@@ -18,7 +18,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, less: Sequenc
     Args:
         less: columns that are left out first where not all fit, in this order.
     """
-    lines = [[*header], *([printable(cell) for cell in row] for row in rows)]
+    lines = [[printable(cell) for cell in row] for row in (header, *rows)]
     room = room_of_terminal()
     return "\n".join(_columns(lines, _widths(lines))) if room is None else "\n".join(_within(lines, room, [*less]))
 

@@ -10,6 +10,7 @@ import click
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, note
 from ckgit.cli.completion import experiments_or_files
 from ckgit.cli.design import read_file
+from ckgit.cli.powers import power_lines
 from ckgit.errors import MORE_PROBLEMS, MOST_PROBLEMS, CkgitError, DesignError, Exit
 from ckgit.experiment.design.names import name_problem
 from ckgit.formats.listing import first_of, in_words, plural
@@ -50,7 +51,8 @@ def command(ctx: click.Context, target: str | None, *, as_json: bool) -> None:
         for text in (*found.unchecked, *(f"warning: {text}" for text in found.warnings)):
             note(text)
     counts = f"{plural(found.runs, 'run')}, {plural(found.cells, 'evaluation')}"
-    emit(lambda: _valid(found), as_json, f"{found.file} is valid: {counts}\nruns: {in_words(found.run_names)}")
+    lines = [f"{found.file} is valid: {counts}", f"runs: {in_words(found.run_names)}", *power_lines(found.powers)]
+    emit(lambda: _valid(found), as_json, "\n".join(lines))
 
 
 def _refused(error: DesignError) -> ValidateDocument:
@@ -66,6 +68,7 @@ def _refused(error: DesignError) -> ValidateDocument:
         cell_count=None,
         problems=tuple(DesignProblem.of(error.file, problem) for problem in error.problems),
         warnings=(),
+        claims=(),
         unchecked=(),
     )
 
@@ -82,6 +85,7 @@ def _valid(found: ValidDesign) -> ValidateDocument:
         cell_count=found.cells,
         problems=(),
         warnings=tuple(found.warnings),
+        claims=tuple(found.powers),
         unchecked=tuple(found.unchecked),
     )
 

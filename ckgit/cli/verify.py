@@ -11,7 +11,10 @@ import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, note
 from ckgit.cli.completion import experiments
+from ckgit.cli.tables import printable
+from ckgit.cli.writing import refuse_others, write_file
 from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.state import Kept
 from ckgit.formats.listing import plural
 
 if TYPE_CHECKING:
@@ -20,10 +23,12 @@ if TYPE_CHECKING:
     from ckgit.orchestrators.review.named import History
     from ckgit.orchestrators.review.rules import Rule
 
+_HAS = {Kept.CLOSED: ", kept as closed", Kept.MERGED: ", merged"}  # where the branch is gone
+
 
 @click.command("verify")
 @click.argument("targets", metavar="[NAME|BRANCH|RANGE]...", nargs=-1, shell_complete=experiments)
-@click.option("--all", "every", is_flag=True, help="All experiments of the lab, also those that were merged.")
+@click.option("--all", "every", is_flag=True, help="All experiments of the lab, also those that were closed or merged.")
 @click.option("--deep", is_flag=True, help="Also ask the cluster for each job, and look at the checkpoints in the work tree.")
 @click.option("--rules", is_flag=True, help="List the rules, and verify nothing.")
 @click.option("--sarif", type=click.Path(path_type=Path, dir_okay=False), help="Write the findings as SARIF 2.1.0, too.", metavar="FILE")
@@ -40,11 +45,18 @@ def command(ctx: click.Context, targets: Sequence[str], sarif: Path | None, *, e
         emit(_rules_document, as_json, _rules_text())
         return
     lab = lab_from(ctx)
+    refuse_others(lab, [sarif] if sarif else [])
     failed: list[CkgitError] = []
     verified = list(_verified(lab, _subjects(lab, targets, every=every), failed, deep=deep))
     if sarif:
-        _write(sarif, verified)
-    emit(lambda: _document(verified), as_json, "\n".join(line for each in verified for line in _lines(each)))
+        from ckgit.orchestrators.review.sarif import sarif as log
+
+        write_file(lab, sarif, log(verified))
+        note(f"findings written to {printable(str(sarif))}")
+    if not verified and not failed:
+        note("no experiments yet, so there is nothing to verify")
+    if verified or as_json:
+        emit(lambda: _document(verified), as_json, "\n".join(line for each in verified for line in _lines(each)))
     code = failed[0].code if failed else Exit.DONE
     ctx.exit(code if all(each.holds for each in verified) else Exit.NOT_VERIFIED)
 
@@ -76,7 +88,8 @@ def _lines(found: VerifiedExperiment) -> Iterator[str]:
     counts = ", ".join(plural(found_of[kind], kind) for kind in ("error", "warning", "note") if found_of[kind])
     what = "what could be checked" if any(each.rule == "unchecked" for each in found.findings) else "all that is recorded"
     holds = f"{what} follows from what is in git" if found.holds else "it does not hold"
-    yield f"{found.experiment} at {found.commit[:12]}, {plural(found.commit_count, 'commit')}: {holds}{f' ({counts})' if counts else ''}"
+    place = f"{found.experiment} at {found.commit[:12]}, {plural(found.commit_count, 'commit')}{_HAS[found.kept] if found.kept else ''}"
+    yield f"{place}: {holds}{f' ({counts})' if counts else ''}"
     for each in found.findings:
         yield f"  {each}"
         yield from [f"    {each.advice}"] if each.advice else []
@@ -105,13 +118,3 @@ def _rules_text() -> str:
 def _described(rule: Rule) -> list[str]:
     example = [f"  For example: {rule.example}"]
     return [f"{rule.name} ({rule.severity})", *(f"  {text}" for text in (rule.means, rule.do) if text), *example]
-
-
-def _write(file: Path, verified: Sequence[VerifiedExperiment]) -> None:
-    from ckgit.orchestrators.review.sarif import sarif
-
-    try:
-        file.write_bytes(sarif(verified))
-    except OSError as error:
-        what = f"it cannot be written: {error.strerror}"
-        raise CkgitError(what, code=Exit.COMMAND_FAILED, where=str(file), next="name another file") from None

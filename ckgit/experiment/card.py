@@ -69,6 +69,29 @@ class Template(Frozen):
     uses_date: bool = Field(description="Whether its text depends on today's date.")
 
 
+class HubSource(Frozen):
+    """Where in the hub of Hugging Face the files were fetched."""
+
+    repo: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="Its repository, org/name.")
+    revision: str = Field(pattern=r"^[0-9a-f]{40,64}$", description="The commit of that repository.")
+
+
+class TrainedSource(Frozen):
+    """The training of this lab that left the files."""
+
+    experiment: Name
+    run: Name
+    checkpoint: str = Field(description="Its folder among those that the run left, e.g. epoch_1.")
+    commit: str = Field(pattern=r"^[0-9a-f]{40,64}$", description="The experiment's commit that was looked at.")
+    token: str = Field(description="The attempt that trained it.")
+    model: Name = Field(description="Model card that it was trained from.")
+
+    @property
+    def in_words(self) -> str:
+        """Where it is from."""
+        return f"{self.checkpoint} of run {self.run} of {self.experiment} at {self.commit[:12]}, trained from {self.model}"
+
+
 class ModelCard(Frozen):
     """`models/NAME.yaml`, written by `ckgit models add`."""
 
@@ -79,12 +102,19 @@ class ModelCard(Frozen):
     )
     model_type: str = Field(description="model_type of config.json, e.g. llama.")
     architecture: Architecture
+    hub: HubSource | None = Field(default=None, description="Absent where the folder came otherwise.")
+    trained: TrainedSource | None = Field(default=None, description="Absent where no experiment of the lab trained it.")
     parameters: int = Field(description="Number of weights in the checkpoint files.")
     dtype: str = Field(description="Number format of the stored weights, e.g. float32.")
     template: Template | None = Field(default=None, description="Absent for a base model without a chat template.")
     end_of_turn: tuple[int, ...] = Field(description="Token ids that end an answer.")
     checkpoint_files: tuple[str, ...] = Field(min_length=1, description="Weight files, in order.")
     files: dict[str, FileDigest] = Field(description="Every file that jobs depend on.")
+
+    @property
+    def dated(self) -> bool:
+        """Whether what the model is sent depends on the day that its chat template sees."""
+        return self.template is not None and self.template.uses_date
 
 
 def card_path(name: str) -> str:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, model_validator
 
 from ckgit.experiment.design.model import Frozen, Resources
 from ckgit.experiment.design.names import DEFAULT_WORK_ROOT, Name
@@ -47,6 +47,11 @@ class Cluster(Frozen):
     evaluation: Resources = Field(default_factory=Resources, description="Defaults of evaluation jobs.")
     container: tuple[Argument, ...] = Field(
         default=(), description='Words before each command of a job, e.g. ["apptainer", "exec", "--nv", "train.sif"].'
+    )
+    loggers: tuple[Literal["tensorboard", "wandb"], ...] = Field(
+        default=(),
+        description="What training jobs write beside their own log, in artifacts/: tensorboard, wandb (offline). It changes nothing that "
+        "is trained, so it is no part of a design.",
     )
     poll_seconds: float | None = Field(
         default=None, gt=0, description="Time between two looks at the jobs, longer while nothing changes; 1 on local, 60 on slurm."
@@ -107,7 +112,7 @@ class Cluster(Frozen):
 
 # What job scripts are rendered from; the rest of a profile says where and how they are handed over.
 _RENDERED = frozenset({"setup", "container", "training", "evaluation", "account", "partition", "qos", "constraint"}) | frozenset(
-    {"gpu_option", "gpu_type", "mail_user", "mail_type"}
+    {"gpu_option", "gpu_type", "mail_user", "mail_type", "loggers"}
 )
 PROFILE = "cluster.json"  # in the experiment's folder
 
@@ -160,10 +165,47 @@ def _words(value: Any) -> str:
     return (value if isinstance(value, str) else " ".join(value or ())) or "not set"
 
 
-def gpu_request(gpus: int, cluster: Cluster) -> str:
-    """The option that asks SLURM for GPUs, in the cluster's syntax."""
-    kind = f"{cluster.gpu_type}:" if cluster.gpu_type else ""
+def gpu_request(resources: Resources, cluster: Cluster) -> str:
+    """The option that asks SLURM for the GPUs of a job that has some, in the cluster's syntax."""
+    kind, nodes = f"{cluster.gpu_type}:" if cluster.gpu_type else "", resources.nodes or 1
+    gpus = (resources.gpus or 0) // nodes  # where there are several, each has as many
+    if nodes > 1 and cluster.gpu_option == "gpus":
+        return f"--gpus-per-node={kind}{gpus}"
     return f"--gpus={kind}{gpus}" if cluster.gpu_option == "gpus" else f"--gres=gpu:{kind}{gpus}"
+
+
+class ReviewConfig(Frozen):
+    """Who may let an experiment run that others ask for, and what it may cost without them."""
+
+    approvers: tuple[str, ...] = Field(default=(), description="Who approves experiments, by their names where pull requests are made.")
+    gpu_hours: float | None = Field(default=None, ge=0, description="An experiment that is expected to take more needs an approver.")
+    gpu_hours_per_month: float | None = Field(
+        default=None, ge=0, description="An experiment needs an approver by which its author would take more in these 30 days."
+    )
+
+
+class ReproduceConfig(Frozen):
+    """By how much a second execution may differ and still count as the same; where nothing is stated, each digit counts."""
+
+    loss_tolerance: float | None = Field(
+        default=None, ge=0, allow_inf_nan=False, description="By how much a loss may differ, at each step. Checkpoints may differ then."
+    )
+    score_tolerance: float | None = Field(
+        default=None, ge=0, allow_inf_nan=False, description="By how much a metric may differ. Single answers may differ then."
+    )
+
+
+class SignatureConfig(Frozen):
+    """Whether the steps of experiments must be signed, and by whom."""
+
+    required: bool = Field(default=False, description="Whether each step must be signed with an ssh key of an allowed signer.")
+    allowed_signers: str = Field(default="", description="File of the default branch that lists them, as ssh's `allowed_signers` do.")
+
+    @model_validator(mode="after")
+    def _names_whom(self) -> Self:
+        if self.required and not self.allowed_signers:
+            raise ValueError("allowed_signers must name a file of the default branch where signatures are required")
+        return self
 
 
 class LabConfig(Frozen):
@@ -174,4 +216,10 @@ class LabConfig(Frozen):
     default_cluster: Name = "local"
     authority: str = Field(default="", description="Remote that decides who owns a submission; empty for none.")
     max_log_bytes: int = Field(default=5_000_000, ge=1, description="A larger log stays in the work tree; its digest is committed.")
+    reuse: Literal["ask", "always", "never"] = Field(
+        default="ask", description="Whether a new design takes over what a training of the lab left that was made from the same."
+    )
     clusters: dict[Name, Cluster] = Field(default_factory=lambda: {"local": Cluster()})
+    review: ReviewConfig = ReviewConfig()
+    reproduce: ReproduceConfig = ReproduceConfig()
+    signatures: SignatureConfig = SignatureConfig()

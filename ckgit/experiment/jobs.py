@@ -163,6 +163,7 @@ class Attempt(Frozen):
     resources: Resources | None = Field(default=None, description="What a retry asked for instead of the design's resources.")
     batch: Batch | None = Field(default=None, description="How a retry divides the rows of a training instead of as designed.")
     usage: Usage | None = Field(default=None)
+    kept: str | None = Field(default=None, description="Commit whose ledger it is from, where its results were taken over from there.")
 
     @property
     def changed(self) -> str:

@@ -1,17 +1,20 @@
 """What training and evaluation left, extracted from their logs. `analysis/results.json` holds these."""
 
 import hashlib
-from collections.abc import Iterable
-from enum import StrEnum
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from ckgit.experiment.accounting import Accounting
 from ckgit.experiment.card import FileDigest, folder_digest
+from ckgit.experiment.claims.verdicts import Verdict
 from ckgit.experiment.design.model import Claim, Frozen, RunType, Sha256
+from ckgit.experiment.design.parameters import order_of_checkpoint
+from ckgit.experiment.measured.answers import Score
+from ckgit.experiment.measured.compared import PairComparison, ReadRow, ScoredSplit, SettingSummary, TypicalAnswer, UnequalTrait
+from ckgit.experiment.measured.measures import CellMeasures, GroupedScores
 
-Score = float | int | str | bool | None
 MANIFEST = "checkpoints.json"  # a list of `Checkpoint`: in a run's folder on the branch, and in its artifacts/ in the work tree
 
 
@@ -87,11 +90,19 @@ class LossPoint(Frozen):
     metrics: dict[str, float] = Field(default={}, description="What else the tool measured at this step, by its own names.")
 
 
+# Names of what is measured where pairs of answers are trained: the mean reward of those that were chosen, and of those that were
+# rejected, by how much the one is above the other, and in which share of pairs it is.
+CHOSEN, REJECTED, MARGINS, ACCURACIES = "rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies"
+
+
 class TrainingResult(Frozen):
     """One fine-tuned run: what its preparation came to."""
 
     run: str
     steps: int = Field(description="Optimizer steps, or whatever the tool counts.")
+    tokens_seen: int | None = Field(
+        default=None, description="Tokens that were trained on, each as often as it was; absent where the tool does not count."
+    )
     final_loss: float | None = Field(default=None, description="Absent where the tool has no loss.")
     seconds: float = Field(description="From the job's start to its end.")
     losses: tuple[LossPoint, ...] = ()
@@ -141,6 +152,20 @@ class Sample(Frozen):
     scores: dict[str, Score] = Field(description="By scorer.")
     answer: str | None = None
     target: str | None = None
+    metadata: dict[str, Score] = Field(
+        default={}, description="Other columns of the row, as its task gave them; of texts the short ones. Not in results.json."
+    )
+    probabilities: dict[str, float] = Field(
+        default={}, description="How probable the model found each answer, where a scorer says so. Not in results.json."
+    )
+
+
+class RowText(Frozen):
+    """What one of the first rows of an evaluation asked, and what the model wrote; both cut."""
+
+    id: int | str
+    input: str
+    output: str
 
 
 class CellResult(Frozen):
@@ -166,6 +191,20 @@ class CellResult(Frozen):
     )
     log_bytes: int | None = Field(default=None, description="Size of a log that was too large to be committed, where that was recorded.")
     max_log_bytes: int | None = Field(default=None, description="And the limit in ckgit.toml that it was over.")
+    texts: tuple[RowText, ...] = Field(
+        default=(), description="What its first rows asked and were answered. In results.json they are left out, and `rows` has some."
+    )
+    measures: CellMeasures | None = Field(
+        default=None, description="What ckgit computed from its answers; absent where there is nothing, and in results of earlier versions."
+    )
+
+
+def last_evaluated(cells: Sequence[CellResult]) -> CellResult:
+    """Of one run's evaluations on a task that of the last epoch; of several without epochs the last that is not the best's.
+
+    There must be one.
+    """
+    return max(reversed(cells), key=lambda each: order_of_checkpoint(each.epoch, each.checkpoint))
 
 
 def place_of_checkpoint(epoch: int | None, folder: str | None) -> str:
@@ -179,45 +218,14 @@ class RunRow(Frozen):
     name: str
     type: RunType
     varied: dict[str, str] = Field(default={}, description="What varies, as text.")
+    setting: str = Field(default="", description="What it has in common with runs that differ in the seed alone; empty in older results.")
+    again: bool = Field(
+        default=False, description="Whether it trains what an earlier run of its setting does, with the same seed, and so counts as none."
+    )
     training: TrainingResult | None = None
     cells: tuple[CellResult, ...] = Field(default=())
     missing: tuple[str, ...] = Field(default=(), description="Jobs that were accepted as missing, with their reason.")
     remarks: tuple[str, ...] = Field(default=(), description="What a reader of its numbers must know.")
-
-
-class Judgement(StrEnum):
-    """What the data say of a claim."""
-
-    SUPPORTED = "supported"
-    NOT_SUPPORTED = "not supported"
-    UNDECIDED = "undecided"
-    IMPOSSIBLE = "cannot be judged"
-
-
-class Verdict(Frozen):
-    """A claim of the design and what became of it. The difference is left minus right."""
-
-    claim: Claim
-    judgement: Judgement
-    about: str = Field(default="", description="What the verdict is about; absent in results that did not say it yet.")
-    reason: str = Field(description="Why, and what it does not say.")
-    left: float | None = None
-    right: float | None = None
-    difference: float | None = None
-    stderr: float | None = Field(default=None, description="Standard error of the difference, in results of earlier versions.")
-    low: float | None = Field(default=None, description="Lower end of the difference's 95 % interval over rows like these.")
-    high: float | None = Field(default=None, description="Upper end.")
-    interval: str | None = Field(default=None, description="Method of the interval; absent where there is none.")
-    samples: int | None = Field(default=None, description="Sample ids that were compared (paired), or the smaller side's samples.")
-    paired: bool = False
-    left_scored: int | None = Field(default=None, description="Answers of the left run that have a score.")
-    left_asked: int | None = Field(default=None, description="Answers that it was asked for.")
-    right_scored: int | None = Field(default=None, description="Answers of the right run that have a score.")
-    right_asked: int | None = Field(default=None, description="Answers that it was asked for.")
-    left_epoch: int | None = None
-    right_epoch: int | None = None
-    left_checkpoint: str | None = Field(default=None, description="Folder of the left run's checkpoint, where that is not an epoch's.")
-    right_checkpoint: str | None = Field(default=None, description="Folder of the right run's.")
 
 
 class Results(Frozen):
@@ -233,4 +241,34 @@ class Results(Frozen):
     accounting: Accounting = Field(default_factory=Accounting, description="What the jobs took.")
     made_with: dict[str, str] = Field(
         default={}, description="Versions of what read the logs and drew the pictures; absent in results that did not keep them yet."
+    )
+    reproduced: tuple[str, ...] = Field(
+        default=(), description="What second executions had come to when this was written, a sentence each; absent where there were none."
+    )
+    withdrawn: tuple[Claim, ...] = Field(default=(), description="Claims that the design had until results could be seen, and has no more.")
+    registration: str = Field(default="", description="Why it is not known when the claims were made, where that is so.")
+    scored: tuple[ScoredSplit, ...] = Field(
+        default=(), description="How much this lab had scored on the rows of each task when this was written; absent in older results."
+    )
+    rows: tuple[ReadRow, ...] = Field(
+        default=(), description="Rows worth reading, by task; absent in results that had none, or did not keep them yet."
+    )
+    typical: tuple[TypicalAnswer, ...] = Field(default=(), description="Answers that runs gave most often; absent in older results.")
+    settings: tuple[SettingSummary, ...] = Field(
+        default=(), description="Each setting by the main metric of each task; absent in older results."
+    )
+    comparisons: tuple[PairComparison, ...] = Field(default=(), description="Exploratory comparisons; absent in older results.")
+    not_compared: tuple[str, ...] = Field(default=(), description="Which comparisons were not made, and why, a sentence each.")
+    fairness: tuple[UnequalTrait, ...] = Field(
+        default=(), description="What is not equal, or not known to be, between runs that are compared; absent in older results."
+    )
+    fairness_of: tuple[str, ...] = Field(default=(), description="The traits that were looked at; absent in older results.")
+    groups: tuple[GroupedScores, ...] = Field(
+        default=(), description="Scores by groups of rows; absent where there were none, and in results of earlier versions."
+    )
+    samples_left_out: int | None = Field(
+        default=None, description="Bytes of samples.parquet, where it was larger than `max_log_bytes` and is not committed."
+    )
+    max_bytes: int | None = Field(
+        default=None, description="The `max_log_bytes` of ckgit.toml by which that was decided; absent in results of earlier versions."
     )

@@ -1,4 +1,4 @@
-"""The five states. Apart from the models, so that reading a state needs no pydantic."""
+"""The five states, and what has an experiment that is over. Apart from the models, so that reading a state needs no pydantic."""
 
 from __future__ import annotations
 
@@ -13,3 +13,10 @@ class State(StrEnum):
     TRAINED = "trained"
     EVALUATED = "evaluated"
     ANALYZED = "analyzed"
+
+
+class Kept(StrEnum):
+    """What has an experiment whose branch is gone."""
+
+    CLOSED = "closed"  # `refs/ckgit/closed/NAME`
+    MERGED = "merged"  # the default branch

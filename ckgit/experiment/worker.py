@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.design.kept import KeptJob
 from ckgit.experiment.design.model import Frozen, Stage, Summary
 from ckgit.experiment.design.parameters import Parameters
 from ckgit.experiment.design.plan import Cell, Plan, Run, Setting
@@ -28,8 +29,9 @@ class Context(NamedTuple):
     cluster: Cluster
     cluster_name: str
     version: str
-    sources: Mapping[str, bytes]  # task files and data files that the design names, by path; data only where the lab holds it
+    sources: Mapping[str, bytes]  # by path: task files, further files, and data where the lab holds it
     max_log_bytes: int = 5_000_000  # of ckgit.toml: a larger log stays in the work tree, and its digest and results are committed
+    kept: Mapping[str, KeptJob] = {}  # jobs that ran for an earlier design and need not run again, by name
 
     @property
     def folder(self) -> str:
@@ -39,6 +41,15 @@ class Context(NamedTuple):
     def run_folder(self, run: str) -> str:
         """A run's folder, e.g. `experiments/cap_lora/rank8_lr1e-5`."""
         return f"{self.folder}/{run}"
+
+    def artifacts(self, run: str) -> str:
+        """Where a run's checkpoints are, e.g. `experiments/cap_lora/rank8/artifacts`; of a training that is kept, where it wrote them."""
+        kept = self.kept.get(self.plan.run(run).job)
+        return f"experiments/{kept.experiment}/{kept.run}/artifacts" if kept else f"{self.run_folder(run)}/artifacts"
+
+    def design_of(self, job: str) -> str:
+        """Hash of the design for which a job runs, or ran where it was kept; its files name it."""
+        return self.kept[job].design if job in self.kept else self.summary.digest
 
 
 def reasons_against(problems: Iterable[Problem]) -> list[str]:
@@ -89,6 +100,20 @@ class Worker(Protocol):
 
     def jobs(self, context: Context) -> Sequence[Job]:
         """The jobs, in the order in which they should start: one for each of `Plan.training`, or for each of `Plan.evaluation_jobs`."""
+
+    def renders(self, context: Context, job: Job) -> Sequence[str]:  # noqa: ARG002 - for those that override it
+        """Paths of the files that `scaffold` writes for one job, relative to the lab; none where it cannot tell."""
+        return ()
+
+    def made_from(self, context: Context, job: Job, read: Callable[[str], bytes | None]) -> Mapping[str, str]:  # noqa: ARG002
+        """All that decides what a job leaves, as text by name: of two jobs with equal ones, one need not run. Pure.
+
+        Neither the design's hash is in it nor what only tells people something. None where the tool cannot tell; nothing is kept then.
+
+        Args:
+            read: content of a file as it was scaffolded, by its path in the lab; of None, the file as it would be written now is taken.
+        """
+        return {}
 
     def ready(self, context: Context, job: Job, work: Path) -> Sequence[str]:
         """Why a job cannot start yet in work tree `work`; empty when it can.
@@ -207,3 +232,11 @@ class Evaluator(Worker, Protocol):
             files: as `results` has them.
         """
         return Audit()
+
+
+def scaffolded_by(worker: Worker, context: Context, run: str | None = None) -> Mapping[str, bytes]:
+    """What a worker scaffolds, of all runs or of one, without the files of jobs that are kept: those stay as they ran."""
+    files = worker.scaffold(context, run)
+    kept = [job for job in worker.jobs(context) if job.name in context.kept] if context.kept else []
+    theirs = {path for job in kept for path in worker.renders(context, job)}
+    return {path: content for path, content in files.items() if path not in theirs} if theirs else files

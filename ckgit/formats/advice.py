@@ -13,28 +13,54 @@ from collections.abc import Iterator, Mapping, Sequence
 OPERANDS: Mapping[str, int] = {
     "ckgit advance": 1,
     "ckgit analyze-experiment": 1,
+    "ckgit archive": 1,
+    "ckgit bisect": 2,
     "ckgit cancel": 1,
+    "ckgit ci approvals": 0,
+    "ckgit ci comment": 0,
+    "ckgit ci guard": 0,
+    "ckgit ci may-start": 0,
+    "ckgit clean": 1,
+    "ckgit close": 1,
+    "ckgit compare": 2,
+    "ckgit dashboard": 0,
+    "ckgit data add": 1,
+    "ckgit data show": 1,
+    "ckgit delete": 1,
     "ckgit design": 1,
+    "ckgit doctor": 0,
     "ckgit hooks install": 0,
     "ckgit hooks print": 1,
     "ckgit hooks run": 1,
     "ckgit hooks status": 0,
     "ckgit hooks uninstall": 0,
+    "ckgit import cruijff": 1,
     "ckgit init": 1,
     "ckgit list": 0,
     "ckgit log": 1,
     "ckgit models add": 2,
     "ckgit models list": 0,
+    "ckgit models show": 1,
     "ckgit quickstart": 1,
+    "ckgit report": 1,
+    "ckgit reproduce": 1,
+    "ckgit results": 0,
     "ckgit retry": 1,
+    "ckgit review": 1,
     "ckgit revise": 1,
     "ckgit run-experiment": 1,
     "ckgit scaffold-experiment": 1,
     "ckgit schema": 1,
     "ckgit show": 1,
+    "ckgit sql": 1,
     "ckgit status": 1,
+    "ckgit task check": 1,
+    "ckgit task list": 0,
+    "ckgit task new": 1,
     "ckgit validate": 1,
     "ckgit verify": 1,
+    "ckgit view": 2,
+    "ckgit watch": 1,
     "ckgit why": 1,
     "ckgit worker": 0,
     "git add": 1,
@@ -61,9 +87,18 @@ OPERANDS: Mapping[str, int] = {
 _PATHS: Mapping[str, int] = {"git checkout": 1000}  # words after `--`; of others it is one
 # Options that take a value.
 _OF_CKGIT = ["--because", "--cluster", "--from", "--gpus", "--job", "--like", "--limit", "--mem", "--run", "--set", "--slots", "--sort"]
-_OF_OTHERS = ["--git-path", "--onto", "--sarif"]
-VALUED = frozenset([*_OF_CKGIT, "--state", "--time", "--to", "--where", "--example", "--cache", "--write", "-m", *_OF_OTHERS])
-_UPPER = ["DIR", "FILE", "FOLDER", "NAME", "NEW", "OTHER", "PATH", "REMOTE", "SIZE", "URL", "VALUE"]
+_COLUMNS = ["--input-column", "--output-column"]
+_OF_DATA = ["--config", "--name", "--rendered"]
+_OF_TASKS = [*_COLUMNS, "--system-prompt", "--experiment", "--data", "--split", "--prompt", "--label", "--rows", "--arg", "--model"]
+_OF_BEGINNINGS = ["--output", "--port", "--revision", "--template"]
+_OF_FILES = ["--sarif", "--html", "--annotations", "--keep", "--with", "--restore", *_OF_BEGINNINGS]
+_OF_RESULTS = ["--metric", "--design", "--task", "--as-of", "--columns", "--export", "--format"]
+_OF_OTHERS = [*_OF_RESULTS, "--at", "--ci", "--git-path", "--onto", "--update", "--sample", *_OF_FILES, *_OF_TASKS, *_OF_DATA]
+_OF_EXAMPLES = ["--example", "--cache", "--trainer"]
+VALUED = frozenset([*_OF_CKGIT, "--state", "--time", "--to", "--where", *_OF_EXAMPLES, "--write", "-m", *_OF_OTHERS])
+_FLAGS_OF_GIT = frozenset(["--keep"])  # which take none there
+FLAGS = frozenset({("ckgit report", "--html")})  # that take none, of a command
+_UPPER = ["DIR", "FILE", "FOLDER", "NAME", "NEW", "OTHER", "PATH", "REMOTE", "SIZE", "TEMPLATE", "URL", "VALUE"]
 _PLACEHOLDERS = frozenset([*_UPPER, '"Your Name"', "you@example"])
 _ELSEWHERE = frozenset(["as", "on", "there"])  # what follows a command that is to be given by somebody else, or on another machine
 _BEGINS = re.compile(r"(?<![\w./@-])(?:ckgit|git)(?= )")
@@ -114,7 +149,8 @@ def _taken(words: Sequence[str], begins: str) -> tuple[int, int]:
         if word == "--":
             left = _PATHS.get(begins, 1)
         elif word.startswith("-"):
-            at += word in VALUED
+            takes_none = (words[0] == "git" and word in _FLAGS_OF_GIT) or (begins, word) in FLAGS
+            at += word in VALUED and not takes_none
         elif left:
             left -= 1
         else:

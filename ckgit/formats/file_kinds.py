@@ -17,6 +17,7 @@ class Foreign(NamedTuple):
     what: str  # e.g. a gzip file; unpack it
     pointer: bool = False  # it stands for a file that is kept elsewhere
     sha256: str = ""  # of that file, where the pointer tells
+    suffix: str = ""  # by which a data file of this kind is read
 
 
 _LFS = re.compile(rb"version https://(?:git-lfs|hawser)\.github\.com/spec/[^\n]*\n(?:.*\n)*?oid sha256:([0-9a-f]{64})")
@@ -26,8 +27,7 @@ _PAGE = re.compile(rb"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
 _BEGINNINGS = (
     (b"\x1f\x8b", "a gzip file; unpack it"),
     (b"PK\x03\x04", "a zip archive (or an .xlsx or .npz file, which are some); unpack it"),
-    (b"PAR1", "a parquet file; write its rows as JSON lines"),
-    (b"ARROW1", "an Arrow file; write its rows as JSON lines"),
+    (b"ARROW1", "an Arrow file; write its rows as Parquet, or as JSON lines"),
     (b"BZh", "a bzip2 file; unpack it"),
     (b"\xfd7zXZ\x00", "an xz file; unpack it"),
     (b"\x28\xb5\x2f\xfd", "a zstd file; unpack it"),
@@ -39,6 +39,7 @@ _BEGINNINGS = (
     (b"\xfe\xff", "UTF-16 text; write it as UTF-8"),
     (b"\x00\x00\xfe\xff", "UTF-32 text; write it as UTF-8"),
 )
+_PARQUET = b"PAR1"
 _LOOKED_AT = 4096
 
 
@@ -49,6 +50,8 @@ def foreign(content: bytes) -> Foreign | None:
         return Foreign("an empty file")
     if pointer := _pointer(head):
         return pointer
+    if content.startswith(_PARQUET):
+        return Foreign("a Parquet file; give it the suffix .parquet", suffix=".parquet")
     if _PAGE.match(head):
         return Foreign("an HTML page; something answered a download with it")
     found = next((name for beginning, name in _BEGINNINGS if content.startswith(beginning)), None)

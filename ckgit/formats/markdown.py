@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from functools import partial
 
@@ -12,19 +13,37 @@ _DIGITS_OF_WIDTH = 2
 _NARROW, _LEAST_DECIMALS = 2.0, 3  # a share, and a difference of shares, have three decimals at least
 _MOST_DECIMALS = 6
 _LARGE = 1e6  # from here on with an exponent
+_MARKUP = re.compile(r"[\\`*_\[\]<>|~&$!]")
+_LINKED = re.compile(r"@|#|:(?=//)|www(?=\.)|\bGH(?=-\d)", re.IGNORECASE)  # what a forge makes a link or a mention of
+_BREAK = "\u200b"  # a space without width keeps it from that
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table. Foreign text cannot leave its cell."""
-    lines = [header, ["---"] * len(header), *([cell(text) for text in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table_of_markdown(header, ([cell(text) for text in row] for row in rows))
+
+
+def table_of_markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of cells that are Markdown already, as `foreign` gives it."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in (header, ["---"] * len(header), *rows))
 
 
 def cell(text: str) -> str:
     """Text on one line that cannot end its cell, nor begin markup of its own."""
     flat = "".join(char if char.isprintable() else " " for char in text)
     return " ".join(flat.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;") or NOTHING
+
+
+def foreign(text: str, most: int = 300) -> str:
+    """Text of others' as it stands, on one line: no markup, link, mention or reference comes of it, wherever Markdown is shown.
+
+    Args:
+        most: characters; a longer one is cut.
+    """
+    flat = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    cut = flat if len(flat) <= most else f"{flat[:most]}…"
+    return _LINKED.sub(f"\\g<0>{_BREAK}", _MARKUP.sub(r"\\\g<0>", cut)) or NOTHING
 
 
 def number(value: float | None) -> str:

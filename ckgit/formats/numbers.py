@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+MAPPING = "a mapping (key: value)"
+_MOST_SHOWN = 60
 _MINUTE = 60
 _SMALL = 0.01  # a smaller number is written with an exponent: 1e-5
 
@@ -19,6 +21,16 @@ def short_value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "-".join(short_value(item) for item in value)
     return str(value)
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it, cut where it is long."""
+    if isinstance(value, list):
+        return "a list" if value else "an empty list"
+    if isinstance(value, dict):
+        return MAPPING if value else "an empty mapping"
+    text = str(value).lower() if isinstance(value, bool) else "null" if value is None else repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."
 
 
 def clock(seconds: float) -> str:

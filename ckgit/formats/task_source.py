@@ -63,6 +63,25 @@ def task_functions(content: bytes) -> Mapping[str, Signature]:
     Raises:
         ValueError: it is not Python; the message says where.
     """
+    return _decorated(content, "task")
+
+
+@functools.cache
+def scorer_functions(content: bytes) -> Mapping[str, Signature]:
+    """Functions decorated with inspect-ai's `@scorer`, as `task_functions` has those of tasks.
+
+    Raises:
+        ValueError: it is not Python; the message says where.
+    """
+    return _decorated(content, "scorer")
+
+
+def _decorated(content: bytes, decorator: str) -> Mapping[str, Signature]:
+    """Functions with a decorator, at the top level of the file.
+
+    Raises:
+        ValueError: it is not Python; the message says where.
+    """
     try:
         tree = ast.parse(content)
     except SyntaxError as error:
@@ -70,11 +89,11 @@ def task_functions(content: bytes) -> Mapping[str, Signature]:
     except (ValueError, RecursionError, MemoryError) as error:
         raise ValueError(f"not Python: {error or type(error).__name__}") from None
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    return {node.name: _signature(node.args) for node in functions if any(map(_is_task, node.decorator_list))}
+    return {node.name: _signature(node.args) for node in functions if decorator in map(_decorator, node.decorator_list)}
 
 
-def _is_task(decorator: ast.expr) -> bool:
-    return _called(decorator.func if isinstance(decorator, ast.Call) else decorator) == "task"
+def _decorator(node: ast.expr) -> str:
+    return _called(node.func if isinstance(node, ast.Call) else node)
 
 
 def _called(function: ast.expr) -> str:

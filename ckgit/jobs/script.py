@@ -13,12 +13,14 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ckgit.experiment.card import FileDigest
-from ckgit.experiment.cluster import Cluster, gpu_request
+from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import Resources
+from ckgit.jobs.directives import MEETING, directives, on_each_node
 from ckgit.jobs.environment import KEPT
 
 INPUTS_CHANGED = 65  # EX_DATAERR of sysexits.h
 PROGRAM_MISSING = 69  # EX_UNAVAILABLE
+RUN = "run"  # the extra of ckgit that jobs need, where their tool has no other
 BY_HAND = "by-hand"  # begins the token of a job that no scheduler started
 LONGEST_COMMAND = 120
 # A job that is to fail must fail within seconds: as many of its files as this, the smallest first, are checked by digest before
@@ -178,6 +180,8 @@ class Needs(NamedTuple):
     modules: Sequence[str]  # of Python, as they are imported
     gpus: int = 0  # as the tools see them
     paths: Sequence[str] = ()  # what other jobs made, relative to the work tree
+    hidden: Sequence[str] = ()  # modules of Python that must not be found, where a tool refuses to work beside them
+    extra: str = RUN  # of ckgit: what brings the modules, and says in which versions
 
 
 def job_script(
@@ -204,13 +208,15 @@ def job_script(
         commands: argument lists, run one after the other until one fails.
         needs: checked by the process that goes on as the first command, a `python -m MODULE WORD...`; None for a job of bash alone.
     """
-    threads = resources.cpus_per_task or 1
+    threads, everywhere = resources.cpus_per_task or 1, on_each_node(resources)
+    checked = _checked(commands, needs, programs) if needs else commands
     environment = [
         f"export OMP_NUM_THREADS={threads} TOKENIZERS_PARALLELISM=false",
         "export " + " ".join(f"{name}=1" for name in OFFLINE),
         f"export {_PINNED}",
         # jobs that start together and read the same data must not build one cache of `datasets` at once
         'export HF_DATASETS_CACHE="${HF_DATASETS_CACHE:-$PWD/$job/datasets}"',
+        *([MEETING] if everywhere else []),
     ]
     return _SCRIPT.format(
         directives="\n".join(directives(resources, cluster)),
@@ -220,12 +226,12 @@ def job_script(
         setup="".join(f"{line}\n" for line in cluster.setup),
         environment="\n".join(environment),
         # what a container holds is not to be seen from outside
-        programs=" ".join(map(shlex.quote, cluster.container[:1] or programs)),
+        programs=" ".join(map(shlex.quote, [*everywhere[:1], *(cluster.container[:1] or programs)])),
         missing=PROGRAM_MISSING,
         inputs=_check_of(inputs) if inputs else "",
         needs=_needs(cluster) if needs else "",
         sampling=_SAMPLING if resources.gpus else "",
-        commands="\n".join(_command(command, cluster) for command in (_checked(commands, needs, programs) if needs else commands)),
+        commands="\n".join(_command(command, cluster, everywhere) for command in checked),
     ).encode()
 
 
@@ -266,25 +272,13 @@ def _checked(commands: Sequence[Sequence[str]], needs: Needs, programs: Sequence
     """The commands, of which the first one checks what it needs before it does anything."""
     (python, _, *work), *others = commands
     options = [*(f"--program={program}" for program in programs), *([f"--gpus={needs.gpus}"] if needs.gpus else [])]
+    options += [*([f"--extra={needs.extra}"] if needs.extra != RUN else []), *(f"--hide={module}" for module in needs.hidden)]
     options += [*(f"--path={path}" for path in needs.paths), *(f"--module={module}" for module in needs.modules)]
     return [[python, "-m", "ckgit.workers.job", *options, *work], *others]
 
 
-def _command(command: Sequence[str], cluster: Cluster) -> str:
-    return " \\\n  ".join(_words(["run", *cluster.container, *command]))
-
-
-def directives(resources: Resources, cluster: Cluster) -> list[str]:
-    """#SBATCH lines; their values come from patterns that hold no white space and no quote."""
-    site = {"account": cluster.account, "partition": cluster.partition, "qos": cluster.qos, "constraint": cluster.constraint}
-    mail = {"mail-user": cluster.mail_user, "mail-type": cluster.mail_type} if cluster.mail_user else {}
-    named = [f"#SBATCH --{option}={value}" for option, value in {**site, **mail}.items() if value]
-    lines = ["#SBATCH --nodes=1", "#SBATCH --ntasks=1"]
-    lines += [f"#SBATCH --cpus-per-task={resources.cpus_per_task or 1}"]
-    lines += [f"#SBATCH --time={resources.time}"] if resources.time else []
-    lines += [f"#SBATCH --mem={resources.mem}"] if resources.mem else []
-    lines += [f"#SBATCH {gpu_request(resources.gpus, cluster)}"] if resources.gpus else []
-    return [*lines, *named]
+def _command(command: Sequence[str], cluster: Cluster, everywhere: Sequence[str] = ()) -> str:
+    return " \\\n  ".join(_words(["run", *everywhere, *cluster.container, *command]))
 
 
 def _words(command: Sequence[str]) -> list[str]:

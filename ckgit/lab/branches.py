@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.lifecycle import NO_STATE, is_closed
 from ckgit.formats.listing import nearest
+from ckgit.formats.times import of_git
 from ckgit.lab.experiments import list_experiments, where_merged
 from ckgit.lab.git.command import git, git_lines, git_ok
-from ckgit.lab.git.tips import TIPS, is_lost
+from ckgit.lab.git.tips import CLOSED, TIPS, deleted, is_lost
 from ckgit.lab.git.trailers import LOG_ATOM, REF_ATOM, Trailers, parse_trailers
 from ckgit.lab.lab import BRANCHES, Lab
 
@@ -25,12 +27,13 @@ class DeletedError(CkgitError):
         merged = not is_lost(lab.root, left, lab.base)
         how = f"was merged into {lab.default_branch} and deleted" if merged else "was deleted"
         held = where_merged(lab, name)
+        back = f"ckgit delete {name} --undo" if left in deleted(lab.root, name) else f"git branch exp/{name} {left[:12]}"
         super().__init__(
             f"the branch of experiment {name} {how}; ckgit left it at {left[:12]}",
             code=Exit.USAGE,
             where=f"exp/{name}",
             state="its commits are kept",
-            next=f"{f'{held} shows what {lab.default_branch} holds; ' if held else ''}git branch exp/{name} {left[:12]} brings it back",
+            next=f"{f'{held} shows what {lab.default_branch} holds; ' if held else ''}{back} brings it back",
         )
 
 
@@ -43,16 +46,16 @@ class TipOfBranch(NamedTuple):
 
 
 def all_tips(lab: Lab, name: str) -> dict[str, TipOfBranch]:
-    """Local and remote branches of an experiment, and where ckgit left it, by ref."""
-    form = f"--format=%(refname)%00%(objectname)%00%(committerdate:iso-strict)%00{REF_ATOM}%00"
-    refs = (f"{BRANCHES}{name}", f"refs/remotes/*/exp/{name}", f"{TIPS}{name}")
+    """Local and remote branches of an experiment, where ckgit left it, and what is kept of it as closed, by ref."""
+    form = f"--format=%(refname)%00%(objectname)%00%(committer)%00{REF_ATOM}%00"
+    refs = (f"{BRANCHES}{name}", f"refs/remotes/*/exp/{name}", f"{TIPS}{name}", f"{CLOSED}{name}")
     fields = git(lab.root, "for-each-ref", form, *refs).decode(errors="replace").split("\0")
     records = [fields[at : at + 4] for at in range(0, len(fields) - 4, 4)]
-    return {ref.strip(): _tip(name, *record) for ref, *record in records}
+    return {ref.strip(): _tip(name, *record) for ref, *record in records if ref.strip().endswith(f"/{name}")}
 
 
 def _tip(name: str, commit: str, date: str, trailers: str) -> TipOfBranch:
-    return TipOfBranch(commit, parse_trailers(trailers, name), datetime.datetime.fromisoformat(date))
+    return TipOfBranch(commit, parse_trailers(trailers, name), of_git(date))
 
 
 def remote_ref(lab: Lab, name: str, refs: Sequence[str], left: str) -> str:
@@ -87,8 +90,21 @@ def _elsewhere(lab: Lab, name: str) -> str:
     remotes = git_lines(lab.root, "remote")
     preferred = [remote for remote in (lab.config.authority, "origin") if remote in remotes]
     for remote in [*preferred, *remotes][:1]:
-        return f"git fetch {remote} +{BRANCHES}{name}:refs/remotes/{remote}/exp/{name} gets one that {remote} has"
+        branch = f"git fetch {remote} +{BRANCHES}{name}:refs/remotes/{remote}/exp/{name} gets one that {remote} has"
+        return f"{branch}, and git fetch {remote} '{CLOSED}*:{CLOSED}*' those that were closed"
     return f"ckgit design {name} makes one"
+
+
+def stands_for_branch(lab: Lab, name: str, closed: TipOfBranch, branches: Mapping[str, TipOfBranch], *, every: bool) -> bool:
+    """Whether what is kept of a closed experiment stands for its branch: that is gone, and what is left of it on remotes is behind.
+
+    Args:
+        every: also where somebody kept it by hand, and no step closed it.
+    """
+    if f"{BRANCHES}{name}" in branches or any(is_lost(lab.root, each.commit, closed.commit) for each in branches.values()):
+        return False
+    recorded = closed.recorded or last_recorded(lab.root, name, closed.commit)[1]
+    return every or bool(recorded and is_closed(recorded.standing))
 
 
 def last_recorded(root: Path, name: str, tip: str) -> tuple[str, Trailers | None]:
@@ -107,9 +123,13 @@ def last_recorded(root: Path, name: str, tip: str) -> tuple[str, Trailers | None
     return brought
 
 
-def last_step_below(root: Path, name: str, commit: str) -> str:
-    """The newest step of ckgit's for an experiment that a commit holds, also where it was merged in; empty where there is none."""
-    return next(_recorded(root, name, "--topo-order", commit), ("", None))[0]
+def last_merged(lab: Lab, name: str, at: str = "") -> tuple[str, Trailers | None]:
+    """The newest step of ckgit's for an experiment that the default branch holds, mostly merged in; empty where there is none.
+
+    Args:
+        at: a commit of the default branch; empty for its tip.
+    """
+    return next(_recorded(lab.root, name, "--topo-order", at or lab.base), ("", None))
 
 
 def steps_in(root: Path, *commits: str) -> list[str]:
@@ -117,6 +137,13 @@ def steps_in(root: Path, *commits: str) -> list[str]:
     command = ("rev-list", "--no-commit-header", "--grep=^Ckgit-To: ", f"--format={LOG_ATOM}%x00")
     text = git(root, *command, *commits, "--").decode(errors="replace")
     return list(dict.fromkeys(re.findall(r"^Ckgit-Experiment: ([^\n]+)$", text, re.MULTILINE)))
+
+
+def steps_of(root: Path, name: str, tip: str) -> list[tuple[str, Trailers]]:
+    """Each step of ckgit's for an experiment on a branch at a commit, and what it recorded, newest first, from where it last began."""
+    found = list(_recorded(root, name, "--topo-order", tip))
+    first = next((index for index, (_, step) in enumerate(found) if step.source == NO_STATE), len(found))
+    return found[: first + 1]
 
 
 def _recorded(root: Path, name: str, *commits: str) -> Iterator[tuple[str, Trailers]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,11 +15,11 @@ from ckgit.experiment.design.names import name_problem
 from ckgit.experiment.lifecycle import NO_STATE, Event, check_edge
 from ckgit.experiment.state import State
 from ckgit.lab.git import tips
-from ckgit.lab.git.branch import commit_tree, move
+from ckgit.lab.git.branch import Hand, commit_tree, move
 from ckgit.lab.git.checkout import refuse_lagging
 from ckgit.lab.git.command import git_lines
 from ckgit.lab.git.tips import KnownTips
-from ckgit.lab.git.trailers import Trailers, newer_version
+from ckgit.lab.git.trailers import Trailers, build, newer_version
 from ckgit.lab.git.tree import plan_tree, write_objects
 from ckgit.lab.lab import Lab
 from ckgit.lab.remotes import authority
@@ -42,9 +42,10 @@ class CommitPlan(NamedTuple):
     name: str  # of the experiment
     event: Event
     parent: BranchTip | None  # what it starts from; None begins a new branch at the tip of the default branch
-    files: Mapping[str, bytes | None]  # contents by path in the lab, all in the experiment's folder; None deletes
+    files: Mapping[str, bytes | None]  # contents by path in the lab, in the experiment's folder or among `updated`; None deletes
     design_digest: str  # the design hash, for the trailer
     body: str  # what a person should know of it
+    updated: Collection[str] = ()  # files of the lab that a revised design takes as another commit has them
 
     @property
     def source(self) -> State | None:
@@ -58,7 +59,7 @@ class CommitPlan(NamedTuple):
         Raises:
             CkgitError: ILLEGAL_TRANSITION.
         """
-        return check_edge(self.event, self.source)
+        return check_edge(self.event, self.parent.standing if self.parent else None)
 
 
 def make_commit(lab: Lab, plan: CommitPlan) -> str:
@@ -78,10 +79,12 @@ def make_commit(lab: Lab, plan: CommitPlan) -> str:
     refuse_lagging(branch)
     base = parent.commit if parent else lab.base
     new = _write_commit(lab, name, base, plan.files, message)
-    authority.refuse_behind(lab, name, parent.commit if parent else None, new)
-    also = tips.updates(lab.root, name, KnownTips(parent.left if parent else tips.left_at(lab.root, name), base), new)
+    closed = plan.event is Event.CLOSE
+    there = authority.refuse_behind(lab, name, parent.commit if parent else None, new)
+    left = KnownTips(parent.left if parent else tips.left_at(lab.root, name), base, parent.closed if parent else "")
+    also = tips.updates(lab.root, name, left, new, closed=closed)
     move(branch, parent.commit if parent and parent.local else "", new, subject=message.splitlines()[0], also=also)
-    authority.push(lab, name, new)
+    authority.push(lab, name, new, closed=closed, there=there)
     return new
 
 
@@ -140,7 +143,7 @@ def _check(plan: CommitPlan) -> None:
     if problem := name_problem(name):
         raise CkgitError(f"{name!r} is not a name of an experiment: {problem}", code=Exit.USAGE, state="nothing was written")
     for path in plan.files:
-        if not path.startswith(f"experiments/{name}/") or not _PLAIN_PATH.fullmatch(path):
+        if not (path.startswith(f"experiments/{name}/") or path in plan.updated) or not _PLAIN_PATH.fullmatch(path):
             raise ValueError(f"{path!r} is not a path in experiments/{name}")
     path = f"experiments/{name}/experiment_summary.md"
     summary = plan.files.get(path) or (plan.parent.summary if plan.parent else b"")
@@ -162,6 +165,7 @@ def step_message(name: str, step: Trailers, body: str) -> str:
         "Ckgit-To": step.target,
         "Ckgit-Design": step.design,
         "Ckgit-Version": __version__,
+        "Ckgit-Build": build(),
     }
     paragraphs = [subject, _for_people(body), "\n".join(f"{key}: {value}" for key, value in trailers.items())]
     return "\n\n".join(part for part in paragraphs if part) + "\n"
@@ -199,4 +203,4 @@ def _write_commit(lab: Lab, name: str, base: str, files: Mapping[str, bytes | No
     """Write every object of the commit; nothing names it yet."""
     tree = plan_tree(lab.root, base, files, strict_under=f"experiments/{name}")
     write_objects(lab.root, tree.objects, len(base))
-    return commit_tree(lab.root, tree.oid, base, message)
+    return commit_tree(lab.root, tree.oid, base, message, Hand(must_sign=lab.config.signatures.required))

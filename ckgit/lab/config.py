@@ -126,8 +126,10 @@ def _sentence(problem: Any) -> str:
     place = ".".join(str(part) for part in problem["loc"] if part != "[key]")
     if problem["type"] != "extra_forbidden":
         return f"{place}: {problem['msg'].removeprefix('Value error, ')}"
-    from ckgit.experiment.cluster import Cluster, LabConfig
+    from ckgit.experiment.cluster import Cluster, LabConfig, ReviewConfig, SignatureConfig
+    from ckgit.experiment.design.fields import Frozen
 
-    known = list((Cluster if len(problem["loc"]) > 1 else LabConfig).model_fields)
+    tables: dict[str, type[Frozen]] = {"clusters": Cluster, "review": ReviewConfig, "signatures": SignatureConfig}
+    known = list((tables.get(problem["loc"][0], LabConfig) if len(problem["loc"]) > 1 else LabConfig).model_fields)
     near = nearest(str(problem["loc"][-1]), known)
     return f"{place}: no such key" + (f"; did you mean {near}?" if near else f" (keys: {', '.join(known)})")

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import ckgit
 from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.card import ModelCard, card_path
-from ckgit.experiment.checks.messages import shown
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.expand import build_plan
+from ckgit.experiment.design.files import declared_files
 from ckgit.experiment.design.model import Summary
 from ckgit.experiment.design.plan import Plan
+from ckgit.experiment.design.row_files import data_files
 from ckgit.experiment.state import State
 from ckgit.experiment.worker import Context
 from ckgit.formats.listing import in_words
+from ckgit.formats.numbers import shown
+from ckgit.formats.plain_json import leaves
 from ckgit.lab.git.objects import read_object
 from ckgit.lab.lab import Lab
 from ckgit.lab.models.card_file import parse_card
@@ -49,8 +52,8 @@ def load_context(lab: Lab, snapshot: Snapshot, ledger: Ledger | None = None, *, 
     _refuse_changed_design(snapshot, summary)
     plan = build_plan(summary, snapshot.defaults() or None)
     cards = {name: card_path(name) for name in model_names(summary, plan)}
-    tasks = sorted({task.source for task in summary.evaluation.tasks})
-    contents = snapshot.read_many([*cards.values(), *tasks, *(each.path for each in summary.data.values())])
+    named = named_files(summary)
+    contents = snapshot.read_many([*cards.values(), *named, *(path for each in summary.data for path in data_files(summary, each))])
     name = cluster_name or (ledger.cluster if ledger else summary.compute.cluster) or lab.config.default_cluster
     return Context(
         summary=summary,
@@ -59,8 +62,9 @@ def load_context(lab: Lab, snapshot: Snapshot, ledger: Ledger | None = None, *, 
         cluster=lab.cluster(name) if cluster_name else _known_profile(lab, name, ledger),
         cluster_name=name,
         version=ckgit.__version__,
-        sources=_sources(snapshot, summary, tasks, contents),
+        sources=_sources(snapshot, summary, named, contents),
         max_log_bytes=lab.config.max_log_bytes,
+        kept=kept.jobs if (kept := snapshot.kept_jobs()) and kept.design == summary.digest else {},
     )
 
 
@@ -75,10 +79,14 @@ def job_inputs(snapshot: Snapshot, context: Context) -> JobInputs:
     from ckgit.lab.export import JobInputs
 
     summary = context.summary
-    recorded = {name: each.sha256 for name, each in summary.recorded.data.items()}
-    data = [(each.path, each.sha256 or recorded.get(name)) for name, each in summary.data.items()]
+    data = [file for name in summary.data for file in data_files(summary, name).items()]
     paths = [f"{snapshot.folder}/", "tasks/", *sorted({*dict(data), *map(card_path, context.cards), *context.sources})]
     return JobInputs(snapshot.name, snapshot.tip, paths, data, context.cluster.data_root)
+
+
+def named_files(summary: Summary) -> list[str]:
+    """Paths of the files of tasks and scorers, and of those that they need, sorted."""
+    return sorted({*(task.source for task in summary.evaluation.tasks), *declared_files(summary), *summary.recorded.files})
 
 
 def model_names(summary: Summary, plan: Plan) -> list[str]:
@@ -116,23 +124,17 @@ def _refuse_changed_design(snapshot: Snapshot, summary: Summary) -> None:
 def changed_places(before: bytes, summary: Summary) -> list[str]:
     """Where a design differs from that of an earlier summary, with both values; empty where that cannot be told."""
     try:
-        earlier = SummaryFile.parse(before, FILE).summary
+        return differing_places(SummaryFile.parse(before, FILE).summary, summary)
     except DesignError:
         return []
+
+
+def differing_places(earlier: Summary, summary: Summary) -> list[str]:
+    """Where a design differs from another one, with both values."""
     own = {"state", "recorded"}
-    old, new = (dict(_values(each.model_dump(mode="json", exclude=own, exclude_none=True))) for each in (earlier, summary))
+    old, new = (dict(leaves(each.model_dump(mode="json", exclude=own, exclude_none=True))) for each in (earlier, summary))
     changed = [place for place in {**old, **new} if old.get(place) != new.get(place)]
     return [f"{place}: {shown(old.get(place))}, now {shown(new.get(place))}" for place in changed]
-
-
-def _values(document: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value of a document with its dotted place."""
-    if isinstance(document, Mapping | list) and document:
-        items = document.items() if isinstance(document, Mapping) else enumerate(document)
-        for key, value in items:
-            yield from _values(value, f"{place}.{key}" if place else str(key))
-    else:
-        yield place, document
 
 
 def _cards(snapshot: Snapshot, summary: Summary, paths: Mapping[str, str], contents: Mapping[str, bytes]) -> dict[str, ModelCard]:
@@ -156,17 +158,16 @@ def _card(snapshot: Snapshot, path: str, content: bytes) -> ModelCard:
         ) from None
 
 
-def _sources(snapshot: Snapshot, summary: Summary, tasks: Sequence[str], contents: Mapping[str, bytes]) -> dict[str, bytes]:
-    data = {each.path: name for name, each in summary.data.items()}
-    for path in tasks:
+def _sources(snapshot: Snapshot, summary: Summary, named: Sequence[str], contents: Mapping[str, bytes]) -> dict[str, bytes]:
+    data = {path: digest for name in summary.data for path, digest in data_files(summary, name).items()}
+    for path in named:
         if path not in contents:
-            raise _missing(snapshot, path, f"commit the task file to exp/{snapshot.name}")
-        _refuse_changed(snapshot, path, contents[path], summary.recorded.tasks.get(path))
-    for path, name in data.items():
-        recorded = summary.recorded.data.get(name)
+            raise _missing(snapshot, path, f"commit the file to exp/{snapshot.name}")
+        _refuse_changed(snapshot, path, contents[path], {**summary.recorded.files, **summary.recorded.tasks}.get(path))
+    for path, digest in data.items():
         if path in contents:
-            _refuse_changed(snapshot, path, contents[path], summary.data[name].sha256 or (recorded.sha256 if recorded else None))
-    return {path: contents[path] for path in sorted({*tasks, *data}) if path in contents}
+            _refuse_changed(snapshot, path, contents[path], digest)
+    return {path: contents[path] for path in sorted({*named, *data}) if path in contents}
 
 
 def _missing(snapshot: Snapshot, path: str, advice: str) -> CkgitError:

@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.card import ModelCard
-from ckgit.experiment.cluster import Cluster
 from ckgit.formats.listing import in_words
 from ckgit.formats.plain_json import read_json
 from ckgit.lab.git.objects import REGULAR, Entry, read_objects, tree_entries
 from ckgit.lab.lab import Lab
-from ckgit.lab.user_folders import user_folder
 
 _MANIFEST = ".ckgit/export.json"
 _PART = 1 << 20
@@ -51,7 +48,7 @@ def export_work_tree(lab: Lab, inputs: JobInputs, target: Path, model_folders: M
         return target
     outside = _outside(lab, inputs, {entry.path for entry in entries})
     try:
-        _hide_from_git(lab, target)
+        hide_from_git(lab, target)
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent, ignore_cleanup_errors=True) as folder:
             part = Path(folder) / "tree"
@@ -66,41 +63,6 @@ def export_work_tree(lab: Lab, inputs: JobInputs, target: Path, model_folders: M
             next="make room or mend the permissions, then run the same command again; work_root in ckgit.toml moves it elsewhere",
         ) from error
     return target
-
-
-def find_model(lab: Lab, cluster: Cluster, card: ModelCard, card_bytes: bytes) -> Path:
-    """The folder that holds a model's files: `<models_root>/NAME`, or the one that `ckgit models add` registered for this card.
-
-    Raises:
-        CkgitError: EVIDENCE_MISSING, there is none with all the card's files in their sizes.
-    """
-    registered = user_folder("XDG_DATA_HOME")
-    places = [lab.folder(cluster.models_root) / card.name]
-    places += [registered / "models" / hashlib.sha256(card_bytes).hexdigest()] if registered else []
-    problems = []
-    for place in places:
-        problem = _unfit(place, card)
-        if problem is None:
-            return place.resolve()
-        problems.append(f"{place}: {problem}")
-    raise CkgitError(
-        f"the files of model {card.name} are not on this machine ({'; '.join(problems)})",
-        code=Exit.EVIDENCE_MISSING,
-        state="nothing was submitted",
-        next=f"ckgit models add {card.name} PATH",
-    )
-
-
-def _unfit(place: Path, card: ModelCard) -> str | None:
-    if not place.is_dir():
-        return "no such folder"
-    for name, expected in card.files.items():
-        file = place / name
-        if not file.is_file():
-            return f"{name} is missing"
-        if (size := file.stat().st_size) != expected.bytes:
-            return f"{name} has {size} bytes, and the card says {expected.bytes}"
-    return None
 
 
 def _entries(lab: Lab, inputs: JobInputs) -> list[Entry]:
@@ -148,8 +110,8 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _hide_from_git(lab: Lab, target: Path) -> None:
-    """A work root in the lab ignores itself, whatever .gitignore the repository came with."""
+def hide_from_git(lab: Lab, target: Path) -> None:
+    """A folder of ours in the lab ignores itself, whatever .gitignore the repository came with."""
     if not target.is_relative_to(lab.home):
         return
     top = lab.home / target.relative_to(lab.home).parts[0]

@@ -88,6 +88,14 @@ class Lab:
         """
         return {cluster: self.folder(root) / self._roots.lab / name for cluster, root in self._roots.work_roots.items()}
 
+    def lab_folders(self) -> list[Path]:
+        """Folders of all experiments' work trees, one for each work root; they need not exist.
+
+        Raises:
+            CkgitError: USAGE, a configuration file is not TOML.
+        """
+        return list(dict.fromkeys(self.folder(root) / self._roots.lab for root in self._roots.work_roots.values()))
+
     @cached_property
     def _roots(self) -> Roots:
         from ckgit.lab.config import read_roots

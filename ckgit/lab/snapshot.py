@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,13 +12,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.design.names import name_problem
-from ckgit.experiment.state import State
+from ckgit.experiment.lifecycle import standing, state_of
+from ckgit.experiment.state import Kept, State
 from ckgit.formats.problem import Problem
-from ckgit.lab.branches import all_tips, design_of, last_recorded, remote_ref
+from ckgit.formats.times import of_git
+from ckgit.lab.branches import all_tips, design_of, last_merged, last_recorded, remote_ref, stands_for_branch
 from ckgit.lab.git.checkout import resume
 from ckgit.lab.git.command import git_text
 from ckgit.lab.git.objects import read_object, read_objects, tree_entries
-from ckgit.lab.git.tips import TIPS, is_lost
+from ckgit.lab.git.tips import CLOSED, TIPS, is_lost, left_at
 from ckgit.lab.git.trailers import Trailers, newer_version
 from ckgit.lab.lab import BRANCHES, Lab
 from ckgit.lab.summary.check import check_state
@@ -25,6 +28,7 @@ from ckgit.lab.summary.state import state_in
 
 if TYPE_CHECKING:
     from ckgit.experiment.design.fields import Frozen
+    from ckgit.experiment.design.kept import KeptJobs
     from ckgit.experiment.estimates.file import Estimate
     from ckgit.experiment.jobs import Ledger
     from ckgit.lab.summary.file import SummaryFile
@@ -37,11 +41,17 @@ class BranchTip(NamedTuple):
     """The tip of an experiment's branch, as a commit that is made on it needs it."""
 
     commit: str
-    state: State
+    standing: str  # where the experiment stands there, as the lifecycle calls it
     left: str  # commit at which ckgit left the branch here; empty where it never made one
+    closed: str  # commit that is kept of it as the closed one; empty where there is none
     local: bool  # False where only a remote has the branch: the commit makes the local one
     summary: bytes
     version: str  # of the ckgit that made its last step; empty where none did
+
+    @property
+    def state(self) -> State:
+        """Its state, whether it is closed or not."""
+        return State(state_of(self.standing))
 
 
 @dataclass(frozen=True)
@@ -53,15 +63,27 @@ class Snapshot:
     tip: str
     state: State
     event: str | None  # what the last commit of ckgit's recorded; None on a branch that was designed by hand
-    design_digest: str | None  # design hash that this commit named
-    time: datetime.datetime  # of the tip, in the committer's time zone
+    design_digest: str | None  # design hash that this commit named; of one that was squashed, its design's own
+    time: datetime.datetime  # of the tip
     recorded_at: str = ""  # commit of ckgit's that this was; empty on a branch that was designed by hand
     version: str = ""  # of the ckgit that made that one
     by_hand: bool = False  # whether the tip is a commit of the user's own
     local: bool = True  # False in a clone that only has a remote's branch: the first commit made here makes the local one
     left: str = ""  # commit at which ckgit left the branch here; empty where it never made one
+    closed: str = ""  # commit that is kept of it as the closed one; empty where there is none
+    kept: Kept | None = None  # what has kept the commit, where the branch is gone
     remotes: Mapping[str, str] = field(default_factory=dict)  # where it is local: tips of the remotes' branches as last fetched, by remote
     known: Mapping[str, bytes | None] = field(default_factory=dict, repr=False)  # files that were read along with it
+
+    @property
+    def standing(self) -> str:
+        """Where it stands, as the lifecycle calls it: in its state, and maybe closed."""
+        return standing(self.event or "", self.state)
+
+    @property
+    def revision(self) -> str:
+        """What git is to be given for its commit: the branch where that is here."""
+        return f"exp/{self.name}" if self.local else self.tip[:12]
 
     @property
     def folder(self) -> str:
@@ -71,7 +93,7 @@ class Snapshot:
     @property
     def branch_tip(self) -> BranchTip:
         """What a commit needs that is made on it."""
-        return BranchTip(self.tip, self.state, self.left, self.local, self.summary_bytes(), self.version)
+        return BranchTip(self.tip, self.standing, self.left, self.closed, self.local, self.summary_bytes(), self.version)
 
     @property
     def tree(self) -> str:
@@ -182,6 +204,19 @@ class Snapshot:
             next=f"ckgit revise {self.name} begins anew without them, or revert the commit that brought the file",
         )
 
+    def kept_jobs(self) -> KeptJobs | None:
+        """Jobs that ran for an earlier design and need not run again; None where there are none.
+
+        Raises:
+            CkgitError: EVIDENCE_MISSING, when the file is there and cannot be read.
+        """
+        content = self.read(f"{self.folder}/kept.json")
+        if content is None:
+            return None
+        from ckgit.experiment.design.kept import FILE, KeptJobs
+
+        return self._parsed(KeptJobs, content, "what is kept", FILE)
+
     def defaults(self) -> Mapping[str, Any] | None:
         """The parameters' defaults that the experiment was scaffolded with; None before that, and where an older ckgit did it.
 
@@ -229,11 +264,14 @@ class Snapshot:
             raise newer_version(self.name, self.version) or damaged from None
 
 
-def take_snapshot(lab: Lab, name: str, at: str = "") -> Snapshot:
+def take_snapshot(lab: Lab, name: str, at: str = "", *, kept: bool = False) -> Snapshot:
     """An experiment at its branch's tip; in a clone that only has a remote's branch, at that one's. Reading makes no branch.
 
+    One that is closed is taken from what keeps it, where its branch is gone: it can be reopened.
+
     Args:
-        at: tip of a remote's branch, as it was last fetched, to which the local one is taken to have been moved.
+        at: tip of a remote's branch, as it was last fetched, or of what is closed, to which the local one is taken to have been moved.
+        kept: whether one without a branch is also taken from the default branch, or from what somebody kept by hand: nothing goes on there.
 
     Raises:
         DeletedError: its branch is gone.
@@ -244,20 +282,50 @@ def take_snapshot(lab: Lab, name: str, at: str = "") -> Snapshot:
         raise CkgitError(f"{name!r} is not a name of an experiment: {problem}", code=Exit.USAGE)
     resume(lab.branch(name))
     tips = all_tips(lab, name)
-    gone = tips.pop(f"{TIPS}{name}", None)
+    gone, closed = tips.pop(f"{TIPS}{name}", None), tips.pop(f"{CLOSED}{name}", None)
     left = gone.commit if gone else ""
-    ref = f"{BRANCHES}{name}" if f"{BRANCHES}{name}" in tips else remote_ref(lab, name, list(tips), left)
-    tip, last, time = next((each for each in tips.values() if each.commit == at), tips[ref])
-    paths = [f"experiments/{name}/{file}" for file in ("experiment_summary.md", "jobs.json", "defaults.json")]
+    own, keeps = f"{BRANCHES}{name}" in tips, closed is not None and stands_for_branch(lab, name, closed, tips, every=kept)
+    if kept and not tips and not keeps and (merged := _merged(lab, name, left)):
+        return merged
+    ref = f"{BRANCHES}{name}" if own else "" if keeps else remote_ref(lab, name, list(tips), left or (closed.commit if closed else ""))
+    place = tips[ref] if ref or closed is None else closed
+    tip, last, time = next((each for each in (*tips.values(), closed) if each and each.commit == at), place)
+    paths = [f"experiments/{name}/{file}" for file in ("experiment_summary.md", "jobs.json", "defaults.json", "kept.json")]
     known = dict(zip(paths, read_objects(lab.root, [f"{tip}:{path}" for path in paths]), strict=True))
     state = _state(_there(known[paths[0]], name, tip), f"exp/{name}:{paths[0]}")
     at, recorded = (tip, last) if last else last_recorded(lab.root, name, tip)
     check_state(lab.root, name, tip, state, recorded, at, left)
     event, design, version = (recorded.event, recorded.design, recorded.version) if recorded else (None, None, "")
     found = Snapshot(lab.root, name, tip, state, event, design, time, at, version, last is None, left=left, known=known)
-    if not ref.startswith(BRANCHES):
-        return replace(found, local=False)
+    found = replace(found, closed=closed.commit if closed else "", local=own, kept=None if ref else Kept.CLOSED)
+    if not own:
+        return found
     return replace(found, remotes={ref.split("/")[2]: theirs.commit for ref, theirs in tips.items() if not ref.startswith(BRANCHES)})
+
+
+def _merged(lab: Lab, name: str, left: str) -> Snapshot | None:
+    """An experiment that the default branch holds, at its last step there; None where it holds none, or not the one whose branch is gone.
+
+    Args:
+        left: commit at which ckgit left that branch; empty where it never made one here.
+    """
+    content = read_object(lab.root, f"{lab.base}:experiments/{name}/experiment_summary.md")
+    if content is None:
+        return None
+    step, recorded = last_merged(lab, name)
+    if recorded and is_lost(lab.root, left, lab.base) and is_lost(lab.root, step, left):
+        return None
+    if recorded and recorded.target in set(State):
+        return replace(snapshot_at(lab, name, step, recorded, step), local=False, kept=Kept.MERGED)
+    state = _state(content, f"{lab.default_branch}:experiments/{name}/experiment_summary.md")  # it was squashed, or made by hand
+    found = Snapshot(lab.root, name, lab.base, state, None, None, _time(lab.root, lab.base), local=False, kept=Kept.MERGED)
+    with suppress(DesignError):  # which whoever needs the design meets again
+        found = replace(found, design_digest=found.summary.summary.digest)
+    return found
+
+
+def _time(root: Path, commit: str) -> datetime.datetime:
+    return of_git(git_text(root, "log", "-1", "--no-show-signature", "--format=%ct", commit, "--"))
 
 
 def snapshot_at(lab: Lab, name: str, commit: str, recorded: Trailers, at: str) -> Snapshot:
@@ -270,12 +338,21 @@ def snapshot_at(lab: Lab, name: str, commit: str, recorded: Trailers, at: str) -
         CkgitError: EVIDENCE_MISSING, it has no summary.
     """
     state = State(recorded.target)
-    time = datetime.datetime.fromisoformat(git_text(lab.root, "log", "-1", "--no-show-signature", "--format=%cI", commit, "--"))
-    paths = [f"experiments/{name}/{file}" for file in ("experiment_summary.md", "jobs.json", "defaults.json")]
+    time = _time(lab.root, commit)
+    paths = [f"experiments/{name}/{file}" for file in ("experiment_summary.md", "jobs.json", "defaults.json", "kept.json")]
     known = dict(zip(paths, read_objects(lab.root, [f"{commit}:{path}" for path in paths]), strict=True))
     _there(known[paths[0]], name, commit)
     version = recorded.version
     return Snapshot(lab.root, name, commit, state, recorded.event, recorded.design, time, at, version, commit != at, known=known)
+
+
+def as_committed(root: Path, name: str, commit: str) -> Snapshot:
+    """An experiment as some commit has it, whatever its branch is at and whatever its summary says."""
+    at, recorded = last_recorded(root, name, commit)
+    state = State(recorded.target) if recorded and recorded.target in set(State) else State.DESIGNED
+    event, design = (recorded.event, recorded.design) if recorded else (None, None)
+    never = datetime.datetime.fromtimestamp(0, tz=datetime.UTC)
+    return Snapshot(root, name, commit, state, event, design, never, at, left=left_at(root, name))
 
 
 def _state(summary: bytes, file: str) -> State:

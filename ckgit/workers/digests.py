@@ -8,19 +8,41 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ckgit.experiment.card import FileDigest, is_model_file
+from ckgit.formats.plain_json import read_json
 
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+BASE = "base"  # before the names of files of the model that an adapter is loaded beside
 FILE_OPTION = "--file="  # of a job's command: PATH=SHA256
 _AT_ONCE = 4  # files that are read at the same time; the shards of a large model are many
 
 
 def digests(folder: Path) -> Mapping[str, FileDigest]:
-    """Every file of a folder that loading the model may read, by name. All of it is read.
+    """Every file of a folder that loading the model may read, by name, and of an adapter alone those of its base. All of it is read.
 
     Raises:
         OSError: a file cannot be read.
+        ValueError: what an adapter says of itself cannot be read.
     """
-    files = [file for file in sorted(folder.iterdir()) if file.is_file() and is_model_file(file.name)]
-    return {file.name: digest for file, digest in zip(files, _digests(files), strict=True)}
+    base = base_of(folder)
+    own = (ADAPTER_CONFIG, ADAPTER_WEIGHTS) if base else ()
+    files = [file for file in sorted(folder.iterdir()) if file.is_file() and (is_model_file(file.name) or file.name in own)]
+    found = {file.name: digest for file, digest in zip(files, _digests(files), strict=True)}
+    return {**found, **{f"{BASE}/{name}": digest for name, digest in (digests(base) if base else {}).items()}}
+
+
+def base_of(folder: Path) -> Path | None:
+    """The folder of the model that an adapter alone is loaded beside, relative to the work tree; None for a folder of whole weights.
+
+    Raises:
+        ValueError: what the adapter says of itself cannot be read.
+    """
+    config = folder / ADAPTER_CONFIG
+    if not config.is_file() or any(file.name != ADAPTER_WEIGHTS for file in folder.glob("*.safetensors")):
+        return None
+    try:
+        return Path(read_json(config.read_bytes())["base_model_name_or_path"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{config} does not say which model the adapter is of") from error
 
 
 def changed(files: Mapping[str, str]) -> list[str]:

@@ -19,24 +19,25 @@ import click
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from ckgit.jobs.script import OFFLINE, PROGRAM_MISSING
+from ckgit.jobs.script import OFFLINE, PROGRAM_MISSING, RUN
 
 
 @click.command()
 @click.option("--program", "programs", multiple=True, help="It must be on PATH.")
 @click.option("--path", "paths", multiple=True, help="It must be there.")
 @click.option("--gpus", default=0, help="So many GPUs must be usable.")
+@click.option("--extra", default=RUN, help="The extra of ckgit whose versions are wanted.")
 @click.argument("modules", nargs=-1)
-def main(*, programs: Sequence[str], paths: Sequence[str], gpus: int, modules: Sequence[str]) -> None:
+def main(*, programs: Sequence[str], paths: Sequence[str], gpus: int, extra: str, modules: Sequence[str]) -> None:
     """Check the environment of a job."""
-    if problems := problems_of(programs, paths, gpus, modules):
+    if problems := problems_of(programs, paths, gpus, modules, extra):
         click.echo(f"ckgit: this job's environment is not fit: {'; '.join(problems)}", err=True)
         sys.exit(PROGRAM_MISSING)
     click.echo(describe(modules, gpus))
 
 
-def problems_of(programs: Sequence[str], paths: Sequence[str], gpus: int, modules: Sequence[str]) -> list[str]:
-    """All that a job would lack, or has in another version than ckgit[run] asks for; the modules are imported.
+def problems_of(programs: Sequence[str], paths: Sequence[str], gpus: int, modules: Sequence[str], extra: str = RUN) -> list[str]:
+    """All that a job would lack, or has in another version than its extra of ckgit asks for; the modules are imported.
 
     Args:
         programs: must be on PATH.
@@ -44,7 +45,7 @@ def problems_of(programs: Sequence[str], paths: Sequence[str], gpus: int, module
         gpus: how many must be usable.
     """
     problems = [f"{path} is not there" for path in paths if not Path(path).exists()]
-    problems += [*_programs(programs), *excluded_versions(modules), *_modules(modules), *_network()]
+    problems += [*_programs(programs), *excluded_versions(modules, extra), *_modules(modules, extra), *_network()]
     return problems or [*_gpus(gpus)]  # torch has been imported by now
 
 
@@ -58,16 +59,16 @@ def _programs(programs: Sequence[str]) -> Iterator[str]:
     yield from (f"{program} is not on PATH (install ckgit[run])" for program in programs if not shutil.which(program))
 
 
-def _modules(modules: Sequence[str]) -> Iterator[str]:
+def _modules(modules: Sequence[str], extra: str) -> Iterator[str]:
     broken = [(module, why) for module in modules if (why := _import_problem(module))]
     yield from (f"{module} {why}" for module, why in broken)
     if broken:
         # a module that is there often fails on another one's version
         concerned = modules if any("import" in why for _, why in broken) else [module for module, _ in broken]
-        wanted = wanted_versions()
+        wanted = wanted_versions(extra)
         known = [module for module in concerned if _key(module) in wanted]
         if known:
-            yield "ckgit[run] wants " + ", ".join(f"{name}{wanted[_key(name)]} (found: {_version(name) or 'none'})" for name in known)
+            yield f"ckgit[{extra}] wants " + ", ".join(f"{name}{wanted[_key(name)]} (found: {_version(name) or 'none'})" for name in known)
 
 
 def _import_problem(module: str) -> str:
@@ -80,24 +81,29 @@ def _import_problem(module: str) -> str:
     return ""
 
 
-def excluded_versions(modules: Sequence[str]) -> list[str]:
-    """Of each module whose installed version ckgit[run] excludes, both."""
-    wanted = wanted_versions()
+def excluded_versions(modules: Sequence[str], extra: str = RUN) -> list[str]:
+    """Of each module whose installed version an extra of ckgit excludes, both."""
+    wanted = wanted_versions(extra)
     found = {module: _version(module) for module in modules if _key(module) in wanted}
     return [
-        f"{module} is {is_there}, and ckgit[run] wants {module}{wanted[_key(module)]}"
+        f"{module} is {is_there}, and ckgit[{extra}] wants {module}{wanted[_key(module)]}"
         for module, is_there in found.items()
         if is_there and not wanted[_key(module)].contains(is_there, prereleases=True)
     ]
 
 
-def wanted_versions() -> dict[str, SpecifierSet]:
-    """Versions that ckgit's own package metadata ask for in jobs, e.g. `==0.6.1`, by name of the package."""
+def wanted_versions(extra: str = RUN) -> dict[str, SpecifierSet]:
+    """Versions that ckgit's own package metadata ask for in jobs, e.g. `==0.6.1`, by name of the package.
+
+    Args:
+        extra: has what the extra `run` has, and what its own tools need; or several with commas.
+    """
     try:
         found = map(Requirement, requires("ckgit") or ())
     except PackageNotFoundError:  # it runs from a folder
         return {}
-    return {_key(each.name): each.specifier for each in found if each.marker and each.marker.evaluate({"extra": "run"})}
+    extras = [{"extra": name} for name in (RUN, *extra.split(","))]
+    return {_key(each.name): each.specifier for each in found if each.marker and any(map(each.marker.evaluate, extras))}
 
 
 def _key(name: str) -> str:

@@ -8,12 +8,16 @@ from importlib.util import find_spec
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import Cluster
+from ckgit.jobs.script import RUN
 
 
-def check_installed(cluster: Cluster, modules: Sequence[str]) -> None:
+def check_installed(cluster: Cluster, modules: Sequence[str], extra: str = RUN) -> None:
     """Raise where jobs run with the Python that runs ckgit, and it lacks what they import, or has it in a version that is excluded.
 
     Set-up lines or a container may bring what is wanted.
+
+    Args:
+        extra: of ckgit, which brings these modules.
 
     Raises:
         CkgitError: TOOL_MISSING.
@@ -21,25 +25,25 @@ def check_installed(cluster: Cluster, modules: Sequence[str]) -> None:
     if cluster.scheduler != "local" or cluster.setup or cluster.own.setup or cluster.container:
         return
     if lacking := [module for module in modules if not _is_there(module)]:
-        raise _unfit(f"jobs on this machine need {', '.join(lacking)}, which this installation of ckgit does not have")
-    if excluded := _excluded(tuple(modules)):
-        raise _unfit(f"jobs on this machine would run with other versions than were tried: {'; '.join(excluded)}")
+        raise _unfit(f"jobs on this machine need {', '.join(lacking)}, which this installation of ckgit does not have", extra)
+    if excluded := _excluded(tuple(modules), extra):
+        raise _unfit(f"jobs on this machine would run with other versions than were tried: {'; '.join(excluded)}", extra)
 
 
-def _unfit(what: str) -> CkgitError:
+def _unfit(what: str, extra: str) -> CkgitError:
     return CkgitError(
         what,
         code=Exit.TOOL_MISSING,
         state="nothing was submitted",
-        next='pip install "ckgit[run]", or name another environment in setup of the cluster profile in ckgit.toml',
+        next=f'pip install "ckgit[{extra}]", or name another environment in setup of the cluster profile in ckgit.toml',
     )
 
 
 @functools.cache  # asked for each job
-def _excluded(modules: tuple[str, ...]) -> list[str]:
+def _excluded(modules: tuple[str, ...], extra: str) -> list[str]:
     from ckgit.workers.environment import excluded_versions
 
-    return excluded_versions(modules)
+    return excluded_versions(modules, extra)
 
 
 @functools.cache  # likewise

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import click
 
-from ckgit.jobs.script import PROGRAM_MISSING
+from ckgit.jobs.script import PROGRAM_MISSING, RUN
 from ckgit.workers.environment import describe, problems_of
 
 
@@ -21,12 +21,26 @@ from ckgit.workers.environment import describe, problems_of
 @click.option("--program", "programs", multiple=True, help="It must be on PATH.")
 @click.option("--path", "paths", multiple=True, help="It must be there.")
 @click.option("--gpus", default=0, help="So many GPUs must be usable.")
-@click.option("--module", "modules", multiple=True, help="It must load, in a version that ckgit[run] asks for.")
+@click.option("--extra", default=RUN, help="The extra of ckgit whose versions are wanted.")
+@click.option("--hide", "hidden", multiple=True, help="A module that must not be found.")
+@click.option("--module", "modules", multiple=True, help="It must load, in a version that the extra asks for.")
 @click.argument("worker")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
-def main(*, programs: Sequence[str], paths: Sequence[str], gpus: int, modules: Sequence[str], worker: str, words: Sequence[str]) -> None:
+def main(
+    *,
+    programs: Sequence[str],
+    paths: Sequence[str],
+    gpus: int,
+    extra: str,
+    hidden: Sequence[str],
+    modules: Sequence[str],
+    worker: str,
+    words: Sequence[str],
+) -> None:
     """Check the environment of a job, then run the module WORKER with WORDS."""
-    if problems := problems_of(programs, paths, gpus, modules):
+    for module in hidden:
+        sys.modules[module] = None  # type: ignore[assignment]  # an import of it fails from now on, as if it were not installed
+    if problems := problems_of(programs, paths, gpus, modules, extra):
         click.echo(f"ckgit: this job's environment is not fit: {'; '.join(problems)}", err=True)
         sys.exit(PROGRAM_MISSING)
     click.echo(describe(modules, gpus))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ckgit.formats.plain_json import read_json
-from ckgit.formats.rows import Row, listed, messages, user_text
+from ckgit.formats.rows import DataError, Row, listed, messages
 
 IGNORED = -100  # PyTorch's label of a token that is not trained
 
@@ -121,16 +121,30 @@ class Renderer:
         """Found by rendering a row."""
         return self.tokens(Row("a", "b")).tokens[-1]
 
-    def prefix_text(self, row_input: str) -> str:
-        """All text before the answer, as the model is given it (without a BOS that the tokenizer adds)."""
-        if self.dataset_type == "chat":
-            return self._rendered(self._messages(row_input), add_generation_prompt=True)
-        text = user_text(row_input, self.prompt)
-        return f"{self.system_prompt}\n{text}" if self.system_prompt else text
+    def messages(self, asked: Row | str) -> list[dict[str, str]]:
+        """The messages before the answer of a row, or of an input without turns before it.
 
-    def prefix(self, row_input: str) -> list[int]:
-        """Token ids of everything before the answer."""
-        return self._encode_prefix(self.prefix_text(row_input))
+        Raises:
+            RenderError: they cannot be sent: two system messages, or turns without a template for them.
+        """
+        row = asked if isinstance(asked, Row) else Row(asked, "")
+        if row.history and self.dataset_type != "chat":
+            raise RenderError("it has turns before its question, which need a chat template (dataset_type: chat)")
+        try:
+            return messages(row, prompt=self.prompt, system_prompt=self.system_prompt)
+        except DataError as error:
+            raise RenderError(str(error)) from None
+
+    def prefix_text(self, asked: Row | str) -> str:
+        """All text before the answer, as the model is given it (without a BOS that the tokenizer adds). See `messages`."""
+        said = self.messages(asked)
+        if self.dataset_type == "chat":
+            return self._rendered(said, add_generation_prompt=True)
+        return "\n".join(one["content"] for one in said)
+
+    def prefix(self, asked: Row | str) -> list[int]:
+        """Token ids of everything before the answer. See `messages`."""
+        return self._encode_prefix(self.prefix_text(asked))
 
     def tokens(self, row: Row) -> Tokens:
         """A row's prefix, answer and end of turn. All of the answer is trained, its end-of-turn token too.
@@ -138,7 +152,7 @@ class Renderer:
         Raises:
             RenderError: the template does not keep the prefix, or the answer holds the text of an end-of-turn token.
         """
-        text = self.prefix_text(row.input)
+        text = self.prefix_text(row)
         prefix = self._encode_prefix(text)
         answer = self._answer(text, prefix, self._full_text(row, text))
         end = next((position for position, token in enumerate(answer) if token in self.stops), None)
@@ -159,9 +173,6 @@ class Renderer:
                 f"{self.folder}: there is no chat template; a base model is trained with dataset_type: text_completion"
             ) from error
 
-    def _messages(self, row_input: str) -> list[dict[str, str]]:
-        return messages(row_input, prompt=self.prompt, system_prompt=self.system_prompt)
-
     def _rendered(self, conversation: Sequence[dict[str, str]], *, add_generation_prompt: bool) -> str:
         try:
             return str(self.tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=add_generation_prompt))
@@ -172,7 +183,7 @@ class Renderer:
     def _full_text(self, row: Row, prefix_text: str) -> str:
         if self.dataset_type != "chat":
             return prefix_text + row.output
-        answered = [*self._messages(row.input), {"role": "assistant", "content": row.output}]
+        answered = [*self.messages(row), {"role": "assistant", "content": row.output}]
         full = self._rendered(answered, add_generation_prompt=False)
         if not full.startswith(prefix_text):
             raise RenderError(

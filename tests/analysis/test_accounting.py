@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ckgit.analysis.accounting import account, accounting_section, totals_rows
+from ckgit.analysis.accounting import MOST_ATTEMPTS, account, attempts_section, cost_section, totals_rows
 from ckgit.experiment.accounting import Accounting, Total, UsageTotals
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.estimates.file import Estimate, Group, Kind
@@ -91,11 +91,21 @@ def test_what_nobody_knows_is_not_counted_as_nothing() -> None:
 
 
 def test_the_section_has_a_row_for_each_attempt() -> None:
-    text = accounting_section(taken(*attempts_with(None, phase=Phase.FAILED), *attempts_with(WHOLE)))
+    found = taken(*attempts_with(None, phase=Phase.FAILED), *attempts_with(WHOLE))
+    text = attempts_section(found)
     assert "| rank4/finetune | 1 | failed | – | – | – | – | – | – | – |" in text  # noqa: RUF001
     assert "| rank4/finetune | 1 | done | 1:00 | 2:00:00 | 4 | 1:00:00 | 8.0 GB | 90 % | gpu01 |" in text
-    assert "| training | 2 (1 failed) | 1:00 (1 of 2) |" in text
-    assert accounting_section(taken()) == ""
+    assert "| training | 2 (1 failed) | 1:00 (1 of 2) |" in cost_section(found)
+    assert "2 attempts: 4 GPU-hours, 2:00:00 of running jobs, 1:00 in the queue." in cost_section(found)
+    assert cost_section(taken()) == attempts_section(taken()) == ""
+
+
+def test_of_very_many_attempts_those_that_failed_are_listed() -> None:
+    many = [each for _ in range(MOST_ATTEMPTS) for each in attempts_with(WHOLE)]
+    text = attempts_section(taken(*many, *attempts_with(None, phase=Phase.FAILED)))
+    assert text.count("| rank4/finetune |") == MOST_ATTEMPTS
+    assert "| rank4/finetune | 1 | failed |" in text
+    assert text.endswith("1 further attempts are left out here; `results.json` has them all.")
 
 
 def test_the_estimate_is_compared_with_what_done_jobs_took() -> None:
@@ -108,7 +118,7 @@ def test_the_estimate_is_compared_with_what_done_jobs_took() -> None:
         (Stage.EVALUATION, 1, 1, 10.0, 5.0, 0.5),
         (None, 3, 2, 70.0, 125.0, 125 / 70),
     ]
-    text = accounting_section(found)
+    text = cost_section(found)
     assert "| training | 1 of 2 | 1:00 | 2:00 | 2 |" in text
     assert "| all | 2 of 3 | 1:10 | 2:05 | 1.79 |" in text
     assert "- training of tiny (lora, cpu, fp32): from 3 earlier runs on cluster local (1.5 times what is assumed)" in text
@@ -127,7 +137,7 @@ def test_the_estimate_is_compared_with_what_done_jobs_took() -> None:
 def test_a_time_that_is_not_known_is_compared_with_nothing(tried: list[Attempt]) -> None:
     found = account(tried, ESTIMATE)
     assert [(each.compared, each.taken_seconds, each.ratio) for each in found.estimate] == [(0, None, None)] * 3
-    assert "Estimated and taken" not in accounting_section(found)
+    assert "Estimated and taken" not in cost_section(found)
 
 
 def test_an_estimate_of_one_run_is_that_of_its_jobs() -> None:

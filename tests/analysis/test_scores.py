@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ckgit.analysis.scores import SampleScores, as_number, difference, mean_scores, means, scored_count, with_intervals
-from ckgit.experiment.results import CellResult, Metric, Sample, Score
+from ckgit.experiment.measured.answers import Score
+from ckgit.experiment.results import CellResult, Metric, Sample
 from tests.analysis.build import cell
 
 ACCURACY = Metric(scorer="match", name="accuracy", value=0.75, samples=40)

@@ -11,7 +11,7 @@ from ckgit.experiment.accounting import Accounting
 from ckgit.experiment.design.model import RunType
 from ckgit.experiment.results import Results, RunRow
 from ckgit.formats.markdown import NOTHING
-from tests.analysis.build import cell, context, jobs, ledger, left, training
+from tests.analysis.build import DESIGN, cell, context, jobs, ledger, left, training
 
 RIGHT = {"rank4": 30, "rank8": 36, "base": 2}
 NEW = {"torch": "2.13.1", "torchtune": "0.6.1"}
@@ -35,14 +35,24 @@ def test_a_claim_over_runs_of_one_version_says_nothing_of_versions() -> None:
 
 def test_a_claim_that_compares_runs_of_different_versions_says_which_had_which() -> None:
     base, rank4 = other().claims
-    assert base.reason.endswith(
-        "; the two runs used different tool versions: evaluation of rank8 had torch 2.13.1, that of base 2.13.0"
-    )
+    assert base.reason.endswith("; the two runs used different tool versions: evaluation of rank8 had torch 2.13.1, that of base 2.13.0")
     assert rank4.reason.endswith(
         "; the two runs used different tool versions: training of rank8 had torch 2.13.1, that of rank4 2.13.0; "
         "evaluation of rank8 had torch 2.13.1, that of rank4 2.13.0"
     )
     assert [verdict.judgement for verdict in other().claims] == [verdict.judgement for verdict in results().claims]
+
+
+def test_a_claim_about_settings_says_which_of_their_runs_had_which() -> None:
+    claim = {"metric": "accuracy", "task": "capitalization", "left": {"lora_rank": 8}, "right": {"lora_rank": 4}, "direction": "greater"}
+    about = {**DESIGN["experiment"], "claims": [claim]}
+    here = context(experiment=about, variables={"lora_rank": [4, 8], "seed": [1, 2]})
+    found = left(here, {run.name: 20 + number for number, run in enumerate(here.plan.runs)})
+    newer = training("rank8_seed2").model_copy(update={"versions": NEW})
+    [same] = assemble(here, jobs(here), found, {}, Accounting()).claims
+    [verdict] = assemble(here, jobs(here), {**found, "rank8_seed2/finetune": [newer]}, {}, Accounting()).claims
+    told = "the runs used different tool versions: training: torch 2.13.0 (rank8_seed1, rank4_seed1, rank4_seed2), 2.13.1 (rank8_seed2)"
+    assert verdict.reason == f"{same.reason}; {told}"
 
 
 def test_the_report_says_which_run_had_which_version_where_they_differ() -> None:

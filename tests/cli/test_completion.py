@@ -59,6 +59,8 @@ def test_experiments_runs_and_jobs(bench: Bench, run) -> None:
     assert words(bench, "worker", "run-tiny-trainer", "") == ["demo", "other"]
     assert words(bench, "worker", "run-tiny-trainer", "demo", "--run", "b") == ["base"]
     assert words(bench, "design", "new", "--like", "d") == ["demo"]
+    assert words(bench, "design", "new", "--template", "l") == ["lora-sweep"]
+    assert words(bench, "models", "show", "") == ["tiny"]
     assert words(bench, "advance", "--to", "tr") == ["trained"]
     assert words(bench, "advance", "--cluster", "") == ["local"]
     assert words(bench, "validate", "de") == ["demo"]

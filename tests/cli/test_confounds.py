@@ -184,3 +184,41 @@ def test_design_says_it_with_its_place_and_keeps_it_in_summary_log_and_commit(of
     told = ckgit(lab_folder, "validate", "cap")
     assert told.returncode == 0
     assert f": {words}" in told.stderr
+
+
+# Claims about settings
+
+
+def settings_claim(text):
+    return ("matter?", f"matter?\n  claims: [{{metric: accuracy, task: capitalization, {text}}}]")
+
+
+GREATER = "left: {lora_rank: 8}, right: {lora_rank: 4}, direction: greater"
+
+
+def unnamed(found):
+    return [text.partition(": ")[2] for text in found if "it cannot tell which of these is why" in text]
+
+
+def test_a_claim_about_settings_is_fair_where_all_else_is_the_same_on_both_sides(of):
+    varied = ("[4, 8]", "[4, 8]\n  lr: [0.1, 0.2]\n  seed: [0, 1]")
+    assert unnamed(of(varied, settings_claim(GREATER))) == []
+    both = "left: {lora_rank: 8, lr: 0.1}, right: {lora_rank: 4, lr: 0.2}, direction: greater"  # it says so itself
+    assert unnamed(of(varied, settings_claim(both))) == []
+
+
+def test_a_claim_about_settings_whose_sides_differ_in_what_it_does_not_name_says_so(of):
+    listed = [(8, 0.1, 0), (8, 0.1, 1), (4, 0.2, 0), (4, 0.2, 1)]
+    written = ", ".join(f"{{name: r{r}s{s}, parameters: {{lora_rank: {r}, lr: {lr}, seed: {s}}}}}" for r, lr, s in listed)
+    alone = ("\nvariables:\n  lora_rank: [4, 8]", "")
+    [found] = unnamed(of(("models:", f"runs: [{written}]\nmodels:"), alone, settings_claim(GREATER)))
+    assert found == "the claim is about lora_rank, and the runs that it compares differ in lr, too: it cannot tell which of these is why"
+
+
+def test_a_trend_with_another_parameter_that_goes_along_says_so(of):
+    listed = [(4, 0.1), (8, 0.1), (16, 0.2)]
+    written = ", ".join(f"{{name: r{r}, parameters: {{lora_rank: {r}, lr: {lr}}}}}" for r, lr in listed)
+    trend = settings_claim("direction: increases, along: lora_rank")
+    [found] = unnamed(of(("models:", f"runs: [{written}]\nmodels:"), ("\nvariables:\n  lora_rank: [4, 8]", ""), trend))
+    assert "the claim is about lora_rank, and the runs that it compares differ in lr, too" in found
+    assert unnamed(of(("[4, 8]", "[4, 8, 16]"), trend)) == []

@@ -1,10 +1,6 @@
 """`ckgit design`, `validate` and `revise` as a user types them."""
 
 import json
-import os
-import pty
-import select
-import sys
 from pathlib import Path
 
 import pytest
@@ -63,7 +59,7 @@ def test_a_dry_run_shows_the_commit_and_makes_none(lab_folder, design, run):
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
-        (["design", "cap"], 2, "ckgit design cap --from FILE, or --like OTHER"),
+        (["design", "cap"], 2, "ckgit design cap --from FILE, --like OTHER or --template TEMPLATE"),
         (["design", "cap", "--from", "x", "--like", "y"], 2, "--from and --like exclude each other"),
         (["design", "cap", "--from", "missing.yaml"], 2, "cannot read the design: No such file or directory"),
         (["design", "$(x)", "--from", "-"], 2, "cannot be the name of an experiment"),
@@ -195,61 +191,6 @@ def test_revise_changes_the_design_in_a_commit_of_its_own(lab_folder, design, ru
     assert "1 run, 1 of them trained, 1 evaluation;" in done.stdout
     assert run(lab_folder, "log", "--format=%s", "-2").splitlines() == ["revise cap: designed -> designed", "design cap: none -> designed"]
     assert "rank2" in (lab_folder / "experiments/cap/experiment_summary.md").read_text()
-
-
-def converse(folder, args, answers):
-    """Run ckgit on a terminal, give each answer when a question waits, and return the exit code and all that was shown."""
-    child, terminal = pty.fork()
-    if child == 0:
-        os.chdir(folder)
-        os.execv(sys.executable, [sys.executable, "-m", "ckgit", *args])  # noqa: S606 - the child of a terminal
-    shown, waiting = "", list(answers)
-    while True:
-        ready, _, _ = select.select([terminal], [], [], 60)
-        assert ready, shown
-        try:
-            chunk = os.read(terminal, 65536).decode()
-        except OSError:  # the other end is closed
-            break
-        if not chunk:
-            break
-        shown += chunk
-        if waiting and shown.rstrip(" ").endswith(":"):
-            os.write(terminal, f"{waiting.pop(0)}\n".encode())
-            shown += "\n"
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown
-
-
-def test_an_interview_with_every_default_makes_an_experiment(lab_folder, run):
-    code, shown = converse(lab_folder, ["design", "cap"], [""] * 20)
-    assert code == 0, shown
-    assert "| rank4 | fine-tuned | 4 |" in shown
-    assert "Commit this as exp/cap? [Y/n]" in shown
-    assert shown.count("warning: run rank4 and 1 other: trains for") == 1
-    assert shown.index("warning: ") < shown.index("Commit this")
-    assert run(lab_folder, "log", "-1", "--format=%s", "exp/cap") == "design cap: none -> designed"
-
-
-def test_an_interview_about_a_model_without_a_template_makes_a_design_of_plain_text(lab_folder, run):
-    card = lab_folder / "models/tiny.yaml"
-    before, _, after = card.read_text().partition("template:\n")
-    card.write_text(before + after[after.index("end_of_turn") :])
-    run(lab_folder, "commit", "--quiet", "--all", "--message=A base model")
-    code, shown = converse(lab_folder, ["design", "cap"], [""] * 20)
-    assert code == 0, shown
-    assert "tiny has no chat template, so rows are plain text: dataset_type is text_completion." in shown
-    assert "dataset_type: text_completion" in run(lab_folder, "show", "exp/cap:experiments/cap/experiment_summary.md")
-
-
-def test_an_interview_asks_again_after_a_wrong_answer_and_writes_nothing_before_yes(lab_folder, run):
-    answers = ["Q?", "nobody", "tiny", "", "Say it", "Say: {input}", "learning_rate", "lr", "fast", "yes", "1e-4, 1e-3"]
-    code, shown = converse(lab_folder, ["design", "cap"], [*answers, "0", "2", "cpu", "nothing", "none", "n", "\x03"])
-    assert code == 130, shown
-    assert "did you mean lr?" in shown
-    assert "there is no task nothing" in shown
-    assert shown.index("a prompt must contain {input}") < shown.index("Which parameter varies?")
-    assert "| lr1e-4 | fine-tuned |" in shown
-    assert run(lab_folder, "branch", "--list", "exp/*") == ""
 
 
 def test_a_name_that_cannot_be_one_is_told_before_what_is_missing(lab_folder):

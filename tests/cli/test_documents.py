@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,30 @@ from tests.cli.test_models import make_model
 from tests.orchestrators.bench import DESIGN, Bench, design_demo
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
+# In tests/forges/github, where there is a GitHub to ask.
+OF_CI = {("ci approvals", "approvals-document"), ("ci may-start", "may-start-document"), ("ci comment", "comment-document")}
 Call = Callable[..., Any]
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 HASHES = {"commit", "hand", "left", "rewritten", "design_hash"}
 # What had other names, or other forms, in some documents.
 OLD = {"tip", "date", "digest", "lifecycle", "sentence", "from", "to"}
+
+
+REVIEWS = (
+    ("reproduce demo base", "reproduce"),
+    ("reproduce demo base --dry-run", "plan"),
+    ("verify demo --deep", "verify"),
+    ("verify --rules", "rules"),
+    ("report demo", "report"),
+    ("results", "rows"),
+    ("sql SELECT(1)", "rows"),
+    ("compare demo/rank4 demo/base", "compare"),
+    ("dashboard", "dashboard"),
+)
+
+
+_LATER = ("doctor", "archive demo", "delete demo --dry-run", "delete demo", "delete demo --undo", "clean", "clean demo --all --dry-run")
+LATER = tuple((line, line.split()[0]) for line in _LATER)
 
 
 def all_commands(command: click.Command, name: str = "") -> Iterator[tuple[str, click.Command]]:
@@ -104,13 +124,39 @@ def test_every_command_with_json_has_a_schema_that_is_committed() -> None:
     assert {path.stem for path in SCHEMAS.iterdir()} == set(MODELS)
 
 
+def of_another_project(call: Call, tmp_path: Path) -> Iterator[Any]:
+    (tmp_path / "experiment_summary.yaml").write_text("experiment: {name: other, type: old}\n")
+    yield call(f"import cruijff {tmp_path}", "import-document")
+    yield call(f"import cruijff {tmp_path} --output {tmp_path / 'other.yaml'}", "import-document")
+
+
+def of_tasks(call: Call) -> Iterator[Any]:
+    for more in (" --dry-run", ""):
+        yield call(f"task new own --template numeric --experiment demo{more}", "new-task-document")
+    yield call("task check own --experiment demo", "task-check-document", Exit.USAGE)  # its outputs are no numbers
+    yield call("task list", "tasks-document")
+
+
+def of_a_model(call: Call, tmp_path: Path) -> Iterator[Any]:
+    make_model(tmp_path / "copy")
+    yield call(f"models add other {tmp_path / 'copy'} --dry-run", "model-document")
+    yield call(f"models add other {tmp_path / 'copy'}", "model-document")
+    yield call("models show other", "show-model-document")
+
+
+def of_data(call: Call, tmp_path: Path) -> Iterator[Any]:
+    """Documents on data of the lab."""
+    yield call("data show data/words.json --rows 1", "data-document")
+    (tmp_path / "more.csv").write_text("text,label\na,1\n")
+    yield from (call(f"data add {tmp_path / 'more.csv'}{more}", "added-data-document") for more in (" --dry-run", ""))
+
+
 def of_a_whole_experiment(bench: Bench, call: Call, tmp_path: Path) -> Iterator[Any]:
     """Every document that there is."""
     yield call(f"init {tmp_path / 'new'} --dry-run", "init-document")
     yield call(f"init {tmp_path / 'new'}", "init-document")
-    make_model(tmp_path / "copy")
-    yield call(f"models add other {tmp_path / 'copy'} --dry-run", "model-document")
-    yield call(f"models add other {tmp_path / 'copy'}", "model-document")
+    yield from of_a_model(call, tmp_path)
+    yield from chain(of_another_project(call, tmp_path), of_tasks(call), of_data(call, tmp_path))
     lists = {"models list": "models", "hooks status": "hooks", "schema": "schemas", "worker": "workers"}
     yield from (call(name, f"{kind}-document") for name, kind in lists.items())
     design = tmp_path / "design.yaml"
@@ -135,8 +181,7 @@ def of_a_whole_experiment(bench: Bench, call: Call, tmp_path: Path) -> Iterator[
     yield call("run-experiment demo --no-wait", "outcome-document", Exit.IN_FLIGHT)
     for name in ("status", "why"):
         yield call(f"{name} demo", f"{name}-document")
-    yield call("cancel demo --dry-run", "plan-document")
-    yield call("cancel demo", "outcome-document")
+    yield from (call(f"cancel demo{more}", f"{kind}-document") for more, kind in ((" --dry-run", "plan"), ("", "outcome")))
     bench.go()
     bench.fail("rank4/finetune")
     yield call("retry demo --dry-run", "plan-document")
@@ -151,12 +196,14 @@ def of_a_whole_experiment(bench: Bench, call: Call, tmp_path: Path) -> Iterator[
     yield call("run-experiment demo --dry-run", "error-document", Exit.ILLEGAL_TRANSITION)
     yield call("analyze-experiment demo --dry-run", "plan-document")
     yield call("analyze-experiment demo", "outcome-document")
-    yield from (call(f"verify {words}", f"{schema}-document") for words, schema in (("demo --deep", "verify"), ("--rules", "rules")))
+    yield from (call(line, f"{schema}-document") for line, schema in (*REVIEWS, *LATER))
+    yield call("advance design-experiment-1 --to analyzed", "outcome-document")
+    yield call("bisect design-experiment-1/rank4 rank8", "bisect-document")
     commit_by_hand(bench.folder, "run-experiment.log", "mine")
-    yield call("verify demo", "verify-document", Exit.NOT_VERIFIED)
+    yield from (call(f"{name} demo", f"{name}-document", Exit.NOT_VERIFIED) for name in ("verify", "review"))
     yield from (call(f"{name} demo", f"{name}-document") for name in ("status", "log", "show", "why"))
-    yield call("show demo rank4", "show-run-document")
-    yield call("list", "list-document")
+    ends = {"show demo rank4": "show-run", "close demo --dry-run --because no": "plan", "close demo --because no": "outcome"}
+    yield from (call(line, f"{kind}-document") for line, kind in {**ends, "show demo": "show", "list": "list"}.items())
     yield call("run-experiment design-1 --dry-run", "error-document", Exit.ILLEGAL_TRANSITION)
 
 
@@ -164,7 +211,7 @@ def of_a_whole_experiment(bench: Bench, call: Call, tmp_path: Path) -> Iterator[
 def test_each_is_of_its_schema_and_calls_each_thing_by_its_one_name(bench: Bench, call: Call, tmp_path: Path) -> None:
     documents = list(of_a_whole_experiment(bench, call, tmp_path))
     unseen = {(name, schema) for name, schemas in PRINTED.items() for schema in schemas} - call.seen  # type: ignore[attr-defined]
-    assert unseen == {("run-experiment", "plan-document")}
+    assert unseen == {("run-experiment", "plan-document"), *OF_CI}
     known = {experiment.value for experiment in State}
     for document in documents:
         assert isinstance(document, dict)

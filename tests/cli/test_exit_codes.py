@@ -23,13 +23,14 @@ from tests.by_hand import commit_by_hand
 from tests.command_line import ckgit
 from tests.conftest import run_git
 from tests.orchestrators.bench import Bench
+from tests.orchestrators.review.lies import Liar
 
 SUMMARY = "experiment_summary.md"
 # Every command that reads an experiment's branch, and those that go on from it. What waits for jobs does not wait here.
 DESIGNS = ("design new --like demo", "design-experiment newer --like demo")
 RUNS = ("advance demo --no-wait", "run-experiment demo --no-wait", "worker run-tiny-trainer demo --no-wait")
 STEPS = (*RUNS, "retry demo --no-wait", "scaffold-experiment demo", "analyze-experiment demo")
-LOOKS = ("status demo", "log demo", "why demo")
+LOOKS = ("status demo", "log demo", "report demo", "why demo", "watch demo")
 
 
 def by_hand(old: str, new: str) -> Callable[[Bench], None]:
@@ -45,6 +46,16 @@ def by_hand(old: str, new: str) -> Callable[[Bench], None]:
 def in_conflict(bench: Bench) -> None:
     """A merge was committed before it was settled."""
     commit_by_hand(bench.folder, SUMMARY, "<<<<<<< HEAD\nno summary\n")
+
+
+def no_summary_of_another(bench: Bench) -> None:
+    """A file of that name in the lab holds something else."""
+    (bench.folder / "experiment_summary.yaml").write_text("- a\n")
+
+
+def without_results(bench: Bench) -> None:
+    bench.advance(State.ANALYZED)
+    commit_by_hand(bench.folder, "analysis/results.json", None)
 
 
 def without_summary(bench: Bench) -> None:
@@ -79,6 +90,13 @@ def shallow(bench: Bench) -> None:
     (bench.lab.git_dir / "shallow").write_text(f"{bench.snapshot.tip}\n")
 
 
+def over_the_budget(bench: Bench) -> None:
+    """Any experiment takes somebody's approval."""
+    config = bench.folder / "ckgit.toml"
+    config.write_text(config.read_text() + "\n[review]\ngpu_hours = 0\n")
+    run_git(bench.folder, "commit", "--quiet", "--all", "--message=No GPU without approval")
+
+
 def staged_by_hand(bench: Bench) -> None:
     """The state is about to be committed otherwise than a step led to."""
     bench.advance(State.SCAFFOLDED)
@@ -104,6 +122,34 @@ def running(bench: Bench) -> None:
     bench.advance(State.TRAINED, wait=False)
 
 
+def scaffolded(bench: Bench) -> None:
+    bench.advance(State.SCAFFOLDED)
+
+
+def otherwise(bench: Bench) -> None:
+    """What a training has left is told otherwise, in each commit."""
+    bench.advance(State.TRAINED)
+    liar = Liar(bench.folder)
+    liar.edit(liar.at("train"), liar.replaced("rank8/training.log", b"loss:0.3", b"loss:0.29"))
+
+
+def broken_in_a_step(bench: Bench) -> None:
+    """The summary of each commit is none."""
+    bench.advance(State.TRAINED)
+    liar = Liar(bench.folder)
+    liar.edit(0, liar.replaced(SUMMARY, b"lora_rank:", b"lora_rnak:"))
+
+
+def fails_again(bench: Bench) -> None:
+    bench.advance(State.TRAINED)
+    bench.fail("rank8/finetune")
+
+
+def trained_and_unreachable(bench: Bench) -> None:
+    bench.advance(State.TRAINED)
+    unreachable(bench)
+
+
 def hook(folder: Path, name: str, line: str) -> None:
     file = folder / ".git/hooks" / name
     file.parent.mkdir(exist_ok=True)
@@ -111,23 +157,56 @@ def hook(folder: Path, name: str, line: str) -> None:
     file.chmod(0o755)
 
 
+def closed(bench: Bench) -> None:
+    bench.ckgit("close", "demo", "--because", "no better")
+
+
+CLOSE = "close demo --because no"
+DATA = "data show words --experiment demo"
+MODEL = "models add own --from demo rank4"
+TASKS = ("task new own --template match --experiment demo", "task check capitalization --experiment demo")
+OWN = (*TASKS, DATA, MODEL)
+CLEAN, ARCHIVE, DELETE = "clean demo --work --yes", "archive demo", "delete demo --authority"
+LATER = (CLEAN, ARCHIVE, DELETE)
 CASES: Mapping[tuple[Exit, Callable[[Bench], None]], tuple[str, ...]] = {
-    (Exit.INVALID_DESIGN, by_hand("lora_rank:", "lora_rnak:")): (*DESIGNS, *STEPS, "validate demo", "revise demo", "show demo"),
-    (Exit.INVALID_DESIGN, in_conflict): (*LOOKS, "cancel demo"),
+    (Exit.INVALID_DESIGN, by_hand("lora_rank:", "lora_rnak:")): (
+        *(*DESIGNS, *STEPS, "validate demo", "revise demo", *OWN, "show demo", "view demo"),
+    ),
+    (Exit.INVALID_DESIGN, no_summary_of_another): ("import cruijff .",),
+    (Exit.INVALID_DESIGN, in_conflict): (*LOOKS, "cancel demo", CLOSE, *LATER),
     (Exit.ILLEGAL_TRANSITION, by_hand("state: designed", "state: trained")): (
-        *(*DESIGNS, *STEPS, *LOOKS, "revise demo", "show demo", "cancel demo"),
+        *(*DESIGNS, *STEPS, *LOOKS, "revise demo", *OWN, "show demo", "view demo", "cancel demo", CLOSE, *LATER),
     ),
-    (Exit.BRANCH_MOVED, gone_on_in_two_ways): (*DESIGNS, *STEPS, "revise demo", "cancel demo"),
+    (Exit.ILLEGAL_TRANSITION, closed): (*STEPS, "revise demo", "cancel demo", CLOSE),
+    (Exit.BRANCH_MOVED, gone_on_in_two_ways): (*DESIGNS, *STEPS, "revise demo", "cancel demo", CLOSE, CLEAN, DELETE),
     (Exit.EVIDENCE_MISSING, without_summary): (
-        *(*DESIGNS, *STEPS, *LOOKS, "validate demo", "revise demo", "show demo", "cancel demo"),
+        *(*DESIGNS, *STEPS, *LOOKS, "validate demo", "revise demo", *OWN, "show demo", "view demo", "cancel demo", CLOSE, *LATER),
     ),
+    (Exit.EVIDENCE_MISSING, by_hand("state: designed", "state: none")): ("compare demo demo",),
+    (Exit.EVIDENCE_MISSING, without_results): ("bisect demo/rank4 demo/base",),
     (Exit.IN_FLIGHT, in_flight): ("retry demo --no-wait",),
-    (Exit.IN_FLIGHT, running): (*RUNS, "revise demo"),
+    (Exit.IN_FLIGHT, running): (*RUNS, "revise demo", CLOSE, CLEAN, ARCHIVE, "delete demo"),
     (Exit.JOBS_FAILED, failed): (*RUNS, "retry demo"),
     (Exit.GIT_STOPS, staged_by_hand): ("hooks run pre-commit",),
-    (Exit.EVIDENCE_MISSING, shallow): ("verify demo",),
-    (Exit.NOT_VERIFIED, by_hand("state: designed", "state: trained")): ("verify demo",),
-    (Exit.UNKNOWN, unreachable): (*DESIGNS, *STEPS, "revise demo", "cancel demo"),
+    (Exit.EVIDENCE_MISSING, shallow): ("verify demo", "review demo"),
+    (Exit.NOT_VERIFIED, by_hand("state: designed", "state: trained")): ("verify demo", "review demo"),
+    (Exit.NOT_APPROVED, over_the_budget): ("review demo",),
+    (Exit.UNKNOWN, unreachable): (*DESIGNS, *STEPS, "revise demo", "cancel demo", CLOSE, CLEAN, DELETE),
+    (Exit.ILLEGAL_TRANSITION, scaffolded): ("reproduce demo",),
+    (Exit.EVIDENCE_MISSING, failed): ("reproduce demo rank4",),
+    (Exit.INVALID_DESIGN, broken_in_a_step): ("reproduce demo",),
+    (Exit.NOT_VERIFIED, otherwise): ("reproduce demo rank8",),
+    (Exit.JOBS_FAILED, fails_again): ("reproduce demo rank8",),
+    (Exit.UNKNOWN, trained_and_unreachable): ("reproduce demo rank8",),
+}
+
+
+# In tests/forges/github, where there is a GitHub to ask.
+OF_CI: Mapping[str, tuple[Exit, ...]] = {
+    "approvals": (Exit.UNKNOWN,),
+    "may-start": (Exit.NOT_APPROVED, Exit.UNKNOWN),
+    "comment": (Exit.EVIDENCE_MISSING, Exit.UNKNOWN),
+    "guard": (Exit.NOT_APPROVED, Exit.UNKNOWN),
 }
 
 
@@ -173,13 +252,15 @@ def test_quickstart_ends_with_the_code_of_its_command_that_fails(bench: Bench) -
         Guide(print, dry_run=False).ckgit("-C", bench.folder, "show", "demo")
     assert caught.value.code is Exit.EVIDENCE_MISSING
     assert ENDS_WITH["quickstart"] == frozenset().union(
-        *(ENDS_WITH[name] for name in ("init", "models add", "design", "advance", "log", "show"))
+        *(ENDS_WITH[name] for name in ("init", "models add", "design", "advance", "log", "show", "report"))
     )
 
 
 def test_the_reference_names_no_code_that_is_not_reached() -> None:
     reached = {(command_of(words.split()), code) for (code, _), lines in CASES.items() for words in lines}
     reached |= {("init", Exit.BRANCH_MOVED), ("init", Exit.UNKNOWN)}  # above
+    reached |= {("models add", Exit.UNKNOWN)}  # tests/lab/models/test_hub.py
+    reached |= {(f"ci {name}", code) for name, codes in OF_CI.items() for code in codes}
     named = {(name, code) for name, codes in ENDS_WITH.items() if name != "quickstart" for code in codes}
     assert named == reached
     assert set(MEANING) == set(Exit)

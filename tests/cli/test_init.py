@@ -37,6 +37,16 @@ def test_a_second_time_there_is_nothing_to_do(lab_folder):
     assert "there is nothing to do" in invoke(obj=lab_folder).output
 
 
+def test_workflows_for_a_lab_that_is_there(lab_folder):
+    would = invoke("--ci", "github", "--dry-run", obj=lab_folder).output
+    did = invoke("--ci", "github", obj=lab_folder).output
+
+    assert f"would add to the lab {lab_folder}, by one commit on branch main:\n  .github/workflows/experiment-comment.yml" in would
+    assert f"added to the lab {lab_folder}" in did
+    assert "[review] approvers" in did
+    assert "there is nothing to do" in invoke("--ci", "github", obj=lab_folder).output
+
+
 def test_as_one_document(tmp_path):
     shown = json.loads(invoke("--dry-run", "--json", tmp_path / "lab").stdout)
     assert (shown["dry_run"], "ckgit.toml" in shown["files"], (tmp_path / "lab").exists()) == (True, True, False)

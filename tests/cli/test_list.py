@@ -26,7 +26,7 @@ def git(lab: Lab, *words: str) -> None:
 
 def test_a_lab_without_experiments(lab: Lab) -> None:
     assert listed(lab) == "no experiments yet; `ckgit design NAME` makes the first one\n"
-    assert json.loads(listed(lab, "--json")) == {"notes": [], "experiments": [], "merged": [], "more": 0}
+    assert json.loads(listed(lab, "--json")) == {"notes": [], "experiments": [], "more": 0}
 
 
 @pytest.mark.usefixtures("bench")
@@ -47,16 +47,18 @@ def test_as_one_document(lab: Lab, bench: Bench) -> None:
 
 def test_one_that_was_merged_is_named_when_its_branch_is_gone(lab: Lab, bench: Bench) -> None:
     bench.advance(State.ANALYZED)
+    tip = bench.snapshot.tip
     git(lab, "merge", "--no-ff", "--quiet", "--message=Merge", "exp/demo")
     git(lab, "branch", "--delete", "--force", "exp/demo")
     report = "git show main:experiments/demo/analysis/report.md"
-    assert listed(lab) == f"on main, without a branch of their own: demo ({report})\n"
-    assert json.loads(listed(lab, "--json")) == {"notes": [], "experiments": [], "merged": ["demo"], "more": 0}
-    for words in (["show", "demo"], ["status", "demo"]):
-        done = bench.ckgit(*words, check=False)
-        assert f"next:  {report} shows what main holds; git branch exp/demo " in done.stderr
+    for words in ((), ("--state", "analyzed"), ("--where", "lora_rank=8")):
+        [row] = json.loads(listed(lab, "--json", *words))["experiments"]
+        assert (row["experiment"], row["commit"], row["lifecycle_state"], row["kept"]) == ("demo", tip, "analyzed", "merged")
+    assert listed(lab).splitlines()[1].endswith("its branch is gone; merged into main")
+    done = bench.ckgit("advance", "demo", check=False)
+    assert f"next:  {report} shows what main holds; git branch exp/demo " in done.stderr
     git(lab, "update-ref", "-d", "refs/ckgit/tips/demo")  # as in another clone
-    told = bench.ckgit("show", "demo", check=False).stderr
+    told = bench.ckgit("advance", "demo", check=False).stderr
     assert "experiment demo has no branch here; main holds its files" in told
     assert f"next:  {report} shows them" in told
 
@@ -180,6 +182,6 @@ def test_a_terminal_is_given_as_many_as_fit_and_the_command_that_shows_the_other
     os.close(theirs)
     lines = os.read(ours, 65_536).decode().splitlines()
     os.close(ours)
-    assert len(lines) == 1 + 15 + 1
-    assert lines[-1] == "and 8 more: ckgit list --limit 0"
+    assert len(lines) == 1 + 16 + 1
+    assert lines[-1] == "and 7 more: ckgit list --limit 0"
     assert max(map(len, lines)) <= 90

@@ -9,11 +9,13 @@ from typing import Any, Never
 
 import click
 import pytest
+from click.testing import CliRunner
 
 import ckgit as ckgit_package
 from ckgit.cli import COMMANDS, group
 from ckgit.cli.errors import guarded
 from ckgit.errors import CkgitError, Exit
+from ckgit.lab.git.waiting import TOLD
 
 Capture = pytest.CaptureFixture[Any]
 
@@ -56,7 +58,7 @@ def test_no_command_has_a_module_without_a_line():
 def test_an_unknown_command_is_a_usage_error_with_a_suggestion():
     done = ckgit("stauts")
     assert done.returncode == Exit.USAGE
-    assert "There is no command 'stauts'. Did you mean status?" in done.stderr
+    assert "There is no command 'stauts'. Did you mean status" in done.stderr
     assert done.stdout == ""
 
 
@@ -184,3 +186,9 @@ def test_a_full_standard_output_is_an_error():
     assert done.returncode == Exit.COMMAND_FAILED
     assert "No space left" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_command_that_printed_a_document_leaves_the_next_one_of_the_process_its_own_voice(lab_folder):
+    before = TOLD.by
+    done = CliRunner().invoke(group, ["-C", str(lab_folder), "list", "--json"])
+    assert (done.exit_code, TOLD.by) == (0, before)

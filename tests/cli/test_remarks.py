@@ -24,7 +24,9 @@ def alpaca(*, empty):
 
 
 def test_an_alpaca_file_is_refused_and_told_which_column_holds_the_question(validate):
-    found = said(validate(alpaca(empty=4)))
+    assert validate(alpaca(empty=4))["valid"]  # it is read as what it is
+    two = DESIGN.replace("data/rows.json", "data/rows.json, shape: columns")
+    found = said(validate(None, two))
     assert found == [
         ("5:3: 6 of 8 rows of split train (train row 0 is the first) have no text in input_column 'input', and nothing uses the text "
         "column instruction: the model would be trained on the prompt without it; write input_column: instruction, or join the columns "
@@ -47,7 +49,7 @@ def test_a_few_rows_without_input_are_a_warning_with_the_first(validate):
 
 def test_an_unused_column_beside_inputs_is_a_warning_that_names_it(validate):
     made = rows(instruction=lambda n, w: f"Write {w} in capitals.", context=lambda n, w: f"about {n} letters", id=lambda n, w: f"word {n}")
-    found = said(validate(splits(made)))
+    found = said(validate(splits(made), DESIGN.replace("data/rows.json", "data/rows.json, shape: columns")))
     assert found == ["5:3: nothing uses the text columns instruction and context of data/rows.json: the model is never shown them"]
     other = "data/rows.json}\n  other: {path: data/rows.json, input_column: instruction, output_column: context}"
     assert not [text for text in said(validate(None, DESIGN.replace("data/rows.json}", other))) if "nothing uses the text" in text]
@@ -157,9 +159,9 @@ def test_every_bad_row_is_named_in_the_file_s_order(validate):
 def test_of_many_bad_rows_the_first_ones_are_named_and_the_others_counted(validate):
     made = rows(WORDS * 10)
     for number in range(30, 90):
-        made[number]["output"] = number
+        made[number]["output"] = [number]
     lines = said(validate(made))[0].splitlines()
-    assert (len(lines), lines[1], lines[-1]) == (22, "  row 30: column 'output' holds a number, not text", "  and 40 more")
+    assert (len(lines), lines[1], lines[-1]) == (22, "  row 30: column 'output' holds a list, not text", "  and 40 more")
 
 
 def test_bad_lines_and_bad_rows_of_json_lines_are_named_together(validate, commit):
@@ -173,8 +175,7 @@ def test_bad_lines_and_bad_rows_of_json_lines_are_named_together(validate, commi
 def test_one_reason_for_all_rows_is_said_once(validate):
     found = said(validate(splits([{"messages": [], "text": "a"} for _ in WORDS])))
     assert found == [
-        ("5:3: data/rows.json: all 12 rows: no text in column 'input' (columns: messages, text); chat rows (messages) are not read: "
-        "write each question and answer as one row of two columns")
+        "5:3: data/rows.json: all 12 rows: column 'messages' holds no list of messages"
     ]
 
 
@@ -193,7 +194,7 @@ LFS = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'ab' * 32}\nsize
         ("<!DOCTYPE html>\n<html></html>", "it is an HTML page"),
         (gzip.compress(b"{}"), "it is a gzip file; unpack it"),
         (b"PK\x03\x04rest", "it is a zip archive"),
-        (b"PAR1rest", "it is a parquet file; write its rows as JSON lines"),
+        (b"PAR1rest", "it is a Parquet file; give it the suffix .parquet"),
         ('[{"input": "a", "output": "b"}]'.encode("utf-16"), "it is UTF-16 text; write it as UTF-8"),
         ('[{"input": "a", "output": "b"}]'.encode("utf-16-le"), "it is UTF-16 text; write it as UTF-8"),
         (b"\x01\x00\x02binary\x03", "it is a binary file"),
@@ -224,7 +225,7 @@ def test_what_stands_in_a_file_s_place_is_called_by_its_name(validate, commit, l
         assert found.startswith("5:11: ")
         return found
 
-    assert "data/folder.json is a folder on branch main, and jobs get plain files only: commit the file" in of("data/folder.json")
+    assert "data/folder.json: a folder that save_to_disk of Hugging Face datasets wrote has dataset_dict.json" in of("data/folder.json")
     assert "data/link.json is a symbolic link to words.json on branch main" in of("data/link.json")
     assert "git-annex keeps the file itself elsewhere (git annex get fetches it)" in of("data/annex.json")
     assert "far/words.json is inside a symbolic link to data (far)" in of("far/words.json")

@@ -104,7 +104,7 @@ def test_claims_with_their_verdict(designed: Callable[..., Bench]) -> None:
     [line] = [line for line in bench.ckgit("show", "demo").stdout.splitlines() if "greater than" in line]
     stated = "accuracy on capitalization: rank4 greater than base by at least 0.9"
     why = "the whole interval falls short of 0.9: at most 0.6772; rank4 was trained with one seed: this does not generalize to its settings"
-    assert re.split(" {2,}", line) == ["these two models: not supported", stated, "0.400 [0.123, 0.677]", "2", why]
+    assert re.split(" {2,}", line) == ["these two models; another seed may differ: not supported", stated, "0.400 [0.123, 0.677]", "2", why]
     assert shown(bench)["claims"][0]["judgement"] == "not supported"
 
 
@@ -137,3 +137,24 @@ def test_metrics_of_one_name_are_told_apart_by_their_scorer() -> None:
     cells = (CellResult(task="both", metrics=metrics, **shared), CellResult(task="one", metrics=metrics[:1], **shared))
     row = RunRow(name="base", type=RunType.CONTROL, cells=cells)
     assert _scores(row) == ["both accuracy (match) 0.5", "both accuracy (includes) 1", "one accuracy 0.5"]
+
+
+def test_what_jobs_left_that_ended_since_the_last_commit_is_shown_and_is_no_result_yet(bench: Bench) -> None:
+    bench.advance(State.TRAINED)
+    bench.hold("rank8/eval/capitalization_epoch0")
+    bench.advance(State.EVALUATED, wait=False)
+    before = bench.snapshot.tip
+    token = bench.latest("rank4/eval/capitalization_epoch0").token
+    bench.until((bench.work / ".ckgit/jobs" / token / "status.json").exists)
+    text = bench.ckgit("show", "demo", "rank4").stdout
+    assert "ended, and not committed yet; it counts when all of its stage is judged:\n  rank4/eval/capitalization_epoch0: accuracy" in text
+    [run] = shown(bench, "rank4")["runs"]
+    assert run["results"] is None
+    [ended] = run["ended"]
+    assert (ended["cells"][0]["metrics"][0]["value"], ended["cells"][0]["samples"], ended["problems"]) == (0.9, [], [])
+    assert shown(bench, "rank8")["runs"][0]["ended"] == []
+    assert bench.snapshot.tip == before
+    bench.go("rank8/eval/capitalization_epoch0")
+    bench.advance(State.EVALUATED)
+    assert "ended" not in bench.ckgit("show", "demo", "rank4").stdout.partition("\nweights:")[2]
+    assert shown(bench, "rank4")["runs"][0]["ended"] == []

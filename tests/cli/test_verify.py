@@ -19,6 +19,7 @@ from ckgit.lab.lab import Lab
 from ckgit.orchestrators.review.rules import RULES
 from ckgit.orchestrators.review.verify.branch import verify_branch
 from tests.by_hand import commit_by_hand
+from tests.command_line import ckgit
 from tests.orchestrators.bench import Bench, design_demo
 
 pytestmark = pytest.mark.slow
@@ -60,6 +61,12 @@ def test_what_is_not_there(trained: Bench, target: str) -> None:
     assert "\x1b" not in done.stderr
 
 
+def test_where_there_is_no_experiment_all_says_so(lab_folder: Path) -> None:
+    done = ckgit("-C", str(lab_folder), "verify", "--all")
+    assert (done.returncode, done.stdout) == (Exit.DONE, "")
+    assert done.stderr == "no experiments yet, so there is nothing to verify\n"
+
+
 def test_the_checked_out_one_and_all(trained: Bench) -> None:
     design_demo(trained.lab, {"experiment": {"name": "other", "question": "What?", "date": "2026-11-23"}}, name="other")
     assert [line.split()[0] for line in trained.ckgit("verify", "--all").stdout.splitlines()] == ["demo", "other"]
@@ -76,6 +83,38 @@ def test_one_that_was_merged_and_deleted(trained: Bench) -> None:
     git(trained, "commit", "--quiet", "--all", "-m", "Better so")
     done = trained.ckgit("verify", "demo", check=False)
     assert (done.returncode, "main holds something else" in done.stdout) == (Exit.NOT_VERIFIED, True)
+
+
+def test_what_was_merged_is_held_also_where_the_branch_is_still_there(trained: Bench) -> None:
+    git(trained, "merge", "--quiet", "--no-ff", "--no-edit", "exp/demo")
+    assert [line.split()[0] for line in trained.ckgit("verify", "--all").stdout.splitlines()] == ["demo", "demo"]
+    (trained.folder / "experiments/demo/rank4/training.log").write_text("Step 1 | loss:0.1\n")
+    git(trained, "commit", "--quiet", "--all", "-m", "Better so")
+    done = trained.ckgit("verify", "--all", check=False)
+    assert (done.returncode, "main holds something else" in done.stdout) == (Exit.NOT_VERIFIED, True)
+    assert HOLDS in trained.ckgit("verify", "demo").stdout  # the branch itself
+
+
+def test_notes_of_ones_own_may_be_merged_after_the_last_step(trained: Bench) -> None:
+    text = (trained.snapshot.read("experiments/demo/experiment_summary.md") or b"").decode()
+    commit_by_hand(trained.folder, "notes.md", "What I think of it\n")
+    commit_by_hand(trained.folder, "experiment_summary.md", f"{text}\nMy own words.\n")
+    git(trained, "merge", "--quiet", "--no-ff", "--no-edit", "exp/demo")
+    git(trained, "branch", "--quiet", "-D", "exp/demo")
+    assert HOLDS in trained.ckgit("verify", "demo").stdout
+    summary = trained.folder / "experiments/demo/experiment_summary.md"
+    summary.write_text(summary.read_text().replace("state: trained", "state: analyzed"))
+    git(trained, "commit", "--quiet", "--all", "-m", "Done")
+    assert trained.ckgit("verify", "demo", check=False).returncode == Exit.NOT_VERIFIED
+
+
+def test_a_range_is_about_what_its_head_brings(trained: Bench) -> None:
+    design_demo(trained.lab, {"experiment": {"name": "other", "question": "What?", "date": "2026-11-23"}}, name="other")
+    git(trained, "merge", "--quiet", "--no-ff", "--no-edit", "exp/demo")  # after `other` has parted from main
+    assert [line.split()[0] for line in trained.ckgit("verify", "main..exp/other").stdout.splitlines()] == ["other"]
+    assert [line.split()[0] for line in trained.ckgit("verify", "main...exp/other").stdout.splitlines()] == ["other"]
+    done = trained.ckgit("verify", "main~1..main")  # the merge itself
+    assert (done.stdout.split()[0], HOLDS in done.stdout) == ("demo", True)
 
 
 def test_a_shallow_clone_says_what_to_fetch(trained: Bench, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def steps(page: str) -> list[Step]:
         for line in block.splitlines():
             if line.startswith("$ "):
                 found.append(Step(line[2:], ()))
-            elif line.startswith("> "):
+            elif line.startswith("> ") or line == ">":
                 found[-1] = found[-1]._replace(command=f"{found[-1].command}\n{line[2:]}")
             elif line.strip() and line.strip() != "...":
                 found[-1] = found[-1]._replace(expected=(*found[-1].expected, line))

@@ -13,14 +13,18 @@ import pytest
 
 import ckgit
 from ckgit.cli import group
-from ckgit.formats.advice import OPERANDS, VALUED, commands
+from ckgit.formats.advice import FLAGS, OPERANDS, VALUED, commands
 from tests.cli.test_documents import all_commands
 
 SAMPLE = "x7y"  # whatever is filled into a sentence
 # Words of sentences in the code that are operands as they stand.
 LITERAL = {"design", "summary", "ckgit", "list", "add", "user.name", "user.email", "ckgit.defaultBranch", "ckgit.sign", "false", "hooks"}
+LITERAL |= {"full", "gpg.format", "ssh", "user.signingkey", "~/.ssh/id_ed25519.pub"}
 
-OPTIONS_FILLED_IN = f"ckgit revise {SAMPLE} {SAMPLE} (null takes a value away)"
+OPTIONS_FILLED_IN = (
+    f"ckgit revise {SAMPLE} {SAMPLE} (null takes a value away)",
+    f"{SAMPLE}; to take the newer one: ckgit revise {SAMPLE} {SAMPLE}",
+)
 NAMED = re.compile(rf"(?<![\w./@-])(?:git -C|{'|'.join(OPERANDS)})\b")
 # Commands that must be filled in first, are to be given elsewhere, or are only named.
 LEFT_OUT = re.compile(
@@ -115,7 +119,7 @@ def test_each_command_in_a_sentence_of_the_code_is_found_whole_and_without_prose
     for command in found:
         words = shlex.split(command)
         plain = [word for at, word in enumerate(words[1:]) if not word.startswith("-") and words[at] not in VALUED]
-        begins = 2 if words[1] in {"models", "remote", "hooks"} or words[1] == "-C" else 1
+        begins = 2 if words[1] in {"models", "data", "remote", "hooks", "task"} or words[1] == "-C" else 1
         operands = [word for word in plain[begins:] if SAMPLE not in word and word not in LITERAL]
         assert operands == [], command
         assert text.startswith(OPTIONS_FILLED_IN) or not all(re.match(rf" (-|\S*{SAMPLE})", after) for after in text.split(command)[1:]), (
@@ -134,4 +138,17 @@ def test_the_options_that_take_a_value_are_those_of_the_commands() -> None:
     options = [option for option in options if not option.hidden]
     valued = {name for option in options if not option.is_flag for name in option.opts}
     assert valued <= VALUED
-    assert not VALUED & {name for option in options if option.is_flag for name in option.opts}
+    flagged = [(f"ckgit {command}", option) for command, each in COMMANDS.items() for option in each.params if is_flag(option)]
+    flags = {(command, name) for command, option in flagged for name in option.opts}
+    assert {(command, name) for command, name in flags if name in VALUED} == FLAGS
+
+
+def is_flag(option: click.Parameter) -> bool:
+    return isinstance(option, click.Option) and option.is_flag and not option.hidden
+
+
+def test_an_option_may_take_a_value_of_one_command_alone() -> None:
+    assert commands("ckgit report demo --html writes it; ckgit review demo --html page.html shows it") == [
+        "ckgit report demo --html",
+        "ckgit review demo --html page.html",
+    ]

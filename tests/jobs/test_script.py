@@ -14,9 +14,10 @@ from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import Resources
 from ckgit.experiment.jobs import Status
 from ckgit.jobs import script
+from ckgit.jobs.directives import directives
 from ckgit.jobs.folder import user_name
 from ckgit.jobs.own_setup import write_own_setup
-from ckgit.jobs.script import INPUTS_CHANGED, PROGRAM_MISSING, Needs, directives, job_script
+from ckgit.jobs.script import INPUTS_CHANGED, PROGRAM_MISSING, Needs, job_script
 
 NOTHING = ("python", "-m", "this")  # a module that does as good as nothing
 
@@ -249,6 +250,14 @@ def test_resources_become_directives():
     lines = directives(Resources(time="1-02:00:00", mem="16G", gpus=2, cpus_per_task=8), Cluster())
     assert lines[2:] == ["#SBATCH --cpus-per-task=8", "#SBATCH --time=1-02:00:00", "#SBATCH --mem=16G", "#SBATCH --gpus=2"]
     assert json.loads(json.dumps(directives(Resources(), Cluster())))[2:] == ["#SBATCH --cpus-per-task=1"]
+
+
+def test_gpus_of_several_nodes_are_asked_for_by_node():
+    two = Resources(gpus=8, nodes=2)
+    assert directives(two, Cluster()) == [
+        *("#SBATCH --nodes=2", "#SBATCH --ntasks=2", "#SBATCH --cpus-per-task=1", "#SBATCH --gpus-per-node=4")
+    ]
+    assert directives(two, Cluster(gpu_option="gres", gpu_type="a100"))[-1] == "#SBATCH --gres=gpu:a100:4"
 
 
 def test_of_many_bytes_the_smallest_files_are_hashed_and_the_others_measured(weird_tmp_path, monkeypatch):

@@ -4,11 +4,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ckgit import __version__
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.state import State
 from ckgit.lab.commit import CommitPlan, make_commit, preview
 from ckgit.lab.git.command import git
+from ckgit.lab.git.trailers import build
 from ckgit.lab.git.tree import plan_tree, write_objects
 from ckgit.lab.git.waiting import TimeLimit
 from ckgit.lab.lab import open_lab
@@ -32,7 +34,8 @@ def test_an_event_is_one_commit_that_reads_as_a_story(lab, run):
         "Ckgit-From: designed",
         "Ckgit-To: scaffolded",
         f"Ckgit-Design: {DIGEST}",
-        "Ckgit-Version: 0.2.0",
+        f"Ckgit-Version: {__version__}",
+        f"Ckgit-Build: {build()}",
     ]
     changed = run(lab.root, "diff", "--name-status", "exp/cap~1", "exp/cap").split()
     assert changed == ["M", SUMMARY, "A", f"{FOLDER}/run1/finetune.yaml", "A", f"{FOLDER}/scaffold.log"]

@@ -8,8 +8,9 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import Event
 from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.context import job_inputs, load_context
-from ckgit.lab.export import export_work_tree, find_model
+from ckgit.lab.export import export_work_tree
 from ckgit.lab.lab import open_lab
+from ckgit.lab.models.find import find_model
 from ckgit.lab.snapshot import take_snapshot
 from ckgit.lab.summary.file import SummaryFile
 from tests.conftest import CONFIG, DESIGN
@@ -187,35 +188,3 @@ def test_two_exports_at_once_leave_one_whole_tree(lab, designed):
     (work,) = places
     assert list(work.parent.iterdir()) == [work]
     assert set(json.loads((work / ".ckgit/export.json").read_text())["files"]) >= {"data/words.json", SUMMARY}
-
-
-def test_a_model_is_found_under_models_root_or_where_it_was_registered(lab, designed, isolated, tmp_path):
-    card_bytes = (lab.root / "models/tiny.yaml").read_bytes()
-    context = load_context(lab, designed)
-    card = context.cards["tiny"]
-    assert find_model(lab, context.cluster, card, card_bytes) == lab.root / "models/tiny"
-
-    (lab.root / "models/tiny").rename(tmp_path / "elsewhere")
-    with pytest.raises(CkgitError, match="not on this machine") as caught:
-        find_model(lab, context.cluster, card, card_bytes)
-    assert (caught.value.code, caught.value.next) == (Exit.EVIDENCE_MISSING, "ckgit models add tiny PATH")
-
-    registered = isolated / "data/ckgit/models" / hashlib.sha256(card_bytes).hexdigest()
-    registered.parent.mkdir(parents=True)
-    registered.symlink_to(tmp_path / "elsewhere")
-    assert find_model(lab, context.cluster, card, card_bytes) == tmp_path / "elsewhere"
-
-
-WRONG = [(None, r"model\.safetensors is missing"), (b"longer than it was", "has 18 bytes, and the card says 5")]
-
-
-@pytest.mark.parametrize(("content", "message"), WRONG)
-def test_a_model_folder_that_is_not_the_cards(lab, designed, content, message):
-    file = lab.root / "models/tiny/model.safetensors"
-    file.unlink()
-    if content is not None:
-        file.write_bytes(content)
-    context = load_context(lab, designed)
-
-    with pytest.raises(CkgitError, match=message):
-        find_model(lab, context.cluster, context.cards["tiny"], b"")

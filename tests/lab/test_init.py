@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from ckgit import __version__
 from ckgit.errors import CkgitError, Exit
 from ckgit.lab.init import make_lab, plan_lab
 from ckgit.lab.lab import open_lab
@@ -77,6 +78,41 @@ def repository(tmp_path, run):
     (root / "README.md").write_text("edited\n")
     (root / "untracked.txt").write_text("mine\n")
     return root
+
+
+WORKFLOWS = {f".github/workflows/experiment-{name}.yml" for name in ("comment", "review", "run")}
+
+
+def test_a_lab_with_workflows(tmp_path, run):
+    root = make_lab(tmp_path / "lab", ci="github").folder
+
+    assert set(run(root, "ls-files").splitlines()) == FILES | WORKFLOWS
+    assert run(root, "rev-list", "--count", "HEAD") == "1"
+    for path in WORKFLOWS - {".github/workflows/experiment-run.yml"}:  # whose machine has a ckgit
+        assert f"]=={__version__}'" in (root / path).read_text()
+    assert make_lab(root, ci="github").files == {}
+
+
+def test_a_lab_gets_the_workflows_that_it_lacks(tmp_path, run):
+    root = make_lab(tmp_path / "lab").folder
+    mine, other = sorted(WORKFLOWS)[:2]
+    for path in (mine, other):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text("mine\n")
+    run(root, "add", mine)
+    run(root, "commit", "--quiet", "-m", "Mine")
+    run(root, "rm", "--quiet", "tasks/capitalization.py")
+    before = run(root, "status", "--porcelain=v2")
+
+    assert set(plan_lab(root, ci="github").files) == WORKFLOWS - {mine, other}
+    made = make_lab(root, ci="github")
+
+    assert set(made.files) == WORKFLOWS - {mine, other}
+    assert set(run(root, "diff", "--name-status", "HEAD~1", "HEAD").split()[::2]) == {"A"}
+    assert run(root, "status", "--porcelain=v2") == before
+    assert (root / mine).read_text() == (root / other).read_text() == "mine\n"
+    assert run(root, "log", "-1", "--format=%s") == "Have pull requests of experiments reviewed"
+    assert_sound(root)
 
 
 def test_an_existing_repository_only_gets_what_it_lacks(repository, run):

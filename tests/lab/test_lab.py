@@ -114,6 +114,8 @@ def commit_config(root, run, text):
         ("slots = 0", r"clusters\.local\.slots: Input should be greater than or equal to 1"),
         ('slots = "2"', r"clusters\.local\.slots: Input should be a valid integer"),
         ("slots = ", "not TOML"),
+        ("[signatures]\nrequire = true", r"signatures\.require: no such key; did you mean required\?"),
+        ("[signatures]\nrequired = true", r"signatures: allowed_signers must name a file of the default branch"),
         ("[clusters.'a b']", r"clusters.*' ' at position 2 is not allowed"),
     ],
 )

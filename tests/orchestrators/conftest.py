@@ -28,6 +28,7 @@ def tiny_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ckgit-tiny\nVersion: 1.0\n")
     workers = "[ckgit.workers]\ntiny-trainer = ckgit_tiny:trainer\ntiny-evaluator = ckgit_tiny:evaluator\n"
+    workers += "telling-trainer = ckgit_tiny:telling_trainer\ntelling-evaluator = ckgit_tiny:telling_evaluator\n"
     (info / "entry_points.txt").write_text(f"{workers}[ckgit.schedulers]\nscripted = ckgit_scripted:scheduler\n")
     return folder
 

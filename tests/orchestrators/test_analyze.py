@@ -9,24 +9,27 @@ from collections.abc import Callable
 
 import pytest
 
+from ckgit.analysis.plots.drawing import Picture
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Ledger, Usage
 from ckgit.experiment.results import Results
 from ckgit.formats.numbers import duration
 from ckgit.formats.yaml.text import write_yaml
-from ckgit.orchestrators.analyze import analyze
+from ckgit.orchestrators.analyze.analyze import analyze
 from ckgit.orchestrators.design import draft as design
 from ckgit.orchestrators.engine.experiment import open_experiment
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import DESIGN, Bench
 
-FILES = ["analysis/loss.svg", "analysis/report.md", "analysis/results.json", "analysis/scores.svg", "analyze-experiment.log"]
+PICTURES = [f"analysis/{name}.{form}" for name in ("design", "loss", "scores") for form in ("pdf", "png", "svg")]
+ANALYSIS = ("report.html", "report.md", "results.json", "samples.parquet")
+FILES = [*PICTURES, *(f"analysis/{name}" for name in ANALYSIS), "analyze-experiment.log"]
 TWICE = """\
 import hashlib, sys
 from pathlib import Path
 from ckgit.lab.lab import open_lab
-from ckgit.orchestrators.analyze import analyze
+from ckgit.orchestrators.analyze.analyze import analyze
 from ckgit.orchestrators.engine.experiment import open_experiment
 files = analyze(open_experiment(open_lab(Path(sys.argv[1])), "demo"))
 print(hashlib.sha256(b"".join(path.encode() + files[path] for path in sorted(files))).hexdigest())
@@ -58,7 +61,7 @@ def test_one_commit_with_exactly_its_files(bench: Bench) -> None:
 def test_the_report_has_every_run_and_score(bench: Bench) -> None:
     bench.advance(State.ANALYZED)
     text = (bench.snapshot.read("experiments/demo/analysis/report.md") or b"").decode()
-    assert "| rank4 | fine-tuned | 4 | 3 | 0.2 | 1 s | – |" in text  # noqa: RUF001
+    assert "| rank4 | fine-tuned | 4 | 3 | 0.2 | 1 s | " in text
     assert "| base | – | match | accuracy | 0.500 [0.095, 0.905] | 2 | 1 s |" in text  # noqa: RUF001
     found = Results.model_validate_json(bench.snapshot.read("experiments/demo/analysis/results.json") or b"")
     assert [len(run.cells) for run in found.runs] == [1, 1, 1]
@@ -72,7 +75,9 @@ def test_the_report_has_every_run_and_score(bench: Bench) -> None:
 def test_the_same_commit_gives_the_same_bytes_in_other_processes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     evaluated(bench)
     digests = set()
-    for seed, zone in (("0", "UTC"), ("9", "America/New_York")):
+    for seed, zone, locale in (("0", "UTC", "C"), ("9", "America/New_York", "de_DE.UTF-8")):
+        monkeypatch.setenv("LC_ALL", locale)
+        monkeypatch.setenv("MPLBACKEND", "module://of.a.notebook")
         monkeypatch.setenv("PYTHONHASHSEED", seed)
         monkeypatch.setenv("TZ", zone)
         done = subprocess.run([sys.executable, "-c", TWICE, str(bench.folder)], capture_output=True, text=True, check=False)
@@ -112,7 +117,7 @@ def test_what_was_accepted_as_missing_is_in_the_report(bench: Bench) -> None:
     assert bench.advance(State.ANALYZED, accept_missing=True).code is Exit.DONE
     text = (bench.snapshot.read("experiments/demo/analysis/report.md") or b"").decode()
     assert "- rank8/eval/capitalization_epoch0: the tool ended with exit code 1: the tool says no" in text
-    assert "| rank8 | 0 |" not in text
+    assert "| rank8 | 0 | – | – | – missing: the tool ended with exit code 1: the tool says no | – | – |" in text  # noqa: RUF001
     log = (bench.snapshot.read("experiments/demo/analyze-experiment.log") or b"").decode()
     assert "MISSING rank8/eval/capitalization_epoch0: " in log
 
@@ -128,7 +133,8 @@ def test_claims_are_judged(designed: Callable[..., Bench]) -> None:
     found = Results.model_validate_json(bench.snapshot.read("experiments/demo/analysis/results.json") or b"")
     assert [verdict.judgement for verdict in found.claims] == ["supported", "not supported"]
     assert (
-        "CLAIM these two models: supported: accuracy on capitalization: rank4 greater than base, 0.400 [0.123, 0.677]; the whole interval"
+        "CLAIM these two models; another seed may differ: supported: accuracy on capitalization: rank4 greater than base, "
+        "0.400 [0.123, 0.677]; the whole interval"
         in (bench.snapshot.read("experiments/demo/analyze-experiment.log") or b"").decode()
     )
 
@@ -137,7 +143,7 @@ def test_fine_tuning_without_evaluation_has_a_report(designed: Callable[..., Ben
     bench = designed(tools={"preparation": "tiny-trainer", "evaluation": "none"}, evaluation={}, runs=[])
     bench.advance(State.ANALYZED)
     names = [path.rsplit("/", 1)[-1] for path in bench.snapshot.list("experiments/demo/analysis")]
-    assert names == ["loss.svg", "report.md", "results.json"]
+    assert names == ["loss.pdf", "loss.png", "loss.svg", "report.html", "report.md", "results.json"]
 
 
 def test_what_draws_is_missing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,3 +212,18 @@ def test_analyze_experiment_is_the_transition_alone(bench: Bench) -> None:
     assert bench.snapshot.tip == before
     bench.ckgit("analyze-experiment", "demo")
     assert bench.snapshot.state is State.ANALYZED
+
+
+def test_an_analyzed_experiment_is_analyzed_again_where_another_report_comes_out(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:  # as an earlier ckgit, that drew another picture and wrote another title
+        older = {name: Picture("", b"<svg/>", b"", b"") for name in ("scores", "older")}
+        patch.setattr("ckgit.orchestrators.analyze.files.pictures_of", lambda _: older)
+        bench.advance(State.ANALYZED)
+    bench.advance()
+    assert bench.history()[-2:] == ["analyze", "analyze"]
+    assert bench.snapshot.state is State.ANALYZED
+    assert not [path for path in bench.snapshot.list("experiments/demo/analysis") if path.endswith("older.svg")]
+    listed = json.loads(bench.ckgit("verify", "demo", "--json", check=False).stdout)["experiments"][0]["findings"]
+    assert listed
+    assert not [each for each in listed if each["commit"] == bench.snapshot.tip]  # what is wrong is wrong with the first
+    assert bench.advance().message.startswith("nothing to do")

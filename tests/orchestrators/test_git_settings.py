@@ -180,6 +180,7 @@ def plain(text: str, folder: Path) -> str:
     text = re.sub(r"/\.ckgit/work/([\w-]+/\w+)/[0-9a-f]{12}", r"/.ckgit/work/\1/ID", text.replace(str(folder.parent), "TOP"))
     text = re.sub(r"(?<=\.\d\.)[0-9a-f]{8}\b", "CHANCE", re.sub(r"\b([0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{12})\b", "ID", text))
     text = re.sub(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?", "TIME", text)
+    text = re.sub(r"\bin \d+:\d\d(:\d\d)?\b", "in N", text)
     text = re.sub(
         r"\b\d+(\.\d+)?( ?s| min)\b|(?<=\(pid )\d+|(?<=: )\d+\.\d{3,}", "N", re.sub(r'"job_id": "\d+[^"]*"|process \d+', "JOB", text)
     )
@@ -209,7 +210,8 @@ def git(folder: Path, *words: str) -> str:
         name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name.startswith(("GIT_AUTHOR", "GIT_COMMITTER"))
     }
     clean = {**own, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    return subprocess.run(["git", *words], cwd=folder, env=clean, capture_output=True, text=True, check=True).stdout.rstrip("\n")
+    done = subprocess.run(["git", *words], cwd=folder, env=clean, capture_output=True, check=True)
+    return done.stdout.decode(errors="backslashreplace").rstrip("\n")  # pictures and tables are no text
 
 
 def go_through(bench: Bench, folder: Path) -> list[str]:

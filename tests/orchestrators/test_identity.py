@@ -103,10 +103,14 @@ def alive(bench: Bench, work: Path, token: str) -> bool:
 
 
 class TestANameThatIsUsedAgain:
-    def test_begins_with_nothing(self, bench: Bench) -> None:
+    def test_begins_with_nothing(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        """In labs of before: `design` refuses the name now."""
         before = json.loads(merged_and_deleted(bench))
-        warnings = designed_again(bench, lr=0.5)
-        assert [text for text in warnings if text.startswith("main holds an experiment that was called demo")]
+        with pytest.raises(CkgitError, match="demo exists already; it was merged"):
+            designed_again(bench, lr=0.5)
+        with monkeypatch.context() as patch:
+            patch.setattr("ckgit.orchestrators.design.draft.refuse_existing", lambda *_: None)
+            designed_again(bench, lr=0.5)
         assert bench.snapshot.list("experiments/demo") == [
             "experiments/demo/design-experiment.log",
             "experiments/demo/estimate.json",
@@ -118,6 +122,8 @@ class TestANameThatIsUsedAgain:
         assert after["design"] == bench.snapshot.summary.summary.digest != before["design"]
         assert b"lr 0.5" in (bench.snapshot.read("experiments/demo/rank4/setup.txt") or b"")
         assert len(bench.ledger.attempts) == 5
+        assert "error" not in bench.ckgit("verify", "demo").stdout
+        assert "NOT LEGAL" not in bench.ckgit("log", "demo").stdout
 
     def test_on_a_branch_made_by_hand_too(self, bench: Bench) -> None:
         merged_and_deleted(bench)

@@ -14,6 +14,7 @@ from ckgit.experiment.design.model import Generation, State
 from ckgit.orchestrators.engine.experiment import open_experiment
 from ckgit.orchestrators.queries import settings
 from ckgit.orchestrators.queries.show import describe, run_document
+from ckgit.orchestrators.queries.so_far import so_far
 from ckgit.workers.torchtune.design.parameters import TorchtuneParameters
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench
@@ -34,7 +35,8 @@ def others(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def shown(bench: Bench, run: str) -> dict[str, Any]:
-    [found] = run_document(describe(open_experiment(bench.lab, "demo"), run)).model_dump(mode="json")["runs"]
+    details = describe(open_experiment(bench.lab, "demo"), run)
+    [found] = run_document(details, so_far(details.view, run, details.results)).model_dump(mode="json")["runs"]
     return dict(found)
 
 

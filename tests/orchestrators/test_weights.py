@@ -5,18 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
 from ckgit.errors import Exit
-from ckgit.examples.tiny_model import write_random_model
-from ckgit.experiment.jobs import FailureClass, Ledger, Phase
+from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.lab.lab import open_lab
 from ckgit.lab.snapshot import take_snapshot
-from tests.whole import shell
+from tests.whole import WholeLab
 
 pytestmark = pytest.mark.slow
 ROWS = [{"input": f"word{number}", "output": f"WORD{number}"} for number in range(12)]
@@ -34,38 +32,15 @@ evaluation:
 ONE, TWO = "one/eval/capitalization_epoch1", "two/eval/capitalization_epoch0"
 
 
-class Whole:
+class Whole(WholeLab):
     """A lab with experiment `demo`, whose trainings have ended."""
 
     def __init__(self, folder: Path) -> None:
-        names = {f"GIT_{who}_{what}": f"{who}@x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-        self.folder, self.environment = folder / "lab", {**shell(folder), **names}
-        write_random_model(folder / "model")
-        self.run("git", "init", "--quiet", "-b", "main", str(self.folder), cwd=folder)
-        self.ckgit("init", "--slots", "2")
-        (self.folder / "data/words.json").write_text(json.dumps({"train": ROWS, "test": ROWS[:2]}))
-        self.ckgit("models", "add", "tiny", str(folder / "model"), "--commit")
-        self.run("git", "add", "--all")
-        self.run("git", "commit", "--quiet", "--all", "--message=Words")
+        super().__init__(folder, {"train": ROWS, "test": ROWS[:2]})
         self.ckgit("design", "demo", "--from", "-", stdin=DESIGN)
         self.ckgit("advance", "demo", "--to", "trained")
         self.kept = folder / "kept"
         shutil.copytree(self.runs, self.kept)
-
-    def run(self, *command: str, cwd: Path | None = None, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        where = cwd or self.folder
-        return subprocess.run(command, cwd=where, env=self.environment, input=stdin, capture_output=True, text=True, check=False)
-
-    def ckgit(self, *words: str, code: int = 0, stdin: str | None = None) -> str:
-        done = self.run("ckgit", "-C", str(self.folder), *words, stdin=stdin, cwd=self.folder.parent)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    @property
-    def ledger(self) -> Ledger:
-        found = take_snapshot(open_lab(self.folder), "demo").ledger()
-        assert found
-        return found
 
     @property
     def runs(self) -> Path:
@@ -130,7 +105,7 @@ def test_other_weights_than_training_left_are_never_evaluated_nor_reported(lab: 
     other = lab.runs / "two/artifacts/epoch_0"
     shutil.copyfile(weights(lab.kept / "one/artifacts/epoch_0"), weights(other))
     said = lab.ckgit("advance", "demo", "--to", "analyzed", code=Exit.JOBS_FAILED)
-    assert "ckgit revise demo, then ckgit advance demo" in said.rpartition("next:")[2]
+    assert "ckgit revise demo --anew, then ckgit advance demo" in said.rpartition("next:")[2]
     changed = (Phase.FAILED, FailureClass.INPUT_CHANGED)
     assert lab.phases() == {ONE: changed, TWO: changed, "base/eval/capitalization_base": (Phase.DONE, None)}
     assert f"artifacts/epoch_1/{weights(folder).name}" in lab.reason(ONE)
@@ -163,7 +138,7 @@ def test_other_weights_than_training_left_are_never_evaluated_nor_reported(lab: 
     assert results["two"]["cells"][0]["weights"]
     assert [run["remarks"] for run in results.values()] == [[], [], []]
 
-    lab.ckgit("revise", "demo")
+    lab.ckgit("revise", "demo", "--anew")
     lab.ckgit("advance", "demo", "--to", "trained")
     assert {attempt.phase for attempt in lab.ledger.attempts} == {Phase.DONE}
     tokens = {attempt.job.split("/")[0]: attempt.token for attempt in lab.ledger.attempts}

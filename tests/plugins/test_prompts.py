@@ -80,8 +80,8 @@ def test_its_values_are_checked_with_their_places(site: Path, tmp_path: Path) ->
     assert checked(site, tmp_path, varied) == [
         "11:23: expected a whole number; found 'many'; a number is written without quotes",
         (
-            "11:30: unknown key seed (known here: model, data, dataset_type, prompt, system_prompt, template_date, device, dtype, "
-            "candidates, rows, train_split)"
+            "11:30: seed is a parameter of torchtune and trl, and not of the tool that the design names; leave it out, "
+            "or write tools: {preparation: torchtune}"
         ),
     ]
 

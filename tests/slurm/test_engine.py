@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -244,3 +245,27 @@ def test_the_limit_of_jobs_holds_for_experiments_together(bench: Bench, slurm) -
     _, said = process.communicate(timeout=60)
     assert process.returncode == Exit.DONE, said
     assert once_each(bench)
+
+
+def test_jobs_are_run_again_on_slurm(bench: Bench, slurm) -> None:
+    bench.advance(State.ANALYZED)
+    before = bench.executions()
+    done = bench.ckgit("reproduce", "demo", "rank4", "base")
+    assert "same bytes: 3 jobs of rank4, base, on cluster site by " in done.stdout
+    again = bench.executions()[len(before) :]
+    assert len(again) == 3
+    assert once_each(bench)
+    for token in again:
+        assert state_of(slurm, token, "COMPLETED")
+
+
+def test_an_interrupt_ends_what_is_run_again_on_slurm(bench: Bench, slurm) -> None:
+    bench.advance(State.ANALYZED)
+    before = len(bench.executions())
+    bench.hold()
+    process = bench.start("reproduce", "demo", "rank4")
+    bench.until(lambda: len(bench.executions()) == before + 1, seconds=60)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert (process.returncode, "1 job of it ended, and nothing was recorded" in told) == (Exit.INTERRUPTED, True), told
+    assert state_of(slurm, bench.executions()[-1], "CANCELLED")

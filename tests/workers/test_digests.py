@@ -54,3 +54,24 @@ def test_a_command_is_told_of_files_whatever_their_names(folder: Path, monkeypat
     assert changed(files) == []
     odd.write_text("even")
     assert changed(files) == [f"a=b c.json: FAILED (its SHA-256 is {sha256('even')[:12]}, recorded was {sha256('odd')[:12]})"]
+
+
+def test_of_an_adapter_alone_what_it_is_loaded_beside_counts_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    base, folder = tmp_path / "models/tiny", tmp_path / "adapter"
+    for each in (base, folder):
+        each.mkdir(parents=True)
+    (base / "model.safetensors").write_bytes(b"weights")
+    (folder / "adapter_model.safetensors").write_bytes(b"adapter")
+    (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "models/tiny"}')
+    before = digests(folder)
+    assert sorted(before) == ["adapter_config.json", "adapter_model.safetensors", "base/model.safetensors"]
+    (base / "model.safetensors").write_bytes(b"other")
+    [line] = differences(folder, digests(folder), {name: file.sha256 for name, file in before.items()})
+    assert line.startswith(f"{folder}/base/model.safetensors: FAILED (its SHA-256 is ")
+    (folder / "model.safetensors").write_bytes(b"merged")  # then it is not alone, and nothing is loaded beside it
+    assert sorted(digests(folder)) == ["model.safetensors"]
+    (folder / "model.safetensors").unlink()
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(ValueError, match="does not say which model the adapter is of"):
+        digests(folder)

@@ -1,109 +1,139 @@
-"""The loss curves: one picture with all runs, or a panel for each where they are many."""
+"""The loss curves, and below them the learning rate: one picture with all settings, or a panel for each where they are many."""
 
 from __future__ import annotations
 
-import bisect
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from ckgit.analysis.plots.drawing import COLOURS, GREY, drawing, new_figure, svg
-from ckgit.experiment.results import LossPoint, Results, RunRow
+from ckgit.analysis.plots.curves import Curve, CurveGroup, band, divergence, epoch_steps, groups, smoothed, tokens_a_step
+from ckgit.analysis.plots.drawing import COLOURS, GREY, INK, STYLES, Picture, drawing, new_figure, picture, short
+from ckgit.experiment.results import Results
+from ckgit.formats.listing import in_words, plural
+from ckgit.formats.markdown import number
 
-OVERLAID = 6  # more loss curves than these get a panel each
-MOST_PANELS = 60
+OVERLAID = 6  # more settings than these get a panel each
+MOST_PANELS = 24
 COLUMNS = 4
-MOST_POINTS = 400  # of one curve
 _KEY = "pale: as logged, strong: running mean"
+_SEEDS = "band: all seeds, line: their mean"
+_SAME_RATE = 0.02  # shares by which the tokens of a step may differ on one scale: seeds drop other rows of an incomplete batch
 _WIDE = 100  # a largest over a smallest loss from which the axis is logarithmic
+_OF_PANEL = 40  # points of a curve in a panel, which is small
+_TITLE = 26  # characters of a panel's title
+_SAID = 12  # runs that the words name
 
 
-class Curve(NamedTuple):
-    """A loss curve with no more points than can be seen."""
-
-    steps: list[float]
-    losses: list[float]
-
-
-def loss_plot(results: Results) -> bytes | None:
-    """Training loss by step of each fine-tuned run; None when none was trained."""
-    runs = [run for run in results.runs if run.training and run.training.losses]
-    if not runs:
+def loss_plot(results: Results) -> Picture | None:
+    """Training loss by step of each fine-tuned run, seeds of a setting as a band; None when none was trained."""
+    found = groups(results.runs)
+    if not found:
         return None
     with drawing():
-        return svg(_overlaid(runs) if len(runs) <= OVERLAID else _panels(runs))
+        return picture(_overlaid(found) if len(found) <= OVERLAID else _panels(found), _words(found))
 
 
-def thinned(points: Sequence[LossPoint]) -> Curve:
-    """Means of equally long pieces where there are more points than can be seen."""
-    size = math.ceil(len(points) / MOST_POINTS)
-    pieces = [points[at : at + size] for at in range(0, len(points), size)]
-    return Curve(
-        [math.fsum(point.step for point in piece) / len(piece) for piece in pieces],
-        [math.fsum(point.loss for point in piece) / len(piece) for piece in pieces],
-    )
-
-
-def smoothed(curve: Curve) -> Curve:
-    """Running mean over the last twentieth of the points."""
-    window = max(1, len(curve.losses) // 20)
-    means = [math.fsum(curve.losses[max(0, at - window + 1) : at + 1]) / min(at + 1, window) for at in range(len(curve.losses))]
-    return Curve(curve.steps, means)
-
-
-def _curves(runs: Sequence[RunRow]) -> list[Curve]:
-    return [thinned(run.training.losses) for run in runs if run.training]
-
-
-def _overlaid(runs: Sequence[RunRow]) -> Any:
-    figure = new_figure(7.5, 3.6)
-    axes = figure.subplots()
-    for position, (run, curve) in enumerate(zip(runs, _curves(runs), strict=True)):
-        colour = COLOURS[position % len(COLOURS)]
-        axes.plot(*curve, color=colour, alpha=0.25, linewidth=0.8)
-        axes.plot(*smoothed(curve), color=colour, linewidth=1.8, label=run.name)
-    _label_loss(axes, _curves(runs))
-    axes.set(xlabel=f"optimizer step ({_KEY})", ylabel="training loss")
+def _overlaid(found: Sequence[CurveGroup]) -> Any:
+    """Loss over steps, the learning rate below it, and loss over tokens where the runs saw more or fewer of them in a step."""
+    rated = [group for group in found if any(point.lr is not None for point in group.trainings[0].losses)]
+    trainings = [training for group in found for training in group.trainings]
+    rates = [rate for training in trainings if (rate := tokens_a_step(training))]
+    counted = len(rates) == len(trainings)
+    alike = counted and max(rates) <= min(rates) * (1 + _SAME_RATE)
+    heights = [3.6, *([1.2] if rated else []), *([3.0] if counted and not alike else [])]
+    figure = new_figure(7.5, sum(heights))
+    axes, *below = figure.subplots(len(heights), 1, squeeze=False, gridspec_kw={"height_ratios": heights}).flat
+    _draw_all(axes, found, [group.curves for group in found], labelled=True)
+    if rated:
+        _draw_rates(below[0], axes, rated)
+    by_step = [axes, *below[: len(rated[:1])]]
+    ends = {tuple(epoch_steps(training)) for training in trainings}
+    told = mark_epochs(by_step, next(iter(ends))) if len(ends) == 1 else ""
+    by_step[-1].set_xlabel(f"optimizer step ({key_of(found)}{told})")
+    if alike:
+        _add_tokens(axes, math.fsum(rates) / len(rates))
+    elif counted:
+        _draw_all(below[-1], found, [group.by_tokens for group in found], labelled=False)
+        below[-1].set_xlabel("tokens seen in training")
     figure.legend(loc="outside right upper")
     return figure
 
 
-def _panels(runs: Sequence[RunRow]) -> Any:
-    """A panel for each run on the same axes, before a band from the lowest to the highest loss of all runs."""
-    shown = runs[:MOST_PANELS]
-    curves = _curves(shown)
+def _draw_all(axes: Any, found: Sequence[CurveGroup], curves: Sequence[Sequence[Curve]], *, labelled: bool) -> None:
+    for place, (group, own) in enumerate(zip(found, curves, strict=True)):
+        draw_group(axes, group, COLOURS[place % len(COLOURS)], STYLES[place % len(STYLES)], group.name if labelled else "", own)
+    _label_loss(axes, [curve for own in curves for curve in own])
+    axes.set_ylabel("training loss")
+
+
+def _draw_rates(axes: Any, above: Any, rated: Sequence[CurveGroup]) -> None:
+    for place, group in enumerate(rated):
+        points = [point for point in group.trainings[0].losses if point.lr is not None]
+        axes.plot([point.step for point in points], [point.lr for point in points], color=INK, linestyle=STYLES[place % len(STYLES)])
+    axes.set_ylabel("learning rate")
+    axes.sharex(above)
+    above.tick_params(labelbottom=False)
+
+
+def key_of(found: Sequence[CurveGroup]) -> str:
+    """What pale and strong lines and bands are."""
+    parts = [_SEEDS] if any(len(group.runs) > 1 for group in found) else []
+    return "; ".join([*parts, *([_KEY] if any(len(group.runs) == 1 for group in found) else [])])
+
+
+def draw_group(axes: Any, group: CurveGroup, colour: str, style: str, label: str, curves: Sequence[Curve]) -> None:
+    """One run as it was logged and as running mean; several as a band with their mean. `curves` are of the group's runs."""
+    if len(curves) == 1:
+        axes.plot(*curves[0], color=colour, alpha=0.25, linewidth=0.8)
+        axes.plot(*smoothed(curves[0]), color=colour, linestyle=style, linewidth=1.8, label=label)
+    else:
+        found = band(curves)
+        axes.fill_between(found.steps, found.lows, found.highs, color=colour, alpha=0.2, linewidth=0)
+        axes.plot(found.steps, found.means, color=colour, linestyle=style, linewidth=1.8, label=label and f"{label} ({len(curves)} seeds)")
+    for run, curve in zip(group.runs, curves, strict=True):
+        if run.training and divergence(run.training):
+            axes.plot(curve.steps[-1], curve.losses[-1], marker="X", color=INK, markersize=8, label=label and f"{run.name} diverged")
+
+
+def mark_epochs(panels: Sequence[Any], ends: Sequence[float]) -> str:
+    """Where epochs end, by dotted lines."""
+    for axes in panels:
+        for step in ends:
+            axes.axvline(step, color=INK, linewidth=0.7, linestyle=":")
+    return "; dotted: epochs" if ends else ""
+
+
+def _add_tokens(axes: Any, rate: float) -> None:
+    """A second scale above, where a step of each run has about so many tokens."""
+    above = axes.secondary_xaxis("top", functions=(lambda step: step * rate, lambda tokens: tokens / rate))
+    above.set_xlabel(f"tokens seen in training ({number(rate)} a step)")
+
+
+def _panels(found: Sequence[CurveGroup]) -> Any:
+    """A panel for each setting on the same axes, before a band from the lowest to the highest loss of all runs."""
+    shown = found[:MOST_PANELS]
+    curves = [curve for group in shown for curve in group.thin(_OF_PANEL)]
     rows = math.ceil(len(shown) / COLUMNS)
     figure = new_figure(9, 1.6 * rows + 0.6)
     grid = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False)
-    steps, lows, highs = _band(curves)
+    whole = band(curves)
+    told = ""
     for position, axes in enumerate(grid.flat):
         if position >= len(shown):
             axes.set_axis_off()
             continue
-        axes.fill_between(steps, lows, highs, color=GREY, linewidth=0)
-        axes.plot(*curves[position], color=COLOURS[0], alpha=0.3, linewidth=0.7)
-        axes.plot(*smoothed(curves[position]), color=COLOURS[0], linewidth=1.4)
-        axes.set_title(shown[position].name, loc="left")
+        group = shown[position]
+        axes.fill_between(whole.steps, whole.lows, whole.highs, color=GREY, linewidth=0)
+        draw_group(axes, group, COLOURS[0], "-", "", group.thin(_OF_PANEL))
+        gone = any(divergence(training) for training in group.trainings)
+        axes.set_title(short(group.name, _TITLE) + (" (diverged)" if gone else ""), loc="left", fontsize=7.5)
+        told = mark_epochs([axes], epoch_steps(group.trainings[0])) or told
         _label_loss(axes, curves)
-    more = f"; the first {MOST_PANELS} of {len(runs)} runs" if len(runs) > MOST_PANELS else ""
-    figure.supxlabel(f"optimizer step ({_KEY}; grey: range of all runs{more})", fontsize=9)
+    what = "settings" if any(len(group.runs) > 1 for group in found) else "runs"
+    more = f"; the first {MOST_PANELS} of {len(found)} {what}" if len(found) > MOST_PANELS else ""
+    figure.supxlabel(f"optimizer step ({key_of(shown)}{told}; grey: range of all runs{more})", fontsize=9)
     figure.supylabel("training loss", fontsize=9)
     return figure
-
-
-def _band(curves: Sequence[Curve]) -> tuple[list[float], list[float], list[float]]:
-    """Lowest and highest smoothed loss of all runs, at the first run's steps."""
-    smooth = [smoothed(curve) for curve in curves]
-    steps = max((curve.steps for curve in smooth), key=len)
-    at = [[value for curve in smooth if (value := _value_at(curve, step)) is not None] for step in steps]
-    return steps, [min(values) for values in at], [max(values) for values in at]
-
-
-def _value_at(curve: Curve, step: float) -> float | None:
-    """The loss at the nearest earlier point; None outside of the curve."""
-    if not curve.steps[0] <= step <= curve.steps[-1]:
-        return None
-    return curve.losses[bisect.bisect_right(curve.steps, step) - 1]
 
 
 def _label_loss(axes: Any, curves: Sequence[Curve]) -> None:
@@ -114,3 +144,17 @@ def _label_loss(axes: Any, curves: Sequence[Curve]) -> None:
         axes.set_ylim(bottom=min(0.0, *losses))
     axes.grid(axis="y", color=GREY, linewidth=0.6)
     axes.set_axisbelow(True)
+
+
+def _words(found: Sequence[CurveGroup]) -> str:
+    """Where each loss began and ended."""
+    said = []
+    for group in found[:_SAID]:
+        curves = [smoothed(curve) for curve in group.curves]
+        first, last = (math.fsum(curve.losses[at] for curve in curves) / len(curves) for at in (0, -1))
+        seeds = f" ({len(curves)} seeds)" if len(curves) > 1 else ""
+        said.append(f"{group.name}{seeds} from {number(first)} to {number(last)}")
+    more = f"; {plural(len(found) - _SAID, 'more setting')}" if len(found) > _SAID else ""
+    gone = [run.name for group in found for run in group.runs if run.training and divergence(run.training)]
+    diverged = f" Diverged: {in_words(gone)}." if gone else ""
+    return f"Training loss by step: {'; '.join(said)}{more}.{diverged}"

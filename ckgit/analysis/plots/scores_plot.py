@@ -7,12 +7,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ckgit.analysis.plots.drawing import COLOURS, GREY, INK, drawing, new_figure, svg
+from ckgit.analysis.plots.drawing import COLOURS, GREY, INK, Picture, drawing, new_figure, picture
+from ckgit.analysis.plots.standing import standing
 from ckgit.analysis.scores import scored_count
 from ckgit.experiment.results import Results, place_of_checkpoint
-from ckgit.formats.markdown import UNDEFINED
+from ckgit.formats.listing import plural
+from ckgit.formats.markdown import UNDEFINED, number
 
-MOST_RUNS = 60  # further ones are in the tables
+MOST_RUNS = 40  # further ones are in the tables
+_SAID = 12  # panels that the words name
 _ROW = 0.26  # inches of a run
 
 
@@ -28,13 +31,13 @@ class Dot(NamedTuple):
     missing: str  # how many answers have a score, where some have none
 
 
-def scores_plot(results: Results) -> bytes | None:
+def scores_plot(results: Results) -> Picture | None:
     """Every metric of every task by run, with 95 % intervals over rows; None when nothing was evaluated."""
     panels = _score_panels(results)
     if not panels:
         return None
     with drawing():
-        return svg(_score_figure(panels))
+        return picture(_score_figure(panels), _in_words(panels))
 
 
 def _score_panels(results: Results) -> dict[str, list[Dot]]:
@@ -50,8 +53,21 @@ def _score_panels(results: Results) -> dict[str, list[Dot]]:
             counted = scored_count(cell, metric)
             place = place_of_checkpoint(cell.epoch, cell.checkpoint)
             dot = Dot(cell.run, cell.epoch, place, metric.value, metric.low, metric.high, "" if counted.whole else str(counted))
-            panels.setdefault(f"{cell.task}: {metric.name}{scorer}", []).append(dot)
+            title = f"{cell.task}: {metric.name}{scorer}{standing(results, cell.task, metric.scorer, metric.name)}"
+            panels.setdefault(title, []).append(dot)
     return panels
+
+
+def _in_words(panels: Mapping[str, Sequence[Dot]]) -> str:
+    """How far the values of each panel reach."""
+    said = []
+    for title, dots in panels.items():
+        known = [(dot.value, dot.run) for dot in dots if dot.value is not None]
+        if known:
+            (low, lowest), (high, highest) = min(known), max(known)
+            said.append(f"{title} from {number(low)} ({lowest}) to {number(high)} ({highest})")
+    runs = len({dot.run for dots in panels.values() for dot in dots})
+    return f"Scores of {plural(runs, 'run')}, with 95 % intervals over rows: {'; '.join(said[:_SAID])}."
 
 
 def _score_figure(panels: Mapping[str, Sequence[Dot]]) -> Any:

@@ -6,11 +6,13 @@ where one of its causes does: steps follow from epochs by intention. Where it di
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ckgit.experiment.checks.problems import unused_of
 from ckgit.experiment.checks.remarks import Remark, joined
+from ckgit.experiment.claims.settings import SEED, chosen, runs_of
 from ckgit.experiment.design.model import Claim
 from ckgit.experiment.design.parameters import BASE_RECIPE, EVALUATION_PARAMETERS
 from ckgit.experiment.design.plan import Cell, Run, Source, prompts
@@ -72,7 +74,7 @@ def _recipes(context: Context, runs: Sequence[Run]) -> Iterator[Remark]:
     """What else comes with a base recipe where recipes are varied."""
     if BASE_RECIPE not in context.summary.variables:
         return
-    names = [name for name in context.summary.parameters.model_fields if name not in (BASE_RECIPE, *context.summary.variables)]
+    names = [name for name in context.summary.parameters.names() if name not in (BASE_RECIPE, *context.summary.variables)]
     given = [name for name in names if any(name in run.settings and run.settings[name].source is Source.RECIPE for run in runs)]
     different = [name for name in given if len({repr(run[name]) for run in runs}) > 1]
     if len(different) > 1:
@@ -85,7 +87,7 @@ def _rows_of(context: Context, run: Run, cell: Cell) -> Hashable:
     name = cell.task.data or run["data"]
     data = context.summary.data.get(name) if name else None
     recorded = context.summary.recorded.data.get(name) if name else None
-    return (recorded.sha256, data.input_column, data.output_column, cell.task.split, cell.task.limit) if data and recorded else None
+    return (data.reading(recorded, name), cell.task.split, cell.task.limit) if data and recorded else None
 
 
 def _other_rows(context: Context, runs: Sequence[Run]) -> Iterator[Remark]:
@@ -118,9 +120,12 @@ class _Sides(NamedTuple):
 
 def _claim(context: Context, claim: Claim, place: str, facts: Mapping[str, Facts], products: set[str]) -> Iterator[Remark]:
     """A claim whose two sides differ in several things, any of which may be why."""
-    sides = _Sides(context.plan.run(claim.left), context.plan.run(claim.right))
+    if claim.pair is None:
+        yield from _claim_of_settings(context, claim, place, facts, products)
+        return
+    sides = _Sides(*map(context.plan.run, claim.pair))
     if sides.left.trains and sides.right.trains:
-        different = _both_trained(context, sides, facts, derived_too=not products >= {claim.left, claim.right})
+        different = _both_trained(context, sides, facts, derived_too=not products >= {run.name for run in sides})
     else:
         trained = sides.left.trains or sides.right.trains
         task = next(task for task in context.summary.evaluation.tasks if task.name == claim.task)
@@ -129,18 +134,18 @@ def _claim(context: Context, claim: Claim, place: str, facts: Mapping[str, Facts
         different = (["training"] if trained else []) + sides.differ_in(names)
         different += ["model"] if not trained and sides.left.model != sides.right.model else []
     if len(different) > 1:
-        which = f"{claim.left} with {claim.right}, which differ in {joined(different)}"
+        which = f"{sides.left.name} with {sides.right.name}, which differ in {joined(different)}"
         yield Remark(place, f"the claim compares {which}: it cannot tell which of these is why")
     yield from _claim_rows(context, claim, place, sides, products)
 
 
 def _both_trained(context: Context, sides: _Sides, facts: Mapping[str, Facts], *, derived_too: bool) -> list[str]:
     parameters = context.summary.parameters
-    roots = {*sides.differ_in([*parameters.model_fields])}
+    roots = {*sides.differ_in(parameters.names())}
     left, right = facts[sides.left.name], facts[sides.right.name]
     told = {name for fact in left.values() if fact.said for name in fact.instead_of}
     idle = {*unused_of(context.summary, sides.left), *unused_of(context.summary, sides.right), *parameters.no_difference, *told}
-    different = [name for name in parameters.model_fields if name in roots - idle]
+    different = [name for name in parameters.names() if name in roots - idle]
     unequal = [fact for name, fact in left.items() if name in right and fact.differs(right[name].value)]
     different += [fact.said for fact in unequal if fact.said and fact.instead_of & roots]
     for fact in unequal if derived_too else ():
@@ -149,8 +154,62 @@ def _both_trained(context: Context, sides: _Sides, facts: Mapping[str, Facts], *
     return different
 
 
-def _claim_rows(context: Context, claim: Claim, place: str, sides: _Sides, products: set[str]) -> Iterator[Remark]:
-    if products >= {claim.left, claim.right}:
+def _claim_of_settings(context: Context, claim: Claim, place: str, facts: Mapping[str, Facts], products: set[str]) -> Iterator[Remark]:
+    """A claim about settings that differ in more than it names, wherever that is not the same on both sides."""
+    evaluated = {cell.run for cell in context.plan.cells if cell.task.name == claim.task}
+    runs = [run for run in runs_of(claim, context.plan.runs) if run.name in evaluated]
+    groups = _groups(claim, runs)
+    first, *others = groups or [[]]
+    for other in others if all(run.trains for run in runs) else ():
+        if unnamed := _unnamed(context, claim, _Sides(first[0], other[0]), (first, other), facts):
+            what = f"the claim is about {joined(_named(claim))}, and the runs that it compares differ in {joined(unnamed)}, too"
+            yield Remark(place, f"{what}: it cannot tell which of these is why")
+            break
+    yield from _claim_rows(context, claim, place, runs, products)
+
+
+def _groups(claim: Claim, runs: Sequence[Run]) -> list[list[Run]]:
+    """The runs that are held against each other: those of each side, or of each value of a trend."""
+    if not claim.trend:
+        return [of_side for side in claim.sides if (of_side := chosen(side, runs))]
+    found: dict[Hashable, list[Run]] = {}
+    for run in runs:
+        found.setdefault(run[str(claim.along)], []).append(run)
+    return list(found.values())
+
+
+def _named(claim: Claim) -> list[str]:
+    """The parameters that a claim is about."""
+    return list(
+        dict.fromkeys(
+            [*([claim.along] if claim.along else []), *(name for side in claim.sides if not isinstance(side, str) for name in side)]
+        )
+    )
+
+
+def _unnamed(
+    context: Context, claim: Claim, sides: _Sides, groups: tuple[Sequence[Run], Sequence[Run]], facts: Mapping[str, Facts]
+) -> list[str]:
+    """What differs beside what a claim names: a parameter of which each side has other values, or has them more often; and what follows."""
+    parameters = context.summary.parameters
+    idle = {*unused_of(context.summary, sides.left), *unused_of(context.summary, sides.right), *parameters.no_difference}
+    told = {name for fact in facts[sides.left.name].values() if fact.said for name in fact.instead_of}
+    apart = {*_named(claim), *idle, *told, SEED}
+    found = [name for name in parameters.names() if name not in apart and _shares(groups[0], name) != _shares(groups[1], name)]
+    if sides.differ_in(found):
+        return found
+    roots = {name for name in _both_trained(context, sides, facts, derived_too=True) if name not in apart}
+    return [*found, *sorted(roots - {*sides.differ_in(parameters.names()), *found})]
+
+
+def _shares(runs: Sequence[Run], name: str) -> dict[str, float]:
+    """By value of a parameter the share of the runs that have it."""
+    counts = Counter(repr(run[name]) for run in runs)
+    return {value: count / len(runs) for value, count in counts.items()}
+
+
+def _claim_rows(context: Context, claim: Claim, place: str, sides: Sequence[Run], products: set[str]) -> Iterator[Remark]:
+    if products >= {run.name for run in sides}:
         return  # said at the task
     cells = {run.name: next((cell for cell in context.plan.cells_of(run.name) if cell.task.name == claim.task), None) for run in sides}
     asked = {_rows_of(context, run, cell) for run in sides if (cell := cells[run.name]) and cell.task.data is None}
@@ -187,7 +246,7 @@ def _identity(context: Context, run: Run, facts: Facts) -> Hashable:
         return (False, *shared, frozenset(cells))
     data = context.summary.data.get(run["data"])
     recorded = context.summary.recorded.data.get(run["data"])
-    rows = (recorded.sha256, data.input_column, data.output_column) if data and recorded else run["data"]
+    rows = data.reading(recorded, run["data"]) if data and recorded else run["data"]
     told = {name for fact in facts.values() if fact.causes for name in fact.instead_of}
     apart = {*EVALUATION_PARAMETERS, *context.summary.parameters.no_difference, *told} - {"prompt", "system_prompt"}
     settings = {name: setting.value for name, setting in run.settings.items() if name not in apart}

@@ -15,11 +15,17 @@ from ckgit.experiment.checks.remarks import Remark, joined
 from ckgit.experiment.checks.row_uses import RowUse, prompt_place
 from ckgit.experiment.design.model import Summary
 from ckgit.experiment.design.plan import Plan
-from ckgit.formats.rows import PLACEHOLDER, Row
+from ckgit.formats.rows import PLACEHOLDER, Row, Shape
 
 MOST = 0.5  # a share of rows that is no exception
 _BRACES = re.compile(r"\{\s*([A-Za-z_]\w*)\s*\}")
 # The columns that hold the question in the data sets that most people know.
+WORDS = {
+    Shape.ALPACA: "Alpaca rows (instruction, input, output)",
+    Shape.MESSAGES: "conversations (messages of role and content)",
+    Shape.SHAREGPT: "ShareGPT conversations (from and value)",
+    Shape.PREFERENCE: "preferences (prompt, chosen, rejected)",
+}
 _QUESTIONS = ("instruction", "question", "prompt", "query", "text")
 
 
@@ -46,12 +52,40 @@ def data_remarks(
     known = {use: runs for use, runs in uses.items() if use.data in surveys and use.split in surveys[use.data].rows}
     emptied = set()
     for rows, of in _grouped(known).items():
-        for remark in (*_empty_inputs(summary, surveys, rows, of), *_empty_outputs(surveys, rows)):
+        for remark in (*_empty_inputs(summary, surveys, rows, of), *_empty_outputs(surveys, rows), *_repeated_prompts(surveys, rows)):
             emptied |= {rows.data} if remark.wrong else set()
             yield remark
+    yield from _found_out(summary)
+    yield from _system_messages(summary, plan, surveys, known)
     yield from _unused_columns(summary, surveys, {use.data for use in known} - emptied)
     yield from _overlaps(summary, surveys, known)
     yield from _braces(summary, plan, surveys, known)
+
+
+def _found_out(summary: Summary) -> Iterator[Remark]:
+    """Shapes that the design does not say."""
+    for name, recorded in summary.recorded.data.items():
+        if recorded.shape and name in summary.data:
+            read = f"{summary.data[name].named} is read as {WORDS[Shape(recorded.shape)]}"
+            other = "input_column and output_column" if recorded.shape == Shape.PREFERENCE else "shape: columns"
+            yield Remark(f"data.{name}", f"{read}; write shape: {recorded.shape} to say so, or {other} for two columns")
+
+
+def _system_messages(
+    summary: Summary, plan: Plan, surveys: Mapping[str, DataProfile], uses: Mapping[RowUse, Sequence[str]]
+) -> Iterator[Remark]:
+    """Rows that cannot be sent: with a system message beside another one, or with turns before and no template for them."""
+    tasks = {task.name: task for task in summary.evaluation.tasks}
+    for use, runs in uses.items():
+        rows, place = surveys[use.data].rows[use.split][: use.limit], f"data.{use.data}"
+        other = next((n for n, row in enumerate(rows) if use.system_prompt and row.system not in (None, use.system_prompt)), None)
+        if other is not None:
+            at = prompt_place(summary, plan.run(runs[0]), tasks.get(use.task or ""), "system_prompt")
+            where = surveys[use.data].where(use.split, other)
+            yield Remark(at, f"{where} has a system message of its own, and system_prompt is another one: give one of them", wrong=True)
+        if use.dataset_type != "chat" and any(row.history for row in rows):
+            said = f"split {use.split} has conversations of several turns, which need a chat template (dataset_type: chat)"
+            yield Remark(place, said, wrong=True)
 
 
 def _grouped(uses: Mapping[RowUse, Sequence[str]]) -> dict[_Rows, list[RowUse]]:
@@ -63,9 +97,10 @@ def _grouped(uses: Mapping[RowUse, Sequence[str]]) -> dict[_Rows, list[RowUse]]:
 
 def _unused(summary: Summary, surveys: Mapping[str, DataProfile], data: str) -> list[str]:
     """Columns of text that no data set of the design with this file uses; those that look like a question first."""
-    path = summary.data[data].path
-    same = [other for other in summary.data.values() if other.path == path]
-    used = {column for other in same for column in (other.input_column, other.output_column)}
+    paths = summary.data[data].paths
+    same = [name for name, other in summary.data.items() if other.paths == paths and name in surveys]
+    used = {column for name in same for column in surveys[name].layout.used}
+    used |= {column for task in summary.evaluation.tasks for column in (*task.groups, task.clusters) if column}  # for the report
     names = [name for name in surveys[data].unused if name not in used]
     return sorted(names, key=lambda name: _QUESTIONS.index(name.lower()) if name.lower() in _QUESTIONS else len(_QUESTIONS))
 
@@ -82,13 +117,13 @@ def _counted(survey: DataProfile, rows: _Rows, empty: Sequence[int], total: int)
 
 
 def _empty_inputs(summary: Summary, surveys: Mapping[str, DataProfile], rows: _Rows, uses: Sequence[RowUse]) -> Iterator[Remark]:
-    survey, data_set, place = surveys[rows.data], summary.data[rows.data], f"data.{rows.data}"
+    survey, place = surveys[rows.data], f"data.{rows.data}"
     taken = survey.rows[rows.split][: rows.limit]
     empty = _without(taken, "input")
     if not empty:
         return
     unused = _unused(summary, surveys, rows.data)
-    counted = f"{_counted(survey, rows, empty, len(taken))} have no text in input_column {data_set.input_column!r}"
+    counted = f"{_counted(survey, rows, empty, len(taken))} have no text in {_input_of(survey)}"
     what = "trained on" if rows.trained else "asked"
     most = len(empty) >= MOST * len(taken)
     if most and unused:
@@ -99,6 +134,11 @@ def _empty_inputs(summary: Summary, surveys: Mapping[str, DataProfile], rows: _R
         yield Remark(place, f"{counted}: the model would be {what} nothing but its template", wrong=True)
     else:
         yield Remark(place, f"{counted}: there the model is {what} the prompt alone")
+
+
+def _input_of(survey: DataProfile) -> str:
+    """What gives the model its question, in words."""
+    return f"input_column {survey.layout.input_column!r}" if survey.layout.shape is Shape.COLUMNS else "their question"
 
 
 def _is_bare(use: RowUse) -> bool:
@@ -119,6 +159,15 @@ def _empty_outputs(surveys: Mapping[str, DataProfile], rows: _Rows) -> Iterator[
         yield Remark(place, f"{counted}: a scorer that compares with the output will mark every such answer right, or none")
 
 
+def _repeated_prompts(surveys: Mapping[str, DataProfile], rows: _Rows) -> Iterator[Remark]:
+    """Preferences whose answers are whole texts, with their prompts."""
+    taken = surveys[rows.data].rows[rows.split][: rows.limit] if rows.trained else ()
+    pairs = [(row.input.strip(), (row.output, row.rejected)) for row in taken if row.rejected is not None and row.input.strip()]
+    if pairs and all((answer or "").lstrip().startswith(prompt) for prompt, answers in pairs for answer in answers):
+        told = f"both answers of all {len(pairs):,} rows of split {rows.split} begin with their prompt, which the model is sent before them"
+        yield Remark(f"data.{rows.data}", f"{told}: it would be trained to repeat it; take it out of the answers")
+
+
 def _columns(names: Sequence[str]) -> str:
     return f"column{'s' if len(names) > 1 else ''} {joined(names)}"
 
@@ -126,7 +175,7 @@ def _columns(names: Sequence[str]) -> str:
 def _unused_columns(summary: Summary, surveys: Mapping[str, DataProfile], used: set[str]) -> Iterator[Remark]:
     seen = set()
     for name in summary.data:
-        path = summary.data[name].path
+        path = summary.data[name].named
         unused = _unused(summary, surveys, name) if name in used and path not in seen else []
         seen.add(path)
         if unused:
@@ -154,15 +203,20 @@ def _overlap(summary: Summary, surveys: Mapping[str, DataProfile], source: tuple
         place = summary.evaluation.place(str(use.task))
         yield Remark(place, f"task {use.task} evaluates split {split} of data {data}, which the runs are trained on")
         return
-    asked = [row.input.strip() for row in surveys[use.data].rows[use.split][: use.limit]]
-    wanted = set(asked) - {""}
-    known = {text for row in surveys[data].rows[split] if (text := row.input.strip()) in wanted}
-    if both := sum(text in known for text in asked):
+    asked = [_question(row) for row in surveys[use.data].rows[use.split][: use.limit]]
+    wanted = set(asked) - {_question(Row("", ""))}
+    known = {said for row in surveys[data].rows[split] if (said := _question(row)) in wanted}
+    if both := sum(said in known for said in asked):
         of = f"split {use.split}" if data == use.data else f"split {use.split} of data {use.data}"
         where = f"split {split}" if data == use.data else f"split {split} of data {data}"
         have, these = ("have", "these rows") if both > 1 else ("has", "this row")
         found = f"{both:,} of {len(asked):,} rows of {of} {have} an input that is trained on, too ({where})"
         yield Remark(f"data.{use.data}", f"train/test overlap: {found}; on {these} the score measures memorization")
+
+
+def _question(row: Row) -> tuple[object, str]:
+    """All that a row asks, which two rows share where one is the other."""
+    return row.history, row.input.strip()
 
 
 def _braces(summary: Summary, plan: Plan, surveys: Mapping[str, DataProfile], uses: Mapping[RowUse, Sequence[str]]) -> Iterator[Remark]:

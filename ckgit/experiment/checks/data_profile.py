@@ -7,7 +7,8 @@ from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ckgit.formats.rows import RawRows, Row, rows_of
+from ckgit.formats.rows import Layout, RawRows, Row, examples
+from ckgit.formats.rows.row import place_in
 
 SAMPLE = 1000  # rows whose columns are looked at
 # Columns by whose name it is clear that they say something about a row and are no part of it.
@@ -31,29 +32,30 @@ class DataProfile(NamedTuple):
     numbers: Mapping[str, Sequence[int]]  # of each row, as the file counts them
     unit: str  # see `RawRows`
     columns: Sequence[str]
-    unused: Sequence[str]  # columns of text that are neither input nor output
+    unused: Sequence[str]  # columns of text of which examples are not made
+    layout: Layout
 
     def where(self, split: str, position: int) -> str:
         """A row's place in the file."""
-        number = self.numbers[split][position]
-        return f"{split} row {number}" if self.unit == "split" else f"{self.unit} {number}"
+        return place_in(self.unit, split, self.numbers[split][position])
 
 
-def profile_data(records: RawRows, *, input_column: str, output_column: str) -> DataProfile:
-    """Look at the rows of a file.
+def profile_data(records: RawRows, layout: Layout) -> DataProfile:
+    """Look at the rows of a data set.
 
     Raises:
-        DataError: rows that have no text in one of the two columns.
+        DataError: rows of which no examples can be made.
     """
-    rows = rows_of(records, input_column=input_column, output_column=output_column)
-    numbers: dict[str, array[int]] = {split: array("L") for split in rows}
-    for record in records.found:
-        numbers[record.split].append(record.number)
+    rows: dict[str, list[Row]] = {}
+    numbers: dict[str, array[int]] = {}
+    for record, row in examples(records, layout):
+        rows.setdefault(record.split, []).append(row)
+        numbers.setdefault(record.split, array("L")).append(record.number)
     sample = [record.raw for record in records.found[:: max(1, len(records.found) // SAMPLE)]]
     columns = list(dict.fromkeys(str(name) for raw in sample for name in raw))
-    own = (input_column, output_column)
+    own = layout.used
     unused = [name for name in columns if name not in own and _is_text(name, sample) and not _repeats(name, own, sample)]
-    return DataProfile(rows, numbers, records.unit, columns, unused)
+    return DataProfile(rows, numbers, records.unit, columns, unused, layout)
 
 
 def _is_text(name: str, sample: Sequence[Mapping[str, Any]]) -> bool:
@@ -72,7 +74,7 @@ def _repeats(name: str, own: Sequence[str], sample: Sequence[Mapping[str, Any]])
 def _around(name: str, column: str, sample: Sequence[Mapping[str, Any]]) -> bool:
     seen = set()
     for raw in sample:
-        text, part = raw.get(name), raw[column].strip().casefold()
+        text, part = raw.get(name), str(raw.get(column, "")).strip().casefold()
         if not isinstance(text, str) or not part or part not in text.casefold():
             return False
         before, _, after = text.casefold().partition(part)

@@ -91,7 +91,12 @@ def length_remarks(
 
 
 def _longest(rows: Sequence[Row]) -> list[int]:
-    return heapq.nlargest(LOOKED_AT, range(len(rows)), key=lambda position: len(rows[position].input) + len(rows[position].output))
+    return heapq.nlargest(LOOKED_AT, range(len(rows)), key=lambda position: sum(map(len, _said(rows[position]))))
+
+
+def _said(row: Row) -> list[str]:
+    """All texts of a row, its input and its longest answer first."""
+    return [row.input, max(row.output, row.rejected or "", key=len), row.system or "", *(turn.content for turn in row.history)]
 
 
 def _own(use: RowUse, counter: Counter, limit: int) -> int:
@@ -108,8 +113,11 @@ def _counts(use: RowUse, rows: Sequence[Row], longest: Sequence[int], counter: C
         row = rows[position]
         if counter.left <= 0:
             return
-        if around + TEMPLATE_TOKENS + times * len(row.input.encode()) + len(row.output.encode()) > limit:  # a token has a byte or more
-            yield _Long(position, around + times * counter(row.input, limit)), counter(row.output, limit)
+        _, answer, *before = _said(row)
+        most = times * len(row.input.encode()) + len(answer.encode()) + sum(len(text.encode()) for text in before)
+        if around + TEMPLATE_TOKENS + most > limit:  # a token has a byte or more
+            asked = around + times * counter(row.input, limit) + sum(counter(text, limit) for text in before if text.strip())
+            yield _Long(position, asked), counter(answer, limit)
 
 
 def _trained(use: RowUse, survey: DataProfile, longest: Sequence[int], card: ModelCard, counter: Counter) -> Iterator[Remark]:

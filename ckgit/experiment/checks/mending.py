@@ -18,7 +18,7 @@ def mending_options(places: Iterable[str], model: type[BaseModel], document: Any
 def _mending(place: str, model: type[BaseModel], document: Any) -> Iterator[str]:
     *around, key = place.split(".")
     path = tuple(int(part) if part.isdecimal() else part for part in around)
-    allowed = list(parameters_in(model).model_fields) if around == ["variables"] else allowed_keys(model, path)
+    allowed = list(parameters_in(model).names()) if around == ["variables"] else allowed_keys(model, path)
     owner = _found(document, around)
     if not allowed or key in allowed or not isinstance(owner, Mapping) or key not in owner:
         yield f"--set {place}=VALUE"

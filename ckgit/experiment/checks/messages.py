@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ckgit.experiment.checks.value_synonyms import advice
-from ckgit.experiment.design.parameters import Parameters
+from ckgit.experiment.design.parameters import OwnParameters, Parameters
+from ckgit.experiment.tools.workers import tools_with
 from ckgit.formats.listing import nearest
+from ckgit.formats.numbers import MAPPING, shown
 
 Path = tuple[str | int, ...]
 
@@ -50,6 +52,9 @@ SYNONYMS = {
     "datasets": "data",
     "task": "tasks",
     "title": "name",
+    "within": "by",
+    "margin": "by",
+    "at_least": "by",
 }
 # Keys that other tools know and that no tool here has; what the design's own tool lacks, its parameters say.
 NOT_SUPPORTED = {
@@ -58,8 +63,6 @@ NOT_SUPPORTED = {
     "do_sample": "use temperature, where 0 means greedy decoding",
     "output_dir": "ckgit decides it: experiments/NAME/RUN/artifacts",
 }
-_MAPPING = "a mapping (key: value)"
-_MOST_SHOWN = 60
 _EXPECTED = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -69,17 +72,21 @@ _EXPECTED = {
     "bool_type": "true or false",
     "tuple_type": "a list",
     "list_type": "a list",
-    "model_type": _MAPPING,
-    "dict_type": _MAPPING,
+    "model_type": MAPPING,
+    "dict_type": MAPPING,
     "finite_number": "a finite number",
 }
+_SIDE = "expected the name of a run, or settings, e.g. {lora_rank: 16} or {lora_rank: [4, 8]}"
 # Unions have one message, whichever of their members complained.
 _UNIONS = {
     "epochs": "expected last, all, best, or a list of epochs counted from 0, e.g. [0, 2]",
+    "left": _SIDE,
+    "right": _SIDE,
     "runs": "expected all, or a list of run names",
     "tasks": "expected all, or a list of task names",
     "args": "expected text, a number, true or false",
 }
+_INSIDE_UNION = dict.fromkeys(("left", "right"), "expected a value of the parameter, or a list of values, e.g. [4, 8]")
 _BOUNDS = {
     "greater_than": ("gt", "must be greater than"),
     "greater_than_equal": ("ge", "must be at least"),
@@ -96,7 +103,9 @@ def findings(error: ValidationError, model: type[BaseModel], document: Any) -> l
         if detail["type"] == "too_short" and any(_is_inside(other["loc"], detail["loc"]) for other in details):
             continue  # its items are there, and wrong
         path, union_at = _resolve(detail["loc"], document)
-        message = _union(union_at, document) if union_at == path else _message(detail, path, model)
+        inside = _INSIDE_UNION.get(str(union_at[-1])) if union_at and len(path) > len(union_at) else None
+        found_there = f"{inside}; found {shown(_at(document, path))}" if inside else _message(detail, path, model)
+        message = _union(union_at, document) if union_at is not None and union_at == path else found_there
         deepest.setdefault(path if union_at is None else union_at, []).append((path, message))
     found = []
     for group in deepest.values():
@@ -145,6 +154,9 @@ def _message(detail: ErrorDetails, path: Path, model: type[BaseModel]) -> str:
     if detail["type"] == "missing":
         return _missing(path, model)
     if detail["type"] == "extra_forbidden":
+        owner = next(iter(_models(model, path[:-1])), None)
+        if owner and issubclass(owner, OwnParameters):
+            return own_key(str(path[-1]), owner, parameters_in(model))
         return unknown_key(str(path[-1]), allowed_keys(model, path[:-1]), parameters_in(model))
     return _value_message(detail, next((part for part in reversed(path) if isinstance(part, str)), "it"), parameters_in(model))
 
@@ -160,7 +172,9 @@ def _value_message(detail: ErrorDetails, name: str, parameters: type[Parameters]
         limit = context[bound]
         return f"{name} {words} {limit if isinstance(limit, int) else format(limit, 'g')}; found {shown(value)}"
     if kind in _EXPECTED:
-        return f"expected {_EXPECTED[kind]}; found {shown(value)}" + _hint(kind, value)
+        own = next((each for each in parameters.names() if each.startswith(f"{name}.")), None) if kind == "tuple_type" else None
+        hint = f"; vary one of them by its whole name, e.g. {own}: [...]" if own else _hint(kind, value)
+        return f"expected {_EXPECTED[kind]}; found {shown(value)}{hint}"
     if kind.startswith("date"):
         return f"expected a date, YYYY-MM-DD; found {shown(value)}"
     if kind in ("too_short", "string_too_short"):
@@ -178,16 +192,6 @@ def _hint(kind: str, value: Any) -> str:
     return f"; write [{shown(value)}]" if kind == "tuple_type" and isinstance(value, str | int | float) else ""
 
 
-def shown(value: Any) -> str:
-    """A value as a message shows it, cut where it is long."""
-    if isinstance(value, list):
-        return "a list" if value else "an empty list"
-    if isinstance(value, dict):
-        return _MAPPING if value else "an empty mapping"
-    text = str(value).lower() if isinstance(value, bool) else "null" if value is None else repr(value)
-    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."
-
-
 def _choice(expected: str, value: Any, parameters: type[Parameters]) -> str:
     choices = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
     near = nearest(str(value), choices)
@@ -201,13 +205,26 @@ def _missing(path: Path, model: type[BaseModel]) -> str:
     return f"{path[-1]} is missing" + (f": {field.description}" if field and field.description else "")
 
 
-def unknown_key(key: str, allowed: Iterable[str], parameters: type[Parameters]) -> str:
+def unknown_key(key: str, allowed: Collection[str], parameters: type[Parameters]) -> str:
     """What to say of a key that does not exist, given those that do, and the parameters of the document's tool."""
     if why := not_supported(key, parameters):
         return f"{key} is not supported: {why}"
-    if meant := meant_key(key, allowed, parameters):
+    meant = meant_key(key, allowed, parameters)
+    if tools := tools_with(key, parameters) if {*Parameters.model_fields} <= {*allowed} else []:
+        has = f"{key} is a parameter of {' and '.join(tools)}, and not of the tool that the design names"
+        return f"{has}; " + (f"did you mean {meant}?" if meant else f"leave it out, or write tools: {{preparation: {tools[0]}}}")
+    if meant:
         return f"unknown key {key}: did you mean {meant}?"
     return f"unknown key {key} (known here: {', '.join(allowed)})"
+
+
+def own_key(key: str, own: type[OwnParameters], parameters: type[Parameters]) -> str:
+    """What to say of a key that is not passed on to a tool."""
+    if why := own.decided.get(key):
+        return f"{key} is not passed on: {why}"
+    if (meant := parameters.synonyms.get(key, SYNONYMS.get(key, key))) in parameters.model_fields:
+        return f"{key} is not passed on: write {meant}, beside this section"
+    return unknown_key(key, own.model_fields, parameters)
 
 
 def not_supported(key: str, parameters: type[Parameters]) -> str | None:

@@ -11,20 +11,21 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ckgit.experiment.checks.claims import claim_problems
 from ckgit.experiment.checks.messages import findings
 from ckgit.experiment.checks.run_names import instead_of_run
 from ckgit.experiment.design.expand import build_plan, label, size, typed
 from ckgit.experiment.design.model import NONE, RunSpec, RunType, Stage, Summary
 from ckgit.experiment.design.names import name_problem, task_place
-from ckgit.experiment.design.parameters import BASE_RECIPE, BEST, EVALUATION_PARAMETERS, Parameters
-from ckgit.experiment.design.plan import Plan, Run, scorers
+from ckgit.experiment.design.parameters import BASE_RECIPE, BEST, EVALUATION_PARAMETERS, Parameters, nested
+from ckgit.experiment.design.plan import Plan, Run
 from ckgit.formats.listing import in_words, nearest
 from ckgit.formats.numbers import short_value
 from ckgit.formats.problem import Problem
 
 MOST_RUNS = 10_000
 # An experiment's folder holds these beside its runs' folders.
-RESERVED = ("analysis", "eval", "jobs.json", "defaults.json", "cluster.json", "experiment_summary.md")
+RESERVED = ("analysis", "eval", "jobs.json", "defaults.json", "cluster.json", "kept.json", "estimate.json", "data", "experiment_summary.md")
 TRAINED_ROWS = "train"  # the entry of a run's tokens.json beside those of its tasks
 # What the design says elsewhere of a task is not said again in its args.
 TASK_KEYS = ("data", "split", "prompt", "system_prompt", "scorers", "limit")
@@ -91,18 +92,22 @@ def _variable_problems(summary: Summary) -> Iterator[Problem]:
 
 def value_problems(parameters: type[Parameters], name: str, values: Iterable[Any]) -> Iterator[Problem]:
     """What is wrong with the values of one variable."""
+    known = name in parameters.names()
+    if inside := [each for each in parameters.names() if each.startswith(f"{name}.")]:
+        yield _problem(f"variables.{name}", f"{name} holds several parameters; vary one of them by its whole name, e.g. {inside[0]}")
+        return
     for position, value in enumerate(values):
         if value is None:
             yield _problem(f"variables.{name}.{position}", "null is no value to compare")
             continue
-        document = {name: value}
+        document = nested({name: value})
         try:
             typed(parameters, document)
         except ValidationError as error:
             for place, message in findings(error, parameters, document):
-                at = f"variables.{name}.{position}" if name in parameters.model_fields else f"variables.{name}"
-                yield _problem(".".join([at, *map(str, place[1:])]), message)
-            if name not in parameters.model_fields:
+                at = f"variables.{name}.{position}" if known else f"variables.{name}"
+                yield _problem(".".join([at, *map(str, place[len(name.split(".")) :])]), message)
+            if not known:
                 return  # one message for the key, not one for each value
 
 
@@ -143,7 +148,7 @@ def _run_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
     products = plan.runs[: len(plan.runs) - len(summary.runs)]
     unused = {name: (run, cause) for run in products for name, cause in unused_of(summary, run).items() if name in run.varied}
     for name, (run, cause) in sorted(unused.items()):
-        yield _problem(f"variables.{name}", f"{name} means nothing in a run with {cause}: {run[cause]}{run.from_recipe(cause)}")
+        yield _problem(f"variables.{name}", f"{name} means nothing in a run {_beside(run, cause)}")
     if plan.training:
         everywhere = set.intersection(*(set(unused_of(summary, run)) for run in plan.training))
         found = _unused_problems("controls", plan.training[0], summary.controls)
@@ -173,7 +178,11 @@ def _unused_problems(place: str, run: Run, parameters: Parameters) -> Iterator[P
     unused = parameters.unused({name: setting.value for name, setting in run.settings.items()})
     for name in parameters.given():
         if cause := unused.get(name):
-            yield _problem(f"{place}.{name}", f"{name} means nothing with {cause}: {run[cause]}{run.from_recipe(cause)}")
+            yield _problem(f"{place}.{name}", f"{name} means nothing {_beside(run, cause)}")
+
+
+def _beside(run: Run, cause: str) -> str:
+    return f"without {cause}" if run[cause] is None else f"with {cause}: {short_value(run[cause])}{run.from_recipe(cause)}"
 
 
 def _gpu_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
@@ -246,7 +255,7 @@ def _cell_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
     for position, spec in enumerate(summary.runs):
         if spec.type is not RunType.FINE_TUNED and spec.name not in evaluated:
             yield _problem(f"runs.{position}.name", f"run {spec.name} is neither trained nor evaluated; add it to evaluation.matrix")
-    yield from _claim_problems(summary, plan)
+    yield from claim_problems(summary, plan)
 
 
 def _matrix_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
@@ -272,27 +281,7 @@ def _matrix_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
 
 def _no_epoch(run: Run, epoch: int) -> str:
     count = sum(each.epoch is not None for each in run.checkpoints)
+    if not count:
+        known = " or ".join(each.name for each in run.checkpoints)
+        return f"epoch {epoch} of run {run.name} is not certain to be there; write epochs: {known}"
     return f"epoch {epoch} of run {run.name} is never trained: it has {count} epoch{'s' if count > 1 else ''}, counted from 0"
-
-
-def _claim_problems(summary: Summary, plan: Plan) -> Iterator[Problem]:
-    tasks = {task.name: task for task in summary.evaluation.tasks}
-    runs = [run.name for run in plan.runs]
-    evaluated = {(cell.run, cell.task.name) for cell in plan.cells}
-    for position, claim in enumerate(summary.experiment.claims):
-        path = f"experiment.claims.{position}"
-        if claim.task not in tasks:
-            yield _problem(f"{path}.task", f"the claim is about task {claim.task}, which is not evaluated{_instead(claim.task, tasks)}")
-            continue
-        if claim.left == claim.right:
-            yield _problem(f"{path}.right", f"the claim compares {claim.left} with itself")
-        for side, name in (("left", claim.left), ("right", claim.right)):
-            if name not in runs:
-                yield _problem(f"{path}.{side}", f"there is no run {name}{instead_of_run(name, runs)}")
-            elif (name, claim.task) not in evaluated:
-                yield _problem(f"{path}.{side}", f"run {name} is not evaluated on task {claim.task}")
-        named = [scorer.name for scorer in scorers(summary, tasks[claim.task])]
-        if claim.scorer is None and len(named) > 1:
-            yield _problem(path, f"task {claim.task} has several scorers; say which with scorer: {' or '.join(named)}")
-        elif claim.scorer and named and claim.scorer not in named:
-            yield _problem(f"{path}.scorer", f"task {claim.task} has no scorer {claim.scorer}{_instead(claim.scorer, named)}")

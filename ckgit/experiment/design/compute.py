@@ -13,7 +13,12 @@ class Resources(Frozen):
 
     time: Duration | None = Field(default=None, description='Longest run time, "HH:MM:SS" in quotes.')
     mem: Memory | None = Field(default=None, description="Memory, e.g. 16G.")
-    gpus: Annotated[int, Field(ge=0)] | None = Field(default=None, description="GPUs; more than one trains distributed.")
+    gpus: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="GPUs, of all its nodes together; more than one trains distributed."
+    )
+    nodes: PositiveInt | None = Field(
+        default=None, description="Nodes that share the GPUs; one when absent. More need SLURM, and a trainer that can."
+    )
     cpus_per_task: PositiveInt | None = Field(default=None, description="CPU cores.")
 
 

@@ -15,16 +15,17 @@ from ckgit.experiment.design.model import (
     Summary,
 )
 from ckgit.experiment.design.names import name_problem
-from ckgit.experiment.design.parameters import BASE_RECIPE, BEST, Parameters, PlannedCheckpoint
+from ckgit.experiment.design.parameters import BASE_RECIPE, BEST, Parameters, PlannedCheckpoint, nested
 from ckgit.experiment.design.plan import Cell, Plan, Run, Setting, Source
 from ckgit.formats.numbers import short_value
 
 
 def label(parameters: type[Parameters], name: str, value: Any, position: int) -> str:
     """The part of a run's name that says what varies: `rank8`, `lr1e-5`; text that is no name becomes `prompt1`, `prompt2`."""
+    alone = name.rpartition(".")[2]
     if isinstance(value, str):
-        return value if name not in parameters.free_text and not name_problem(value) else f"{name}{position}"
-    return f"{parameters.short_names.get(name, name)}{short_value(value)}"
+        return value if name not in parameters.free_text and not name_problem(value) else f"{alone}{position}"
+    return f"{parameters.short_names.get(name, alone)}{short_value(value)}"
 
 
 def build_plan(summary: Summary, defaults: Mapping[str, Any] | None = None) -> Plan:
@@ -60,7 +61,7 @@ def typed(parameters: type[Parameters], values: Mapping[str, Any]) -> Parameters
     Raises:
         ValidationError: a parameter that does not exist, or a value of the wrong type.
     """
-    return parameters.model_validate_json(json.dumps(values))
+    return parameters.model_validate_json(json.dumps(nested(values)))
 
 
 def size(variables: Mapping[str, tuple[Any, ...]]) -> int:
@@ -89,7 +90,7 @@ def _resolve(
     recipe = recipes.get(recipe_name, {}) if recipe_name else {}
     layers = [(Source.RUN, own), (Source.DESIGN, shared), (Source.RECIPE, recipe), (Source.DEFAULT, fallback)]
     settings = {}
-    for name in summary.parameters.model_fields:
+    for name in summary.parameters.names():
         found = next(((source, layer[name]) for source, layer in layers if name in layer), None)
         if found:
             settings[name] = Setting(value=found[1], source=found[0])

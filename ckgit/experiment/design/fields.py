@@ -53,6 +53,13 @@ def _has_placeholder(text: str) -> str:
     return text
 
 
+def _scorer_name(text: str) -> str:
+    file, at, _ = text.rpartition("@")
+    if at:
+        _relative_path(file)
+    return text
+
+
 def _time(text: str) -> str:
     if not re.fullmatch(r"([0-9]{1,3}-)?[0-9]{1,3}:[0-5][0-9]:[0-5][0-9]", text):
         raise ValueError(f'{text!r} is not a time; write "HH:MM:SS" or "D-HH:MM:SS"')
@@ -66,6 +73,10 @@ def _memory(text: str) -> str:
 
 
 RelativePath = Annotated[str, AfterValidator(_relative_path)]
+# A scorer of the evaluator's by its name, or one of a file of the lab as PATH.py@FUNCTION.
+ScorerName = Annotated[
+    str, Field(pattern=r"^([a-z_][a-z0-9_]*|[^@]+\.py@[A-Za-z_][A-Za-z0-9_]*)$"), AfterValidator(_scorer_name)
+]
 Prompt = Annotated[str, AfterValidator(_has_placeholder)]
 Duration = Annotated[str, AfterValidator(_time)]
 Memory = Annotated[str, AfterValidator(_memory)]

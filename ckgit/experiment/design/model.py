@@ -11,13 +11,16 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SerializeAsAny, model_validator
+from pydantic import Field, JsonValue, SerializeAsAny, model_validator
 
-from ckgit.experiment.design.compute import Compute as Compute  # noqa: PLC0414 - a part of the design, as these two
+from ckgit.experiment.design.claim import Claim as Claim  # noqa: PLC0414 - a part of the design, as these three
+from ckgit.experiment.design.compute import Compute as Compute  # noqa: PLC0414
 from ckgit.experiment.design.compute import Resources as Resources  # noqa: PLC0414
 from ckgit.experiment.design.compute import RunCompute as RunCompute  # noqa: PLC0414
+from ckgit.experiment.design.data import DataSet as DataSet  # noqa: PLC0414
+from ckgit.experiment.design.data import RecordedData as RecordedData  # noqa: PLC0414
 from ckgit.experiment.design.fields import Frozen as Frozen  # noqa: PLC0414 - most models need it with something of the design
-from ckgit.experiment.design.fields import NonNegative, PositiveInt, Prompt, RelativePath
+from ckgit.experiment.design.fields import NonNegative, PositiveInt, Prompt, RelativePath, ScorerName
 from ckgit.experiment.design.fields import Sha256 as Sha256  # noqa: PLC0414 - likewise
 from ckgit.experiment.design.names import Name, task_place
 from ckgit.experiment.design.parameters import Parameters
@@ -34,18 +37,6 @@ class RunType(StrEnum):
     FINE_TUNED = "fine-tuned"
     CONTROL = "control"
     EVAL_ONLY = "eval-only"
-
-
-class Claim(Frozen):
-    """A part of the hypothesis that is fixed before results exist: left compared with right, by a metric of a task."""
-
-    metric: str = Field(description="Metric name as the report lists it, e.g. accuracy or mean.")
-    task: Name = Field(description="Task it is measured on.")
-    left: Name = Field(description="Run on the left of the comparison.")
-    right: Name = Field(description="Run on the right of the comparison.")
-    direction: Literal["greater", "less"] = Field(description="Whether left is said to be greater or less than right.")
-    by: NonNegative = Field(default=0.0, description="By at least how much, in the metric's unit.")
-    scorer: str | None = Field(default=None, description="Scorer the metric belongs to; needed when a task has several.")
 
 
 class About(Frozen):
@@ -70,15 +61,6 @@ class Tools(Frozen):
         return str(getattr(self, stage.tool))
 
 
-class DataSet(Frozen):
-    """A data file and where its text is."""
-
-    path: RelativePath = Field(description="Path in the lab, or under the cluster's data_root when the lab does not hold it.")
-    sha256: Sha256 | None = Field(default=None, description="Digest the file must have; needed for a file outside the lab.")
-    input_column: str = Field(default="input", description="Column with what the model is given.")
-    output_column: str = Field(default="output", description="Column with what it should answer.")
-
-
 class RunSpec(Frozen):
     """A run that is written out."""
 
@@ -100,12 +82,23 @@ class RunSpec(Frozen):
 
 
 class Scorer(Frozen):
-    """A scorer of inspect-ai by name, with its arguments."""
+    """A scorer with its arguments: one of inspect-ai by its name, or one of the lab's own."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")] = Field(
-        description="Scorer of inspect_ai.scorer, e.g. match, includes, exact, pattern."
+    name: ScorerName = Field(
+        description="Scorer of inspect_ai.scorer, e.g. match, includes, exact, pattern; or a @scorer function of a file of the lab, "
+        "e.g. tasks/scorers.py@risk_scorer."
     )
-    args: dict[str, str | bool | int | float] = Field(default={}, description="Its arguments, e.g. {location: exact, ignore_case: false}.")
+    args: dict[str, JsonValue] = Field(default={}, description="Its arguments, e.g. {location: exact, ignore_case: false}; lists, too.")
+
+    @property
+    def source(self) -> str | None:
+        """Path of its file in the lab; None of one that is inspect-ai's own."""
+        return self.name.rpartition("@")[0] or None
+
+    @property
+    def entry(self) -> str:
+        """Name of the function."""
+        return self.name.rpartition("@")[2]
 
 
 class Generation(Frozen):
@@ -135,7 +128,16 @@ class TaskSpec(Frozen):
     system_prompt: str | None = Field(default=None, description="System prompt of this task instead of the run's.")
     scorers: tuple[Scorer, ...] = Field(default=(), description="Scorers of this task instead of evaluation.scorers.")
     generation: Generation = Field(default_factory=Generation.model_construct, description="What differs from evaluation.generation.")
-    args: dict[str, str | bool | int | float] = Field(default={}, description="Further arguments of the task function.")
+    args: dict[str, JsonValue] = Field(default={}, description="Further arguments of the task function; lists and mappings, too.")
+    files: tuple[RelativePath, ...] = Field(
+        default=(), description="Files of the lab that it opens; those that its file names by literal paths are found without this."
+    )
+    groups: tuple[str, ...] = Field(
+        default=(), description="Metadata columns whose values the report shows apart; those that suit when absent."
+    )
+    clusters: str | None = Field(
+        default=None, description="Metadata column whose rows belong together, e.g. the person who answered; intervals allow for it."
+    )
 
     @property
     def source(self) -> str:
@@ -179,22 +181,15 @@ class Evaluation(Frozen):
         return task_place([each.name for each in self.tasks].index(task), *keys)
 
 
-class RecordedData(Frozen):
-    """What design measured of a data set."""
-
-    sha256: Sha256
-    bytes: int
-    splits: dict[str, int] = Field(description="Rows per split.")
-    longest: dict[str, int] = Field(default={}, description="Characters of the longest row per split, input and output.")
-    mean: dict[str, float] = Field(default={}, description="Mean characters of a row per split, input and output.")
-
-
 class Recorded(Frozen):
     """What design found outside the summary, so that scaffolding needs nothing else."""
 
     data: dict[str, RecordedData] = {}
     models: dict[str, Sha256] = Field(default={}, description="Digest of each model card.")
     tasks: dict[str, Sha256] = Field(default={}, description="Digest of each task file, by path.")
+    files: dict[str, Sha256] = Field(
+        default={}, description="Digest of each further file, by path: of files, of scorers, and of what task files open and import."
+    )
     recipes: dict[str, dict[str, Any]] = Field(default={}, description="Values of each base recipe, by parameter.")
 
 
@@ -206,6 +201,7 @@ class Design(Frozen):
     tools: Tools = Field(default_factory=Tools.model_construct)
     models: tuple[Name, ...] = Field(min_length=1, description="Model cards that are used.")
     data: dict[Name, DataSet] = Field(default={}, description="Data sets by name.")
+    files: tuple[RelativePath, ...] = Field(default=(), description="Further files of the lab that every job needs.")
     controls: SerializeAsAny[Parameters] = Field(default_factory=Parameters.model_construct, description="What all runs share.")
     variables: dict[str, tuple[Any, ...]] = Field(
         default={}, description="Parameter to the values that are compared; runs are their product."

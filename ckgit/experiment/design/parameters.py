@@ -5,7 +5,9 @@ has), their defaults, what follows from them, what they are called elsewhere, an
 """
 
 import datetime
-from collections.abc import Mapping, Sequence
+import functools
+import typing
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -30,14 +32,30 @@ class PlannedCheckpoint(NamedTuple):
     name: str  # in the names of jobs and files, e.g. epoch0, best
     folder: str  # under the run's artifacts/
     epoch: int | None = None  # where it is an epoch's; epochs count from 0
+    adapter: bool = False  # whether it is one alone, which is loaded beside the model that the run starts from
+    quantized: bool = False  # whether that model is quantized then, as it was when the adapter was trained
 
 
 BEST = "best"  # the name of the checkpoint that `epochs: best` means
 
 
+def order_of_checkpoint(epoch: int | None, name: str | None) -> int:
+    """What checkpoints of a run are ordered by: their epochs, before those what has none, and before all the best."""
+    return epoch if epoch is not None else -2 if name == BEST else -1
+
+
 def after_epochs(count: int) -> tuple[PlannedCheckpoint, ...]:
     """A checkpoint after each of so many epochs."""
     return tuple(PlannedCheckpoint(f"epoch{epoch}", f"epoch_{epoch}", epoch) for epoch in range(count))
+
+
+class OwnParameters(Frozen):
+    """Parameters that one tool alone has, by its own names. They stand in a design under the tool's name, and are passed on as they are.
+
+    Elsewhere each is a parameter as any other, with its place for a name: `TOOL.NAME`, as in `TOOL.PART.NAME`.
+    """
+
+    decided: ClassVar[Mapping[str, str]] = {}  # names of the tool's that ckgit gives itself: by what, or why they are not passed on
 
 
 class Parameters(Frozen):
@@ -74,7 +92,12 @@ class Parameters(Frozen):
 
     def given(self) -> dict[str, Any]:
         """The parameters that were written down, in declaration order."""
-        return {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
+        return dict(_given(self))
+
+    @classmethod
+    def names(cls) -> Sequence[str]:
+        """Names of all that a run may be given."""
+        return _names(cls)
 
     @classmethod
     def derived(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: ARG003 - for those that override it
@@ -98,6 +121,36 @@ class Parameters(Frozen):
     def all_defaults(cls) -> Mapping[str, Any]:
         """The defaults, and for those parameters that evaluation needs what they are everywhere."""
         return {**cls.defaults, **{name: value for name, value in Parameters.defaults.items() if name not in cls.defaults}}
+
+
+def _given(values: Frozen, place: str = "") -> Iterator[tuple[str, Any]]:
+    for name in type(values).model_fields:
+        value = getattr(values, name)
+        if isinstance(value, OwnParameters):
+            yield from _given(value, f"{place}{name}.")
+        elif value is not None:
+            yield f"{place}{name}", value
+
+
+@functools.cache
+def _names(parameters: type[Frozen], place: str = "") -> tuple[str, ...]:
+    found: list[str] = []
+    for name, field in parameters.model_fields.items():
+        own = [each for each in typing.get_args(field.annotation) if isinstance(each, type) and issubclass(each, OwnParameters)]
+        found += _names(own[0], f"{place}{name}.") if own else [f"{place}{name}"]
+    return tuple(found)
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of parameters by name, as a document has them: those of a tool alone in a mapping of their own."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        *around, last = name.split(".")
+        owner = found
+        for part in around:
+            owner = owner.setdefault(part, {})
+        owner[last] = value
+    return found
 
 
 # What a control or eval-only run can differ in: everything else only means something in preparation.

@@ -20,7 +20,7 @@ from ckgit.experiment.design.model import (
 )
 from ckgit.experiment.design.parameters import BASE_RECIPE, PlannedCheckpoint, Product
 
-_GREEDY = Generation.model_construct(max_tokens=128, temperature=0.0)  # where a design does not say how answers are generated
+GREEDY = Generation.model_construct(max_tokens=128, temperature=0.0)  # where a design does not say how answers are generated
 
 
 class Source(StrEnum):
@@ -160,7 +160,7 @@ class Plan:
 
 def generation(summary: Summary, task: TaskSpec) -> Generation:
     """A task's generation settings over the experiment's; greedy, 128 tokens where neither says."""
-    return laid_over(task.generation, summary.evaluation.generation, _GREEDY)
+    return laid_over(task.generation, summary.evaluation.generation, GREEDY)
 
 
 def scorers(summary: Summary, task: TaskSpec) -> tuple[Scorer, ...]:

@@ -12,6 +12,7 @@ class Steps(NamedTuple):
     rows: int
     per_epoch: int | None  # None where there are no epochs
     total: int
+    at_most: bool = False  # whether it may end sooner
 
 
 class Guess(NamedTuple):

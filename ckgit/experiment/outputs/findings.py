@@ -5,7 +5,8 @@ from enum import StrEnum
 from pydantic import Field
 
 from ckgit.experiment.design.fields import Frozen
-from ckgit.experiment.outputs.fields import CommitId, PrintedDocument
+from ckgit.experiment.outputs.fields import CommitId, PrintedDocument, WhatHasIt
+from ckgit.experiment.reproduction.record import Reproduction
 
 
 class Severity(StrEnum):
@@ -45,6 +46,7 @@ class VerifiedExperiment(Frozen):
     commit: CommitId = Field(description="Up to which its history was looked at.")
     commit_count: int = Field(description="Commits that were looked at.")
     findings: tuple[Finding, ...] = Field(description="Oldest commit first; none where all holds.")
+    kept: WhatHasIt = None
 
     @property
     def holds(self) -> bool:
@@ -56,6 +58,10 @@ class VerifyDocument(PrintedDocument):
     """What `ckgit verify` found."""
 
     experiments: tuple[VerifiedExperiment, ...]
+
+
+class ReproduceDocument(Reproduction, PrintedDocument):
+    """What `ckgit reproduce` came to, as it is noted on the commit."""
 
 
 class DescribedRule(Frozen):

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from ckgit.experiment.design.fields import Frozen
-from ckgit.experiment.outputs.fields import CommitId, Moment, PrintedDocument, Records
+from ckgit.experiment.outputs.fields import CommitId, Moment, PrintedDocument, Records, WhatHasIt, WhyClosed
 from ckgit.experiment.outputs.standing import LeftToJob
 from ckgit.experiment.state import State
 
@@ -13,11 +13,13 @@ class ListedExperiment(Frozen):
 
     experiment: str
     lifecycle_state: State | None = Field(description="Null where it cannot be told; `note` says why.")
-    commit: CommitId = Field(description="The tip of its branch.")
+    commit: CommitId = Field(description="The tip of its branch; where that is gone, its last commit in what has it.")
     time: Moment = Field(description="Of that commit.")
     records: Records
     design_hash: str | None = Field(description="As that commit recorded it; null where it is not ckgit's.")
     left_to: LeftToJob | None = Field(description="Null where nobody but its user goes on.")
+    closed: WhyClosed
+    kept: WhatHasIt
     note: str
 
 
@@ -25,7 +27,6 @@ class ListDocument(PrintedDocument):
     """The experiments of a lab."""
 
     experiments: tuple[ListedExperiment, ...]
-    merged: tuple[str, ...] = Field(description="Experiments that the default branch holds and that have no branch of their own.")
     more: int = Field(description="Experiments that are left out.")
 
 

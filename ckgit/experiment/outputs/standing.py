@@ -8,7 +8,7 @@ from ckgit.experiment.classify import JobCondition
 from ckgit.experiment.design.fields import Frozen
 from ckgit.experiment.jobs import Ledger, LeftBy
 from ckgit.experiment.outputs.events import OverallProgress
-from ckgit.experiment.outputs.fields import Advice, Ahead, Commands, CommitId, Moment, PrintedDocument, Records
+from ckgit.experiment.outputs.fields import Advice, Ahead, Commands, CommitId, Moment, PrintedDocument, Records, WhatHasIt, WhyClosed
 from ckgit.experiment.outputs.outcomes import FailedJob
 from ckgit.experiment.stage import Stage
 from ckgit.experiment.state import State
@@ -82,14 +82,24 @@ class EditedFile(Frozen):
     other: CommitId | None = Field(description="Where it merged steps that had gone on in two ways: the commit that was merged in.")
 
 
+class RemovedFromDisk(Frozen):
+    """What the branch says was taken off the disk."""
+
+    commit: CommitId = Field(description="The newest step that says so.")
+    folders: int = Field(description="Checkpoints and work trees.")
+    left: int = Field(description="Of them that are there: a removal was cut short, or they were brought back.")
+
+
 class StatusDocument(PrintedDocument):
     """Where an experiment stands."""
 
     experiment: str
     lifecycle_state: State
-    commit: CommitId = Field(description="The tip of its branch.")
+    commit: CommitId = Field(description="The tip of its branch; where that is gone, its last commit in what has it.")
     time: Moment = Field(description="Of that commit.")
     records: Records
+    closed: WhyClosed
+    kept: WhatHasIt
     cluster: str | None = Field(description="Name of the cluster profile; null before the first submission.")
     scheduler: str | None = Field(description="Null before the first submission.")
     work_tree: str | None = Field(description="Where its jobs run; null before the first submission.")
@@ -103,6 +113,7 @@ class StatusDocument(PrintedDocument):
     cells: dict[str, dict[str, str]] = Field(
         description="By failed job of several cells: why each does not count; empty for one that does."
     )
+    removed: RemovedFromDisk | None = Field(description="By `ckgit clean`, of an evaluated or analyzed experiment; else null.")
     unknown_jobs: tuple[UnlistedJob, ...]
     broken: str | None = Field(description="What is wrong with ckgit.toml.")
     by_hand: bool = Field(description="Whether the last commit is the user's own.")

@@ -35,7 +35,7 @@ def by_tool(make: Callable[[type[Parameters]], type[BaseModel]]) -> dict[str, An
         names = {parameters.__name__: f"{tool}.parameters", "RunSpec": f"{tool}.run"}
         one = _renamed(make(parameters).model_json_schema(), names)
         document = document or one
-        document["$defs"] |= {name: one["$defs"][name] for name in names.values()}
+        document["$defs"] |= {name: part for name, part in one["$defs"].items() if name in names.values() or name not in document["$defs"]}
         rules.append({"if": _named(tool), "then": {"properties": _of_tool(one, one["$defs"][names[parameters.__name__]])}})
     for name in ("controls", "runs"):
         shared = document["properties"][name]
@@ -53,9 +53,20 @@ def _named(tool: str) -> dict[str, Any]:
 
 def _of_tool(document: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
     """What the tool's documents hold; a variable is a list of what its parameter may be."""
-    values = {name: {"type": "array", "items": dict(_alone(field))} for name, field in parameters["properties"].items()}
+    values = {name: {"type": "array", "items": dict(_alone(field))} for name, field in _named_fields(document, parameters)}
     kept = {name: document["properties"][name] for name in ("controls", "runs")}
     return {**kept, "variables": {"properties": values, "additionalProperties": False}}
+
+
+def _named_fields(document: Mapping[str, Any], parameters: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Parameters by name; those that one tool alone has by their place."""
+    for name, field in parameters["properties"].items():
+        refs = [one["$ref"].removeprefix(_REF) for one in field.get("anyOf", [field]) if "$ref" in one]
+        own = [part for ref in refs if "properties" in (part := document["$defs"][ref])]
+        if own:
+            yield from _named_fields(document, own[0], f"{place}{name}.")
+        else:
+            yield f"{place}{name}", field
 
 
 def _alone(field: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -12,6 +12,7 @@ from ckgit.formats.listing import nearest
 
 if TYPE_CHECKING:
     from ckgit.experiment.card import ModelCard
+    from ckgit.experiment.design.parameters import Parameters
     from ckgit.experiment.worker import Preparation, Worker
 
 WORKERS = "ckgit.workers"
@@ -80,6 +81,15 @@ def refusals(card: ModelCard) -> list[str]:
     """Why installed preparation tools cannot prepare a model, a clause each."""
     workers = [each.worker for each in installed_workers() if each.worker.stage is Stage.TRAINING]
     return [why for worker in workers for why in cast("Preparation", worker).refuses(card)]
+
+
+def tools_with(parameter: str, others_than: type[Parameters]) -> list[str]:
+    """Installed preparation tools that have a parameter, other than the one whose parameters are named."""
+    try:
+        workers = [cast("Preparation", each.worker) for each in installed_workers() if each.worker.stage is Stage.TRAINING]
+    except CkgitError:
+        return []  # one that cannot be loaded has no parameters, and is told of where it is used
+    return [each.tool for each in workers if parameter in each.parameters.model_fields and each.parameters is not others_than]
 
 
 def nearest_tool(tool: str, stage: Stage) -> str | None:

@@ -34,6 +34,7 @@ MAX_DEPTH = 24
 MAX_CHARACTERS = 1_000_000
 # Line breaks to YAML 1.1, and none to 1.2; and the byte order mark.
 _OTHER_BREAKS = re.compile("[\x85\u2028\u2029\ufeff]")
+_EMPTY = '""'  # how a key without a character is written
 Path = tuple[str | int, ...]
 
 
@@ -188,7 +189,7 @@ class _Reader:
     def _mapping(self, events: Iterator[Event], path: Path) -> dict[str, Any]:
         result: dict[str, Any] = {}
         while not isinstance(event := next(events), MappingEndEvent):
-            key = self._key(event, events, path, result)
+            key = self._key(event, events, path)
             start = event.start_mark.index
             value_event = next(events)
             value = self._node(value_event, events, (*path, key), start if _is_empty(value_event) else None)
@@ -199,7 +200,7 @@ class _Reader:
         self._close(event)
         return result
 
-    def _key(self, event: Event, events: Iterator[Event], path: Path, known: dict[str, Any]) -> str:
+    def _key(self, event: Event, events: Iterator[Event], path: Path) -> str:
         start = event.start_mark.index
         if isinstance(event, ScalarEvent) and event.value == "<<" and not event.style:
             self._add(start, "merge keys (<<) are not supported; write the keys out", path)
@@ -213,9 +214,9 @@ class _Reader:
                 self._add(start, f'a key must be text; quote it as "{getattr(event, "value", "...")}"', path)
             return ""
         place = (*path, key)
-        if key in known:
+        if place in self.keys:  # and not `key in known`, which has "" for every key that is no text
             first = self.keys[place][0]
-            self._add(start, f"the key {key} is here twice (first on line {first})", place)
+            self._add(start, f"the key {key or _EMPTY} is here twice (first on line {first})", place)
         else:
             self.keys[place] = self._place(start)
         return key

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.lab.git.checkout import promised, refuse_dirty
@@ -26,24 +26,38 @@ def empty_tree(root: Path) -> str:
     return (hashlib.sha256(b"tree 0\0") if is_sha256 else hashlib.sha1(b"tree 0\0", usedforsecurity=False)).hexdigest()
 
 
-def commit_tree(root: Path, tree: str, parent: str | None, message: str) -> str:
+class Hand(NamedTuple):
+    """Whose hand a commit is by."""
+
+    variables: Mapping[str, str] = {}  # of git's environment: who commits, and when
+    must_sign: bool = False  # whatever the user's settings say
+
+
+_USERS = Hand()
+
+
+def commit_tree(root: Path, tree: str, parent: str | None, message: str, hand: Hand = _USERS) -> str:
     """Write a commit object, which nothing names yet, and return its id.
 
-    It is signed where the user's own commits are, unless `ckgit.sign` says otherwise; git itself signs what `git commit` makes only.
+    It is signed where it must be, and where the user's own commits are, unless `ckgit.sign` says otherwise; git itself signs what
+    `git commit` makes only.
 
     Raises:
         CkgitError: USAGE, when git does not know who commits; COMMAND_FAILED, it cannot be signed.
     """
     wanted = settings(root, "ckgit.sign", "commit.gpgsign", kind="bool")
-    sign = ["-S"] if wanted.get("ckgit.sign", wanted.get("commit.gpgsign")) == "true" else []
+    sign = ["-S"] if hand.must_sign or wanted.get("ckgit.sign", wanted.get("commit.gpgsign")) == "true" else []
+    if hand.must_sign:
+        _refuse_keyless(root)
     words = ("-c", "user.useConfigOnly=true", "commit-tree", tree, *(["-p", parent] if parent else []), *sign, "-F", "-")
     try:
-        new = git(root, *DURABLE, *words, stdin=message.encode(), waiting=_SIGNER if sign else None).decode().strip()
+        answer = git(root, *DURABLE, *words, stdin=message.encode(), env=hand.variables, waiting=_SIGNER if sign else None)
+        new = answer.decode().strip()
     except (GitError, NoAnswerError) as error:
         if isinstance(error, GitError) and is_about_identity(error):
             raise no_identity() from None
         if sign:
-            raise _unsigned(error) from error
+            raise _unsigned(error, needed=hand.must_sign) from error
         raise
     if not re.fullmatch(rf"[0-9a-f]{{{len(tree)}}}", new):
         what = f"git commit-tree answered {new!r}, which is no commit id"
@@ -51,13 +65,30 @@ def commit_tree(root: Path, tree: str, parent: str | None, message: str) -> str:
     return new
 
 
-def _unsigned(error: GitError | NoAnswerError) -> CkgitError:
+def _refuse_keyless(root: Path) -> None:
+    """Check that git would sign with an ssh key; whether it can, git says itself."""
+    found = settings(root, "gpg.format", "user.signingkey", "gpg.ssh.defaultkeycommand")
+    if found.pop("gpg.format", "") != "ssh" or not found:
+        raise CkgitError(
+            "this lab's ckgit.toml asks for signed steps, and git here has no ssh key to sign with",
+            code=Exit.USAGE,
+            state="nothing was committed",
+            next="git config --global gpg.format ssh && git config --global user.signingkey ~/.ssh/id_ed25519.pub; "
+            "the default branch must list that key among the allowed signers",
+        )
+
+
+def _unsigned(error: GitError | NoAnswerError, *, needed: bool) -> CkgitError:
+    unsigned = (
+        "; where there is no agent, as in jobs and cron: git config --global ckgit.sign false leaves ckgit's commits unsigned, "
+        "and only those"
+    )
     return CkgitError(
         f"the commit cannot be signed: {error.stderr if isinstance(error, GitError) else error.what}",
         code=Exit.COMMAND_FAILED,
         state="nothing was committed",
-        next="make the key usable here (an agent holds it, or `git commit -S` asks for it), and run the command again; where there is no "
-        "agent, as in jobs and cron: git config --global ckgit.sign false leaves ckgit's commits unsigned, and only those",
+        next="make the key usable here (an agent holds it, or `git commit -S` asks for it), and run the command again"
+        + ("" if needed else unsigned),
     )
 
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ckgit.errors import CkgitError, Exit
@@ -99,6 +99,18 @@ def git_ok(cwd: Path, *args: str) -> bool:
     return done.returncode == 0
 
 
+def unreadable(cwd: Path, commits: Iterable[str], base: str) -> set[str]:
+    """Those of some commits that, or whose history since a base, git cannot read: an object is missing or damaged."""
+    known = sorted(set(commits))
+    words = "".join(f"{word}\n" for word in (*known, f"^{base}"))
+    try:
+        git(cwd, "rev-list", "--no-commit-header", "--format=%s", "--stdin", stdin=words.encode())  # which takes each commit itself
+    except GitError:
+        half = len(known) // 2
+        return unreadable(cwd, known[:half], base) | unreadable(cwd, known[half:], base) if half else set(known)
+    return set()
+
+
 def is_ancestor(cwd: Path, older: str, newer: str) -> bool:
     """Whether a commit is, or is in the history of, another one."""
     return git_ok(cwd, "merge-base", "--is-ancestor", older, newer)
@@ -181,4 +193,6 @@ def _advice(stderr: str) -> str:
         return f"another git process is at work; if there is none, it was killed and left {lock[1]}: delete that file, then try again"
     if "detected dubious ownership" in stderr:
         return "the repository belongs to another user; git's message says how to trust it"
+    if re.search("missing object|bad object|[Cc]ould not (read|parse)|unable to read|is corrupt|raverse parents", stderr):
+        return "git fsck says which objects are missing or damaged; git fetch --refetch REMOTE brings back what a remote has"
     return ""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.lab.git.command import git
+from ckgit.lab.git.command import GitError, git
 
 REGULAR = ("100644", "100755")
 _LINK = "120000"
@@ -22,13 +22,31 @@ class Entry(NamedTuple):
     path: str
 
 
-def read_objects(cwd: Path, names: Sequence[str]) -> Iterator[bytes | None]:
-    """Contents of objects by name (an id, or `COMMIT:PATH`), None for each that is not there; one git call for all."""
+def read_objects(cwd: Path, names: Sequence[str], *, lenient: bool = False) -> Iterator[bytes | None]:
+    """Contents of objects by name (an id, or `COMMIT:PATH`), None for each that is not there; one git call for all.
+
+    Args:
+        lenient: whether what is no file, or damaged, counts as not there, as where many branches are read, and one must not keep the
+            others from it.
+    """
     if not names:
         return
     if bad := next((name for name in names if "\n" in name), None):
         raise CkgitError(f"{bad!r} holds a line break, which no path in a lab may have", code=Exit.USAGE)
-    answer = git(cwd, "cat-file", "--batch", stdin="".join(f"{name}\n" for name in names).encode(errors="surrogateescape"))
+    try:
+        answer = git(cwd, "cat-file", "--batch", stdin="".join(f"{name}\n" for name in names).encode(errors="surrogateescape"))
+    except GitError:  # at a damaged object it stops, and tells of none
+        if not lenient:
+            raise
+        half = len(names) // 2
+        for part in (names[:half], names[half:]) if half else ():
+            yield from read_objects(cwd, part, lenient=True)
+        yield from () if half else (None,)
+    else:
+        yield from _contents(answer, names, lenient=lenient)
+
+
+def _contents(answer: bytes, names: Sequence[str], *, lenient: bool) -> Iterator[bytes | None]:
     position = 0
     for name in names:
         end = answer.index(b"\n", position)
@@ -38,9 +56,9 @@ def read_objects(cwd: Path, names: Sequence[str]) -> Iterator[bytes | None]:
             yield None
             continue
         _, kind, size = header.rsplit(b" ", 2)
-        if kind != b"blob":
+        if kind != b"blob" and not lenient:
             raise _no_file(name, kind.decode())
-        yield answer[position : position + int(size)]
+        yield answer[position : position + int(size)] if kind == b"blob" else None
         position += int(size) + 1
 
 
@@ -68,6 +86,9 @@ def _header(answer: bytes, position: int) -> tuple[list[str] | None, int]:
     return None if words.endswith((" missing", " ambiguous")) else words.split(" "), end + 1
 
 
+FOLDER = "a folder"  # what `Files.others` calls one
+
+
 class Files(NamedTuple):
     """What a commit has at some paths."""
 
@@ -82,15 +103,14 @@ def read_files(cwd: Path, commit: str, paths: Sequence[str]) -> Files:
     plain = [entry for entry in entries if entry.mode in REGULAR]
     contents = zip(plain, read_objects(cwd, [entry.oid for entry in plain]), strict=True)
     others = {entry.path: _kind(cwd, entry) for entry in entries if entry.mode not in REGULAR}
-    for path in wanted - {entry.path for entry in entries}:
-        if parents := _blocking(cwd, commit, path):
-            others[path] = f"inside {_kind(cwd, parents[0])} ({parents[0].path})"
+    blocking = _blocking(cwd, commit, wanted - {entry.path for entry in entries})
+    others |= {path: f"inside {_kind(cwd, parent)} ({parent.path})" for path, parent in blocking.items()}
     return Files({entry.path: content for entry, content in contents if content is not None}, others)
 
 
 def _kind(cwd: Path, entry: Entry) -> str:
     if entry.kind != "blob":
-        return "a folder" if entry.kind == "tree" else "a submodule"
+        return FOLDER if entry.kind == "tree" else "a submodule"
     from ckgit.formats.file_kinds import annexed
 
     target = read_object(cwd, entry.oid) or b""
@@ -98,11 +118,15 @@ def _kind(cwd: Path, entry: Entry) -> str:
     return f"a symbolic link to {target.decode(errors='replace')}{kept}"
 
 
-def _blocking(cwd: Path, commit: str, path: str) -> list[Entry]:
-    """The link or submodule that stands where a path needs a folder."""
-    parents = [parent.as_posix() for parent in PurePosixPath(path).parents][:-1]
-    found = [entry for parent in parents for entry in tree_entries(cwd, commit, parent) if entry.path == parent]
-    return [entry for entry in found if entry.kind == "commit" or entry.mode == _LINK]
+def _blocking(cwd: Path, commit: str, paths: Collection[str]) -> dict[str, Entry]:
+    """The link or submodule that stands where a path needs a folder, by path; of a path that is merely not there, nothing."""
+    parents = {path: [parent.as_posix() for parent in PurePosixPath(path).parents][-2::-1] for path in sorted(paths)}
+    wanted = sorted({parent for each in parents.values() for parent in each})
+    found = {entry.path: entry for entry in tree_entries(cwd, commit, *wanted, trees=True)} if wanted else {}
+    stops = {path: entry for path, entry in found.items() if entry.kind == "commit" or entry.mode == _LINK}
+    return {path: stops[at] for path, each in parents.items() if (at := next((one for one in each if one in stops), None))}
+
+
 def _no_file(name: str, kind: str) -> CkgitError:
     commit, _, path = name.partition(":")
     return CkgitError(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ckgit.formats.times import of_git
 from ckgit.lab.branches import last_recorded
 from ckgit.lab.git.command import git, git_lines, is_ancestor
 from ckgit.lab.git.trailers import LOG_ATOM, Trailers, parse_trailers
@@ -118,7 +119,7 @@ def _logged(root: Path, name: str, folder: str, tip: str, *since: str) -> Iterat
 
 def _commit(head: str, files: Mapping[str, PathChange], name: str) -> BranchCommit:
     oid, parents, authored, committed, trailers = head.strip("\n").removeprefix("\x01").removesuffix("\x02").split("\n", 4)
-    return BranchCommit(oid, parents.split(), authored, int(committed), parse_trailers(trailers, name), trailers, files)
+    return BranchCommit(oid, parents.split(), authored, int(of_git(committed).timestamp()), parse_trailers(trailers, name), trailers, files)
 
 
 def _beginning(root: Path, name: str, tip: str) -> str:

@@ -6,13 +6,14 @@ import datetime
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ckgit.experiment.lifecycle import step_problem
+from ckgit.experiment.lifecycle import standing, step_problem
+from ckgit.formats.times import of_git
 from ckgit.lab.git.command import git, is_ancestor
 from ckgit.lab.git.trailers import LOG_ATOM, parse_trailers
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import Snapshot
 
-_FORM = f"%H%x00%cI%x00%an%x00%s%x00%b%x00{LOG_ATOM}%x00"
+_FORM = f"%H%x00%ct%x00%an%x00%s%x00%b%x00{LOG_ATOM}%x00"
 _FIELDS = 6
 
 
@@ -20,7 +21,7 @@ class HistoryEntry(NamedTuple):
     """One commit. `event`, `source` and `target` are None when it is not ckgit's."""
 
     commit: str
-    date: datetime.datetime  # of the commit, in the committer's time zone
+    date: datetime.datetime  # of the commit
     author: str
     subject: str
     body: str  # for people, without the trailers
@@ -48,7 +49,7 @@ def _checked(entries: list[HistoryEntry]) -> Iterator[HistoryEntry]:
     for entry in entries:
         if entry.event and entry.source and entry.target:
             yield entry._replace(problem=step_problem(entry.event, entry.source, entry.target, before))
-            before = entry.target
+            before = standing(entry.event, entry.target)
         else:
             yield entry
 
@@ -57,9 +58,10 @@ def _entry(fields: list[str], name: str) -> HistoryEntry:
     commit, date, author, subject, body, trailers = fields
     found = parse_trailers(trailers, name)
     steps = (found.event, found.source, found.target) if found else (None, None, None)
-    return HistoryEntry(commit.strip(), datetime.datetime.fromisoformat(date), author, subject, _without_trailers(body), *steps)
+    return HistoryEntry(commit.strip(), of_git(date), author, subject, without_trailers(body), *steps)
 
 
-def _without_trailers(body: str) -> str:
+def without_trailers(body: str) -> str:
+    """A message's body for people."""
     head, _, last = f"\n\n{body.strip()}".rpartition("\n\n")
     return head.strip() if last.startswith("Ckgit-") else body.strip()

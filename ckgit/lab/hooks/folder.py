@@ -9,7 +9,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.lab.git.command import GitError, git_lines
 
 IN_CLONES = ("pre-commit", "prepare-commit-msg", "commit-msg", "pre-push")
-ON_SERVERS = ("pre-receive",)  # a bare repository is pushed to, and nobody commits in it
+ON_SERVERS = ("pre-receive", "post-receive")  # a bare repository is pushed to, and nobody commits in it
 NAMES = (*IN_CLONES, *ON_SERVERS)
 
 

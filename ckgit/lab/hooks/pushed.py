@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from ckgit.experiment.design.names import name_problem
 from ckgit.lab.git.command import git, git_lines, is_ancestor
 from ckgit.lab.git.objects import read_object, read_objects, sizes
+from ckgit.lab.git.tips import CLOSED
 from ckgit.lab.git.trailers import LOG_ATOM, Trailers, parse_trailers
 from ckgit.lab.hooks.staged import ChangedFile, lab_of_hook
 from ckgit.lab.lab import BRANCHES, CONFIG, Lab
 
-CLOSED = "refs/ckgit/closed/"  # where a branch is kept that was closed, as NAME or below it
 Attempts = Mapping[str, Mapping[str, Any]]  # of a ledger, by token
 
 
@@ -34,7 +34,7 @@ class RefUpdate(NamedTuple):
     @property
     def closed(self) -> str:
         """The experiment whose closed branch this keeps; empty where it is none's."""
-        name = self.ref.removeprefix(CLOSED).partition("/")[0]
+        name = self.ref.removeprefix(CLOSED).partition("/")[0].partition("@")[0]
         return "" if not self.ref.startswith(CLOSED) or name_problem(name) else name
 
 
@@ -122,9 +122,14 @@ def _attempts(content: bytes | None) -> Attempts:
         return {}
 
 
-def is_kept(lab: Lab, commit: str, updates: Sequence[RefUpdate]) -> bool:
-    """Whether a commit stays in the default branch's history, or in that of a closed branch, after a push."""
+def is_kept(lab: Lab, commit: str, updates: Sequence[RefUpdate], closed: str = "") -> bool:
+    """Whether a commit stays after a push: in the default branch's history, or in what is kept as closed.
+
+    Args:
+        closed: the experiment that was kept as closed by it; its branch keeps it, too.
+    """
     keeping = (*([f"refs/heads/{lab.default_branch}"] if lab.default_branch else []), CLOSED)
+    keeping += (f"{BRANCHES}{closed}",) if closed else ()
     refs = git_lines(lab.root, "for-each-ref", f"--contains={commit}", "--format=%(refname)", *keeping)
     moved = {update.ref: update.new for update in updates}
     if any(ref not in moved for ref in refs):

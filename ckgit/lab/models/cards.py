@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import os
 import shlex
 import tempfile
@@ -12,20 +10,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.card import ModelCard, card_path
+from ckgit.experiment.card import HubSource, ModelCard, TrainedSource, card_path
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.names import name_problem
-from ckgit.lab.export import find_model
-from ckgit.lab.git.command import OWN_PROGRAMS, GitError, git, git_text
-from ckgit.lab.git.objects import read_object
-from ckgit.lab.git.waiting import NoAnswerError, TimeLimit
+from ckgit.formats.listing import choose
 from ckgit.lab.lab import Lab
+from ckgit.lab.models import hub
+from ckgit.lab.models.add_files import by_hand, commit_files
 from ckgit.lab.models.card_file import parse_card
-from ckgit.lab.models.folder import read_card
-from ckgit.lab.user_folders import needed_user_folder
-
-_AS_IT_IS = ("-c", "core.safecrlf=false")
-_HOOKS = TimeLimit("a commit hook, or the program that signs", 600.0)  # the user's own commit: his hooks may build and test
+from ckgit.lab.models.find import find_model, register
+from ckgit.lab.models.folder import license_of, read_card
 
 
 class AddedCard(NamedTuple):
@@ -43,23 +37,33 @@ class ListedCard(NamedTuple):
     """One card of the lab, and the folder that holds its files on this machine, or why there is none."""
 
     card: ModelCard
+    path: str  # of the card, relative to the lab
     folder: Path | None
     problem: str
+    license: str | None  # that the folder names
 
 
-def add_model(lab: Lab, name: str, folder: Path, *, replace: bool, commit: bool, dry_run: bool) -> AddedCard:
+def add_model(
+    lab: Lab, name: str, folder: Path, *, replace: bool, commit: bool, dry_run: bool, source: HubSource | TrainedSource | None = None
+) -> AddedCard:
     """Write a folder's card into the lab, commit it, and remember where the folder is.
 
-    The card alone is committed, and only where the default branch is checked out; whatever else is changed or staged stays so.
+    The card alone is committed, and only where the default branch is checked out; whatever else is changed or staged stays so. A card of
+    the same files stays as it is, so that a folder that was moved changes no design.
+
+    Args:
+        source: where in the hub the folder was fetched, or which training of the lab left it.
 
     Raises:
         CkgitError: no name, not a model, another model has that name, or git refused.
     """
-    if problem := name_problem(name):
-        raise CkgitError(f"{name!r} is not a name for a model: {problem}", code=Exit.USAGE, state="nothing was written")
-    card, content = read_card(name, folder)
+    _refuse_name(name)
+    card, content = read_card(name, folder, source)
     path = lab.root / card_path(name)
     before = path.read_bytes() if path.is_file() else None
+    known = _parsed(before)
+    if before and known and known.files == card.files and not replace:
+        card, content = known, before
     if before not in (None, content) and not replace:
         raise CkgitError(
             f"there is another model of that name: {card_path(name)} differs",
@@ -72,8 +76,66 @@ def add_model(lab: Lab, name: str, folder: Path, *, replace: bool, commit: bool,
     register(content, folder)
     if before != content:
         _write(path, content)
-    made, left = _commit(lab, card_path(name), content) if commit else ("", _by_hand(card_path(name)))
+    files, message = {card_path(name): content}, f"Add model {name}"
+    made, left = commit_files(lab, files, message) if commit else ("", by_hand(files, message))
     return AddedCard(card, card_path(name), content, before != content, made, left)
+
+
+class FromHub(NamedTuple):
+    """A model of the hub that is to be added, and what is known of it before anything is fetched."""
+
+    repo: str
+    revision: str  # that is asked for
+    folder: Path  # where its files are, or go
+    here: bool  # whether they are there
+
+
+def plan_from_hub(lab: Lab, name: str, repo: str, revision: str | None, *, replace: bool) -> FromHub:
+    """What adding a model of the hub would fetch, and where to: into the cluster's models_root.
+
+    Args:
+        revision: a branch, a tag or a commit; None for the commit in the lab's card, and where there is none the hub's newest.
+
+    Raises:
+        CkgitError: USAGE, no name, another model has it, or something is in the place of its folder.
+    """
+    _refuse_name(name)
+    cluster, path = lab.cluster(), lab.root / card_path(name)
+    folder = lab.folder(cluster.models_root) / name
+    before = path.read_bytes() if path.is_file() else None
+    card = None if replace else _parsed(before)
+    same = card is not None and card.hub is not None and card.hub.repo == repo and revision in (None, card.hub.revision)
+    if before and not same and not replace:
+        raise CkgitError(
+            f"there is another model of that name: {card_path(name)}",
+            code=Exit.USAGE,
+            state="nothing was written",
+            next=f"choose another name, or: ckgit models add --replace {name} {repo}",
+        )
+    if card and before and (found := _found(lab, cluster, card, before)[0]):
+        return FromHub(repo, hub.LATEST, found, here=True)
+    if folder.exists():
+        raise CkgitError(
+            "there is such a folder already",
+            code=Exit.USAGE,
+            where=str(folder),
+            state="nothing was written",
+            next=f"move it away to have it fetched again; ckgit models add {name} {shlex.quote(str(folder))} takes it as it is",
+        )
+    return FromHub(repo, revision or (card.hub.revision if card and card.hub else hub.LATEST), folder, here=False)
+
+
+def _refuse_name(name: str) -> None:
+    if problem := name_problem(name):
+        raise CkgitError(f"{name!r} is not a name for a model: {problem}", code=Exit.USAGE, state="nothing was written")
+
+
+def _parsed(content: bytes | None) -> ModelCard | None:
+    """The card that a file is; None where it is none."""
+    try:
+        return parse_card(content) if content else None
+    except ValueError:
+        return None
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -84,55 +146,42 @@ def _write(path: Path, content: bytes) -> None:
     Path(stream.name).replace(path)
 
 
-def _commit(lab: Lab, path: str, content: bytes) -> tuple[str, str]:
-    """Commit one file on the default branch; the new commit, or what the user has to do instead."""
-    if read_object(lab.root, f"HEAD:{path}") == content:
-        return "", ""
-    head = git_text(lab.root, "rev-parse", "--symbolic-full-name", "HEAD").strip()
-    if head != f"refs/heads/{lab.default_branch}":
-        return "", f"the default branch is not checked out; there: {_by_hand(path)}"
-    try:
-        # By name and as it is: files that the user ignores, and line ends that he wants checked, do not concern it.
-        git(lab.root, *_AS_IT_IS, "add", "--force", "--", path, waiting=OWN_PROGRAMS)
-        git(lab.root, *_AS_IT_IS, "commit", "--quiet", f"--message=Add model {Path(path).stem}", "--", path, waiting=_HOOKS)
-    except (GitError, NoAnswerError) as error:
-        return "", f"git did not commit it ({error.what}): {_by_hand(path)}"
-    return git_text(lab.root, "rev-parse", "HEAD").strip(), ""
-
-
-def _by_hand(path: str) -> str:
-    return f"git add {shlex.quote(path)} && git commit -m {shlex.quote(f'Add model {Path(path).stem}')} -- {shlex.quote(path)}"
-
-
-def register(content: bytes, folder: Path) -> Path:
-    """Remember where the files of a card are: a link named by the card's digest, for every lab of this user."""
-    link = needed_user_folder("XDG_DATA_HOME") / "models" / hashlib.sha256(content).hexdigest()
-    link.parent.mkdir(parents=True, exist_ok=True)
-    part = link.with_name(f".{link.name}-{os.getpid()}")
-    with contextlib.suppress(FileNotFoundError):
-        part.unlink()
-    part.symlink_to(folder.resolve())
-    part.replace(link)
-    return link
-
-
-def list_models(lab: Lab, cluster: Cluster) -> Sequence[ListedCard]:
+def list_models(lab: Lab) -> Sequence[ListedCard]:
     """The cards in the lab's checkout, by name.
 
     Raises:
         CkgitError: a file in models/ is not a model card.
     """
-    return [_listed(lab, cluster, path) for path in sorted((lab.root / "models").glob("*.yaml"))]
+    return [_listed(lab, path) for path in sorted((lab.root / "models").glob("*.yaml"))]
 
 
-def _listed(lab: Lab, cluster: Cluster, path: Path) -> ListedCard:
+def show_model(lab: Lab, name: str) -> ListedCard:
+    """One card of the lab's checkout.
+
+    Raises:
+        CkgitError: USAGE, there is none of that name, or it is no model card.
+    """
+    path = lab.root / card_path(name)
+    if not path.is_file():
+        known = choose(name, sorted(each.stem for each in path.parent.glob("*.yaml"))) or "ckgit models add NAME PATH makes one"
+        raise CkgitError(f"there is no model card {name!r}", code=Exit.USAGE, next=known)
+    return _listed(lab, path)
+
+
+def _listed(lab: Lab, path: Path) -> ListedCard:
     content = path.read_bytes()
     try:
         card = parse_card(content)
     except ValueError as error:
         again = f"git checkout -- models/{path.name}, or delete it and make it anew: ckgit models add {path.stem} FOLDER"
         raise CkgitError(str(error), code=Exit.USAGE, where=f"models/{path.name}", next=again) from error
+    folder, problem = _found(lab, lab.cluster(), card, content)
+    return ListedCard(card, f"models/{path.name}", folder, problem, license_of(folder) if folder else None)
+
+
+def _found(lab: Lab, cluster: Cluster, card: ModelCard, content: bytes) -> tuple[Path | None, str]:
+    """The folder of a card's files, or why there is none."""
     try:
-        return ListedCard(card, find_model(lab, cluster, card, content), "")
+        return find_model(lab, cluster, card, content), ""
     except CkgitError as error:
-        return ListedCard(card, None, error.what)
+        return None, f"{error.what}; next: {error.next}"

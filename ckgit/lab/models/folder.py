@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.card import Architecture, FileDigest, ModelCard, RopeScaling, Template, is_model_file
+from ckgit.experiment.card import Architecture, FileDigest, HubSource, ModelCard, RopeScaling, Template, TrainedSource, is_model_file
+from ckgit.formats.listing import escaped
 from ckgit.formats.plain_json import read_json
 from ckgit.formats.safetensors import DTYPES, LENGTH_BYTES, Header, HeaderError, Tensor, header_length, parse_header
+from ckgit.formats.yaml.document import read_yaml
 from ckgit.lab.models.card_file import dump_card, first_problem
+from ckgit.lab.models.find import sha256
 
 INDEX = "model.safetensors.index.json"
 TOKENIZERS = ("tokenizer.json", "tokenizer.model")
@@ -35,14 +38,17 @@ class _Unfit(Exception):  # noqa: N818 - becomes a CkgitError that names the fol
     """Why a folder gets no card."""
 
 
-def read_card(name: str, folder: Path) -> tuple[ModelCard, bytes]:
+def read_card(name: str, folder: Path, source: HubSource | TrainedSource | None = None) -> tuple[ModelCard, bytes]:
     """A folder's card, and the bytes of its file.
+
+    Args:
+        source: where in the hub the folder was fetched, or which training of the lab left it.
 
     Raises:
         CkgitError: the folder is not a complete model of a known family; says what is missing.
     """
     try:
-        card = _card(name, folder)
+        card = _card(name, folder).model_copy(update={"trained" if isinstance(source, TrainedSource) else "hub": source})
     except (_Unfit, OSError, ArithmeticError, AttributeError, TypeError, ValueError) as error:
         text = str(error) if isinstance(error, _Unfit | OSError) else f"a value in its JSON files makes no sense: {first_problem(error)}"
         raise CkgitError(
@@ -238,5 +244,17 @@ def _tokenizer_end(folder: Path) -> Iterator[int]:
 
 
 def _digest(path: Path) -> FileDigest:
-    with path.open("rb") as stream:
-        return FileDigest(sha256=hashlib.file_digest(stream, "sha256").hexdigest(), bytes=path.stat().st_size)
+    return FileDigest(sha256=sha256(path), bytes=path.stat().st_size)
+
+
+def license_of(folder: Path) -> str | None:
+    """The licence that a model folder names, in config.json or at the head of its README.md; None where neither does."""
+    try:
+        config = _json(folder, "config.json") or {}
+        readme = (folder / "README.md").read_text(encoding="utf-8") if (folder / "README.md").is_file() else ""
+    except (_Unfit, OSError, ValueError):
+        return None
+    front = readme[4:].partition("\n---")[0] if readme.startswith("---\n") else ""
+    head = read_yaml(front).value if front else None
+    named = config.get("license") or (head.get("license") if isinstance(head, dict) else None)
+    return escaped(named) if isinstance(named, str) else None

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.lifecycle import is_closed
 from ckgit.formats.listing import plural
 from ckgit.lab.branches import last_recorded
 from ckgit.lab.git import tips
+from ckgit.lab.git.anchors import ANCHORS
 from ckgit.lab.git.branch import move
-from ckgit.lab.git.command import git_ok, git_text, is_ancestor
-from ckgit.lab.git.tips import KnownTips
+from ckgit.lab.git.command import git, git_lines, git_ok, git_text, is_ancestor
+from ckgit.lab.git.tips import CLOSED, KnownTips
 from ckgit.lab.git.worktrees import Branch, moving
 from ckgit.lab.lab import BRANCHES, Lab
-from ckgit.lab.remotes.query import NotReachedError, fetch_branch, push_branch, remote_tip
+from ckgit.lab.remotes.query import NotReachedError, fetch_refs, push_refs, remote_tips
 from ckgit.lab.summary.check import refuse_forged
 
 
@@ -22,8 +25,25 @@ class RefusedError(CkgitError):
     """The remote does not take the commit, by a rule of its own; nobody else was faster."""
 
 
+class AuthorityTips(NamedTuple):
+    """Where the authority has an experiment, with its objects here; empty where it has not."""
+
+    branch: str = ""
+    closed: str = ""  # what it keeps of one that is closed
+
+    @property
+    def newest(self) -> str:
+        """Its branch; where that is gone, what is kept of it."""
+        return self.branch or self.closed
+
+
+NOWHERE = AuthorityTips()
+
+
 def fetch(lab: Lab, name: str) -> str:
     """Bring a local branch up to the authority's, if it can be by moving forward; without an authority nothing happens.
+
+    Of one that is closed, and whose branch is gone there and here, what is kept is fetched, too.
 
     Returns what is to be told of commits that the branch had lost and that are kept now; mostly nothing.
 
@@ -34,29 +54,35 @@ def fetch(lab: Lab, name: str) -> str:
     remote = lab.config.authority
     if not remote:
         return ""
-    theirs = _fetched(lab, remote, name)
-    ours = lab.branch(name).tip()
-    if theirs is None or theirs == ours or (ours and is_ancestor(lab.root, theirs, ours)):
+    there, ours = fetched_tips(lab, remote, name), lab.branch(name).tip()
+    theirs = there.newest
+    if not theirs or theirs == ours or (ours and is_ancestor(lab.root, theirs, ours)):
+        return ""
+    if not ours and not there.branch:
+        if not tips.closed_at(lab.root, name):
+            git(lab.root, "update-ref", "-m", f"ckgit: fetched from {remote}", f"{CLOSED}{name}", theirs, "")
         return ""
     if ours and not is_ancestor(lab.root, ours, theirs):
         raise _diverged(lab.branch(name), remote, ours, theirs)
-    return _forward(lab, name, remote, ours, theirs)
+    return _forward(lab, name, f"{remote}/exp/{name}", ours, theirs)
 
 
-def _forward(lab: Lab, name: str, remote: str, ours: str, theirs: str) -> str:
-    """Move the local branch (empty: make it) on to a remote's; what is to be told of what it had lost before."""
+def _forward(lab: Lab, name: str, place: str, ours: str, theirs: str) -> str:
+    """Move the local branch (empty: make it) on to what a place has; what is to be told of what it had lost before."""
     at, recorded = last_recorded(lab.root, name, theirs)
-    refuse_forged(name, recorded, at, remote)
-    left = KnownTips(tips.left_at(lab.root, name), ours or theirs)
-    move(lab.branch(name), ours, theirs, subject=f"fetched from {remote}", also=tips.updates(lab.root, name, left, theirs))
+    refuse_forged(name, recorded, at, place)
+    left = KnownTips(tips.left_at(lab.root, name), ours or theirs, tips.closed_at(lab.root, name))
+    also = tips.updates(lab.root, name, left, theirs, closed=bool(recorded and is_closed(recorded.standing)))
+    move(lab.branch(name), ours, theirs, subject=f"fetched from {place}", also=also)
     return tips.kept_note(lab.root, name, left)
 
 
-def catch_up(lab: Lab, name: str, remotes: Mapping[str, str]) -> list[str]:
-    """Move a local branch on that is only behind a remote's, as that was last fetched. Asks no remote.
+def catch_up(lab: Lab, name: str, remotes: Mapping[str, str], closed: str = "") -> list[str]:
+    """Move a local branch on that is only behind a remote's, or behind what is kept as closed, as that was last fetched. Asks no remote.
 
     Args:
         remotes: tips of the remotes' branches, by remote.
+        closed: commit that is kept as the closed one; empty where there is none.
 
     Returns:
         What is to be told of it; nothing where it is not behind.
@@ -65,32 +91,39 @@ def catch_up(lab: Lab, name: str, remotes: Mapping[str, str]) -> list[str]:
         CkgitError: ILLEGAL_TRANSITION, theirs records a step that is not legal; BRANCH_MOVED, a user's work is in the way.
     """
     told, branch = [], lab.branch(name)
-    for remote, theirs in remotes.items():
+    for place, theirs in _places(name, remotes, closed).items():
         ours = branch.tip()
-        if theirs != ours and is_ancestor(lab.root, ours, theirs):
-            kept = _forward(lab, name, remote, ours, theirs)
-            told += [f"brought {branch.name} up to {remote}/{branch.name}, from {ours[:12]} to {theirs[:12]}", *filter(None, [kept])]
+        if ours and theirs != ours and is_ancestor(lab.root, ours, theirs):
+            kept = _forward(lab, name, place, ours, theirs)
+            told += [f"brought {branch.name} up to {place}, from {ours[:12]} to {theirs[:12]}", *filter(None, [kept])]
     return told
 
 
-def would_catch_up(lab: Lab, name: str, ours: str, remotes: Mapping[str, str]) -> tuple[str, list[str]]:
+def _places(name: str, remotes: Mapping[str, str], closed: str) -> dict[str, str]:
+    """Where commits may be that the local branch lacks."""
+    branches = {f"{remote}/exp/{name}": tip for remote, tip in remotes.items()}
+    return {**branches, **({f"{CLOSED}{name}": closed} if closed else {})}
+
+
+def would_catch_up(lab: Lab, name: str, ours: str, remotes: Mapping[str, str], closed: str = "") -> tuple[str, list[str]]:
     """Where `catch_up` would move a local branch to, and what it would tell; moves nothing.
 
     Args:
         ours: tip of the local branch.
         remotes: tips of the remotes' branches, by remote.
+        closed: commit that is kept as the closed one; empty where there is none.
 
     Raises:
         CkgitError: ILLEGAL_TRANSITION, theirs records a step that is not legal.
     """
     told, branch = [], lab.branch(name).name
-    for remote, theirs in remotes.items():
+    for place, theirs in _places(name, remotes, closed).items():
         if theirs != ours and is_ancestor(lab.root, ours, theirs):
             at, recorded = last_recorded(lab.root, name, theirs)
-            refuse_forged(name, recorded, at, remote)
+            refuse_forged(name, recorded, at, place)
             lacking = git_text(lab.root, "rev-list", "--count", f"{ours}..{theirs}")
             behind = plural(int(lacking), "commit")
-            told.append(f"would first bring {branch} up to {remote}/{branch}, {behind} ahead, from {ours[:12]} to {theirs[:12]}")
+            told.append(f"would first bring {branch} up to {place}, {behind} ahead, from {ours[:12]} to {theirs[:12]}")
             ours = theirs
     return ours, told
 
@@ -111,29 +144,45 @@ def refuse_stale(branch: Branch, ours: str, remotes: Mapping[str, str]) -> None:
             raise _behind(branch, remote, ours, theirs) if ahead else _diverged(branch, remote, ours, theirs)
 
 
-def refuse_behind(lab: Lab, name: str, parent: str | None, new: str) -> None:
+def refuse_behind(lab: Lab, name: str, parent: str | None, new: str) -> AuthorityTips:
     """Check that the authority holds nothing that `parent` lacks, apart from `new` itself, which another clone may have made, too.
 
     Args:
         parent: the commit that an event starts from; None for a new experiment.
         new: the event's own commit.
 
+    Returns:
+        Where the authority has the experiment.
+
     Raises:
         CkgitError: as `fetch`; BRANCH_MOVED, too, where the authority is merely ahead.
     """
     remote = lab.config.authority
-    theirs = _fetched(lab, remote, name) if remote else None
+    there = fetched_tips(lab, remote, name) if remote else NOWHERE
+    theirs = there.newest
     if not theirs or theirs == new or (parent and is_ancestor(lab.root, theirs, parent)):
-        return
+        return there
+    if not parent and not there.branch:
+        raise CkgitError(
+            f"{name} is an experiment that was closed: {remote} keeps it",
+            code=Exit.USAGE,
+            state="nothing was committed",
+            next=f"git fetch {shlex.quote(remote)} {CLOSED}{name}:{CLOSED}{name} && ckgit show {name} shows it; choose another name",
+        )
     if parent and is_ancestor(lab.root, parent, theirs):
         raise _behind(lab.branch(name), remote, parent, theirs)
     raise _diverged(lab.branch(name), remote, parent or "", theirs)
 
 
-def push(lab: Lab, name: str, commit: str) -> None:
+def push(lab: Lab, name: str, commit: str, *, closed: bool = False, there: AuthorityTips = NOWHERE) -> None:
     """Push a commit to the authority, never by force; without an authority nothing happens.
 
+    What keeps a closed experiment goes with its branch, and is taken away with the first commit by which it is open again.
     What the remote holds afterwards decides: it has the commit, or somebody else's, or refuses ours.
+
+    Args:
+        closed: whether the experiment is closed with it.
+        there: where the authority has the experiment.
 
     Raises:
         RefusedError: COMMAND_FAILED, it does not take the commit, with its own words.
@@ -144,13 +193,19 @@ def push(lab: Lab, name: str, commit: str) -> None:
     remote = lab.config.authority
     if not remote:
         return
-    answer = push_branch(lab, remote, commit, BRANCHES + name)
+    updates = {f"{BRANCHES}{name}": commit}
+    if closed:
+        updates[f"{CLOSED}{name}"] = commit
+    elif there.closed and is_ancestor(lab.root, there.closed, commit):
+        updates[f"{CLOSED}{name}"] = ""
+    answer = push_refs(lab, remote, updates)
     if answer.accepted:
         return
     stands = f"commit {commit[:12]} stands on the local branch, and not at {remote}"
     again = f"ckgit status {name}, then go on: the next step pushes it first; or git push {shlex.quote(remote)} exp/{name}"
+    again = f"ckgit close {name} pushes it" if closed else again
     try:
-        theirs = _fetched(lab, remote, name)
+        theirs = fetched_tips(lab, remote, name).branch
     except NotReachedError as error:
         what = f"whether {remote} has commit {commit[:12]} is not known: {answer.words or error.what}"
         raise NotReachedError(what, code=error.code, where=f"exp/{name}", state=stands.partition(",")[0], next=again) from error
@@ -170,6 +225,19 @@ def push(lab: Lab, name: str, commit: str) -> None:
     )
 
 
+def push_rest(lab: Lab, name: str, tip: str, *, closed: bool) -> bool:
+    """Push what the authority lacks of an experiment that was closed, or reopened, before; returns whether there was anything.
+
+    Raises:
+        CkgitError: as `push`.
+    """
+    there = fetched_tips(lab, lab.config.authority, name) if lab.config.authority else NOWHERE
+    if there == NOWHERE or (there.closed == tip if closed else there.branch == tip and not there.closed):
+        return False
+    push(lab, name, tip, closed=closed, there=there)
+    return True
+
+
 def _lost_race(lab: Lab, name: str, remote: str, ours: str, theirs: str) -> CkgitError | None:
     """Have the local branch follow the one who was faster: what comes after a commit waits for the push, so ours did nothing.
 
@@ -177,7 +245,9 @@ def _lost_race(lab: Lab, name: str, remote: str, ours: str, theirs: str) -> Ckgi
     """
     if not is_ancestor(lab.root, f"{ours}^", theirs) or is_ancestor(lab.root, f"{ours}^", lab.base):
         return None
-    also = tips.updates(lab.root, name, KnownTips(ours, theirs), theirs)
+    _, recorded = last_recorded(lab.root, name, theirs)
+    left = KnownTips(ours, theirs, tips.closed_at(lab.root, name))
+    also = tips.updates(lab.root, name, left, theirs, closed=bool(recorded and is_closed(recorded.standing)))
     try:
         move(lab.branch(name), ours, theirs, subject=f"fetched from {remote}: somebody else was faster", also=also)
     except CkgitError:
@@ -191,13 +261,21 @@ def _lost_race(lab: Lab, name: str, remote: str, ours: str, theirs: str) -> Ckgi
     )
 
 
-def _fetched(lab: Lab, remote: str, name: str) -> str | None:
-    """Tip of the remote's branch, with its objects here; None when it has no such branch."""
-    ref = BRANCHES + name
-    tip = remote_tip(lab, remote, ref)
-    if tip and not git_ok(lab.root, "rev-parse", "--quiet", "--verify", f"{tip}^{{commit}}"):
-        fetch_branch(lab, remote, ref, f"refs/remotes/{remote}/exp/{name}")
-    return tip
+def fetched_tips(lab: Lab, remote: str, name: str) -> AuthorityTips:
+    """Where a remote has an experiment, with its objects here. What the remote attests of it comes along.
+
+    An anchor that is here already stays as it is, whatever the remote has by then.
+    """
+    to = {f"{BRANCHES}{name}": f"refs/remotes/{remote}/exp/{name}", f"{CLOSED}{name}": ""}
+    place = f"{ANCHORS}{name}/"
+    found = remote_tips(lab, remote, *to, f"{place}*")
+    anchors = [ref for ref in found if ref.startswith(place)]
+    here = git_lines(lab.root, "for-each-ref", "--format=%(refname)", place) if anchors else []
+    lacking = [ref for ref in to if ref in found and not git_ok(lab.root, "rev-parse", "--quiet", "--verify", f"{found[ref]}^{{commit}}")]
+    wanted = {**{ref: to[ref] for ref in lacking}, **{ref: ref for ref in anchors if ref not in here}}
+    if wanted:
+        fetch_refs(lab, remote, wanted)
+    return AuthorityTips(*(found.get(ref, "") for ref in to))
 
 
 def _behind(branch: Branch, remote: str, ours: str, theirs: str) -> CkgitError:

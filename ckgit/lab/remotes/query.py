@@ -7,7 +7,7 @@ import re
 import shlex
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,30 +45,44 @@ class PushResult(NamedTuple):
     words: str  # its own, and git's, on one line
 
 
-def remote_tip(lab: Lab, remote: str, ref: str) -> str | None:
-    """The commit that a remote's ref is at; None when it has no such ref.
+def remote_tips(lab: Lab, remote: str, *refs: str) -> dict[str, str]:
+    """The commits that refs of a remote are at, by ref; without those that it has not.
+
+    Args:
+        refs: the first is that by which messages call them; one that ends in `/*` stands for all below it.
 
     Raises:
         NotReachedError: there is no answer.
     """
-    listed = _asked(lab, remote, ref, "ls-remote", "--", remote, ref)
-    return next((oid for oid, _, name in (line.partition("\t") for line in listed.splitlines()) if name == ref), None)
+    listed = _asked(lab, remote, refs[0], "ls-remote", "--", remote, *refs)
+    found = {name: oid for oid, _, name in (line.partition("\t") for line in listed.splitlines())}
+    below = tuple(ref.removesuffix("*") for ref in refs if ref.endswith("/*"))
+    return {name: oid for name, oid in found.items() if name in refs or (below and name.startswith(below))}
 
 
-def fetch_branch(lab: Lab, remote: str, ref: str, to: str) -> None:
-    """Fetch one ref of a remote, with its objects.
+def fetch_refs(lab: Lab, remote: str, refs: Mapping[str, str]) -> None:
+    """Fetch refs of a remote, the first one's name by which messages call it, with their objects.
+
+    Args:
+        refs: the ref that is to have it here, by its name there; empty for none.
 
     Raises:
         NotReachedError: there is no answer.
     """
-    _asked(lab, remote, ref, *_FETCH, "--refmap=", "--", remote, f"+{ref}:{to}")
+    wanted = (f"+{ref}:{to}" if to else ref for ref, to in refs.items())
+    _asked(lab, remote, next(iter(refs)), *_FETCH, "--refmap=", "--", remote, *wanted)
 
 
-def push_branch(lab: Lab, remote: str, commit: str, ref: str) -> PushResult:
-    """Push one commit to a ref of a remote, never by force."""
+def push_refs(lab: Lab, remote: str, updates: Mapping[str, str]) -> PushResult:
+    """Push commits to refs of a remote, all or none, and never by force.
+
+    Args:
+        updates: the commits by ref; an empty one takes the ref away.
+    """
     unforced = ("-c", f"remote.{remote}.mirror=false")
+    together = ("--atomic",) if len(updates) > 1 else ()  # which a server may not know
     try:
-        done = _ask(lab, remote, [*unforced, *_PUSH, "--", remote, f"{commit}:{ref}"])
+        done = _ask(lab, remote, [*unforced, *_PUSH, *together, "--", remote, *(f"{commit}:{ref}" for ref, commit in updates.items())])
     except NoAnswerError as error:
         return PushResult(accepted=False, retryable=True, words=error.what)
     told = [line for line in done.stdout.decode(errors="replace").splitlines() if line.startswith("!\t")]

@@ -49,7 +49,7 @@ def check_state(root: Path, name: str, tip: str, state: State, recorded: Trailer
         raise _illegal(name, None, f"the last commit that ckgit is named in cannot be one of its own: {wrong}", mend)
 
 
-def refuse_forged(name: str, recorded: Trailers | None, at: str, remote: str) -> None:
+def refuse_forged(name: str, recorded: Trailers | None, at: str, place: str) -> None:
     """The last step that a remote's branch records must be a legal one, before the local branch follows.
 
     Raises:
@@ -59,9 +59,9 @@ def refuse_forged(name: str, recorded: Trailers | None, at: str, remote: str) ->
         raise newer
     if recorded and (wrong := step_problem(recorded.event, recorded.source, recorded.target)):
         raise CkgitError(
-            f"the last commit at {remote} that ckgit is named in cannot be one of its own: {wrong}",
+            f"the last commit at {place} that ckgit is named in cannot be one of its own: {wrong}",
             code=Exit.ILLEGAL_TRANSITION,
-            where=f"{remote}/exp/{name}",
+            where=place,
             state="the local branch is as it was",
             next=f"git show {at[:12]} tells whose it is, who has to take it back",
         )

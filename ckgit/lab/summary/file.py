@@ -167,6 +167,27 @@ class SummaryFile:
         )
 
 
+def design_text(content: bytes, file: str, changes: Sequence[ValueChange]) -> bytes:
+    """The design of a summary, or of a file that is the design alone, for its author to edit: with its comments, without what ckgit writes.
+
+    A text that cannot be read is returned as it is, so that it can be mended.
+
+    Raises:
+        DesignError: a change has no place in it.
+    """
+    from ckgit.formats.yaml.edit import PathError, edit_yaml
+
+    text, found = summary_text.decode(content)
+    parts = summary_text.split(text)
+    document = read_yaml(parts.front, parts.first_line)
+    if found or document.problems or not isinstance(document.value, dict):
+        return content
+    try:
+        return edit_yaml(_without_own(parts.front, document), changes).encode()
+    except PathError as error:
+        raise DesignError([Problem(f"--set {error}", line=1, column=1)], file=file) from None
+
+
 def _lacking(value: Any, defaults: Sequence[ValueChange]) -> list[ValueChange]:
     """Defaults for which a mapping has no value, and room."""
     return [default for default in defaults if _is_lacking(value, default.path.split("."))]

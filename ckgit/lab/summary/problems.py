@@ -15,6 +15,7 @@ from ckgit.experiment.checks.problems import problems
 from ckgit.experiment.design.model import SCHEMA_VERSION, Stage, State, Summary
 from ckgit.experiment.tools.by_tool import parameters_of, read_summary, summary_type, tool_of
 from ckgit.experiment.tools.workers import nearest_tool
+from ckgit.formats.numbers import shown
 from ckgit.formats.problem import Problem
 from ckgit.formats.yaml.document import Document
 from ckgit.lab.summary import text as summary_text
@@ -30,7 +31,7 @@ def document_problems(document: Document) -> list[Problem]:
         return found
     value = document.value
     if not isinstance(value, dict):
-        return found or [_placed(document, (), f"expected a mapping (key: value); found {messages.shown(value)}")]
+        return found or [_placed(document, (), f"expected a mapping (key: value); found {shown(value)}")]
     if _is_newer(value):
         newer = f"format {value['schema_version']} is newer than this ckgit, which knows {SCHEMA_VERSION}: upgrade ckgit"
         return [_placed(document, ("schema_version",), newer)]

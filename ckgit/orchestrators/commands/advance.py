@@ -22,6 +22,7 @@ from ckgit.orchestrators.engine.experiment import (
     BranchMoved,
     ExperimentView,
     RecordedCommit,
+    check_at,
     check_unmoved,
     open_experiment,
     open_for_update,
@@ -50,6 +51,7 @@ def advancing(lab: Lab, name: str, options: AdvanceOptions, events: Events) -> P
         CkgitError: there is nothing to do, someone else moved the branch, or a transition cannot be made.
     """
     observer = Observer(open_for_update(lab, name, events), options, events)
+    check_at(observer.view, options.at)
     begun = observer.view.snapshot.state
     commits: list[RecordedCommit] = []
     try:
@@ -146,7 +148,8 @@ def _left_behind(view: ExperimentView, monitor: Monitor, how: str) -> CkgitError
 
 
 def _detached(view: ExperimentView, monitor: Monitor, options: AdvanceOptions) -> CkgitError:
-    back = f"ckgit advance {view.name}" + (" --detach" if options.detach else "")
+    to = f" --to {options.to}" if options.to and not options.detach else ""
+    back = f"ckgit advance {view.name}" + (" --detach" if options.detach else to)
     return CkgitError(
         f"detached from {view.name}; its jobs go on without ckgit ({monitor.seen().in_words})",
         code=Exit.INTERRUPTED,

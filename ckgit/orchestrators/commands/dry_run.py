@@ -17,7 +17,7 @@ from ckgit.lab.lab import Lab
 from ckgit.orchestrators.commands.observe import Observer
 from ckgit.orchestrators.commands.plan import plan
 from ckgit.orchestrators.engine.events import Events
-from ckgit.orchestrators.engine.experiment import ExperimentView, open_as_for_update
+from ckgit.orchestrators.engine.experiment import ExperimentView, check_at, open_as_for_update
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.run.attempts import chance
@@ -34,6 +34,7 @@ def dry_run(lab: Lab, name: str, options: AdvanceOptions) -> PlannedStep:
         CkgitError: as `advance` itself.
     """
     view, told = open_as_for_update(lab, name)
+    check_at(view, options.at)
     step = _next_step(view, options)
     return step.model_copy(update={"remarks": (*told, *step.remarks)})
 

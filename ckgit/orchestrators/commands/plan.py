@@ -9,11 +9,10 @@ from __future__ import annotations
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.classify import left_by_in_words
 from ckgit.experiment.cluster import Cluster
-from ckgit.experiment.lifecycle import ORDER, Event
+from ckgit.experiment.lifecycle import ORDER, Event, refuse_closed
 from ckgit.experiment.scheduler import JobState
 from ckgit.experiment.stage import STAGES
 from ckgit.experiment.state import State
-from ckgit.lab.commit import CommitPlan
 from ckgit.orchestrators.commands.observe import Observation
 from ckgit.orchestrators.engine.experiment import prepare
 from ckgit.orchestrators.engine.logs import now
@@ -36,7 +35,8 @@ def plan(seen: Observation, options: AdvanceOptions) -> Decision:
 def _at_its_end(seen: Observation, options: AdvanceOptions, decision: Commit) -> Commit:
     """A commit by which the goal is reached ends the command."""
     name, state = seen.view.name, decision.commit.target
-    if decision.result or state is seen.view.snapshot.state or ORDER.index(state) < ORDER.index(_target(seen, options)):
+    stays = state is seen.view.snapshot.state and decision.commit.event is not Event.ANALYZE
+    if decision.result or stays or ORDER.index(state) < ORDER.index(_target(seen, options)):
         return decision
     return decision._replace(result=AdvanceResult(name, state, Exit.DONE, [], f"{name} is {state}", onward(name, state)))
 
@@ -44,6 +44,7 @@ def _at_its_end(seen: Observation, options: AdvanceOptions, decision: Commit) ->
 def _ask_first(seen: Observation, options: AdvanceOptions) -> Decision | None:
     """Whether an experiment in this state, or left to another job, is any matter of the command."""
     name, state = seen.view.name, seen.view.snapshot.state
+    refuse_closed(name, seen.view.snapshot.standing)
     if options.begins and seen.begun not in options.begins:
         return Refuse(
             CkgitError(
@@ -134,20 +135,13 @@ def onward(name: str, state: State) -> str:
 
 
 def _target(seen: Observation, options: AdvanceOptions) -> State:
-    """The state to reach.
+    """The state to reach: from analyzed it is the same, with the report as it would be written now.
 
     Raises:
-        CkgitError: there is none, or it lies behind.
+        CkgitError: it lies behind.
     """
     name, begun, to = seen.view.name, seen.begun, options.to
     position = ORDER.index(begun)
-    if to is None and position == len(ORDER) - 1:
-        raise CkgitError(
-            f"nothing to do: {name} is {begun} already",
-            code=Exit.ILLEGAL_TRANSITION,
-            state="nothing was changed",
-            next=f"ckgit show {name}; ckgit revise {name} takes it back to designed",
-        )
     if to is not None and ORDER.index(to) < position:
         raise CkgitError(
             f"{name} is {begun}, which is past {to}",
@@ -155,7 +149,7 @@ def _target(seen: Observation, options: AdvanceOptions) -> State:
             state="nothing was changed",
             next=f"ckgit revise {name} takes it back to designed",
         )
-    return to or ORDER[position + 1]
+    return to or ORDER[min(position + 1, len(ORDER) - 1)]
 
 
 def _step(seen: Observation, options: AdvanceOptions) -> Decision:
@@ -166,7 +160,7 @@ def _step(seen: Observation, options: AdvanceOptions) -> Decision:
         from ckgit.orchestrators.run.plan import plan_stage  # a transition without jobs has a quarter of a second in all
 
         return plan_stage(seen.stage, options)
-    return Commit(scaffold(seen.view) if seen.view.snapshot.state is State.DESIGNED else _analysis(seen))
+    return Commit(scaffold(seen.view)) if seen.view.snapshot.state is State.DESIGNED else _analysis(seen)
 
 
 def _not_its_turn(seen: Observation, options: AdvanceOptions) -> str:
@@ -182,11 +176,14 @@ def _not_its_turn(seen: Observation, options: AdvanceOptions) -> str:
     return "" if work.selected(options.run) else f"run {options.run} has no {work.stage} job"
 
 
-def _analysis(seen: Observation) -> CommitPlan:
-    """The commit with the report."""
-    from ckgit.orchestrators.analyze import analyze, wrote
+def _analysis(seen: Observation) -> Decision:
+    """The commit with the report; of an analyzed experiment only where it would be another one."""
+    from ckgit.orchestrators.analyze.analyze import analyze, outdated, wrote
 
     view = seen.view._replace(ledger=seen.ledger)
     files = analyze(view)
+    if view.snapshot.state is State.ANALYZED and not outdated(view.snapshot, files):
+        return Finish(_nothing_to_do(seen, f"{view.name} is analyzed, and its report is what this ckgit would write"))
+    changed = {**dict.fromkeys(outdated(view.snapshot, files)), **files}
     text = wrote(files, view.path("analysis/report.md"))
-    return prepare(view, Event.ANALYZE, files=files, logs={}, ledger=view.ledger, body=text, time=now())
+    return Commit(prepare(view, Event.ANALYZE, files=changed, logs={}, ledger=view.ledger, body=text, time=now()))

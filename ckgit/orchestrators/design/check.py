@@ -13,15 +13,18 @@ from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.expand import build_plan
 from ckgit.experiment.design.model import Stage, Summary
 from ckgit.experiment.design.plan import Plan
+from ckgit.experiment.outputs.designs import ClaimPower
 from ckgit.experiment.tools.workers import nearest_tool
 from ckgit.experiment.worker import Context
+from ckgit.formats.listing import in_words
 from ckgit.formats.problem import Problem
 from ckgit.lab.lab import Lab
 from ckgit.lab.summary.file import SummaryFile
 from ckgit.orchestrators.design import lint
-from ckgit.orchestrators.design.forecast import forecast, split_problems
-from ckgit.orchestrators.design.lookup import LabInputs, SourceCommit, base_recipes, look
-from ckgit.orchestrators.design.past_runs import NOTHING
+from ckgit.orchestrators.design.forecast import Forecast, forecast, kinds, split_problems
+from ckgit.orchestrators.design.lookup import LabInputs, SourceCommit, base_recipes, look, unmade
+from ckgit.orchestrators.design.past_runs import NOTHING, read_past_runs
+from ckgit.orchestrators.design.powers import read_powers
 from ckgit.orchestrators.design.stale import stale
 from ckgit.orchestrators.engine.plugins import preparation_for, worker_for
 
@@ -31,23 +34,35 @@ class CheckedDesign(NamedTuple):
 
     unchecked: Sequence[str]  # what could not be checked here, one sentence each
     warnings: Sequence[str]  # as a `Draft` has them
+    forecast: Forecast | None = None  # None where base recipes could not be looked up
+    powers: Sequence[ClaimPower] = ()  # what each claim could show
 
 
-def check(place: SourceCommit, file: SummaryFile) -> CheckedDesign:
+def check(place: SourceCommit, file: SummaryFile, *, learn: bool = False) -> CheckedDesign:
     """Check a summary against the lab.
+
+    Args:
+        learn: let what earlier jobs of the lab took correct the forecast, which takes longer.
 
     Raises:
         DesignError: with every problem.
     """
+    if waiting := unmade(place, file.summary):
+        if file.problems:
+            raise DesignError(list(file.problems), file=file.file)
+        said = f"data {in_words(waiting)}: its generator makes its rows when it is designed, so what follows from them was not checked"
+        return CheckedDesign([said], stale(place, file.summary))
     worker = preparation_for(file.summary) if base_recipes(file.summary) else None
     missing = worker.recipes_missing() if worker else ""
-    checked = measured_design(place, file, recipes=not missing)
-    old, told = stale(place, file.summary), placed(file, checked.remarks)
+    checked = measured_design(place, file, recipes=not missing, make=False)
+    known = file.summary.model_copy(update={"recorded": checked.measured.recorded})
+    old, told = stale(place, known), placed(file, checked.remarks)
     if missing:
         return CheckedDesign([f"base recipes were not looked up: {missing}"], [*old, *told])
-    summary = file.summary.model_copy(update={"recorded": checked.measured.recorded})
-    cost = forecast(context_of(place.lab, summary, build_plan(summary), checked.measured, checked.cluster), NOTHING)
-    return CheckedDesign([], [*old, *cost.warnings, *told])
+    context = context_of(place.lab, known, build_plan(known), checked.measured, checked.cluster)
+    cost = forecast(context, read_past_runs(place.lab, context.cluster_name, kinds(context)) if learn else NOTHING)
+    powers = read_powers(place.lab, known, context.plan)
+    return CheckedDesign([], [*old, *cost.warnings, *told, *powers.warnings], cost, powers.claims)
 
 
 def placed(file: SummaryFile, remarks: Sequence[Remark]) -> list[str]:
@@ -64,8 +79,8 @@ class MeasuredDesign(NamedTuple):
     remarks: Sequence[Remark]  # warnings
 
 
-def measured_design(place: SourceCommit, file: SummaryFile, *, recipes: bool) -> MeasuredDesign:
-    """What the lab holds of a design.
+def measured_design(place: SourceCommit, file: SummaryFile, *, recipes: bool, make: bool = True) -> MeasuredDesign:
+    """What the lab holds of a design; see `look`.
 
     Raises:
         DesignError: with every problem.
@@ -76,7 +91,7 @@ def measured_design(place: SourceCommit, file: SummaryFile, *, recipes: bool) ->
     except CkgitError as error:
         found.append(file.problem("compute.cluster", f"{error.what} ({error.next})"))
         raise DesignError(found, file=file.file) from None  # its profile says where data lies
-    measured = look(place, file, cluster, recipes=recipes)
+    measured = look(place, file, cluster, recipes=recipes, make=make)
     found += measured.problems
     remarks: list[Remark] = []
     if not file.problems:

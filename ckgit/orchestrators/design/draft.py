@@ -10,12 +10,17 @@ from ckgit import __version__
 from ckgit.analysis.tables import status_blocks
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.expand import build_plan
+from ckgit.experiment.design.kept import FILE as KEPT
+from ckgit.experiment.design.model import Stage
 from ckgit.experiment.design.names import name_problem
 from ckgit.experiment.design.plan import Plan
 from ckgit.experiment.estimates import file as estimate_file
-from ckgit.experiment.lifecycle import Event
+from ckgit.experiment.lifecycle import Event, refuse_closed
+from ckgit.experiment.outputs.designs import ClaimPower
 from ckgit.experiment.outputs.planned import PlannedCommit
-from ckgit.formats.listing import plural
+from ckgit.experiment.state import State
+from ckgit.experiment.worker import Context
+from ckgit.formats.listing import first_of, in_words, plural
 from ckgit.formats.markdown import size
 from ckgit.formats.numbers import rough_duration
 from ckgit.formats.yaml.document import read_yaml
@@ -24,19 +29,25 @@ from ckgit.lab.commit import CommitPlan, make_commit, preview
 from ckgit.lab.experiments import list_experiments
 from ckgit.lab.git import tips
 from ckgit.lab.git.objects import tree_entries
+from ckgit.lab.history.deletions import names_with_results
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import Snapshot, take_snapshot
-from ckgit.lab.summary.file import FILE, SummaryFile
+from ckgit.lab.summary.file import FILE, SummaryFile, design_text
 from ckgit.orchestrators.design.check import context_of, measured_design, placed
 from ckgit.orchestrators.design.forecast import Forecast, forecast, kinds
-from ckgit.orchestrators.design.lookup import SourceCommit, default_branch
+from ckgit.orchestrators.design.lookup import SourceCommit, default_branch, updated
 from ckgit.orchestrators.design.past_runs import read_past_runs
-from ckgit.orchestrators.design.stale import stale
+from ckgit.orchestrators.design.powers import read_powers
+from ckgit.orchestrators.design.reuse import Reusable, reusable
+from ckgit.orchestrators.design.stale import stale, uncommitted
 from ckgit.orchestrators.design.tables import log_lines, resources_block, runs_block
+from ckgit.orchestrators.design.touched import JobFate, Touched, touched
 from ckgit.orchestrators.engine import logs
 from ckgit.orchestrators.engine.generated import generated
 from ckgit.orchestrators.engine.logs import DESIGN_LOG
+from ckgit.orchestrators.engine.plugins import worker_for
 
+_NAMED = 20  # kept jobs that a commit's message names
 _OWN_KEYS = ("state", "recorded", "schema_version")
 
 
@@ -49,22 +60,42 @@ class Draft(NamedTuple):
     parent: Snapshot | None
     summary: SummaryFile
     plan: Plan
+    context: Context
     forecast: Forecast
     files: Mapping[str, bytes | None]  # all that its commit writes or deletes, by path of the lab
     warnings: Sequence[str]  # each with its place in the file that was read, where it has one
+    updated: Sequence[str] = ()  # files of the lab that it takes from the default branch
+    reusable: Sequence[Reusable] = ()  # of a new one: trainings of the lab that it could take over
+    touched: Touched | None = None  # of a revision: what becomes of the results that there are
+    powers: Sequence[ClaimPower] = ()  # what each claim could show
 
     @property
     def plan_of_commit(self) -> CommitPlan:
         """Its commit."""
         parent = self.parent.branch_tip if self.parent else None
-        return CommitPlan(self.name, self.event, parent, self.files, self.summary.summary.digest, self.body)
+        return CommitPlan(self.name, self.event, parent, self.files, self.summary.summary.digest, self.body, self.updated)
 
     @property
     def body(self) -> str:
         """The commit's text for people."""
         counts = f"{_runs(self.plan)}; {plural(len(self.plan.cells), 'evaluation')}."
         lines = [self.summary.summary.experiment.question, "", counts]
-        return "\n".join([*lines, *(f"Warning: {text}" for text in self.forecast.warnings)])
+        kept = [f"- {fate.job.name}: {fate.kept.in_words}" for fate in (self.touched.kept if self.touched else ()) if fate.kept]
+        lines += [f"Taken from the default branch: {in_words(self.updated)}"] if self.updated else []
+        told = ["", "Kept, as it would be made from the same:", *first_of(kept, _NAMED, more="more, which kept.json names")] if kept else []
+        return "\n".join([*lines, *(f"Warning: {text}" for text in self.forecast.warnings), *told])
+
+    @property
+    def parent_state(self) -> State:
+        """The state that it was in."""
+        return self.parent.state if self.parent else State.DESIGNED
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether it is the design as it was, and every job of it has left all that it would leave again."""
+        same = self.parent is not None and self.parent.design_digest == self.summary.summary.digest
+        taken = self.parent is not None and any(self.parent.read(path) != self.files[path] for path in self.updated)
+        return same and not taken and self.touched is not None and all(fate.kept for fate in self.touched.fates)
 
 
 def changes_from(texts: Iterable[str]) -> list[ValueChange]:
@@ -135,24 +166,58 @@ def draft_like(lab: Lab, name: str, other: str, changes: Sequence[ValueChange] =
         CkgitError: there is no such experiment, the new one exists, or a tool is missing.
     """
     refuse_existing(lab, name)
-    snapshot = take_snapshot(lab, other)
+    return _new(lab, name, *read_like(lab, other), [_dated(), *changes])
+
+
+def read_like(lab: Lab, other: str) -> tuple[bytes, str]:
+    """The design of another experiment, and what messages call it.
+
+    Raises:
+        DesignError: it cannot be read.
+        CkgitError: there is no such experiment.
+    """
+    snapshot = take_snapshot(lab, other, kept=True)
     file = f"exp/{other}:{snapshot.folder}/{FILE}"
-    design = SummaryFile.parse(snapshot.summary_bytes(), file).without_body()
-    return _new(lab, name, design, file, [_dated(), *changes])
+    return SummaryFile.parse(snapshot.summary_bytes(), file).without_body(), file
 
 
-def draft_revision(lab: Lab, name: str, content: bytes | None, file: str, changes: Sequence[ValueChange] = ()) -> Draft:
-    """An existing experiment designed anew, without what was scaffolded, run and analyzed from its old design.
+def to_edit(name: str, content: bytes, file: str, changes: Sequence[ValueChange], *, anew: bool) -> bytes:
+    """A design as its author edits it: under its experiment's name, with the changes, without what ckgit writes.
+
+    Args:
+        anew: whether it is of another experiment, and gets today's date.
+
+    Raises:
+        DesignError: a change has no place in it.
+    """
+    named = ValueChange("experiment.name", name, first=True)
+    return design_text(content, file, [named, *([_dated()] if anew else []), *changes])
+
+
+def draft_revision(
+    lab: Lab,
+    name: str,
+    content: bytes | None,
+    file: str,
+    changes: Sequence[ValueChange] = (),
+    *,
+    update: Sequence[str] = (),
+    anew: bool = False,
+) -> Draft:
+    """An existing experiment designed anew. Results of jobs that would leave the same again are kept; all else is taken away.
 
     Args:
         content: the new summary or design; the present one where it is None.
         file: how problems name it.
+        update: paths of task and data files that are taken from the default branch.
+        anew: whether nothing is kept.
 
     Raises:
         DesignError: with every problem.
         CkgitError: IN_FLIGHT, jobs may still be running; there is no such experiment; or a tool is missing.
     """
     snapshot = take_snapshot(lab, name)
+    refuse_closed(name, snapshot.standing)
     ledger = snapshot.any_ledger()
     if ledger and ledger.open() and not snapshot.other_design(ledger.design, ledger.commit):
         raise CkgitError(
@@ -164,8 +229,19 @@ def draft_revision(lab: Lab, name: str, content: bytes | None, file: str, change
     source = snapshot.summary_bytes() if content is None else content
     named = ValueChange("experiment.name", name, first=True)
     summary = SummaryFile.from_design(source, file, changes=[*changes, named], defaults=[_dated()], strict=False)
-    draft = _draft(SourceCommit(lab, snapshot.tip, f"exp/{name}"), name, summary, snapshot)
+    place = updated(SourceCommit(lab, snapshot.tip, f"exp/{name}"), summary.summary, update)
+    draft = _draft(place, name, summary, snapshot, anew=anew)
     return draft._replace(warnings=[*_renamed(draft), *draft.warnings])
+
+
+def reusing(draft: Draft) -> Draft:
+    """The draft with every training taken over that can be."""
+    taken = {each.job.name: each for each in draft.reusable}
+    jobs = [job for stage in Stage if (worker := worker_for(draft.summary.summary, stage)) for job in worker.jobs(draft.context)]
+    fates = [JobFate(job, taken[job.name].kept, files=[*taken[job.name].files]) if job.name in taken else JobFate(job) for job in jobs]
+    found = Touched(fates, draft.summary.summary.digest)
+    copies = {path: content for each in draft.reusable for path, content in each.files.items()}
+    return draft._replace(files={**draft.files, **copies, f"experiments/{draft.name}/{KEPT}": found.dump()}, touched=found, reusable=())
 
 
 def commit(draft: Draft) -> str:
@@ -184,8 +260,12 @@ def show(draft: Draft) -> PlannedCommit:
 
 def totals(draft: Draft) -> str:
     """A draft in one line."""
-    cost = f"about {rough_duration(draft.forecast.seconds)}, {size(draft.forecast.disk)} of checkpoints"
-    return f"{_runs(draft.plan)}, {plural(len(draft.plan.cells), 'evaluation')}; {cost}"
+    counts = f"{_runs(draft.plan)}, {plural(len(draft.plan.cells), 'evaluation')}"
+    kept = {fate.job.name for fate in (draft.touched.kept if draft.touched else ())}
+    if kept:
+        seconds = sum(each for job, each in draft.forecast.estimate.seconds().items() if job not in kept)
+        return f"{counts}; {plural(len(kept), 'job')} kept; about {rough_duration(seconds)} for the others"
+    return f"{counts}; about {rough_duration(draft.forecast.seconds)}, {size(draft.forecast.disk)} of checkpoints"
 
 
 def _runs(plan: Plan) -> str:
@@ -193,19 +273,32 @@ def _runs(plan: Plan) -> str:
 
 
 def refuse_existing(lab: Lab, name: str) -> None:
-    """Refuse a name that cannot be one, or that an experiment has, here or on a remote.
+    """Refuse a name that cannot be one, or that an experiment has, here or on a remote; also one that was merged or closed.
 
     Raises:
         CkgitError: USAGE.
     """
     if problem := name_problem(name):
         raise _refused(f"{name!r} cannot be the name of an experiment: {problem}", "run the same command again with another name")
-    taken = next((row.name for row in list_experiments(lab) if row.name.lower() == name.lower()), None)
-    if taken is None:
+    row = next((row for row in list_experiments(lab, kept=True) if row.name.lower() == name.lower()), None)
+    if row is None:
+        _refuse_deleted(lab, name)
         return
+    taken = row.name
     exists = f"experiment {name} exists already" if taken == name else f"experiment {taken} exists, and {name} differs from it only in case"
     onward = f"ckgit revise {taken} changes its design, ckgit advance {taken} goes on with it"
+    if row.kept or row.closing:
+        exists += f"; it was {'closed' if row.closing else row.kept}"
+        onward = f"ckgit show {taken} shows it; choose another name"
     raise CkgitError(exists, code=Exit.USAGE, state="nothing was changed", next=onward)
+
+
+def _refuse_deleted(lab: Lab, name: str) -> None:
+    """Refuse a name whose experiment was deleted when it had results: they may have been told to others."""
+    if taken := next((each for each in names_with_results(lab.root) if each.lower() == name.lower()), None):
+        what = f"experiment {taken} had results, and was deleted: its name is not free"
+        onward = f"ckgit delete {taken} --undo brings it back; or choose another name"
+        raise CkgitError(what, code=Exit.USAGE, state="nothing was changed", next=onward)
 
 
 def _dated() -> ValueChange:
@@ -213,13 +306,13 @@ def _dated() -> ValueChange:
     return ValueChange("experiment.date", datetime.datetime.now(datetime.UTC).date().isoformat())
 
 
-def _draft(place: SourceCommit, name: str, file: SummaryFile, parent: Snapshot | None) -> Draft:
+def _draft(place: SourceCommit, name: str, file: SummaryFile, parent: Snapshot | None, *, anew: bool = False) -> Draft:
     measured, cluster, remarks = measured_design(place, file, recipes=True)
     file = file.with_recorded(measured.recorded)
     summary, plan = file.summary, build_plan(file.summary)
     context = context_of(place.lab, summary, plan, measured, cluster)
     cost = forecast(context, read_past_runs(place.lab, context.cluster_name, kinds(context)))
-    old = stale(place, summary)
+    old = [*stale(place, summary), *uncommitted(place.lab, summary)]
     warnings = [*old, *cost.warnings, *placed(file, remarks)]
     cost = cost._replace(warnings=[*old, *cost.warnings, *(remark.message for remark in remarks)])
     resources = resources_block(summary, measured.recorded, measured.cards, cost)
@@ -228,28 +321,31 @@ def _draft(place: SourceCommit, name: str, file: SummaryFile, parent: Snapshot |
     event = Event.REVISE if parent else Event.DESIGN
     lines = [(event, f"{name}, design {summary.digest}, ckgit {__version__}"), *log_lines(summary, measured, cost)]
     log = f"experiments/{name}/{DESIGN_LOG}"
-    gone = generated(parent) if parent else _of_that_name(place, name)
-    warnings = [*_on_the_name(place, name, parent, gone), *warnings]
+    powers = read_powers(place.lab, summary, plan, name)
+    warnings = [*_rewritten(place, name, parent), *warnings, *powers.warnings]
+    kept = touched(place.lab, parent, context, place.commit, instead=place.instead, anew=anew) if parent else None
+    stays = kept.files if kept else frozenset()
     files: dict[str, bytes | None] = {
-        **dict.fromkeys(gone),
+        **dict.fromkeys(path for path in (generated(parent) if parent else _of_that_name(place, name)) if path not in stays),
+        **place.instead,
         f"experiments/{name}/{FILE}": file.dump(),
+        **measured.rows,
         f"experiments/{name}/{estimate_file.FILE}": cost.estimate.dump(),
         log: logs.appended(parent.read(log) if parent else None, lines, time=logs.now()),
     }
-    return Draft(place.lab, name, event, parent, file, plan, cost, files, warnings)
+    if kept and (content := kept.dump()):
+        files[f"experiments/{name}/{KEPT}"] = content
+    could = reusable(place.lab, name, context) if parent is None and place.lab.config.reuse != "never" else []
+    found = Draft(place.lab, name, event, parent, file, plan, context, cost, files, warnings, tuple(place.instead), could, kept)
+    return found._replace(powers=powers.claims)
 
 
 def _of_that_name(place: SourceCommit, name: str) -> list[str]:
-    """Files that the default branch has of an experiment that had this name before: a name that is used again begins with nothing."""
+    """Files that the default branch has under a name which is no experiment's: the branch begins with nothing."""
     return [entry.path for entry in tree_entries(place.lab.root, place.commit, f"experiments/{name}/", recursive=True)]
 
 
-def _on_the_name(place: SourceCommit, name: str, parent: Snapshot | None, gone: Sequence[str]) -> list[str]:
-    """What is to be said where the name was used before, or its branch was rewritten."""
+def _rewritten(place: SourceCommit, name: str, parent: Snapshot | None) -> list[str]:
+    """What is to be said where the branch was rewritten, or one of that name was deleted."""
     left = tips.KnownTips(parent.left, parent.tip) if parent else tips.KnownTips(tips.left_at(place.lab.root, name), place.lab.base)
-    kept = tips.kept_note(place.lab.root, name, left)
-    main = place.lab.default_branch
-    files = plural(len(gone), "file")
-    kept_in = f"merging it will remove them from {main}; commit {place.commit[:12]} keeps them"
-    held = f"{main} holds an experiment that was called {name}: the new branch begins without its {files}, and {kept_in}"
-    return [*([held] if gone and not parent else []), *([kept] if kept else [])]
+    return list(filter(None, [tips.kept_note(place.lab.root, name, left)]))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
-from ckgit.analysis.claim_scope import scope
+from ckgit.analysis.claims.scope import scope
 from ckgit.experiment.checks.remarks import of_runs
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import NONE, Recorded, Stage, Summary
@@ -202,7 +202,7 @@ def _about_claims(summary: Summary, plan: Plan) -> Iterator[str]:
     """What the verdicts will not be about, before anything is run for them."""
     listed: dict[str, list[str]] = {}
     for number, claim in enumerate(summary.experiment.claims, start=1):
-        if why := scope(plan.run(claim.left), plan.run(claim.right)).why:
+        if claim.pair and (why := scope(*map(plan.run, claim.pair)).why):
             listed.setdefault(f"on rows like these, not their settings: {why}", []).append(str(number))
     for text, numbers in listed.items():
         compared = "claim {} compares these" if len(numbers) == 1 else "claims {} each compare"

@@ -20,8 +20,8 @@ from ckgit.experiment.design.model import TaskSpec
 from ckgit.experiment.design.plan import Run, Source
 from ckgit.experiment.worker import Context
 from ckgit.formats.task_source import Signature
-from ckgit.lab.export import find_model
 from ckgit.lab.lab import Lab
+from ckgit.lab.models.find import find_model
 from ckgit.orchestrators.engine.plugins import preparation_for
 from ckgit.workers.token_counts import token_counter
 

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.card import ModelCard, card_path
-from ckgit.experiment.checks.data_profile import DataProfile, profile_data
+from ckgit.experiment.checks.data_profile import DataProfile
 from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.design.data import Generator
 from ckgit.experiment.design.expand import typed
+from ckgit.experiment.design.files import declared_files, files_for, looked_for
 from ckgit.experiment.design.model import DataSet, Recorded, RecordedData, Summary, TaskSpec
 from ckgit.experiment.design.names import task_place
 from ckgit.experiment.design.parameters import BASE_RECIPE
+from ckgit.experiment.design.row_files import made_path, source_path
 from ckgit.formats.file_kinds import ELSEWHERE, foreign
+from ckgit.formats.listing import in_words
 from ckgit.formats.problem import Problem
-from ckgit.formats.rows import DataError, Row, read_records, split_sizes
+from ckgit.formats.rows import DataError
 from ckgit.formats.task_source import Signature, task_functions
-from ckgit.lab.git.objects import Files, read_files
+from ckgit.lab.git.objects import FOLDER, Files, read_files, tree_entries
 from ckgit.lab.lab import Lab
 from ckgit.lab.remotes.upstream import newer_branches
 from ckgit.lab.summary.file import SummaryFile
+from ckgit.orchestrators.data.find import FoundFiles, folder_in, measure, outside
 from ckgit.orchestrators.engine.plugins import preparation_for
+from ckgit.workers.generate import GeneratorError, generate
 
 
 class LabInputs(NamedTuple):
@@ -32,9 +38,10 @@ class LabInputs(NamedTuple):
     recorded: Recorded
     cards: Mapping[str, ModelCard]
     tasks: Mapping[str, Signature]  # by name of the task
-    sources: Mapping[str, bytes]  # task, data and card files of the lab, by path
+    sources: Mapping[str, bytes]  # task, data and card files of the lab, and what these need, by path
     surveys: Mapping[str, DataProfile]  # by name of the data set
     problems: Sequence[Problem]
+    rows: Mapping[str, bytes]  # `.rows` files that the design's commit will have, by path
 
 
 class SourceCommit(NamedTuple):
@@ -43,10 +50,12 @@ class SourceCommit(NamedTuple):
     lab: Lab
     commit: str
     branch: str  # for messages
+    instead: Mapping[str, bytes] = {}  # files that are taken instead of the commit's own, by path
 
     def read(self, paths: Sequence[str]) -> Files:
-        """Those of the files that the commit has."""
-        return read_files(self.lab.root, self.commit, paths)
+        """Those of the files that there are."""
+        found = read_files(self.lab.root, self.commit, [path for path in paths if path not in self.instead])
+        return found._replace(contents={**found.contents, **{path: self.instead[path] for path in paths if path in self.instead}})
 
 
 def default_branch(lab: Lab) -> SourceCommit:
@@ -54,15 +63,35 @@ def default_branch(lab: Lab) -> SourceCommit:
     return SourceCommit(lab, lab.base, lab.default_branch)
 
 
+def updated(place: SourceCommit, summary: Summary, paths: Sequence[str]) -> SourceCommit:
+    """The same, with files taken from the default branch.
+
+    Raises:
+        CkgitError: USAGE, the design does not name one of them, or the default branch does not have it.
+    """
+    lab, named = place.lab, named_paths(summary)
+    there = read_files(lab.root, lab.base, [path for path in paths if path in named]).contents
+    for path in paths:
+        if path in named and path in there:
+            continue
+        what = "the design does not name it" if path not in named else f"{lab.default_branch} does not have it"
+        onward = f"it names {in_words(named)}" if path not in named else f"commit it on {lab.default_branch}"
+        raise CkgitError(f"--update {path}: {what}", code=Exit.USAGE, state="nothing was written", next=onward)
+    return place._replace(instead={path: there[path] for path in paths})
+
+
 class _Finder:
     """One pass over what a summary names; collects problems instead of stopping at the first."""
 
-    def __init__(self, place: SourceCommit, file: SummaryFile, cluster: Cluster) -> None:
+    def __init__(self, place: SourceCommit, file: SummaryFile, cluster: Cluster, *, make: bool) -> None:
         self.place = place
+        self.make = make
         self.file = file
         self.summary = file.summary
-        self.sources, self.others = place.read(named_paths(file.summary))
+        contents, self.others = place.read(named_paths(file.summary))
+        self.sources = dict(contents)
         self.surveys: dict[str, DataProfile] = {}
+        self.rows: dict[str, bytes] = {}
         self.cluster = cluster
         self.problems: list[Problem] = []
 
@@ -108,40 +137,79 @@ class _Finder:
     def data(self) -> dict[str, RecordedData]:
         found = {}
         for name, data_set in self.summary.data.items():
-            content = self._content(name, data_set)
-            if content is None:
+            files = self._files(name, data_set)
+            if files is None:
                 continue
             try:
-                found[name], self.surveys[name] = measure(content, data_set)
+                made = measure(files, data_set, self.summary.experiment.name, name)
             except DataError as error:
-                self.add(f"data.{name}", f"{data_set.path}: {error}")
+                self.add(f"data.{name}{'.path' if files.folder else ''}", f"{data_set.named}: {error}")
+                continue
+            code = {"generator": _digest(self.sources[data_set.generator.file])} if data_set.generator else {}
+            found[name], self.surveys[name] = made.recorded.model_copy(update=code), made.profile
+            if made.source:
+                self.rows[source_path(self.summary.experiment.name, name)] = made.source
         return found
 
-    def _content(self, name: str, data_set: DataSet) -> bytes | None:
-        content = self.sources.get(data_set.path)
-        outside = content is None
-        if outside:
-            content = self._outside(name, data_set)
-        if content is None:
+    def _files(self, name: str, data_set: DataSet) -> FoundFiles | None:
+        """The bytes of a data set, held against the digest that the design gives; None where they are not all there."""
+        if data_set.generator:
+            return self._made(name, data_set.generator)
+        try:
+            files = self._in_lab(data_set)
+        except DataError as error:
+            self.add(f"data.{name}.path", str(error))
             return None
-        digest = hashlib.sha256(content).hexdigest()
-        if data_set.sha256 is None and outside:
-            self.add(f"data.{name}", f"a data file outside the lab needs its digest in the design; write sha256: {digest}")
-        if data_set.sha256 not in (None, digest):
-            self.add(f"data.{name}.sha256", f"{data_set.path} has changed: its SHA-256 is {digest}, not the one given here")
-        return content
+        is_outside = files is None
+        if is_outside:
+            files = self._outside(name, data_set)
+        if files is None:
+            return None
+        self.sources |= files.contents if not is_outside else {}
+        if data_set.sha256 is None and is_outside:
+            self.add(f"data.{name}", f"a data file outside the lab needs its digest in the design; write sha256: {files.sha256}")
+        if data_set.sha256 not in (None, files.sha256):
+            changed = f"{data_set.named} has changed: its SHA-256 is {files.sha256}, not the one given here"
+            self.add(f"data.{name}.sha256", changed)
+        return files
 
-    def _outside(self, name: str, data_set: DataSet) -> bytes | None:
-        """A data file that the lab does not hold."""
+    def _made(self, name: str, generator: Generator) -> FoundFiles | None:
+        """Rows that a function makes now; or as they were committed, where nothing is to be executed."""
+        path, place = made_path(self.summary.experiment.name, name), f"data.{name}.generator"
+        if generator.file not in self.sources:
+            self.add(place, self.absent(generator.file, "file with a function"))
+            return None
+        if not self.make:
+            return FoundFiles({path: self.place.read([path]).contents[path]})
+        try:
+            content = generate(python_beside(self.place, generator.file), generator.function, generator.args, generator.seed)
+        except GeneratorError as error:
+            self.add(place, str(error))
+            return None
+        self.rows[path] = self.sources[path] = content
+        return FoundFiles({path: content})
+
+    def _in_lab(self, data_set: DataSet) -> FoundFiles | None:
+        """A data set of the commit; None where it does not hold all of it."""
+        if data_set.path and self.others.get(data_set.path) == FOLDER:
+            return folder_in(self.place.lab.root, self.place.commit, data_set.path)
+        if all(path in self.sources for path in data_set.paths):
+            return FoundFiles({path: self.sources[path] for path in data_set.paths})
+        return None
+
+    def _outside(self, name: str, data_set: DataSet) -> FoundFiles | None:
+        """A data set that the lab does not hold."""
         root = self.cluster.data_root
-        if not root or data_set.path in self.others:
+        lacking = [path for path in data_set.paths if path not in self.sources]
+        place = f"data.{name}.path" if data_set.path else f"data.{name}.files"
+        if not root or any(path in self.others for path in lacking):
             remedy = "; a file outside the lab needs data_root in its cluster profile"
-            self.add(f"data.{name}.path", self.absent(data_set.path, "file", remedy))
+            self.add(place, self.absent(lacking[0], "file", remedy))
             return None
         try:
-            return (self.place.lab.folder(root) / data_set.path).read_bytes()
+            return outside(self.place.lab.folder(root), data_set.paths)
         except OSError as error:
-            self.add(f"data.{name}.path", f"{data_set.path} is neither in the lab nor readable under {root}: {error.strerror}")
+            self.add(place, f"{lacking[0]} is neither in the lab nor readable under {root}: {error.strerror}")
             return None
 
     def tasks(self) -> dict[str, Signature]:
@@ -170,6 +238,21 @@ class _Finder:
                 self.add(f"{path}.{key}", message)
         return found
 
+    def files(self) -> dict[str, str]:
+        """Digest of each further file that jobs need, by path; the bytes of those that the design does not name are read, too."""
+        for path, place in declared_files(self.summary).items():
+            content = self.sources.get(path)
+            if content is None:
+                self.add(place, self.absent(path, "file"))
+            elif what := foreign(content):
+                self.add(place, f"{path} is {what.what}; commit the file itself")
+        tasks, looked = self.summary.evaluation.tasks, set(self.sources)
+        while new := {path for task in tasks for path in looked_for(self.summary, task, self.sources)} - looked:
+            looked |= new
+            self.sources.update(self.place.read(sorted(path for path in new if not path.startswith("../"))).contents)
+        needed = {path for task in tasks for path in files_for(self.summary, task, self.sources)} | set(self.summary.files)
+        return {path: _digest(self.sources[path]) for path in sorted(needed) if path in self.sources}
+
     def compare(self, found: Recorded) -> None:
         """Files that are not those the summary says it was designed with; a later step refuses them, too."""
         summary, was = self.summary, self.summary.recorded
@@ -177,9 +260,10 @@ class _Finder:
         sources = [task.source for task in summary.evaluation.tasks]
         tasks = [(task_place(i), path, was.tasks.get(path), found.tasks.get(path)) for i, path in enumerate(sources)]
         measured = [name for name in found.data if name in was.data]
-        data = [(f"data.{name}", summary.data[name].path, was.data[name].sha256, found.data[name].sha256) for name in measured]
+        data = [(f"data.{name}", summary.data[name].named, was.data[name].sha256, found.data[name].sha256) for name in measured]
+        files = [(declared_files(summary).get(path, "files"), path, was.files.get(path), digest) for path, digest in found.files.items()]
         onward = f"restore the file, or design with the new one: ckgit revise {summary.experiment.name}"
-        for place, path, old, new in [*cards, *tasks, *data]:
+        for place, path, old, new in [*cards, *tasks, *data, *files]:
             if old and new and old != new:
                 self.add(place, f"{path} is not the file that was designed with (SHA-256 {new[:12]}, designed with {old[:12]}); {onward}")
 
@@ -208,7 +292,7 @@ class _Finder:
         return found
 
 
-def look(place: SourceCommit, file: SummaryFile, cluster: Cluster, *, recipes: bool = True) -> LabInputs:
+def look(place: SourceCommit, file: SummaryFile, cluster: Cluster, *, recipes: bool = True, make: bool = True) -> LabInputs:
     """Find, check and measure everything that a summary names.
 
     Args:
@@ -216,46 +300,44 @@ def look(place: SourceCommit, file: SummaryFile, cluster: Cluster, *, recipes: b
         file: a summary; of one with problems of its own, what can be read of it is looked for.
         cluster: its data_root is where data outside the lab lies.
         recipes: whether base recipes are looked up, which needs the tool itself.
+        make: whether generators are called; otherwise what they made must be committed, see `unmade`.
 
     Raises:
         CkgitError: TOOL_MISSING, a base recipe is named and the tool is not installed.
     """
-    finder = _Finder(place, file, cluster)
+    finder = _Finder(place, file, cluster, make=make)
     sources = finder.sources
-    cards, data, tasks = finder.cards(), finder.data(), finder.tasks()
+    cards, data, tasks, files = finder.cards(), finder.data(), finder.tasks(), finder.files()
     recorded = Recorded(
         data=data,
         models={name: _digest(sources[card_path(name)]) for name in cards},
         tasks={task.source: _digest(sources[task.source]) for task in file.summary.evaluation.tasks if task.source in sources},
+        files=files,
         recipes=finder.recipes() if recipes else {},
     )
     finder.compare(recorded)
-    return LabInputs(recorded, cards, tasks, sources, finder.surveys, finder.problems)
+    return LabInputs(recorded, cards, tasks, sources, finder.surveys, finder.problems, finder.rows)
 
 
-def measure(content: bytes, data_set: DataSet) -> tuple[RecordedData, DataProfile]:
-    """Digest, size, and rows per split with the characters of their input and output; and the rows themselves.
+def unmade(place: SourceCommit, summary: Summary) -> list[str]:
+    """Data sets whose rows a generator has still to make."""
+    paths = {made_path(summary.experiment.name, name): name for name, data in summary.data.items() if data.generator}
+    there = place.read(list(paths)).contents if paths else {}
+    return [name for path, name in paths.items() if path not in there]
 
-    Raises:
-        DataError: it is no data file.
-    """
-    records = read_records(content, suffix=PurePosixPath(data_set.path).suffix)
-    found = profile_data(records, input_column=data_set.input_column, output_column=data_set.output_column)
-    lengths = {split: list(map(_characters, rows)) for split, rows in found.rows.items() if rows}
-    recorded = RecordedData(
-        sha256=_digest(content),
-        bytes=len(content),
-        splits=split_sizes(found.rows),
-        longest={split: max(counts) for split, counts in lengths.items()},
-        mean={split: round(sum(counts) / len(counts), 1) for split, counts in lengths.items()},
-    )
-    return recorded, found
+
+def python_beside(place: SourceCommit, file: str) -> dict[str, bytes]:
+    """A file of the lab, and the Python files of its folder, which it may import."""
+    beside = tree_entries(place.lab.root, place.commit, f"{posixpath.dirname(file)}/", recursive=True)
+    return dict(place.read([file, *(entry.path for entry in beside if entry.path.endswith(".py"))]).contents)
 
 
 def named_paths(summary: Summary) -> list[str]:
-    """Files of the lab that a summary names, each once."""
-    paths = [*map(card_path, summary.models), *(data.path for data in summary.data.values())]
-    return list(dict.fromkeys([*paths, *(task.source for task in summary.evaluation.tasks)]))
+    """Files of the lab that a summary names, each once, and those that design found its tasks to need."""
+    paths = [*map(card_path, summary.models), *(path for data in summary.data.values() for path in data.paths)]
+    paths += [data.generator.file for data in summary.data.values() if data.generator]
+    paths += [*(task.source for task in summary.evaluation.tasks), *declared_files(summary), *summary.recorded.files]
+    return list(dict.fromkeys(paths))
 
 
 def base_recipes(summary: Summary) -> dict[str, str]:
@@ -269,10 +351,6 @@ def base_recipes(summary: Summary) -> dict[str, str]:
 
 def _read(lab: Lab, commit: str, paths: Sequence[str]) -> Mapping[str, bytes]:
     return read_files(lab.root, commit, paths).contents
-
-
-def _characters(row: Row) -> int:
-    return len(row.input) + len(row.output)
 
 
 def _digest(content: bytes) -> str:

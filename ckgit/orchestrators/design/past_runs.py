@@ -100,8 +100,8 @@ def _past(row: ExperimentRow, estimate: bytes, ledger: bytes, cluster: str, kind
 
 
 def _seconds_taken(attempt: Attempt) -> float | None:
-    """Seconds of a job that was done at its first try: a later one may have gone on with what an earlier one left."""
-    if attempt.phase is not Phase.DONE or attempt.number > 1:
+    """Seconds of a job that was done here at its first try: a later one may have gone on with what an earlier one left."""
+    if attempt.phase is not Phase.DONE or attempt.number > 1 or attempt.kept:  # it counts where it ran
         return None
     return attempt.usage.elapsed_seconds if attempt.usage else None
 

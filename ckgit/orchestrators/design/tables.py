@@ -15,15 +15,23 @@ _LONGEST_VALUE = 40
 
 
 def runs_block(forecast: Forecast) -> str:
-    """The table of runs: what varies, how long each trains, what is evaluated."""
+    """The table of runs, as the summary has it."""
+    header, rows = run_rows(forecast)
+    return f"## Runs\n\n{table(header, rows)}"
+
+
+def run_rows(forecast: Forecast) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the table of runs: what varies, how long each trains, what is evaluated."""
     varied = list(dict.fromkeys(name for one in forecast.runs for name in one.run.varied))
     header = ["run", "type", *varied, "model", "data", "steps per epoch", "steps", "evaluated"]
-    return f"## Runs\n\n{table(header, (_run_row(one, varied) for one in forecast.runs))}"
+    return header, [_run_row(one, varied) for one in forecast.runs]
 
 
 def _run_row(one: RunForecast, varied: Sequence[str]) -> list[str]:
     run, steps = one.run, one.steps
-    counts = [f"{steps.per_epoch:,}" if steps.per_epoch is not None else NOTHING, f"{steps.total:,}"] if steps else [NOTHING, NOTHING]
+    at_most = "at most " if steps and steps.at_most else ""
+    per_epoch = f"{steps.per_epoch:,}" if steps and steps.per_epoch is not None else NOTHING
+    counts = [per_epoch, f"{at_most}{steps.total:,}" if steps else NOTHING]
     values = [_short(run.varied.get(name, NOTHING)) for name in varied]
     cells = ", ".join(cell.name for cell in one.cells)
     return [run.name, run.type, *values, run.model, run["data"] or NOTHING, *counts, cells or NOTHING]
@@ -47,13 +55,13 @@ def resources_block(summary: Summary, recorded: Recorded, cards: Mapping[str, Mo
 
 def _data_table(summary: Summary, recorded: Recorded) -> str:
     rows = [
-        [name, summary.data[name].path, split, f"{count:,}", f"{measured.mean.get(split, 0):g}", f"{measured.longest.get(split, 0):,}"]
+        [name, summary.data[name].named, split, f"{count:,}", f"{measured.mean.get(split, 0):g}", f"{measured.longest.get(split, 0):,}"]
         for name, measured in recorded.data.items()
         for split, count in measured.splits.items()
     ]
     if not rows:
         return ""
-    files = "\n".join(f"- {summary.data[name].path}: {size(one.bytes)}, SHA-256 `{one.sha256}`" for name, one in recorded.data.items())
+    files = "\n".join(f"- {summary.data[name].named}: {size(one.bytes)}, SHA-256 `{one.sha256}`" for name, one in recorded.data.items())
     return table(["data", "file", "split", "rows", "mean characters", "longest"], rows) + f"\n\n{files}"
 
 
@@ -108,7 +116,7 @@ def log_lines(summary: Summary, measured: LabInputs, forecast: Forecast) -> Iter
     yield from (("template", sentence) for sentence in _pinned_dates(cards, forecast))
     for name, data in recorded.data.items():
         splits = ", ".join(f"{split} {rows} rows" for split, rows in data.splits.items())
-        yield "data", f"{name} {summary.data[name].path}: {splits}, {data.bytes} bytes, sha256 {data.sha256}"
+        yield "data", f"{name} {summary.data[name].named}: {splits}, {data.bytes} bytes, sha256 {data.sha256}"
     for task in summary.evaluation.tasks:
         signature = f"{task.entry}({', '.join(tasks[task.name].parameters)})"
         yield "task", f"{task.name} {task.source} {signature}, sha256 {recorded.tasks[task.source]}"
@@ -126,8 +134,9 @@ def _training_text(one: RunForecast) -> str:
     if not one.training:
         return "not trained"
     count = one.steps
-    per_epoch = f"{count.per_epoch} steps per epoch, {count.total} in all" if count and count.per_epoch is not None else None
-    steps = f"{count.rows} rows, {per_epoch or f'{count.total} steps'}" if count else "steps not known"
+    total = f"{'at most ' if count.at_most else ''}{count.total}" if count else ""
+    per_epoch = f"{count.per_epoch} steps per epoch, {total} in all" if count and count.per_epoch is not None else None
+    steps = f"{count.rows} rows, {per_epoch or f'{total} steps'}" if count else "steps not known"
     return f"{steps}, about {rough_duration(one.training.seconds)}, {size(one.training.memory)} of memory, {size(one.training.disk)}"
 
 

@@ -9,9 +9,10 @@ from typing import NamedTuple
 from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.design.expand import build_plan
 from ckgit.experiment.design.names import name_problem
+from ckgit.experiment.outputs.designs import ClaimPower
 from ckgit.formats.listing import nearest
 from ckgit.formats.yaml.edit import ValueChange
-from ckgit.lab.experiments import list_experiments, where_merged
+from ckgit.lab.experiments import list_experiments
 from ckgit.lab.git import tips
 from ckgit.lab.git.objects import read_object
 from ckgit.lab.lab import Lab
@@ -41,6 +42,7 @@ class ValidDesign(NamedTuple):
     cells: int
     unchecked: Sequence[str]  # what could not be checked here, one sentence each
     warnings: Sequence[str]  # what is probably not meant
+    powers: Sequence[ClaimPower] = ()  # what each claim could show
 
 
 def committed(lab: Lab, name: str) -> DesignFile:
@@ -50,7 +52,7 @@ def committed(lab: Lab, name: str) -> DesignFile:
         CkgitError: there is no such experiment, or it has no summary.
     """
     tip = tip_of(lab, name)
-    if tip is None and name_problem(name) is None and (tips.left_at(lab.root, name) or where_merged(lab, name)):
+    if tip is None and name_problem(name) is None and tips.left_at(lab.root, name):
         tip = open_snapshot(lab, name).tip  # which says what became of the branch
     if tip is None:
         near = nearest(name, [row.name for row in list_experiments(lab)])
@@ -67,8 +69,8 @@ def committed(lab: Lab, name: str) -> DesignFile:
 
 
 def tip_of(lab: Lab, name: str) -> str | None:
-    """The commit that an experiment's branch is at, here or on a remote; None when there is none."""
-    return next((row.tip for row in list_experiments(lab) if row.name == name), None)
+    """The commit that an experiment's branch is at, here or on a remote, or was at where it is gone; None when there is none."""
+    return next((row.tip for row in list_experiments(lab, kept=True) if row.name == name), None)
 
 
 def validate(lab: Lab | None, subject: DesignFile) -> ValidDesign:
@@ -88,7 +90,9 @@ def validate(lab: Lab | None, subject: DesignFile) -> ValidDesign:
     if lab:
         checked = check(SourceCommit(lab, subject.commit, f"exp/{name}") if subject.commit else default_branch(lab), file)
     plan = build_plan(file.summary)
-    return ValidDesign(subject.file, file.summary.digest, len(plan.runs), [run.name for run in plan.runs], len(plan.cells), *checked)
+    names = [run.name for run in plan.runs]
+    told = checked.unchecked, checked.warnings, checked.powers
+    return ValidDesign(subject.file, file.summary.digest, len(names), names, len(plan.cells), *told)
 
 
 def _read(subject: DesignFile) -> SummaryFile:

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ckgit.analysis.tables import status_blocks
-from ckgit.errors import CkgitError
+from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Attempt, Ledger
 from ckgit.experiment.lifecycle import Event, check_edge
 from ckgit.experiment.outputs.events import Committed, Noted
 from ckgit.experiment.worker import Context
+from ckgit.formats.listing import escaped
 from ckgit.lab.branches import DeletedError
 from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.context import load_context
@@ -61,23 +62,29 @@ class BranchMoved(Exception):  # noqa: N818 - no error: the caller looks again
     """The branch is not where it was."""
 
 
-def open_experiment(lab: Lab, name: str) -> ExperimentView:
+def open_experiment(lab: Lab, name: str, *, kept: bool = False) -> ExperimentView:
     """Read an experiment's branch.
+
+    Args:
+        kept: whether one whose branch is gone is taken from what has it, only to be looked at.
 
     Raises:
         CkgitError: there is no such experiment, its files cannot be read, or what was designed has changed.
     """
-    return _view(lab, open_snapshot(lab, name))
+    return _view(lab, open_snapshot(lab, name, kept=kept))
 
 
-def open_snapshot(lab: Lab, name: str) -> Snapshot:
+def open_snapshot(lab: Lab, name: str, *, kept: bool = False) -> Snapshot:
     """The tip of an experiment's branch.
+
+    Args:
+        kept: as for `open_experiment`.
 
     Raises:
         CkgitError: as `take_snapshot`; of a deleted branch also with those of its jobs that go on.
     """
     try:
-        return take_snapshot(lab, name)
+        return take_snapshot(lab, name, kept=kept)
     except CkgitError as error:
         from ckgit.orchestrators.engine.orphans import with_its_jobs
 
@@ -102,22 +109,31 @@ def _view(lab: Lab, snapshot: Snapshot) -> ExperimentView:
 
 
 def open_for_update(lab: Lab, name: str, events: Events) -> ExperimentView:
-    """Read an experiment's branch in order to move it on: first the lab's authority is asked, where it has one.
+    """Read an experiment's branch in order to move it on.
+
+    Raises:
+        CkgitError: as `open_experiment` and `snapshot_for_update`.
+    """
+    return _view(lab, snapshot_for_update(lab, name, events))
+
+
+def snapshot_for_update(lab: Lab, name: str, events: Events) -> Snapshot:
+    """The tip of an experiment's branch in order to move it on: first the lab's authority is asked, where it has one.
 
     A branch that is only behind a remote's, as that was last fetched, is brought up to it.
 
     Raises:
-        CkgitError: as `open_experiment`; the authority does not answer, or has other commits.
+        CkgitError: as `open_snapshot`; the authority does not answer, or has other commits.
     """
     if kept := authority.fetch(lab, name):
         events.emit(Noted(experiment=name, text=kept))
     snapshot = open_snapshot(lab, name)
-    if told := authority.catch_up(lab, name, snapshot.remotes):
+    if told := authority.catch_up(lab, name, snapshot.remotes, snapshot.closed):
         for line in told:
             events.emit(Noted(experiment=name, text=line))
         snapshot = open_snapshot(lab, name)
     authority.refuse_stale(lab.branch(name), snapshot.tip, snapshot.remotes)
-    return _view(lab, snapshot)
+    return snapshot
 
 
 def open_as_for_update(lab: Lab, name: str) -> tuple[ExperimentView, Sequence[str]]:
@@ -126,12 +142,38 @@ def open_as_for_update(lab: Lab, name: str) -> tuple[ExperimentView, Sequence[st
     Raises:
         CkgitError: as `open_for_update`, but for what the authority says.
     """
+    snapshot, told = snapshot_as_for_update(lab, name)
+    return _view(lab, snapshot), told
+
+
+def snapshot_as_for_update(lab: Lab, name: str) -> tuple[Snapshot, Sequence[str]]:
+    """The same of `snapshot_for_update`.
+
+    Raises:
+        CkgitError: as `snapshot_for_update`, but for what the authority says.
+    """
     snapshot = open_snapshot(lab, name)
-    tip, told = authority.would_catch_up(lab, name, snapshot.tip, snapshot.remotes)
+    tip, told = authority.would_catch_up(lab, name, snapshot.tip, snapshot.remotes, snapshot.closed)
     if told:
         snapshot = take_snapshot(lab, name, at=tip)
     authority.refuse_stale(lab.branch(name), snapshot.tip, snapshot.remotes)
-    return _view(lab, snapshot), told
+    return snapshot, told
+
+
+def check_at(view: ExperimentView, commit: str | None) -> None:
+    """Check that the branch is at the commit that was asked for, where one was.
+
+    Raises:
+        CkgitError: BRANCH_MOVED, it is at another one.
+    """
+    if commit and view.snapshot.tip != commit:
+        raise CkgitError(
+            f"the branch is at {view.snapshot.tip[:12]}, and not at {escaped(commit)[:12]}, for which this was asked",
+            code=Exit.BRANCH_MOVED,
+            where=f"exp/{view.name}",
+            state="nothing was done",
+            next=f"ckgit log {view.name} shows what was done since",
+        )
 
 
 def check_unmoved(view: ExperimentView) -> None:
@@ -165,7 +207,7 @@ def prepare(
         complete[view.path(log)] = appended(view.snapshot.read(view.path(log)), lines, time=time)
     if ledger:
         complete[view.path("jobs.json")] = ledger.dump()
-    complete[view.path("experiment_summary.md")] = summary_of(view, check_edge(event, view.snapshot.state), ledger)
+    complete[view.path("experiment_summary.md")] = summary_of(view, check_edge(event, view.snapshot.standing), ledger)
     return CommitPlan(view.name, event, view.snapshot.branch_tip, complete, view.context.summary.digest, body)
 
 

@@ -69,6 +69,7 @@ class AdvanceOptions(NamedTuple):
     """What a command is asked for: how far an experiment is to go, and how."""
 
     to: State | None = None  # the state to reach; None is one transition
+    at: str | None = None  # the commit that the branch must be at when the command begins, as when somebody has approved that one
     begins: Sequence[State] = ()  # the states in which the command has a part; all where there is none
     cluster: str | None = None  # name of the profile that takes over first, where it is another one
     retry: RetryOptions | None = None  # what failed is run again first

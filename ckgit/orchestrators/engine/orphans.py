@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ckgit.experiment.jobs import Attempt
 
 _GOES_ON = re.compile(r"\.advance\.1\.[0-9a-f]{8}(\.again)?$")
-_TREE = re.compile(r"([0-9a-f]{12})(?:-[0-9]+)?")
+TREE = re.compile(r"([0-9a-f]{12})(?:-[0-9]+)?")
 _OVER = "over"  # a mark in the folder of a job that has ended without a status: it is asked for no more
 _ENDS = ("status.json", _OVER)
 _LISTED = 5  # jobs in an error
@@ -62,8 +62,8 @@ def find_orphans(lab: Lab, name: str, known: AbstractSet[str]) -> list[Orphan]:
     Raises:
         CkgitError: USAGE, a configuration file cannot be read.
     """
-    candidates = {(work, cluster): tokens for work, cluster in _trees(lab, name) if (tokens := _unfinished(work, known))}
-    own = _own_commits(lab, {work.name[:12] for work, _ in candidates})
+    candidates = {(work, cluster): tokens for work, cluster in _trees(lab, name) if (tokens := unfinished(work, known))}
+    own = own_commits(lab, {work.name[:12] for work, _ in candidates})
     found: dict[str, Orphan] = {}
     for (work, cluster), tokens in candidates.items():
         if work.name[:12] in own:  # work roots are shared, and another lab may have this one's name
@@ -93,7 +93,7 @@ def _trees(lab: Lab, name: str) -> Iterator[tuple[Path, str]]:
     """The work trees of an experiment on this machine, each with the profile in whose work root it lies."""
     for cluster, folder in lab.experiment_folders(name).items():
         names = sorted(folder.iterdir()) if folder.is_dir() else []
-        yield from ((work, cluster) for work in names if _TREE.fullmatch(work.name))
+        yield from ((work, cluster) for work in names if TREE.fullmatch(work.name))
 
 
 def tokens_in(work: Path) -> list[str]:
@@ -102,12 +102,13 @@ def tokens_in(work: Path) -> list[str]:
     return sorted({entry.name for folder in folders for entry in folder.iterdir() if entry.name.startswith("ckgit.")})
 
 
-def _unfinished(work: Path, known: AbstractSet[str]) -> list[str]:
+def unfinished(work: Path, known: AbstractSet[str]) -> list[str]:
+    """Tokens of jobs in a work tree that have not said that they ended, without those that are known."""
     jobs = jobs_folder(work)
     return [token for token in tokens_in(work) if token not in known and not any((jobs / token / name).exists() for name in _ENDS)]
 
 
-def _own_commits(lab: Lab, commits: AbstractSet[str]) -> frozenset[str]:
+def own_commits(lab: Lab, commits: AbstractSet[str]) -> frozenset[str]:
     """Those of the abbreviated commits that this repository has."""
     if not commits:
         return frozenset()

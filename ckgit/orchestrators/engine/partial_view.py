@@ -57,16 +57,17 @@ class PartialView(NamedTuple):
         return self.lab.cluster_of(self.ledger.model_dump()) if self.ledger else self.lab.cluster()
 
 
-def open_partially(lab: Lab, name: str, events: Events | None = None) -> PartialView:
+def open_partially(lab: Lab, name: str, events: Events | None = None, *, kept: bool = False) -> PartialView:
     """See what of an experiment may run.
 
     Args:
         events: who is told; without one the authority is not asked first.
+        kept: whether one whose branch is gone is taken from what has it, only to be looked at.
     """
     away, unread, unsearched, edited = _authority(lab, name, events) if events else None, None, None, None
     snapshot, ledger, view = None, None, None
     try:
-        snapshot = take_snapshot(lab, name)
+        snapshot = take_snapshot(lab, name, kept=kept)
         ledger = snapshot.ledger()
         edited = _edited(snapshot)
         if snapshot.state is not State.DESIGNED:
@@ -86,7 +87,8 @@ def _authority(lab: Lab, name: str, events: Events) -> CkgitError | None:
     try:
         if kept := authority.fetch(lab, name):
             events.emit(Noted(experiment=name, text=kept))
-        for line in authority.catch_up(lab, name, take_snapshot(lab, name).remotes):
+        before = take_snapshot(lab, name)
+        for line in authority.catch_up(lab, name, before.remotes, before.closed):
             events.emit(Noted(experiment=name, text=line))
         snapshot = take_snapshot(lab, name)
         authority.refuse_stale(lab.branch(name), snapshot.tip, snapshot.remotes)

@@ -36,7 +36,7 @@ def design_values(lab: Lab, rows: Sequence[ExperimentRow], tips: AbstractSet[str
     known = _cached(path)
     if new := [row for row in rows if row.tip not in known]:
         reading(len(new))
-        contents = read_objects(lab.root, [f"{row.tip}:experiments/{row.name}/experiment_summary.md" for row in new])
+        contents = read_objects(lab.root, [f"{row.tip}:experiments/{row.name}/experiment_summary.md" for row in new], lenient=True)
         known |= {row.tip: _values(content) for row, content in zip(new, contents, strict=True)}
         with contextlib.suppress(OSError):  # somebody else's repository; then it is read again next time
             _keep(path, {tip: values for tip, values in known.items() if tip in tips})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ckgit.experiment.classify import JobCondition, LedgerOutline, classify, newest, read_outline
 from ckgit.experiment.stage import STAGES
-from ckgit.experiment.state import State
+from ckgit.experiment.state import Kept, State
 from ckgit.lab.experiments import ExperimentRow, row_at
 from ckgit.lab.git import tips
 from ckgit.lab.git.command import git_lines
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 def to_advance(_: Lab, rows: Sequence[ExperimentRow]) -> set[str]:
     """Names of the experiments that are not at their end; where that cannot be told, advancing them says why."""
-    return {row.name for row in rows if row.state is not State.ANALYZED}
+    return {row.name for row in rows if row.state is not State.ANALYZED and not row.closing}
 
 
 def to_retry(lab: Lab, rows: Sequence[ExperimentRow]) -> set[str]:
     """Names of the experiments with jobs that ended badly and are not passed over."""
-    ledgers = _ledgers(lab, [row for row in rows if row.state is None or row.state in STAGES])
+    ledgers = _ledgers(lab, [row for row in rows if not row.closing and (row.state is None or row.state in STAGES)])
     return {name for name, ledger in ledgers.items() if ledger is None or any(each.is_bad for each in _conditions(ledger))}
 
 
@@ -73,9 +73,11 @@ def beside(lab: Lab, rows: Sequence[ExperimentRow]) -> dict[str, list[Orphan]]:
 
     Only experiments are looked at whose branch is not where ckgit left it, or was rewritten before, or cannot be read.
     """
-    at, left = {row.name: row.tip for row in rows}, tips.all_left(lab.root)
+    # of one that was merged when its jobs ran, and whose branch is gone, nobody goes on with them
+    there = [row for row in rows if row.kept is not Kept.MERGED or row.state is State.ANALYZED]
+    at, left = {row.name: row.tip for row in there}, tips.all_left(lab.root)
     moved = {name for name, commit in left.items() if at.get(name) != commit}
-    unread = {row.name for row in rows if row.state is None}
+    unread = {row.name for row in there if row.state is None}
     from ckgit.orchestrators.engine.orphans import find_orphans, known_in
 
     names = sorted(moved | unread | (tips.rewritten(lab.root) & {*at, *left}))
@@ -102,7 +104,7 @@ def with_remotes(lab: Lab, rows: Sequence[ExperimentRow]) -> list[ExperimentRow]
     for line in lines:
         ref, tip = line.rsplit(" ", 1)
         theirs.setdefault(ref.rsplit("/", 1)[-1], {})[ref.partition("/")[0]] = tip
-    at = {row.name: row.tip for row in rows if not row.remote}
+    at = {row.name: row.tip for row in rows if not row.remote and not row.kept}
     differ = [name for name in at if set(theirs.get(name, {}).values()) - {at[name]}][:_MOST_COMPARED]
     if not differ:
         return list(rows)
@@ -113,7 +115,8 @@ def with_remotes(lab: Lab, rows: Sequence[ExperimentRow]) -> list[ExperimentRow]
 
 
 def _noted(row: ExperimentRow, found: Sequence[Orphan]) -> ExperimentRow:
+    gone = row.state is None or row.kept
     jobs = f"{len(found)} job{'s' if len(found) > 1 else ''}"
-    what = f"{jobs} of it may still run" if row.state is None else f"{len(found)} running jobs are not in the ledger of its branch"
+    what = f"{jobs} of it may still run" if gone else f"{len(found)} running jobs are not in the ledger of its branch"
     note = f"{what}: ckgit status {row.name}" if found else ""
     return row._replace(note="; ".join(filter(None, (row.note, note))))

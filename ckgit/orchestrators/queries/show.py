@@ -15,14 +15,32 @@ from ckgit.experiment.accounting import Accounting
 from ckgit.experiment.checks.run_names import choose_run
 from ckgit.experiment.design.plan import Run
 from ckgit.experiment.jobs import Attempt
-from ckgit.experiment.outputs.shown import DetailedRun, ShowDocument, ShownCell, ShownJob, ShownParameter, ShownRun, ShowRunDocument
+from ckgit.experiment.outputs.fields import Closed
+from ckgit.experiment.outputs.shown import (
+    DetailedRun,
+    ShowDocument,
+    ShownCell,
+    ShownEnding,
+    ShownJob,
+    ShownOrigin,
+    ShownParameter,
+    ShownRow,
+    ShownRun,
+    ShownWeights,
+    ShowRunDocument,
+)
 from ckgit.experiment.outputs.standing import EditedFile, LeftToJob
-from ckgit.experiment.results import Results, RunRow
+from ckgit.experiment.reproduction.record import Reproduction
+from ckgit.experiment.results import CellResult, Results, RunRow, TrainingResult
 from ckgit.experiment.state import State
 from ckgit.formats.times import utc
+from ckgit.lab.history.closings import Closing, closing_of
 from ckgit.lab.history.hand_edits import HandEdit, edit_lines, restored, written
+from ckgit.lab.history.reproductions import reproductions
+from ckgit.orchestrators.design.reuse import TrainingOrigin, origin
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.queries import settings
+from ckgit.orchestrators.queries.so_far import EndedSince, SoFar
 from ckgit.orchestrators.queries.upstream import told_ahead
 
 
@@ -35,8 +53,10 @@ class ExperimentDetails(NamedTuple):
     results: Results | None  # None before analyze
     attempts: Sequence[Attempt]  # every one of these runs' jobs, in order
     accounting: Accounting  # what those that ended took, analyzed or not
+    closing: Closing | None  # the step that closed it; None where it is open
     ahead: Sequence[str]  # a sentence on each remote's branch that has commits which this one lacks
     edited: Sequence[HandEdit] = ()  # files of ckgit's that are not as it left them
+    reproductions: Sequence[Reproduction] = ()  # what second executions of these runs came to
 
     @property
     def report(self) -> str | None:
@@ -66,7 +86,9 @@ def describe(view: ExperimentView, run: str | None) -> ExperimentDetails:
     edited = written(view.snapshot).edits if view.snapshot.by_hand or view.snapshot.rewritten else ()
     costs = account(attempts, estimate and estimate.of(listed))
     ahead = told_ahead(view.lab, view.snapshot)
-    return ExperimentDetails(view, chosen, jobs, _results(view, edited), attempts, costs, ahead, edited)
+    again = [each for each in reproductions(view.lab, view.name, view.snapshot.tip) if run is None or run in each.runs]
+    results, closing = _results(view, edited), closing_of(view.snapshot)
+    return ExperimentDetails(view, chosen, jobs, results, attempts, costs, closing, ahead, edited, again)
 
 
 def _results(view: ExperimentView, edited: Sequence[HandEdit]) -> Results | None:
@@ -115,14 +137,18 @@ def document(found: ExperimentDetails) -> ShowDocument:
     return ShowDocument(**_common(found), design=design, runs=runs)
 
 
-def run_document(found: ExperimentDetails) -> ShowRunDocument:
-    """One run, for `--json`."""
+def run_document(found: ExperimentDetails, now: SoFar) -> ShowRunDocument:
+    """One run, for `--json`, with what there is of it now."""
     (run,) = found.runs
     one = DetailedRun(
         **_run(found, run),
         results=found.result(run.name),
         parameters={name: ShownParameter(**each) for name, each in settings.parameters(found.view, run).items()},
         cells=tuple(_shown_cell(each) for each in cells(found, run)),
+        origin=_shown_origin(origin(found.view, run.name)),
+        weights=tuple(ShownWeights(checkpoint=each.name, path=str(each.path), there=each.there) for each in now.weights),
+        ended=tuple(map(_shown_ending, now.ended)),
+        examples=tuple(ShownRow(**row._asdict()) for row in now.examples),
     )
     return ShowRunDocument(**_common(found), runs=(one,))
 
@@ -135,11 +161,14 @@ def _common(found: ExperimentDetails) -> dict[str, Any]:
         "commit": view.snapshot.tip,
         "time": utc(view.snapshot.time),
         "design_hash": view.context.summary.digest,
+        "closed": Closed.of(found.closing),
+        "kept": view.snapshot.kept,
         "report": found.report,
         "attempts": tuple(found.attempts),
         "left_to": LeftToJob.of(found.view.ledger),
         "ahead": tuple(found.ahead),
         "edited": tuple(EditedFile(**edit._asdict()) for edit in found.edited),
+        "reproductions": tuple(found.reproductions),
         "accounting": found.accounting,
         "claims": found.results.claims if found.results else (),
     }
@@ -154,10 +183,26 @@ def _short(result: RunRow | None) -> RunRow | None:
     """Results without what grows with steps and rows."""
     if not result:
         return None
-    training = result.training and result.training.model_copy(update={"losses": (), "checkpoints": (), "tokens": {}})
-    return result.model_copy(
-        update={"training": training, "cells": tuple(cell.model_copy(update={"samples": ()}) for cell in result.cells)}
-    )
+    training = result.training and _short_training(result.training)
+    return result.model_copy(update={"training": training, "cells": tuple(map(_short_cell, result.cells))})
+
+
+def _short_training(training: TrainingResult) -> TrainingResult:
+    return training.model_copy(update={"losses": (), "checkpoints": (), "tokens": {}})
+
+
+def _short_cell(cell: CellResult) -> CellResult:
+    return cell.model_copy(update={"samples": (), "texts": ()})
+
+
+def _shown_ending(ended: EndedSince) -> ShownEnding:
+    trained = next((result for result in ended.results if isinstance(result, TrainingResult)), None)
+    found = tuple(_short_cell(result) for result in ended.results if isinstance(result, CellResult))
+    return ShownEnding(job=ended.job, training=trained and _short_training(trained), cells=found, problems=tuple(ended.problems))
+
+
+def _shown_origin(found: TrainingOrigin | None) -> ShownOrigin | None:
+    return found and ShownOrigin(kept=found.kept, like=found.like and found.like.in_words, differs=dict(found.differs))
 
 
 def _shown_cell(told: Mapping[str, Any]) -> ShownCell:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.classify import AttemptOutline, JobCondition, LedgerOutline, LeftByOutline, classify, newest, read_outline
+from ckgit.experiment.lifecycle import is_closed
 from ckgit.experiment.stage import Stage
-from ckgit.experiment.state import State
+from ckgit.experiment.state import Kept, State
 from ckgit.jobs.folder import is_there
 from ckgit.lab.history.hand_edits import HandEdit, written
 from ckgit.lab.lab import Lab
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from ckgit.experiment.jobs import Ledger
     from ckgit.experiment.outputs.events import OverallProgress
     from ckgit.experiment.scheduler import JobState
+    from ckgit.lab.history.cleanings import RemovedNow
+    from ckgit.lab.history.closings import Closing
 
 
 class SeenNow(NamedTuple):
@@ -58,6 +61,8 @@ class Overview(NamedTuple):
     commit: str
     time: datetime.datetime  # of that commit
     event: str | None  # what the last commit of ckgit's recorded
+    closing: Closing | None  # the step that closed it; None where it is open
+    kept: Kept | None  # what has it, where its branch is gone
     cluster: str | None  # None before the first submission
     scheduler: str | None
     work_tree: str | None
@@ -66,6 +71,7 @@ class Overview(NamedTuple):
     left_to: LeftTo | None  # the job that goes on
     accepted_missing: Sequence[str]
     cells: Mapping[str, Mapping[str, str]]  # by failed job of several cells: why each does not count; empty for one that does
+    removed: RemovedNow | None  # what its branch says was taken off the disk; None where nothing was, or that matters to no step
     unknown_jobs: Sequence[Orphan]  # that run, and are not in the ledger
     broken: str | None  # what is wrong with ckgit.toml: where it is not TOML, jobs that are in no ledger are not found
     by_hand: bool  # whether the last commit is the user's
@@ -100,7 +106,7 @@ def overview(lab: Lab, name: str) -> Overview:
         CkgitError: there is no such experiment, or its state or ledger cannot be read; with the jobs that go on.
     """
     try:
-        return _overview(lab, take_snapshot(lab, name))
+        return _overview(lab, take_snapshot(lab, name, kept=True))
     except CkgitError as error:
         raise with_its_jobs(lab, name, error) from None
 
@@ -121,6 +127,8 @@ def _overview(lab: Lab, snapshot: Snapshot) -> Overview:
         commit=snapshot.tip,
         time=snapshot.time,
         event=snapshot.event,
+        closing=_closing(snapshot),
+        kept=snapshot.kept,
         cluster=ledger.cluster if ledger else None,
         scheduler=ledger.scheduler if ledger else None,
         work_tree=ledger.work_tree or None if ledger else None,
@@ -129,6 +137,7 @@ def _overview(lab: Lab, snapshot: Snapshot) -> Overview:
         left_to=_left_to(ledger, statuses) if ledger else None,
         accepted_missing=ledger.accepted_missing if ledger else [],
         cells=_cells(snapshot, ledger) if ledger else {},
+        removed=_removed(lab, snapshot),
         unknown_jobs=unknown,
         broken=f"{broken.where}: {broken.what}" if broken else None,
         by_hand=snapshot.by_hand,
@@ -139,7 +148,7 @@ def _overview(lab: Lab, snapshot: Snapshot) -> Overview:
         next=(way_back(lab, name, unknown) if unknown else None)
         or (broken.next if broken else None)
         or _mended(name, wrong, edited, out=out)
-        or _next(name, snapshot.state, failed=any(condition.is_bad for condition in conditions), out=out),
+        or _next(snapshot, failed=any(condition.is_bad for condition in conditions), out=out),
     )
 
 
@@ -269,8 +278,27 @@ def _mended(name: str, wrong: CkgitError | None, edited: Sequence[HandEdit], *, 
     return restored(name, edited)
 
 
-def _next(name: str, state: State, *, failed: bool, out: bool) -> str:
-    if state is State.ANALYZED:
+def _closing(snapshot: Snapshot) -> Closing | None:
+    if not is_closed(snapshot.standing):
+        return None
+    from ckgit.lab.history.closings import closing_of
+
+    return closing_of(snapshot)
+
+
+def _removed(lab: Lab, snapshot: Snapshot) -> RemovedNow | None:
+    if snapshot.state not in (State.EVALUATED, State.ANALYZED):  # before, no step of it may be removed that one goes on from
+        return None
+    from ckgit.lab.history.cleanings import removed_now
+
+    return removed_now(lab.root, snapshot.name, snapshot.tip, "" if snapshot.kept is Kept.MERGED else lab.base)
+
+
+def _next(snapshot: Snapshot, *, failed: bool, out: bool) -> str:
+    name, state = snapshot.name, snapshot.state
+    if is_closed(snapshot.standing):
+        return f"ckgit show {name}; ckgit close {name} --reopen opens it again"
+    if state is State.ANALYZED or snapshot.kept:
         return f"ckgit show {name}"
     if failed and not out and state in (State.SCAFFOLDED, State.TRAINED):
         return f"ckgit why {name}; then ckgit retry {name}"

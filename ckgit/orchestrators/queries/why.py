@@ -54,7 +54,7 @@ def why(found: PartialView) -> list[Reason]:
     for problem in found.problems:
         problem.next = cancelled_first(found.name, problem.next, out=out)
     attempts = newest(found.ledger.attempts if found.ledger else ())
-    jobs = stage_jobs(found.view).jobs if found.view and found.view.snapshot.state in STAGES else []
+    jobs = stage_jobs(found.view).jobs if found.view and found.view.snapshot.standing in STAGES else []  # none where it is closed
     closed = [attempt for attempt in attempts.values() if classify(attempt).is_bad]
     open_ones = [attempt for attempt in attempts.values() if classify(attempt).is_open]
     waiting = [_unsubmitted(found, job) for job in jobs if job.name not in attempts]

@@ -18,9 +18,9 @@ class Rule(NamedTuple):
     do: str  # what to do about it
     example: str  # something that it catches
 
-    def found(self, message: str, *, commit: str | None = None, path: str = "", line: int = 0, advice: str = "") -> Finding:
-        """A finding of this rule."""
-        told = {"message": _plain(message), "advice": _plain(advice or self.do), "path": _plain(path)}
+    def found(self, message: str, *, commit: str | None = None, path: str = "", line: int = 0, advice: str | None = None) -> Finding:
+        """A finding of this rule, with the rule's own advice where there is none of its own."""
+        told = {"message": _plain(message), "advice": _plain(self.do if advice is None else advice), "path": _plain(path)}
         return Finding(rule=self.name, severity=self.severity, commit=commit, line=line, **told)
 
 
@@ -85,6 +85,13 @@ VERSION = Rule(
     "A step says that it was made by a ckgit that cannot be.",
     "Find out who made it: ckgit writes its own version there.",
     "`Ckgit-Version: latest`.",
+)
+NAME = Rule(
+    "name",
+    Severity.ERROR,
+    "A branch begins under the name of an experiment that was merged or closed.",
+    "Choose another name; `ckgit show NAME` shows the experiment that has it.",
+    "A design by hand of `cap_lora`, which was closed.",
 )
 STATE = Rule(
     "state",
@@ -191,6 +198,13 @@ LEDGER = Rule(
     "Compare jobs.json with the one before: an attempt stays, ends once, and was submitted first.",
     "A failed attempt was removed, or one that is done was never submitted.",
 )
+KEPT = Rule(
+    "kept",
+    Severity.ERROR,
+    "Results of an earlier design are kept, and what they were made from is not what they would be made from now, or not told as it is.",
+    "Do not trust the run; `ckgit revise NAME --anew` runs all of it again.",
+    "A training that is kept although its learning rate was changed.",
+)
 EVIDENCE = Rule(
     "evidence",
     Severity.ERROR,
@@ -241,8 +255,48 @@ UNCHECKED = Rule(
     "Files that were scaffolded by another version of ckgit.",
 )
 
-_OF_STEPS = (STEP, VERSION, STATE, FOREIGN, DESIGN, INPUT, CLAIMS, TABLES, FILE, LOG, MESSAGE, TIME)
-_OF_FILES = (RENDERED, LEDGER, EVIDENCE, METRIC, REPORT)
+REPRODUCED = Rule(
+    "reproduced",
+    Severity.NOTE,
+    "Somebody has run jobs again, and they left the same, or failed.",
+    "",
+    "A run whose losses, checkpoints and answers were the same on another machine.",
+)
+NOT_REPRODUCED = Rule(
+    "not-reproduced",
+    Severity.WARNING,
+    "Somebody has run jobs again, and they left something else than is recorded.",
+    "Run it again yourself: ckgit reproduce NAME RUN. Where the machine or versions differ, that may be why.",
+    "A loss at a step, or the answer to a row, that was changed with every digest made to agree.",
+)
+
+ANCHOR = Rule(
+    "anchor",
+    Severity.ERROR,
+    "A step was attested by the repository that others push to, and the history does not have it, or somebody pushes anchors.",
+    "Do not trust the history: it was written anew after that. The anchor keeps the one that was attested; compare both.",
+    "A branch that was written again as a whole, with every digest made to agree.",
+)
+ATTESTED = Rule(
+    "attested",
+    Severity.NOTE,
+    "Which steps the repository that others push to has attested, by whom and when; or that it has attested none.",
+    "git fetch REMOTE 'refs/ckgit/anchors/*:refs/ckgit/anchors/*' gets the anchors; `ckgit hooks install` there has it make them.",
+    "A lab whose authority has no hooks: only who made a history knows that it is the first one.",
+)
+
+SIGNATURE = Rule(
+    "signature",
+    Severity.ERROR,
+    "The lab asks for signed steps, and this one has no signature that counts.",
+    "Find out who made it; who may sign is listed in the default branch, in the file that ckgit.toml names.",
+    "A step under a colleague's name, made by somebody who does not have their key.",
+)
+
+_OF_STEPS = (STEP, NAME, VERSION, STATE, FOREIGN, DESIGN, INPUT, CLAIMS, TABLES, FILE, LOG, MESSAGE, TIME)
+_OF_FILES = (RENDERED, LEDGER, KEPT, EVIDENCE, METRIC, REPORT)
 _BY_HAND = (EDITED, BESIDE, OUTSIDE, SUMMARY, SECRET, TOO_LARGE, WEIGHTS, NOT_A_FILE)
+_OF_AUTHORS = (ANCHOR, ATTESTED, SIGNATURE)
 _DEEP = (ACCOUNT, CHECKPOINT, PURGED)
-RULES: Mapping[str, Rule] = {rule.name: rule for rule in (*_OF_STEPS, *_OF_FILES, *_BY_HAND, *_DEEP, UNCHECKED)}
+_LAST = (NOT_REPRODUCED, REPRODUCED, UNCHECKED)
+RULES: Mapping[str, Rule] = {rule.name: rule for rule in (*_OF_STEPS, *_OF_FILES, *_BY_HAND, *_DEEP, *_OF_AUTHORS, *_LAST)}

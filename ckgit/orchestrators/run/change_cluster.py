@@ -6,11 +6,13 @@ other settings now, finds jobs and work tree where they are.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from ckgit.errors import CkgitError, Exit
+from ckgit.experiment.classify import newest
 from ckgit.experiment.cluster import place
 from ckgit.experiment.design.model import Stage, State
 from ckgit.experiment.jobs import Job, Ledger, Phase
@@ -22,6 +24,7 @@ from ckgit.lab.commit import CommitPlan
 from ckgit.lab.context import load_context
 from ckgit.lab.history.hand_edits import refuse_edited
 from ckgit.orchestrators.engine.experiment import ExperimentView, prepare
+from ckgit.orchestrators.engine.kept import checkpoints_of
 from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.plugins import scheduler_for, worker_for
 from ckgit.orchestrators.engine.profile import same_place
@@ -79,7 +82,7 @@ def _refuse_leaving(view: ExperimentView, ledger: Ledger) -> None:
             f"the checkpoints of {len(trained)} runs lie in {before}, which this machine does not see",
             code=Exit.EVIDENCE_MISSING,
             state="nothing was changed",
-            next=f"run the same command on {ledger.host or 'a machine that sees it'}, or train anew: ckgit revise {view.name}",
+            next=f"run the same command on {ledger.host or 'a machine that sees it'}, or train anew: ckgit revise {view.name} --anew",
         )
 
 
@@ -144,18 +147,27 @@ def bring_scripts(view: ExperimentView) -> None:
 
 
 def bring_checkpoints(view: ExperimentView, ledger: Ledger, work: Path) -> None:
-    """Copy the checkpoints of trained runs from the work tree of the cluster before; what is there already is left alone.
+    """Bring the checkpoints of runs that were trained elsewhere, so that the work tree is whole; what is there already is left alone.
+
+    Within one file system they are linked: nobody writes to a checkpoint that is whole. What was brought is held against its digests.
+    Those that are not there any more are missed only where they are still to be evaluated.
 
     Raises:
         CkgitError: they cannot be read or written, or are not those that training committed.
     """
-    for run in _trained(ledger) if ledger.moved_from else []:
-        source, target = (root / view.context.run_folder(run) / "artifacts" for root in (Path(ledger.moved_from), work))
-        if target.exists():
+    for run in _trained(ledger):
+        kept = view.context.kept.get(view.context.plan.run(run).job)
+        source = checkpoints_of(view.lab, run, kept, ledger, view.name)
+        target = work / view.context.artifacts(run)
+        if target.exists() or source == target:
+            continue
+        if source is None:
+            if _is_evaluated(view, ledger, run):
+                raise _not_seen(view, run)
             continue
         part = target.with_name("artifacts.part")
         try:
-            shutil.copytree(source, part, symlinks=True, dirs_exist_ok=True)
+            shutil.copytree(source, part, symlinks=True, dirs_exist_ok=True, copy_function=_linked)
             _refuse_changed(view, run, source, part)
             part.rename(target)
         except (OSError, shutil.Error) as error:
@@ -168,6 +180,30 @@ def bring_checkpoints(view: ExperimentView, ledger: Ledger, work: Path) -> None:
             ) from error
 
 
+def _linked(source: str, target: str) -> None:
+    """A second name of a file; a copy of it on another file system, and where the target is there from a time before."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _is_evaluated(view: ExperimentView, ledger: Ledger, run: str) -> bool:
+    """Whether an evaluation of a run is still to be made."""
+    done = {job for job, attempt in newest(ledger.attempts).items() if attempt.phase is Phase.DONE}
+    return any(cell.job not in done for cell in view.context.plan.cells_of(run))
+
+
+def _not_seen(view: ExperimentView, run: str) -> CkgitError:
+    return CkgitError(
+        f"the checkpoints of {run} are not where they were made, as far as this machine sees",
+        code=Exit.EVIDENCE_MISSING,
+        where=view.name,
+        state="no job was submitted",
+        next=f"run the same command on a machine that sees them, or train anew: ckgit revise {view.name} --anew",
+    )
+
+
 def _refuse_changed(view: ExperimentView, run: str, source: Path, copy: Path) -> None:
     """Read the copy of a run's checkpoints, and hold it against what training committed."""
     if changed := list(_changed(view.snapshot.read(view.path(f"{run}/{MANIFEST}")), copy)):
@@ -178,7 +214,7 @@ def _refuse_changed(view: ExperimentView, run: str, source: Path, copy: Path) ->
             code=Exit.EVIDENCE_MISSING,
             where=str(source),
             state="no job was submitted",
-            next=f"bring them back, then run the same command again; or train anew: ckgit revise {view.name}",
+            next=f"bring them back, then run the same command again; or train anew: ckgit revise {view.name} --anew",
         )
 
 

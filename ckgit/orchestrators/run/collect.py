@@ -222,7 +222,9 @@ def gist(results: Sequence[TrainingResult | CellResult]) -> str:
 def _gist(result: TrainingResult | CellResult) -> str:
     if isinstance(result, TrainingResult):
         loss = f", final loss {result.final_loss:.4g}" if result.final_loss is not None else ""
-        return f"{result.steps} steps{loss}, {result.seconds:.0f} s"
+        steps = f"{result.steps} of {result.planned_steps}" if result.planned_steps else str(result.steps)
+        early = f"; stopped early: {result.ended}" if result.ended else ""
+        return f"{steps} steps{loss}, {result.seconds:.0f} s{early}"
     cell = with_intervals(result, means([result]))
     metrics = ", ".join(f"{metric.name} {score(cell, metric)}" for metric in cell.metrics)
     about = f"; {OVER_ROWS}" if any(metric.interval for metric in cell.metrics) else ""

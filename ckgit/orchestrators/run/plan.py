@@ -94,7 +94,8 @@ def _wait(seen: StageObservation, options: AdvanceOptions, ledger: Ledger) -> De
     """Jobs are out, or there is none that is waited for."""
     jobs = seen.jobs
     if not jobs:
-        return _first_look(seen, options)
+        kept = seen.view.ledger  # with nothing but results that were kept, no work tree is made
+        return _conclusion(seen, options, kept) if kept and not kept.work_tree else _first_look(seen, options)
     if not jobs.awaited:
         return _conclusion(seen, options, ledger)
     if options.wait:
@@ -148,7 +149,8 @@ def failed(view: ExperimentView, count: JobCounts) -> AdvanceResult:
     name = view.name
     again = f"ckgit why {name}, then ckgit retry {name} (or ckgit advance {name} --accept-missing)"
     if any(attempt.failure is FailureClass.INPUT_CHANGED for attempt in count.failed):  # it will fail again
-        again = f"bring back what has changed, then ckgit retry {name}; or start anew: ckgit revise {name}, then ckgit advance {name}"
+        again = f"bring back what has changed, then ckgit retry {name}"
+        again += f"; or start anew: ckgit revise {name} --anew, then ckgit advance {name}"
     return AdvanceResult(view.name, view.snapshot.state, Exit.JOBS_FAILED, [], "\n".join(lines), again, count.failed)
 
 

@@ -121,12 +121,12 @@ def retrained(view: ExperimentView, jobs: Iterable[Job], tree: Path) -> Mapping[
     committed = view.snapshot.read_many(f"{folder}/{MANIFEST}" for folder in folders.values())
     reasons = {}
     for run, folder in folders.items():
-        file = tree / folder / "artifacts" / MANIFEST
+        file = tree / context.artifacts(run) / MANIFEST
         content = committed.get(f"{folder}/{MANIFEST}")
         if content is not None and (not file.is_file() or file.read_bytes() != content):
             reasons[run] = (
                 f"{file.relative_to(tree)} is not what training committed: the checkpoints beside it are of another training; "
-                f"bring them back, or train anew: ckgit revise {name}, then ckgit advance {name}"
+                f"bring them back, or train anew: ckgit revise {name} --anew, then ckgit advance {name}"
             )
     return reasons
 

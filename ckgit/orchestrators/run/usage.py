@@ -35,7 +35,7 @@ def used(attempt: Attempt, job: Job, accounted: Usage | None, folder: Path, *, d
 
 def lacking(attempts: Sequence[Attempt]) -> list[Attempt]:
     """Those that ended before the scheduler's accounting knew of them: it can be late, and CPU time is what it alone knows."""
-    ended = [attempt for attempt in attempts if attempt.phase is not Phase.SUBMITTED and attempt.job_id]
+    ended = [attempt for attempt in attempts if attempt.phase is not Phase.SUBMITTED and attempt.job_id and not attempt.kept]
     return [attempt for attempt in ended if attempt.usage is None or attempt.usage.cpu_seconds is None]
 
 

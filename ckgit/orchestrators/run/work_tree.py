@@ -13,7 +13,8 @@ from ckgit.experiment.jobs import Ledger
 from ckgit.jobs.folder import is_there
 from ckgit.jobs.ownership import owner_of
 from ckgit.lab.context import job_inputs
-from ckgit.lab.export import export_work_tree, find_model
+from ckgit.lab.export import export_work_tree
+from ckgit.lab.models.find import find_model
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.orphans import known_by_now, tokens_in
 from ckgit.orchestrators.run.change_cluster import bring_checkpoints
@@ -28,15 +29,20 @@ def make_work_tree(view: ExperimentView) -> Ledger:
     if view.ledger and view.ledger.work_tree:
         find_work_tree(view.ledger)
         return view.ledger
-    lab, context, snapshot = view.lab, view.context, view.snapshot
-    folders = {}
-    for name, card in context.cards.items():
-        content = snapshot.read(card_path(name))
-        folders[name] = find_model(lab, context.cluster, card, content or b"")
-    work = export_work_tree(lab, job_inputs(snapshot, context), _free_folder(view), folders)
+    work = export_work_tree(view.lab, job_inputs(view.snapshot, view.context), _free_folder(view), model_folders(view))
     if view.ledger:
         bring_checkpoints(view, view.ledger, work)
     return _ledger(view, work)
+
+
+def model_folders(view: ExperimentView) -> dict[str, Path]:
+    """The real folder of each model, by its card's name.
+
+    Raises:
+        CkgitError: EVIDENCE_MISSING, one of them is not on this machine.
+    """
+    cards, read = view.context.cards, view.snapshot.read
+    return {name: find_model(view.lab, view.context.cluster, card, read(card_path(name)) or b"") for name, card in cards.items()}
 
 
 def planned_ledger(view: ExperimentView) -> Ledger:
@@ -71,7 +77,7 @@ def find_work_tree(ledger: Ledger) -> Path:
         return work
     name = work.parent.name
     if ledger.host != here:
-        gone = declare_lost(name, f"{ledger.host} is no more") if ledger.open() else f"ckgit revise {name}"
+        gone = declare_lost(name, f"{ledger.host} is no more") if ledger.open() else f"ckgit revise {name} --anew"
         raise CkgitError(
             f"its jobs run on {ledger.host}, in {work}, which {here} does not see",
             code=Exit.UNKNOWN,
@@ -84,7 +90,7 @@ def find_work_tree(ledger: Ledger) -> Path:
         code=Exit.EVIDENCE_MISSING,
         where=str(work),
         state="what was committed stands; checkpoints that were only there are lost",
-        next=f"bring the folder back, or start anew: {lost}ckgit revise {name}",
+        next=f"bring the folder back, or start anew: {lost}ckgit revise {name} --anew",
     )
 
 

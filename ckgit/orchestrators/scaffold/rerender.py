@@ -13,7 +13,7 @@ from ckgit.experiment.cluster import PROFILE, RenderedProfile
 from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, Batch, FailureClass, Job
-from ckgit.experiment.worker import Worker, reasons_against
+from ckgit.experiment.worker import Worker, reasons_against, scaffolded_by
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.plugins import preparation_for
 
@@ -51,7 +51,7 @@ def _rendered(view: ExperimentView, worker: Worker, job: Job, batch: Batch | Non
     context = view.context
     dividing = preparation_for(context.summary) if batch else None
     plan = dividing.with_batch(context.plan, job.run, batch) if dividing and batch else context.plan
-    return worker.scaffold(context._replace(plan=plan), job.run)
+    return scaffolded_by(worker, context._replace(plan=plan), job.run)
 
 
 def divided_anew(view: ExperimentView, workers: Mapping[Stage, Worker]) -> dict[str, bytes]:

@@ -13,10 +13,12 @@ from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.checks.problems import unrecorded
-from ckgit.experiment.cluster import PROFILE, RenderedProfile
+from ckgit.experiment.cluster import PROFILE, RenderedProfile, place
+from ckgit.experiment.design.kept import FILE as KEPT
 from ckgit.experiment.design.model import Stage
+from ckgit.experiment.jobs import Ledger
 from ckgit.experiment.lifecycle import Event
-from ckgit.experiment.worker import Context, Worker, reasons_against
+from ckgit.experiment.worker import Context, Worker, reasons_against, scaffolded_by
 from ckgit.formats.listing import first_of, paragraphs, plural
 from ckgit.lab.commit import CommitPlan
 from ckgit.orchestrators.engine.experiment import ExperimentView, prepare
@@ -49,10 +51,39 @@ def scaffold(view: ExperimentView) -> CommitPlan:
     check_profile(view)
     context = view.context
     refuse(view, {"design": [f"{what} is in the design and was not measured" for what in unrecorded(context.summary, context.plan)]})
+    refuse_other_kept(view)
     made = made_of(view)
     files = {**_left_by_another_design(view), **_all_files(made), **_about(view, made)}
     body = told(context, ((f"scaffold-{one.label}", _count(one)) for one in made))
-    return prepare(view, Event.SCAFFOLD, files=files, logs={}, ledger=None, body=body, time=now())
+    return prepare(view, Event.SCAFFOLD, files=files, logs={}, ledger=first_ledger(view), body=body, time=now())
+
+
+def refuse_other_kept(view: ExperimentView) -> None:
+    """Raise where results were kept for another design than this one: it was changed by hand since.
+
+    Raises:
+        CkgitError: INVALID_DESIGN.
+    """
+    kept, own = view.snapshot.kept_jobs(), view.context.summary.digest
+    if kept and kept.design != own:
+        raise CkgitError(
+            f"results are kept for the design with hash {kept.design[:12]}, and it was changed by hand since (now {own[:12]})",
+            code=Exit.INVALID_DESIGN,
+            where=view.path(KEPT),
+            state="nothing was written",
+            next=f"ckgit revise {view.name} finds out anew what can be kept",
+        )
+
+
+def first_ledger(view: ExperimentView) -> Ledger | None:
+    """The ledger of an experiment that keeps results before any of its own jobs was submitted; None where it keeps none."""
+    kept, context = view.context.kept, view.context
+    if not kept:
+        return None
+    from ckgit.orchestrators.engine.kept import kept_attempts  # a transition without jobs has a quarter of a second in all
+
+    attempts = tuple(kept_attempts(view.lab, view.name, kept))
+    return Ledger(cluster=context.cluster_name, **place(context.cluster), design=context.summary.digest, attempts=attempts)
 
 
 def told(context: Context, counts: Iterable[tuple[str, str]]) -> str:
@@ -61,7 +92,9 @@ def told(context: Context, counts: Iterable[tuple[str, str]]) -> str:
     Args:
         counts: of each worker its log's name, and how many it wrote.
     """
-    return paragraphs(f"Scaffolded {plural(len(context.plan.runs), 'run')}.", [f"- {name}: {count}" for name, count in counts])
+    kept = f"Nothing is written for {plural(len(context.kept), 'job')} that kept.json names." if context.kept else ""
+    lines = [f"- {name}: {count}" for name, count in counts]
+    return paragraphs(f"Scaffolded {plural(len(context.plan.runs), 'run')}.", lines, kept)
 
 
 def _about(view: ExperimentView, made: Sequence[WorkerFiles]) -> dict[str, bytes]:
@@ -124,7 +157,7 @@ def _made(context: Context, workers: Sequence[Worker]) -> list[WorkerFiles]:
     against = [_reasons_against(context, worker) for worker in workers]
     files = [{} for _ in workers] if any(against) else _files(context, workers)
     return [
-        WorkerFiles(worker.label, worker.stage, reasons, made, len(_planned(context, worker.stage)))
+        WorkerFiles(worker.label, worker.stage, reasons, made, sum(job not in context.kept for job in _planned(context, worker.stage)))
         for worker, reasons, made in zip(workers, against, files, strict=True)
     ]
 
@@ -140,7 +173,7 @@ def _files(context: Context, workers: Sequence[Worker]) -> Sequence[Mapping[str,
     """What each worker writes; of many runs, one half is rendered in another process."""
     plan = context.plan
     if len(plan.training) + len(plan.cells) < _MANY:
-        return [worker.scaffold(context) for worker in workers]
+        return [scaffolded_by(worker, context) for worker in workers]
     from ckgit.lab.parallel import in_parallel
 
     runs, half = [run.name for run in plan.runs], len(plan.runs) // 2
@@ -150,7 +183,7 @@ def _files(context: Context, workers: Sequence[Worker]) -> Sequence[Mapping[str,
 
 def _files_of(context: Context, workers: Sequence[Worker], runs: Sequence[str]) -> list[dict[str, bytes]]:
     """What each worker writes for some runs."""
-    return [{path: content for run in runs for path, content in worker.scaffold(context, run).items()} for worker in workers]
+    return [{path: content for run in runs for path, content in scaffolded_by(worker, context, run).items()} for worker in workers]
 
 
 def _planned(context: Context, stage: Stage) -> list[str]:

@@ -37,7 +37,7 @@ class BatchOptions(NamedTuple):
     output: str  # likewise; SLURM's own patterns are allowed
     indices: Sequence[int] = ()  # of the tasks; none for a job of its own
     resources: Resources | None = None  # where they are not those of the script
-    gpus: int | None = None  # that a job asks for, in its script or here
+    asked: Resources | None = None  # what a job asks for, in its script or here
     after: Sequence[str] = ()
     after_any: bool = False
     if_failed: bool = False
@@ -95,7 +95,7 @@ def sbatch(cluster: Cluster, work: Path, batch: BatchOptions) -> list[str]:
         *(["--kill-on-invalid-dep=yes"] if batch.if_failed else []),
         *([f"--begin=now+{math.ceil(batch.delay)}"] if batch.delay else []),
         *(resource_options(batch.resources, cluster.with_own_options) if batch.resources else []),
-        *_own_options(cluster, None if batch.resources else batch.gpus),
+        *_own_options(cluster, None if batch.resources else batch.asked),
         *([f"--array={','.join(map(str, batch.indices))}"] if batch.indices else []),
         str(work / batch.script),
     ]
@@ -110,20 +110,20 @@ def resource_options(resources: Resources, cluster: Cluster) -> list[str]:
     """Options that win over the script's own #SBATCH lines."""
     asked = {"time": resources.time, "mem": resources.mem, "cpus-per-task": resources.cpus_per_task}
     options = [f"--{name}={value}" for name, value in asked.items() if value is not None]
-    return [*options, *([] if resources.gpus is None else [gpu_request(resources.gpus, cluster)])]
+    return [*options, *([] if resources.gpus is None else [gpu_request(resources, cluster)])]
 
 
-def _own_options(cluster: Cluster, gpus: int | None) -> list[str]:
+def _own_options(cluster: Cluster, wanted: Resources | None) -> list[str]:
     """What the profile has from the configuration of who hands the job over; options win over the script's own #SBATCH lines.
 
     Args:
-        gpus: that the script asks for, where no other option does.
+        wanted: what the script asks for, where no other option does.
     """
     own, asked = cluster.own.options, cluster.with_own_options
     named = [name for name in ("account", "partition", "qos", "constraint") if name in own]
     named += ["mail_user", "mail_type"] if asked.mail_user and own.keys() & {"mail_user", "mail_type"} else []
     options = [f"--{name.replace('_', '-')}={getattr(asked, name)}" for name in named]
-    return [*options, *([gpu_request(gpus, asked)] if gpus and "gpu_type" in own else [])]
+    return [*options, *([gpu_request(wanted, asked)] if wanted and wanted.gpus and "gpu_type" in own else [])]
 
 
 def squeue(cluster: Cluster) -> list[str]:
@@ -150,6 +150,11 @@ def sacct(
 def scancel(cluster: Cluster, ids: Sequence[str], name: str = "") -> list[str]:
     """End jobs; of a name, those among them that have it."""
     return [*_program("scancel", cluster), *([f"--name={name}"] if name else []), *ids]
+
+
+def sinfo(cluster: Cluster, partition: str) -> list[str]:
+    """Whether a partition is there, and up."""
+    return [*_program("sinfo", cluster), "-h", "-p", partition, "-o", "%a"]
 
 
 def array_script(first: str, scripts: Mapping[int, str]) -> str:

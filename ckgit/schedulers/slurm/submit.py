@@ -48,10 +48,10 @@ def batch_of(unit: Sequence[Submission]) -> commands.BatchOptions:
     task = task_of(first.token)
     if not task:
         waits = (first.after, first.after_any, first.if_failed, first.delay)
-        return commands.BatchOptions(first.token, first.script, first.output, (), changed, first.resources.gpus, *waits)
+        return commands.BatchOptions(first.token, first.script, first.output, (), changed, first.resources, *waits)
     indices = [each.number for submission in unit if (each := task_of(submission.token))]
     script, output = f".ckgit/arrays/{task.array}/script", first.output.replace(first.token, "%x_%a")
-    return commands.BatchOptions(task.array, script, output, indices, changed, first.resources.gpus, first.after, first.after_any)
+    return commands.BatchOptions(task.array, script, output, indices, changed, first.resources, first.after, first.after_any)
 
 
 def hand_over(cluster: Cluster, work: Path, unit: Sequence[Submission]) -> HandoverResult:

@@ -50,13 +50,25 @@ class InspectAI(Evaluator):
 
         return jobs(context)
 
+    def renders(self, context: Context, job: Job) -> Sequence[str]:
+        """See `Worker`."""
+        from ckgit.workers.inspect_ai.scaffold import renders
+
+        return renders(context, job)
+
+    def made_from(self, context: Context, job: Job, read: Callable[[str], bytes | None]) -> Mapping[str, str]:
+        """See `Worker`."""
+        from ckgit.workers.inspect_ai.scaffold import made_from
+
+        return made_from(context, job, read)
+
     def ready(self, context: Context, job: Job, work: Path) -> Sequence[str]:
         """A job waits for its inputs and, of a fine-tuned run, for a checkpoint that is whole."""
-        from ckgit.workers.inspect_ai.ready import ready
-        from ckgit.workers.inspect_ai.scaffold import MODULES
+        from ckgit.workers.inspect_ai.ready import needs_of, ready
         from ckgit.workers.installed import check_installed
 
-        check_installed(context.cluster, MODULES)
+        needs = needs_of(context, job)
+        check_installed(context.cluster, needs.modules, needs.extra)
         return ready(context, job, work)
 
     def evidence(self, context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:

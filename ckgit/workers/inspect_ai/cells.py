@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckgit.experiment.design.model import DataSet, Generation, RecordedData, TaskSpec
+from ckgit.experiment.design.files import files_for, looked_for
+from ckgit.experiment.design.model import Generation, RecordedData, TaskSpec
 from ckgit.experiment.design.parameters import Product
 from ckgit.experiment.design.plan import Cell, Run, generation, prompts
+from ckgit.experiment.design.row_files import columns, files_of, paths_of, read_from
 from ckgit.experiment.worker import Context
 from ckgit.formats.task_source import Signature, task_functions
 
@@ -22,6 +24,7 @@ class TaskCall(NamedTuple):
 
     signature: Signature
     sha256: str  # of the task file
+    files: Mapping[str, str]  # digest of each further file that it needs, by path
     generation: Generation
 
 
@@ -79,19 +82,35 @@ class PlannedCell(NamedTuple):
     def checkpoint(self) -> str | None:
         """What the run's preparation is to leave for it, as its manifest names it; None for the model itself."""
         left = self.cell.checkpoint
-        return f"{self.context.run_folder(self.run.name)}/artifacts/{left.folder}" if left else None
+        return f"{self.context.artifacts(self.run.name)}/{left.folder}" if left else None
 
     @property
     def manifest(self) -> str:
         """What tells of the checkpoints of its run, in the work tree."""
         from ckgit.experiment.results import MANIFEST
 
-        return f"{self.context.run_folder(self.run.name)}/artifacts/{MANIFEST}"
+        return f"{self.context.artifacts(self.run.name)}/{MANIFEST}"
 
     @property
     def has_own_weights(self) -> bool:
         """Whether the weights are those that the run's preparation made; otherwise they are the model card's."""
         return self.cell.checkpoint is not None and self.run.product is Product.WEIGHTS
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether the run's own weights are an adapter's, and those of the model card are loaded with them."""
+        return self.cell.checkpoint is not None and self.cell.checkpoint.adapter
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether the model card's weights are quantized beside it, as in training."""
+        return self.cell.checkpoint is not None and self.cell.checkpoint.quantized
+
+    @property
+    def compared_before(self) -> bool:
+        """Whether the run's training compared the rows that are asked here, as they are asked: a kept one may not know of this task."""
+        kept = self.context.kept.get(self.run.job)
+        return kept is None or self.task.name in kept.tasks
 
     @property
     def prepared_prompts(self) -> tuple[str, ...]:
@@ -119,14 +138,24 @@ class PlannedCell(NamedTuple):
         return f"ckgit/{self.run.name}" + (f"_{self.cell.of}" if self.cell.checkpoint else "")
 
     @property
-    def data(self) -> DataSet | None:
-        """See `data_name`."""
-        return self.context.summary.data[self.data_name] if self.data_name else None
+    def recorded(self) -> RecordedData | None:
+        """What design measured of `data_name`."""
+        return self.context.summary.recorded.data.get(self.data_name) if self.data_name else None
 
     @property
-    def recorded(self) -> RecordedData | None:
-        """What design measured of that data set."""
-        return self.context.summary.recorded.data.get(self.data_name) if self.data_name else None
+    def data_path(self) -> str | None:
+        """What that data set is read from: its file, or the `.rows` file that tells of several."""
+        return read_from(self.context.summary, self.data_name) if self.data_name else None
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """`input_column` and `output_column` of that file; empty without data."""
+        return columns(self.context.summary, self.data_name) if self.data_name else {}
+
+    @property
+    def data_files(self) -> Mapping[str, str]:
+        """SHA-256 of every file that its rows are read from, by path; empty where they were not measured."""
+        return files_of(self.context.summary, self.data_name) if self.data_name and self.recorded else {}
 
     @property
     def expected_samples(self) -> int | None:
@@ -169,10 +198,20 @@ def planned(context: Context, run: str | None = None) -> Iterator[PlannedCell]:
         if task.name not in called:
             found = signature(context, task)
             digest = hashlib.sha256(context.sources[task.source]).hexdigest()
-            called[task.name] = TaskCall(found, digest, generation(context.summary, task))
+            called[task.name] = TaskCall(found, digest, _further(context, task), generation(context.summary, task))
         of = context.plan.run(cell.run)
         data = (task.data or of["data"] or None) if called[task.name].signature.accepts("data") else None
         yield PlannedCell(context, cell, of, called[task.name], data)
+
+
+def _further(context: Context, task: TaskSpec) -> Mapping[str, str]:
+    """SHA-256 of every file that the task reads by itself, by path: also of those that are data sets of the design."""
+    summary, recorded = context.summary, context.summary.recorded
+    opened = frozenset(looked_for(summary, task, context.sources))
+    measured = [name for name in summary.data if name in recorded.data]
+    read = (files_of(summary, name) for name in measured if opened.intersection(paths_of(summary, name)))
+    own = {path: recorded.files[path] for path in files_for(summary, task, context.sources) if path in recorded.files}
+    return {**own, **{path: digest for each in read for path, digest in each.items()}}
 
 
 def signature(context: Context, task: TaskSpec) -> Signature:

@@ -6,24 +6,26 @@ from collections.abc import Iterator, Sequence
 
 from ckgit.experiment.card import card_path
 from ckgit.experiment.checks.problems import place_of
-from ckgit.experiment.design.plan import scorers
+from ckgit.experiment.design.files import lacking
+from ckgit.experiment.design.model import Stage
+from ckgit.experiment.design.plan import resources, scorers
 from ckgit.experiment.worker import Context, reasons_against
 from ckgit.formats.problem import Problem
 from ckgit.formats.rows import no_split
 from ckgit.workers.inspect_ai.cells import PlannedCell, planned, signature
-from ckgit.workers.inspect_ai.run_config import refused_args, task_args
+from ckgit.workers.inspect_ai.run_config import own_prompts, refused_args, task_args
 from ckgit.workers.inspect_ai.scorers import metric_doubt, metric_problem, scorer_problems
 
 _WHY = {
     "split": "without it the task would choose the rows itself",
-    "prompt": "the model would not be asked as it was trained (a task with prompts of its own takes it and leaves it unused)",
-    "system_prompt": "the model would not be asked as it was trained (a task with one of its own takes it and leaves it unused)",
+    "prompt": "the model would not be asked as it was trained",
+    "system_prompt": "the model would not be asked as it was trained",
 }
 
 
 def check(context: Context) -> list[Problem]:
     """Every problem; empty when there is none. Task files are read as text."""
-    found = [*_task_problems(context), *_claim_problems(context)]
+    found = [*_task_problems(context), *_file_problems(context), *_claim_problems(context), *_node_problems(context)]
     if not reasons_against(found):  # cells can only be looked at with their tasks' signatures
         alike = {(cell.run.name, cell.task.name): cell for cell in planned(context)}  # but for the epoch, of which no problem is
         found += [problem for cell in alike.values() for problem in _cell_problems(cell)]
@@ -33,12 +35,28 @@ def check(context: Context) -> list[Problem]:
 def _task_problems(context: Context) -> Iterator[Problem]:
     for task in {cell.task.name: cell.task for cell in context.plan.cells}.values():
         owner = context.summary.evaluation.place(task.name) if task.scorers else "evaluation"
-        for place, problem in scorer_problems(scorers(context.summary, task)):
+        for place, problem in scorer_problems(scorers(context.summary, task), context.sources):
             yield Problem(f"task {task.name}: {problem}", f"{owner}.scorers.{place}")
         try:
             signature(context, task)
         except ValueError as error:
             yield Problem(str(error), context.summary.evaluation.place(task.name))
+
+
+def _file_problems(context: Context) -> Iterator[Problem]:
+    """Files that tasks open by literal paths, and that will not be where jobs run."""
+    for task in context.summary.evaluation.tasks:
+        for path, by in lacking(context.summary, task, context.sources).items():
+            what = "lies outside of the lab" if path.startswith("../") else "is not committed in the lab"
+            sentence = f"task {task.name}: {by} opens {path}, which {what}, so its jobs will not find it"
+            yield Problem(sentence, context.summary.evaluation.place(task.name), warning=True)
+
+
+def _node_problems(context: Context) -> Iterator[Problem]:
+    """Each node would evaluate all rows."""
+    for run in context.plan.runs:
+        if (resources(context.summary, run, Stage.EVALUATION, context.cluster.evaluation).nodes or 1) > 1:
+            yield Problem("an evaluation takes one node; leave compute.evaluation.nodes out", "compute.evaluation.nodes")
 
 
 def _claim_problems(context: Context) -> Iterator[Problem]:
@@ -62,6 +80,7 @@ def _place(cell: PlannedCell) -> str:
 
 def _cell_problems(cell: PlannedCell) -> Iterator[Problem]:
     yield from _argument_problems(cell)
+    yield from _own_prompt_problems(cell)
     yield from _model_problems(cell)
     yield from _data_problems(cell)
     settings = cell.called.generation
@@ -85,6 +104,12 @@ def _argument_problems(cell: PlannedCell) -> Iterator[Problem]:
     if missing:
         given = f"{where} needs {_listed(missing)}, which the design does not give"
         yield Problem(f"{given}; write it under the task's args, or give the design data", place)
+
+
+def _own_prompt_problems(cell: PlannedCell) -> Iterator[Problem]:
+    if own := own_prompts(cell):
+        what = f"task {cell.task.name} brings data of its own and takes no {' and no '.join(own)}"
+        yield Problem(f"{what}: it asks in its own words, and that they are those of training is not checked", _place(cell), warning=True)
 
 
 def _model_problems(cell: PlannedCell) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import posixpath
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -97,5 +98,13 @@ def _of_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
     told = {**model.get("rows", {}), **task}
     settings = {name: value for name, value in config["generate_config"].items() if name in Generation.model_fields}
     greedy = {} if model["do_sample"] else {"temperature": 0.0}
-    named = {"scorers": [Scorer(**each).model_dump(mode="json") for each in told["scorers"]]} if "scorers" in told else {}
+    file = str(config["task"]["task"]).rpartition("@")[0]
+    named = {"scorers": [_scorer(file, each).model_dump(mode="json") for each in told["scorers"]]} if "scorers" in told else {}
     return {name: told[name] for name in ("split", "prompt", "system_prompt") if name in told} | {"generation": settings | greedy} | named
+
+
+def _scorer(task_file: str, told: Mapping[str, Any]) -> Scorer:
+    """A scorer as a design names it: a run config has its file from the folder of the task's."""
+    file, at, function = str(told["name"]).rpartition("@")
+    place = posixpath.normpath(posixpath.join(posixpath.dirname(task_file), file))
+    return Scorer(name=f"{place}@{function}" if at else function, args=told["args"])

@@ -9,9 +9,12 @@ from pathlib import Path
 from ckgit.experiment.jobs import Job
 from ckgit.experiment.worker import Context
 from ckgit.formats.plain_json import read_json
+from ckgit.jobs.script import Needs
+from ckgit.workers.digests import ADAPTER_CONFIG
 from ckgit.workers.inspect_ai import prompts
 from ckgit.workers.inspect_ai.cells import PlannedCell, by_job
-from ckgit.workers.inspect_ai.scaffold import inputs
+from ckgit.workers.inspect_ai.scaffold import MODULES, inputs, needs
+from ckgit.workers.loading import QUANTIZATION
 
 WEIGHTS = ("*.safetensors", "*.bin")
 
@@ -25,6 +28,12 @@ def cells_of(context: Context, job: Job) -> list[PlannedCell]:
     if found := by_job(context, job.run).get(job.name):
         return found
     raise ValueError(f"the plan has no evaluation job {job.name}")
+
+
+def needs_of(context: Context, job: Job) -> Needs:
+    """What a job imports; of one that the plan has not, what all import."""
+    found = by_job(context, job.run).get(job.name)
+    return needs(found[0]) if found else Needs(MODULES)
 
 
 def ready(context: Context, job: Job, work: Path) -> list[str]:
@@ -57,7 +66,11 @@ def _checkpoint_problems(cell: PlannedCell, work: Path) -> Iterator[str]:
     weights = [path for pattern in WEIGHTS for path in folder.glob(pattern)]
     if not weights or not all(path.stat().st_size for path in weights):
         yield f"checkpoint {cell.model_folder} has no weights, or an empty file of them"
-    if (folder / "adapter_config.json").exists():
+    if cell.is_quantized != (folder / QUANTIZATION).exists():
+        yield f"checkpoint {cell.model_folder} does not say rightly ({QUANTIZATION}) whether the weights beside it are quantized"
+    if cell.is_adapter and not (folder / ADAPTER_CONFIG).exists():
+        yield f"checkpoint {cell.model_folder} has no adapter"
+    if (folder / ADAPTER_CONFIG).exists() and not cell.is_adapter:
         again = f"bash {cell.context.run_folder(cell.run.name)}/finetune.slurm"
         yield (
             f"checkpoint {cell.model_folder} holds an adapter beside the merged weights, and would be evaluated with it twice; "

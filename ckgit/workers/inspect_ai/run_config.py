@@ -8,6 +8,7 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from ckgit.experiment.design.model import Scorer
 from ckgit.experiment.design.plan import scorers
 from ckgit.formats.rows import PLACEHOLDER
 from ckgit.workers.inspect_ai.cells import PlannedCell
@@ -17,6 +18,7 @@ MADE_OF = "ckgit"  # the key of a log's metadata under which stands what it was 
 PREPARED = "prepared"  # and in that, the key that says where prompts come from which a preparation leaves
 MADE_BY = "token"  # and those that the job adds: the attempt that it is
 LOADED = "model_files"  # and every file that loading the model may read, with its SHA-256
+TRAINING_SAW = ("training_saw", "task")  # keys of `rows` that say what training recorded of them
 _DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 
 
@@ -32,18 +34,22 @@ class ExpectedLog(NamedTuple):
 
 def task_args(planned: PlannedCell) -> dict[str, Any]:
     """Arguments of the task function: what the design says, as far as the function takes it."""
-    context, task, data = planned.context, planned.task, planned.data
+    context, task, path = planned.context, planned.task, planned.data_path
     prompt, system_prompt = planned.prompts
     offered: dict[str, Any] = {}
-    if data:
+    if path:
         # inspect runs a task in its file's folder
-        offered["data"] = _from_folder_of(task.source, data.path)
+        offered["data"] = _from_folder_of(task.source, path)
         offered["split"] = task.split
-        offered |= {"input_column": data.input_column, "output_column": data.output_column}
+        offered |= planned.columns
     offered |= {"prompt": prompt, "system_prompt": system_prompt}
     if chosen := scorers(context.summary, task):
-        offered["scorers"] = [{"name": scorer.name, "args": dict(scorer.args)} for scorer in chosen]
+        offered["scorers"] = [{"name": _scorer_name(task.source, scorer), "args": dict(scorer.args)} for scorer in chosen]
     return {name: value for name, value in offered.items() if planned.signature.accepts(name)} | dict(task.args)
+
+
+def _scorer_name(task_file: str, scorer: Scorer) -> str:
+    return f"{_from_folder_of(task_file, scorer.source)}@{scorer.entry}" if scorer.source else scorer.name
 
 
 @functools.cache
@@ -53,19 +59,33 @@ def _from_folder_of(task_file: str, path: str) -> str:
 
 def refused_args(planned: PlannedCell) -> Iterator[str]:
     """Arguments that the function would have to take, because without them something else than the design would be measured."""
-    context, task, data = planned.context, planned.task, planned.data
-    prompt, system_prompt = planned.prompts
+    context, task, columns = planned.context, planned.task, planned.columns
+    unasked = set(own_prompts(planned))
     needed = {
         "data": task.data is not None,
-        "split": data is not None,
-        "input_column": data is not None and data.input_column != "input",
-        "output_column": data is not None and data.output_column != "output",
-        "prompt": prompt != PLACEHOLDER or "prompt" in planned.prepared_prompts,
-        "system_prompt": bool(system_prompt),
+        "split": bool(columns),
+        "input_column": columns.get("input_column", "input") != "input",
+        "output_column": columns.get("output_column", "output") != "output",
+        **{name: _says(planned, name) and name not in unasked for name in ("prompt", "system_prompt")},
         "scorers": bool(scorers(context.summary, task)),
         **dict.fromkeys(task.args, True),
     }
     return (name for name, wanted in needed.items() if wanted and not planned.signature.accepts(name))
+
+
+def own_prompts(planned: PlannedCell) -> list[str]:
+    """Which of the run's prompts a task leaves out that brings data of its own: it asks in its own words, and nothing is compared."""
+    if planned.data_path is not None:
+        return []
+    named = [name for name in ("prompt", "system_prompt") if _says(planned, name) and not planned.signature.accepts(name)]
+    return [name for name in named if getattr(planned.task, name) is None and name not in planned.prepared_prompts]
+
+
+def _says(planned: PlannedCell, name: str) -> bool:
+    """Whether the design has a prompt, or system prompt, for a cell, or its preparation leaves one."""
+    prompt, system_prompt = planned.prompts
+    given = {"prompt": prompt != PLACEHOLDER, "system_prompt": bool(system_prompt)}
+    return given[name] or name in planned.prepared_prompts
 
 
 def model_args(planned: PlannedCell) -> dict[str, Any]:
@@ -89,22 +109,20 @@ def samples(planned: PlannedCell) -> bool:
 
 
 def _rows(planned: PlannedCell) -> dict[str, Any]:
-    data = planned.data
-    if data is None:
+    if planned.data_path is None:
         return {}
     prompt, system_prompt = planned.prompts
     rows: dict[str, Any] = {
         "trained_from": planned.base_folder,
-        "data": data.path,
-        "input_column": data.input_column,
-        "output_column": data.output_column,
+        "data": planned.data_path,
+        **planned.columns,
         "split": planned.task.split,
         "limit": planned.task.limit,
         "prompt": prompt,
         "system_prompt": system_prompt,
     }
-    if planned.has_own_weights:
-        rows["training_saw"] = f"{planned.context.run_folder(planned.run.name)}/artifacts/tokens.json"
+    if planned.has_own_weights and planned.compared_before:
+        rows["training_saw"] = f"{planned.context.artifacts(planned.run.name)}/tokens.json"
         rows["task"] = planned.task.name
     return rows
 
@@ -130,11 +148,9 @@ def eval_config(planned: PlannedCell) -> dict[str, Any]:
 
 def made_of(planned: PlannedCell) -> dict[str, Any]:
     """What an evaluation is made of that its settings do not tell. Of the model's files, its answers tell; see `weights.check`."""
-    files = {planned.task.source: planned.called.sha256}
-    if planned.data and planned.recorded:
-        files[planned.data.path] = planned.recorded.sha256
+    files = {**planned.called.files, planned.task.source: planned.called.sha256, **planned.data_files}
     summary = planned.context.summary
-    made: dict[str, Any] = {"experiment": summary.experiment.name, "design": summary.digest, "files": files}
+    made: dict[str, Any] = {"experiment": summary.experiment.name, "design": planned.context.design_of(planned.cell.job), "files": files}
     if planned.prepared_prompts:
         made[PREPARED] = {"manifest": planned.manifest, "checkpoint": planned.checkpoint, "prompts": list(planned.prepared_prompts)}
     return made

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ckgit.experiment.card import FileDigest
@@ -11,13 +12,18 @@ from ckgit.experiment.design.model import Stage
 from ckgit.experiment.design.plan import resources
 from ckgit.experiment.jobs import Job
 from ckgit.experiment.worker import Context
+from ckgit.formats.plain_json import leaves
+from ckgit.formats.yaml.document import read_yaml
 from ckgit.formats.yaml.text import block, comment
 from ckgit.jobs.script import Needs, job_script
 from ckgit.workers.digests import options
 from ckgit.workers.inspect_ai.cells import PlannedCell, by_job
-from ckgit.workers.inspect_ai.run_config import run_config
+from ckgit.workers.inspect_ai.run_config import MADE_OF, TRAINING_SAW, run_config
 
+QUANTIZED = "qlora"  # the extra of ckgit that brings what loads an adapter beside quantized weights
 MODULES = ("inspect_ai", "torch", "transformers", "accelerate")
+_FILES = f"metadata.{MADE_OF}.files."  # where a run config has the digests of the task and of its data
+_DECIDE_NOTHING = {f"metadata.{MADE_OF}.design", f"metadata.{MADE_OF}.experiment", *(f"model.args.rows.{key}" for key in TRAINING_SAW)}
 
 
 def scaffold(context: Context, run: str | None = None) -> dict[str, bytes]:
@@ -50,13 +56,11 @@ def jobs(context: Context) -> list[Job]:
 def inputs(cell: PlannedCell) -> dict[str, str | FileDigest]:
     """Digest of every file that a cell depends on and that exists before training, by path relative to the work tree.
 
-    Of a fine-tuned run's model these are the files beside the weights: training's tokens are made with them.
+    Of a fine-tuned run's model these are the files beside the weights: training's tokens are made with them. An adapter is loaded with all.
     """
-    digests: dict[str, str | FileDigest] = {cell.task.source: cell.called.sha256}
-    if cell.data and cell.recorded:
-        digests[cell.data.path] = cell.recorded.sha256
+    digests: dict[str, str | FileDigest] = {**cell.called.files, cell.task.source: cell.called.sha256, **cell.data_files}
     card = cell.context.cards[cell.run.model]
-    weights = card.checkpoint_files if cell.has_own_weights else ()
+    weights = card.checkpoint_files if cell.has_own_weights and not cell.is_adapter else ()
     return digests | {f"{cell.base_folder}/{name}": file for name, file in card.files.items() if name not in weights}
 
 
@@ -75,8 +79,17 @@ def _script(cells: Sequence[PlannedCell], configs: Mapping[str, bytes]) -> bytes
         inputs={**digests, **{path: digest for each in cells for path, digest in inputs(each).items()}},
         programs=("python",),
         commands=(("python", "-m", "ckgit.workers.inspect_ai.evaluate", *_card_files(cell), *configs),),
-        needs=Needs(MODULES, 1 if cell.run["device"] == "cuda" else 0, (cell.model_folder,) if cell.has_own_weights else ()),
+        needs=needs(cell),
     )
+
+
+def needs(cell: PlannedCell) -> Needs:
+    """What a cell's job imports, and the folder that it evaluates."""
+    gpus, paths = 1 if cell.run["device"] == "cuda" else 0, (cell.model_folder,) if cell.has_own_weights else ()
+    if not cell.is_adapter:
+        return Needs(MODULES, gpus, paths)
+    beside = Needs((*MODULES, "peft"), gpus, paths, hidden=("torchao",))
+    return beside._replace(modules=(*beside.modules, "bitsandbytes"), extra=QUANTIZED) if cell.is_quantized else beside
 
 
 def _card_files(cell: PlannedCell) -> list[str]:
@@ -94,3 +107,26 @@ def _config(cell: PlannedCell) -> bytes:
         *block(run_config(cell)),
     ]
     return ("\n".join(lines) + "\n").encode()
+
+
+def renders(context: Context, job: Job) -> list[str]:
+    """Paths of a job's script and of the run config of each of its cells."""
+    return [job.script, *(cell.config for cell in by_job(context, job.run)[job.name])]
+
+
+def made_from(context: Context, job: Job, read: Callable[[str], bytes | None]) -> dict[str, str]:
+    """Every value of each cell's run config, and the digests of the model's own files; a checkpoint is its training's matter.
+
+    That the cell belongs to a design, and whether training had compared its rows, decides no answer.
+    """
+    values: dict[str, str] = {}
+    cells = by_job(context, job.run)[job.name]
+    for cell in cells:
+        content = read(cell.config)
+        config = read_yaml((_config(cell) if content is None else content).decode()).value
+        of = f"{cell.cell.name} " if len(cells) > 1 else ""
+        idle = _DECIDE_NOTHING if context.cards[cell.run.model].dated else {*_DECIDE_NOTHING, "model.args.template_date"}
+        found = {place: json.dumps(value) for place, value in leaves(config) if place not in idle}
+        values |= {f"{of}{place.replace(_FILES, 'file ')}": value for place, value in found.items()}
+        values |= {f"model file {name}": json.dumps(file.sha256) for name, file in context.cards[cell.run.model].files.items()}
+    return values

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ckgit.experiment.checks.messages import shown
 from ckgit.experiment.design.model import Claim, Scorer
 from ckgit.formats.listing import nearest
-from ckgit.formats.task_source import called_names
+from ckgit.formats.numbers import shown
+from ckgit.formats.task_source import called_names, scorer_functions
 
 _WORDS = {str: "text", bool: "true or false", float: "a number"}
 
@@ -60,10 +60,17 @@ REFUSED = {
 }
 
 
-def scorer_problems(chosen: Iterable[Scorer]) -> Iterator[tuple[str, str]]:
-    """What inspect would refuse, or what would not measure the model: its place in the list of scorers, and a sentence."""
+def scorer_problems(chosen: Iterable[Scorer], sources: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
+    """What inspect would refuse, or what would not measure the model: its place in the list of scorers, and a sentence.
+
+    Args:
+        sources: files of the lab that its own scorers are in, by path.
+    """
     for position, scorer in enumerate(chosen):
-        if reason := REFUSED.get(scorer.name):
+        if scorer.source:
+            own = _own_problems(scorer, sources.get(scorer.source))
+            yield from ((f"{position}.{place}", text) for place, text in own)
+        elif reason := REFUSED.get(scorer.name):
             yield f"{position}.name", f"scorer {scorer.name} cannot be used: {reason}"
         elif scorer.name in ARGUMENTS:
             yield from ((f"{position}.{place}", text) for place, text in _argument_problems(scorer, ARGUMENTS[scorer.name]))
@@ -94,6 +101,26 @@ def metric_doubt(claim: Claim, source: bytes) -> str:
     usual = {*METRIC.values(), *given}
     near = "" if claim.metric in usual else _near(claim.metric, sorted(usual))
     return f"{about} need not have{near}" if near else ""
+
+
+def _own_problems(scorer: Scorer, content: bytes | None) -> Iterator[tuple[str, str]]:
+    """What is wrong with a scorer of the lab's own, as far as the text of its file tells."""
+    if content is None:
+        return  # said where the file was looked for
+    try:
+        functions = scorer_functions(content)
+    except ValueError as error:
+        yield "name", f"{scorer.source} is {error}"
+        return
+    if scorer.entry not in functions:
+        yield "name", f"{scorer.source} has no @scorer function {scorer.entry!r}{_instead(scorer.entry, functions)}"
+        return
+    signature = functions[scorer.entry]
+    for name in scorer.args:
+        if not signature.accepts(name):
+            yield f"args.{name}", f"scorer {scorer.name} has no argument {name!r}{_instead(name, signature.parameters)}"
+    if missing := [name for name in signature.required if name not in scorer.args]:
+        yield "args", f"scorer {scorer.name} needs {' and '.join(missing)} among its args"
 
 
 def _argument_problems(scorer: Scorer, known: Mapping[str, Argument]) -> Iterator[tuple[str, str]]:

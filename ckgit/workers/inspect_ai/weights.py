@@ -80,4 +80,4 @@ def advice(folder: str) -> str:
     parts = folder.split(posixpath.sep)
     if parts[0] != "experiments":
         return f"bring them back; or take these: ckgit models add {parts[-1]} {folder}, in a new experiment"
-    return f"bring them back, then ckgit retry {parts[1]}; or train anew: ckgit revise {parts[1]}, then ckgit advance {parts[1]}"
+    return f"bring them back, then ckgit retry {parts[1]}; or train anew: ckgit revise {parts[1]} --anew, then ckgit advance {parts[1]}"

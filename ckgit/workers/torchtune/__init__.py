@@ -8,24 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ckgit.experiment.card import ModelCard
-from ckgit.experiment.design.model import Stage
-from ckgit.experiment.design.plan import Plan, Run, Setting
+from ckgit.experiment.design.plan import Run
 from ckgit.experiment.estimates.guess import Fact, Guess, Steps
-from ckgit.experiment.jobs import Attempt, Batch, FailureClass, Job, Progress
-from ckgit.experiment.worker import Context, Evidence, Preparation
+from ckgit.experiment.jobs import Batch, Job, Progress
+from ckgit.experiment.worker import Context, Preparation
 from ckgit.formats.problem import Problem
 from ckgit.workers.torchtune.design.parameters import TorchtuneParameters
+from ckgit.workers.training.worker import TrainingWorker
 
 if TYPE_CHECKING:
-    from ckgit.experiment.results import CellResult, TrainingResult
+    from ckgit.workers.training.outputs.evidence import Trainer
 
 
-class Torchtune(Preparation):
+class Torchtune(TrainingWorker):
     """See `ckgit.experiment.worker.Preparation`."""
 
     tool = "torchtune"
     label = "torchtune"
-    stage = Stage.TRAINING
     reads = "the design, model cards"
     writes = "setup_finetune.yaml, finetune.yaml and finetune.slurm of each fine-tuned run"
     leaves = "artifacts/epoch_N, training.log, tokens.json, checkpoints.json, starts.json and versions.json of each fine-tuned run"
@@ -56,15 +55,17 @@ class Torchtune(Preparation):
 
     def estimate(self, context: Context, run: Run) -> Guess:
         """See `Preparation`."""
-        from ckgit.workers.torchtune.design.estimate import estimate
+        from ckgit.workers.torchtune.design.steps import estimate
 
         return estimate(context, run)
 
     def facts(self, context: Context, run: Run) -> Sequence[Fact]:
         """See `Preparation`."""
-        from ckgit.workers.torchtune.design.facts import facts
+        from ckgit.workers.torchtune.design.steps import division
+        from ckgit.workers.training.design.facts import Seen, facts
 
-        return tuple(facts(context, run))
+        divided = division(context, run)
+        return tuple(facts(context, run, divided and Seen(divided.total, divided.total * divided.effective), cut="max_steps_per_epoch"))
 
     def batch(self, context: Context, job: Job, before: Batch | None, *, gpus: int | None, starved: bool) -> Batch | None:
         """See `Preparation`."""
@@ -73,19 +74,6 @@ class Torchtune(Preparation):
 
         designed = division(context, context.plan.run(job.run), nproc=max(1, job.resources.gpus or 1))
         return another(designed, before, gpus=gpus, starved=starved) if designed else None
-
-    def with_batch(self, plan: Plan, run: str, batch: Batch) -> Plan:
-        """See `Preparation`."""
-        from ckgit.workers.torchtune.design.batches import with_batch
-
-        return with_batch(plan, run, batch)
-
-    def scaffolded(self, context: Context, run: Run, read: Callable[[str], bytes | None]) -> Mapping[str, Setting] | None:
-        """See `Preparation`."""
-        from ckgit.workers.torchtune.setup import read_setup
-
-        content = read(f"{context.run_folder(run.name)}/setup_finetune.yaml")
-        return None if content is None else read_setup(content)
 
     def check(self, context: Context) -> Sequence[Problem]:
         """See `Worker`."""
@@ -99,33 +87,30 @@ class Torchtune(Preparation):
 
         return scaffold(context, run)
 
-    def jobs(self, context: Context) -> Sequence[Job]:
+    def renders(self, context: Context, job: Job) -> Sequence[str]:
         """See `Worker`."""
-        from ckgit.workers.torchtune.scaffold import jobs
+        from ckgit.workers.training.scaffold import renders
 
-        return jobs(context)
+        return renders(context, job)
 
-    def ready(self, context: Context, job: Job, work: Path) -> Sequence[str]:
-        """Training waits for nothing but its inputs and its tools."""
-        from ckgit.workers.installed import check_installed
-        from ckgit.workers.torchtune.scaffold import MODULES, inputs
-
-        check_installed(context.cluster, MODULES)
-        paths = [job.script, *inputs(context, context.plan.run(job.run))]
-        return [f"{path} is not in the work tree" for path in paths if not (work / path).is_file()]
-
-    def evidence(self, context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:
+    def made_from(self, context: Context, job: Job, read: Callable[[str], bytes | None]) -> Mapping[str, str]:
         """See `Worker`."""
-        from ckgit.workers.torchtune.outputs.evidence import evidence
+        from ckgit.workers.torchtune.scaffold import made_from
 
-        return evidence(context, job, attempt, work)
+        return made_from(context, job, read)
 
-    def results(self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> Sequence[TrainingResult | CellResult]:
-        """See `Worker`."""
-        from ckgit.workers.torchtune.outputs.evidence import result
+    def needs(self) -> tuple[Sequence[str], str]:
+        """See `TrainingWorker`."""
+        from ckgit.jobs.script import RUN
+        from ckgit.workers.torchtune.scaffold import MODULES
 
-        found = result(context, job, attempt, files)
-        return [found] if found else []
+        return MODULES, RUN
+
+    def trainer(self) -> Trainer:
+        """See `TrainingWorker`."""
+        from ckgit.workers.torchtune.outputs.evidence import TRAINER
+
+        return TRAINER
 
     def progress(self, context: Context, job: Job, work: Path, log_tail: str) -> Progress | None:  # noqa: ARG002 the log says it all
         """See `Worker`."""
@@ -135,12 +120,6 @@ class Torchtune(Preparation):
         seen = last_progress(log_tail.encode(errors="replace"))
         steps = planned_steps(context, context.plan.run(job.run))
         return Progress(step=seen.step, steps=steps or 0, loss=seen.loss, rate=seen.rate) if seen else None
-
-    def explain(self, log_tail: str, exit_code: int | None) -> tuple[FailureClass, str]:
-        """See `Worker`."""
-        from ckgit.workers.torchtune.outputs.explain import explain
-
-        return explain(log_tail, exit_code)
 
 
 worker: Preparation = Torchtune()

@@ -7,10 +7,14 @@ from typing import Any
 
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.design.plan import Run
+from ckgit.experiment.design.row_files import columns, read_from
 from ckgit.experiment.worker import Context
 from ckgit.formats.yaml.text import comment, scalar
-from ckgit.workers.torchtune.design.steps import planned_steps, processes
+from ckgit.workers.torchtune.design.parameters import OWN
+from ckgit.workers.torchtune.design.steps import planned_steps
 from ckgit.workers.torchtune.families import builders, sizes
+from ckgit.workers.training.design.counted import processes
+from ckgit.workers.training.scaffold import artifacts
 
 COMPONENTS = "ckgit.workers.torchtune.components"
 LORA = "ckgit/workers/torchtune/lora_single_device.py"  # `tune run` imports a path as a module, from anywhere
@@ -27,11 +31,6 @@ def recipe(run: Run, nproc: int) -> str:
     if run["method"] == "lora" and nproc == 1:
         return LORA
     return f"{run['method']}_finetune_{'distributed' if nproc > 1 else 'single_device'}"
-
-
-def artifacts(context: Context, run: Run) -> str:
-    """Where a run's checkpoints and training log go, relative to the work tree."""
-    return f"{context.run_folder(run.name)}/artifacts"
 
 
 def finetune_yaml(context: Context, run: Run) -> bytes:
@@ -71,6 +70,13 @@ def _block(name: str, component: str, arguments: Mapping[str, Any]) -> list[str]
 
 def _lines(values: Mapping[str, Any], indent: str = "") -> Iterator[str]:
     return (f"{indent}{name}: {scalar(value)}" for name, value in values.items())
+
+
+def _own(run: Run, component: str = "") -> dict[str, Any]:
+    """What the design has under `torchtune`: of a component, or of no component."""
+    before = f"{OWN}{component}." if component else OWN
+    found = {name.removeprefix(before): setting.value for name, setting in run.settings.items() if name.startswith(before)}
+    return {name: value for name, value in found.items() if "." not in name}
 
 
 def _model(card: ModelCard, run: Run) -> list[str]:
@@ -118,14 +124,14 @@ def _tokenizer(card: ModelCard, run: Run) -> list[str]:
 
 
 def _dataset(context: Context, run: Run) -> list[str]:
-    data = context.summary.data[run["data"]]
+    summary, name = context.summary, run["data"]
     arguments = {
-        "path": data.path,
+        "path": read_from(summary, name),
         "split": run["train_split"],
-        "input_column": data.input_column,
-        "output_column": data.output_column,
+        **columns(summary, name),
         "max_seq_len": run["max_seq_len"],
         "shuffle_seed": run["seed"] if run["shuffle"] else None,
+        **({"max_samples": run["max_samples"]} if run["max_samples"] else {}),
     }
     return [
         "# A row longer than max_seq_len is an error. torchtune shuffles with a seed of its own, whatever `seed` says;",
@@ -139,9 +145,11 @@ def _dataset(context: Context, run: Run) -> list[str]:
 
 def _optimization(context: Context, run: Run) -> list[str]:
     steps = planned_steps(context, run)
-    lines = _block("optimizer", _OPTIMIZERS[run["optimizer"]], {"lr": float(run["lr"]), "weight_decay": float(run["weight_decay"])})
-    lines += _block("lr_scheduler", _SCHEDULES[run["lr_scheduler"]], {"num_warmup_steps": run["num_warmup_steps"]})
-    lines += _block("loss", "torchtune.modules.loss.CEWithChunkedOutputLoss", {})
+    arguments = {"lr": float(run["lr"]), "weight_decay": float(run["weight_decay"]), **_own(run, "optimizer")}
+    lines = _block("optimizer", _OPTIMIZERS[run["optimizer"]], arguments)
+    schedule = {"num_warmup_steps": run["num_warmup_steps"], **_own(run, "lr_scheduler")}
+    lines += _block("lr_scheduler", _SCHEDULES[run["lr_scheduler"]], schedule)
+    lines += _block("loss", "torchtune.modules.loss.CEWithChunkedOutputLoss", _own(run, "loss"))
     lines += [f"# {steps} optimizer steps in all; checkpoints are counted from epoch_0"] if steps is not None else []
     names = ("epochs", "max_steps_per_epoch", "gradient_accumulation_steps", "clip_grad_norm", "compile")
     lines += _lines({name: run[name] for name in names})
@@ -165,5 +173,6 @@ def _environment(run: Run, nproc: int) -> Iterable[str]:
         "dtype": run["dtype"],
         "enable_activation_checkpointing": run["enable_activation_checkpointing"],
         "enable_activation_offloading": False,
+        **_own(run),
     }
     return [*_lines(values), *(["fsdp_cpu_offload: false"] if nproc > 1 else [])]

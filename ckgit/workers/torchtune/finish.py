@@ -6,7 +6,6 @@ Writes `artifacts/checkpoints.json`, and `artifacts/finished.json` about all tha
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -14,11 +13,11 @@ from pathlib import Path
 import click
 
 from ckgit.experiment.card import is_model_file
-from ckgit.experiment.results import MANIFEST
-from ckgit.workers.torchtune.outputs import finished
-from ckgit.workers.torchtune.outputs.checkpoint import ADAPTER_FOLDER, describe, epoch_folder, problems, required
-from ckgit.workers.torchtune.outputs.codes import CHECKPOINTS_MISSING
+from ckgit.workers.torchtune.outputs.evidence import TRAINER
 from ckgit.workers.torchtune.outputs.resume import STATE
+from ckgit.workers.training.outputs import finished
+from ckgit.workers.training.outputs.checkpoint import ADAPTER_FOLDER, described, epoch_folder, problems, required, write_manifest
+from ckgit.workers.training.outputs.codes import CHECKPOINTS_MISSING
 
 
 def main(run_folder: Path, epochs: int, model_folder: Path) -> int:
@@ -27,10 +26,8 @@ def main(run_folder: Path, epochs: int, model_folder: Path) -> int:
     if lacking := missing(run_folder, epochs, model_folder):
         click.echo("ckgit: a checkpoint is not complete: " + "; ".join(lacking), err=True)
         return CHECKPOINTS_MISSING
-    manifest = [describe(folder := epoch_folder(artifacts, epoch), epoch, folder.as_posix()) for epoch in range(epochs)]
-    text = json.dumps([item.model_dump(mode="json") for item in manifest], indent=2) + "\n"
-    (artifacts / MANIFEST).write_text(text, encoding="utf-8")
-    finished.write(artifacts)
+    write_manifest(artifacts, [described(epoch_folder(artifacts, epoch), epoch=epoch) for epoch in range(epochs)])
+    finished.write(artifacts, TRAINER.records)
     shutil.rmtree((artifacts / STATE).parent, ignore_errors=True)  # only of use to a training that was cut short
     return 0
 

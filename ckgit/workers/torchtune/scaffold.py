@@ -2,82 +2,49 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 
-from ckgit.experiment.card import FileDigest
-from ckgit.experiment.design.model import Stage
-from ckgit.experiment.design.plan import Run, resources
+from ckgit.experiment.design.plan import Run
 from ckgit.experiment.jobs import Job
 from ckgit.experiment.worker import Context
-from ckgit.jobs.script import Needs, job_script, measured
-from ckgit.workers.digests import options
+from ckgit.jobs.script import Needs
 from ckgit.workers.torchtune.config import finetune_yaml, recipe
-from ckgit.workers.torchtune.design.steps import processes
-from ckgit.workers.torchtune.setup import evaluated, setup_yaml
+from ckgit.workers.torchtune.design.parameters import ORDER
+from ckgit.workers.torchtune.design.steps import planned_steps
+from ckgit.workers.training import scaffold as common
+from ckgit.workers.training.design.counted import processes
+from ckgit.workers.training.setup import setup_yaml
 
 MODULES = ("torch", "torchao", "torchtune", "transformers", "safetensors")
 
 
 def scaffold(context: Context, run: str | None = None) -> dict[str, bytes]:
     """The three files of each fine-tuned run (or of one), by path relative to the lab."""
-    files: dict[str, bytes] = {}
-    for row in context.plan.training if run is None else [context.plan.run(run)]:
-        if row.trains:
-            files |= _run_files(context, row)
-    return files
+    return common.scaffolded(context, run, lambda row: _run_files(context, row))
 
 
 def _run_files(context: Context, run: Run) -> dict[str, bytes]:
-    folder = context.run_folder(run.name)
-    configs = {f"{folder}/setup_finetune.yaml": setup_yaml(context, run), f"{folder}/finetune.yaml": finetune_yaml(context, run)}
-    return {**configs, script_path(context, run): _script(context, run, configs)}
-
-
-def script_path(context: Context, run: Run) -> str:
-    """Where a run's job script is, relative to the lab and to the work tree."""
-    return f"{context.run_folder(run.name)}/finetune.slurm"
-
-
-def jobs(context: Context) -> list[Job]:
-    """One job for each fine-tuned run."""
-    return [
-        Job(
-            name=f"{run.name}/finetune",
-            stage=Stage.TRAINING,
-            run=run.name,
-            script=script_path(context, run),
-            folder=context.run_folder(run.name),
-            resources=resources(context.summary, run, Stage.TRAINING, context.cluster.training),
-        )
-        for run in context.plan.training
-    ]
+    folder, setup = context.run_folder(run.name), setup_yaml(context, run, order=ORDER, steps=planned_steps(context, run))
+    configs = {f"{folder}/setup_finetune.yaml": setup, f"{folder}/finetune.yaml": finetune_yaml(context, run)}
+    return {**configs, common.script_path(context, run): _script(context, run, configs)}
 
 
 def _script(context: Context, run: Run, configs: Mapping[str, bytes]) -> bytes:
-    return job_script(
-        title=f"Fine-tunes run {run.name} of experiment {context.summary.experiment.name} with torchtune.",
-        script=script_path(context, run),
-        resources=resources(context.summary, run, Stage.TRAINING, context.cluster.training),
-        cluster=context.cluster,
-        inputs={**{path: hashlib.sha256(content).hexdigest() for path, content in configs.items()}, **inputs(context, run)},
-        programs=("python",),
-        commands=(_command(context, run),),
-        needs=Needs(MODULES, processes(context, run) if run["device"] == "cuda" else 0),
-    )
-
-
-def inputs(context: Context, run: Run) -> dict[str, str | FileDigest]:
-    """Digest of the data and model files that a run depends on, by path relative to the work tree."""
-    paths = {context.summary.data[run["data"]].path, *(entry.path for entry in evaluated(context, run))}
-    digests = {context.summary.data[name].path: recorded.sha256 for name, recorded in context.summary.recorded.data.items()}
-    card = context.cards[run.model]
-    model = {f"models/{card.name}/{name}": digest for name, digest in card.files.items()}
-    return {**{path: digests[path] for path in paths}, **model}
+    needs = Needs(MODULES, processes(context, run) if run["device"] == "cuda" else 0)
+    return common.script(context, run, configs, tool="torchtune", command=_command(context, run), needs=needs)
 
 
 def _command(context: Context, run: Run) -> Sequence[str]:
     folder, nproc = context.run_folder(run.name), processes(context, run)
     settings = [f"--recipe={recipe(run, nproc)}", f"--epochs={run['epochs']}", f"--model=models/{run.model}"]
     settings += [f"--processes={nproc}"] if nproc > 1 else []
-    return ("python", "-m", "ckgit.workers.torchtune.train", folder, *settings, *options(measured(inputs(context, run))))
+    return ("python", "-m", "ckgit.workers.torchtune.train", folder, *settings)
+
+
+def made_from(context: Context, job: Job, read: Callable[[str], bytes | None]) -> dict[str, str]:
+    """The recipe, the number of processes, every value of its config, and the digests of what it depends on."""
+    run, nproc = context.plan.run(job.run), processes(context, context.plan.run(job.run))
+    content = read(f"{context.run_folder(run.name)}/finetune.yaml")
+    made = common.made_from(context, run, finetune_yaml(context, run) if content is None else content, "tokenizer.template_date")
+    return {"recipe": json.dumps(recipe(run, nproc)), "processes": json.dumps(nproc), **made} if made else {}

@@ -17,6 +17,7 @@ import click
 from ckgit.workers.digests import parse_file_options
 from ckgit.workers.torchtune import finish, prepare
 from ckgit.workers.torchtune.outputs.resume import START
+from ckgit.workers.training.guarded import guarded
 
 RANK = "ckgit/workers/rank.py"  # `tune run` imports a path as a module, from anywhere
 
@@ -31,7 +32,7 @@ RANK = "ckgit/workers/rank.py"  # `tune run` imports a path as a module, from an
 def main(*, folder: Path, recipe: str, epochs: int, model: Path, processes: int, files: Sequence[str]) -> None:
     """Train one run."""
     _, large = parse_file_options([f"--file={each}" for each in files])
-    if code := prepare.run(folder, large):
+    if code := guarded(lambda: prepare.main(folder), large):
         sys.exit(code)
     try:
         tune_run(recipe, folder / "artifacts" / START, processes)

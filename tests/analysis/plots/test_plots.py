@@ -10,10 +10,16 @@ from typing import Any
 import pytest
 
 from ckgit.analysis.assemble import assemble
-from ckgit.analysis.plots.loss_plot import MOST_POINTS, loss_plot, smoothed, thinned
+from ckgit.analysis.plots.curves import MOST_POINTS, smoothed, thinned
+from ckgit.analysis.plots.design_plot import design_plot
+from ckgit.analysis.plots.drawing import Picture
+from ckgit.analysis.plots.loss_plot import loss_plot
+from ckgit.analysis.plots.margins_plot import margins_plot
 from ckgit.analysis.plots.scores_plot import scores_plot
+from ckgit.analysis.sections.preferences import preferences_section
 from ckgit.experiment.accounting import Accounting
-from ckgit.experiment.results import LossPoint, Metric, Results, Sample
+from ckgit.experiment.claims.verdicts import Registered
+from ckgit.experiment.results import ACCURACIES, CHOSEN, MARGINS, REJECTED, LossPoint, Metric, Results, Sample
 from tests.analysis.build import cell, context, jobs, left, training
 
 Axes = pytest.importorskip("matplotlib.axes").Axes
@@ -32,7 +38,9 @@ def two_runs() -> Results:
 
 
 def many_runs(count: int) -> Results:
-    here = context(variables={"seed": list(range(count))}, experiment=ABOUT, evaluation={"tasks": [{"name": "a"}, {"name": "b"}]})
+    here = context(
+        variables={"lora_rank": list(range(1, count + 1))}, experiment=ABOUT, evaluation={"tasks": [{"name": "a"}, {"name": "b"}]}
+    )
     found = {f"{run.name}/finetune": [training(run.name, steps=30)] for run in here.plan.training}
     cells = {f"{c.run}/eval/{c.name}": [cell(c.run, 7, epoch=c.epoch, task=c.task.name, tokens=None)] for c in here.plan.cells}
     return assemble(here, jobs(here), found | cells, {}, Accounting())
@@ -40,20 +48,49 @@ def many_runs(count: int) -> Results:
 
 def both() -> list[bytes]:
     found = two_runs()
-    return [picture for picture in (loss_plot(found), scores_plot(found)) if picture]
+    drawn = (loss_plot(found), scores_plot(found), design_plot(found))
+    return [content for picture in drawn if picture for content in picture.files("x").values()]
 
 
-def comments(picture: bytes) -> str:
+def comments(picture: Picture) -> str:
     """Text in a picture: glyphs are drawn as outlines, and matplotlib leaves the text beside them as a comment."""
-    return picture.decode()
+    return picture.svg.decode()
 
 
 @pytest.mark.parametrize("draw", [loss_plot, scores_plot])
 def test_a_picture_is_whole_and_names_every_run(draw) -> None:
     picture = draw(two_runs())
-    assert ET.fromstring(picture).tag.endswith("svg")  # noqa: S314 - our own bytes
+    assert ET.fromstring(picture.svg).tag.endswith("svg")  # noqa: S314 - our own bytes
     for name in ("rank4", "rank8", *(["base"] if draw is scores_plot else [])):
         assert f"<!-- {name} -->" in comments(picture)
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        ({"rank4": 3990, "rank8": 4010}, ["tokens seen in training (66.67 a step)"]),  # seeds may drop other rows
+        ({"rank4": 3000, "rank8": 7200}, ["tokens seen in training", "7000"]),
+        ({"rank4": 3000, "rank8": None}, []),
+    ],
+)
+def test_losses_are_drawn_over_tokens_where_all_are_counted(seen: dict[str, int | None], said: list[str]) -> None:
+    found = two_runs()
+    runs = [
+        run.model_copy(update={"training": run.training.model_copy(update={"tokens_seen": seen[run.name]})}) if run.training else run
+        for run in found.runs
+    ]
+    picture = loss_plot(found.model_copy(update={"runs": tuple(runs)}))
+    assert picture is not None
+    for words in said:
+        assert f"<!-- {words} -->" in comments(picture)
+    assert ("tokens" in comments(picture)) == bool(said)
+
+
+def test_no_picture_needs_a_font() -> None:
+    for picture in filter(None, (draw(two_runs()) for draw in (loss_plot, scores_plot, design_plot))):
+        assert b"/FontFile" not in picture.pdf
+        assert b"/BaseFont" not in picture.pdf
+        assert b"<text" not in picture.svg
 
 
 def test_twenty_runs_have_a_panel_each_and_a_row_each() -> None:
@@ -61,7 +98,7 @@ def test_twenty_runs_have_a_panel_each_and_a_row_each() -> None:
     for picture in (loss_plot(found), scores_plot(found)):
         assert picture is not None
         for number in range(20):
-            assert f"<!-- seed{number} -->" in comments(picture)
+            assert f"<!-- rank{number + 1} -->" in comments(picture)
 
 
 def test_of_very_many_runs_it_is_said_how_many_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,8 +108,8 @@ def test_of_very_many_runs_it_is_said_how_many_are_drawn(monkeypatch: pytest.Mon
     for picture, runs in ((loss_plot(found), 9), (scores_plot(found), 10)):
         assert picture is not None
         assert f"the first 8 of {runs} runs" in comments(picture)
-        assert "<!-- seed7 -->" in comments(picture)
-        assert "<!-- seed8 -->" not in comments(picture)
+        assert "<!-- rank8 -->" in comments(picture)
+        assert "<!-- rank9 -->" not in comments(picture)
 
 
 def test_a_value_without_an_interval_has_no_bar() -> None:
@@ -81,7 +118,7 @@ def test_a_value_without_an_interval_has_no_bar() -> None:
     with_bar = cell("base", 39)
     found = [assemble(here, jobs(here), {"base/eval/capitalization_base": [each]}, {}, Accounting()) for each in (bare, with_bar)]
     drawn = list(map(scores_plot, found))
-    bars = [re.findall(rb'<g id="LineCollection_1">\s*<path (d=)?', picture or b"") for picture in drawn]
+    bars = [re.findall(rb'<g id="LineCollection_1">\s*<path (d=)?', picture.svg if picture else b"") for picture in drawn]
     assert bars == [[b""], [b"d="]]
 
 
@@ -107,8 +144,23 @@ def test_an_undefined_metric_is_written_where_its_dot_would_be() -> None:
     found = assemble(here, jobs(here), {"base/eval/capitalization_base": [cell("base", 20, metrics=metrics)]}, {}, Accounting())
     picture = scores_plot(found)
     assert picture
-    for text in ("capitalization: accuracy", "0.5", "capitalization: auc", "undefined"):
+    for text in ("capitalization: accuracy (exploratory)", "0.5", "capitalization: auc (exploratory)", "undefined"):
         assert f"<!-- {text} -->" in comments(picture)
+
+
+@pytest.mark.parametrize(
+    ("registered", "mark"),
+    [(None, ""), (Registered.BEFORE, ""), (Registered.CHANGED, " (exploratory)"), (Registered.ADDED, " (exploratory)")],
+)
+@pytest.mark.parametrize("draw", [scores_plot, design_plot])
+def test_a_metric_is_marked_that_nothing_claimed_before_the_results_is_about(draw, registered: Registered | None, mark: str) -> None:
+    found = two_runs()
+    claims = [each.model_copy(update={"registered": registered}) for each in found.claims]
+    picture = draw(found.model_copy(update={"claims": tuple(claims)}))
+    assert f"<!-- capitalization: accuracy{mark} -->" in comments(picture)
+    assert f"accuracy{mark} " in picture.words
+    of_another_scorer = [each.model_copy(update={"claim": each.claim.model_copy(update={"scorer": "other"})}) for each in claims]
+    assert "(exploratory)" in draw(found.model_copy(update={"claims": tuple(of_another_scorer)})).words
 
 
 def test_nothing_to_draw() -> None:
@@ -147,3 +199,33 @@ def test_a_running_mean_looks_back_only() -> None:
     assert curve.losses[49] == 0.0
     assert 0 < curve.losses[50] < 1
     assert curve.losses[60] == 1.0
+
+
+def rewards(step: int) -> dict[str, float]:
+    return {CHOSEN: 0.01 * step, REJECTED: -0.01 * step, MARGINS: 0.02 * step, ACCURACIES: min(1.0, 0.5 + 0.05 * step)}
+
+
+def preferred(found: Results) -> Results:
+    """The same results, of runs that were trained on preferences."""
+    runs = []
+    for run in found.runs:
+        points = run.training.losses if run.training else ()
+        told = tuple(point.model_copy(update={"metrics": rewards(step)}) for step, point in enumerate(points))
+        trained = run.training.model_copy(update={"losses": told, "validation": told[-1:]}) if run.training else None
+        runs.append(run.model_copy(update={"training": trained}))
+    return found.model_copy(update={"runs": tuple(runs)})
+
+
+def test_margins_are_drawn_and_told_of_preferences_alone():
+    assert (margins_plot(two_runs()), preferences_section(two_runs().runs, {})) == (None, "")
+    found = preferred(two_runs())
+    picture = margins_plot(found)
+    assert picture
+    assert picture.words.endswith("at the end: rank4 at 1.16, above 0 in 100% of pairs; rank8 at 1.16, above 0 in 100% of pairs.")
+    assert (picture, "margin of rewards" in comments(picture)) == (margins_plot(found), True)
+    section = preferences_section(found.runs, {"margins.svg": picture.words})
+    assert "| rank4 | 0.58 | -0.58 | 1.16 | 100% | 1.18 | 100% |" in section
+    assert "](margins.svg)" in section
+    many = margins_plot(preferred(many_runs(30)))
+    assert many
+    assert "; the first 20 of 30" in comments(many)

@@ -202,3 +202,111 @@ def test_a_sound_design_has_none():
 def test_a_problem_says_where_and_what(parts, path, message):
     every = found(**parts)
     assert [one for one in every if one[0] == path and message in one[1]], every
+
+
+# Claims about settings: each as a user would get it wrong
+
+SEEDS = {"lora_rank": [4, 16], "lr": [1e-4, 3e-4], "seed": [0, 1]}
+SETTINGS = {"left": {"lora_rank": 16}, "right": {"lora_rank": 4}}
+BASE_RUN = [{"name": "base", "type": "control"}]
+
+
+def about(**claim):
+    whole = {"metric": "accuracy", "task": "t", "direction": "greater", **claim}
+    return found(variables=SEEDS, runs=BASE_RUN, experiment={**BASE["experiment"], "claims": [whole]})
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        SETTINGS,
+        {**SETTINGS, "direction": "same", "by": 0.05},
+        {"left": {"lora_rank": [4, 16]}, "right": "base", "best": True},
+        {"left": {"lora_rank": 16, "lr": 1e-4}, "right": {"lora_rank": 4}},
+        {"left": {"type": "fine-tuned"}, "right": {"type": "control"}},
+    ],
+)
+def test_a_sound_claim_about_settings_has_no_problem(claim):
+    assert about(**claim) == []
+
+
+@pytest.mark.parametrize(
+    ("claim", "place", "said"),
+    [
+        ({**SETTINGS, "left": {"lora_rank": 8}}, "left.lora_rank", "no run has lora_rank 8 (there are 4, 16)"),
+        ({**SETTINGS, "left": {"lora_rank": [16, 32]}}, "left.lora_rank", "no run has lora_rank 32 (there are 4, 16)"),
+        ({**SETTINGS, "left": {"lr": 2e-4}}, "left.lr", "no run has lr 2e-4 (there are 1e-4, 3e-4)"),
+        ({**SETTINGS, "left": {"lora_rank": []}}, "left.lora_rank", "lora_rank names no value; leave it out where any will do"),
+        ({**SETTINGS, "left": {"lora_rnk": 8}}, "left.lora_rnk", "there is no parameter lora_rnk; did you mean lora_rank?"),
+        ({**SETTINGS, "left": {"zz": 8}}, "left.zz", "there is no parameter zz (what varies is lora_rank, lr, seed)"),
+        (
+            {**SETTINGS, "left": {"lora_rank": "16"}},
+            "left.lora_rank",
+            "no run has lora_rank 16 as it is written here: the runs have 16 without quotes",
+        ),
+        ({**SETTINGS, "left": {"type": "contrl"}}, "left.type", "no run has type contrl; did you mean control?"),
+        (
+            {**SETTINGS, "left": {"type": "control", "lora_rank": 16}},
+            "left",
+            "no run has type control, lora_rank 16 together, though some have each of them",
+        ),
+        ({**SETTINGS, "right": {"lora_rank": 16}}, "right", "the claim compares lora_rank 16 with itself"),
+        (
+            {**SETTINGS, "right": {"type": "fine-tuned"}},
+            "right",
+            "the two sides have settings in common, (lora_rank 16, lr 1e-4) and (lora_rank 16, lr 3e-4): name what they differ in",
+        ),
+        (
+            {"left": {"seed": 0}, "right": {"seed": 1}},
+            "right",
+            "the two sides differ in the seed alone, which is chance: name what else they differ in",
+        ),
+        (
+            {**SETTINGS, "right": "rank4_lr1e-4_seed0"},
+            "right",
+            (
+                "run rank4_lr1e-4_seed0 is one training of its settings, and is compared with settings: "
+                "name its settings, too, {lora_rank: 4, lr: 1e-4}"
+            ),
+        ),
+        (
+            {"left": {"lora_rank": 16, "lr": 1e-4}, "right": "base", "best": True},
+            "best",
+            "best is of several settings, and only lora_rank 16, lr 1e-4 has lora_rank 16, lr 1e-4: leave best out, or name several values",
+        ),
+        (
+            {"direction": "increases", "along": "lora_rank"},
+            "along",
+            "a trend needs at least 3 values of lora_rank (there are 4, 16); of two values say that one is greater than the other",
+        ),
+        (
+            {"direction": "increases", "along": "seed"},
+            "along",
+            "a seed is chance, so nothing goes up or down with it: name what varies besides",
+        ),
+        ({"direction": "increases", "along": "rank"}, "along", "there is no parameter rank; did you mean lora_rank?"),
+        (
+            {"direction": "decreases", "along": "optimizer"},
+            "along",
+            "optimizer is no number here (adamw), so nothing goes up or down with it",
+        ),
+    ],
+)
+def test_a_claim_about_settings_that_are_not_there_says_which_are(claim, place, said):
+    assert about(**claim) == [(f"experiment.claims.0.{place}", said)]
+
+
+def test_settings_of_a_training_are_none_of_a_run_that_was_not_trained():
+    claim = {**CLAIM, "left": {"lora_rank": 16}, "right": {"lora_rank": 4}}
+    parts = {"runs": [{"name": "a"}, *BASE_RUN], "controls": {"lora_rank": 16}, "experiment": {**BASE["experiment"], "claims": [claim]}}
+    assert found(**parts) == [("experiment.claims.0.right.lora_rank", "no run has lora_rank 4 (there is 16)")]
+
+
+def test_settings_that_are_not_evaluated_by_the_task_say_so():
+    matrix = {"tasks": [{"name": "t"}, {"name": "u"}], "matrix": [{"tasks": ["t"]}, {"tasks": ["u"], "runs": ["base"]}]}
+    claim = {**CLAIM, "task": "u", **SETTINGS}
+    said = found(variables=SEEDS, runs=BASE_RUN, evaluation=matrix, experiment={**BASE["experiment"], "claims": [claim]})
+    assert said == [
+        ("experiment.claims.0.left", "of the runs with lora_rank 16 none is evaluated on task u"),
+        ("experiment.claims.0.right", "of the runs with lora_rank 4 none is evaluated on task u"),
+    ]

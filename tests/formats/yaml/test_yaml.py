@@ -269,3 +269,9 @@ def test_a_syntax_error_is_told_where_it_begins(text, line, column, message):
     [problem] = read_yaml(text, 1).problems
     assert (problem.line, problem.column) == (line, column)
     assert problem.message.startswith(message)
+
+
+def test_a_key_that_is_no_text_beside_an_empty_one_is_a_problem():
+    for text in ('1: a\n"": b\n', 'null: a\n"": b\n', ': a\n"": b\n'):
+        assert len(read_yaml(text).problems) == 1
+    assert [problem.message for problem in read_yaml('{"": a, "": b}').problems] == ['the key "" is here twice (first on line 1)']

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ckgit.errors import Exit
-from ckgit.lab.hooks.folder import IN_CLONES, NAMES
+from ckgit.lab.hooks.folder import IN_CLONES, NAMES, ON_SERVERS
 from ckgit.lab.hooks.install import shim
 from tests.command_line import ckgit
 
@@ -223,6 +223,6 @@ def test_all_worktrees_have_them_and_a_bare_repository_the_servers(lab_folder: P
     assert (hooks / "pre-commit").exists()
     git(lab_folder, "clone", "--quiet", "--bare", ".", "../server.git")
     assert ckgit("hooks", "install", folder=tmp_path / "server.git").returncode == 0
-    assert {path.name for path in (tmp_path / "server.git/hooks").iterdir() if path.suffix != ".sample"} == {"pre-receive"}
+    assert {path.name for path in (tmp_path / "server.git/hooks").iterdir() if path.suffix != ".sample"} == set(ON_SERVERS)
     done = ckgit("hooks", "status", folder=tmp_path)
     assert (done.returncode, done.stdout) == (Exit.USAGE, "")

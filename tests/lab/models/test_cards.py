@@ -3,9 +3,9 @@ import json
 import pytest
 
 from ckgit.errors import CkgitError
-from ckgit.lab.export import find_model
 from ckgit.lab.lab import open_lab
 from ckgit.lab.models.cards import add_model, list_models
+from ckgit.lab.models.find import find_model
 from tests.lab.models.test_folder import CONFIG, WEIGHTS
 
 
@@ -38,7 +38,7 @@ def test_another_clone_on_this_machine_finds_the_files(lab, model, run, tmp_path
     run(tmp_path, "clone", "--quiet", str(lab.root), "clone")
     clone = open_lab(tmp_path / "clone")
     assert find_model(clone, clone.cluster(), added.card, added.content) == model
-    assert [(each.card.name, each.folder) for each in list_models(clone, clone.cluster())] == [("fresh", model), ("tiny", None)]
+    assert [(each.card.name, each.folder) for each in list_models(clone)] == [("fresh", model), ("tiny", None)]
 
 
 def test_adding_again_changes_nothing(lab, model, run):

@@ -216,7 +216,7 @@ def test_who_is_faster_between_the_look_and_the_push_wins(ada, bob, remote, run,
     run(bob.root, "fetch", "--quiet")
     parent = take_snapshot(ada, "cap")
     theirs = submit(bob, take_snapshot(bob, "cap"), b"theirs")
-    monkeypatch.setattr(authority, "refuse_behind", lambda *_: None)  # Ada looked before Bob pushed
+    monkeypatch.setattr(authority, "refuse_behind", lambda *_: authority.NOWHERE)  # Ada looked before Bob pushed
 
     with pytest.raises(CkgitError, match=f"origin is at {theirs[:12]}") as caught:
         submit(ada, parent, b"mine")
@@ -234,7 +234,7 @@ def test_who_is_faster_is_followed_where_the_branch_is_checked_out(ada, bob, run
     run(ada.root, "switch", "--quiet", "exp/cap")
     parent = take_snapshot(ada, "cap")
     theirs = submit(bob, take_snapshot(bob, "cap"), b"theirs")
-    monkeypatch.setattr(authority, "refuse_behind", lambda *_: None)
+    monkeypatch.setattr(authority, "refuse_behind", lambda *_: authority.NOWHERE)
     with pytest.raises(CkgitError):
         submit(ada, parent, b"mine")
 
@@ -248,14 +248,14 @@ def test_who_lost_and_has_work_of_their_own_in_the_way_is_told_how_to_follow(ada
     run(ada.root, "switch", "--quiet", "exp/cap")
     parent = take_snapshot(ada, "cap")
     theirs = submit(bob, take_snapshot(bob, "cap"), b"theirs")
-    monkeypatch.setattr(authority, "refuse_behind", lambda *_: None)
-    push_branch, jobs = authority.push_branch, ada.root / "experiments/cap/jobs.json"
+    monkeypatch.setattr(authority, "refuse_behind", lambda *_: authority.NOWHERE)
+    push_refs, jobs = authority.push_refs, ada.root / "experiments/cap/jobs.json"
 
     def push_late(*words):  # a change that came after the commit
         jobs.write_bytes(b"my own")
-        return push_branch(*words)
+        return push_refs(*words)
 
-    monkeypatch.setattr(authority, "push_branch", push_late)
+    monkeypatch.setattr(authority, "push_refs", push_late)
     with pytest.raises(CkgitError) as caught:
         submit(ada, parent, b"mine")
     assert "stands on the local branch" in caught.value.state

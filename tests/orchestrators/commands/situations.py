@@ -171,6 +171,8 @@ class Scene:
             (bench.work / ".ckgit/jobs" / first.token / "status.json").write_text("{")
         elif what == "output":
             shutil.rmtree(bench.work / "experiments/demo/rank4/artifacts")
+        elif what == "closed":
+            bench.ckgit("close", "demo", "--because", "no better")
         elif what in ("work tree", "machine"):
             shutil.rmtree(bench.work)
         elif what in _PROFILES:

@@ -50,13 +50,13 @@ FOLLOWS: dict[str, list[Situation]] = {
     # nothing is to be done
     "nothing to do, exit 0": [
         S(SCAFFOLDED, wants={"to": SCAFFOLDED}),
+        S(ANALYZED),
         S(ANALYZED, wants={"to": ANALYZED}),
         S(SCAFFOLDED, BOTH_RUN, left="queued", wants=REPLACED),
         S(SCAFFOLDED, BOTH_RUN, wants=REPLACED),
         S(SCAFFOLDED, BOTH_RUN, left="queued", by=OTHER, wants=REPLACED),
     ],
     "refuse 4": [
-        S(ANALYZED),
         S(TRAINED, wants={"to": DESIGNED}),
         S(TRAINED, wants={"begins": (DESIGNED,)}),
         S(SCAFFOLDED, wants={"retry": True}),

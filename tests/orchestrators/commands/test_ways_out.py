@@ -21,7 +21,7 @@ DESIGNED, SCAFFOLDED, TRAINED, EVALUATED, ANALYZED = State
 ATTEMPTS = st.sampled_from(["none", "unseen", "queued", "running", "unknown", "done", "failed", "recorded", "lost", "refused"])
 COMMANDS = [
     ("advance",), ("retry",), ("cancel",), ("advance", "--accept-missing"), ("advance", "--to", "analyzed"),
-    ("advance", "--detach"),
+    ("advance", "--detach"), ("close", "--because", "no better"),
 ]
 ENDS = {  # what a command may come to without having done anything
     Exit.DONE,  # there was nothing to do
@@ -39,7 +39,7 @@ def situations(draw: st.DrawFn) -> Situation:
     out = runs and jobs != ("none", "none")
     always = ["", "", "no profile", "outdated"]
     submitted = ["profile", "work tree", "machine", "ledger"] if out or state in (TRAINED, EVALUATED, ANALYZED) else []
-    damage = draw(st.sampled_from([*always, *submitted]))
+    damage = draw(st.sampled_from([*always, *submitted, *([] if out else ["closed"])]))
     left = draw(st.sampled_from(["", "", "unseen", "queued", "unknown", "gone"])) if out else ""
     return Situation(state, jobs, damage, left, draw(st.sampled_from(["", TOKEN, OTHER])))
 
@@ -67,7 +67,7 @@ def carry_out(bench: Bench, done: Done, tried: list[list[str]]) -> Done | None:
 def leads_on(scene: Scene, first: tuple[str, ...]) -> None:  # noqa: F811
     """Follow what each command names until something was done."""
     before, bench = acts(scene), scene.bench
-    words = [first[0], "demo", *first[1:], *(["--no-wait"] if first[0] != "cancel" and "--detach" not in first else [])]
+    words = [first[0], "demo", *first[1:], *(["--no-wait"] if first[0] in ("advance", "retry") and "--detach" not in first else [])]
     done, tried = bench.ckgit(*words, check=False), [words]
     for _ in range(MOST):
         assert done.returncode not in (1, Exit.BUG), done.stderr

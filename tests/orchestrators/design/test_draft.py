@@ -17,8 +17,8 @@ from ckgit.lab.lab import open_lab
 from ckgit.lab.snapshot import take_snapshot
 from ckgit.lab.summary.file import SummaryFile
 from ckgit.orchestrators.design import draft as design
+from ckgit.orchestrators.design.beginnings.choices import offers
 from ckgit.orchestrators.design.check import check
-from ckgit.orchestrators.design.choices import offers
 from ckgit.orchestrators.design.lookup import default_branch
 
 DESIGN = """\
@@ -500,13 +500,13 @@ def test_a_file_that_has_another_name_is_told_and_a_copied_design_is_not(lab):
     assert not any("calls the experiment" in text for text in design.draft_revision(lab, "twise", None, "d.yaml").warnings)
 
 
-def test_a_name_that_was_merged_is_used_again_and_says_what_a_merge_will_remove(lab, run):
+def test_a_name_that_was_merged_is_not_free(lab, run):
     design.commit(draft(lab))
     run(lab.root, "merge", "--quiet", "--no-ff", "--message=Merge", "exp/cap")
     run(lab.root, "branch", "--quiet", "--delete", "--force", "exp/cap")
-    main = run(lab.root, "rev-parse", "main")
-    [said] = [text for text in draft(open_lab(lab.root)).warnings if "was called cap" in text]
-    assert said.endswith(f"without its 3 files, and merging it will remove them from main; commit {main[:12]} keeps them")
+    with pytest.raises(CkgitError, match="experiment cap exists already; it was merged") as caught:
+        draft(open_lab(lab.root))
+    assert (caught.value.code, caught.value.next) == (Exit.USAGE, "ckgit show cap shows it; choose another name")
 
 
 def test_a_base_recipe_that_torchtune_does_not_have_is_refused_at_its_place(lab):

@@ -132,8 +132,10 @@ def test_who_revises_is_told_of_what_main_has_newer(lab: Lab, clone: Lab, run: G
     wanted = "has a newer data/words.json than exp/cap, which this design takes"
     assert told() == [f"origin/main {wanted}: to take the newer one, git switch exp/cap && git merge origin/main"]
     run(clone.root, "merge", "--quiet", "--ff-only", "origin/main")
-    assert told()[0].startswith(f"main {wanted}")
-    follow(clone.root, told()[0].rpartition("to take the newer one, ")[2])
+    assert told() == [f"main {wanted}; to take the newer one: ckgit revise cap --update data/words.json"]
+    taken = design.draft_revision(open_lab(clone.root), "cap", None, "d.yaml", update=["data/words.json"])
+    assert not any("main" in text for text in taken.forecast.warnings)
+    design.commit(taken)
     assert told() == []
 
 

@@ -13,7 +13,7 @@ from ckgit.lab.git.trailers import parse_trailers
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import snapshot_at
 from ckgit.lab.summary.file import SummaryFile
-from ckgit.orchestrators.analyze import analyze
+from ckgit.orchestrators.analyze.analyze import analyze
 from ckgit.orchestrators.engine.experiment import ExperimentView, summary_of
 from tests.orchestrators.review.facts import LEDGER, SUMMARY, Mutation
 from tests.orchestrators.review.history import FOLDER, Branch, Commit, History

@@ -12,6 +12,7 @@ _BY_HAND = "commits and files by hand are their author's; a history without them
 _SHORTER = "what is left is an honest history that is not as far"
 _WHO = "who made a commit is what git was told; a signature would tell more"
 _OTHER = "another version writes other words; that its files cannot be made again is noted"
+_BUILD = "it says why bytes may differ, where they do; here they do not"
 _LONGER = "what was taken back is there again, as ckgit left it"
 
 ESCAPED: Mapping[str, str] = {
@@ -29,6 +30,8 @@ ESCAPED: Mapping[str, str] = {
     "design: line 2[578] () from the first commit on": _SIZE,
     "message: * Ckgit-Version": _OTHER,
     "message: * without Ckgit-Version": _OTHER,
+    "message: * Ckgit-Build": _BUILD,
+    "message: * without Ckgit-Build": _BUILD,
     "message: 4 by hand line 0": _BY_HAND,
     "time: * author -1h": _CLOCK,
     "time: 0 design author -30d": "nothing was there before it",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from ckgit import __version__
 from tests.orchestrators.review.history import FOLDER, Commit, History
 
 LEDGER, SUMMARY = "jobs.json", "experiment_summary.md"
@@ -145,7 +146,8 @@ def _replaced(name: str, *pairs: tuple[str, str]) -> Mutation:
 def _of_all(files: Mapping[str, bytes], text: Callable[[str], str]) -> dict[str, bytes]:
     """Files and their paths with another text; outside of the experiment paths stay."""
     renamed = {path: text(path) if path.startswith(f"{FOLDER}/") else path for path in files}
-    return {renamed[path]: text(content.decode()).encode() for path, content in files.items()}
+    told = {path: text(content.decode(errors="surrogateescape")) for path, content in files.items()}
+    return {renamed[path]: content.encode(errors="surrogateescape") for path, content in told.items()}
 
 
 # the summary
@@ -194,7 +196,7 @@ def _messages(history: History) -> Iterator[Mutation]:
             if what == "Ckgit-Design":
                 continue  # it is made to agree
             yield Mutation("message", f"{who} {what}", _message(index, [*lines[:number], _other_line(line), *lines[number + 1 :]]))
-            if what in ("Ckgit-Version", "Ckgit-Event"):
+            if what in ("Ckgit-Version", "Ckgit-Build", "Ckgit-Event"):
                 yield Mutation("message", f"{who} without {what}", _message(index, [*lines[:number], *lines[number + 1 :]]))
 
 
@@ -204,7 +206,7 @@ def _other_line(line: str) -> str:
         return re.sub(r"\d", lambda digit: str((int(digit[0]) + 1) % 10), line, count=1) if re.search(r"\d", line) else f"{line} x"
     known = {"design": "revise", "scaffold": "submit", "submit": "retry", "retry": "submit", "fail": "cancel", "train": "submit"}
     known |= {"none": "designed", "designed": "scaffolded", "scaffolded": "trained", "trained": "scaffolded", "demo": "other"}
-    known |= {"evaluate": "analyze", "analyze": "evaluate", "evaluated": "analyzed", "analyzed": "evaluated", "0.2.0": "0.1.0"}
+    known |= {"evaluate": "analyze", "analyze": "evaluate", "evaluated": "analyzed", "analyzed": "evaluated", __version__: "0.1.0"}
     return f"{key}{colon}{known.get(value) or value[::-1]}"
 
 
@@ -244,7 +246,7 @@ def _words(history: History) -> Iterator[Mutation]:
     for path, content in sorted(history[-1].own().items(), key=lambda each: _plain(history, each[0])):
         if path in (LEDGER, SUMMARY):
             continue
-        lines = content.decode().split("\n")
+        lines = content.decode().split("\n") if _is_text(content) else []
         places = [(number, found) for number, line in enumerate(lines) for found in re.finditer(r"[\w.]+", line)]
         for number, found in sorted(drawn.sample(places, min(_WORDS, len(places))), key=lambda place: place[0]):
             line = lines[number]
@@ -252,6 +254,14 @@ def _words(history: History) -> Iterator[Mutation]:
             name = f"{_plain(history, path)} line {number + 1} column {found.start() + 1}"
             yield Mutation("word", name, _line(path, line, new), frozenset({path}))
         yield Mutation("word", f"{_plain(history, path)} a line more", _appended(path), frozenset({path}))
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _other_word(word: str) -> str:

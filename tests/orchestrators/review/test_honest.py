@@ -186,11 +186,39 @@ def with_lines_of_ones_own(bench: Bench) -> None:
     bench.advance(State.ANALYZED)
 
 
+def closed(bench: Bench) -> None:
+    bench.advance(State.ANALYZED)
+    bench.ckgit("close", "demo", "--because", "Rank 8 is no better; three seeds said so.")
+    commit_by_hand(bench.folder, "notes.md", "mine")
+
+
+def closed_and_reopened(bench: Bench) -> None:
+    path = bench.folder / "experiments/demo/experiment_summary.md"
+    git(bench, "switch", "-q", "exp/demo")
+    path.write_text(path.read_text().replace("Does training help?", "Does it help?"))
+    git(bench, "commit", "-qam", "Another question")
+    git(bench, "switch", "-q", "main")
+    for state in State:
+        bench.advance(state)
+        bench.ckgit("close", "demo", "--because", "No time.")
+        bench.ckgit("close", "demo", "--reopen", *(["--because", "Time."] if state is State.TRAINED else []))
+
+
+def cleaned(bench: Bench) -> None:
+    bench.advance(State.TRAINED)
+    bench.ckgit("revise", "demo", "--set", "variables.lora_rank=[4, 8, 16]")
+    for state in State:
+        bench.advance(state)
+        bench.ckgit("clean", "demo", "--work", "--yes")
+    bench.ckgit("clean", "demo", "--all", "--yes")
+
+
 WAYS = (plain, retried, accepted_as_missing, cancelled, declared_lost, revised, another_profile, moved, with_notes, brought_back)
 MORE = (rebased, merged, pulled_with_a_merge, designed_by_hand, a_branch_by_hand, main_was_merged_into_it, with_lines_of_ones_own)
+OVER = (closed, closed_and_reopened, cleaned)
 
 
-@pytest.mark.parametrize("way", [*WAYS, *MORE], ids=lambda way: way.__name__)
+@pytest.mark.parametrize("way", [*WAYS, *MORE, *OVER], ids=lambda way: way.__name__)
 def test_nothing_is_found(bench: Bench, way: Callable[[Bench], None]) -> None:
     way(bench)
     assert bench.snapshot.state is State.ANALYZED

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from ckgit import __version__
 from ckgit.experiment.design.model import State
-from tests.orchestrators.bench import Bench
+from tests.conftest import run_git
+from tests.orchestrators.bench import DESIGN, Bench, design_demo
 from tests.orchestrators.review.history import FOLDER, Branch, Commit
 
 pytestmark = pytest.mark.slow
@@ -206,6 +208,8 @@ CASES: dict[str, Callable[[Branch], None]] = {
     "a huge exit code": lambda b: ledger(b, lambda d: first(d, exit_code=10**4000)),
     "no time": lambda b: ledger(b, lambda d: first(d, started="when\x1b[2J it rained", ended="0001-01-01T00:00:00+23:59")),
     "a time without a zone": lambda b: ledger(b, lambda d: first(d, started="2026-11-29T13:52:27", ended="9999-12-31T23:59:59Z")),
+    "no time of a submission": lambda b: ledger(b, lambda d: first(d, submitted="when\x1b[2J it rained")),
+    "a submission without a zone": lambda b: ledger(b, lambda d: first(d, submitted="2026-11-29T13:52:27")),
     "a job of another name": lambda b: ledger(b, lambda d: first(d, job="\x1b[31m../../x", files={"../../../etc/passwd": "0" * 64})),
     "files with line breaks": lambda b: ledger(b, lambda d: first(d, files={"a\nb": "0" * 64, "\x1b[2J": "0" * 64})),
     "another token": lambda b: ledger(b, lambda d: first(d, token=MOVES)),
@@ -213,9 +217,9 @@ CASES: dict[str, Callable[[Branch], None]] = {
     "cells of nobody": lambda b: ledger(b, lambda d: first(d, cells={"\x1b[2J": ""})),
     "cells of a failure": lambda b: ledger(b, with_cells),
     "three thousand attempts": lambda b: ledger(b, many),
-    "a version that moves the terminal": lambda b: said(b, "Ckgit-Version: 0.2.0", "Ckgit-Version: \x1b[2J\x07"),
-    "a version of long numbers": lambda b: said(b, "Ckgit-Version: 0.2.0", "Ckgit-Version: " + "9" * 20_000),
-    "a version that takes long to match": lambda b: said(b, "Ckgit-Version: 0.2.0", "Ckgit-Version: 1" + ".1a" * 5_000 + "!"),
+    "a version that moves the terminal": lambda b: said(b, f"Ckgit-Version: {__version__}", "Ckgit-Version: \x1b[2J\x07"),
+    "a version of long numbers": lambda b: said(b, f"Ckgit-Version: {__version__}", "Ckgit-Version: " + "9" * 20_000),
+    "a version that takes long to match": lambda b: said(b, f"Ckgit-Version: {__version__}", "Ckgit-Version: 1" + ".1a" * 5_000 + "!"),
     "an event that moves the terminal": lambda b: said(b, "Ckgit-Event: train", "Ckgit-Event: train\x1b[2J"),
     "a design that moves the terminal": lambda b: said(b, "Ckgit-Design: ", "Ckgit-Design: \x1b[2J"),
     "an experiment that moves the terminal": lambda b: said(b, "Ckgit-Experiment: demo", "Ckgit-Experiment: \x1b[2Jdemo"),
@@ -224,6 +228,9 @@ CASES: dict[str, Callable[[Branch], None]] = {
     "a separator in a name": lambda b: raw(b, b"Ada Author", b"Ada\x02\x01\x02Author"),
     "no author": lambda b: raw(b, b"author Ada Author <ada@example.org>", b"author"),
     "no time of a commit": lambda b: raw(b, b" +0000\ncommitter", b"99999999999999999999 +0000\ncommitter"),
+    "a commit after all calendars": lambda b: raw(b, b" +0000\n\n", b"00000 +0200\n\n"),
+    "a commit before all clocks": lambda b: raw(b, b"<cleo@example.org> ", b"<cleo@example.org> -"),
+    "a commit after all clocks": lambda b: raw(b, b"<cleo@example.org> ", b"<cleo@example.org> 922337203"),
     "no number for a time": lambda b: raw(b, b"Author <ada@example.org> 1", b"Author <ada@example.org> x"),
     "a message of noise": lambda b: raw(b, b"analyze demo", bytes(range(1, 10)) + bytes(range(11, 256))),
     "no steps": no_steps,
@@ -234,24 +241,33 @@ CASES: dict[str, Callable[[Branch], None]] = {
     "a picture of noise": lambda b: since(b, "analyze", "analysis/loss.svg", f'<svg onload="{EVIL}">'.encode() * 1000),
     "an estimate of noise": lambda b: since(b, "design", "estimate.json", DEEP),
     "a profile that runs": lambda b: since(b, "scaffold", "cluster.json", profile(setup=[EVIL])),
+    "a log that was cut, by hand": lambda b: on_top(b, put(f"{FOLDER}/base/eval/logs/mine.eval", b"PK\x03\x04 and no more")),
     "a profile of another scheduler": lambda b: since(b, "scaffold", "cluster.json", profile(scheduler="../os")),
 }
 # Of these there are warnings and notes at most: nothing that is recorded is otherwise than ckgit makes it.
 MILD = {"no steps", "only by hand", "a merge of many", "names", "the lab's settings"}
 MILD |= {"a long message", "a message of noise", "a separator in a name", "no author", "no time of a commit", "no number for a time"}
+MILD |= {"a commit after all calendars", "a commit before all clocks", "a commit after all clocks"}
 
 
 def printed(bench: Bench) -> Iterator[str]:
     """What is wrong with how a history is reported."""
-    begun = time.monotonic()
+    begun, written = time.monotonic(), (bench.steer / "page", bench.steer / "annotations")
     done = bench.ckgit("verify", "demo", check=False)
-    if done.returncode == 70:
-        yield f"exit 70: {done.stderr[-1500:]}"
-    text = done.stdout + done.stderr
-    if bad := {char for char in text if not char.isprintable() and char != "\n"}:
+    reviewed = bench.ckgit("review", "demo", "--html", str(written[0]), "--annotations", str(written[1]), check=False)
+    for each in (done, reviewed):
+        if each.returncode == 70:
+            yield f"exit 70: {each.stderr[-1500:]}"
+    for words in (("list",), ("review", "other")):
+        if (beside := bench.ckgit(*words, check=False)).returncode:
+            yield f"it keeps others from theirs: ckgit {' '.join(words)} ends with {beside.returncode}: {beside.stderr or beside.stdout}"
+    text = "".join([done.stdout, done.stderr, reviewed.stdout, reviewed.stderr, *(file.read_text() for file in written)])
+    if bad := {char for char in text if not char.isprintable() and char not in "\n\u200b"}:  # the latter is what breaks others' links
         yield f"it prints {bad}"
     if (took := time.monotonic() - begun) > SECONDS:
         yield f"it takes {took:.0f} s"
+    if reviewed.returncode != done.returncode and "### Problems" not in reviewed.stdout:
+        yield f"verify ends with {done.returncode}, and review with {reviewed.returncode}"
     yield f"{done.returncode}"
 
 
@@ -262,6 +278,10 @@ def test_each_is_reported(bench: Bench) -> None:
     bench.ckgit("retry", "demo")
     bench.advance(State.ANALYZED)
     branch, wrong = Branch(bench.folder), dict[str, list[str]]()
+    design_demo(bench.lab, {"experiment": {**DESIGN["experiment"], "name": "other"}}, "other")
+    config = bench.folder / "ckgit.toml"
+    config.write_text(f"{config.read_text()}\n[review]\ngpu_hours_per_month = 1000\n")
+    run_git(bench.folder, "commit", "--quiet", "--all", "--message=A budget")
     for name, make in CASES.items():
         make(branch)
         *bad, code = printed(bench)

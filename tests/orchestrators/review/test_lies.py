@@ -339,6 +339,69 @@ def test_a_step_that_was_picked_from_another_experiment(bench: Bench) -> None:
     assert "foreign-step" in rules(bench.folder)
 
 
+def without(event: str) -> Callable[[Liar], None]:
+    return lambda liar: liar.tell(lambda _, __, told: None if told.event == event else told)
+
+
+def a_file_beside_a_close(liar: Liar) -> None:
+    liar.edit(liar.at("close"), lambda _: {"notes.md": b"as if it were part of it"})
+
+
+def a_close_without_a_reason(liar: Liar) -> None:
+    liar.tell(lambda _, __, told: told._replace(message=told.message.replace("No better.\n\n", "")))
+
+
+def a_state_that_a_close_leads_to(liar: Liar) -> None:
+    def change(_: int, __: str, told: Told) -> Told:
+        forged = told.message.replace("Ckgit-To: evaluated", "Ckgit-To: analyzed").replace("-> evaluated", "-> analyzed")
+        return told._replace(message=forged) if told.event == "close" else told
+
+    liar.tell(change)
+
+
+CLOSINGS = {
+    without("reopen"): "step",  # a step after a close
+    without("close"): "step",  # reopened, and never closed
+    a_file_beside_a_close: "file",
+    a_close_without_a_reason: "message",
+    a_state_that_a_close_leads_to: "step",
+}
+
+
+@pytest.mark.parametrize(("lie", "rule"), CLOSINGS.items())
+def test_a_lie_about_closing_is_caught(bench: Bench, lie: Callable[[Liar], None], rule: str) -> None:
+    bench.advance(State.EVALUATED)
+    bench.ckgit("close", "demo", "--because", "No better.")
+    bench.ckgit("close", "demo", "--reopen")
+    bench.advance(State.ANALYZED)
+    assert rules(bench.folder) == set()
+    lie(Liar(bench.folder))
+    assert rule in rules(bench.folder)
+    shown = bench.ckgit("log", "demo").stdout
+    assert ("NOT LEGAL" in shown) == (rule == "step")
+
+
+def a_file_beside_a_removal(liar: Liar) -> None:
+    liar.edit(liar.at("clean"), lambda _: {"notes.md": b"mine"})
+
+
+def a_removal_of_nothing(liar: Liar) -> None:
+    def change(_: int, __: str, told: Told) -> Told:
+        return told._replace(message=re.sub(r"(?m)^- .*\n", "", told.message)) if told.event == "clean" else told
+
+    liar.tell(change)
+
+
+@pytest.mark.parametrize(("lie", "rule"), [(a_file_beside_a_removal, "file"), (a_removal_of_nothing, "message")])
+def test_a_lie_about_what_was_removed_is_caught(bench: Bench, lie: Callable[[Liar], None], rule: str) -> None:
+    bench.advance(State.EVALUATED)
+    bench.ckgit("clean", "demo", "--checkpoints", "--yes")
+    bench.advance(State.ANALYZED)
+    assert rules(bench.folder) == set()
+    lie(Liar(bench.folder))
+    assert rule in rules(bench.folder)
+
+
 def test_claims_that_were_changed_when_results_could_be_seen(bench: Bench) -> None:
     bench.advance(State.ANALYZED)
     claim = "{metric: accuracy, task: capitalization, left: rank8, right: base, direction: greater}"

@@ -17,7 +17,7 @@ from ckgit.experiment.design.model import State
 from ckgit.experiment.outputs.findings import Severity
 from ckgit.experiment.results import Results
 from ckgit.lab.lab import Lab
-from ckgit.orchestrators import analyze
+from ckgit.orchestrators.analyze import files
 from ckgit.orchestrators.review.verify.branch import verify_branch
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench
@@ -46,7 +46,7 @@ def branch(bench: Bench) -> Branch:
 @pytest.fixture
 def drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Most lies leave the results as they are, and to draw them takes as long as all the rest."""
-    draw, known = analyze._pictures, dict[str, dict[str, bytes]]()
+    draw, known = files.pictures_of, dict[str, dict[str, bytes]]()
 
     def pictures(results: Results) -> dict[str, bytes]:
         key = results.model_dump_json()
@@ -54,7 +54,7 @@ def drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
             known[key] = draw(results)
         return known[key]
 
-    monkeypatch.setattr(analyze, "_pictures", pictures)
+    monkeypatch.setattr(files, "pictures_of", pictures)
 
 
 def rules(lab: Lab, tip: str) -> set[str]:

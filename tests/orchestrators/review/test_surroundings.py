@@ -1,4 +1,4 @@
-"""Verification starts git alone, reaches no network, imports nothing of the lab, and writes nothing but what it remembers."""
+"""Verification and review start git alone, reach no network, import nothing of the lab, and write nothing but what they remember."""
 
 from __future__ import annotations
 
@@ -43,13 +43,14 @@ print(json.dumps(seen), file=sys.stderr)
 """
 
 
-def test_only_git_is_started_and_nothing_is_written(bench: Bench, tmp_path: Path) -> None:
-    bench.advance(State.ANALYZED)
+@pytest.mark.parametrize(("command", "to"), [("verify", State.ANALYZED), ("review", State.ANALYZED), ("review", State.SCAFFOLDED)])
+def test_only_git_is_started_and_nothing_is_written(bench: Bench, tmp_path: Path, command: str, to: State) -> None:
+    bench.advance(to)
     cache, scratch = Path(os.environ["XDG_CACHE_HOME"]), tmp_path / "scratch"
     scratch.mkdir()
     before = _files(bench.folder)
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(scratch), "MPLCONFIGDIR": str(tmp_path / "mpl")}
-    words = [sys.executable, "-c", WATCHED, "verify", "demo"]
+    words = [sys.executable, "-c", WATCHED, command, "demo"]
     done = subprocess.run(words, cwd=bench.folder, env=environment, capture_output=True, text=True, check=False)
     seen = json.loads(done.stderr.splitlines()[-1])
     assert seen["code"] in (0, None), done.stderr

@@ -96,7 +96,7 @@ def test_an_evaluation_that_failed_ahead_of_its_stage_does_not_keep_training_fro
     overlapping.fail("base/eval/capitalization_base")
     assert overlapping.advance(State.ANALYZED).code is Exit.JOBS_FAILED
     assert overlapping.snapshot.state is State.TRAINED
-    assert overlapping.history().count("fail") == 1
+    assert "fail" in overlapping.history()[overlapping.history().index("train") :]
     assert done(overlapping, "rank4/finetune")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ckgit.experiment.checks.problems import place_of
@@ -19,6 +19,7 @@ from ckgit.experiment.design.plan import Cell, Run, resources
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
 from ckgit.experiment.results import CellResult, Checkpoint, LossPoint, Metric, Sample, TrainingResult
 from ckgit.experiment.worker import Context, Evaluator, Evidence, Preparation
+from ckgit.formats.plain_json import leaves
 from ckgit.formats.problem import Problem
 from ckgit.jobs.script import job_script
 from ckgit.workers.torchtune.design.parameters import TorchtuneParameters
@@ -177,7 +178,7 @@ class TinyEvaluator(Evaluator):
         )
 
     def ready(self, context: Context, job: Job, work: Path) -> Sequence[str]:
-        weights = work / context.run_folder(job.run) / "artifacts" / f"epoch_{job.epoch}" / "weights"
+        weights = work / context.artifacts(job.run) / f"epoch_{job.epoch}" / "weights"
         return [f"epoch {job.epoch} has no weights"] if job.epoch is not None and not weights.exists() else []
 
     def evidence(self, context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:
@@ -221,5 +222,35 @@ def _answers(value: float) -> Iterable[str]:
     return ("C", "C") if value > 0.8 else ("C", "I")
 
 
+class TellingTrainer(Trainer):
+    """One that tells what decides the weights: the learning rate and the number of epochs."""
+
+    tool, label = "telling-trainer", "telling-trainer"
+
+    def renders(self, context: Context, job: Job) -> Sequence[str]:
+        return [f"{job.folder}/setup.txt", job.script]
+
+    def made_from(self, context: Context, job: Job, read: Callable[[str], bytes | None]) -> Mapping[str, str]:
+        setup = read(f"{job.folder}/setup.txt") or _setup(context, job.run)
+        run = context.plan.run(job.run)
+        return {"setup": json.dumps(setup.decode()), **{name: json.dumps(run[name]) for name in ("epochs", "lora_rank")}}
+
+
+class TellingEvaluator(TinyEvaluator):
+    """One that tells what decides the answers: the task's file and the data."""
+
+    tool, label = "telling-evaluator", "telling-evaluator"
+
+    def renders(self, context: Context, job: Job) -> Sequence[str]:
+        return [job.script]
+
+    def made_from(self, context: Context, job: Job, read: Callable[[str], bytes | None]) -> Mapping[str, str]:
+        tasks = [task for task in context.summary.evaluation.tasks if task.name in job.tasks]
+        files = {f"file {task.source}": json.dumps(hashlib.sha256(context.sources[task.source]).hexdigest()) for task in tasks}
+        return {**files, **{place: json.dumps(value) for task in tasks for place, value in leaves(task.model_dump(mode="json"))}}
+
+
 trainer = Trainer()
 evaluator = TinyEvaluator()
+telling_trainer = TellingTrainer()
+telling_evaluator = TellingEvaluator()

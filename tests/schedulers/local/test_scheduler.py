@@ -113,7 +113,7 @@ def test_a_token_is_executed_once_however_often_it_is_handed_over(work: Path) ->
 def test_no_more_jobs_run_than_there_are_slots_and_the_first_come_first(work: Path) -> None:
     tokens = [f"job{number}" for number in range(8)]
     for token in tokens:
-        start(work, token, f"echo start {token} >>order; echo + >>count; sleep 0.1; echo - >>count", TWO)
+        start(work, token, f"echo start {token} >>order; echo + >>count; sleep 0.3; echo - >>count", TWO)
     until(lambda: all(seen(work, token) is JobState.GONE for token in tokens))
     running, most = 0, 0
     for sign in (work / "count").read_text().split():

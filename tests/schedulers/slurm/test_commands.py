@@ -44,13 +44,13 @@ def test_own_options_win_over_those_of_the_script() -> None:
     lab = Cluster(scheduler="slurm", account="lab", partition="gpu", gpu_option="gres", gpu_type="a100")
     mine = lab.model_copy(update=OWN).with_own_apart(lab, "config.toml")
     assert (mine.account, mine.gpu_type, mine.mail_user) == ("lab", "a100", None)
-    batch = commands.BatchOptions("tok", "s", "o", gpus=2)
+    batch = commands.BatchOptions("tok", "s", "o", asked=Resources(gpus=2))
     own = ["--account=mine", "--mail-user=me@example.org", "--mail-type=END,FAIL", "--gres=gpu:h200:2"]
     assert commands.sbatch(mine, WORK, batch)[-5:-1] == own
     assert commands.sbatch(lab, WORK, batch)[-2] == "--requeue"
-    retried = commands.sbatch(mine, WORK, batch._replace(resources=Resources(gpus=4), gpus=4))
+    retried = commands.sbatch(mine, WORK, batch._replace(resources=Resources(gpus=4), asked=Resources(gpus=4)))
     assert [word for word in retried if "gpu" in word] == ["--gres=gpu:h200:4"]
-    assert not [word for word in commands.sbatch(mine, WORK, batch._replace(gpus=None)) if "gpu" in word]
+    assert not [word for word in commands.sbatch(mine, WORK, batch._replace(asked=None)) if "gpu" in word]
 
 
 @pytest.mark.parametrize(

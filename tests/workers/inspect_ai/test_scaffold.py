@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -175,7 +176,6 @@ SIGNATURE = TASK[TASK.index(b"capitalization(") + len("capitalization(") : TASK.
         ("data, split, prompt", {}, "does not take 'system_prompt'"),
         ("data, split, system_prompt", {}, "does not take 'prompt'"),
         ("data, prompt, system_prompt", {}, "does not take 'split'"),
-        ("", {}, "does not take 'prompt'"),
         ("data, split, prompt, system_prompt", {"evaluation__scorers": [{"name": "match"}]}, "does not take 'scorers'"),
         ("data, split, prompt, system_prompt", {"evaluation__tasks__0__args": {"shots": 3}}, "does not take 'shots'"),
         ("prompt, system_prompt", {"evaluation__tasks__0__data": "words"}, "does not take 'data'"),
@@ -193,6 +193,17 @@ def test_a_task_with_data_of_its_own_is_not_compared():
     document = config(TUNED, task=task)
     assert "rows" not in document["model"]["args"]
     assert document["task"]["args"] == {"prompt": "Word: {input}", "system_prompt": "Use {capitals}."}
+
+
+def test_any_task_of_inspect_with_data_of_its_own_is_taken_and_its_prompts_are_warned_of():
+    context = make_context(task=TASK.replace(SIGNATURE, b""))
+    [found] = worker.check(context)
+    assert found.warning
+    assert "brings data of its own and takes no prompt and no system_prompt: it asks in its own words" in found.message
+    own = make_context(task=TASK.replace(SIGNATURE, b""), controls__prompt="{input}", controls__system_prompt="")
+    assert worker.check(own) == []
+    refused = make_context(task=TASK.replace(SIGNATURE, b""), evaluation__tasks__0__prompt="Do: {input}")
+    assert any("does not take 'prompt'" in problem.message and not problem.warning for problem in worker.check(refused))
 
 
 def test_the_sample_task_takes_data_with_columns_of_its_own(tmp_path: Path):
@@ -224,3 +235,13 @@ def test_importing_the_worker_imports_no_framework():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.replace("'", '"')) == []
+
+
+def test_an_adapter_alone_is_evaluated_beside_its_model_whose_weights_are_checked_and_without_torchao():
+    context = make_context()
+    alone = [replace(cell, checkpoint=cell.checkpoint and cell.checkpoint._replace(adapter=True)) for cell in context.plan.cells]
+    weights = " models/plain/model.safetensors"
+    beside = context._replace(plan=replace(context.plan, cells=tuple(alone)))
+    whole, adapter = (worker.scaffold(each)[f"{TUNED}.slurm"].decode() for each in (context, beside))
+    assert ("--hide=torchao" in whole, "peft" in whole, weights in whole) == (False, False, False)
+    assert ("--hide=torchao" in adapter, "peft" in adapter, weights in adapter) == (True, True, True)

@@ -1,5 +1,5 @@
 from ckgit.workers.torchtune import worker
-from tests.workers.torchtune.designs import DATA, WORDS, card, context
+from tests.workers.designs import DATA, WORDS, card, context
 
 
 def problems(**design):
@@ -81,6 +81,8 @@ def test_distributed_training_needs_cuda():
     gpus = {"training": {"gpus": 2}}
     assert "need CUDA" in problems(compute=gpus)[0]
     assert problems(compute=gpus, controls={"device": "cuda"}) == []
+    nodes = problems(compute={"training": {"gpus": 2, "nodes": 2}}, controls={"device": "cuda"})
+    assert nodes == ["run run: torchtune trains on one node here; leave compute.training.nodes out"]
 
 
 def test_each_problem_has_its_place_in_the_design():

@@ -8,7 +8,7 @@ from ckgit.lab.models.folder import read_card
 from ckgit.workers.torchtune import worker
 from ckgit.workers.torchtune.families import refusals
 from ckgit.workers.torchtune.scaffold import scaffold
-from tests.workers.torchtune.designs import card, context, write_tree
+from tests.workers.designs import card, context, write_tree
 
 SIZES = {
     "vocab_size": 300,

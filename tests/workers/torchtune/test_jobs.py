@@ -13,8 +13,8 @@ from ckgit.lab.models.folder import read_card
 from ckgit.workers.torchtune import train as train_command
 from ckgit.workers.torchtune import worker
 from ckgit.workers.torchtune.design.steps import planned_steps
-from ckgit.workers.torchtune.outputs.codes import ROWS_REFUSED
-from tests.workers.torchtune.designs import WORDS, context, write_tree
+from ckgit.workers.training.outputs.codes import ROWS_REFUSED
+from tests.workers.designs import WORDS, context, write_tree
 
 pytestmark = pytest.mark.slow
 TOKEN = "job-1"  # noqa: S105 the name of a job
@@ -295,7 +295,7 @@ def dies_at_its_end(copy, monkeypatch):
 
     monkeypatch.chdir(copy.work)
     monkeypatch.setenv("CKGIT_JOB", TOKEN)
-    monkeypatch.setattr(train_command.prepare, "run", lambda *args: 0)
+    monkeypatch.setattr(train_command, "guarded", lambda *args: 0)
     monkeypatch.setattr(train_command, "tune_run", fail)
     folder = ARTIFACTS.removesuffix("/artifacts")
     with pytest.raises(RuntimeError, match="a rank was aborted"):

@@ -12,10 +12,11 @@ from ckgit.experiment.results import rows_digest
 from ckgit.workers.rendering import Renderer, RenderError
 from ckgit.workers.torchtune import worker
 from ckgit.workers.torchtune.components import row_renderer, rows
-from ckgit.workers.torchtune.outputs.codes import ROWS_REFUSED
-from ckgit.workers.torchtune.prepare import PromptsDifferError, check_tokens, main
+from ckgit.workers.torchtune.prepare import check_tokens, main
+from ckgit.workers.training.outputs.codes import ROWS_REFUSED
+from ckgit.workers.training.tokens import PromptsDifferError
 from tests.whole import ROOT
-from tests.workers.torchtune.designs import DATA, context, write_tree
+from tests.workers.designs import DATA, context, write_tree
 
 RUN = "experiments/capital/run"
 
@@ -75,7 +76,8 @@ def test_an_answer_that_is_not_wholly_trained_stops_the_job(work, monkeypatch):
 
 def test_another_seed_is_another_order_of_the_same_rows(work):
     renderer = row_renderer("models/tiny", "chat", "{input}", "", "2026-11-23")
-    orders = [[row.input for row in rows(renderer, DATA, "train", "input", "output", shuffle_seed=seed).rows] for seed in (None, 0, 1)]
+    made = [rows(renderer, DATA, "train", "input", "output", shuffle_seed=seed).rendered for seed in (None, 0, 1)]
+    orders = [[row.input for row, _ in rendered] for rendered in made]
     assert orders[0] == sorted(orders[1]) == sorted(orders[2])
     assert orders[0] != orders[1] != orders[2]
 
@@ -135,7 +137,7 @@ def test_max_seq_len_and_rows_that_cannot_be_rendered_are_told_together(work):
 
 
 @pytest.mark.parametrize(
-    ("path", "split", "words"), [("data/none.json", "train", "No such file"), (DATA, "validation", "no split 'validation'")]
+    ("path", "split", "words"), [("data/none.json", "train", "No such file"), (DATA, "validation", "has no split validation")]
 )
 def test_rows_that_are_not_there_are_named(work, path, split, words):
     with pytest.raises(ValueError, match=words):

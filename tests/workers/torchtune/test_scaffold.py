@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from ckgit.workers.torchtune import worker
-from tests.workers.torchtune.designs import DATA, card, context
+from tests.workers.designs import DATA, card, context
 
 FOLDER = "experiments/capital/run"
 

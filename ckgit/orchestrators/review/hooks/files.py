@@ -24,7 +24,7 @@ def found(rule: str, message: str, *, commit: str | None = None, path: str = "",
     """A finding of a rule, in which nothing of what others wrote is hidden. Most hooks find nothing, and have no time to import rules."""
     from ckgit.orchestrators.review.rules import RULES
 
-    return RULES[rule].found(escaped(message), commit=commit, path=escaped(path), line=line, advice=escaped(advice))
+    return RULES[rule].found(escaped(message), commit=commit, path=escaped(path), line=line, advice=escaped(advice) or None)
 
 
 def file_findings(root: Path, folder: str, files: Sequence[ChangedFile], commit: str | None = None) -> Iterator[Finding]:

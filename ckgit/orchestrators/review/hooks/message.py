@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ckgit.errors import DesignError
-from ckgit.experiment.lifecycle import NO_STATE, TRAILERS, Event, step_problem
+from ckgit.experiment.lifecycle import NO_STATE, STEP_TRAILERS, TRAILERS, Event, is_closed, state_of, step_problem
 from ckgit.experiment.state import State
 from ckgit.formats.listing import escaped
 from ckgit.lab.branches import last_recorded
@@ -43,10 +43,10 @@ def message_findings(commit: Staged, message: Message) -> Iterator[Finding]:
     if recorded:
         yield from _step_findings(commit, recorded, before, state, content or b"")
     elif any(line.startswith(TRAILERS) for line in block.splitlines()):
-        keys = ", ".join(TRAILERS[:-1])
+        keys = ", ".join(STEP_TRAILERS)
         yield found("step", f"its trailers are no step of {commit.name}: {keys} must be there, each once, with this name")
-    elif state and state not in before and not (state is State.DESIGNED and NO_STATE in before):
-        yield found("state", f"the state goes from {before[0]} to {state}, and the message records no step", path=path)
+    elif state and state not in map(state_of, before) and not (state is State.DESIGNED and NO_STATE in before):
+        yield found("state", f"the state goes from {state_of(before[0])} to {state}, and the message records no step", path=path)
 
 
 def _step_findings(commit: Staged, recorded: Trailers, before: list[str], state: State | None, content: bytes) -> Iterator[Finding]:
@@ -63,10 +63,10 @@ def _step_findings(commit: Staged, recorded: Trailers, before: list[str], state:
 
 
 def _state_at(commit: Staged, parent: str) -> str:
-    """The state that a parent was in."""
+    """Where the experiment stood at a parent, as the lifecycle calls it."""
     _, recorded = last_recorded(commit.root, commit.name, parent)
     if recorded:
-        return recorded.target
+        return recorded.standing
     return NO_STATE if read_object(commit.root, f"{parent}:{commit.folder}/{SUMMARY}") is None else State.DESIGNED
 
 
@@ -110,7 +110,7 @@ def _design_step(commit: Staged, file: SummaryFile) -> Trailers | None:
     before = _state_at(commit, commit.head) if commit.head else NO_STATE
     _, recorded = last_recorded(commit.root, commit.name, commit.head) if commit.head else ("", None)
     known = recorded is not None and (recorded.target, recorded.design) == (State.DESIGNED, file.summary.digest)
-    if file.summary.state is not State.DESIGNED or known:
+    if file.summary.state is not State.DESIGNED or known or is_closed(before):
         return None
     event = Event.DESIGN if before == NO_STATE else Event.REVISE
     return Trailers(event, before, State.DESIGNED, file.summary.digest)

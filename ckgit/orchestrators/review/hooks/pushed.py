@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ckgit.errors import DesignError
-from ckgit.experiment.lifecycle import NO_STATE, Event, step_problem
+from ckgit.experiment.lifecycle import NO_STATE, Event, state_of, step_problem
 from ckgit.experiment.state import State
 from ckgit.formats.listing import plural
-from ckgit.lab.branches import last_recorded
-from ckgit.lab.git.command import is_ancestor
+from ckgit.lab.branches import last_merged, last_recorded, steps_in
+from ckgit.lab.experiments import merged_experiments
+from ckgit.lab.git.command import git_lines, is_ancestor
 from ckgit.lab.git.objects import read_files, read_object
+from ckgit.lab.git.tips import beside_ref
 from ckgit.lab.history.hand_edits import HandEdit, restored, written
 from ckgit.lab.hooks.pushed import Attempts, PushedCommit, RefUpdate, changed_files, commits_between, is_kept, lab_of_push, ledgers
-from ckgit.lab.lab import Lab
+from ckgit.lab.lab import BRANCHES, Lab
+from ckgit.lab.snapshot import as_committed
 from ckgit.lab.summary.state import state_in
+from ckgit.orchestrators.review.hooks.default_branch import default_findings
 from ckgit.orchestrators.review.hooks.files import file_findings, found
-from ckgit.orchestrators.review.hooks.staged import SUMMARY, as_committed
+from ckgit.orchestrators.review.hooks.names import pushed_name
+from ckgit.orchestrators.review.hooks.results import anchors_moved, is_full, unattested, unsigned, verified
+from ckgit.orchestrators.review.hooks.staged import SUMMARY
 
 if TYPE_CHECKING:
     from ckgit.experiment.outputs.findings import Finding
@@ -28,31 +34,70 @@ _IDENTITY = ("job", "stage", "number", "script_sha256", "submitted")
 _ENDING = ("phase", "job_id", "started", "ended", "exit_code", "failure", "cells")
 
 
-def pushed_findings(folder: Path, updates: Sequence[RefUpdate], *, server: bool) -> Iterator[Finding]:
+def pushed_findings(folder: Path, updates: Sequence[RefUpdate], tell: Callable[[str], None], *, server: bool) -> Iterator[Finding]:
     """What speaks against a push.
 
     Args:
         folder: of the repository whose hook runs.
         updates: the refs that it moves in the repository that is pushed to.
+        tell: is told what takes long.
         server: whether the hook runs there.
+
+    Raises:
+        CkgitError: USAGE, the repository's setting of how much is verified is none.
     """
-    named = [update for update in updates if update.name or (server and update.closed)]
-    if not named or (lab := lab_of_push(folder, updates)) is None:
+    if server:
+        yield from anchors_moved(updates)
+    branches = [update for update in updates if update.ref.startswith("refs/heads/") or (server and update.closed)]
+    if not branches or (lab := lab_of_push(folder, updates)) is None:
         return
-    for update in named:
-        if update.closed:
+    full = is_full(lab, server=server)
+    for update in branches:
+        if update.ref == f"refs/heads/{lab.default_branch}":
+            yield from default_findings(lab, update)
+            yield from _unmerged(lab, update, updates) if server and update.old else ()
+        elif update.closed:
             yield from _closed(lab, update, updates)
-        elif not update.new:
+            yield from _arrived(lab, _as_branch(update), _kept_alone(lab, update, updates), tell, full=full)
+        elif update.name and not update.new:
             yield from _deleted(lab, update, updates) if server else ()
-        elif _is_experiment(lab, update):
-            commits = commits_between(lab.root, update.name, update.new, update.old, lab.base)
-            yield from branch_findings(lab, update.name, commits)
-            if update.old and not is_ancestor(lab.root, update.old, update.new):
-                yield from _rewritten(lab, update)
+        elif update.name and not _is_experiment(lab, update):
+            yield from pushed_name(lab, update, [], updates)
+        elif update.name:
+            yield from _moved(lab, update, updates, tell, full=full)
+            yield from unattested(lab, update, updates) if server else ()
 
 
-def branch_findings(lab: Lab, name: str, commits: Sequence[PushedCommit]) -> Iterator[Finding]:
-    """What is wrong with commits that a branch gets, parents first; the last one is its new tip. To verify a branch is called here."""
+def _moved(lab: Lab, update: RefUpdate, updates: Sequence[RefUpdate], tell: Callable[[str], None], *, full: bool) -> Iterator[Finding]:
+    """What speaks against where an experiment's branch is pushed to."""
+    commits = commits_between(lab.root, update.name, update.new, update.old, lab.base)
+    taken = list(pushed_name(lab, update, commits, updates))
+    yield from taken
+    yield from _arrived(lab, update, commits, tell, full=full and not taken)
+    if update.old and not is_ancestor(lab.root, update.old, update.new):
+        yield from _rewritten(lab, update)
+
+
+def _as_branch(update: RefUpdate) -> RefUpdate:
+    """What is kept as closed, as if it were the experiment's branch."""
+    return update._replace(ref=f"{BRANCHES}{update.closed}")
+
+
+def _arrived(lab: Lab, update: RefUpdate, commits: Sequence[PushedCommit], tell: Callable[[str], None], *, full: bool) -> Iterator[Finding]:
+    """What is wrong with commits that an experiment gets: first by their structure, and where that is right, with their results."""
+    light = [*branch_findings(lab, update.name, commits, strict=full), *unsigned(lab, commits, tell)]
+    yield from light
+    if full and not any(each.is_error for each in light):
+        yield from verified(lab, update, commits, tell)
+
+
+def branch_findings(lab: Lab, name: str, commits: Sequence[PushedCommit], *, strict: bool) -> Iterator[Finding]:
+    """What is wrong with commits that a branch gets, by their structure.
+
+    Args:
+        commits: parents first; the last one is the branch's new tip.
+        strict: whether a scaffolded file may not be edited, as verification of what comes of it says later.
+    """
     if not commits:
         return
     yield from _steps(lab, name, commits)
@@ -64,16 +109,16 @@ def branch_findings(lab: Lab, name: str, commits: Sequence[PushedCommit]) -> Ite
         yield from file_findings(lab.root, folder, mine, oid)
     new = {commit.oid for commit in commits}
     edits = written(as_committed(lab.root, name, commits[-1].oid)).edits
-    yield from (_edited(name, edit) for edit in edits if edit.hand in new)
+    yield from (_edited(name, edit, strict=strict) for edit in edits if edit.hand in new)
 
 
-def _edited(name: str, edit: HandEdit) -> Finding:
-    """A file of ckgit's that is not as it left it. Nothing may follow from one that tells what jobs did; of others it is told only."""
+def _edited(name: str, edit: HandEdit, *, strict: bool) -> Finding:
+    """A file of ckgit's that is not as it left it. Nothing may follow from one that tells what jobs did; of others it may be told only."""
     from ckgit.experiment.outputs.findings import Severity
 
     what = f"ckgit owns this file, and it was {'removed' if edit.gone else 'changed'} by hand"
     finding = found("edited", what, commit=edit.hand, path=edit.path, advice=restored(name, [edit]))
-    return finding.model_copy(update={"severity": Severity.WARNING}) if edit.scaffolded else finding
+    return finding.model_copy(update={"severity": Severity.WARNING}) if edit.scaffolded and not strict else finding
 
 
 def _is_experiment(lab: Lab, update: RefUpdate) -> bool:
@@ -89,7 +134,7 @@ def _steps(lab: Lab, name: str, commits: Sequence[PushedCommit]) -> Iterator[Fin
     after: dict[str, frozenset[str]] = {}
     for commit in commits:
         before = frozenset().union(*(after.get(parent) or _state_at(lab, name, parent) for parent in commit.parents)) or {NO_STATE}
-        after[commit.oid] = frozenset({commit.recorded.target} if commit.recorded else before)
+        after[commit.oid] = frozenset({commit.recorded.standing} if commit.recorded else before)
         step = commit.recorded
         wrong = [step_problem(step.event, step.source, step.target, each) for each in before] if step else []
         if wrong and all(wrong):
@@ -102,14 +147,14 @@ def _steps(lab: Lab, name: str, commits: Sequence[PushedCommit]) -> Iterator[Fin
         for problem in error.problems[:1]:
             yield found("summary", problem.message, commit=tip, path=path, line=problem.line)
         return
-    reached = after[tip] - {NO_STATE} or {State.DESIGNED}
+    reached = {state_of(each) for each in after[tip]} - {NO_STATE} or {State.DESIGNED}
     if state not in reached:
         yield found("state", f"the summary says {state}, and the steps led to {' or '.join(reached)}", commit=tip, path=path)
 
 
 def _state_at(lab: Lab, name: str, commit: str) -> frozenset[str]:
     _, recorded = last_recorded(lab.root, name, commit)
-    return frozenset({recorded.target if recorded else NO_STATE})
+    return frozenset({recorded.standing if recorded else NO_STATE})
 
 
 def _ledgers(lab: Lab, name: str, commits: Sequence[PushedCommit]) -> Iterator[Finding]:
@@ -163,18 +208,51 @@ def _attempt_finding(name: str, token: str, commit: str, *, told: bool) -> Findi
 def _deleted(lab: Lab, update: RefUpdate, updates: Sequence[RefUpdate]) -> Iterator[Finding]:
     """The attempts of a branch that is deleted must stay on the server."""
     name = update.name or update.closed
-    if not update.old or is_kept(lab, update.old, updates):
+    if not update.old or is_kept(lab, update.old, updates, update.closed):
         return
-    commits = commits_between(lab.root, name, update.old, lab.base)
-    attempts = {token for each in ledgers(lab.root, name, [commit.oid for commit in commits]).values() for token in each}
-    if attempts:
+    if attempts := _tokens(lab, name, update.old, lab.base):
         what = f"{update.ref} is deleted, and with it the record of {plural(len(attempts), 'attempt')}"
         where = lab.default_branch or "the default branch"
         advice = f"merge it into {where} first, or keep it: git push REMOTE {update.old[:12]}:refs/ckgit/closed/{name}"
         yield found("ledger", what, commit=update.old, advice=advice)
 
 
+def _tokens(lab: Lab, name: str, tip: str, without: str) -> set[str]:
+    """Attempts that the ledgers of some commits tell of."""
+    commits = [tip, *(commit.oid for commit in commits_between(lab.root, name, tip, without))]
+    return {token for each in ledgers(lab.root, name, commits).values() for token in each}
+
+
+def _unmerged(lab: Lab, update: RefUpdate, updates: Sequence[RefUpdate]) -> Iterator[Finding]:
+    """The attempts of experiments that were merged must stay on the server, too, when the default branch is rewritten or deleted."""
+    if update.new and is_ancestor(lab.root, update.old, update.new):
+        return
+    how, without = ("rewritten", [f"^{update.new}"]) if update.new else ("deleted", [])
+    for name in dict.fromkeys([*steps_in(lab.root, update.old, *without), *merged_experiments(lab, ())]):
+        attempts = _tokens(lab, name, update.old, update.new) - (_tokens(lab, name, update.new, update.old) if update.new else set())
+        step = last_merged(lab, name, update.old)[0] or update.old
+        if attempts and not is_kept(lab, step, updates, name):
+            what = f"{update.ref} is {how}, and with it the record of {plural(len(attempts), 'attempt')} of {name}"
+            yield found("ledger", what, commit=update.old, advice=f"keep it: git push REMOTE {step[:12]}:{beside_ref(name, step)}")
+
+
 def _closed(lab: Lab, update: RefUpdate, updates: Sequence[RefUpdate]) -> Iterator[Finding]:
-    """What keeps a closed branch is held as a branch is that is deleted."""
-    if update.old and not (update.new and is_ancestor(lab.root, update.old, update.new)):
-        yield from _deleted(lab, update, updates)
+    """What keeps a closed branch stays, with its reason, also where no job was ever submitted; unless its branch has it again."""
+    if update.new and not last_merged(lab, update.closed, update.new)[0]:
+        what = f"{update.ref} would keep a history in which there is no step of {update.closed}"
+        yield found("name", what, commit=update.new, advice=f"ckgit close {update.closed} --because TEXT closes an experiment")
+    if not update.old or (update.new and is_ancestor(lab.root, update.old, update.new)) or is_kept(lab, update.old, updates, update.closed):
+        return
+    lost = list(_deleted(lab, update, updates))
+    yield from lost
+    if not lost:
+        what = f"{update.ref} keeps an experiment that was closed, and why; a push would {'move' if update.new else 'delete'} it"
+        yield found("name", what, commit=update.old, advice=f"ckgit close {update.closed} --reopen brings its branch back")
+
+
+def _kept_alone(lab: Lab, update: RefUpdate, updates: Sequence[RefUpdate]) -> Sequence[PushedCommit]:
+    """Commits that come to be kept as closed and that the experiment's branch does not bring, or has not brought before."""
+    name = update.closed
+    moved = [each.new or each.old for each in updates if each.name == name]
+    branch = moved or git_lines(lab.root, "for-each-ref", "--format=%(objectname)", f"{BRANCHES}{name}")
+    return commits_between(lab.root, name, update.new, update.old, lab.base, *branch) if update.new else []

@@ -25,6 +25,7 @@ class HookCall(NamedTuple):
     folder: Path  # where it is called
     arguments: Sequence[str]
     stdin: bytes
+    tell: Callable[[str], None]  # what a person is told who waits
 
 
 def run_hook(name: str, call: HookCall) -> list[Finding]:
@@ -80,7 +81,7 @@ def _pre_push(call: HookCall) -> list[Finding]:
     from ckgit.lab.hooks.pushed import to_push
     from ckgit.orchestrators.review.hooks.pushed import pushed_findings
 
-    return list(pushed_findings(call.folder, to_push(call.folder, told), server=False))
+    return list(pushed_findings(call.folder, to_push(call.folder, told), call.tell, server=False))
 
 
 def _pre_receive(call: HookCall) -> list[Finding]:
@@ -89,7 +90,16 @@ def _pre_receive(call: HookCall) -> list[Finding]:
     from ckgit.lab.hooks.pushed import received
     from ckgit.orchestrators.review.hooks.pushed import pushed_findings
 
-    return list(pushed_findings(call.folder, received(call.stdin), server=True))
+    return list(pushed_findings(call.folder, received(call.stdin), call.tell, server=True))
+
+
+def _post_receive(call: HookCall) -> list[Finding]:
+    if in_repository(call.folder):
+        from ckgit.lab.hooks.pushed import received
+        from ckgit.orchestrators.review.hooks.results import attest_pushed
+
+        attest_pushed(call.folder, received(call.stdin))
+    return []
 
 
 def _message_file(call: HookCall) -> Path:
@@ -104,4 +114,5 @@ _HOOKS: Mapping[str, Callable[[HookCall], list[Finding]]] = {
     "prepare-commit-msg": _prepare_commit_msg,
     "pre-push": _pre_push,
     "pre-receive": _pre_receive,
+    "post-receive": _post_receive,
 }

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 import shlex
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ckgit.errors import DesignError
@@ -13,13 +11,13 @@ from ckgit.experiment.state import State
 from ckgit.formats.listing import in_words
 from ckgit.lab.branches import last_recorded
 from ckgit.lab.git.objects import read_object, tree_entries
-from ckgit.lab.git.tips import left_at
 from ckgit.lab.git.trailers import Trailers
 from ckgit.lab.history.hand_edits import WrittenFiles, written
 from ckgit.lab.hooks.staged import ChangedFile, Staged
-from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.snapshot import as_committed
 from ckgit.lab.summary.text import block_problems, decode, split
 from ckgit.orchestrators.review.hooks.files import file_findings, found
+from ckgit.orchestrators.review.hooks.names import staged_name
 
 if TYPE_CHECKING:
     from ckgit.experiment.outputs.findings import Finding
@@ -34,7 +32,8 @@ def staged_findings(commit: Staged) -> list[Finding]:
     """What speaks against a commit that somebody makes on an experiment's branch."""
     if not commit.files:
         return []
-    return [*file_findings(commit.root, commit.folder, commit.files), *_owned(commit), *_summary(commit)]
+    named = staged_name(commit, f"{commit.folder}/{SUMMARY}")
+    return [*named, *file_findings(commit.root, commit.folder, commit.files), *_owned(commit), *_summary(commit)]
 
 
 def _owned(commit: Staged) -> Iterator[Finding]:
@@ -55,15 +54,6 @@ def _is_as_left(commit: Staged, ours: WrittenFiles, file: ChangedFile) -> bool:
     """Whether a change by hand is taken back."""
     edit = next((edit for edit in ours.edits if edit.path == file.path), None)
     return edit is not None and any(entry.oid == file.oid for entry in tree_entries(commit.root, edit.left, file.path))
-
-
-def as_committed(root: Path, name: str, commit: str) -> Snapshot:
-    """An experiment as some commit has it, whatever its branch is at and whatever its summary says."""
-    at, recorded = last_recorded(root, name, commit)
-    state = State(recorded.target) if recorded and recorded.target in set(State) else State.DESIGNED
-    event, design = (recorded.event, recorded.design) if recorded else (None, None)
-    never = datetime.datetime.fromtimestamp(0, tz=datetime.UTC)
-    return Snapshot(root, name, commit, state, event, design, never, at, left=left_at(root, name))
 
 
 def _summary(commit: Staged) -> Iterator[Finding]:

@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
+from ckgit import __version__
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.design.model import Stage
+from ckgit.experiment.claims.registered import shows_results
 from ckgit.experiment.lifecycle import NO_STATE, Event
 from ckgit.experiment.outputs.findings import Finding, VerifiedExperiment
 from ckgit.experiment.state import State
 from ckgit.lab.git.command import git_text, is_ancestor
 from ckgit.lab.git.objects import read_objects
-from ckgit.lab.git.trailers import Trailers
+from ckgit.lab.git.trailers import Trailers, build
 from ckgit.lab.history.commits import BranchCommit, PathChange, branch_commits, changes
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot import Snapshot, snapshot_at
 from ckgit.lab.summary.file import FILE as SUMMARY
 from ckgit.lab.summary.state import state_in
 from ckgit.orchestrators.review import rules
-from ckgit.orchestrators.review.verify import evidence, ledger, rendering, report, steps, times, told
-from ckgit.orchestrators.review.verify.step import Step, in_words
-from ckgit.orchestrators.review.verify.steps import Past
+from ckgit.orchestrators.review.verify.checks import evidence, kept, ledger, rendering, report, steps, times, told
+from ckgit.orchestrators.review.verify.checks.step import Step, in_words
+from ckgit.orchestrators.review.verify.checks.steps import Past
 
 Check = Callable[[Step], Iterator[Finding]]
 # In this order; what one cannot read, the later ones are not asked about.
@@ -31,12 +32,14 @@ _CHECKS: tuple[Check, ...] = (
     steps.files,
     steps.logs,
     steps.tables,
+    kept.kept,
     rendering.rendering,
     ledger.ledger,
     evidence.evidence,
     report.report,
     told.told,
 )
+_EXACT = (rules.TABLES.name, rules.RENDERED.name, rules.REPORT.name)  # what this very ckgit would have written otherwise
 _SHARED = ("data/", "models/", "tasks/")  # what an experiment may need, and the default branch may not have yet
 _NAMED = 5
 _MOST = 50  # findings that a check tells of one step
@@ -48,8 +51,9 @@ _STATES = frozenset(map(str, State))
 class Walk:
     """The branch as it grows, commit by commit."""
 
-    def __init__(self, lab: Lab, name: str) -> None:
+    def __init__(self, lab: Lab, name: str, *, lenient: bool = False) -> None:
         self.lab, self.name, self.folder = lab, name, f"experiments/{name}"
+        self.lenient = lenient  # whether what is not installed here is noted, and the rest is checked
         self.past = Past()
         self.last: tuple[str, Trailers] | None = None  # the last step, and its commit
         self.owned: dict[str, PathChange] = {}  # files as ckgit wrote them last
@@ -82,7 +86,8 @@ class Walk:
         yield from steps.legal(step, self.past)
         yield from self._state(commit, recorded.target)
         past = self.past
-        yield from _checked(step, lambda step: steps.claims(step, past), lambda step: times.times(step, past.made))
+        others = (lambda step: steps.claims(step, past), lambda step: times.times(step, past.made))
+        yield from _checked(step, *others, lenient=self.lenient)
         self._remember(step)
 
     def _before(self, commit: BranchCommit) -> Snapshot | None:
@@ -97,9 +102,9 @@ class Walk:
     def _remember(self, step: Step) -> None:
         seen = self.past.seen
         with suppress(CkgitError):  # what cannot be read was said
-            if not seen[1] and (found := step.ledger) and any(attempt.stage is Stage.EVALUATION for attempt in found.attempts):
+            if not seen[1] and (found := step.ledger) and shows_results(found.attempts):
                 seen = (steps.stated(step), step.commit.oid)
-        self.past = Past(step.recorded.target, seen, times.authored(step.commit))
+        self.past = Past(step.recorded.standing, seen, times.authored(step.commit))
         self.last = (step.commit.oid, step.recorded)
         for path, change in step.commit.files.items():
             self.owned.pop(path, None)
@@ -117,7 +122,7 @@ class Walk:
         yield from self._outside(commit)
         if f"{self.folder}/{SUMMARY}" in commit.files:
             if not self.last:
-                self.past = self.past._replace(state=str(State.DESIGNED))  # a design by hand is one, too
+                self.past = self.past._replace(standing=str(State.DESIGNED))  # a design by hand is one, too
             yield from self._state(commit, self.past.state if self.last else str(State.DESIGNED))
             yield from self._design(commit)
         yield from _unfit(self.lab, commit, self.folder)
@@ -167,13 +172,14 @@ class Walk:
         self.by_hand.clear()
 
 
-def _checked(step: Step, *others: Check) -> Iterator[Finding]:
+def _checked(step: Step, *others: Check, lenient: bool) -> Iterator[Finding]:
     for check in (*_CHECKS, *others):
         try:
             found = list(check(step))
         except CkgitError as error:
-            if error.code is Exit.TOOL_MISSING:
-                raise
+            if lenient and error.code is Exit.TOOL_MISSING:
+                yield _not_here(error, step.commit)
+                continue
             yield rules.EVIDENCE.found(in_words(error), commit=step.commit.oid)
             return
         except _STUMBLES as error:
@@ -187,6 +193,10 @@ def _checked(step: Step, *others: Check) -> Iterator[Finding]:
             return  # nothing can be read that depends on them
 
 
+def _not_here(error: CkgitError, commit: BranchCommit) -> Finding:
+    return rules.UNCHECKED.found(error.what, commit=commit.oid, advice=error.next or "")
+
+
 def _unfit(lab: Lab, commit: BranchCommit, folder: str) -> Iterator[Finding]:
     """What must not be in a repository, in the files of a commit by hand."""
     from ckgit.lab.secrets import MAX_FILE_BYTES, find_secrets
@@ -197,8 +207,24 @@ def _unfit(lab: Lab, commit: BranchCommit, folder: str) -> Iterator[Finding]:
     for path, content in contents.items():
         if content and len(content) > MAX_FILE_BYTES:
             yield rules.TOO_LARGE.found(f"it has {len(content) / 1e6:.0f} MB", commit=commit.oid, path=path)
-    for place in find_secrets(contents):
-        yield rules.SECRET.found(f"{place.rule}: {place.masked}", commit=commit.oid, path=place.path, line=place.line)
+    for path, content in contents.items():
+        try:
+            places = find_secrets({path: content})
+        except CkgitError as error:  # an archive that is none, as a log that was cut
+            yield rules.SECRET.found(error.what, commit=commit.oid, path=path, advice="make it whole, or take it out of the commit")
+            continue
+        for place in places:
+            yield rules.SECRET.found(f"{place.rule}: {place.masked}", commit=commit.oid, path=place.path, line=place.line)
+
+
+def _other_builds(commits: Sequence[BranchCommit], found: Sequence[Finding]) -> Iterator[Finding]:
+    """That what does not follow byte for byte may come from another ckgit of the same version, as one from a checkout is."""
+    wrong = {each.commit for each in found if each.is_error and each.rule in _EXACT}
+    steps = [(each.oid, each.recorded) for each in commits if each.recorded and each.oid in wrong]
+    for oid, step in steps:
+        if step.version == __version__ and step.build not in ("", build()):
+            what = f"made by another build of ckgit {step.version} ({step.build}) than this one ({build()}), which may be why it differs"
+            yield rules.UNCHECKED.found(what, commit=oid, advice="verify with that build")
 
 
 def _refuse_cut(lab: Lab, name: str, commits: Sequence[BranchCommit]) -> None:
@@ -214,19 +240,28 @@ def _refuse_cut(lab: Lab, name: str, commits: Sequence[BranchCommit]) -> None:
         )
 
 
-def verify_branch(lab: Lab, name: str, tip: str) -> VerifiedExperiment:
+def verify_branch(lab: Lab, name: str, tip: str, *, lenient: bool = False) -> VerifiedExperiment:
     """Hold an experiment's history, up to a commit, against all rules. Only git objects are read; nothing of them is executed.
+
+    Args:
+        lenient: note what cannot be checked because something is not installed, and check the rest.
 
     Raises:
         CkgitError: TOOL_MISSING, what reads logs or draws is not installed; EVIDENCE_MISSING, the clone is shallow.
     """
-    walk, found = Walk(lab, name), list[Finding]()
+    walk, found = Walk(lab, name, lenient=lenient), list[Finding]()
     beyond = "" if is_ancestor(lab.root, tip, lab.base) else lab.base
     commits = list(branch_commits(lab.root, name, tip, beyond=beyond))[::-1]
     _refuse_cut(lab, name, commits)
     for commit in commits:
-        found += walk.commit(commit)
+        try:
+            found += walk.commit(commit)
+        except CkgitError as error:
+            if not lenient or error.code is not Exit.TOOL_MISSING:
+                raise
+            found.append(_not_here(error, commit))
     found += walk.end()
     if not walk.last and not any(each.rule == rules.FOREIGN.name for each in found):
         found.append(rules.UNCHECKED.found("no commit of ckgit's is on it: a design by hand, of which nothing follows yet", commit=tip))
+    found += _other_builds(commits, found)
     return VerifiedExperiment(experiment=name, commit=tip, commit_count=len(commits), findings=tuple(found))

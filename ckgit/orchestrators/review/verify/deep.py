@@ -15,6 +15,7 @@ from ckgit.experiment.scheduler import JobAccount
 from ckgit.formats.listing import in_words as listed
 from ckgit.jobs.folder import is_there, read_status
 from ckgit.lab.git.objects import read_objects
+from ckgit.lab.history.cleanings import removal_of, removals
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.review import rules
@@ -95,7 +96,9 @@ def _contradicted(attempt: Attempt, account: JobAccount) -> Iterator[str]:
 
 
 def _checkpoints(lab: Lab, ledger: Ledger, folder: str, commit: str) -> Iterator[Finding]:
-    """Each checkpoint that training committed the digests of."""
+    """Each checkpoint that training committed the digests of; where no job ran for this design, they are others' work trees' matter."""
+    if not ledger.work_tree:
+        return
     trained = [attempt for attempt in ledger.attempts if attempt.stage is Stage.TRAINING and attempt.phase is Phase.DONE]
     paths = [f"{folder}/{attempt.job.partition('/')[0]}/{MANIFEST}" for attempt in trained]
     manifests = dict(zip(paths, read_objects(lab.root, [f"{commit}:{each}" for each in paths]), strict=True))
@@ -108,8 +111,15 @@ def _checkpoints(lab: Lab, ledger: Ledger, folder: str, commit: str) -> Iterator
                 continue
             yield from (rules.CHECKPOINT.found(line, commit=commit, path=path) for line in _differences(checkpoint, place))
     if gone:
-        what = f"{len(gone)} checkpoints are not in {work} any more: {listed(gone, _NAMED)}"
+        what = f"{len(gone)} checkpoints are not in {work} any more: {listed(gone, _NAMED)}{_by_whom(lab, folder, commit, gone, work)}"
         yield rules.PURGED.found(what, commit=commit)
+
+
+def _by_whom(lab: Lab, folder: str, commit: str, gone: Sequence[str], work: Path) -> str:
+    """Which of them `ckgit clean` has removed, as a step says."""
+    recorded = removals(lab.root, folder.rpartition("/")[2], commit)
+    steps = [step.commit for each in gone if (step := removal_of(recorded, work / folder / each))]
+    return f"; of {len(steps)} of them commit {steps[0][:12]} says that `clean` removed them" if steps else ""
 
 
 def _listed(content: bytes | None) -> Sequence[Checkpoint]:

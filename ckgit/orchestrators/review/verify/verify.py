@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterator
 
 from pydantic import ValidationError
 
-import ckgit
 from ckgit.experiment.outputs.findings import Finding, VerifiedExperiment
-from ckgit.lab.history.commits import changes
+from ckgit.experiment.reproduction.record import Sameness
+from ckgit.experiment.results import Results
+from ckgit.experiment.state import Kept
+from ckgit.formats.listing import plural
+from ckgit.lab.branches import steps_of
+from ckgit.lab.git.objects import read_objects
+from ckgit.lab.history.remembered import recall, remember
+from ckgit.lab.history.reproductions import REF, reproductions, unreadable
 from ckgit.lab.lab import Lab
-from ckgit.lab.user_folders import user_folder
 from ckgit.orchestrators.review import rules
+from ckgit.orchestrators.review.merged import since_merged
 from ckgit.orchestrators.review.named import History
+from ckgit.orchestrators.review.proof.anchors import attested
+from ckgit.orchestrators.review.proof.signatures import unsigned
 from ckgit.orchestrators.review.verify.branch import verify_branch
 
 
@@ -27,11 +33,17 @@ def verify(lab: Lab, subject: History, *, deep: bool = False) -> VerifiedExperim
     Raises:
         CkgitError: TOOL_MISSING, what reads logs or draws is not installed; or, if deep, a scheduler.
     """
-    file = _remembered(subject)
-    found = _read(file) or verify_branch(lab, subject.experiment, subject.commit)
-    _write(file, found)
+    if subject.kept is Kept.MERGED and not subject.held:
+        return _without_steps(lab, subject)
+    found = _recalled(subject) or verify_branch(lab, subject.experiment, subject.commit)
+    remember("verified", *subject[:3], content=found.model_dump_json().encode())
+    signing = lab.config.signatures.required
+    signed = unsigned(lab, [commit for commit, _ in steps_of(lab.root, subject.experiment, subject.commit)]) if signing else ()
+    found = found.model_copy(update={"findings": (*found.findings, *attested(lab, subject), *signed)})
     if subject.held:
-        found = found.model_copy(update={"findings": (*found.findings, *_since_merged(lab, subject))})
+        since = since_merged(lab, subject.experiment, subject.commit, subject.held)
+        found = found.model_copy(update={"findings": (*found.findings, *since)})
+    found = found.model_copy(update={"kept": subject.kept, "findings": (*found.findings, *_reproduced(lab, subject))})
     if deep:
         from ckgit.orchestrators.review.verify.deep import deep as more
 
@@ -39,39 +51,42 @@ def verify(lab: Lab, subject: History, *, deep: bool = False) -> VerifiedExperim
     return found
 
 
-def _since_merged(lab: Lab, subject: History) -> Iterator[Finding]:
-    """What the default branch holds is what was merged into it."""
-    for path in changes(lab.root, subject.commit, subject.held, f"experiments/{subject.experiment}"):
-        yield rules.EDITED.found(f"{lab.default_branch} holds something else than its last step left", commit=subject.held, path=path)
+def _without_steps(lab: Lab, subject: History) -> VerifiedExperiment:
+    """Of what was squashed, or made by hand, there is no history to look at."""
+    path, name = f"experiments/{subject.experiment}", subject.experiment
+    what = f"{lab.default_branch} holds its files and none of its steps: it was squashed when it was merged, or made by hand"
+    missing = rules.UNCHECKED.found(what, commit=subject.commit, path=path, advice="merge experiments by a merge commit, which keeps them")
+    return VerifiedExperiment(experiment=name, commit=subject.commit, commit_count=0, findings=(missing,), kept=subject.kept)
 
 
-def _remembered(subject: History) -> Path | None:
-    """Where a history is remembered by this very ckgit; None where its user has no home."""
-    folder = user_folder("XDG_CACHE_HOME")
-    key = hashlib.sha256("\0".join([_build(), *subject]).encode()).hexdigest()
-    return folder / "verified" / f"{key}.json" if folder else None
+def _reproduced(lab: Lab, subject: History) -> Iterator[Finding]:
+    """What second executions came to, as their notes tell, which are no part of the history."""
+    known = reproductions(lab, subject.experiment, subject.commit)
+    for each in known:
+        first = next((f"; {job.job}, first here: {job.differences[0]}" for job in each.jobs if not job.sameness.is_same), "")
+        rule = rules.NOT_REPRODUCED if each.sameness is Sameness.DIFFERENT else rules.REPRODUCED
+        yield rule.found(f"{each.in_words}{first}", commit=each.commit)
+    if count := unreadable(lab, subject.experiment, subject.commit):
+        what = f"of what is noted on second executions, {plural(count, 'line')} cannot be read: damaged, or written by another ckgit"
+        yield rules.UNCHECKED.found(what, commit=subject.commit)
+    yield from _told_alone(lab, subject, {each.in_words for each in known})
 
 
-def _build() -> str:
-    """What tells the installed ckgit from another one, which may have other rules: sizes and times of its files."""
-    top = Path(ckgit.__file__).parent
-    stats = ((str(file.relative_to(top)), file.stat()) for file in sorted(top.rglob("*.py")))
-    return "\n".join(f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in stats)
-
-
-def _read(file: Path | None) -> VerifiedExperiment | None:
+def _told_alone(lab: Lab, subject: History, known: Collection[str]) -> Iterator[Finding]:
+    """Second executions that the report tells of, and no note that is here."""
+    path = f"experiments/{subject.experiment}/analysis/results.json"
     try:
-        return VerifiedExperiment.model_validate_json(file.read_bytes()) if file else None
-    except (OSError, ValidationError):
+        told = Results.model_validate_json(next(read_objects(lab.root, [f"{subject.commit}:{path}"], lenient=True)) or b"").reproduced
+    except ValidationError:
+        return  # there are none yet, or it was said
+    for each in told:
+        if each not in known:
+            what = f"its report tells of a second execution that no note here tells of: {each}"
+            yield rules.UNCHECKED.found(what, commit=subject.commit, path=path, advice=f"git fetch REMOTE {REF}:{REF} gets the notes")
+
+
+def _recalled(subject: History) -> VerifiedExperiment | None:
+    try:
+        return VerifiedExperiment.model_validate_json(recall("verified", *subject[:3]) or b"")
+    except ValidationError:
         return None
-
-
-def _write(file: Path | None, found: VerifiedExperiment) -> None:
-    try:
-        if file and not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            part = file.with_suffix(".part")
-            part.write_text(found.model_dump_json())
-            part.replace(file)
-    except OSError:
-        return  # it is looked at again the next time

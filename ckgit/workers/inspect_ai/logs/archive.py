@@ -54,6 +54,7 @@ def _check(files: list[zipfile.ZipInfo], packed: int) -> None:
 
 def _copy(archive: zipfile.ZipFile, file: zipfile.ZipInfo, plain: zipfile.ZipFile) -> None:
     """Copy one file; zipfile reads no more of it than the size that was checked, and knows by its CRC that this was all."""
-    with archive.open(file) as source, plain.open(file.filename, "w") as target:
+    same = zipfile.ZipInfo(file.filename)  # without the time: the same log gives the same copy
+    with archive.open(file) as source, plain.open(same, "w") as target:
         while part := source.read(_AT_ONCE):
             target.write(part)

@@ -75,7 +75,7 @@ def _judge(cell: PlannedCell, work: Path) -> Evidence:
     except ValueError as error:
         return Evidence((), [str(error)], FailureClass.INPUT_CHANGED, {})
     try:
-        saw = work / cell.context.run_folder(cell.run.name) / "artifacts" / TOKENS
+        saw = work / cell.context.artifacts(cell.run.name) / TOKENS
         seen = _seen(cell, saw.read_bytes() if saw.is_file() else None)
         found = weights.check(cell, read_cell(cell, path, marked=_tells(work / cell.config), seen=seen), left)
     except RefusedLogError as error:
@@ -122,8 +122,8 @@ def _result(cell: PlannedCell, files: Mapping[str, bytes]) -> CellResult | None:
 
 
 def _seen(cell: PlannedCell, content: bytes | None) -> TokenRecord | None:
-    """What training recorded of a task's rows; None where it recorded nothing, or was done by a tool with a file of its own."""
-    if content is None or not cell.has_own_weights:
+    """What training recorded of a task's rows; None where it did not, or not as they are asked now, or has a file of its own for it."""
+    if content is None or not (cell.has_own_weights and cell.compared_before):
         return None
     try:
         return TypeAdapter(dict[str, TokenRecord]).validate_json(content).get(cell.task.name)

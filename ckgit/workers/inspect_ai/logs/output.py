@@ -12,6 +12,9 @@ from ckgit.workers.inspect_ai.codes import MARK, NO_LOG, NOT_SUCCESS, TOKENS_DIF
 TOOL = common.Tool(codes={NO_LOG: FailureClass.ERROR, NOT_SUCCESS: FailureClass.ERROR}, less_memory="try a smaller max_connections")
 _SAMPLES = re.compile(r"Samples: +(\d+)/ *(\d+)")
 _CELL = re.compile(r"^== evaluation (\d+) of \d+: ", re.MULTILINE)  # evaluate.py says it before each cell of several
+# What inspect says and ends, as of samples with one id: a paragraph of its own, before the last words of evaluate.py.
+_ENDED = "ckgit: inspect ended with exit code "
+_SAID = re.compile(rf"\n[ \t]*\n((?:[ \t]*\S[^\n]*\n)+)[ \t]*\n{_ENDED}")
 
 
 def progress(log_tail: str, samples: Sequence[int]) -> Progress | None:
@@ -34,4 +37,7 @@ def explain(log_tail: str, exit_code: int | None) -> tuple[FailureClass, str]:
         # inspect's display breaks lines, the last step's output does not: it is last, with the two texts
         found = log_tail.rpartition(MARK)[2]
         return FailureClass.TOKENS_DIFFER, common.shortened(f"training and evaluation see different tokens {found}")
-    return common.explain(log_tail, exit_code, TOOL)
+    failure, sentence = common.explain(log_tail, exit_code, TOOL)
+    if sentence.startswith(_ENDED) and (said := _SAID.findall(log_tail)):
+        return failure, common.shortened(f"inspect refused it: {said[-1]}")
+    return failure, sentence

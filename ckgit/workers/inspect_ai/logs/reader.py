@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +20,11 @@ from ckgit.workers.inspect_ai.codes import MARK, RefusedLogError
 from ckgit.workers.inspect_ai.isolation import forget_settings
 from ckgit.workers.inspect_ai.logs.scores import metrics_of, samples_of
 from ckgit.workers.inspect_ai.logs.settings import differences
+from ckgit.workers.inspect_ai.logs.texts import Shortening, texts_of
 from ckgit.workers.inspect_ai.run_config import LOADED, MADE_BY, MADE_OF, ExpectedLog, expected_log
 
 # A transcript can be a hundred times as large as what was asked, answered and scored.
-_UNREAD = {"messages", "events", "store", "attachments"}
+_UNREAD = {"messages", "events", "events_data", "store", "attachments", "timelines", "error_retries", "setup", "files", "choices"}
 _FILES = TypeAdapter(dict[str, FileDigest])
 _STARTED = "_journal/start.json"  # the first file of a log; the header is the last
 
@@ -78,7 +79,7 @@ def read_cell(cell: PlannedCell, path: Path, *, marked: bool, seen: TokenRecord 
         epoch=cell.cell.epoch,
         checkpoint=cell.cell.named,
         log=cell.log,
-        log_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        log_sha256=_digest(path),
         seconds=_seconds(header),
         metrics=tuple(metrics_of(header.results.scores, samples)),
         samples=tuple(samples_of(header.results.scores, samples)),
@@ -86,6 +87,7 @@ def read_cell(cell: PlannedCell, path: Path, *, marked: bool, seen: TokenRecord 
         weights=_weights(samples),
         versions={**header.eval.packages, **_record(samples[0]).get("versions", {})},
         token=token_of(header),
+        texts=tuple(texts_of(samples)),
     )
 
 
@@ -105,6 +107,8 @@ def _read_header(path: Path) -> dict[str, Any]:
     # Python's zipfile learns Zstandard in 3.14 only; inspect-ai requires this package, which teaches it.
     import zipfile_zstd  # noqa: F401
 
+    if _is_json(path):
+        raise RefusedLogError("the log is in inspect's older JSON format, and not in the .eval format that an evaluation writes")
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -116,6 +120,11 @@ def _read_header(path: Path) -> dict[str, Any]:
     if header is None:
         raise RefusedLogError("the evaluation was not finished")
     return header
+
+
+def _is_json(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(64).lstrip().startswith(b"{")
 
 
 def check_archive(path: Path) -> None:
@@ -140,18 +149,40 @@ def check_archive(path: Path) -> None:
 
 
 def read(path: Path) -> tuple[Any, list[Any]]:
-    """A log without its samples, and these without their transcripts.
+    """A log without its samples, and these without transcripts and most texts.
+
+    Of the same bytes it is read once, as results and audit ask in turn.
 
     Raises:
         RefusedLogError: it cannot be read.
     """
+    digest = _digest(path)
+    if digest not in _LAST:
+        found = _read(path)
+        _LAST.clear()
+        _LAST[digest] = found
+    return _LAST[digest]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:  # a log may be larger than memory
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+_LAST: dict[str, tuple[Any, list[Any]]] = {}  # the log that was read last, by its digest
+
+
+def _read(path: Path) -> tuple[Any, list[Any]]:
     forget_settings()
-    from inspect_ai.log import read_eval_log, read_eval_log_samples
+    from inspect_ai.log import read_eval_log
 
     try:
         header = read_eval_log(path, header_only=True)
-        _check_listed(header, path)
-        return header, list(read_eval_log_samples(path, exclude_fields=_UNREAD))
+        for each in (sample for reduction in header.reductions or () for sample in reduction.samples):
+            each.explanation = None  # a text for each sample
+        kept = _kept(path)
+        _check_listed(header, len(kept))
+        return header, list(_samples(path, _listed(header, kept)))
     except RefusedLogError:
         raise
     except Exception as error:  # a damaged file makes zip, JSON and pydantic raise whatever they like
@@ -159,11 +190,46 @@ def read(path: Path) -> tuple[Any, list[Any]]:
         raise RefusedLogError(f"the log cannot be read: {text[0] if text else type(error).__name__}") from error
 
 
-def _check_listed(header: Any, path: Path) -> None:
+def _samples(path: Path, listed: Sequence[tuple[int | str, int]]) -> Iterator[Any]:
+    """Samples by id and epoch, as inspect's own models have them, without what is not read here: however long texts are, a row is short.
+
+    Inspect's `read_eval_log_samples_by_id` does the same, through coroutines that take four times as long as the reading.
+    """
+    from inspect_ai._util.constants import get_deserializing_context
+    from inspect_ai.log import EvalSample
+
+    short = Shortening()
+    with zipfile.ZipFile(path) as archive:
+        there = set(archive.namelist())
+        for id_, epoch in listed:
+            name = f"samples/{id_}_epoch_{epoch}.json"
+            if name not in there:
+                raise RefusedLogError(f"the log cannot be read: Sample id {id_} for epoch {epoch} not found")
+            found = json.loads(archive.read(name))
+            kept = {name: value for name, value in found.items() if name not in _UNREAD}
+            yield short.shortened(EvalSample.model_validate(kept, context=get_deserializing_context()))
+
+
+def _kept(path: Path) -> list[str]:
+    """Names of the files of a log's samples, as they lie in it."""
+    with zipfile.ZipFile(path) as archive:
+        return [name for name in archive.namelist() if name.startswith("samples/")]
+
+
+def _listed(header: Any, kept: Sequence[str]) -> list[tuple[int | str, int]]:
+    """Id and epoch of each sample that a log lists, all of which must be there. Older logs list none: then they are those that it has."""
+    if header.status != "success" or header.invalidated:
+        raise RefusedLogError(f"the log does not have all samples (status={header.status})")
+    if header.eval.dataset.sample_ids is None:
+        parts = (name.removeprefix("samples/").removesuffix(".json").rpartition("_epoch_") for name in kept)
+        return [(id_, int(epoch)) for id_, _, epoch in parts]
+    epochs = range(1, (header.eval.config.epochs or 1) + 1)
+    return [(each, epoch) for each in header.eval.dataset.sample_ids for epoch in epochs]
+
+
+def _check_listed(header: Any, kept: int) -> None:
     """Inspect reads each sample that the header lists, however often it lists one."""
     listed = len(header.eval.dataset.sample_ids or ()) * (header.eval.config.epochs or 1)
-    with zipfile.ZipFile(path) as archive:
-        kept = sum(name.startswith("samples/") for name in archive.namelist())
     if listed > kept:
         raise RefusedLogError(f"the log lists {listed} samples, and has {kept}")
 

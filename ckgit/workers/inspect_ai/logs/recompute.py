@@ -78,7 +78,15 @@ def recomputed(header: Any, samples: Sequence[Any], called: frozenset[str]) -> A
         reductions += again.reductions or []
     found = [*_metrics(header, scores, sums(header, samples, kept), unchecked), *_reductions(header, reductions)]
     differences += [f"{each}{_by_another(header)}" for each in found]
-    return Audit(differences, [why for why in unchecked.values() if why])
+    return Audit(differences, _told(unchecked))
+
+
+def _told(unchecked: _Unchecked) -> list[str]:
+    """Why what is not computed again, in one sentence for all metrics of a scorer of which the same is to be said."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for (scorer, metric), why in unchecked.items():
+        found.setdefault((scorer, why), []).append(metric)
+    return [f"{scorer} {in_words(metrics)} {why}" if metrics != [""] else why for (scorer, why), metrics in found.items() if why]
 
 
 def _is_known(reducer: str) -> bool:
@@ -126,7 +134,7 @@ def _selected(metrics: Any, scorer: str, without: _Unchecked) -> Any:
             selected.append(_selected(metric, scorer, without))
         elif why := _why_not(metric):
             short = metric.name.removeprefix(OWN).rpartition("/")[2]
-            without[scorer, short] = f"{scorer} {short} {why}"
+            without[scorer, short] = why
         else:
             selected.append(metric)
     return selected

@@ -7,9 +7,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ckgit.experiment.results import Metric, Sample, Score
+from ckgit.experiment.measured.answers import Score
+from ckgit.experiment.results import Metric, Sample
+from ckgit.formats.rows.metadata import metadata_of
 
 GRADES = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0}  # inspect's letters: correct, incorrect, partial, no answer
+MOST_LABELS = 100  # of which probabilities are kept
 _STDERR = ("stderr", "bootstrap_stderr")
 
 
@@ -44,7 +47,21 @@ def samples_of(scores: Sequence[Any], samples: Sequence[Any]) -> Iterator[Sample
         answer = next((score.answer for score in _scores(sample).values() if score.answer is not None), None)
         target = sample.target if isinstance(sample.target, str) else json.dumps(list(sample.target))
         graded = {name: _grade(value_of(sample, *place)) for name, place in names.items()}
-        yield Sample(id=sample.id, epoch=sample.epoch, scores=graded, answer=answer, target=target)
+        known, sure = metadata_of(sample.metadata or {}), _probabilities(sample)
+        yield Sample(id=sample.id, epoch=sample.epoch, scores=graded, answer=answer, target=target, metadata=known, probabilities=sure)
+
+
+def _probabilities(sample: Any) -> dict[str, float]:
+    """Of the first scorer that has them in its metadata; labels in order of the alphabet."""
+    for score in _scores(sample).values():
+        found = (score.metadata or {}).get("probabilities")
+        if isinstance(found, Mapping) and 1 < len(found) <= MOST_LABELS and all(map(_is_probability, found.values())):
+            return {str(label): float(found[label]) for label in sorted(found, key=str)}
+    return {}
+
+
+def _is_probability(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def _numbers(score: Any, *, known: bool) -> Iterator[Metric]:

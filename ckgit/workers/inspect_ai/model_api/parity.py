@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from ckgit.experiment.results import TokenRecord, rows_digest
 from ckgit.formats.plain_json import read_json
-from ckgit.formats.rows import DataError, Row, no_split, parse_rows, user_text
+from ckgit.formats.rows import Row, user_text
+from ckgit.workers.data import read_split
 from ckgit.workers.inspect_ai.codes import MARK
 from ckgit.workers.rendering import Renderer, check_room, prefixes_digest, short
 
@@ -22,8 +23,11 @@ class TokensDifferError(RuntimeError):
     """Training and evaluation disagree on the tokens of a row; the message shows both texts."""
 
 
+Said = tuple[tuple[str, str], ...]  # role and text of messages, in order
+
+
 class _Known(NamedTuple):
-    """A user message of the split: the rows it belongs to (taken in turn), and their prefix."""
+    """A conversation of the split: the rows it belongs to (taken in turn), and their prefix."""
 
     rows: Iterator[int]
     row: Row
@@ -57,7 +61,7 @@ class Parity:
         )
         self.where = f"{rows['data']}, split {rows['split']}"
         split = read_rows(rows)
-        prefixes = [self.renderer.prefix(row.input) for row in split]
+        prefixes = [self.renderer.prefix(row) for row in split]
         numbered = ((f"{rows['split']} row {number}", prefix) for number, prefix in enumerate(prefixes))
         check_room(self.renderer, numbered, str(rows["data"]))
         self.check = {
@@ -88,30 +92,39 @@ class Parity:
     def _by_row_sha256(self, prefixes: Sequence[list[int]]) -> str:
         return rows_digest(prefixes_digest([prefix]) for prefix in prefixes)
 
-    def _index(self, split: Sequence[Row], prefixes: Sequence[list[int]]) -> dict[str, _Known]:
-        places: dict[str, list[int]] = {}
+    def _index(self, split: Sequence[Row], prefixes: Sequence[list[int]]) -> dict[tuple[str, Said], _Known]:
+        places: dict[tuple[str, Said], list[int]] = {}
         for place, row in enumerate(split):
-            places.setdefault(user_text(row.input, self.prompt), []).append(place)
-        return {text: _Known(itertools.cycle(at), split[at[0]], prefixes[at[0]]) for text, at in places.items()}
+            before = tuple((turn.role, turn.content) for turn in row.history)
+            before = (("system", row.system), *before) if row.system else before
+            places.setdefault((user_text(row.input, self.prompt), before), []).append(place)
+        return {said: _Known(itertools.cycle(at), split[at[0]], prefixes[at[0]]) for said, at in places.items()}
 
-    def record(self, message: str, text: str, ids: Sequence[int]) -> dict[str, Any]:
+    def _find(self, message: str, before: Said) -> _Known | None:
+        """The row that is asked: by all that is said, with the design's system message or without, or else by the message alone."""
+        turns = tuple(one for one in before if one[0] != "system")
+        alike = (known for (text, _), known in self._known.items() if text == message)
+        return self._known.get((message, before)) or self._known.get((message, turns)) or next(alike, None)
+
+    def record(self, message: str, text: str, ids: Sequence[int], before: Said = ()) -> dict[str, Any]:
         """What goes into a sample's log when its tokens are those of training.
 
         Args:
             message: the user's message.
+            before: the messages before it.
             text: all text that would be sent.
             ids: its tokens.
 
         Raises:
             TokensDifferError: they are not, or no row of the split has this message.
         """
-        known = self._known.get(message)
+        known = self._find(message, before)
         if known is None:
             raise self._no_row(message, text)
         if list(ids) != known.prefix:
             raise TokensDifferError(
                 f"{MARK} for input {short(known.row.input)} ({self.where})\n"
-                + _side_by_side(self.renderer.prefix_text(known.row.input), text, known.prefix, ids)
+                + _side_by_side(self.renderer.prefix_text(known.row), text, known.prefix, ids)
             )
         return {"row": next(known.rows), "prefix_sha256": prefixes_digest([ids]), "check": self.check}
 
@@ -129,12 +142,13 @@ class Parity:
     def _no_row(self, message: str, text: str) -> TokensDifferError:
         from difflib import get_close_matches
 
-        nearest = get_close_matches(message, list(self._known), n=1, cutoff=0.0) or list(self._known)[:1]
-        row = self._known[nearest[0]].row
+        texts = {said: known for (said, _), known in self._known.items()}
+        nearest = get_close_matches(message, list(texts), n=1, cutoff=0.0) or list(texts)[:1]
+        row = texts[nearest[0]].row
         return TokensDifferError(
             f"{MARK}: no row has the message {short(message)} with prompt {short(self.prompt)} ({self.where}); "
             f"the nearest row is {short(row.input)}\n"
-            + _side_by_side(self.renderer.prefix_text(row.input), text, self._known[nearest[0]].prefix, ())
+            + _side_by_side(self.renderer.prefix_text(row), text, texts[nearest[0]].prefix, ())
         )
 
 
@@ -147,11 +161,8 @@ def read_rows(rows: Mapping[str, Any]) -> list[Row]:
     Raises:
         DataError: the data file cannot be read, or has no such split.
     """
-    path = Path(rows["data"])
-    splits = parse_rows(path.read_bytes(), suffix=path.suffix, input_column=rows["input_column"], output_column=rows["output_column"])
-    if rows["split"] not in splits:
-        raise DataError(no_split(str(path), rows["split"], splits))
-    return splits[rows["split"]][: rows.get("limit")]
+    columns = {name: rows[name] for name in ("input_column", "output_column")}
+    return read_split(rows["data"], rows["split"], **columns)[: rows.get("limit")]
 
 
 def _side_by_side(training: str, evaluation: str, trained: Sequence[int], sent: Sequence[int]) -> str:

@@ -24,7 +24,8 @@ from transformers import AutoModelForCausalLM
 
 from ckgit.experiment.card import folder_digest
 from ckgit.workers.digests import digests_once
-from ckgit.workers.inspect_ai.model_api.parity import METADATA_KEY, Parity
+from ckgit.workers.inspect_ai.model_api.parity import METADATA_KEY, Parity, Said
+from ckgit.workers.loading import load_model
 from ckgit.workers.rendering import RenderError, end_ids, pinned_template, short
 
 
@@ -99,8 +100,9 @@ class CkgitAPI(hf.HuggingFaceAPI):
         """
         text = self.hf_chat(input, tools)
         ids = list(self.tokenizer(text, **self.tokenizer_call_args)["input_ids"])
-        record = self.parity.record(_last_user_text(input), text, ids) if self.parity else {}
-        self._check_room(_last_user_text(input), ids)
+        message, before = _asked(input)
+        record = self.parity.record(message, text, ids, before) if self.parity else {}
+        self._check_room(message, ids)
         output = await super().generate(input, tools, tool_choice, config)
         output.metadata = {**(output.metadata or {}), METADATA_KEY: {**record, "weights": self.weights, "versions": _versions()}}
         return output
@@ -132,7 +134,7 @@ class _Loader:
         key = repr((path, sorted(options.items())))
         if key not in _loaded:
             _loaded.clear()  # before the next ones are loaded: memory may not hold both
-            _loaded[key] = AutoModelForCausalLM.from_pretrained(path, **options)
+            _loaded[key] = load_model(path, **options)
         return _loaded[key]
 
 
@@ -145,8 +147,11 @@ def _weights_loaded_once() -> Iterator[None]:
         hf.AutoModelForCausalLM = AutoModelForCausalLM
 
 
-def _last_user_text(messages: list[ChatMessage]) -> str:
-    return next((message.text for message in reversed(messages) if message.role == "user"), "")
+def _asked(messages: list[ChatMessage]) -> tuple[str, Said]:
+    """The user's last message, and what was said before it."""
+    said = [(str(message.role), message.text) for message in messages]
+    last = max((number for number, (role, _) in enumerate(said) if role == "user"), default=None)
+    return ("", tuple(said)) if last is None else (said[last][1], tuple(said[:last]))
 
 
 def _generation_config(tokenizer: Any, stops: frozenset[int], *, do_sample: bool) -> Any:

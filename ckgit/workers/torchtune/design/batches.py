@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import NamedTuple
 
-from ckgit.experiment.design.plan import Plan, Run, Setting, Source
+from ckgit.experiment.design.plan import Run
 from ckgit.experiment.jobs import Batch
 
 
@@ -109,15 +108,3 @@ def _as_before(division: Division, batch: Batch) -> Batch:
     if batch.processes != division.batch.processes and division.steps * division.effective > division.rows:
         raise ValueError("its processes train on some rows twice to be equally long, and these would be others")
     return new.batch
-
-
-def with_batch(plan: Plan, run: str, batch: Batch) -> Plan:
-    """The plan with another batch for one run."""
-    return dataclasses.replace(plan, runs=tuple(_changed(each, batch) if each.name == run else each for each in plan.runs))
-
-
-def _changed(run: Run, batch: Batch) -> Run:
-    given = batch.model_dump(exclude={"processes"}, exclude_none=True)
-    settings = {**run.settings, **{name: Setting(value=value, source=Source.RETRY) for name, value in given.items() if value != run[name]}}
-    training = run.compute.training.model_copy(update={"gpus": batch.processes}) if batch.processes > 1 else run.compute.training
-    return dataclasses.replace(run, settings=settings, compute=run.compute.model_copy(update={"training": training}))

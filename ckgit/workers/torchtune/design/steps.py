@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.design.plan import Run, resources
-from ckgit.experiment.estimates.guess import Steps
+from ckgit.experiment.estimates.guess import Guess, Steps
 from ckgit.experiment.worker import Context
 from ckgit.workers.torchtune.design.batches import Division
-
-
-def processes(context: Context, run: Run) -> int:
-    """Training processes: one a GPU where there are several, otherwise one."""
-    wanted = resources(context.summary, run, Stage.TRAINING, context.cluster.training)
-    return max(1, wanted.gpus or 1)
-
-
-def train_rows(context: Context, run: Run) -> int | None:
-    """Rows of the training split, as design counted them; None when it did not."""
-    recorded = context.summary.recorded.data.get(run["data"])
-    return recorded.splits.get(run["train_split"]) if recorded else None
+from ckgit.workers.training.design.counted import processes, train_rows
+from ckgit.workers.training.design.estimate import training
 
 
 def division(context: Context, run: Run, *, nproc: int | None = None) -> Division | None:
@@ -41,3 +31,10 @@ def steps(context: Context, run: Run) -> Steps | None:
     """The same, as tables show it."""
     divided = division(context, run)
     return Steps(divided.rows, divided.steps, divided.total) if divided else None
+
+
+def estimate(context: Context, run: Run) -> Guess:
+    """What a run's job may need; its rows were counted."""
+    wanted = resources(context.summary, run, Stage.TRAINING, context.cluster.training)
+    data = context.summary.recorded.data[run["data"]]
+    return training(run, context.cards[run.model], data, wanted, planned_steps(context, run) or 0, shards=processes(context, run))

@@ -6,13 +6,12 @@ import math
 import re
 from collections import deque
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from ckgit.experiment.results import LossPoint
+from ckgit.workers.training.outputs.logs import TOKENS
 
 LONGEST_LINE = 65_536
-MOST_OUTPUT = 1_000_000  # bytes of a job's output that are kept; the middle of a longer one is left out
 _STEP = re.compile(rb"Step (\d{1,12}) \| (.*)")
 _FIELD = re.compile(rb"([a-z_]+):(\S+)")
 # The progress line is drawn again and again; epochs count from 1 in it.
@@ -53,7 +52,9 @@ def _point(step: int, fields: bytes) -> LossPoint | None:
     loss, lr = values.get("loss"), values.get("lr")
     if loss is None:
         return None
-    return LossPoint(step=step, loss=loss, lr=lr if lr is not None and math.isfinite(lr) else None)
+    tokens = values.get(TOKENS)
+    metrics = {TOKENS: tokens} if tokens is not None and 0 <= tokens < math.inf else {}
+    return LossPoint(step=step, loss=loss, lr=lr if lr is not None and math.isfinite(lr) else None, metrics=metrics)
 
 
 def number(text: bytes) -> float | None:
@@ -72,16 +73,3 @@ def last_progress(content: bytes) -> ProgressLine | None:
     speed = _RATE.match(content, found.end())
     per, unit = (number(speed[1]) or 0.0, speed[2]) if speed else (0.0, b"")
     return ProgressLine(int(found[2]), number(found[3]), (per if unit == b"it/s" else 1 / per) if per else None)
-
-
-def read_bounded(path: Path, most: int = MOST_OUTPUT) -> bytes | None:
-    """A file's bytes, without the middle when it is longer than `most`; None when there is no such file."""
-    if not path.is_file():
-        return None
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        if size <= most:
-            return stream.read()
-        head = stream.read(most // 2)
-        stream.seek(size - most // 2)
-        return head + f"\n[ckgit: {size - 2 * (most // 2)} bytes left out]\n".encode() + stream.read()

@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 from ckgit.formats.plain_json import read_json
 from ckgit.jobs.script import BY_HAND
 from ckgit.workers.torchtune.config import LOG_NAME
-from ckgit.workers.torchtune.outputs import starts
-from ckgit.workers.torchtune.outputs.checkpoint import ADAPTER_FOLDER, epoch_folder, weight_files, weights_problem
 from ckgit.workers.torchtune.outputs.logs import loss_points, step_of
+from ckgit.workers.training.outputs import starts
+from ckgit.workers.training.outputs.checkpoint import ADAPTER_FOLDER, epoch_folder, weight_files, weights_problem
 
 STATE = "recipe_state/recipe_state.pt"
 ADAPTER = "adapter_model.pt"

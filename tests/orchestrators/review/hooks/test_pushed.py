@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,9 +15,9 @@ from ckgit.lab.summary.file import SummaryFile
 from tests.conftest import run_git
 from tests.orchestrators.review.hooks.by_hand import SUMMARY, change, hook, stage
 from tests.orchestrators.review.hooks.conftest import ledger, step
+from tests.orchestrators.review.hooks.server import make_server, push
 from tests.orchestrators.review.hooks.test_message import message
 
-TOP = Path(__file__).parents[4]
 FOLDER = "experiments/cap"
 LEDGER = f"{FOLDER}/jobs.json"
 NOTHING = "0" * 40
@@ -85,12 +82,14 @@ def test_files_of_commits_by_hand_are_looked_at(lab: Lab, submitted: Path) -> No
 
 
 def test_a_script_that_was_edited_is_told_and_may_be_pushed(lab: Lab, submitted: Path) -> None:
-    """As ckgit itself goes on with it: a job says what it ran."""
+    """As ckgit itself goes on with it: a job says what it ran. Where its results will be verified, it may not."""
     stage(submitted, {f"{FOLDER}/rank4/finetune.slurm": "mine\n"})
     oid = commit(submitted)
     found = said(lab, "exp/cap~1", "exp/cap")
     assert found.startswith(f"warning: {oid[:12]} {FOLDER}/rank4/finetune.slurm: ckgit owns this file, and it was changed")
     assert "git checkout " in found
+    run_git(lab.root, "config", "ckgit.hooksVerify", "full")
+    assert said(lab, "exp/cap~1", "exp/cap").startswith(f"error: {oid[:12]} {FOLDER}/rank4/finetune.slurm: ckgit owns this file")
 
 
 def test_an_attempt_that_was_committed_is_not_taken_out(lab: Lab, submitted: Path) -> None:
@@ -156,8 +155,13 @@ def test_a_branch_is_deleted_where_its_attempts_stay(lab: Lab, submitted: Path) 
     run_git(lab.root, "update-ref", "refs/ckgit/closed/cap", tip)
     assert said(lab, "exp/cap", "") == ""
     assert "[ledger]" in said(lab, "exp/cap", "", "refs/heads/exp/cap", f"{tip} {NOTHING} refs/ckgit/closed/cap")
+    assert said(lab, tip, "", "refs/ckgit/closed/cap") == ""  # the branch has them still
+    assert "[ledger]" in said(lab, tip, "", "refs/ckgit/closed/cap", f"{tip} {run_git(lab.root, 'rev-parse', 'main')} refs/heads/exp/cap")
+    run_git(submitted, "switch", "--quiet", "--detach")
+    run_git(lab.root, "branch", "--quiet", "-D", "exp/cap")
     assert "refs/ckgit/closed/cap is deleted" in said(lab, tip, "", "refs/ckgit/closed/cap")
     assert "[ledger]" in said(lab, tip, "main", "refs/ckgit/closed/cap")
+    run_git(lab.root, "branch", "--quiet", "exp/cap", tip)
     run_git(lab.root, "update-ref", "-d", "refs/ckgit/closed/cap")
     run_git(lab.root, "merge", "--quiet", "--no-edit", "exp/cap")
     assert said(lab, "exp/cap", "") == ""
@@ -165,7 +169,8 @@ def test_a_branch_is_deleted_where_its_attempts_stay(lab: Lab, submitted: Path) 
     assert said(lab, "exp/cap~2", "") == ""  # designed only: nothing is lost
 
 
-def test_a_name_that_is_used_again_begins_anew(lab: Lab, submitted: Path) -> None:
+def begun_anew(lab: Lab, submitted: Path) -> str:
+    """A branch whose name was used before: the default branch holds the one that had it. Returns its tip."""
     first = (submitted / SUMMARY).read_text().replace("state: scaffolded", "state: designed").replace("[4, 8]", "[4]")
     run_git(lab.root, "merge", "--quiet", "--no-edit", "exp/cap")
     run_git(submitted, "switch", "--quiet", "--detach")
@@ -174,7 +179,72 @@ def test_a_name_that_is_used_again_begins_anew(lab: Lab, submitted: Path) -> Non
     commit(lab.root)
     stage(lab.root, {SUMMARY: first})
     commit(lab.root, message("design", "none", "designed", SummaryFile.parse(first.encode(), SUMMARY).summary.digest))
-    assert said(lab, "", "exp/cap") == ""
+    return run_git(lab.root, "rev-parse", "exp/cap")
+
+
+@pytest.mark.parametrize("name", ["pre-push", "pre-receive"])
+def test_a_name_is_not_used_again(lab: Lab, submitted: Path, name: str) -> None:
+    before = run_git(lab.root, "rev-parse", "exp/cap")
+    tip = begun_anew(lab, submitted)
+    assert f"error: {tip[:12]}: cap is the name of an experiment that was merged into main [name]" in said(lab, "", "exp/cap", name=name)
+    stage(lab.root, {f"{FOLDER}/notes.md": "mine\n"})
+    commit(lab.root)
+    assert said(lab, tip, "exp/cap", name=name) == ""  # one that was begun anew before goes on
+    run_git(lab.root, "branch", "--quiet", "again", before)
+    assert said(lab, "", "again", name=name) == ""  # the one that was merged is brought back
+
+
+def test_a_lab_in_which_a_name_was_used_again_comes_to_a_server_as_it_is(lab: Lab, submitted: Path, server: Path) -> None:
+    begun_anew(lab, submitted)
+    assert push(lab.root, server, "main", "exp/cap").returncode == 0
+
+
+@pytest.mark.parametrize("name", ["pre-push", "pre-receive"])
+def test_the_default_branch_keeps_what_was_merged_as_it_was(lab: Lab, submitted: Path, name: str) -> None:
+    run_git(lab.root, "switch", "--quiet", "main")
+    run_git(lab.root, "merge", "--quiet", "--no-ff", "--no-edit", "exp/cap")
+    assert said(lab, "main~1", "main", "refs/heads/main", name=name) == ""
+    stage(lab.root, {f"{FOLDER}/notes.md": "of my own\n", "README.md": "of the lab\n"})
+    commit(lab.root)
+    assert said(lab, "main~1", "main", "refs/heads/main", name=name) == ""
+    stage(lab.root, {LEDGER: "{}"})
+    oid = commit(lab.root)
+    assert f"{oid[:12]} {LEDGER}: main holds something else" in said(lab, "main~1", "main", "refs/heads/main", name=name)
+
+
+def test_nothing_else_takes_the_name_of_what_is_closed(lab: Lab, submitted: Path) -> None:
+    step(lab, Event.CLOSE, {})
+    run_git(lab.root, "update-ref", "refs/ckgit/closed/cap", "exp/cap")
+    assert "cap is the name of an experiment that was closed [name]" in said(lab, "", "main")  # a branch without any experiment
+    found = said(lab, "", "main", "refs/ckgit/closed/other")
+    assert "refs/ckgit/closed/other would keep a history in which there is no step of other [name]" in found
+
+
+@pytest.mark.parametrize("name", ["pre-push", "pre-receive"])
+def test_what_is_closed_goes_on_only_from_there(lab: Lab, submitted: Path, name: str) -> None:
+    step(lab, Event.CLOSE, {})
+    closed, before = (run_git(lab.root, "rev-parse", each) for each in ("exp/cap", "exp/cap~1"))
+    assert said(lab, before, closed, "refs/heads/exp/cap", f"{NOTHING} {closed} refs/ckgit/closed/cap") == ""
+    run_git(lab.root, "update-ref", "refs/ckgit/closed/cap", closed)
+    run_git(submitted, "switch", "--quiet", "--detach")
+    assert "cap is the name of an experiment that was closed [name]" in said(lab, "", before, name=name)
+    assert "[name]" in said(lab, closed, before, name=name)
+    assert said(lab, "", closed, name=name) == ""
+    digest = take_snapshot(lab, "cap").summary.summary.digest
+    run_git(lab.root, "switch", "--quiet", "exp/cap")
+    forged = commit(lab.root, message("train", "scaffolded", "trained", digest))
+    assert f"error: {forged[:12]}: it was closed before, and only reopen follows [step]" in said(lab, closed, "exp/cap", name=name)
+    run_git(lab.root, "reset", "--quiet", "--hard", closed)
+    commit(lab.root, message("reopen", "scaffolded", "scaffolded", digest))
+    assert said(lab, closed, "exp/cap", "refs/heads/exp/cap", f"{closed} {NOTHING} refs/ckgit/closed/cap") == ""
+
+
+def test_what_is_kept_as_closed_is_looked_at_as_a_branch_is(lab: Lab, submitted: Path) -> None:
+    stage(submitted, {LEDGER: "{}"})
+    bad = commit(submitted)
+    run_git(submitted, "switch", "--quiet", "--detach")
+    run_git(lab.root, "branch", "--quiet", "--force", "exp/cap", f"{bad}~1")
+    assert "[ledger]" in said(lab, "", bad, "refs/ckgit/closed/cap")
 
 
 def test_other_branches_are_not_its_business(lab: Lab, submitted: Path, tmp_path: Path) -> None:
@@ -222,7 +292,9 @@ def test_a_server_that_cannot_tell_its_default_branch_keeps_attempts_all_the_sam
     assert "[ledger]" in said(lab, tip, "")
     run_git(lab.root, "update-ref", "refs/ckgit/closed/cap", tip)
     assert said(lab, tip, "") == ""
-    assert "[ledger]" in said(lab, tip, "", "refs/ckgit/closed/cap")
+    assert said(lab, tip, "", "refs/ckgit/closed/cap") == ""  # the branch has them
+    both = f"{tip} {NOTHING} refs/heads/exp/cap"
+    assert "[ledger]" in said(lab, tip, "", "refs/ckgit/closed/cap", both)
     assert said(lab, "", tip) == ""
 
 
@@ -236,45 +308,32 @@ def test_a_clone_of_one_branch_checks_it(lab: Lab, submitted: Path, tmp_path: Pa
 
 
 @pytest.fixture
-def server(lab: Lab, tmp_path: Path) -> Path:
-    """A bare repository with the hook, and with nothing in it."""
-    program = tmp_path / "bin/ckgit"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nPYTHONPATH={TOP} exec {sys.executable} -m ckgit "$@"\n')
-    program.chmod(0o755)
-    run_git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", "server.git")
-    (tmp_path / "server.git/hooks").mkdir(exist_ok=True)
-    shutil.copy(TOP / "hooks/pre-receive", tmp_path / "server.git/hooks")
-    return tmp_path / "server.git"
-
-
-def push(lab: Lab, server: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "PATH": f"{server.parent / 'bin'}{os.pathsep}{os.environ['PATH']}"}
-    command = ["git", "push", "--quiet", str(server), *words]
-    return subprocess.run(command, cwd=lab.root, env=env, capture_output=True, text=True, check=False)
+def server(tmp_path: Path) -> Path:
+    """A bare repository with the hooks, and with nothing in it."""
+    return make_server(tmp_path)
 
 
 def test_on_a_server_what_is_refused_never_arrives(lab: Lab, submitted: Path, server: Path) -> None:
     """By git itself, which keeps what is pushed in quarantine until the hook agrees."""
-    done = push(lab, server, "main", "exp/cap")
+    done = push(lab.root, server, "main", "exp/cap")
     assert (done.returncode, done.stderr) == (0, "")
     kept = run_git(server, "for-each-ref")
     stage(submitted, {LEDGER: json.dumps({})})
     bad = commit(submitted)
-    done = push(lab, server, "exp/cap")
+    done = push(lab.root, server, "exp/cap")
     assert done.returncode == 1
     assert f"remote: error: {bad[:12]} {LEDGER}: attempt a was committed" in done.stderr
     assert run_git(server, "for-each-ref") == kept
     assert subprocess.run(["git", "cat-file", "-e", bad], cwd=server, check=False, capture_output=True).returncode
     for refspec in ("+main:exp/cap", ":exp/cap"):
-        assert "[ledger]" in push(lab, server, refspec).stderr
+        assert "[ledger]" in push(lab.root, server, refspec).stderr
     assert run_git(server, "for-each-ref") == kept
-    assert push(lab, server, ":exp/cap", f"{bad}~1:refs/ckgit/closed/cap").returncode == 0
+    assert push(lab.root, server, ":exp/cap", f"{bad}~1:refs/ckgit/closed/cap").returncode == 0
 
 
 def test_a_servers_first_push_is_checked(lab: Lab, submitted: Path, server: Path) -> None:
     stage(submitted, {LEDGER: json.dumps({})})
     commit(submitted)
     for refs in (["main", "exp/cap"], ["exp/cap"]):
-        done = push(lab, server, *refs)
+        done = push(lab.root, server, *refs)
         assert (done.returncode, "[ledger]" in done.stderr) == (1, True), done.stderr

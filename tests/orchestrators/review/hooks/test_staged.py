@@ -266,10 +266,11 @@ def test_they_start_git_alone_and_write_nothing_but_a_message(lab: Lab, submitte
     stage(submitted, {SUMMARY: change(submitted, (RANKS, "lora_rank: [4]"), ("state: scaffolded", "state: designed"))})
     stage(submitted, {f"{FOLDER}/jobs.json": "{}"})
     old, new = run_git(submitted, "rev-parse", "HEAD~1"), run_git(submitted, "rev-parse", "HEAD")
-    stdin = f"{new} {'0' * 40} refs/heads/exp/cap\n" if name == "pre-receive" else f"x {old} refs/heads/exp/cap {new}\n"
+    received = {"pre-receive": (new, "0" * 40), "post-receive": ("0" * 40, new)}
+    stdin = " ".join([*received[name], "refs/heads/exp/cap\n"]) if name in received else f"x {old} refs/heads/exp/cap {new}\n"
     env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(Path(__file__).parents[4])}
     command = [sys.executable, "-c", AUDIT, "hooks", "run", name, *([str(file)] if "msg" in name else [])]
     done = subprocess.run(command, cwd=submitted, env=env, input=stdin, capture_output=True, text=True, check=False)
     prepares = name == "prepare-commit-msg"
-    assert done.returncode == (0 if prepares else 1), done.stderr
+    assert done.returncode == (0 if prepares or name == "post-receive" else 1), done.stderr
     assert done.stdout == f"{[('ran', 'git'), *([('wrote', str(file))] if prepares else [])]}\n"

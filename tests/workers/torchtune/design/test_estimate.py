@@ -4,11 +4,17 @@
 import pytest
 
 from ckgit.experiment.design.model import RecordedData, Resources
-from ckgit.workers.torchtune.design import estimate
 from ckgit.workers.torchtune.design.batches import Division
+from ckgit.workers.training.design import estimate
 from tests.experiment.estimates.small_run import CARD, CPU, make
 
 DATA = RecordedData(sha256="a" * 64, bytes=1, splits={"train": 300, "test": 10}, longest={"train": 200}, mean={"train": 160.0})
+
+
+def training(run, card, data, wanted):
+    rows, gpus = min(data.splits["train"], run["max_samples"] or data.splits["train"]), max(1, wanted.gpus or 1)
+    return estimate.training(run, card, data, wanted, Division.of(run, rows, gpus).total, shards=gpus)
+
 
 @pytest.mark.parametrize(
     ("rows", "processes", "parameters", "steps"),
@@ -32,13 +38,13 @@ def test_all_steps_are_those_of_every_epoch():
 
 
 def test_a_measured_run_is_estimated_within_its_factor():
-    guess = estimate.training(make(), CARD, DATA, CPU)
+    guess = training(make(), CARD, DATA, CPU)
     assert 139 / 3 < guess.seconds < 139 * 3  # SmolLM2-135M, 300 short rows, 37 steps on two cores: 139 s
 
 
 def test_more_work_costs_more():
     def cost(card=CARD, resources=CPU, **parameters):
-        return estimate.training(make(**parameters), card, DATA, resources)
+        return training(make(**parameters), card, DATA, resources)
 
     plain = cost()
     assert cost(epochs=2).seconds > plain.seconds
@@ -66,5 +72,5 @@ def test_lora_parameters_are_counted_as_its_matrices():
     ],
 )
 def test_what_is_probably_not_meant_is_said(parameters, warning):
-    assert [text for text in estimate.training(make(**parameters), CARD, DATA, CPU).doubts if warning in text]
-    assert estimate.training(make(), CARD, DATA, CPU).doubts == ()
+    assert [text for text in training(make(**parameters), CARD, DATA, CPU).doubts if warning in text]
+    assert training(make(), CARD, DATA, CPU).doubts == ()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ckgit.formats.yaml.document import read_yaml
-from ckgit.workers.torchtune.setup import read_setup, setup_yaml
-from tests.workers.torchtune.designs import context
+from ckgit.workers.torchtune import worker
+from ckgit.workers.training.setup import read_setup
+from tests.workers.designs import context
 
 ORDER = [
     "model",
@@ -40,8 +41,11 @@ ORDER = [
 
 
 def order(**controls):
-    made = context(controls=controls)
-    return list(read_yaml(setup_yaml(made, made.plan.run("run")).decode()).value["parameters"])
+    return list(read_yaml(setup_of(context(controls=controls)).decode()).value["parameters"])
+
+
+def setup_of(made):
+    return worker.scaffold(made)["experiments/capital/run/setup_finetune.yaml"]
 
 
 def test_a_setup_file_keeps_its_order():
@@ -56,7 +60,7 @@ def test_an_alpha_that_was_given_stands_beside_the_rank():
 def test_what_a_setup_file_says_is_read_again():
     made = context(controls={"lr": 1e-5})
     run = made.plan.run("run")
-    found = read_setup(setup_yaml(made, run))
+    found = read_setup(setup_of(made))
     assert {name: setting.source for name, setting in found.items()} == {name: setting.source for name, setting in run.settings.items()}
     assert found["lr"].value == 1e-5
     assert read_setup(b"parameters: 5\n") is None

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckgit.workers.torchtune import worker
-from ckgit.workers.torchtune.outputs.logs import ProgressLine, last_progress, loss_points, read_bounded
-from tests.workers.torchtune.designs import context
+from ckgit.workers.torchtune.outputs.logs import ProgressLine, last_progress, loss_points
+from ckgit.workers.training.outputs.logs import read_bounded, tokens_seen
+from tests.workers.designs import context
 
 LOG = b"""\
 Step 1 | loss:1.6401251554489136 lr:3e-05 tokens_per_second_per_gpu:98.2 \n\
@@ -102,3 +103,22 @@ def test_progress_knows_the_planned_steps(tmp_path):
     assert seen is not None
     assert (seen.step, seen.steps, seen.loss) == (2, 6, 0.75)
     assert worker.progress(ctx, job, tmp_path, "Loading") is None
+
+
+COUNTED = b"Step 2 | loss:2.0 lr:1 tokens:30 \nStep 4 | loss:1.0 lr:1 tokens:12 \n"
+
+
+@pytest.mark.parametrize(
+    ("content", "steps", "seen"),
+    [
+        (COUNTED, 4, 42),
+        (COUNTED, 5, None),  # the last step is in no line
+        (COUNTED.replace(b" tokens:30", b""), 4, None),  # a training that an older recipe began
+        (COUNTED.replace(b"tokens:30", b"tokens:nan"), 4, None),
+        (COUNTED.replace(b"tokens:30", b"tokens:-30"), 4, None),
+        (LOG, 2, None),
+        (b"", 0, None),
+    ],
+)
+def test_tokens_are_known_where_every_step_is_counted(content, steps, seen):
+    assert tokens_seen(loss_points(io.BytesIO(content)), steps) == seen

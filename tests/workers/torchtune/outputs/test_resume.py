@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
+from transformers import AutoTokenizer
 
 from ckgit.experiment.jobs import Attempt, Phase
 from ckgit.lab.models.folder import read_card
 from ckgit.workers.torchtune import worker
 from ckgit.workers.torchtune.outputs import resume
 from ckgit.workers.torchtune.outputs.logs import loss_points
-from tests.workers.torchtune.designs import context, write_tree
+from tests.workers.designs import context, write_tree
 
 ARTIFACTS = "experiments/capital/run/artifacts"
 ROWS = 82
@@ -125,10 +126,24 @@ def test_a_training_that_was_killed_goes_on_after_its_last_whole_epoch_and_ends_
     found = evidence(ctx, work, "job-2")
     assert found.reasons == []
     assert found.results[0].resumed == (1, 2)
-    kept = ("steps", "losses", "tokens", "versions", "final_loss")
+    assert (found.results[0].tokens_seen is None) == (kind == "full")  # torchtune's own recipe does not say how many
+    kept = ("steps", "tokens_seen", "losses", "tokens", "versions", "final_loss")
     assert {name: getattr(found.results[0], name) for name in kept} == {name: getattr(uninterrupted.results[0], name) for name in kept}
     assert [c.sha256 for c in found.results[0].checkpoints] == [c.sha256 for c in uninterrupted.results[0].checkpoints]
     assert not (work / ARTIFACTS / "recipe_state").exists()
+
+
+@pytest.mark.slow
+def test_tokens_are_counted_as_often_as_they_are_trained_on(tmp_path, random_model):
+    """Held against the tokenizer of the model: of each row its answer, and the token that ends it."""
+    ctx = make(tmp_path / "work", random_model, {"epochs": 2, "batch_size": 2, "gradient_accumulation_steps": 1})
+    finish(tmp_path / "work", "job")
+    [found] = evidence(ctx, tmp_path / "work", "job").results
+    tokenizer = AutoTokenizer.from_pretrained(random_model)
+    answers = [len(tokenizer.encode(row["output"], add_special_tokens=False)) + 1 for row in WORDS["train"]]
+    assert found.steps == 2 * ROWS / 2
+    assert found.tokens_seen == 2 * sum(answers)
+    assert {point.metrics["tokens"] for point in found.losses} == {one + other for one in answers for other in answers}
 
 
 CONFIG = {

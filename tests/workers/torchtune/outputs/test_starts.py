@@ -11,8 +11,9 @@ from ckgit.experiment.jobs import Attempt, FailureClass, Phase
 from ckgit.jobs import script
 from ckgit.lab.models.folder import read_card
 from ckgit.workers.torchtune import worker
-from ckgit.workers.torchtune.outputs import resume, starts
-from tests.workers.torchtune.designs import context, write_tree
+from ckgit.workers.torchtune.outputs import resume
+from ckgit.workers.training.outputs import starts
+from tests.workers.designs import context, write_tree
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Settings and runs held against each other: main metrics, sums over seeds, pairs. Pure."""

@@ -1,0 +1,1 @@
+"""Reports and reviews as pages of HTML. Pure."""

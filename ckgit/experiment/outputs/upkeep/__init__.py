@@ -1,0 +1,1 @@
+"""What `clean`, `delete`, `archive` and `doctor` print with `--json`."""

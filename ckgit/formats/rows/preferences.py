@@ -1,0 +1,90 @@
+"""Preferences as examples: a prompt, the answer that was chosen, and the one that was rejected. Pure.
+
+Each of the three is a text, or a list of messages. Where no prompt is given, it is what both conversations begin with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ckgit.formats.rows.chat import ASSISTANT, SYSTEM, USER, conversation, one_system, refuse_out_of_turn
+from ckgit.formats.rows.row import DataError, Row, Turn
+from ckgit.formats.rows.templates import text_of
+
+PROMPT, CHOSEN, REJECTED = "prompt", "chosen", "rejected"
+
+
+def preference(raw: Mapping[str, Any]) -> Row:
+    """The example of a row with `chosen`, `rejected`, and, unless both are conversations, `prompt`.
+
+    Raises:
+        DataError: they are no two answers to one prompt.
+    """
+    if isinstance(raw.get(CHOSEN), list) or isinstance(raw.get(REJECTED), list):
+        return _of_conversations(raw)
+    if PROMPT not in raw:
+        told = f"write input_column: NAME with output_column: {CHOSEN} and rejected_column: {REJECTED}"
+        raise DataError(f"no column {PROMPT!r} says what the two texts answer (columns: {', '.join(map(str, raw))}); {told}")
+    answers = [text_of(_there(raw, name), name) for name in (CHOSEN, REJECTED)]
+    if isinstance(raw[PROMPT], list):
+        *before, asked = _asked(conversation(raw, PROMPT), PROMPT)
+        system, history = one_system(raw, before)
+        return Row(asked.content, answers[0], tuple(history), system, answers[1])
+    return Row(text_of(raw[PROMPT], PROMPT), answers[0], (), one_system(raw, [])[0], answers[1])
+
+
+def refuse_no_preference(row: Row) -> None:
+    """Refuse a pair of answers of which none is better.
+
+    Raises:
+        DataError: one is empty, or they are the same.
+    """
+    for name, answer in ((CHOSEN, row.output), (REJECTED, row.rejected)):
+        if answer is not None and not answer.strip():
+            raise DataError(f"its {name} answer is empty, and a preference needs two answers")
+    if row.rejected is not None and row.output.strip() == row.rejected.strip():
+        raise DataError("its chosen and its rejected answer are the same, so none is preferred")
+
+
+def _there(raw: Mapping[str, Any], name: str) -> Any:
+    if name not in raw:
+        raise DataError(f"no column {name!r} (columns: {', '.join(map(str, raw))})")
+    return raw[name]
+
+
+def _of_conversations(raw: Mapping[str, Any]) -> Row:
+    given = conversation(raw, PROMPT) if isinstance(raw.get(PROMPT), list) else []
+    chosen, rejected = (_whole(_there(raw, name), raw, name, given) for name in (CHOSEN, REJECTED))
+    if chosen[:-1] != rejected[:-1]:
+        pairs = enumerate(zip(chosen[:-1], rejected[:-1], strict=False), start=1)
+        first = next((number for number, (one, other) in pairs if one != other), min(len(chosen), len(rejected)))
+        raise DataError(f"chosen and rejected differ from message {first} on, and may do so in their last message only")
+    *before, asked = _asked(chosen[:-1], CHOSEN)
+    system, history = one_system(raw, before)
+    if isinstance(raw.get(PROMPT), str) and raw[PROMPT].strip() not in {turn.content.strip() for turn in (*history[:1], asked)}:
+        raise DataError("chosen does not begin with the prompt: no message of its user is that text")
+    return Row(asked.content, chosen[-1].content, tuple(history), system, rejected[-1].content)
+
+
+def _whole(said: Any, raw: Mapping[str, Any], name: str, given: Sequence[Turn]) -> list[Turn]:
+    """A conversation up to an answer, whether the column has all of it or what comes after the prompt."""
+    if not isinstance(said, list):
+        raise DataError(f"column {name!r} holds no list of messages, and the other answer is one")
+    turns = conversation(raw, name)
+    if turns[-1].role != ASSISTANT:
+        raise DataError(f"{name} ends without an answer of the assistant")
+    if turns[: len(given)] == list(given):
+        return turns
+    if len(turns) > 1:
+        raise DataError(f"{name} does not begin with the prompt, and is more than an answer to it")
+    return [*given, *turns]
+
+
+def _asked(turns: Sequence[Turn], name: str) -> Sequence[Turn]:
+    """What comes before an answer: a system message where there is one, then user and assistant in turn, a user at the end."""
+    spoken = turns[1:] if turns and turns[0].role == SYSTEM else turns
+    refuse_out_of_turn(spoken, name)
+    if not spoken or spoken[-1].role != USER:
+        raise DataError(f"{name}: no message of a user comes before the answer")
+    return turns

@@ -1,0 +1,98 @@
+"""What the claims of a design could show, by what this lab knows of seeds and rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from ckgit.analysis.planning.claims import Beforehand, planned_claims
+from ckgit.analysis.planning.pilot import Pilot, pilot_of
+from ckgit.errors import CkgitError
+from ckgit.experiment.claims.variants import scored_variants
+from ckgit.experiment.design.claim import Claim
+from ckgit.experiment.design.model import Summary
+from ckgit.experiment.design.plan import Plan
+from ckgit.experiment.outputs.designs import ClaimPower
+from ckgit.experiment.results import Results
+from ckgit.lab.experiments import ExperimentRow, newest_experiments
+from ckgit.lab.git.objects import read_objects
+from ckgit.lab.history.scored import scored_with
+from ckgit.lab.lab import Lab
+from ckgit.lab.summary.file import FILE
+
+_NEWEST = 50  # experiments that are looked at
+_READ = 3  # of those that have the task, whose results are read
+
+
+class Powers(NamedTuple):
+    """What each claim could show, and what speaks against some, a sentence each."""
+
+    claims: Sequence[ClaimPower]
+    warnings: Sequence[str]
+
+
+def read_powers(lab: Lab, summary: Summary, plan: Plan, name: str = "") -> Powers:
+    """What the claims could show; by earlier seeds of the same task, where this lab has some.
+
+    Args:
+        name: of the experiment, whose own earlier results are no pilot for it.
+    """
+    claims = summary.experiment.claims
+    if not claims:
+        return Powers((), ())
+    rows = {(cell.run, cell.task.name): rows_asked(summary, plan, cell.run, cell.task.name) for cell in plan.cells}
+    pilots: dict[int, Pilot] = {}
+    unread: list[str] = []
+    wanted = {at: claim for at, claim in enumerate(claims) if not claim.pair}
+    for results in _earlier(lab, wanted.values(), name or summary.experiment.name, unread) if wanted else ():
+        for at, claim in wanted.items():
+            if at not in pilots and (found := pilot_of(results, claim)):
+                pilots[at] = found
+    told = [f"earlier results that cannot be read say nothing of seeds: {'; '.join(unread)}"] if unread else []
+    variants, unknown = _variants(lab, summary, plan, name) if any(claim.best for claim in claims) else ({}, [])
+    planned = planned_claims(summary, plan, Beforehand(rows, pilots, variants))
+    return Powers([each.power for each in planned], [*(text for each in planned for text in each.warnings), *told, *unknown])
+
+
+def _variants(lab: Lab, summary: Summary, plan: Plan, name: str) -> tuple[Mapping[str, int], Sequence[str]]:
+    """By task how many variants there will be on its rows, from which the best is picked; or why that is not known."""
+    design = summary.model_dump(mode="json", exclude_defaults=True)
+    planned = scored_variants(design, summary.parameters, plan.evaluation_jobs)
+    try:
+        return scored_with(lab, name or summary.experiment.name, planned), ()
+    except CkgitError as error:
+        return {}, [f"how many variants were scored on these rows before is not known: {error.what}"]
+
+
+def rows_asked(summary: Summary, plan: Plan, run: str, task: str) -> int:
+    """Rows that a run is asked by a task; 0 where the task brings its own."""
+    asked = next(each for each in summary.evaluation.tasks if each.name == task)
+    recorded = summary.recorded.data.get(asked.data or plan.run(run)["data"])
+    rows = recorded.splits.get(asked.split, 0) if recorded else 0
+    return min(rows, asked.limit or rows)
+
+
+def _earlier(lab: Lab, claims: Iterable[Claim], name: str, unread: list[str]) -> Iterator[Results]:
+    """Results of the newest experiments that have several seeds and a task of the claims, the newest first."""
+    tasks = [claim.task.encode() for claim in claims]
+    try:
+        rows = [row for row in newest_experiments(lab, _NEWEST) if row.name != name]
+        summaries = _read(lab, rows, FILE)
+        likely = [row for row, text in summaries if b"seed" in text and any(task in text for task in tasks)]
+        found = _read(lab, likely, "analysis/results.json")[:_READ]
+    except CkgitError as error:
+        unread.append(error.what)
+        return
+    for row, content in found:
+        try:
+            yield Results.model_validate_json(content)
+        except ValidationError as error:
+            unread.append(f"{row.name}: {error.errors()[0]['msg']}")
+
+
+def _read(lab: Lab, rows: Sequence[ExperimentRow], file: str) -> list[tuple[ExperimentRow, bytes]]:
+    """A file of each experiment that has it, in one git call."""
+    contents = read_objects(lab.root, [f"{row.tip}:experiments/{row.name}/{file}" for row in rows], lenient=True)
+    return [(row, content) for row, content in zip(rows, contents, strict=True) if content]

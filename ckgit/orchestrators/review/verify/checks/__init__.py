@@ -1,0 +1,1 @@
+"""What each step of a history is held against, one module a subject."""

@@ -1,0 +1,1 @@
+"""doctor: whether a lab and the machine are fit, each thing with what mends it. It only reads."""

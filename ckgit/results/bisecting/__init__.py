@@ -1,0 +1,1 @@
+"""`ckgit bisect`: what explains a gap between two runs of a lab."""

@@ -1,0 +1,1 @@
+"""From the commits of a lab to the rows of its tables."""

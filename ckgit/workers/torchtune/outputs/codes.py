@@ -1,5 +1,0 @@
-"""Exit codes of a training job, beside those of every job script."""
-
-TOKENS_DIFFER = 66
-CHECKPOINTS_MISSING = 67
-ROWS_REFUSED = 68  # rows that cannot be trained on, or asked

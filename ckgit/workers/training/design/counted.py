@@ -1,0 +1,29 @@
+"""What a training has to do with, as the design counted it: its rows, and the processes that share them. Pure."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from ckgit.experiment.design.model import Stage
+from ckgit.experiment.design.plan import Run, resources
+from ckgit.experiment.worker import Context
+
+
+def processes(context: Context, run: Run) -> int:
+    """Training processes: one a GPU where there are several, otherwise one."""
+    wanted = resources(context.summary, run, Stage.TRAINING, context.cluster.training)
+    return max(1, wanted.gpus or 1)
+
+
+def warmup_steps(run: Run, steps: int) -> int:
+    """Steps of a training's warm-up, of so many optimizer steps; of a share of them, the next whole number."""
+    ratio = run["warmup_ratio"]
+    return int(run["num_warmup_steps"] or 0) if ratio is None else math.ceil(Fraction(str(ratio)) * steps)
+
+
+def train_rows(context: Context, run: Run) -> int | None:
+    """Rows that a run is trained on, as design counted them; None when it did not."""
+    recorded = context.summary.recorded.data.get(run["data"])
+    rows = recorded.splits.get(run["train_split"]) if recorded else None
+    return rows if rows is None else min(rows, run["max_samples"] or rows)

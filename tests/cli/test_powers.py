@@ -1,0 +1,129 @@
+"""design and validate say what each claim could show, and which cannot be decided."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.remarks import ckgit, rows
+
+DESIGN = """\
+experiment:
+  question: Does rank matter?
+  claims: [CLAIMS]
+models: [tiny]
+data:
+  words: {path: data/rows.json}
+controls: {device: cpu, dtype: fp32, batch_size: 2}
+variables:
+  lora_rank: [4, 8, 16]
+  seed: SEEDS
+runs: [{name: base, type: control}]
+evaluation:
+  tasks: [{name: capitalization}]
+  generation: {max_tokens: 12}
+"""
+GREATER = "{metric: accuracy, task: capitalization, left: {lora_rank: 8}, right: {lora_rank: 4}, direction: greater}"
+SAME = GREATER.replace("greater", "same, by: 0.02")
+WORDS = [f"{a}{b}{c}" for a in "abcdefgh" for b in "ijklmnop" for c in "rstuvw"]
+
+
+@pytest.fixture
+def said(validate):
+    """What validate says of claims, over 300 evaluated rows."""
+    made = rows(WORDS)
+    data = {"train": made[:80], "test": made[80:380]}
+
+    def check(*claims, seeds="[0, 1, 2]", task="{name: capitalization}"):
+        return validate(data, DESIGN.replace("CLAIMS", ", ".join(claims)).replace("SEEDS", seeds).replace("{name: capitalization}", task))
+
+    return check
+
+
+def doubts(found):
+    return [text.partition("claim 1: ")[2] for text in found["warnings"] if "claim 1: " in text]
+
+
+def test_the_smallest_difference_is_said_for_these_and_for_other_seeds(said):
+    found = said(GREATER)
+    [power] = found["claims"]
+    assert (power["quantity"], power["rows"], power["seeds"]) == ("settings", 300, [3])
+    assert power["smallest"] == power["by_seeds"]["3"] == pytest.approx(0.115, abs=0.005)
+    assert list(power["by_seeds"]) == ["2", "3", "4", "5", "10"]
+    assert power["assumed"].startswith("assumed, as no earlier experiment tells: accuracy near 0.6, SD between seeds 0.03")
+    assert doubts(found) == []
+    more = said(GREATER.replace("greater", "greater, by: 0.1"))["claims"][0]["smallest"]
+    assert more == pytest.approx(power["smallest"] + 0.1)
+
+
+def test_what_cannot_be_decided_is_a_warning(said):
+    [text] = doubts(said(SAME))
+    assert text.startswith("it cannot be decided: settings that are exactly equal would next to never be found the same within 0.02;")
+    [text] = doubts(said(GREATER, seeds="[0]"))
+    assert text.startswith("it is about settings, and each is trained with one seed: nothing can be shown of settings; 3 seeds could")
+    assert said(GREATER, seeds="[0]")["claims"][0]["smallest"] is None
+    [text] = doubts(said(GREATER.replace("greater", "greater, by: 0.95")))
+    assert text == "it cannot be decided: it would take a true difference of 1.1, and none is larger than 1"
+
+
+def test_of_two_runs_that_are_to_be_the_same_there_is_a_margin(said):
+    pair = "{metric: accuracy, task: capitalization, left: rank8_seed0, right: rank4_seed0, direction: same, by: 0.2}"
+    found = said(pair)
+    [power] = found["claims"]
+    assert (power["quantity"], power["shows"]) == ("models", "margin")
+    assert power["smallest"] == pytest.approx(2.926 * (0.29 / 300) ** 0.5, rel=0.02)
+    assert doubts(found) == []
+    [text] = doubts(said(pair.replace("0.2}", "0.03}")))
+    assert text.startswith("it cannot be decided: runs that are exactly equal would next to never be found the same within 0.03; 300 rows")
+    assert text.endswith("find them the same within 0.091, four times in five")
+
+
+def test_rows_that_belong_together_are_said_to_show_less(said):
+    found = said(GREATER, task="{name: capitalization, clusters: author}")
+    [text] = doubts(found)
+    assert text.startswith("rows belong together by author, and what it could show is said as if each stood alone")
+    assert doubts(said(GREATER)) == []
+
+
+def test_two_seeds_of_two_settings_tell_little(said):
+    [text] = doubts(said(GREATER, seeds="[0, 1]"))
+    assert text.startswith("2 seeds tell little of how much seeds differ: 3 of each could show 0.1")
+
+
+def test_every_form_of_claim_has_its_smallest_difference(said):
+    best = "{metric: accuracy, task: capitalization, left: {lora_rank: [4, 8, 16]}, right: base, direction: greater, best: true}"
+    one = best.replace("[4, 8, 16]", "4").replace(", best: true", "")
+    trend = "{metric: accuracy, task: capitalization, direction: increases, along: lora_rank}"
+    pair = "{metric: accuracy, task: capitalization, left: rank8_seed0, right: base, direction: greater}"
+    other = GREATER.replace("accuracy", "mean")
+    corrected, plain, slope, models, unknown = said(best, one, trend, pair, other)["claims"]
+    assert corrected["smallest"] > plain["smallest"]  # for three that are compared
+    assert 0 < slope["smallest"] * 12 < 0.3  # from rank 4 to 16
+    assert (models["quantity"], models["by_seeds"]) == ("models", {})
+    assert models["smallest"] == pytest.approx((7.85 * 0.29 / 307.85) ** 0.5, rel=0.01)
+    assert (unknown["smallest"], unknown["unknown"][:30]) == (None, "how much mean varies is not kn")
+
+
+def test_design_prints_them_as_a_table(lab_folder, commit):
+    made = rows(WORDS)
+    commit({"data/rows.json": {"train": made[:80], "test": made[80:380]}})
+    design = DESIGN.replace("CLAIMS", GREATER).replace("SEEDS", "[0, 1, 2]")
+    done = ckgit(lab_folder, "design", "ranks", "--from", "-", stdin=design)
+    assert done.returncode == 0, done.stderr
+    header, row, told, *_ = done.stdout.splitlines()
+    assert header.split()[:9] == ["claim", "about", "rows", "seeds", "shows", "2", "seeds", "3", "seeds"]
+    assert row.split()[:4] == ["1", "settings", "300", "3"]
+    assert float(row.split()[4]) == pytest.approx(0.115, abs=0.01)
+    assert told.startswith("The smallest true difference that each claim would show, four times in five")
+    assert "slope" not in done.stdout
+
+
+def test_of_a_trend_the_table_says_what_its_numbers_are(lab_folder, commit):
+    made = rows(WORDS)
+    commit({"data/rows.json": {"train": made[:80], "test": made[80:380]}})
+    trend = "{metric: accuracy, task: capitalization, direction: increases, along: lr}"
+    design = DESIGN.replace("CLAIMS", trend).replace("SEEDS", "[0, 1, 2]").replace("lora_rank: [4, 8, 16]", "lr: [1.e-4, 2.e-4, 3.e-4]")
+    done = ckgit(lab_folder, "design", "rates", "--from", "-", stdin=design)
+    assert done.returncode == 0, done.stderr
+    row = done.stdout.splitlines()[1]
+    assert "e+" not in row
+    assert "; of a trend the slope, for each 1 of what it is along" in done.stdout

@@ -1,0 +1,160 @@
+"""One file has the whole experiment, also for another lab; what is damaged or would replace something is refused."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from ckgit.errors import Exit
+from ckgit.experiment.design.model import State
+from ckgit.lab.lab import open_lab
+from ckgit.lab.snapshot import take_snapshot
+from tests.by_hand import commit_by_hand
+from tests.command_line import ckgit
+from tests.conftest import make_test_lab, run_git
+from tests.orchestrators.bench import Bench, design_demo
+from tests.orchestrators.upkeep.test_clean import checkpoint, files
+from tests.orchestrators.upkeep.test_delete import refs
+
+
+@pytest.fixture
+def archived(bench: Bench, tmp_path: Path) -> tuple[Bench, Path]:
+    bench.advance(State.ANALYZED)
+    bench.ckgit("archive", "demo", "--with", "logs", "--with", "checkpoints", "--output", str(tmp_path / "demo.tar"))
+    return bench, tmp_path / "demo.tar"
+
+
+def test_in_another_lab_it_is_the_same_and_goes_on(archived: tuple[Bench, Path], tmp_path: Path) -> None:
+    bench, file = archived
+    other = make_test_lab(tmp_path / "other")
+    done = json.loads(ckgit("-C", str(other), "archive", "--restore", str(file), "--json").stdout)
+    assert (done["restored"], done["commit"], done["next"]) == (True, bench.snapshot.tip, ["ckgit status demo"])
+    assert take_snapshot(open_lab(other), "demo").tip == bench.snapshot.tip
+    assert refs(other, "refs/heads/exp", "refs/ckgit") == refs(bench.folder, "refs/heads/exp", "refs/ckgit")
+    for command in ("status", "show", "verify"):
+        assert ckgit("-C", str(other), command, "demo").returncode == 0
+    assert run_git(other, "fsck", "--strict", "--no-dangling") == ""
+    [work] = open_lab(other).experiment_folders("demo")["local"].iterdir()
+    plain = {path: size for path, size in files(bench.work).items() if not (bench.work / path).is_symlink()}
+    assert files(work) == plain
+
+
+def test_the_branch_may_go_and_comes_back_from_the_file_alone(bench: Bench, tmp_path: Path) -> None:
+    bench.advance(State.ANALYZED)
+    tip = bench.snapshot.tip
+    bench.ckgit("reproduce", "demo", "base")  # whose note is the experiment's
+    noted = bench.ckgit("show", "demo").stdout
+    bench.ckgit("archive", "demo", "--output", str(tmp_path / "demo.tar"), "--remove")
+    assert refs(bench.folder, "refs/heads/exp") == {}
+    for ref in refs(bench.folder, "refs/ckgit", "refs/notes"):
+        run_git(bench.folder, "update-ref", "-d", ref)
+    bench.ckgit("archive", "--restore", str(tmp_path / "demo.tar"))
+    assert (bench.snapshot.tip, bench.ckgit("show", "demo").stdout) == (tip, noted)
+    bench.ckgit("archive", "--restore", str(tmp_path / "demo.tar"))  # twice is once
+
+
+def test_a_closed_experiment_whose_branch_is_gone_is_archived_from_what_keeps_it(bench: Bench, tmp_path: Path) -> None:
+    bench.ckgit("close", "demo", "--because", "no better")
+    run_git(bench.folder, "branch", "--delete", "--force", "exp/demo")
+    bench.ckgit("archive", "demo", "--output", str(tmp_path / "demo.tar"))
+    other = make_test_lab(tmp_path / "other")
+    assert ckgit("-C", str(other), "archive", "--restore", str(tmp_path / "demo.tar")).returncode == 0
+    assert "no better" in ckgit("-C", str(other), "show", "demo").stdout
+
+
+def test_nothing_is_replaced(archived: tuple[Bench, Path], tmp_path: Path) -> None:
+    bench, file = archived
+    content = file.read_bytes()
+    assert bench.ckgit("archive", "demo", "--output", str(file), check=False).returncode == Exit.USAGE
+    assert file.read_bytes() == content
+    commit_by_hand(bench.folder, "notes.md", "since")
+    before = refs(bench.folder)
+    done = bench.ckgit("archive", "--restore", str(file), check=False)
+    assert (done.returncode, refs(bench.folder)) == (Exit.USAGE, before), done.stderr
+    other = open_lab(make_test_lab(tmp_path / "other"))
+    design_demo(other)
+    run_git(other.root, "switch", "--quiet", "exp/demo")
+    run_git(other.root, "branch", "-f", "main", "exp/demo")  # merged, and its branch deleted
+    run_git(other.root, "switch", "--quiet", "main")
+    run_git(other.root, "branch", "-D", "exp/demo")
+    for ref in refs(other.root, "refs/ckgit"):
+        run_git(other.root, "update-ref", "-d", ref)
+    done = ckgit("-C", str(other.root), "archive", "--restore", str(file))
+    assert (done.returncode, "another experiment demo" in done.stderr) == (Exit.USAGE, True), done.stderr
+
+
+def test_a_dry_run_says_what_would_be_there_and_writes_nothing(archived: tuple[Bench, Path], tmp_path: Path) -> None:
+    bench, file = archived
+    before, there = refs(bench.folder), files(tmp_path).keys()
+    shown = bench.ckgit("archive", "demo", "--with", "checkpoints", "--remove", "--output", str(tmp_path / "new.tar"), "--dry-run").stdout
+    assert f"would write {tmp_path}/new.tar: 2 refs and 2 files of work trees (52 B)\nexp/demo would be deleted here" in shown
+    assert (refs(bench.folder), files(tmp_path).keys()) == (before, there)
+    other = make_test_lab(tmp_path / "other")
+    before = refs(other)
+    assert "could be there again" in ckgit("-C", str(other), "archive", "--restore", str(file), "--dry-run").stdout
+    assert refs(other) == before
+    cut = tmp_path / "cut.tar"
+    cut.write_bytes(file.read_bytes()[:-20_000])
+    assert ckgit("-C", str(other), "archive", "--restore", str(cut), "--dry-run").returncode == Exit.EVIDENCE_MISSING
+
+
+def test_what_the_work_tree_has_already_is_left(archived: tuple[Bench, Path]) -> None:
+    bench, file = archived
+    weights = checkpoint(bench, "rank4") / "weights"
+    weights.write_text("newer")
+    bench.ckgit("archive", "--restore", str(file))
+    assert weights.read_text() == "newer"
+
+
+def members_of(file: Path) -> dict[str, bytes]:
+    with tarfile.open(file) as tar:
+        return {each.name: (tar.extractfile(each) or io.BytesIO()).read() for each in tar.getmembers()}
+
+
+def write(file: Path, members: dict[str, bytes]) -> Path:
+    with tarfile.open(file, "w") as tar:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return file
+
+
+@pytest.mark.parametrize("how", ["member", "lacking", "more", "outside", "ref", "commit", "bundle", "text", "cut"])
+def test_a_damaged_or_hostile_file_brings_nothing(archived: tuple[Bench, Path], tmp_path: Path, how: str) -> None:
+    _, file = archived
+    other = make_test_lab(tmp_path / "other")
+    members = members_of(file)
+    first = next(name for name in members if name.startswith("files/") and name.endswith("weights"))
+    manifest = json.loads(members["manifest.json"])
+    changed = {
+        "member": {**members, first: b"others"},
+        "lacking": {name: content for name, content in members.items() if name != first},
+        "more": {"files/more": b"", **members},
+        "bundle": {**members, "refs.bundle": members["refs.bundle"][:-30]},
+    }
+    if how == "outside":
+        manifest["files"]["files/0123456789ab/../../../evil"] = manifest["files"][first]
+        changed[how] = {"files/0123456789ab/../../../evil": members[first], **members, "manifest.json": json.dumps(manifest).encode()}
+    if how == "ref":
+        manifest["refs"]["refs/heads/main"] = manifest["commit"]
+        changed[how] = {**members, "manifest.json": json.dumps(manifest).encode()}
+    if how == "commit":
+        manifest["refs"]["refs/heads/exp/demo"] = "0" * 40
+        changed[how] = {**members, "manifest.json": json.dumps(manifest).encode()}
+    bad = tmp_path / "bad.tar"
+    if how == "text":
+        bad.write_text("hello")
+    elif how == "cut":
+        bad.write_bytes(file.read_bytes()[:-20_000])
+    else:
+        write(bad, changed[how])
+    before = refs(other), files(tmp_path).keys()
+    done = ckgit("-C", str(other), "archive", "--restore", str(bad))
+    assert done.returncode in (Exit.EVIDENCE_MISSING, Exit.USAGE), done.stderr
+    assert "nothing was restored" in done.stderr
+    assert (refs(other), files(tmp_path).keys()) == before

@@ -1,0 +1,65 @@
+"""Families that torchtune does not build go from the design to the report: tiny models of their shapes, with random weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ckgit.examples.tiny_model import ARCHITECTURE, byte_tokenizer
+from ckgit.experiment.results import Results
+from ckgit.lab.models.folder import read_card
+from ckgit.workers.torchtune import worker as torchtune
+from ckgit.workers.trl import worker
+from ckgit.workers.trl.outputs.merged import TrlTraining
+from tests.whole import WholeLab
+
+pytestmark = pytest.mark.slow
+FAMILIES = {"qwen3": "Qwen3Config", "gemma3_text": "Gemma3TextConfig", "granite": "GraniteConfig"}
+ROWS = [{"input": f"word{number}", "output": f"WORD{number}"} for number in range(9)]
+DESIGN = """\
+experiment: {question: Do they train?}
+tools: {preparation: trl}
+models: [qwen3, gemma3_text, granite]
+data:
+  words: {path: data/words.json}
+controls: {device: cpu, dtype: fp32, batch_size: 3, lora_rank: 4, lr: 0.01}
+variables: {model: [qwen3, gemma3_text, granite]}
+evaluation:
+  tasks: [{name: capitalization}]
+  generation: {max_tokens: 4}
+"""
+
+
+def write_model(folder: Path, config: str) -> None:
+    import torch
+    import transformers
+
+    tokenizer = byte_tokenizer()
+    sizes = ARCHITECTURE.model_dump(exclude={"rope_theta", "rope_scaling"}, exclude_none=True)
+    tokens = {"bos_token_id": None, "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+    torch.manual_seed(1)
+    transformers.AutoModelForCausalLM.from_config(getattr(transformers, config)(**sizes, **tokens)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def test_families_that_are_not_torchtunes_go_from_the_design_to_the_report(tmp_path: Path) -> None:
+    lab = WholeLab(tmp_path, {"train": ROWS, "test": ROWS[:2]})
+    for family, config in FAMILIES.items():
+        write_model(tmp_path / family, config)
+        card, _ = read_card(family, tmp_path / family)
+        [why] = torchtune.refuses(card)
+        assert why.startswith(f"torchtune has no builder for {family}")
+        assert list(worker.refuses(card)) == []
+        lab.ckgit("models", "add", family, str(tmp_path / family), "--commit")
+    lab.ckgit("design", "demo", "--from", "-", stdin=DESIGN)
+    lab.ckgit("advance", "demo", "--to", "analyzed")
+    results = Results.model_validate_json(lab.snapshot.read("experiments/demo/analysis/results.json") or b"")
+    for run in results.runs:
+        assert run.training
+        shares = TrlTraining.model_validate(run.training.own, strict=False).merged_by
+        assert [share < 1e-5 for share in shares] == [True], run.name
+        assert [cell.tokens and cell.tokens.rows for cell in run.cells] == [2]
+    report = (lab.snapshot.read("experiments/demo/analysis/report.md") or b"").decode()
+    assert "Trained with trl 1.16.0 (accelerate " in report
+    assert {run.varied["model"] for run in results.runs} == FAMILIES.keys()

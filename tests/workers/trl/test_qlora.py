@@ -1,0 +1,113 @@
+"""QLoRA: trained beside a base of 4 bits, and evaluated as it was trained."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+
+import pytest
+
+from ckgit.errors import CkgitError
+from ckgit.experiment.checks.problems import problems as design_problems
+from ckgit.experiment.cluster import Cluster
+from ckgit.experiment.results import Results
+from ckgit.formats.yaml.document import read_yaml
+from ckgit.workers import installed
+from ckgit.workers.inspect_ai import worker as inspect_ai
+from ckgit.workers.trl import worker
+from tests.whole import WholeLab
+from tests.workers import designs
+from tests.workers.trl.jobs import RUN
+
+TASK = b"from inspect_ai import task\n\n\n@task\ndef capitalization(data, split, prompt, system_prompt):\n    pass\n"
+DESIGN = """\
+experiment: {question: Is it evaluated as it was trained?}
+tools: {preparation: trl}
+models: [tiny]
+data:
+  words: {path: data/words.json}
+controls: {method: qlora, epochs: 2, lr: 0.003, device: cpu, dtype: fp32, batch_size: 5}
+variables: {lora_rank: [4]}
+evaluation:
+  tasks: [{name: capitalization}]
+  generation: {max_tokens: 4}
+"""
+ROWS = [{"input": f"word{number}", "output": f"WORD{number}"} for number in range(12)]
+
+
+def context(**controls):
+    ctx = designs.context(tools={"preparation": "trl"}, controls={"method": "qlora", **controls})
+    return ctx._replace(cluster=Cluster(), sources={**ctx.sources, "tasks/capitalization.py": TASK})
+
+
+def test_its_base_is_quantized_and_its_checkpoints_are_adapters():
+    ctx = context()
+    files = worker.scaffold(ctx)
+    written = read_yaml(files[f"{RUN}/finetune.yaml"].decode()).value
+    assert (written["use_peft"], written["load_in_4bit"], written["bnb_4bit_quant_type"]) == (True, True, "nf4")
+    assert "--extra=trl,qlora" in files[f"{RUN}/finetune.slurm"].decode()
+    [checkpoint], [plain] = ctx.plan.run("run").checkpoints, context(method="lora", save="adapter").plan.run("run").checkpoints
+    assert (checkpoint.adapter, checkpoint.quantized, plain.adapter, plain.quantized) == (True, True, True, False)
+    [save] = [problem.message for problem in design_problems(context(save="both").summary)]
+    assert save == "save means nothing with method: qlora"
+
+
+def test_its_evaluation_needs_the_base_and_finds_no_torchao():
+    """PEFT refuses to load an adapter beside the one that torchtune needs."""
+    [script] = [text.decode() for path, text in inspect_ai.scaffold(context()).items() if path.endswith(".slurm")]
+    assert "--hide=torchao" in script
+    assert "--module=bitsandbytes" in script
+    assert "--extra=qlora" in script
+    assert "models/tiny/model.safetensors" in script
+    saved_alone = inspect_ai.scaffold(context(method="lora", save="adapter"))
+    [alone] = [text.decode() for path, text in saved_alone.items() if path.endswith(".slurm")]
+    assert "bitsandbytes" not in alone
+    [merged] = [text.decode() for path, text in inspect_ai.scaffold(context(method="lora")).items() if path.endswith(".slurm")]
+    assert "--hide" not in merged
+    assert "models/tiny/model.safetensors" not in merged
+
+
+def test_without_what_it_needs_neither_job_is_submitted(monkeypatch, tmp_path):
+    monkeypatch.setattr(installed, "_is_there", lambda module: module != "bitsandbytes")
+    ctx = context()
+    for tool, extra in ((worker, "trl,qlora"), (inspect_ai, "qlora")):
+        with pytest.raises(CkgitError, match="need bitsandbytes, which this installation of ckgit does not have") as caught:
+            tool.ready(ctx, tool.jobs(ctx)[0], tmp_path)
+        assert f'pip install "ckgit[{extra}]"' in caught.value.next
+
+
+def test_an_optimizer_of_8_bits_is_refused_on_a_cpu():
+    [problem] = worker.check(context(method="lora", optimizer="adamw_8bit"))
+    assert problem.message == "run run: adamw_8bit needs a GPU; with device: cpu write adamw"
+    assert worker.check(context(method="lora", optimizer="adamw_8bit", device="cuda")) == []
+
+
+def test_preferences_are_not_trained_beside_a_quantized_base():
+    found = [problem.message for problem in worker.check(context(objective="dpo"))]
+    assert "run run: preferences are not trained beside a quantized base; write method: lora" in found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not importlib.util.find_spec("bitsandbytes"), reason="ckgit[qlora] is not installed")
+def test_from_design_to_report(tmp_path) -> None:
+    lab = WholeLab(tmp_path, {"train": ROWS, "test": ROWS[:3]})
+    lab.ckgit("design", "demo", "--from", "-", stdin=DESIGN)
+    lab.ckgit("advance", "demo", "--to", "analyzed")
+    results = Results.model_validate_json(lab.snapshot.read("experiments/demo/analysis/results.json") or b"")
+    [run] = results.runs
+    assert run.training
+    assert run.training.own["loaded_by"] < 1e-6
+    assert run.training.losses[-1].loss < run.training.losses[0].loss
+    assert run.training.versions["bitsandbytes"] == "0.50.2"
+    [cell] = run.cells
+    first, last = run.training.checkpoints
+    assert (cell.weights, cell.tokens and cell.tokens.rows) == (last.weights, 3)
+    assert first.weights != last.weights
+    names = set(last.files)
+    assert {"quantization.json", "adapter_config.json", "adapter_model.safetensors", "config.json", "base/model.safetensors"} <= names
+    assert "model.safetensors" not in names
+    report = (lab.snapshot.read("experiments/demo/analysis/report.md") or b"").decode()
+    assert "The adapter is evaluated beside its base of 4 bits, as it was trained" in report
+    assert "follows from what is in git" in lab.ckgit("verify", "demo")
+    shown = json.loads(lab.ckgit("show", "demo", "rank4", "--json"))
+    assert shown["runs"][0]["parameters"]["method"] == {"value": "qlora", "source": "design"}
