@@ -9,6 +9,7 @@ from ckgit.formats.plain_json import read_json
 from ckgit.workers.digests import ADAPTER_WEIGHTS, base_of
 
 QUANTIZATION = "quantization.json"  # of an adapter that was trained beside quantized weights: how, as transformers takes it
+_PACKED = "support_avx512bf16_for_cpu"  # of bitsandbytes' Linear4bit: whether it may be packed for evaluation
 NF4 = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": False}
 
 
@@ -29,9 +30,21 @@ def load_model(folder: Path | str, **options: Any) -> Any:
         model = AutoModelForCausalLM.from_pretrained(base, **options)
         return PeftModel.from_pretrained(model, str(folder)).get_base_model()  # transformers' load_adapter leaves DoRA's magnitudes out
     rounded = BitsAndBytesConfig(**read_json(how.read_bytes()), bnb_4bit_compute_dtype=options["dtype"])
-    model = AutoModelForCausalLM.from_pretrained(base, quantization_config=rounded, **options)
+    model = as_trained(AutoModelForCausalLM.from_pretrained(base, quantization_config=rounded, **options))
     model.load_adapter(str(folder))
     _as_saved(model, Path(folder))
+    return model
+
+
+def as_trained(model: Any) -> Any:
+    """A model whose quantized layers compute without gradients what they compute with them.
+
+    On a CPU that multiplies bf16 bitsandbytes would pack such a layer anew where it is first evaluated, round its scales to 16 bits, and
+    compute so from then on; a training that goes on after that has no gradient below it.
+    """
+    for layer in model.modules():
+        if hasattr(layer, _PACKED):
+            setattr(layer, _PACKED, False)
     return model
 
 

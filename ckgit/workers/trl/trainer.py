@@ -26,6 +26,7 @@ from trl import (
     get_quantization_config,
 )
 
+from ckgit.workers.loading import as_trained
 from ckgit.workers.rendering import IGNORED
 from ckgit.workers.training.tokens import PromptsDifferError
 from ckgit.workers.trl.callbacks import Recorder, Saver, Saving
@@ -155,6 +156,7 @@ def make_trainer(config: Path, rows: Rows, held_out: Rows = (), saving: Saving |
     )
     for spoken in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(spoken)
+    as_trained(trainer.model)
     if model.use_peft:
         refuse_untrained(trainer.model, model.lora_target_modules, model.lora_modules_to_save or ())
     for why in (kind.dropping, _DRAWN if held_out else ""):

@@ -17,7 +17,7 @@ from ckgit.workers.inspect_ai import worker as inspect_ai
 from ckgit.workers.trl import worker
 from tests.whole import WholeLab
 from tests.workers import designs
-from tests.workers.trl.jobs import RUN
+from tests.workers.trl.jobs import RUN, TOKEN, Trained, make_tree, python
 
 TASK = b"from inspect_ai import task\n\n\n@task\ndef capitalization(data, split, prompt, system_prompt):\n    pass\n"
 DESIGN = """\
@@ -32,6 +32,7 @@ evaluation:
   tasks: [{name: capitalization}]
   generation: {max_tokens: 4}
 """
+BITSANDBYTES = importlib.util.find_spec("bitsandbytes")
 ROWS = [{"input": f"word{number}", "output": f"WORD{number}"} for number in range(12)]
 
 
@@ -87,8 +88,52 @@ def test_preferences_are_not_trained_beside_a_quantized_base():
     assert "run run: preferences are not trained beside a quantized base; write method: lora" in found
 
 
+# As on a CPU that multiplies bf16, whatever this one does: a layer packs itself anew where it computes without gradients.
+COMPUTED = """
+import torch
+from bitsandbytes.nn import modules
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+from ckgit.workers.loading import NF4, as_trained
+
+modules.has_avx512bf16 = lambda: True
+rounded = BitsAndBytesConfig(**NF4, bnb_4bit_compute_dtype=torch.float32)
+model = as_trained(AutoModelForCausalLM.from_pretrained("models/tiny", quantization_config=rounded, dtype=torch.float32))
+rows = torch.tensor([[5, 6, 7]])
+before = model.train()(rows).logits
+with torch.no_grad():
+    held_out = model.eval()(rows).logits
+packed = [layer for layer in model.modules() if getattr(getattr(layer, "weight", None), "quant_state", None)]
+assert len(packed) == 14, len(packed)
+print(bool(before.equal(held_out)), *{getattr(layer.weight.quant_state, "packing_format_for_cpu", False) for layer in packed})
+"""
+
+
+@pytest.mark.skipif(not BITSANDBYTES, reason="ckgit[qlora] is not installed")
+def test_without_gradients_its_base_computes_as_with_them(tmp_path, random_model):
+    make_tree(tmp_path, random_model, {})
+    assert python(tmp_path, COMPUTED).split() == ["True", "False"]
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(not importlib.util.find_spec("bitsandbytes"), reason="ckgit[qlora] is not installed")
+@pytest.mark.skipif(not BITSANDBYTES, reason="ckgit[qlora] is not installed")
+def test_a_validation_changes_no_byte_that_is_trained_beside_it(tmp_path, random_model, run_warm):
+    found = []
+    for name, validation in (("plain", {}), ("validated", {"validation_split": "test", "validate_every_n_steps": 1})):
+        controls = {"method": "qlora", "batch_size": 5, "epochs": 2, "lr": 0.003, **validation}
+        ctx = make_tree(tmp_path / name, random_model, {"controls": controls})
+        done = Trained(ctx, tmp_path / name, run_warm(tmp_path / name, worker.jobs(ctx)[0].script, TOKEN))
+        assert done.code == 0, done.output()
+        found += done.evidence().results
+    plain, validated = found
+    assert [point.step for point in validated.validation] == [1, 2, 3, 4]
+    assert validated.losses == plain.losses
+    assert [each.files for each in validated.checkpoints] == [each.files for each in plain.checkpoints]
+    assert validated.own["loaded_by"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not BITSANDBYTES, reason="ckgit[qlora] is not installed")
 def test_from_design_to_report(tmp_path) -> None:
     lab = WholeLab(tmp_path, {"train": ROWS, "test": ROWS[:3]})
     lab.ckgit("design", "demo", "--from", "-", stdin=DESIGN)
