@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 
 import click
@@ -20,6 +20,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from ckgit.jobs.script import OFFLINE, PROGRAM_MISSING, RUN
+
+_OURS = "ckgit"
 
 
 @click.command()
@@ -30,23 +32,27 @@ from ckgit.jobs.script import OFFLINE, PROGRAM_MISSING, RUN
 @click.argument("modules", nargs=-1)
 def main(*, programs: Sequence[str], paths: Sequence[str], gpus: int, extra: str, modules: Sequence[str]) -> None:
     """Check the environment of a job."""
-    if problems := problems_of(programs, paths, gpus, modules, extra):
-        click.echo(f"ckgit: this job's environment is not fit: {'; '.join(problems)}", err=True)
-        sys.exit(PROGRAM_MISSING)
+    end_where_unfit(programs, paths, gpus, modules, extra)
     click.echo(describe(modules, gpus))
 
 
-def problems_of(programs: Sequence[str], paths: Sequence[str], gpus: int, modules: Sequence[str], extra: str = RUN) -> list[str]:
-    """All that a job would lack, or has in another version than its extra of ckgit asks for; the modules are imported.
+def end_where_unfit(programs: Sequence[str], paths: Sequence[str], gpus: int, modules: Sequence[str], extra: str = RUN) -> None:
+    """Import modules, and end this process with exit code 69 where a job would lack something, in one line that names it all.
 
     Args:
+        extra: of ckgit, whose versions are wanted.
         programs: must be on PATH.
         paths: must be there.
         gpus: how many must be usable.
     """
-    problems = [f"{path} is not there" for path in paths if not Path(path).exists()]
-    problems += [*_programs(programs), *excluded_versions(modules, extra), *_modules(modules, extra), *_network()]
-    return problems or [*_gpus(gpus)]  # torch has been imported by now
+    lacking = [*excluded_versions(modules, extra), *_modules(modules, extra)]
+    others = [*(f"{path} is not there" for path in paths if not Path(path).exists()), *_programs(programs), *_network()]
+    found = [*others, *lacking] or [*_gpus(gpus)]  # torch has been imported by now
+    if found:
+        mend = install(modules, extra) if lacking else ""
+        mends = f" ({mend} there)" if mend else ""
+        click.echo(f"ckgit: this job's environment is not fit{mends}: {'; '.join(found)}", err=True)
+        sys.exit(PROGRAM_MISSING)
 
 
 def describe(modules: Sequence[str], gpus: int) -> str:
@@ -65,10 +71,9 @@ def _modules(modules: Sequence[str], extra: str) -> Iterator[str]:
     if broken:
         # a module that is there often fails on another one's version
         concerned = modules if any("import" in why for _, why in broken) else [module for module, _ in broken]
-        wanted = wanted_versions(extra)
-        known = [module for module in concerned if _key(module) in wanted]
-        if known:
-            yield f"ckgit[{extra}] wants " + ", ".join(f"{name}{wanted[_key(name)]} (found: {_version(name) or 'none'})" for name in known)
+        for name, wanted in _by_extra(concerned, extra).items():
+            each = (f"{module}{versions} (found: {_version(module) or 'none'})" for module, versions in wanted.items())
+            yield f"ckgit[{name}] wants {', '.join(each)}"
 
 
 def _import_problem(module: str) -> str:
@@ -83,13 +88,23 @@ def _import_problem(module: str) -> str:
 
 def excluded_versions(modules: Sequence[str], extra: str = RUN) -> list[str]:
     """Of each module whose installed version an extra of ckgit excludes, both."""
-    wanted = wanted_versions(extra)
-    found = {module: _version(module) for module in modules if _key(module) in wanted}
     return [
-        f"{module} is {is_there}, and ckgit[{extra}] wants {module}{wanted[_key(module)]}"
-        for module, is_there in found.items()
-        if is_there and not wanted[_key(module)].contains(is_there, prereleases=True)
+        f"{module} is {is_there}, and ckgit[{name}] wants {module}{versions}"
+        for name, wanted in _by_extra(modules, extra).items()
+        for module, versions in wanted.items()
+        if (is_there := _version(module)) and not versions.contains(is_there, prereleases=True)
     ]
+
+
+def install(modules: Sequence[str], extra: str = RUN) -> str:
+    """The command that installs what a job needs; empty where no extra of ckgit brings it.
+
+    Args:
+        modules: as they are imported.
+        extra: that its script names; another one may bring some of the modules.
+    """
+    extras = ",".join(_by_extra(modules, extra))
+    return extras and f"pip install 'ckgit[{extras}]'"
 
 
 def wanted_versions(extra: str = RUN) -> dict[str, SpecifierSet]:
@@ -99,11 +114,32 @@ def wanted_versions(extra: str = RUN) -> dict[str, SpecifierSet]:
         extra: has what the extra `run` has, and what its own tools need; or several with commas.
     """
     try:
-        found = map(Requirement, requires("ckgit") or ())
+        found = map(Requirement, requires(_OURS) or ())
     except PackageNotFoundError:  # it runs from a folder
         return {}
     extras = [{"extra": name} for name in (RUN, *extra.split(","))]
     return {_key(each.name): each.specifier for each in found if each.marker and any(map(each.marker.evaluate, extras))}
+
+
+def _by_extra(modules: Sequence[str], extra: str) -> dict[str, dict[str, SpecifierSet]]:
+    """Modules with the versions that are wanted, by the extra that wants them: the job's, or else the smallest one that does."""
+    own = wanted_versions(extra)
+    found = {extra: {module: own[_key(module)] for module in modules if _key(module) in own}}
+    if others := [module for module in modules if _key(module) not in own]:
+        by_extra = sorted(((name, wanted_versions(name)) for name in _extras()), key=lambda pair: len(pair[1]))
+        for module in others:
+            for name, wanted in by_extra:
+                if _key(module) in wanted:
+                    found.setdefault(name, {})[module] = wanted[_key(module)]
+                    break
+    return {name: wanted for name, wanted in found.items() if wanted}
+
+
+def _extras() -> list[str]:
+    try:
+        return metadata(_OURS).get_all("Provides-Extra") or []
+    except PackageNotFoundError:
+        return []
 
 
 def _key(name: str) -> str:

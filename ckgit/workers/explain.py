@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ckgit.experiment.jobs import FailureClass
 from ckgit.jobs.script import INPUTS_CHANGED, PROGRAM_MISSING
+from ckgit.workers.environment import install
 
 LONGEST = 300
 KILLED = (137, 247)  # SIGKILL, as bash and as Python report it
@@ -19,6 +20,7 @@ _MEMORY = re.compile(r"out of memory|OutOfMemoryError|Cannot allocate memory|Mem
 _KILLED = re.compile(r"^Killed$|line \d+: +\d+ Killed |oom[-_ ]kill|by signal: Killed|\(SIGKILL\)|exitcode *: -9", re.MULTILINE)
 _DISK = re.compile(r"No space left on device|Disk quota exceeded|I/O error: .*os error 28")
 _EXCEPTION = re.compile(r"^(?:\[rank\d+\]: )?([A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Differ)|Exception): ?(.*)$")
+_NO_MODULE = re.compile(r"^ModuleNotFoundError: No module named '(\w+)")
 _NO_CAUSE = ("ChildFailedError", "SystemExit")  # they tell that another process failed
 _OWN = re.compile(r"^ckgit: (.+)$", re.MULTILINE)
 _CHANGED = re.compile(r"^(.+): FAILED", re.MULTILINE)
@@ -58,7 +60,9 @@ def _by_code(text: str, exit_code: int | None, tool: Tool) -> tuple[FailureClass
 def _by_words(text: str, exit_code: int | None, tool: Tool) -> tuple[FailureClass, str]:
     exception = last_exception(text)
     if exception and exception.startswith(("ModuleNotFoundError: ", "ImportError: ")):
-        return FailureClass.ENVIRONMENT, f"a Python module is missing: {exception.partition(': ')[2]}"
+        lacking = _NO_MODULE.search(exception)
+        mend = lacking and install([lacking[1]])
+        return FailureClass.ENVIRONMENT, f"a Python module is missing: {exception.partition(': ')[2]}{f'; {mend}' if mend else ''}"
     if _GPU_MEMORY.search(text):
         return FailureClass.OUT_OF_MEMORY, f"the GPU ran out of memory: {exception or 'see the log'}; {tool.less_memory}"
     if exit_code in KILLED or _KILLED.search(text):

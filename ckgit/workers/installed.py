@@ -24,18 +24,22 @@ def check_installed(cluster: Cluster, modules: Sequence[str], extra: str = RUN) 
     """
     if cluster.scheduler != "local" or cluster.setup or cluster.own.setup or cluster.container:
         return
+    from ckgit.workers.environment import install
+
     if lacking := [module for module in modules if not _is_there(module)]:
-        raise _unfit(f"jobs on this machine need {', '.join(lacking)}, which this installation of ckgit does not have", extra)
+        what = f"jobs on this machine need {', '.join(lacking)}, which this installation of ckgit does not have"
+        raise _unfit(what, install(lacking, extra))
     if excluded := _excluded(tuple(modules), extra):
-        raise _unfit(f"jobs on this machine would run with other versions than were tried: {'; '.join(excluded)}", extra)
+        what = f"jobs on this machine would run with other versions than were tried: {'; '.join(excluded)}"
+        raise _unfit(what, install(modules, extra))
 
 
-def _unfit(what: str, extra: str) -> CkgitError:
+def _unfit(what: str, mend: str) -> CkgitError:
     return CkgitError(
         what,
         code=Exit.TOOL_MISSING,
         state="nothing was submitted",
-        next=f'pip install "ckgit[{extra}]", or name another environment in setup of the cluster profile in ckgit.toml',
+        next=f"{mend or 'install it'}, or name another environment in setup of the cluster profile in ckgit.toml",
     )
 
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 import click
 
-from ckgit.jobs.script import PROGRAM_MISSING, RUN
-from ckgit.workers.environment import describe, problems_of
+from ckgit.jobs.script import RUN
+from ckgit.workers.environment import describe, end_where_unfit
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -40,9 +40,7 @@ def main(
     """Check the environment of a job, then run the module WORKER with WORDS."""
     for module in hidden:
         sys.modules[module] = None  # type: ignore[assignment]  # an import of it fails from now on, as if it were not installed
-    if problems := problems_of(programs, paths, gpus, modules, extra):
-        click.echo(f"ckgit: this job's environment is not fit: {'; '.join(problems)}", err=True)
-        sys.exit(PROGRAM_MISSING)
+    end_where_unfit(programs, paths, gpus, modules, extra)
     click.echo(describe(modules, gpus))
     sys.argv = [worker, *words]
     runpy.run_module(worker, run_name="__main__", alter_sys=True)

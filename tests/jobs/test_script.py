@@ -297,6 +297,15 @@ def test_a_missing_module_is_named_with_the_version_that_is_wanted(tmp_path):
     assert "ckgit[run] wants torchtune==0.6.1 (found: 0.6.1)" in said
 
 
+def test_what_a_job_lacks_of_an_extra_is_named_with_what_installs_it(tmp_path):
+    """Of a long list of modules that are broken, too."""
+    lacking = Needs(["json", "peft", "bitsandbytes"], hidden=("peft", "bitsandbytes"), extra="trl,qlora")
+    write_script(tmp_path, [NOTHING, ("touch", "ran")], needs=lacking)
+    said = unfit(tmp_path)
+    lacks = "peft is not installed; bitsandbytes is not installed; ckgit[trl,qlora] wants peft==0.21.2 (found: 0.21.2), bitsandbytes=="
+    assert f"is not fit (pip install 'ckgit[trl,qlora]' there): {lacks}" in said
+
+
 @pytest.mark.parametrize(
     ("package", "version", "said"),
     [
@@ -304,6 +313,7 @@ def test_a_missing_module_is_named_with_the_version_that_is_wanted(tmp_path):
         ("inspect-ai", "0.3.286", "inspect_ai is 0.3.286, and ckgit[run] wants inspect_ai==0.3.285"),
         ("torch", "2.13.0a0+nv25", "torch is 2.13.0a0+nv25, and ckgit[run] wants torch<2.14,>=2.13"),
         ("torch", "2.13.9+cu130", ""),
+        ("peft", "0.20.0", "peft is 0.20.0, and ckgit[trl] wants peft==0.21.2"),
     ],
 )
 def test_a_version_that_the_pins_exclude_ends_it_before_its_first_command(tmp_path, package, version, said):
@@ -314,7 +324,8 @@ def test_a_version_that_the_pins_exclude_ends_it_before_its_first_command(tmp_pa
     (site / f"{module}.py").write_text("")
     write_script(tmp_path, [NOTHING, ("touch", "ran")], needs=Needs([module]), setup=[f"export PYTHONPATH='{site}'"])
     if said:
-        assert f"this job's environment is not fit: {said}\n" in unfit(tmp_path)
+        extra = "trl" if package == "peft" else "run"
+        assert f"this job's environment is not fit (pip install 'ckgit[{extra}]' there): {said}\n" in unfit(tmp_path)
     else:
         assert run(tmp_path).returncode == 0
 

@@ -60,3 +60,11 @@ def test_killing_another_process_or_a_word_in_passing_is_no_lack_of_memory(worke
 def test_a_set_up_line_that_failed_is_named(worker):
     said = "a set-up line of the cluster profile failed (exit code 1): module load nosuch"
     assert worker.explain(f"nosuch: command not found\nckgit: {said}\n", 69) == (FailureClass.ENVIRONMENT, said)
+
+
+@pytest.mark.parametrize(
+    ("module", "mend"), [("peft", "; pip install 'ckgit[trl]'"), ("bitsandbytes.nn", "; pip install 'ckgit[qlora]'"), ("of_the_lab", "")]
+)
+def test_of_a_module_that_is_missing_it_is_said_which_extra_brings_it(module, mend):
+    _, sentence = trainer.explain(f"ModuleNotFoundError: No module named '{module}'\n", 1)
+    assert sentence == f"a Python module is missing: No module named '{module}'{mend}"

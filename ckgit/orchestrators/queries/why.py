@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ckgit.errors import CkgitError
 from ckgit.experiment.classify import classify, newest
-from ckgit.experiment.jobs import Attempt, Job
+from ckgit.experiment.jobs import Attempt, FailureClass, Job
 from ckgit.experiment.scheduler import JobState, JobStatus
 from ckgit.experiment.stage import STAGES
 from ckgit.formats.secret_patterns import masked
@@ -93,7 +93,10 @@ def _ended(found: PartialView, attempt: Attempt) -> Reason:
         log, text = attempt.log, readable(content[-65_536:])
     else:
         log, text = _work_tree_log(found, attempt)
-    return _reason(attempt, attempt.reason or "no reason was recorded", log, text)
+    sentence = attempt.reason or "no reason was recorded"
+    if attempt.failure == FailureClass.ENVIRONMENT and found.snapshot and found.snapshot.standing in STAGES:
+        sentence = f"{sentence}; where that is mended, ckgit retry {found.name}"
+    return _reason(attempt, sentence, log, text)
 
 
 def _live(found: PartialView, attempts: Sequence[Attempt]) -> list[Reason]:

@@ -23,6 +23,14 @@ def test_a_failed_job_has_its_sentence_and_the_end_of_its_committed_log(bench: B
     assert reason.log == bench.latest("rank8/finetune").log
 
 
+def test_a_job_that_lacks_a_package_is_told_with_the_commands_that_mend_it(bench: Bench) -> None:
+    bench.set_up("echo failure: environment", "pip show a-package-that-nobody-has")
+    bench.advance(State.TRAINED)
+    assert reasons(bench)["rank8/finetune"].reason.endswith("a-package-that-nobody-has; where that is mended, ckgit retry demo")
+    bench.ckgit("close", "demo", "--because", "no more")
+    assert "ckgit retry" not in reasons(bench)["rank8/finetune"].reason
+
+
 def test_jobs_that_wait_run_or_are_not_submitted(bench: Bench) -> None:
     assert reasons(bench) == {}
     bench.advance(State.SCAFFOLDED)
