@@ -213,9 +213,8 @@ def unknown_key(key: str, allowed: Collection[str], parameters: type[Parameters]
     if tools := tools_with(key, parameters) if {*Parameters.model_fields} <= {*allowed} else []:
         has = f"{key} is a parameter of {' and '.join(tools)}, and not of the tool that the design names"
         return f"{has}; " + (f"did you mean {meant}?" if meant else f"leave it out, or write tools: {{preparation: {tools[0]}}}")
-    if meant:
-        return f"unknown key {key}: did you mean {meant}?"
-    return f"unknown key {key} (known here: {', '.join(allowed)})"
+    named = key or '""'
+    return f"unknown key {named}: did you mean {meant}?" if meant else f"unknown key {named} (known here: {', '.join(allowed)})"
 
 
 def own_key(key: str, own: type[OwnParameters], parameters: type[Parameters]) -> str:

@@ -192,7 +192,9 @@ class _Reader:
             key = self._key(event, events, path)
             start = event.start_mark.index
             value_event = next(events)
-            value = self._node(value_event, events, (*path, key), start if _is_empty(value_event) else None)
+            value = self._node(value_event, events, (*path, key or ""), start if _is_empty(value_event) else None)
+            if key is None:
+                continue
             if not path:
                 self.spans[key] = Span(start, self.end)
                 self.starts[key] = value_event.start_mark.index
@@ -200,7 +202,8 @@ class _Reader:
         self._close(event)
         return result
 
-    def _key(self, event: Event, events: Iterator[Event], path: Path) -> str:
+    def _key(self, event: Event, events: Iterator[Event], path: Path) -> str | None:
+        """None where it is no text, which is told; whoever looks at the document's keys would tell of it again, without its name."""
         start = event.start_mark.index
         if isinstance(event, ScalarEvent) and event.value == "<<" and not event.style:
             self._add(start, "merge keys (<<) are not supported; write the keys out", path)
@@ -212,9 +215,9 @@ class _Reader:
         if not isinstance(key, str):
             if len(self.problems) == before:
                 self._add(start, f'a key must be text; quote it as "{getattr(event, "value", "...")}"', path)
-            return ""
+            return None
         place = (*path, key)
-        if place in self.keys:  # and not `key in known`, which has "" for every key that is no text
+        if place in self.keys:
             first = self.keys[place][0]
             self._add(start, f"the key {key or _EMPTY} is here twice (first on line {first})", place)
         else:

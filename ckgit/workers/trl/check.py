@@ -11,7 +11,7 @@ from ckgit.formats.problem import Problem
 from ckgit.workers.training.check import about, card_problems, data_problems, source_problems
 from ckgit.workers.training.design.counted import processes, warmup_steps
 from ckgit.workers.training.design.parameters import DPO
-from ckgit.workers.trl.design.own import ATTENTION, DRAWING, FLASH
+from ckgit.workers.trl.design.own import ATTENTION, DENSE, DRAWING, EXPERTS, FLASH
 from ckgit.workers.trl.design.parameters import OWN, PLATEAU, SCHEDULES
 from ckgit.workers.trl.design.steps import RowSteps
 from ckgit.workers.trl.design.team import Team
@@ -44,6 +44,10 @@ def _run_problems(context: Context, run: Run) -> Iterator[Problem]:
     attention = f"{OWN}{ATTENTION}"
     if run["device"] == "cpu" and str(run[attention]).startswith(FLASH):
         yield about(context, run, attention, f"run {run.name}: {run[attention]} needs a GPU; with device: cpu write sdpa or eager")
+    card, experts = context.cards.get(run.model), f"{OWN}{EXPERTS}"
+    if card and card.model_type in DENSE and run[experts]:
+        sentence = f"run {run.name}: {card.model_type} has no experts, whose loss {EXPERTS} is a share of; leave it out"
+        yield about(context, run, experts, sentence)
     for parameter in ("lora_target_modules", f"{OWN}lora_modules_to_save"):
         if OUTPUT in (run[parameter] or ()):
             sentence = f"run {run.name}: TRL computes the loss from {OUTPUT} itself, so LoRA on it would never be trained; leave it out"

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import ModulesToSaveWrapper
+from transformers import AutoConfig
 
 
 class CannotTrainError(Exception):
@@ -37,6 +38,17 @@ def refuse_untrained(model: Any, target: str | list[str], whole: Iterable[str]) 
     if lacking := sorted(name for name in whole if not any(f".{each}".endswith(f".{name}") for each in copied)):
         named = " or ".join(lacking)
         raise CannotTrainError(f"the model has no module {named} that could be trained as a whole; take it out of trl.lora_modules_to_save")
+
+
+def refuse_without_experts(folder: str) -> None:
+    """Refuse a model that has no experts, of which TRL is told a share of their loss.
+
+    Raises:
+        CannotTrainError: it has none.
+    """
+    config = AutoConfig.from_pretrained(folder).get_text_config()
+    if not hasattr(config, "output_router_logits"):
+        raise CannotTrainError(f"the model ({config.model_type}) has no experts; take trl.router_aux_loss_coef out of the design")
 
 
 def refuse_dropout(model: Any, why: str) -> None:

@@ -31,7 +31,7 @@ from ckgit.workers.rendering import IGNORED
 from ckgit.workers.training.tokens import PromptsDifferError
 from ckgit.workers.trl.callbacks import Recorder, Saver, Saving
 from ckgit.workers.trl.distributed.checks import gathered
-from ckgit.workers.trl.model import refuse_dropout, refuse_untrained
+from ckgit.workers.trl.model import refuse_dropout, refuse_untrained, refuse_without_experts
 
 Rows = Sequence[Mapping[str, list[int]]]
 # As dropout does, a validation draws random numbers.
@@ -134,7 +134,7 @@ def make_trainer(config: Path, rows: Rows, held_out: Rows = (), saving: Saving |
 
     Raises:
         CannotTrainError: the model lacks a module that LoRA is to change or to train as a whole, of which PEFT says nothing; or it has
-            dropout of its own, and rows are held out.
+            dropout of its own, and rows are held out; or it has no experts, and a share of their loss is given.
     """
     parser = TrlParser((ScriptArguments, kind.config, ModelConfig, DatasetMixtureConfig))
     _, args, model, _ = parser.parse_args_and_config(["--config", str(config)])
@@ -144,6 +144,8 @@ def make_trainer(config: Path, rows: Rows, held_out: Rows = (), saving: Saving |
         "attn_implementation": model.attn_implementation,
         "dtype": model.dtype,
     }
+    if args.router_aux_loss_coef:
+        refuse_without_experts(model.model_name_or_path)
     artifacts = Path(args.output_dir)
     trainer = kind(
         model=model.model_name_or_path,

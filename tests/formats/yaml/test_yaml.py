@@ -225,6 +225,12 @@ def test_what_is_not_this_yaml_is_explained(text, message):
     assert message in messages(text)[-1]
 
 
+def test_a_key_that_is_no_text_is_told_once():
+    """Whoever looks at the document's keys would tell of it again."""
+    document = read_yaml("a: {1: x, b: 3, true: v}\n2: z\n")
+    assert (document.value, len(document.problems)) == ({"a": {"b": 3}}, 3)
+
+
 @given(st.text(max_size=200) | st.text(st.sampled_from("a:- \n[]{}&*!|>'\"%#?0.,\t"), max_size=60))
 def test_any_text_gives_a_document_or_problems(text):
     document = read_yaml(text)

@@ -93,6 +93,7 @@ def test_what_ckgit_decides_is_refused_with_its_own_name():
     assert refused({"trl": {"lr": 1e-4}}) == "lr is not passed on: write lr, beside this section"
     assert refused({"trl": {"output_dir": "x"}}) == "output_dir is not passed on: ckgit decides which files a job leaves, and where"
     assert refused({"trl": {"adam_bta2": 0.9}}) == "unknown key adam_bta2: did you mean adam_beta2?"
+    assert refused({"trl": {"": 0.9}}).startswith('unknown key "" (known here: adam_beta1, ')
     assert refused({"trl": {"adam_beta2": "0.9"}}).startswith("expected a number; found '0.9'")
 
 
@@ -113,6 +114,12 @@ def test_what_means_nothing_beside_another_value_is_refused():
     ahead = {"dataloader_prefetch_factor": 2}
     assert said(trl=ahead) == ["trl.dataloader_prefetch_factor means nothing without trl.dataloader_num_workers"]
     assert said(trl=ahead | {"dataloader_num_workers": 1}) == []
+    smooth = {"label_smoothing_factor": 0.1}
+    assert said(trl=smooth | {"loss_type": "dft"}) == ["trl.label_smoothing_factor means nothing with trl.loss_type: dft"]
+    assert said(trl=smooth) == said(trl=smooth | {"loss_type": "nll"}) == said(trl={"loss_type": "dft"}) == []
+    for name in ("torch_empty_cache_steps", "dataloader_pin_memory"):
+        assert said(trl={name: 1 if "steps" in name else True}) == [f"trl.{name} means nothing with device: cpu"]
+        assert said(device="cuda", trl={name: 1 if "steps" in name else True}) == []
     assert said(trl={"torch_compile_mode": "default"}) == ["trl.torch_compile_mode means nothing with compile: false"]
 
 
@@ -128,6 +135,36 @@ def test_an_attention_that_a_gpu_alone_has_is_refused_on_a_cpu():
     [problem] = worker.check(context(controls={"trl": {"attn_implementation": "flash_attention_2"}}))
     assert problem.message == "run run: flash_attention_2 needs a GPU; with device: cpu write sdpa or eager"
     assert worker.check(context(controls={"trl": {"attn_implementation": "eager"}})) == []
+
+
+def test_a_share_of_the_loss_of_experts_is_refused_where_there_are_none():
+    share = {"controls": {"trl": {"router_aux_loss_coef": 0.01}}}
+    [problem] = worker.check(context(**share))
+    assert problem.message == "run run: llama has no experts, whose loss router_aux_loss_coef is a share of; leave it out"
+    assert worker.check(context(cards=(designs.card(model_type="qwen3_moe", family="qwen3_moe"),), **share)) == []
+
+
+EXPERTS = """
+from transformers import CONFIG_MAPPING
+from ckgit.workers.trl.design.own import DENSE
+from ckgit.workers.trl.model import CannotTrainError
+from ckgit.workers.trl.trainer import make_trainer
+print({name: True for name in DENSE if hasattr(CONFIG_MAPPING[name]().get_text_config(), "output_router_logits")})
+import pathlib
+try:
+    make_trainer(pathlib.Path(sys.argv[1]), [{"input_ids": [5, 6], "labels": [5, 6]}])
+except CannotTrainError as refusal:
+    print(refusal)
+"""
+
+
+@pytest.mark.slow
+def test_so_it_is_in_a_job_and_transformers_says_which_models_have_none(tmp_path, random_model):
+    make_tree(tmp_path, random_model, {})
+    config = tmp_path / RUN / "finetune.yaml"
+    config.write_text(config.read_text() + "router_aux_loss_coef: 0.01\n")
+    said = "the model (llama) has no experts; take trl.router_aux_loss_coef out of the design"
+    assert python(tmp_path, EXPERTS, str(config)).splitlines() == ["{}", said]
 
 
 FIELDS = """

@@ -1,6 +1,6 @@
 """What torchtune alone has: passed on to its recipes under its own names, as they stand in a design under `torchtune`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -80,3 +80,10 @@ NEEDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     **dict.fromkeys(("optimizer.momentum", "optimizer.dampening", "optimizer.nesterov"), ("optimizer", ("sgd",))),
     "lr_scheduler.num_cycles": ("lr_scheduler", ("cosine",)),
 }
+# Arguments that mean nothing, or that torch refuses, beside another one: it, and whether it must be given.
+BESIDE: Sequence[tuple[str, str, bool]] = (
+    ("optimizer.dampening", "optimizer.nesterov", False),
+    ("optimizer.dampening", "optimizer.momentum", True),
+    ("optimizer.nesterov", "optimizer.momentum", True),
+    ("optimizer.foreach", "optimizer.fused", False),
+)

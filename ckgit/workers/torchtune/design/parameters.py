@@ -7,7 +7,7 @@ from pydantic import Field
 
 from ckgit.experiment.design.fields import PositiveInt
 from ckgit.experiment.design.parameters import Parameters
-from ckgit.workers.torchtune.design.own import NEEDS, TorchtuneOwnParameters
+from ckgit.workers.torchtune.design.own import BESIDE, NEEDS, TorchtuneOwnParameters
 from ckgit.workers.training.design.parameters import TrainingParameters
 
 OWN = "torchtune."  # before the places of those that torchtune alone has
@@ -74,7 +74,8 @@ class TorchtuneParameters(TrainingParameters):
     @classmethod
     def unused(cls, values: Mapping[str, Any]) -> Mapping[str, str]:
         """Another optimizer or schedule has other arguments."""
-        idle = {f"{OWN}{place}": by for place, (by, needed) in NEEDS.items() if values.get(by) not in needed}
+        idle = {f"{OWN}{place}": f"{OWN}{by}" for place, by, has in BESIDE if bool(values.get(f"{OWN}{by}")) is not has}
+        idle |= {f"{OWN}{place}": by for place, (by, needed) in NEEDS.items() if values.get(by) not in needed}
         return {**idle, **super().unused(values)}
 
 

@@ -107,9 +107,19 @@ NEEDS: Mapping[str, tuple[str, tuple[object, ...]]] = {
     **dict.fromkeys(("loss_type", "label_smoothing_factor", "neftune_noise_alpha", "router_aux_loss_coef"), ("objective", ("sft",))),
     **dict.fromkeys(("adam_beta1", "adam_beta2", "adam_epsilon"), ("optimizer", ("adamw", "adamw_8bit"))),
     **dict.fromkeys(("torch_compile_backend", "torch_compile_mode"), ("compile", (True,))),
+    **dict.fromkeys(("torch_empty_cache_steps", "dataloader_pin_memory"), ("device", ("cuda",))),
 }
+LOSS, SMOOTHING = "loss_type", "label_smoothing_factor"  # of whose losses one alone, TRL's own, is smoothed
 # Those that say how the processes work which make batches: torch refuses them where there are none.
 OF_WORKERS = ("dataloader_prefetch_factor", "dataloader_persistent_workers", "dataloader_multiprocessing_context")
 WORKERS = "dataloader_num_workers"
+EXPERTS = "router_aux_loss_coef"
+# Model types that have no experts, as transformers builds them; a job of any other one asks the model's configuration.
+DENSE = frozenset(
+    (
+        *("cohere", "cohere2", "falcon", "gemma", "gemma2", "gemma3", "gemma3_text", "glm", "glm4", "gpt2", "gpt_neox", "granite", "llama"),
+        *("mistral", "olmo", "olmo2", "olmo3", "opt", "phi", "phi3", "qwen2", "qwen3", "smollm3", "stablelm", "starcoder2"),
+    )
+)
 # Those that draw from the random numbers of the training, as a validation does.
 DRAWING = ("neftune_noise_alpha",)

@@ -8,7 +8,7 @@ from pydantic import Field
 from ckgit.experiment.design.fields import NonNegative, Positive, PositiveInt
 from ckgit.experiment.design.parameters import BEST, Parameters, PlannedCheckpoint
 from ckgit.workers.training.design.parameters import DPO, TrainingParameters
-from ckgit.workers.trl.design.own import LORA_ONLY, NEEDS, OF_WORKERS, WORKERS, TrlOwnParameters
+from ckgit.workers.trl.design.own import LORA_ONLY, LOSS, NEEDS, OF_WORKERS, SMOOTHING, WORKERS, TrlOwnParameters
 
 ADAPTER, MERGED = "adapter", "merged"  # what may be saved alone
 LAST = "last"  # the folder, and the name, of the last checkpoint of a training that may stop early
@@ -198,6 +198,7 @@ class TrlParameters(TrainingParameters):
         warm |= dict.fromkeys(_WARMUP, "lr_scheduler") if values["lr_scheduler"] == PLATEAU else {}
         idle = {f"{OWN}{name}": by for name, (by, needed) in NEEDS.items() if values.get(by) not in needed}
         idle |= {} if values.get(f"{OWN}{WORKERS}") else {f"{OWN}{name}": f"{OWN}{WORKERS}" for name in OF_WORKERS}
+        idle |= {f"{OWN}{SMOOTHING}": f"{OWN}{LOSS}"} if values.get(f"{OWN}{LOSS}") == "dft" else {}
         idle |= {"save": "method"} if values["method"] == "qlora" else {}  # merged, it would be another model
         return {**named, **others, **alone, **warm, **idle, **super().unused(values)}
 

@@ -45,6 +45,23 @@ def test_one_of_them_is_varied():
 
 
 @pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"dampening": 0.1}, "dampening means nothing without torchtune.optimizer.momentum"),
+        ({"nesterov": True}, "nesterov means nothing without torchtune.optimizer.momentum"),
+        ({"nesterov": True, "momentum": 0}, "nesterov means nothing with torchtune.optimizer.momentum: 0"),
+        ({"dampening": 0.1, "momentum": 0.9, "nesterov": True}, "dampening means nothing with torchtune.optimizer.nesterov: true"),
+        ({"foreach": True, "fused": True}, "foreach means nothing with torchtune.optimizer.fused: true"),
+        ({"nesterov": True, "momentum": 0.9}, ""),
+        ({"dampening": 0.1, "momentum": 0.9, "foreach": True}, ""),
+    ],
+)
+def test_what_means_nothing_beside_another_argument_is_refused(given, said):
+    found = [problem.message for problem in problems(context(controls={"optimizer": "sgd", "torchtune": {"optimizer": given}}).summary)]
+    assert found == ([f"torchtune.optimizer.{said}"] if said else [])
+
+
+@pytest.mark.parametrize(
     ("own", "said"),
     [
         ({"model": {}}, "model is not passed on: ckgit renders it from the model card"),
