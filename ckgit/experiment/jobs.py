@@ -149,7 +149,9 @@ class Attempt(Frozen):
     exit_code: int | None = None
     host: str | None = None
     failure: FailureClass | None = Field(default=None)
-    reason: str | None = Field(default=None, description="One sentence.")
+    reason: str | None = Field(
+        default=None, description="One sentence: why it does not count, or why a training that does made fewer steps than planned."
+    )
     declared_lost: Literal[True] | None = Field(
         default=None, description="true: it counts as lost because a person said so, as nobody could ask it any more."
     )

@@ -111,7 +111,8 @@ def _judge(
     if why := foreign(evidence.results):
         return _failed(attempt, files, FailureClass.INPUT_CHANGED, why)
     late = f" (its exit code is {attempt.exit_code}; all was saved before)" if attempt.exit_code else ""
-    return JudgedAttempt(attempt.model_copy(update={"phase": Phase.DONE}), files, f"{job.name}: {gist(evidence.results)}{late}")
+    done = attempt.model_copy(update={"phase": Phase.DONE, "reason": early(evidence.results)})
+    return JudgedAttempt(done, files, f"{job.name}: {gist(evidence.results)}{late}")
 
 
 def without_status(work: Path, token: str, ending: JobEnding | None = None) -> tuple[FailureClass, str]:
@@ -210,6 +211,12 @@ def foreign_starts(attempts: Sequence[Attempt], job: Job, found: Sequence[Traini
     starts = [token for result in found if isinstance(result, TrainingResult) for token in result.starts]
     others = sorted(set(starts) - own)
     return f"it goes on with what {', '.join(others)} began, which is no attempt at {job.name}" if others else ""
+
+
+def early(results: Sequence[TrainingResult | CellResult]) -> str | None:
+    """Why the training that a job left made fewer steps than planned; None where it made all."""
+    ended = next((result for result in results if isinstance(result, TrainingResult) and result.ended), None)
+    return ended and f"stopped early at step {ended.steps} of {ended.planned_steps}: {ended.ended}"
 
 
 def gist(results: Sequence[TrainingResult | CellResult]) -> str:

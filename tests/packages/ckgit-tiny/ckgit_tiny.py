@@ -1,7 +1,7 @@
 """A trainer and an evaluator that need bash alone, as a package of their own would bring them.
 
 Where a set-up line of the cluster profile exports a folder TINY, tests steer jobs by files in it: `hold` makes them wait, `hold-JOB`
-one of them, `fail-JOB` makes one fail and print what is in it, e.g. `failure: diverged`, `lack-JOB-CELL` leave no log of one cell;
+one of them, `early-JOB` makes a training stop early, `fail-JOB` makes one fail and print what is in it, e.g. `failure: diverged`, `lack-JOB-CELL` leave no log of one cell;
 each execution adds its token to `executions`.
 """
 
@@ -33,7 +33,9 @@ if test -e "${TINY:-.}/fail-$1"; then cat "${TINY:-.}/fail-$1"; echo "the tool s
 _TRAIN = f"""{_STEER}
 rm -rf "$2/artifacts"
 mkdir -p "$2/artifacts"
-for step in 1 2 3; do echo "Step $step | loss:0.$((5 - step))" >>"$2/artifacts/training.log"; done
+steps="1 2 3"
+if test -e "${{TINY:-.}}/early-$1"; then steps="1 2"; fi
+for step in $steps; do echo "Step $step | loss:0.$((5 - step))" >>"$2/artifacts/training.log"; done
 for epoch in $(seq 0 "$3"); do mkdir "$2/artifacts/epoch_$epoch"; echo "weights of $1" >"$2/artifacts/epoch_$epoch/weights"; done
 """
 _EVALUATE = f"""{_STEER}
@@ -124,8 +126,9 @@ class Trainer(Preparation):
             LossPoint(step=n, loss=float(line.split("loss:")[1])) for n, line in enumerate(content.decode().splitlines(), start=1)
         )
         saved = tuple(self._checkpoint(context, job, epoch) for epoch in range(context.plan.run(job.run)["epochs"]))
-        final = losses[-1].loss
-        return [TrainingResult(run=job.run, steps=len(losses), final_loss=final, seconds=1.0, losses=losses, checkpoints=saved)]
+        made = {"steps": len(losses), "final_loss": losses[-1].loss, "seconds": 1.0, "losses": losses, "checkpoints": saved}
+        early = {"planned_steps": 3, "ended": "the loss fell no more"} if len(losses) < 3 else {}
+        return [TrainingResult(run=job.run, **made, **early)]
 
     def _checkpoint(self, context: Context, job: Job, epoch: int) -> Checkpoint:
         content = f"weights of {job.run}-finetune\n".encode()

@@ -17,7 +17,7 @@ from ckgit.orchestrators.engine.plugins import worker_for
 from ckgit.orchestrators.review import rules
 from ckgit.orchestrators.review.verify.checks.ledger import ended
 from ckgit.orchestrators.review.verify.checks.step import Step, in_words
-from ckgit.orchestrators.run.collect import foreign_starts
+from ckgit.orchestrators.run.collect import early, foreign_starts
 
 
 def evidence(step: Step) -> Iterator[Finding]:
@@ -86,12 +86,24 @@ def _results(step: Step, job: Job, worker: Worker, attempt: Attempt) -> Iterator
         return
     if not found:
         yield rules.EVIDENCE.found(f"{job.name} is done, and left no log", commit=step.commit.oid, path=place)
+    if attempt.phase is Phase.DONE:
+        yield from _early(step, attempt, early(found))
     for why in _foreign(step, job, found):
         yield rules.EVIDENCE.found(f"{job.name}: {why}", commit=step.commit.oid, path=place)
     if job.stage is Stage.EVALUATION:
         audit = cast("Evaluator", worker).audit(step.view.context, job, attempt, _files(step, job))
         yield from (rules.METRIC.found(why, commit=step.commit.oid, path=place) for why in audit.differences)
         yield from (rules.UNCHECKED.found(why, commit=step.commit.oid, path=place) for why in audit.unchecked)
+
+
+def _early(step: Step, attempt: Attempt, stopped: str | None) -> Iterator[Finding]:
+    """Of a training that stopped early the ledger says what its log shows, and of no other anything."""
+    path = f"{step.folder}/jobs.json"
+    if stopped and attempt.reason is None:
+        yield rules.UNCHECKED.found(f"that {attempt.job} {stopped} was not recorded then", commit=step.commit.oid, path=path)
+    elif attempt.reason != stopped:
+        what = f"of {attempt.job} it says {attempt.reason!r}, and what that left shows {stopped or 'no early stop'}"
+        yield rules.LEDGER.found(what, commit=step.commit.oid, path=path)
 
 
 def _foreign(step: Step, job: Job, found: Sequence[TrainingResult | CellResult]) -> Iterator[str]:
