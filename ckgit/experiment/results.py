@@ -1,6 +1,7 @@
 """What training and evaluation left, extracted from their logs. `analysis/results.json` holds these."""
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
@@ -118,6 +119,11 @@ class TrainingResult(Frozen):
     )
     starts: tuple[str, ...] = Field(default=(), description="Token of the job at each start; absent where older jobs trained.")
     own: dict[str, Any] = Field(default={}, description="What the tool says in its own terms; the worker's `result` is its model.")
+
+    @property
+    def lowest_validation(self) -> LossPoint | None:
+        """The measurement with the lowest loss on rows that were held out; of equal ones the first."""
+        return min((point for point in self.validation if math.isfinite(point.loss)), key=lambda point: point.loss, default=None)
 
     def saved(self, cell: "CellResult") -> Checkpoint | None:
         """The checkpoint that a cell evaluated; None where that is not known."""

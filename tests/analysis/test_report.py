@@ -231,7 +231,7 @@ def test_a_trainer_that_stops_early_and_keeps_the_best_is_reported() -> None:
     made = assemble(here, jobs(here), found, {}, Accounting())
     text = render(here, None, made, {}, {"rank8": "It was *quick*."}).decode()
     assert "| rank8 | fine-tuned | 8 | 40 of 200 |" in text
-    assert "| 0.75 | 1:23 |" in text  # beside the final loss
+    assert "| 0.75 | 0.5 (20) | 1:23 |" in text  # beside the final loss: the last, and the lowest with its step
     assert "| rank8 | best | match |" in text
     assert "(last)" in text.partition("## Claims")[2].partition("## Runs")[0]  # of two without epochs, a claim is about the last
     of_runs = text.partition("## Runs")[2].partition("### rank8")[0]

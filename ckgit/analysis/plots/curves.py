@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ckgit.experiment.results import LossPoint, RunRow, TrainingResult
 
 MOST_POINTS = 400  # of one curve
+MOST_MEASURED = 40  # of one that is drawn as circles
 
 
 class Curve(NamedTuple):
@@ -53,6 +54,11 @@ class CurveGroup(NamedTuple):
     def thin(self, most: int) -> list[Curve]:
         """One a run, of so many points."""
         return [thinned(training.losses, most) for training in self.trainings]
+
+    @property
+    def held_out(self) -> list[Curve]:
+        """Losses on rows that were held out, one a run that has them."""
+        return [thinned(training.validation, MOST_MEASURED) for training in self.trainings if training.lowest_validation]
 
     def measured(self, metric: str) -> list[Curve]:
         """One a run, of what a tool measures beside the loss; each must have it at some step."""

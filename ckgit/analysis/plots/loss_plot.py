@@ -16,6 +16,7 @@ OVERLAID = 6  # more settings than these get a panel each
 MOST_PANELS = 24
 COLUMNS = 4
 _KEY = "pale: as logged, strong: running mean"
+_HELD_OUT = "circles: on rows held out, filled: the lowest"
 _SEEDS = "band: all seeds, line: their mean"
 _SAME_RATE = 0.02  # shares by which the tokens of a step may differ on one scale: seeds drop other rows of an incomplete batch
 _WIDE = 100  # a largest over a smallest loss from which the axis is logarithmic
@@ -25,7 +26,10 @@ _SAID = 12  # runs that the words name
 
 
 def loss_plot(results: Results) -> Picture | None:
-    """Training loss by step of each fine-tuned run, seeds of a setting as a band; None when none was trained."""
+    """Training loss by step of each fine-tuned run, seeds of a setting as a band; None when none was trained.
+
+    Losses on rows that were held out are points of the same colour.
+    """
     found = groups(results.runs)
     if not found:
         return None
@@ -43,27 +47,33 @@ def _overlaid(found: Sequence[CurveGroup]) -> Any:
     heights = [3.6, *([1.2] if rated else []), *([3.0] if counted and not alike else [])]
     figure = new_figure(7.5, sum(heights))
     axes, *below = figure.subplots(len(heights), 1, squeeze=False, gridspec_kw={"height_ratios": heights}).flat
-    _draw_all(axes, found, [group.curves for group in found], labelled=True)
+    _draw_all(axes, found, [group.curves for group in found], by_step=True)
     if rated:
         _draw_rates(below[0], axes, rated)
     by_step = [axes, *below[: len(rated[:1])]]
     ends = {tuple(epoch_steps(training)) for training in trainings}
     told = mark_epochs(by_step, next(iter(ends))) if len(ends) == 1 else ""
-    by_step[-1].set_xlabel(f"optimizer step ({key_of(found)}{told})")
+    by_step[-1].set_xlabel(f"optimizer step ({_key_of_losses(found)}{told})")
     if alike:
         _add_tokens(axes, math.fsum(rates) / len(rates))
     elif counted:
-        _draw_all(below[-1], found, [group.by_tokens for group in found], labelled=False)
+        _draw_all(below[-1], found, [group.by_tokens for group in found], by_step=False)
         below[-1].set_xlabel("tokens seen in training")
     figure.legend(loc="outside right upper")
     return figure
 
 
-def _draw_all(axes: Any, found: Sequence[CurveGroup], curves: Sequence[Sequence[Curve]], *, labelled: bool) -> None:
+def _draw_all(axes: Any, found: Sequence[CurveGroup], curves: Sequence[Sequence[Curve]], *, by_step: bool) -> None:
+    """All settings; by step with their names, and with what was measured on rows that were held out."""
+    drawn = [curve for own in curves for curve in own]
     for place, (group, own) in enumerate(zip(found, curves, strict=True)):
-        draw_group(axes, group, COLOURS[place % len(COLOURS)], STYLES[place % len(STYLES)], group.name if labelled else "", own)
-    _label_loss(axes, [curve for own in curves for curve in own])
-    axes.set_ylabel("training loss")
+        colour = COLOURS[place % len(COLOURS)]
+        draw_group(axes, group, colour, STYLES[place % len(STYLES)], group.name if by_step else "", own)
+        if by_step:
+            _draw_held_out(axes, group, colour)
+            drawn += group.held_out
+    _label_loss(axes, drawn)
+    axes.set_ylabel(_ylabel(found) if by_step else "training loss")
 
 
 def _draw_rates(axes: Any, above: Any, rated: Sequence[CurveGroup]) -> None:
@@ -79,6 +89,27 @@ def key_of(found: Sequence[CurveGroup]) -> str:
     """What pale and strong lines and bands are."""
     parts = [_SEEDS] if any(len(group.runs) > 1 for group in found) else []
     return "; ".join([*parts, *([_KEY] if any(len(group.runs) == 1 for group in found) else [])])
+
+
+def _key_of_losses(found: Sequence[CurveGroup]) -> str:
+    """Likewise, and what circles are."""
+    return "; ".join([key_of(found), *([_HELD_OUT] if _measured(found) else [])])
+
+
+def _measured(found: Sequence[CurveGroup]) -> bool:
+    return any(group.held_out for group in found)
+
+
+def _ylabel(found: Sequence[CurveGroup]) -> str:
+    return "training and validation loss" if _measured(found) else "training loss"
+
+
+def _draw_held_out(axes: Any, group: CurveGroup, colour: str) -> None:
+    """The losses of each run on rows that were held out, and which of them is the lowest."""
+    for steps, losses in group.held_out:
+        axes.plot(steps, losses, color=colour, marker="o", markersize=4, markerfacecolor="white", linewidth=0.6, zorder=3)
+    for low in filter(None, (training.lowest_validation for training in group.trainings)):
+        axes.plot(low.step, low.loss, color=colour, marker="o", markersize=4, zorder=4)
 
 
 def draw_group(axes: Any, group: CurveGroup, colour: str, style: str, label: str, curves: Sequence[Curve]) -> None:
@@ -113,6 +144,7 @@ def _panels(found: Sequence[CurveGroup]) -> Any:
     """A panel for each setting on the same axes, before a band from the lowest to the highest loss of all runs."""
     shown = found[:MOST_PANELS]
     curves = [curve for group in shown for curve in group.thin(_OF_PANEL)]
+    drawn = [*curves, *(curve for group in shown for curve in group.held_out)]
     rows = math.ceil(len(shown) / COLUMNS)
     figure = new_figure(9, 1.6 * rows + 0.6)
     grid = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False)
@@ -125,14 +157,15 @@ def _panels(found: Sequence[CurveGroup]) -> Any:
         group = shown[position]
         axes.fill_between(whole.steps, whole.lows, whole.highs, color=GREY, linewidth=0)
         draw_group(axes, group, COLOURS[0], "-", "", group.thin(_OF_PANEL))
+        _draw_held_out(axes, group, COLOURS[0])
         gone = any(divergence(training) for training in group.trainings)
         axes.set_title(short(group.name, _TITLE) + (" (diverged)" if gone else ""), loc="left", fontsize=7.5)
         told = mark_epochs([axes], epoch_steps(group.trainings[0])) or told
-        _label_loss(axes, curves)
+        _label_loss(axes, drawn)
     what = "settings" if any(len(group.runs) > 1 for group in found) else "runs"
     more = f"; the first {MOST_PANELS} of {len(found)} {what}" if len(found) > MOST_PANELS else ""
-    figure.supxlabel(f"optimizer step ({key_of(shown)}{told}; grey: range of all runs{more})", fontsize=9)
-    figure.supylabel("training loss", fontsize=9)
+    figure.supxlabel(f"optimizer step ({_key_of_losses(shown)}{told}; grey: range of all runs{more})", fontsize=9)
+    figure.supylabel(_ylabel(shown), fontsize=9)
     return figure
 
 
@@ -157,4 +190,7 @@ def _words(found: Sequence[CurveGroup]) -> str:
     more = f"; {plural(len(found) - _SAID, 'more setting')}" if len(found) > _SAID else ""
     gone = [run.name for group in found for run in group.runs if run.training and divergence(run.training)]
     diverged = f" Diverged: {in_words(gone)}." if gone else ""
-    return f"Training loss by step: {'; '.join(said)}{more}.{diverged}"
+    trained = [(run.name, run.training.lowest_validation) for group in found for run in group.runs if run.training]
+    lowest = [f"{name} {number(point.loss)} at step {point.step}" for name, point in trained if point]
+    held_out = f" Lowest validation loss: {in_words(lowest, _SAID)}." if lowest else ""
+    return f"Training loss by step: {'; '.join(said)}{more}.{held_out}{diverged}"

@@ -25,8 +25,8 @@ def runs_section(trainer: str, runs: Sequence[RunRow], pictures: Mapping[str, st
     varied = list(dict.fromkeys(name for run in runs for name in run.varied))
     validated = any(run.training and run.training.validation for run in runs)
     counted = any(run.training and run.training.tokens_seen for run in runs)
-    ends = [*(["validation loss"] if validated else []), "duration", "speed", *(["tokens seen"] if counted else []), "missing"]
-    header = ["run", "type", *varied, "steps", "final loss", *ends]
+    held_out, tokens = ["validation loss", "lowest (step)"] if validated else [], ["tokens seen"] if counted else []
+    header = ["run", "type", *varied, "steps", "final loss", *held_out, "duration", "speed", *tokens, "missing"]
     rows = [_row(run, varied, validated=validated, counted=counted) for run in runs[:MOST_ROWS]]
     parts = ["## Runs", table(header, rows)]
     parts += [f"{plural(len(runs) - MOST_ROWS, 'further run')} are left out here; {IN_RESULTS}."] if len(runs) > MOST_ROWS else []
@@ -49,7 +49,7 @@ def _trained_with(trainer: str, trainings: Sequence[TrainingResult]) -> str:
 
 def _row(run: RunRow, varied: Sequence[str], *, validated: bool, counted: bool) -> list[str]:
     trained = run.training
-    held_out = [number(trained.validation[-1].loss) if trained and trained.validation else NOTHING] if validated else []
+    held_out = _held_out(trained) if validated else []
     steps, loss, took = (_steps(trained), number(trained.final_loss), duration(trained.seconds)) if trained else [NOTHING] * 3
     tokens = [f"{trained.tokens_seen:,}" if trained and trained.tokens_seen is not None else NOTHING] if counted else []
     return [
@@ -59,6 +59,12 @@ def _row(run: RunRow, varied: Sequence[str], *, validated: bool, counted: bool) 
         *(steps, loss, *held_out, took, _speed(trained), *tokens),
         str(len(run.missing)) if run.missing else NOTHING,
     ]
+
+
+def _held_out(trained: TrainingResult | None) -> list[str]:
+    """The last loss on rows that were held out, and the lowest, which is what is kept as the best."""
+    low = trained.lowest_validation if trained else None
+    return [number(trained.validation[-1].loss), f"{number(low.loss)} ({low.step:,})"] if trained and low else [NOTHING, NOTHING]
 
 
 def _steps(trained: TrainingResult) -> str:

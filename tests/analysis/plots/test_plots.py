@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,35 @@ def test_a_running_mean_looks_back_only() -> None:
     assert curve.losses[49] == 0.0
     assert 0 < curve.losses[50] < 1
     assert curve.losses[60] == 1.0
+
+
+def held_out(found: Results, losses: Sequence[float]) -> Results:
+    """The same results, of runs whose loss on rows that were held out was measured every four steps."""
+    measured = tuple(LossPoint(step=4 * at, loss=loss) for at, loss in enumerate(losses, start=1))
+    runs = [
+        run.model_copy(update={"training": run.training.model_copy(update={"validation": measured})}) if run.training else run
+        for run in found.runs
+    ]
+    return found.model_copy(update={"runs": tuple(runs)})
+
+
+@pytest.mark.parametrize("found", [two_runs(), many_runs(8)], ids=["overlaid", "panels"])
+def test_losses_on_rows_that_were_held_out_are_circles_and_the_lowest_is_filled(found: Results, monkeypatch) -> None:
+    plotted = []
+    stock = Axes.plot
+    monkeypatch.setattr(Axes, "plot", lambda axes, *data, **how: plotted.append((data, how)) or stock(axes, *data, **how))
+    trained = [run.name for run in found.runs if run.training]
+    picture = loss_plot(held_out(found, [2.0, 0.5, 9.5]))
+    assert picture
+    circles = [(data, how.get("markerfacecolor")) for data, how in plotted if how.get("marker") == "o"]
+    assert circles == [(([4.0, 8.0, 12.0], [2.0, 0.5, 9.5]), "white"), ((8, 0.5), None)] * len(trained)
+    assert "training and validation loss" in comments(picture)
+    assert "circles: on rows held out, filled: the lowest" in comments(picture)
+    assert f" Lowest validation loss: {trained[0]} 0.5 at step 8, {trained[1]} 0.5 at step 8" in picture.words
+    without = loss_plot(found)
+    assert without
+    assert "circles" not in comments(without)
+    assert "alidation" not in without.words
 
 
 def rewards(step: int) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """A trainer and an evaluator that need bash alone, as a package of their own would bring them.
 
 Where a set-up line of the cluster profile exports a folder TINY, tests steer jobs by files in it: `hold` makes them wait, `hold-JOB`
-one of them, `early-JOB` makes a training stop early, `fail-JOB` makes one fail and print what is in it, e.g. `failure: diverged`, `lack-JOB-CELL` leave no log of one cell;
-each execution adds its token to `executions`.
+one of them, `fail-JOB` makes one fail and print what is in it, e.g. `failure: diverged`, `early-JOB` makes a training stop early,
+`lack-JOB-CELL` leave no log of one cell; each execution adds its token to `executions`.
 """
 
 from __future__ import annotations
