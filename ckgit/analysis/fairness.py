@@ -6,6 +6,7 @@ What nobody recorded is said to be unknown, never to be equal.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 from ckgit.analysis.score_text import stated
@@ -13,7 +14,7 @@ from ckgit.experiment.claims.settings import runs_of
 from ckgit.experiment.design.plan import Run
 from ckgit.experiment.estimates.guess import Fact
 from ckgit.experiment.measured.compared import UnequalTrait
-from ckgit.experiment.results import CellResult, RunRow, last_evaluated
+from ckgit.experiment.results import CellResult, RunRow, TrainingResult, last_evaluated
 from ckgit.experiment.worker import Context
 from ckgit.formats.markdown import number
 
@@ -55,7 +56,7 @@ def fairness(context: Context, runs: Sequence[RunRow], facts: Facts) -> Fairness
         of_group = [rows[name] for name in names if name in rows]
         planned = [context.plan.run(run.name) for run in of_group]
         meant = {name for name in _parameters(planned) if len({repr(run[name]) for run in planned}) > 1}
-        for trait in (*_training(planned, of_group, facts), *_evaluation(of_group, task)):
+        for trait in (*_training(planned, of_group, facts, task), *_evaluation(of_group, task)):
             looked[trait.name] = None
             unequal = _unequal(trait, compared, meant)
             if unequal:
@@ -108,12 +109,13 @@ def _text(value: Hashable) -> str:
     return number(value) if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _training(planned: Sequence[Run], rows: Sequence[RunRow], facts: Facts) -> Iterator[Trait]:
-    """Of the runs that were trained; of one alone there is nothing to compare."""
+def _training(planned: Sequence[Run], rows: Sequence[RunRow], facts: Facts, task: str) -> Iterator[Trait]:
+    """Of the runs that were trained, as far as what is evaluated was; of one alone there is nothing to compare."""
     trained = [(run, row.training) for run, row in zip(planned, rows, strict=True) if row.training]
     if len(trained) < 2:  # noqa: PLR2004 - likewise
         return
-    told = {run.name: {fact.name: fact for fact in facts.get(run.name, ())} for run, _ in trained}
+    parts = {run.name: _part(run, row, row.training, task) for run, row in zip(planned, rows, strict=True) if row.training}
+    told = {run.name: {fact.name: _of_part(fact, parts[run.name]) for fact in facts.get(run.name, ())} for run, _ in trained}
     for name in dict.fromkeys(name for of_run in told.values() for name in of_run):
         known = [of_run[name] for of_run in told.values() if name in of_run]
         causes = known[0].causes | known[0].instead_of
@@ -121,22 +123,54 @@ def _training(planned: Sequence[Run], rows: Sequence[RunRow], facts: Facts) -> I
             values = {run: of_run[name].value if name in of_run else None for run, of_run in told.items()}
             yield Trait(name, values, causes, known[0].near)
     made = {run.name: training for run, training in trained}
-    yield Trait("epochs", {run.name: run["epochs"] for run, _ in trained}, _LENGTH)
-    yield Trait("tokens seen in training", _tokens_seen(trained, told), _ROWS | _LENGTH | _TEXT)
+    yield Trait("epochs", {run.name: _times(run["epochs"], parts[run.name]) for run, _ in trained}, _LENGTH | _STOPPING)
+    yield Trait("tokens seen in training", _tokens_seen(trained, told, parts), _ROWS | _LENGTH | _TEXT | _STOPPING)
     yield Trait("went on after an interruption", {name: _yes(each.resumed or each.resumed_steps) for name, each in made.items()})
     yield Trait("stopped early", {name: _yes(each.ended) for name, each in made.items()}, _STOPPING)
     yield Trait("versions in training", {name: _versions(each.versions) for name, each in made.items()})
 
 
-def _tokens_seen(trained: Sequence[tuple[Run, object]], told: Mapping[str, Mapping[str, Fact]]) -> dict[str, Hashable]:
+def _part(run: Run, row: RunRow, training: TrainingResult, task: str) -> Fraction:
+    """Which part of its planned steps made the weights that are evaluated: not all where it stopped early, or `best` is evaluated."""
+    planned = training.planned_steps or training.steps
+    if not planned:
+        return Fraction(1)
+    cells = [cell for cell in row.cells if cell.task == task]
+    saved = training.saved(last_evaluated(cells)) if cells else None
+    if saved and saved.step is None and saved.epoch is not None:
+        return Fraction(saved.epoch + 1, run["epochs"])
+    return Fraction(training.steps if saved is None or saved.step is None else saved.step, planned)
+
+
+def _of_part(fact: Fact, part: Fraction) -> Fact:
+    """What a tool says of a whole training, of that part of it; of a number that does not grow with the epochs, as it is."""
+    grows = "epochs" in fact.causes and isinstance(fact.value, int | float)
+    return fact._replace(value=_times(fact.value, part), causes=fact.causes | _STOPPING) if grows else fact
+
+
+def _times(value: float, part: Fraction) -> float:
+    """A whole number where it is one."""
+    found = Fraction(value) * part
+    return int(found) if found.denominator == 1 else float(found)
+
+
+def _tokens_seen(
+    trained: Sequence[tuple[Run, TrainingResult]], told: Mapping[str, Mapping[str, Fact]], parts: Mapping[str, Fraction]
+) -> dict[str, Hashable]:
     """Counted by the tool; otherwise runs that read the same rows with the same texts as often are known to be equal, not by how much."""
-    counted = {run.name: getattr(training, "tokens_seen", None) for run, training in trained}
+    counted: dict[str, Hashable] = {run.name: _tokens_of_part(training, parts[run.name]) for run, training in trained}
     if all(value is not None for value in counted.values()):
         return counted
-    same = {_reading(run, told[run.name]) for run, _ in trained}
-    if len(same) == 1 and None not in same:
+    same = {(parts[run.name], _reading(run, told[run.name])) for run, _ in trained}
+    if len(same) == 1 and all(reading for _, reading in same):
         return dict.fromkeys(counted, "the same rows, texts and epochs")
     return counted
+
+
+def _tokens_of_part(training: TrainingResult, part: Fraction) -> int | None:
+    """It counts those of the steps that were made, of which the evaluated weights may have seen a part only."""
+    made = Fraction(training.steps, training.planned_steps or training.steps) if training.steps else part
+    return None if training.tokens_seen is None else round(training.tokens_seen * part / made)
 
 
 def _reading(run: Run, told: Mapping[str, Fact]) -> tuple[str, ...] | None:

@@ -9,7 +9,7 @@ from ckgit.analysis.report import render
 from ckgit.analysis.sections.comparisons import fairness_section
 from ckgit.experiment.accounting import Accounting
 from ckgit.experiment.estimates.guess import Fact
-from ckgit.experiment.results import Results, TokenCheck, TrainingResult
+from ckgit.experiment.results import Checkpoint, Results, TokenCheck, TrainingResult
 from tests.analysis.build import DIGEST, cell, context, jobs, left
 
 RIGHT = {"rank4": 30, "rank8": 36, "base": 2}
@@ -64,6 +64,40 @@ def test_each_trait_that_differs_is_told_with_its_runs() -> None:
     text = fairness_section(results)
     assert "- **rows seen in training** differs (accuracy on capitalization: rank8 greater than rank4): 40: rank8; 80: rank4" in text
     assert "compared runs also differ in" in render(context(), None, results, {}).decode().partition("## Hypothesis")[0]
+
+
+def test_of_runs_that_stopped_early_the_steps_that_they_made_are_compared() -> None:
+    """Both of them, so that none is said to be the only one."""
+    early = {"steps": 4, "planned_steps": 16, "ended": "no progress", "tokens_seen": 400}
+    later = {**early, "steps": 8, "tokens_seen": 800}
+    results = found({"rank4/finetune": early, "rank8/finetune": later} | at_last("rank4", "rank8"), facts(rank4=80, rank8=80))
+    values = {each.trait: each.values for each in results.fairness if each.known}
+    assert values == {
+        "rows seen in training": {"40": ("rank8",), "20": ("rank4",)},
+        "epochs": {"1": ("rank8",), "0.5": ("rank4",)},
+        "tokens seen in training": {"800": ("rank8",), "400": ("rank4",)},
+    }
+
+
+def test_where_the_best_is_evaluated_it_is_the_steps_until_then() -> None:
+    path = "experiments/cap_lora/{}/artifacts/best"
+    changes = {}
+    for run, step in (("rank4", 8), ("rank8", 16)):
+        saved = (Checkpoint(step=step, best=True, path=path.format(run), bytes=1, sha256=DIGEST),)
+        changes[f"{run}/finetune"] = {"steps": 16, "tokens_seen": 1600, "checkpoints": saved}
+    results = found(changes | at_last("rank4", "rank8", folder="best"), facts(rank4=80, rank8=80))
+    values = {each.trait: each.values for each in results.fairness if each.known}
+    assert values == {
+        "rows seen in training": {"80": ("rank8",), "40": ("rank4",)},
+        "epochs": {"2": ("rank8",), "1": ("rank4",)},
+        "tokens seen in training": {"1,600": ("rank8",), "800": ("rank4",)},
+    }
+
+
+def at_last(*runs: str, folder: str = "last") -> dict[str, dict[str, Any]]:
+    """Evaluations of what is left of a training whose epochs nobody knows."""
+    cells = [f"{run}/eval/capitalization_epoch{epoch}" for run in runs for epoch in (0, 1)]
+    return {cell: {"epoch": None, "checkpoint": folder} for cell in cells}
 
 
 def test_runs_of_different_trainers_are_told_apart() -> None:

@@ -216,7 +216,7 @@ def foreign_starts(attempts: Sequence[Attempt], job: Job, found: Sequence[Traini
 def early(results: Sequence[TrainingResult | CellResult]) -> str | None:
     """Why the training that a job left made fewer steps than planned; None where it made all."""
     ended = next((result for result in results if isinstance(result, TrainingResult) and result.ended), None)
-    return ended and f"stopped early at step {ended.steps} of {ended.planned_steps}: {ended.ended}"
+    return f"stopped early at step {ended.steps} of {ended.planned_steps}: {ended.ended}" if ended else None
 
 
 def gist(results: Sequence[TrainingResult | CellResult]) -> str:
