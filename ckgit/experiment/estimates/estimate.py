@@ -14,8 +14,9 @@ from ckgit.experiment.design.model import Generation, Resources, Stage
 from ckgit.experiment.design.plan import Run
 from ckgit.experiment.estimates.guess import Guess
 
-FORMULA = 2  # another one where a change of what stands here makes guesses that cannot be compared with older ones
-COMPARED = (1, FORMULA)  # formula 1 assumed the same; it multiplied start-up, too
+FORMULA = 3  # another one where a change of what stands here makes guesses that cannot be compared with older ones
+COMPARED = (1, 2, FORMULA)  # formula 1 assumed the same; it multiplied start-up, too
+SHARED = 3  # the first formula that counts the rows of each process, of a training by several
 BYTES = {"fp32": 4, "bf16": 2}
 # Operations a second. A CPU core: 300 rows of about 40 tokens in 139 s on two busy cores, LoRA on SmolLM2-135M (measured).
 CPU_CORE = 2.5e10

@@ -12,8 +12,9 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from ckgit.errors import CkgitError
+from ckgit.experiment.design.model import Stage
 from ckgit.experiment.estimates.calibration import PastJob
-from ckgit.experiment.estimates.estimate import COMPARED, START
+from ckgit.experiment.estimates.estimate import COMPARED, SHARED, START
 from ckgit.experiment.estimates.file import FILE, Estimate, Kind
 from ckgit.experiment.jobs import Attempt, Ledger, Phase
 from ckgit.formats.listing import first_of
@@ -93,17 +94,23 @@ def _past(row: ExperimentRow, estimate: bytes, ledger: bytes, cluster: str, kind
     known = Ledger.model_validate_json(ledger)
     if known.cluster != cluster or known.moved_from:  # which cluster an attempt ran on is not known then
         return
-    taken = {attempt.job: seconds for attempt in known.attempts if (seconds := _seconds_taken(attempt))}
+    taken = {attempt.job: seconds for attempt in known.attempts if (seconds := _seconds_taken(attempt, expected.formula))}
     for group in groups:
         start = group.assumed_start or START[group.kind.stage]
         yield from ((group.kind, PastJob(max(each - start, 0.0), taken[job])) for job, each in group.assumed.items() if job in taken)
 
 
-def _seconds_taken(attempt: Attempt) -> float | None:
-    """Seconds of a job that was done here at its first try: a later one may have gone on with what an earlier one left."""
-    if attempt.phase is not Phase.DONE or attempt.number > 1 or attempt.kept:  # it counts where it ran
+def _seconds_taken(attempt: Attempt, formula: int) -> float | None:
+    """Seconds of a job that was done here at its first try, with all of its steps; None where they say nothing of what was assumed for it.
+
+    A later try may have gone on with what an earlier one left, and an older formula assumed too little work for several GPUs.
+    """
+    if attempt.phase is not Phase.DONE or attempt.number > 1 or attempt.kept or attempt.reason:  # one that is kept counts where it ran
         return None
-    return attempt.usage.elapsed_seconds if attempt.usage else None
+    usage = attempt.usage
+    if usage and formula < SHARED and attempt.stage is Stage.TRAINING and (usage.gpus or 1) > 1:
+        return None
+    return usage.elapsed_seconds if usage else None
 
 
 def _warnings(unread: Mapping[str, str]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ckgit.experiment.design.model import Stage, State
+from ckgit.experiment.estimates.estimate import FORMULA
 from ckgit.experiment.estimates.file import Estimate, Group
 from ckgit.experiment.jobs import Attempt, Ledger, Phase, Usage
 from ckgit.experiment.lifecycle import Event
@@ -85,16 +86,23 @@ def test_without_earlier_experiments_speeds_are_assumed(lab: Lab) -> None:
     assert list(evaluated.assumed) == ["rank4/eval/capitalization_epoch0", "rank8/eval/capitalization_epoch0"]
 
 
-def took(lab: Lab, name: str, seconds: Mapping[str, float], *sets: str, formula: int = 2) -> Estimate:
-    """An experiment whose jobs took so many seconds, estimated by a formula; what was estimated for it."""
+def took(lab: Lab, name: str, seconds: Mapping[str, float], *sets: str, formula: int = FORMULA, gpus: int = 0, **how: Any) -> Estimate:
+    """An experiment whose jobs took so many seconds, estimated by a formula; what was estimated for it.
+
+    Args:
+        how: what else the ledger has of each job.
+    """
     made = draft(lab, name, *sets)
     design.commit(made)
     expected = made.forecast.estimate
-    attempts = tuple(done(job, 1.0, expected, usage=Usage(elapsed_seconds=taken)) for job, taken in seconds.items())
+    used = {job: Usage(elapsed_seconds=taken, gpus=gpus) for job, taken in seconds.items()}
+    stages = {job: Stage.EVALUATION if "/eval/" in job else Stage.TRAINING for job in used}
+    attempts = tuple(done(job, 1.0, expected, stage=stages[job], usage=usage, **how) for job, usage in used.items())
     files = {"jobs.json": Ledger(cluster="local", scheduler="local", attempts=attempts).dump()}
-    if formula == 1:
-        groups = [group.model_dump(mode="json", exclude={"start", "assumed_start"}) for group in expected.groups]
-        document = expected.model_dump(mode="json") | {"formula": 1, "groups": groups}
+    if formula != FORMULA:
+        lacking = {"start", "assumed_start"} if formula == 1 else None
+        groups = [group.model_dump(mode="json", exclude=lacking) for group in expected.groups]
+        document = expected.model_dump(mode="json") | {"formula": formula, "groups": groups}
         files["estimate.json"] = json.dumps(document).encode()
     commit(lab, name, files)
     return expected
@@ -103,7 +111,7 @@ def took(lab: Lab, name: str, seconds: Mapping[str, float], *sets: str, formula:
 SEED = "variables={seed: [1]}"
 
 
-@pytest.mark.parametrize("formula", [1, 2])
+@pytest.mark.parametrize("formula", [1, 2, FORMULA])
 def test_what_a_short_job_took_is_start_up_and_not_multiplied_by_epochs(lab: Lab, formula: int) -> None:
     took(lab, "one", {"seed1/finetune": 22.0, "seed1/eval/capitalization_epoch0": 25.0}, SEED, formula=formula)
     one, thirty = (draft(lab, "new", SEED, f"controls.epochs={epochs}").forecast for epochs in (1, 30))
@@ -118,6 +126,20 @@ def test_what_a_short_job_took_is_start_up_and_not_multiplied_by_epochs(lab: Lab
     assert evaluated
     training = groups(lab, SEED)["training of tiny (lora, cpu, fp32)"]
     assert (training.start, training.scale, training.earlier) == (pytest.approx(21.8, abs=0.5), pytest.approx(1.0, abs=0.1), 1)
+
+
+@pytest.mark.parametrize(("formula", "gpus", "learned"), [(2, 0, 1), (2, 1, 1), (2, 2, 0), (1, 2, 0), (FORMULA, 2, 1)])
+def test_of_an_older_formula_only_trainings_on_several_gpus_are_not_learned_from(lab: Lab, formula: int, gpus: int, learned: int) -> None:
+    """It assumed the rows of one process for all of them together."""
+    took(lab, "one", {"seed1/finetune": 22.0, "seed1/eval/capitalization_epoch0": 25.0}, SEED, formula=formula, gpus=gpus)
+    found = groups(lab, SEED)
+    assert found["training of tiny (lora, cpu, fp32)"].earlier == learned
+    assert found["evaluation of tiny (lora, cpu, fp32)"].earlier == 1
+
+
+def test_a_training_that_stopped_early_tells_nothing_of_one_that_does_not(lab: Lab) -> None:
+    took(lab, "one", {"seed1/finetune": 22.0}, SEED, reason="stopped early at step 2 of 30: the loss fell no more")
+    assert groups(lab, SEED)["training of tiny (lora, cpu, fp32)"].earlier == 0
 
 
 def test_a_long_job_says_how_fast_the_work_goes(lab: Lab) -> None:
