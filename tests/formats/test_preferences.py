@@ -25,6 +25,9 @@ def answer(text):
     return [{"role": "assistant", "content": text}]
 
 
+HUMAN = {"from": "human", "value": "Hello?"}
+
+
 def made(*rows, **layout):
     records = read_records("\n".join(map(json.dumps, rows)).encode(), suffix=".jsonl")
     return rows_of(records, Layout(detected(records, Layout(**layout)), **layout))["train"]
@@ -45,11 +48,29 @@ def refused(row, **layout):
         {"prompt": said("Hello?"), "chosen": said("Hello?", "Hi!"), "rejected": said("Hello?", "No.")},
         {"prompt": "Hello?", "chosen": said("Hello?", "Hi!"), "rejected": said("Hello?", "No.")},
         {"chosen": said("Hello?", "Hi!"), "rejected": said("Hello?", "No.")},
+        {"instruction": "Hello?", "input": "", "chosen": "Hi!", "rejected": "No."},
+        {"conversations": [HUMAN], "chosen": {"from": "gpt", "value": "Hi!"}, "rejected": {"from": "gpt", "value": "No."}},
+        {"messages": said("Hello?"), "chosen": answer("Hi!")[0], "rejected": answer("No.")[0]},
     ],
-    ids=["texts", "prompt of messages", "answers of messages", "conversations with prompt", "prompt as text", "shared beginning"],
+    ids=[
+        *("texts", "prompt of messages", "answers of messages", "conversations with prompt", "prompt as text", "shared beginning"),
+        *("instruction", "answers to a conversation", "answers to messages"),
+    ],
 )
 def test_a_preference_is_read_in_each_of_its_forms(row):
     assert made(row) == [FOUND]
+
+
+def test_forms_of_llama_factory_have_what_was_said_before():
+    turns = [{"from": "human", "value": "1"}, {"from": "gpt", "value": "2"}, {"from": "human", "value": "3"}]
+    answers = {name: {"from": "gpt", "value": text} for name, text in (("chosen", "good"), ("rejected", "bad"))}
+    expected = Row("3", "good", (Turn("user", "1"), Turn("assistant", "2")), "s", "bad")
+    assert made({"conversations": turns, **answers, "system": "s"}) == [expected]
+    assert made({"conversations": [{"from": "system", "value": "s"}, *turns], **answers}) == [expected]
+    about = {"instruction": "3", "input": "x", "history": [["1", "2"]], "system": "s", "chosen": "good", "rejected": "bad"}
+    assert made(about) == [expected._replace(input="3\n\nx")]
+    used = measure(FoundFiles({"a.json": json.dumps([about]).encode()}), DataSet(path="a.json"), "e", "pairs")
+    assert (used.recorded.shape, used.profile.unused) == ("preference", [])
 
 
 def test_what_both_conversations_begin_with_is_their_prompt():
@@ -97,6 +118,11 @@ def test_a_common_set_of_preferences_in_parquet_is_read():
         ({"prompt": "0", "chosen": said("1", "2"), "rejected": said("1", "3")}, "line 1: chosen does not begin with the prompt: no"),
         ({"prompt": said("0"), "chosen": said("1", "2"), "rejected": said("1", "3")}, "line 1: chosen does not begin with the prompt, and"),
         ({"prompt": said("1", "2"), "chosen": "3", "rejected": "4"}, "line 1: prompt: no message of a user comes before the answer"),
+        ({"conversations": [HUMAN], "chosen": HUMAN, "rejected": HUMAN}, "line 1: chosen is a message of user, and no answer of the"),
+        ({"conversations": [HUMAN], "chosen": {"from": "it"}, "rejected": {}}, "line 1: chosen: message 1 has from 'it', which is none of"),
+        (ROW | {"chosen": answer("1")[0], "rejected": answer("2")[0]}, "line 1: its answers are messages, and no list of those before"),
+        ({"instruction": "i", "input": 3, "chosen": "1", "rejected": "2"}, "line 1: column 'input' holds a number, not text"),
+        ({"instruction": "i", "history": ["1"], "chosen": "1", "rejected": "2"}, "line 1: column 'history' holds something else than"),
         (ROW | {"messages": said("1", "2")}, "its rows can be read as messages and preference; write which in the design: shape: mess"),
     ],
 )

@@ -42,13 +42,16 @@ def refuse_out_of_turn(turns: Sequence[Turn], column: str) -> None:
             raise DataError(f"{column}: message {number + 1} is of {turn.role}, where {expected} is expected: they take turns")
 
 
-def conversation(raw: Mapping[str, Any], column: str) -> list[Turn]:
+def conversation(raw: Mapping[str, Any], column: str, said: Sequence[Any] | None = None) -> list[Turn]:
     """The messages in a column, of which there is one at least.
+
+    Args:
+        said: what it holds, where that is no list itself.
 
     Raises:
         DataError: it holds something else.
     """
-    return list(_turns(raw, column))
+    return list(_turns(raw, column, said))
 
 
 def one_system(raw: Mapping[str, Any], turns: Sequence[Turn]) -> tuple[str | None, Sequence[Turn]]:
@@ -60,15 +63,16 @@ def one_system(raw: Mapping[str, Any], turns: Sequence[Turn]) -> tuple[str | Non
     return _system(raw, turns), turns[1:] if turns and turns[0].role == SYSTEM else turns
 
 
-def _turns(raw: Mapping[str, Any], column: str) -> Iterator[Turn]:
-    said: Sequence[Any] = raw[column] if isinstance(raw.get(column), list) else []
+def _turns(raw: Mapping[str, Any], column: str, said: Sequence[Any] | None) -> Iterator[Turn]:
+    said = said or (raw[column] if isinstance(raw.get(column), list) else ())
     if not said:
         raise DataError(f"column {column!r} holds no list of messages")
-    names = ("from", "value") if column == "conversations" else ("role", "content")
+    sharegpt = column == "conversations" or (isinstance(said[0], Mapping) and "from" in said[0])
+    names = ("from", "value") if sharegpt else ("role", "content")
     for number, one in enumerate(said, start=1):
         role, content = (one.get(name) for name in names) if isinstance(one, Mapping) else (None, None)
         if role not in _ROLES:
-            known = "system, human or gpt" if column == "conversations" else "system, user or assistant"
+            known = "system, human or gpt" if sharegpt else "system, user or assistant"
             raise DataError(f"{column}: message {number} has {names[0]} {role!r}, which is none of {known}")
         if not isinstance(content, str):
             raise DataError(f"{column}: message {number} has no text in {names[1]!r}")

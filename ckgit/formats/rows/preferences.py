@@ -1,28 +1,35 @@
 """Preferences as examples: a prompt, the answer that was chosen, and the one that was rejected. Pure.
 
-Each of the three is a text, or a list of messages. Where no prompt is given, it is what both conversations begin with.
+Each of the three is a text, or a list of messages. Where no prompt is given, it is what both conversations begin with. LLaMA-Factory has
+the prompt in Alpaca's `instruction` and `input`, or in a conversation, to which `chosen` and `rejected` are one message each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ckgit.formats.rows.chat import ASSISTANT, SYSTEM, USER, conversation, one_system, refuse_out_of_turn
 from ckgit.formats.rows.row import DataError, Row, Turn
-from ckgit.formats.rows.templates import text_of
+from ckgit.formats.rows.templates import no_text, text_of
 
 PROMPT, CHOSEN, REJECTED = "prompt", "chosen", "rejected"
+INSTRUCTION, CONVERSATIONS = "instruction", ("conversations", "messages")
 
 
 def preference(raw: Mapping[str, Any]) -> Row:
-    """The example of a row with `chosen`, `rejected`, and, unless both are conversations, `prompt`.
+    """The example of a row with `chosen`, `rejected`, and, unless both are conversations, what they answer.
 
     Raises:
         DataError: they are no two answers to one prompt.
     """
+    if any(isinstance(raw.get(name), Mapping) for name in (CHOSEN, REJECTED)):
+        return _of_messages(raw)
     if isinstance(raw.get(CHOSEN), list) or isinstance(raw.get(REJECTED), list):
         return _of_conversations(raw)
+    if PROMPT not in raw and INSTRUCTION in raw:
+        answers = [text_of(_there(raw, name), name) for name in (CHOSEN, REJECTED)]
+        return Row(instructed(raw), answers[0], tuple(_history(raw)), one_system(raw, [])[0], answers[1])
     if PROMPT not in raw:
         told = f"write input_column: NAME with output_column: {CHOSEN} and rejected_column: {REJECTED}"
         raise DataError(f"no column {PROMPT!r} says what the two texts answer (columns: {', '.join(map(str, raw))}); {told}")
@@ -32,6 +39,41 @@ def preference(raw: Mapping[str, Any]) -> Row:
         system, history = one_system(raw, before)
         return Row(asked.content, answers[0], tuple(history), system, answers[1])
     return Row(text_of(raw[PROMPT], PROMPT), answers[0], (), one_system(raw, [])[0], answers[1])
+
+
+def instructed(raw: Mapping[str, Any]) -> str:
+    """Alpaca's instruction, and below it, after an empty line, what it is about where there is something.
+
+    Raises:
+        DataError: one is no text.
+    """
+    instruction, about = raw.get(INSTRUCTION), raw.get("input") or ""
+    for name, text in ((INSTRUCTION, instruction), ("input", about)):
+        if not isinstance(text, str):
+            raise no_text(raw, name)
+    return f"{instruction}\n\n{about}" if about.strip() else str(instruction)
+
+
+def _history(raw: Mapping[str, Any]) -> Iterator[Turn]:
+    """LLaMA-Factory's earlier instructions, each with its answer."""
+    for pair in raw.get("history") or ():
+        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):  # noqa: PLR2004
+            raise DataError("column 'history' holds something else than pairs of an instruction and its answer")
+        yield from (Turn(USER, pair[0]), Turn(ASSISTANT, pair[1]))
+
+
+def _of_messages(raw: Mapping[str, Any]) -> Row:
+    """A conversation that ends with a user's message, and two messages that answer it."""
+    column = next((name for name in (*CONVERSATIONS, PROMPT) if isinstance(raw.get(name), list)), None)
+    if column is None:
+        raise DataError(f"its answers are messages, and no list of those before them is in {', '.join(CONVERSATIONS)} or {PROMPT}")
+    answers = [conversation(raw, name, [_there(raw, name)])[0] for name in (CHOSEN, REJECTED)]
+    for name, answer in zip((CHOSEN, REJECTED), answers, strict=True):
+        if answer.role != ASSISTANT:
+            raise DataError(f"{name} is a message of {answer.role}, and no answer of the assistant")
+    *before, asked = _asked(conversation(raw, column), column)
+    system, history = one_system(raw, before)
+    return Row(asked.content, answers[0].content, tuple(history), system, answers[1].content)
 
 
 def refuse_no_preference(row: Row) -> None:

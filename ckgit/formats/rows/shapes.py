@@ -8,9 +8,18 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from ckgit.formats.rows.chat import chat_examples
-from ckgit.formats.rows.preferences import CHOSEN, PROMPT, REJECTED, preference, refuse_no_preference
+from ckgit.formats.rows.preferences import (
+    CHOSEN,
+    CONVERSATIONS,
+    INSTRUCTION,
+    PROMPT,
+    REJECTED,
+    instructed,
+    preference,
+    refuse_no_preference,
+)
 from ckgit.formats.rows.row import DataError, RawRow, RawRows, Row, bad_rows
-from ckgit.formats.rows.templates import KINDS, columns_of, filled, text_of
+from ckgit.formats.rows.templates import columns_of, filled, no_text, text_of
 
 
 class Shape(StrEnum):
@@ -48,7 +57,7 @@ class Layout(NamedTuple):
             made = tuple(name for template in (self.input, self.output, self.system) for name in columns_of(template))
             return (*made, *self._rejected)
         own = {Shape.ALPACA: ALPACA_COLUMNS, Shape.MESSAGES: ("messages", "system"), Shape.SHAREGPT: ("conversations", "system")}
-        own |= {Shape.PREFERENCE: (PROMPT, CHOSEN, REJECTED, "system")}
+        own |= {Shape.PREFERENCE: (PROMPT, INSTRUCTION, "input", "history", *CONVERSATIONS, CHOSEN, REJECTED, "system")}
         return own.get(self.shape, (self.input_column, self.output_column, *self._rejected))
 
     @property
@@ -76,6 +85,8 @@ def detected(records: RawRows, layout: Layout) -> Shape:
     chats = [shape for shape, column in COLUMN_OF.items() if column in shared and isinstance(first[column], list)]
     columns = {layout.input_column, layout.output_column} <= shared
     pairs = [Shape.PREFERENCE] if {CHOSEN, REJECTED} <= shared else []
+    if pairs and all(isinstance(first[name], dict) for name in (CHOSEN, REJECTED)):
+        return Shape.PREFERENCE  # two messages, to which the conversation beside them is the prompt
     found = [*chats, *pairs, *([Shape.COLUMNS] if columns else [])]
     if len(found) > 1:
         ways = " and ".join(str(shape) for shape in found)
@@ -139,7 +150,7 @@ def _rows(raw: Any, layout: Layout) -> list[Row]:
     elif layout.shape is Shape.PREFERENCE:
         made = [preference(raw)]
     elif layout.shape is Shape.ALPACA:
-        made = [_alpaca(raw)]
+        made = [Row(instructed(raw), _answer(raw, "output"))]
     else:
         answer = _answer(raw, layout.output_column)
         made = [Row(_text(raw, layout.input_column), answer, rejected=_rejected(raw, layout))]
@@ -154,31 +165,15 @@ def _rejected(raw: Mapping[str, Any], layout: Layout) -> str | None:
     return _answer(raw, layout.rejected_column) if layout.rejected_column else None
 
 
-def _alpaca(raw: Mapping[str, Any]) -> Row:
-    """The instruction, and below it, after an empty line, what it is about where there is something."""
-    instruction, about = _text(raw, "instruction"), raw.get("input") or ""
-    if not isinstance(about, str):
-        raise _no_text(raw, "input")
-    return Row(f"{instruction}\n\n{about}" if about.strip() else instruction, _answer(raw, "output"))
-
-
 def _text(raw: Mapping[str, Any], column: str) -> str:
     if not isinstance(raw.get(column), str):
-        raise _no_text(raw, column)
+        raise no_text(raw, column)
     return str(raw[column])
 
 
 def _answer(raw: Mapping[str, Any], column: str) -> str:
     """An output: text, or the JSON text of a number or a truth."""
     return text_of(raw[column], column) if isinstance(raw.get(column), bool | int | float) else _text(raw, column)
-
-
-def _no_text(raw: Mapping[str, Any], column: str) -> DataError:
-    if column in raw and raw[column] is None:
-        return DataError(f"column {column!r} is null")
-    if column in raw:
-        return DataError(f"column {column!r} holds {KINDS.get(type(raw[column]), 'something else')}, not text")
-    return DataError(f"no text in column {column!r} (columns: {', '.join(map(str, raw))})")
 
 
 def _check_text(row: Row) -> None:

@@ -110,4 +110,13 @@ def text_of(value: Any, name: str) -> str:
     raise DataError(f"column {name!r} holds {KINDS.get(type(value), f'a {type(value).__name__}')}, not text")
 
 
+def no_text(raw: Mapping[str, Any], column: str) -> DataError:
+    """What to say of a column that holds no text, or is not there."""
+    if column in raw and raw[column] is None:
+        return DataError(f"column {column!r} is null")
+    if column in raw:
+        return DataError(f"column {column!r} holds {KINDS.get(type(raw[column]), 'something else')}, not text")
+    return DataError(f"no text in column {column!r} (columns: {', '.join(map(str, raw))})")
+
+
 KINDS = {dict: "an object", list: "a list", bool: "true or false", int: "a number", float: "a number"}
