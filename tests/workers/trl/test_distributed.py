@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from ckgit.workers.trl import worker
 from ckgit.workers.trl.outputs.log import LOG_NAME
 from tests.workers.designs import WORDS, context, write_tree
 from tests.workers.trl.jobs import ARTIFACTS, RUN, TOKEN, Trained, python
+from tests.workers.trl.test_jobs import STOCK
 
 pytestmark = pytest.mark.slow
 CONTROLS = {"epochs": 2, "lora_rank": 4, "num_warmup_steps": 2, "save_every_n_steps": 1}
@@ -148,6 +150,24 @@ def test_one_that_is_killed_in_an_epoch_goes_on_and_ends_with_the_same_bytes(two
     assert json.loads((made.work / ARTIFACTS / "resumed.json").read_text()) == [4]
     assert left(made.work) == left(two.work)
     assert len(left(two.work)) > 20
+
+
+def test_the_command_that_its_configuration_names_repeats_the_training(two, tmp_path):
+    """torchrun starts TRL's own command as often; nothing of ckgit's runs in it."""
+    from safetensors.torch import load_file
+
+    work, name = tmp_path / "work", "adapter_model.safetensors"
+    shutil.copytree(two.work, work, symlinks=True)
+    for folder in (work / ARTIFACTS).glob("epoch_*"):
+        shutil.rmtree(folder)
+    python(work, STOCK, f"{RUN}/finetune.yaml", "1")
+    [state] = (work / ARTIFACTS).glob("checkpoint-6/trainer_state.json")
+    losses = [line["loss"] for line in json.loads(state.read_bytes())["log_history"] if "loss" in line]
+    assert losses == [point.loss for point in result(two).losses]
+    one, other = (load_file(path) for path in (two.work / ARTIFACTS / "epoch_1/adapter" / name, work / ARTIFACTS / name))
+    assert one.keys() == other.keys()
+    assert len(one) > 10
+    assert [each for each in one if not one[each].equal(other[each])] == []
 
 
 def test_where_one_of_two_processes_was_started_none_trains(train):

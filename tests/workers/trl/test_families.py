@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
 from ckgit.examples.tiny_model import ARCHITECTURE, byte_tokenizer
-from ckgit.experiment.results import Results
+from ckgit.experiment.results import MARGINS, Results
 from ckgit.lab.models.folder import read_card
 from ckgit.workers.torchtune import worker as torchtune
 from ckgit.workers.trl import worker
 from ckgit.workers.trl.outputs.merged import TrlTraining
 from tests.whole import WholeLab
+from tests.workers.trl.jobs import TOKEN, Trained
+from tests.workers.trl.preferences import make_tree
 
 pytestmark = pytest.mark.slow
 FAMILIES = {"qwen3": "Qwen3Config", "gemma3_text": "Gemma3TextConfig", "granite": "GraniteConfig"}
@@ -63,3 +66,16 @@ def test_families_that_are_not_torchtunes_go_from_the_design_to_the_report(tmp_p
     report = (lab.snapshot.read("experiments/demo/analysis/report.md") or b"").decode()
     assert "Trained with trl 1.16.0 (accelerate " in report
     assert {run.varied["model"] for run in results.runs} == FAMILIES.keys()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_of_them_is_trained_on_preferences(tmp_path: Path, run_warm, family: str) -> None:
+    write_model(tmp_path / "tiny", FAMILIES[family])
+    context = make_tree(tmp_path / "work", tmp_path / "tiny", controls={"lora_rank": 4, "lr": 0.01, "epochs": 2})
+    [job] = worker.jobs(context)
+    trained = Trained(context, tmp_path / "work", run_warm(tmp_path / "work", job.script, TOKEN))
+    assert trained.code == 0, trained.output()
+    [result] = trained.evidence().results
+    assert result.losses[0].loss == pytest.approx(math.log(2), abs=1e-5)
+    assert result.losses[-1].metrics[MARGINS] > 0.1
+    assert max(result.own["merged_by"]) < 1e-5
