@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ckgit.experiment.outputs.findings import RulesDocument, VerifiedExperiment, VerifyDocument
     from ckgit.lab.lab import Lab
     from ckgit.orchestrators.review.named import History
-    from ckgit.orchestrators.review.rules import Rule
+    from ckgit.orchestrators.review.rule import Rule
 
 _HAS = {Kept.CLOSED: ", kept as closed", Kept.MERGED: ", merged"}  # where the branch is gone
 
