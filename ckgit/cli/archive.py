@@ -15,7 +15,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.formats.advice import commands
 from ckgit.formats.listing import plural
 from ckgit.formats.markdown import size
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.orchestrators.upkeep.archive import CHECKPOINTS, LOGS, WrittenArchive, archive, plan_archive
 from ckgit.orchestrators.upkeep.delete import delete
 from ckgit.orchestrators.upkeep.restore import restore

@@ -12,7 +12,7 @@ from ckgit.cli.tables import table
 from ckgit.experiment.lifecycle import NO_STATE
 from ckgit.formats.times import local, utc
 from ckgit.lab.history.entries import HistoryEntry, history
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 
 if TYPE_CHECKING:
     from ckgit.experiment.outputs.listings import LogDocument

@@ -22,7 +22,8 @@ from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.outputs.events import EngineEvent, Progressed
 from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.lab import Lab, open_lab
-from ckgit.lab.snapshot import Snapshot, take_snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.lab.summary.file import SummaryFile
 from ckgit.orchestrators.commands.advance import advance
 from ckgit.orchestrators.engine.events import Events

@@ -31,7 +31,8 @@ from ckgit.lab.git import tips
 from ckgit.lab.git.objects import tree_entries
 from ckgit.lab.history.deletions import names_with_results
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import Snapshot, take_snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.lab.summary.file import FILE, SummaryFile, design_text
 from ckgit.orchestrators.design.check import context_of, measured_design, placed
 from ckgit.orchestrators.design.forecast import Forecast, forecast, kinds

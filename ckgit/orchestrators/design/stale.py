@@ -13,7 +13,7 @@ from ckgit.lab.git.command import git_text
 from ckgit.lab.git.objects import read_files
 from ckgit.lab.lab import CONFIG, Lab
 from ckgit.lab.remotes.upstream import UpstreamChanges, newer_branches, newer_files
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.orchestrators.design.lookup import SourceCommit, named_paths
 
 

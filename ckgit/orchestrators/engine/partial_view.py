@@ -14,7 +14,8 @@ from ckgit.lab.context import load_context
 from ckgit.lab.history.hand_edits import refuse_edited
 from ckgit.lab.lab import Lab
 from ckgit.lab.remotes import authority, last_fetched
-from ckgit.lab.snapshot import Snapshot, take_snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.orchestrators.engine import orphans
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import ExperimentView

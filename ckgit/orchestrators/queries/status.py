@@ -18,7 +18,8 @@ from ckgit.experiment.state import Kept, State
 from ckgit.jobs.folder import is_there
 from ckgit.lab.history.hand_edits import HandEdit, written
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import Snapshot, take_snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.orchestrators.engine.orphans import Orphan, cancelled_first, known_tokens, still_unknown, way_back, with_its_jobs
 from ckgit.orchestrators.queries.upstream import told_ahead
 

@@ -8,7 +8,7 @@ from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.lab import open_lab
 from ckgit.lab.remotes import authority, last_fetched
 from ckgit.lab.remotes.query import NotReachedError
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from tests.conftest import CONFIG
 from tests.lab.helpers import DIGEST, assert_sound, design, is_over, scaffold, wait_by_looks
 

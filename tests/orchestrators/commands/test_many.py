@@ -13,7 +13,7 @@ from ckgit.errors import Exit
 from ckgit.experiment.outputs.events import EngineEvent
 from ckgit.experiment.state import State
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.orchestrators.commands.many import advance_together
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.results import AdvanceResult

@@ -21,7 +21,7 @@ from ckgit.lab.context import load_context
 from ckgit.lab.git.objects import read_object, read_objects
 from ckgit.lab.history.closings import closing_of
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import snapshot_at
+from ckgit.lab.snapshot.take import snapshot_at
 from ckgit.lab.summary.file import FILE, SummaryFile
 from ckgit.orchestrators.design.check import CheckedDesign, check
 from ckgit.orchestrators.design.forecast import Forecast, RunForecast
