@@ -28,7 +28,8 @@ from ckgit.formats.yaml.edit import ValueChange
 from ckgit.formats.yaml.text import write_yaml
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators.design.beginnings.choices import DPO, OBJECTIVE, DataChoice, LabChoices, look_at, needed_offers
-from ckgit.orchestrators.design.draft import Draft, draft_new, refuse_existing, to_edit, totals
+from ckgit.orchestrators.design.draft import Draft, draft_new, to_edit, totals
+from ckgit.orchestrators.design.names import refuse_existing
 from ckgit.orchestrators.design.tables import run_rows
 
 T = TypeVar("T")
