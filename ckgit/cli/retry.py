@@ -11,7 +11,7 @@ from ckgit.cli.completion import failed_jobs
 from ckgit.cli.selecting import chosen, experiments_option
 from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.state import State
-from ckgit.orchestrators.design.stale import newer_inputs
+from ckgit.orchestrators.design.inputs.stale import newer_inputs
 from ckgit.orchestrators.engine.options import AdvanceOptions, RetryOptions, Selection
 from ckgit.orchestrators.queries.experiments import to_retry
 

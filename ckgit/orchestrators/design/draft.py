@@ -32,12 +32,12 @@ from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.lab.summary.file import FILE, SummaryFile, design_text
 from ckgit.orchestrators.design.check import context_of, measured_design, placed
 from ckgit.orchestrators.design.forecast import Forecast, forecast, kinds
-from ckgit.orchestrators.design.lookup import SourceCommit, default_branch, updated
+from ckgit.orchestrators.design.inputs.source_commit import SourceCommit, default_branch, updated
+from ckgit.orchestrators.design.inputs.stale import stale, uncommitted
 from ckgit.orchestrators.design.names import refuse_existing
 from ckgit.orchestrators.design.past_runs import read_past_runs
 from ckgit.orchestrators.design.powers import read_powers
 from ckgit.orchestrators.design.reuse import Reusable, reusable
-from ckgit.orchestrators.design.stale import stale, uncommitted
 from ckgit.orchestrators.design.tables import log_lines, resources_block, runs_block
 from ckgit.orchestrators.design.touched import JobFate, Touched, touched
 from ckgit.orchestrators.engine import logs

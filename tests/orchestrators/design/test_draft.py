@@ -21,7 +21,7 @@ from ckgit.orchestrators.design import draft as design
 from ckgit.orchestrators.design.beginnings.choices import offers
 from ckgit.orchestrators.design.changes import changes_from
 from ckgit.orchestrators.design.check import check
-from ckgit.orchestrators.design.lookup import default_branch
+from ckgit.orchestrators.design.inputs.source_commit import default_branch
 
 DESIGN = """\
 # Kept.

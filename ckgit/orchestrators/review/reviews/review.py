@@ -25,7 +25,7 @@ from ckgit.lab.snapshot.take import snapshot_at
 from ckgit.lab.summary.file import FILE, SummaryFile
 from ckgit.orchestrators.design.check import CheckedDesign, check
 from ckgit.orchestrators.design.forecast import Forecast, RunForecast
-from ckgit.orchestrators.design.lookup import SourceCommit
+from ckgit.orchestrators.design.inputs.source_commit import SourceCommit
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.queries.show import describe
 from ckgit.orchestrators.review.named import History
