@@ -12,7 +12,7 @@ import click
 from ckgit.cli.common import emit, note, print_document
 from ckgit.cli.completion import runs
 from ckgit.cli.errors import masked_error
-from ckgit.cli.streams import fresh_line, say
+from ckgit.cli.output.streams import fresh_line, say
 from ckgit.cli.subscribers import Terminal
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.classify import classify

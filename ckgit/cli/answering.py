@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ckgit.cli.common import note, print_document
-from ckgit.cli.streams import say
+from ckgit.cli.output.streams import say
 from ckgit.cli.tables import printable, table
 from ckgit.cli.writing import refuse_others, write_file
 from ckgit.errors import CkgitError, Exit

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ckgit.cli.streams import NOTES, json_text, say
+from ckgit.cli.output.streams import NOTES, json_text, say
 from ckgit.cli.tables import wrapped
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.names import name_problem

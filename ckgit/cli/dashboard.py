@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ckgit.cli.common import emit, json_option, lab_from, note
-from ckgit.cli.streams import say
+from ckgit.cli.output.streams import say
 from ckgit.cli.tables import printable
 from ckgit.formats.listing import plural
 

@@ -11,8 +11,8 @@ import click
 
 from ckgit.cli.common import dry_run_option, emit, json_option, lab_from, note, warn
 from ckgit.cli.completion import experiments, files, templates
+from ckgit.cli.output.streams import NOTES
 from ckgit.cli.powers import power_lines
-from ckgit.cli.streams import NOTES
 from ckgit.cli.tables import table, wrapped
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckgit.cli.common import note
-from ckgit.cli.streams import draws, say
+from ckgit.cli.output.streams import draws, say
 from ckgit.formats.markdown import size
 
 if TYPE_CHECKING:

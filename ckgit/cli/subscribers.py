@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ckgit.cli.common import note
-from ckgit.cli.streams import NOTES, draws, json_text, say
+from ckgit.cli.output.streams import NOTES, draws, json_text, say
 from ckgit.cli.tables import printable
 from ckgit.errors import CkgitError
 from ckgit.experiment.classify import named

@@ -10,7 +10,7 @@ import click
 
 from ckgit.cli.common import experiment_name, lab_from, name_argument, note
 from ckgit.cli.completion import runs
-from ckgit.cli.streams import say
+from ckgit.cli.output.streams import say
 from ckgit.cli.tables import printable
 
 
