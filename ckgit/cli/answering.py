@@ -11,7 +11,7 @@ import click
 
 from ckgit.cli.common import note, print_document
 from ckgit.cli.output.streams import say
-from ckgit.cli.tables import printable, table
+from ckgit.cli.output.tables import printable, table
 from ckgit.cli.writing import refuse_others, write_file
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.listing import plural

@@ -10,8 +10,8 @@ import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, note
 from ckgit.cli.completion import experiments
+from ckgit.cli.output.tables import printable, table, wrapped
 from ckgit.cli.subscribers import Terminal
-from ckgit.cli.tables import printable, table, wrapped
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.advice import commands
 from ckgit.formats.listing import first_of, plural

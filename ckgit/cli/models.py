@@ -11,7 +11,7 @@ import click
 from ckgit.cli.common import dry_run_option, emit, json_option, lab_from, note
 from ckgit.cli.completion import experiments, models
 from ckgit.cli.fetching import FetchedFiles, from_hub, would_fetch
-from ckgit.cli.tables import table, wrapped
+from ckgit.cli.output.tables import table, wrapped
 from ckgit.formats.advice import commands
 from ckgit.formats.markdown import size
 

@@ -11,7 +11,7 @@ import click
 from ckgit.cli.answering import asked, check_output, format_options, moment_options, print_answer, write_answer
 from ckgit.cli.common import json_option, lab_from, note
 from ckgit.cli.output.streams import say
-from ckgit.cli.tables import printable
+from ckgit.cli.output.tables import printable
 from ckgit.cli.writing import replacing
 from ckgit.results.database import NOW, Moment
 

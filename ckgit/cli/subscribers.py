@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ckgit.cli.common import note
 from ckgit.cli.output.streams import NOTES, draws, json_text, say
-from ckgit.cli.tables import printable
+from ckgit.cli.output.tables import printable
 from ckgit.errors import CkgitError
 from ckgit.experiment.classify import named
 from ckgit.experiment.outputs.events import (

@@ -11,7 +11,7 @@ import click
 
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, note
 from ckgit.cli.completion import experiments
-from ckgit.cli.tables import printable
+from ckgit.cli.output.tables import printable
 from ckgit.cli.writing import refuse_others, write_file
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import Kept

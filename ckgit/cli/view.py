@@ -11,7 +11,7 @@ import click
 from ckgit.cli.common import experiment_name, lab_from, name_argument, note
 from ckgit.cli.completion import runs
 from ckgit.cli.output.streams import say
-from ckgit.cli.tables import printable
+from ckgit.cli.output.tables import printable
 
 
 @click.command("view")
