@@ -12,7 +12,7 @@ from ckgit.cli.answering import asked, check_output, format_options, moment_opti
 from ckgit.cli.common import json_option, lab_from, note
 from ckgit.cli.output.streams import say
 from ckgit.cli.output.tables import printable
-from ckgit.cli.writing import replacing
+from ckgit.cli.output.writing import replacing
 from ckgit.results.database import NOW, Moment
 
 if TYPE_CHECKING:

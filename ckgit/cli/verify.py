@@ -12,7 +12,7 @@ import click
 from ckgit.cli.common import emit, experiment_name, json_option, lab_from, note
 from ckgit.cli.completion import experiments
 from ckgit.cli.output.tables import printable
-from ckgit.cli.writing import refuse_others, write_file
+from ckgit.cli.output.writing import refuse_others, write_file
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import Kept
 from ckgit.formats.listing import plural
