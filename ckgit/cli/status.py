@@ -135,7 +135,7 @@ def _lines(found: Overview) -> Iterator[str]:
 
 def _progress(found: OverallProgress) -> list[str]:
     """The whole, and each running job."""
-    from ckgit.cli.progress import headline, lines
+    from ckgit.cli.output.progress import headline, lines
 
     room = room_of_terminal()
     return [headline(found), *first_of(lines(found, room and room - 2), more="more that run")]

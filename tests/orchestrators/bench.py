@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ckgit.cli.progress import lines
+from ckgit.cli.output.progress import lines
 from ckgit.cli.subscribers import lines_of
 from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.design.model import State
