@@ -32,7 +32,7 @@ from ckgit.formats.secret_patterns import masked
 from ckgit.orchestrators.engine.results import AdvanceResult
 
 if TYPE_CHECKING:
-    from ckgit.cli.live import Screen
+    from ckgit.cli.output.live import Screen
 
 
 class Terminal:
@@ -74,7 +74,7 @@ class Terminal:
 
     @cached_property
     def _screen(self) -> Screen:
-        from ckgit.cli.live import Screen  # which takes rich
+        from ckgit.cli.output.live import Screen  # which takes rich
 
         return Screen()
 
