@@ -28,7 +28,7 @@ def command(ctx: click.Context, *, name: str | None) -> None:
     lab = lab_from(ctx)
     chosen = overview(lab, experiment_name(lab, name)).experiment if name else None
     _refuse_without_terminal(chosen)
-    from ckgit.cli.watch_app import WatchApp
+    from ckgit.cli.output.watch_app import WatchApp
 
     WatchApp(LabWatch(lab, LabReader(lab, results=False, only=chosen)).read, _SECONDS, chosen).run()
 
