@@ -17,9 +17,9 @@ from ckgit.cli.acting import (
     take_over_option,
     worst_code,
 )
-from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from
 from ckgit.cli.completion import clusters
 from ckgit.cli.selecting import chosen, experiments_option
+from ckgit.cli.shared.common import dry_run_option, experiment_name, json_option, lab_from
 from ckgit.cli.subscribers import JsonLines, Terminal, ending
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State

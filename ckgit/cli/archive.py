@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from ckgit.cli.common import dry_run_option, emit, experiment_name, json_option, lab_from
 from ckgit.cli.completion import experiments, files
 from ckgit.cli.output.tables import printable
+from ckgit.cli.shared.common import dry_run_option, emit, experiment_name, json_option, lab_from
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.advice import commands
 from ckgit.formats.listing import plural

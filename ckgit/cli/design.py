@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckgit.cli.common import dry_run_option, emit, json_option, lab_from, note, warn
 from ckgit.cli.completion import experiments, files, templates
 from ckgit.cli.output.powers import power_lines
 from ckgit.cli.output.streams import NOTES
 from ckgit.cli.output.tables import table, wrapped
+from ckgit.cli.shared.common import dry_run_option, emit, json_option, lab_from, note, warn
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
 from ckgit.formats.advice import commands

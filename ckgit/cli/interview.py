@@ -14,11 +14,11 @@ import click
 
 from ckgit.cli import answers as answer
 from ckgit.cli.answers import Answers
-from ckgit.cli.common import note, warn
 from ckgit.cli.editing import edit_design, free_file
 from ckgit.cli.output.powers import power_lines
 from ckgit.cli.output.streams import say
 from ckgit.cli.output.tables import printable, room_of_terminal, table, wrapped
+from ckgit.cli.shared.common import note, warn
 from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.design.model import TaskSpec
 from ckgit.experiment.design.names import name_problem

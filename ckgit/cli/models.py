@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckgit.cli.common import dry_run_option, emit, json_option, lab_from, note
 from ckgit.cli.completion import experiments, models
 from ckgit.cli.fetching import FetchedFiles, from_hub, would_fetch
 from ckgit.cli.output.tables import table, wrapped
+from ckgit.cli.shared.common import dry_run_option, emit, json_option, lab_from, note
 from ckgit.formats.advice import commands
 from ckgit.formats.markdown import size
 

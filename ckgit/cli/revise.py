@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import click
 
-from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument, warn
 from ckgit.cli.completion import files
 from ckgit.cli.design import finish, read_file, set_option
+from ckgit.cli.shared.common import dry_run_option, experiment_name, json_option, lab_from, name_argument, warn
 
 
 @click.command("revise")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument
 from ckgit.cli.output.others import over
 from ckgit.cli.output.tables import printable, room_of_terminal, wrapped
+from ckgit.cli.shared.common import emit, experiment_name, json_option, lab_from, name_argument
 from ckgit.experiment.classify import counted, left_by_in_words, named
 from ckgit.formats.advice import commands
 from ckgit.formats.listing import first_of, in_words

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ckgit.cli.common import note
 from ckgit.cli.output.streams import NOTES, draws, json_text, say
 from ckgit.cli.output.tables import printable
+from ckgit.cli.shared.common import note
 from ckgit.errors import CkgitError
 from ckgit.experiment.classify import named
 from ckgit.experiment.outputs.events import (

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckgit.cli.common import emit, experiment_name, json_option, lab_from, note
 from ckgit.cli.completion import experiments
 from ckgit.cli.output.tables import printable
 from ckgit.cli.output.writing import refuse_others, write_file
+from ckgit.cli.shared.common import emit, experiment_name, json_option, lab_from, note
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import Kept
 from ckgit.formats.listing import plural

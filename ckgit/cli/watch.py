@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from ckgit.cli.common import experiment_name, lab_from, name_argument
+from ckgit.cli.shared.common import experiment_name, lab_from, name_argument
 from ckgit.errors import CkgitError, Exit
 
 _SECONDS = 2.0  # between two looks
