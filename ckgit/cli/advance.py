@@ -6,7 +6,9 @@ import re
 
 import click
 
-from ckgit.cli.acting import (
+from ckgit.cli.completion import clusters
+from ckgit.cli.selecting import chosen, experiments_option
+from ckgit.cli.shared.acting import (
     carry_out,
     detach_option,
     left_by,
@@ -17,8 +19,6 @@ from ckgit.cli.acting import (
     take_over_option,
     worst_code,
 )
-from ckgit.cli.completion import clusters
-from ckgit.cli.selecting import chosen, experiments_option
 from ckgit.cli.shared.common import dry_run_option, experiment_name, json_option, lab_from
 from ckgit.cli.subscribers import JsonLines, Terminal, ending
 from ckgit.errors import CkgitError, Exit

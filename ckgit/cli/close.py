@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ckgit.cli.acting import report, show_plan
+from ckgit.cli.shared.acting import report, show_plan
 from ckgit.cli.shared.common import dry_run_option, experiment_name, json_option, lab_from, name_argument, sentence
 from ckgit.cli.subscribers import Terminal
 from ckgit.errors import CkgitError, Exit

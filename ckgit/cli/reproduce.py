@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckgit.cli.acting import show_plan
 from ckgit.cli.completion import clusters, experiments, runs
 from ckgit.cli.output.tables import printable
+from ckgit.cli.shared.acting import show_plan
 from ckgit.cli.shared.common import dry_run_option, emit, experiment_name, json_option, lab_from
 from ckgit.cli.subscribers import Terminal
 from ckgit.errors import Exit
