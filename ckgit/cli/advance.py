@@ -7,7 +7,6 @@ import re
 import click
 
 from ckgit.cli.completion import clusters
-from ckgit.cli.selecting import chosen, experiments_option
 from ckgit.cli.shared.acting import (
     carry_out,
     detach_option,
@@ -20,6 +19,7 @@ from ckgit.cli.shared.acting import (
     worst_code,
 )
 from ckgit.cli.shared.common import dry_run_option, experiment_name, json_option, lab_from
+from ckgit.cli.shared.selecting import chosen, experiments_option
 from ckgit.cli.subscribers import JsonLines, Terminal, ending
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
