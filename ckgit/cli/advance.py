@@ -20,7 +20,7 @@ from ckgit.cli.shared.acting import (
 )
 from ckgit.cli.shared.common import dry_run_option, experiment_name, json_option, lab_from
 from ckgit.cli.shared.selecting import chosen, experiments_option
-from ckgit.cli.subscribers import JsonLines, Terminal, ending
+from ckgit.cli.shared.subscribers import JsonLines, Terminal, ending
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
 from ckgit.orchestrators.commands.advance import advance

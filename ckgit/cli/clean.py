@@ -11,7 +11,7 @@ import click
 from ckgit.cli.completion import experiments
 from ckgit.cli.output.tables import printable, table, wrapped
 from ckgit.cli.shared.common import emit, experiment_name, json_option, lab_from, note
-from ckgit.cli.subscribers import Terminal
+from ckgit.cli.shared.subscribers import Terminal
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.advice import commands
 from ckgit.formats.listing import first_of, plural

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ckgit.cli.output.progress import lines
-from ckgit.cli.subscribers import lines_of
+from ckgit.cli.shared.subscribers import lines_of
 from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Attempt, Ledger

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ckgit.cli.subscribers import lines_of
+from ckgit.cli.shared.subscribers import lines_of
 from ckgit.errors import Exit
 from ckgit.experiment.outputs.events import EngineEvent
 from ckgit.experiment.state import State
