@@ -79,7 +79,7 @@ def command(
         draft = _begun(lab, name, source, like, template, wanted, edit=edit)
         warn(draft.warnings)
     elif sys.stdin.isatty() and not as_json:
-        from ckgit.cli.interview import interview
+        from ckgit.cli.designing.interview import interview
 
         draft = interview(lab, name, wanted)
     else:
