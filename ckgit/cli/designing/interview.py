@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 import click
 
-from ckgit.cli import answers as answer
-from ckgit.cli.answers import Answers
+from ckgit.cli.designing import answers as answer
+from ckgit.cli.designing.answers import Answers
 from ckgit.cli.editing import edit_design, free_file
 from ckgit.cli.output.powers import power_lines
 from ckgit.cli.output.streams import say
