@@ -144,7 +144,7 @@ def _beginning(lab: Lab, source: str | None, like: str | None, template: str | N
 
 
 def _edited(lab: Lab, name: str, begin: tuple[bytes, str], changes: Sequence[ValueChange], *, anew: bool) -> Draft:
-    from ckgit.cli.editing import edit_design
+    from ckgit.cli.designing.editing import edit_design
     from ckgit.orchestrators.design.draft import draft_new, to_edit
     from ckgit.orchestrators.design.names import refuse_existing
 

@@ -14,7 +14,7 @@ import click
 
 from ckgit.cli.designing import answers as answer
 from ckgit.cli.designing.answers import Answers
-from ckgit.cli.editing import edit_design, free_file
+from ckgit.cli.designing.editing import edit_design, free_file
 from ckgit.cli.output.powers import power_lines
 from ckgit.cli.output.streams import say
 from ckgit.cli.output.tables import printable, room_of_terminal, table, wrapped
