@@ -62,6 +62,7 @@ def _document(found: Overview) -> StatusDocument:
         stages=tuple(stages),
         totals=ConditionCounts(total=totals.total(), conditions=totals),
         open=tuple(map(_open_job, found.open)),
+        stopped_early=found.early,
         failed=tuple(FailedJob.of(job.attempt, job.condition) for job in found.failed),
         progress=found.progress,
         left_to=_continuing(found.left_to, found.cluster or "") if found.left_to else None,
@@ -120,6 +121,8 @@ def _lines(found: Overview) -> Iterator[str]:
         yield f"  {printable(left_by_in_words(found.left_to.left_by))}"
     failed = [f"{each.condition}: {each.attempt.job}: {printable(each.attempt.reason or 'no reason is known')}" for each in found.failed]
     yield from (wrapped(f"  {line}", 4) for line in first_of(failed, _MOST, more="more that failed"))
+    early = [f"{job} {printable(why)}" for job, why in found.early.items()]
+    yield from (wrapped(f"  {line}", 4) for line in first_of(early, _MOST, more="more that stopped early"))
     missing = [f"accepted as missing: {job}{_cells(found.cells.get(job, {}))}" for job in found.accepted_missing]
     yield from (f"  {line}" for line in first_of(missing, _MOST, more="more that were accepted as missing"))
     yield from _beside(found)

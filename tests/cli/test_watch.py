@@ -74,6 +74,16 @@ def test_jobs_are_followed_and_what_happens_is_told(bench: Bench) -> None:  # no
     watched(bench, look)
 
 
+def test_a_training_that_stopped_early_is_told(bench: Bench) -> None:  # noqa: F811
+    (bench.steer / "early-rank4-finetune").touch()
+    bench.advance(State.TRAINED)
+
+    async def look(pilot: Any) -> None:
+        await until(pilot, lambda text: "rank4/finetune stopped early at step 2 of 3: the loss fell no more" in text)
+
+    watched(bench, look)
+
+
 def test_keys_move_open_leave_and_end(bench: Bench) -> None:  # noqa: F811
     branch_of(bench, "exp/broken", "experiments/broken/experiment_summary.md", "no [red]summary\x1b[31m")
     branch_of(bench, "exp/ä&evil", "experiments/x/y", "")

@@ -18,12 +18,13 @@ from textual.worker import get_current_worker
 from ckgit.cli.output.progress import cells, headline
 from ckgit.cli.output.tables import printable
 from ckgit.experiment.classify import counted
-from ckgit.formats.listing import plural
+from ckgit.formats.listing import first_of, plural
 from ckgit.formats.times import local
 from ckgit.orchestrators.dashboard.news import news
 from ckgit.orchestrators.dashboard.now import UNREADABLE, ExperimentNow, LabNow, Unread
 
 _BAR = 10  # characters of a bar
+_MOST_EARLY = 5  # trainings that stopped early, of the marked experiment
 _MOST_JOBS = 200  # lines of one experiment
 Read = Callable[[LabNow | None], LabNow]  # given what is known: what is there now, the same where nothing has changed
 
@@ -212,7 +213,8 @@ def _jobs(experiment: ExperimentNow) -> list[Text]:
         return [Text(printable(problem.what)) for problem in experiment.problems]
     running = [*_running(experiment)]
     failed = [plain(f"{each.condition}: {each.attempt.job}: {each.attempt.reason or 'no reason is known'}", "red") for each in found.failed]
-    return [*running, *failed, plain(f"next: {found.next}")]
+    early = map(plain, first_of((f"{job} {why}" for job, why in found.early.items()), _MOST_EARLY))
+    return [*running, *failed, *early, plain(f"next: {found.next}")]
 
 
 def _running(experiment: ExperimentNow) -> Iterator[Text]:

@@ -107,6 +107,9 @@ class StatusDocument(PrintedDocument):
     totals: ConditionCounts = Field(description="Of all stages.")
     open: tuple[OpenJob, ...]
     failed: tuple[FailedJob, ...]
+    stopped_early: dict[str, str] = Field(
+        description="By training that made fewer steps than planned, and counts: at which step it stopped, and why."
+    )
     progress: OverallProgress | None = Field(description="Null where no job is out, or none can be seen from here.")
     left_to: ContinuingJob | None = Field(description="Null where nobody but its user goes on.")
     accepted_missing: tuple[str, ...] = Field(description="Jobs that were passed over by --accept-missing.")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ckgit.analysis.pages.document import document
 from ckgit.analysis.tables import JobRow
+from ckgit.formats.listing import first_of
 from ckgit.formats.markdown import NOTHING
 from ckgit.formats.times import utc
 from ckgit.lab.history.entries import HistoryEntry
@@ -15,6 +16,7 @@ from ckgit.orchestrators.dashboard.now import ExperimentNow, Unread
 from ckgit.orchestrators.dashboard.overview_page import JOBS_HEADER, cost_cells, job_lines, troubles, verdict_cells
 from ckgit.orchestrators.queries.overview import Overview
 
+_MOST_EARLY = 5  # trainings that are named with why they stopped early; the jobs below have all
 MOST_JOBS = 200  # of one experiment; of more those that are done are only counted
 LAST = 30  # commits of its history
 
@@ -56,6 +58,7 @@ def _standing(found: Overview) -> Markup:
         ("last commit", f"{found.commit[:12]} of {utc(found.time)}{f', {found.event}' if found.event else ''}"),
         ("cluster", found.cluster or ""),
         ("its branch", f"gone; {found.kept} has it" if found.kept else ""),
+        ("stopped early", "; ".join(first_of((f"{job} {why}" for job, why in found.early.items()), _MOST_EARLY))),
         ("accepted as missing", ", ".join(found.accepted_missing)),
         ("elsewhere", "; ".join(found.ahead)),
         ("next", code(found.next)),

@@ -82,6 +82,12 @@ class Overview(NamedTuple):
         return [job for job in self.jobs if job.condition.is_open]
 
     @property
+    def early(self) -> dict[str, str]:
+        """Trainings that made fewer steps than planned, and count: at which step each stopped, and why."""
+        done = (job.attempt for job in self.jobs if job.condition is JobCondition.DONE)
+        return {attempt.job: attempt.reason for attempt in done if attempt.reason}
+
+    @property
     def failed(self) -> list[ClassifiedJob]:
         """Jobs that ended badly."""
         return [job for job in self.jobs if job.condition.is_bad]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,6 +53,15 @@ def test_the_ledger_says_at_which_step_of_how_many_and_why(stopped: Bench) -> No
     assert (attempt.phase, attempt.failure, attempt.reason) == ("done", None, SAID)
     assert stopped.latest("rank8/finetune").reason is None
     assert verified(stopped) == []
+
+
+def test_people_are_told(stopped: Bench, tmp_path: Path) -> None:
+    assert f"\n  {JOB} {SAID}\n" in stopped.ckgit("status", "demo").stdout
+    document = json.loads(stopped.ckgit("status", "demo", "--json").stdout)
+    assert (document["stopped_early"], document["failed"]) == ({JOB: SAID}, [])
+    stopped.ckgit("dashboard", "--output", str(tmp_path / "pages"))
+    [page] = [path.read_text() for path in (tmp_path / "pages").rglob("*.html") if path.name != "index.html"]
+    assert f">{JOB} {SAID}<" in page
 
 
 def test_what_the_ledger_says_of_it_is_held_against_what_the_job_left(stopped: Bench) -> None:
