@@ -29,6 +29,8 @@ _QUANTIZED = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "use_bnb_neste
 # Arguments of schedules that are called otherwise here, and those of torch's ReduceLROnPlateau that are as torch has them.
 _ARGUMENTS = {"plateau_factor": "factor", "plateau_patience": "patience"}
 _PLATEAU_DEFAULTS = {"threshold": 1e-4, "threshold_mode": "rel", "cooldown": 0, "min_lr": 0.0}
+# Of a base of 4 bits on a CPU; the job switches it off.
+_PACKS = "# TRL's command trains on other numbers after the first validation where a CPU multiplies bf16: the base is packed anew."
 _DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 # What `trl sft` starts, in a process that finds no torchao, which PEFT refuses below 0.16.
 ALONE = 'import runpy, sys; sys.modules["torchao"] = None; runpy.run_module("trl.scripts.sft", run_name="__main__")'
@@ -92,6 +94,7 @@ def _heading(context: Context, run: Run) -> list[str]:
         "# By hand, from the top of a work tree in which the job has made its rows; it writes over artifacts/:",
         *(preferences.by_hand(path) if run["objective"] == DPO else _by_hand(path, Team.of(context, run))),
         "# finetune.slurm checks the tokens before, and makes the checkpoints fit for evaluation after it.",
+        *([_PACKS] if (run["method"], run["device"]) == ("qlora", "cpu") and run["validation_split"] else []),
         *(["# TRL's command cannot stop early: by hand the training has all of its epochs."] if run["early_stopping_patience"] else []),
     ]
 

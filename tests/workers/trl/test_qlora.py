@@ -53,6 +53,13 @@ def test_its_base_is_quantized_and_its_checkpoints_are_adapters():
     assert save == "save means nothing with method: qlora"
 
 
+def test_where_validation_would_change_it_by_hand_its_configuration_says_so():
+    """The job keeps bitsandbytes from packing the base anew, and TRL's command does not."""
+    said = "TRL's command trains on other numbers after the first validation"
+    for controls, there in (({"validation_split": "test"}, True), ({}, False), ({"validation_split": "test", "method": "lora"}, False)):
+        assert (said in worker.scaffold(context(**controls))[f"{RUN}/finetune.yaml"].decode()) is there
+
+
 def test_its_evaluation_needs_the_base_and_finds_no_torchao():
     """PEFT refuses to load an adapter beside the one that torchtune needs."""
     [script] = [text.decode() for path, text in inspect_ai.scaffold(context()).items() if path.endswith(".slurm")]
