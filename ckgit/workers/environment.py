@@ -104,7 +104,7 @@ def install(modules: Sequence[str], extra: str = RUN) -> str:
         extra: that its script names; another one may bring some of the modules.
     """
     extras = ",".join(_by_extra(modules, extra))
-    return extras and f"pip install 'ckgit[{extras}]'"
+    return extras and f'pip install "ckgit[{extras}]"'
 
 
 def wanted_versions(extra: str = RUN) -> dict[str, SpecifierSet]:

@@ -63,7 +63,7 @@ def test_a_set_up_line_that_failed_is_named(worker):
 
 
 @pytest.mark.parametrize(
-    ("module", "mend"), [("peft", "; pip install 'ckgit[trl]'"), ("bitsandbytes.nn", "; pip install 'ckgit[qlora]'"), ("of_the_lab", "")]
+    ("module", "mend"), [("peft", '; pip install "ckgit[trl]"'), ("bitsandbytes.nn", '; pip install "ckgit[qlora]"'), ("of_the_lab", "")]
 )
 def test_of_a_module_that_is_missing_it_is_said_which_extra_brings_it(module, mend):
     _, sentence = trainer.explain(f"ModuleNotFoundError: No module named '{module}'\n", 1)

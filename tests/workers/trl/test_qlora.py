@@ -81,7 +81,7 @@ def test_without_what_it_needs_neither_job_is_submitted(monkeypatch, tmp_path):
     for tool, extra in ((worker, "trl,qlora"), (inspect_ai, "qlora")):
         with pytest.raises(CkgitError, match="need bitsandbytes, which this installation of ckgit does not have") as caught:
             tool.ready(ctx, tool.jobs(ctx)[0], tmp_path)
-        assert f"pip install 'ckgit[{extra}]'" in caught.value.next
+        assert f'pip install "ckgit[{extra}]"' in caught.value.next
 
 
 def test_an_optimizer_of_8_bits_is_refused_on_a_cpu():
