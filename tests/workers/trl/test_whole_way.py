@@ -38,6 +38,7 @@ def test_from_design_to_report(tmp_path) -> None:
     assert "3 steps per epoch, at most 12 in all" in (lab.snapshot.read("experiments/demo/design-experiment.log") or b"").decode()
     lab.ckgit("advance", "demo", "--to", "analyzed")
     assert f"stopped early: {STOPPED}" in " ".join(lab.ckgit("show", "demo", "rank4").split())
+    assert f"rank4/finetune stopped early at step 6 of 12: {STOPPED}" in " ".join(lab.ckgit("status", "demo").split())
     assert f"rank4 stopped early: {STOPPED}" in " ".join(lab.ckgit("show", "demo").split())
     results = Results.model_validate_json(lab.snapshot.read("experiments/demo/analysis/results.json") or b"")
     trained, alone = [run for run in results.runs if run.training]
