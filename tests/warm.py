@@ -1,28 +1,33 @@
-"""A `python` for job scripts whose imports are done: each job is a fork of one process that has imported torch and what trains with it.
+"""Programs for labs of tests: jobs are forks of processes that have imported torch and what trains or evaluates with it.
 
-A job spends eight seconds on imports and one on work. A folder of this goes first on PATH; the script, its environment, its arguments,
-its exit code and its signals are as ever. What else is asked of `python` goes to the real one, as does a job in another environment than
-the imports were done in. Where the start itself is what a test is about, it uses the real one.
+A job spends five to eight seconds on imports and one on work. `programs()` is a folder that goes first on PATH, of an environment like
+the one that tests run in, whose `python` has a job's work done by such a fork; the script, its environment, its folder, its arguments, its exit
+code and its signals are as ever. What else is asked of `python` goes to the real one, as does a job in another environment than the
+imports were done in. Where the start itself is what a test is about, it uses the real one, and at least one job of each kind does.
 
-This file is what it starts, too: `warm.py serve SOCKET HIDDEN MODULE...` and, for a job's `python`, `warm.py ask SOCKET WORD...`.
+This file is what it starts, too: `warm.py serve SOCKET KIND` and, for a job's `python`, `warm.py ask FOLDER WORD...`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import gc
 import importlib
 import json
 import os
 import runpy
+import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 JOB = "ckgit.workers.job"
 # Of a job's environment, what is read once, when Python starts or a module is imported; as job scripts set it.
@@ -32,41 +37,73 @@ FIXED = {
     "PYTHONHASHSEED": "0", "TOKENIZERS_PARALLELISM": "false", "LC_ALL": "C.UTF-8",
 }  # fmt: skip
 READ_ONCE = ("PYTHON", "OMP_", "MKL_", "HF_H", "HF_E", "TORCH", "TRANSFORMERS_", "CUDA_", "ACCELERATE_", "INSPECT_", "LD_")
+LIVES: list[subprocess.Popen[bytes]] = []  # a process ends where what holds its standard input has ended
+LLAMA = ("transformers.models.llama.modeling_llama", "transformers.models.llama.configuration_llama")
 
 
-@contextlib.contextmanager
-def warm_python(folder: Path, modules: Sequence[str], hidden: str = "") -> Iterator[Path]:
-    """A folder for PATH, with a `python` that has imported modules; it is stopped in the end.
+class Kind(NamedTuple):
+    """What jobs of a kind import before their own work. Not the module that they run, which must be imported by running it."""
 
-    Args:
-        hidden: a module that must not be found.
-    """
-    place = Path(tempfile.mkdtemp(prefix="warm", dir="/tmp"))
-    asked, script = place / "socket", folder / "python"
-    real, own = sys.executable, Path(__file__)
-    script.write_text(f'#!/bin/sh\n[ "$1 $2" = "-m {JOB}" ] && exec {real} -I -S {own} ask {asked} "$@"\nexec {real} "$@"\n')
-    script.chmod(0o755)
-    environment = {**FIXED, "PATH": os.environ["PATH"], "HOME": str(folder)}
-    serving = subprocess.Popen([real, str(own), "serve", str(asked), hidden, *modules], env=environment, cwd=folder)
-    try:
-        while not asked.exists():
-            assert serving.poll() is None, "the imports failed"
-            time.sleep(0.05)
-        yield folder
-    finally:
-        serving.kill()
-        serving.wait()
-        asked.unlink(missing_ok=True)
-        place.rmdir()
+    worker: str  # that module
+    hidden: str  # a module that must not be found
+    modules: Sequence[str]
 
 
-def ask(path: str, words: Sequence[str]) -> None:
+TORCHTUNE = ("prepare", "finish", "components", "lora_single_device")
+TRL = ("trainer", "merge", "prepare")
+INSPECT = ("inspect_ai._cli.eval", "inspect_ai._eval.eval", "inspect_ai.model._providers.hf", "accelerate", "transformers", *LLAMA)
+KINDS = (
+    Kind("ckgit.workers.torchtune.train", "", (*(f"ckgit.workers.torchtune.{name}" for name in TORCHTUNE), "torchtune._cli.tune")),
+    Kind("ckgit.workers.trl.train", "torchao", (*(f"ckgit.workers.trl.{name}" for name in TRL), *LLAMA)),
+    Kind("ckgit.workers.inspect_ai.evaluate", "", INSPECT),
+    Kind("ckgit.workers.inspect_ai.evaluate", "torchao", (*INSPECT, "peft")),
+)
+
+
+@functools.cache
+def programs() -> Path:
+    """The folder for PATH. What it needs lives as long as the process that asks for it; nothing is imported before a first job."""
+    top = Path(tempfile.mkdtemp(prefix="warm", dir="/tmp"))
+    real = Path(sys.executable)
+    folder, own = top / "bin", top / "bin" / "python3"
+    folder.mkdir()
+    for part in ("lib", "pyvenv.cfg"):
+        (top / part).symlink_to(real.parents[1] / part)
+    for program in real.parent.iterdir():
+        if not program.name.startswith("python"):
+            (folder / program.name).symlink_to(program)
+    own.symlink_to(os.path.realpath(real))
+    (folder / "ckgit").unlink()
+    write_program(folder / "ckgit", (real.parent / "ckgit").read_text().replace(str(real), str(own), 1))
+    asking = f'[ "$1 $2" = "-m {JOB}" ] && exec {own} -I -S {__file__} ask {top} "$@"'
+    write_program(folder / "python", f'#!/bin/sh\n{asking}\nexec {own} "$@"\n')
+    for number in range(len(KINDS)):
+        start(own, top, number)
+    return folder
+
+
+def write_program(file: Path, text: str) -> None:
+    file.write_text(text)
+    file.chmod(0o755)
+
+
+def start(python: Path, top: Path, number: int) -> None:
+    """A process that ends with this one."""
+    environment, place = {**FIXED, "PATH": os.environ["PATH"], "HOME": str(top)}, top / str(number)
+    command, pipe = [python, __file__, "serve", str(place), str(number)], subprocess.PIPE
+    LIVES.append(subprocess.Popen(command, env=environment, cwd=top, stdin=pipe, start_new_session=True))
+    while not place.exists():
+        assert LIVES[-1].poll() is None, "it does not start"
+        time.sleep(0.01)
+
+
+def ask(top: str, words: Sequence[str]) -> None:
     """Be the job's process, as far as its script can see."""
-    if {name: value for name, value in os.environ.items() if name in FIXED or name.startswith(READ_ONCE)} != FIXED:
+    server = connected(top, words)
+    if not server:
         os.execv(sys.executable, [sys.executable, *words])  # noqa: S606 - an argument list
-    server = socket.socket(socket.AF_UNIX)
-    server.connect(path)
-    request = json.dumps([words, str(Path.cwd()), dict(os.environ)]).encode()
+    mask = os.umask(0)
+    request = json.dumps([words, os.getcwd(), dict(os.environ), mask]).encode()  # noqa: PTH109 - pathlib is slow to import
     socket.send_fds(server, [len(request).to_bytes(8, "big")], [0, 1, 2])
     server.sendall(request)
     answers = server.makefile("rb")
@@ -80,42 +117,67 @@ def ask(path: str, words: Sequence[str]) -> None:
     sys.exit(code)
 
 
-def serve(path: str, hidden: str, modules: Sequence[str]) -> None:
-    """Import, then fork for each request; only a fork returns, as the job's process that is to run its module."""
-    if hidden:
-        sys.modules[hidden] = None  # type: ignore[assignment]  # as in `ckgit.workers.job`
-    for module in modules:
-        importlib.import_module(module)
+def connected(top: str, words: Sequence[str]) -> socket.socket | None:
+    """To the process that forks for such a job; None where there is none."""
+    if {name: value for name, value in os.environ.items() if name in FIXED or name.startswith(READ_ONCE)} != FIXED:
+        return None
+    options = [word for word in words[2:] if word.startswith("--")]  # as `--name=value`
+    hidden = ",".join(word.partition("=")[2] for word in options if word.startswith("--hide="))
+    known = {(kind.worker, kind.hidden): number for number, kind in enumerate(KINDS)}
+    number = known.get((words[2 + len(options)], hidden))
+    if number is None:
+        return None
+    server = socket.socket(socket.AF_UNIX)
+    server.connect(f"{top}/{number}")
+    return server
+
+
+def serve(path: str, kind: Kind) -> None:
+    """Fork for each request, after the imports for the first; only a fork returns, as the job's process that is to run its module."""
+    if kind.hidden:
+        sys.modules[kind.hidden] = None  # type: ignore[assignment]  # as in `ckgit.workers.job`
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(f"{path}.part")
     listening.listen(64)
     Path(f"{path}.part").rename(path)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    while True:
+    imported = False
+    while sys.stdin not in select.select([listening, sys.stdin], [], [])[0]:
         asking, _ = listening.accept()
+        if not imported:
+            for module in kind.modules:
+                importlib.import_module(module)
+            gc.freeze()  # or each fork would copy what its collector looks through
+            imported = True
         if os.fork() == 0:
             listening.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             if became_worker(asking):
                 return
             os._exit(0)
         asking.close()
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG) != (0, 0):
+                pass
+    shutil.rmtree(Path(path).parent, ignore_errors=True)  # who started it has ended
+    sys.exit()
 
 
 def became_worker(asking: socket.socket) -> bool:
     """In a fork of it, and in the worker of that: of these, the first one waits and tells, the other one goes on."""
     size, descriptors, _, _ = socket.recv_fds(asking, 8, 3)
-    with asking.makefile("rb") as stream:
-        words, folder, environment = json.loads(stream.read(int.from_bytes(size, "big")))
+    stream = asking.makefile("rb")
+    words, folder, environment, mask = json.loads(stream.read(int.from_bytes(size, "big")))
     worker = os.fork()
     if worker:
-        asking.sendall(f"{worker}\n".encode())
-        asking.sendall(f"{os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])}\n".encode())
+        for descriptor in descriptors:
+            os.close(descriptor)
+        wait(asking, worker)
         return False
+    stream.close()
     asking.close()
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
         os.close(descriptor)
+    os.umask(mask)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
@@ -123,6 +185,17 @@ def became_worker(asking: socket.socket) -> bool:
     if datasets := sys.modules.get("datasets"):
         _place_of(datasets.config, Path(environment["HF_DATASETS_CACHE"]))
     return True
+
+
+def wait(asking: socket.socket, worker: int) -> None:
+    """Until the worker has ended; it does not outlive who asked, who may have been killed."""
+    asking.sendall(f"{worker}\n".encode())
+    running = os.pidfd_open(worker)
+    if running not in select.select([asking, running], [], [])[0]:
+        os.kill(worker, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
+    with contextlib.suppress(BrokenPipeError):
+        asking.sendall(f"{code}\n".encode())
 
 
 def _place_of(config: Any, cache: Path) -> None:
@@ -133,8 +206,8 @@ def _place_of(config: Any, cache: Path) -> None:
 
 
 if __name__ == "__main__":
-    _, _role, _socket, *_words = sys.argv
+    _, _role, _place, *_words = sys.argv
     if _role == "ask":
-        ask(_socket, _words)
-    serve(_socket, _words[0], _words[1:])
+        ask(_place, _words)
+    serve(_place, KINDS[int(_words[0])])
     runpy.run_module(JOB, run_name="__main__", alter_sys=True)

@@ -13,6 +13,7 @@ from ckgit.examples.tiny_model import write_random_model
 from ckgit.experiment.jobs import Ledger
 from ckgit.lab.lab import open_lab
 from ckgit.lab.snapshot import Snapshot, take_snapshot
+from tests.warm import programs
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / ".cache"
@@ -27,10 +28,14 @@ def tiny_llama() -> Path:
     return folder
 
 
-def shell(home: Path) -> dict[str, str]:
-    """The environment of a user who has this ckgit on PATH and never told git a name."""
+def shell(home: Path, *, warm: bool = True) -> dict[str, str]:
+    """The environment of a user who has this ckgit on PATH and never told git a name.
+
+    Args:
+        warm: jobs are forks of processes whose imports are done, see `tests.warm`.
+    """
     keep = {name: value for name, value in os.environ.items() if name.startswith(("LANG", "LC_", "TMPDIR"))}
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    path = os.pathsep.join([str(programs() if warm else Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return {**keep, "HOME": str(home), "PATH": path, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 
 
