@@ -14,6 +14,7 @@ import contextlib
 import functools
 import gc
 import importlib
+import itertools
 import json
 import os
 import runpy
@@ -38,6 +39,7 @@ FIXED = {
 }  # fmt: skip
 READ_ONCE = ("PYTHON", "OMP_", "MKL_", "HF_H", "HF_E", "TORCH", "TRANSFORMERS_", "CUDA_", "ACCELERATE_", "INSPECT_", "LD_")
 LIVES: list[subprocess.Popen[bytes]] = []  # a process ends where what holds its standard input has ended
+TOKENIZERS = ("transformers.models.auto.tokenization_auto", "jinja2.sandbox")
 LLAMA = ("transformers.models.llama.modeling_llama", "transformers.models.llama.configuration_llama")
 
 
@@ -49,11 +51,12 @@ class Kind(NamedTuple):
     modules: Sequence[str]
 
 
-TORCHTUNE = ("prepare", "finish", "components", "lora_single_device")
+OF_TORCHTUNE = ("prepare", "finish", "components")
+TORCHTUNE = ("torchtune._cli.tune", "torchtune.models.llama3_2", "torchtune.training", "torchtune.config", "torchao", *TOKENIZERS, *LLAMA)
 TRL = ("trainer", "merge", "prepare")
 INSPECT = ("inspect_ai._cli.eval", "inspect_ai._eval.eval", "inspect_ai.model._providers.hf", "accelerate", "transformers", *LLAMA)
 KINDS = (
-    Kind("ckgit.workers.torchtune.train", "", (*(f"ckgit.workers.torchtune.{name}" for name in TORCHTUNE), "torchtune._cli.tune")),
+    Kind("ckgit.workers.torchtune.train", "", (*(f"ckgit.workers.torchtune.{name}" for name in OF_TORCHTUNE), *TORCHTUNE)),
     Kind("ckgit.workers.trl.train", "torchao", (*(f"ckgit.workers.trl.{name}" for name in TRL), *LLAMA)),
     Kind("ckgit.workers.inspect_ai.evaluate", "", INSPECT),
     Kind("ckgit.workers.inspect_ai.evaluate", "torchao", (*INSPECT, "peft")),
@@ -121,7 +124,7 @@ def connected(top: str, words: Sequence[str]) -> socket.socket | None:
     """To the process that forks for such a job; None where there is none."""
     if {name: value for name, value in os.environ.items() if name in FIXED or name.startswith(READ_ONCE)} != FIXED:
         return None
-    options = [word for word in words[2:] if word.startswith("--")]  # as `--name=value`
+    options = list(itertools.takewhile(lambda word: word.startswith("--"), words[2:]))  # as `--name=value`
     hidden = ",".join(word.partition("=")[2] for word in options if word.startswith("--hide="))
     known = {(kind.worker, kind.hidden): number for number, kind in enumerate(KINDS)}
     number = known.get((words[2 + len(options)], hidden))
