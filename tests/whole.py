@@ -28,11 +28,11 @@ def tiny_llama() -> Path:
     return folder
 
 
-def shell(home: Path, *, warm: bool = True) -> dict[str, str]:
+def shell(home: Path, *, warm: bool = False) -> dict[str, str]:
     """The environment of a user who has this ckgit on PATH and never told git a name.
 
     Args:
-        warm: jobs are forks of processes whose imports are done, see `tests.warm`.
+        warm: jobs are forks of processes whose imports are done, see `tests.warm`; not where how they start is what is tested.
     """
     keep = {name: value for name, value in os.environ.items() if name.startswith(("LANG", "LC_", "TMPDIR"))}
     path = os.pathsep.join([str(programs() if warm else Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
@@ -40,11 +40,11 @@ def shell(home: Path, *, warm: bool = True) -> dict[str, str]:
 
 
 class WholeLab:
-    """A lab with a random model of 86,000 parameters, in which real torchtune and inspect-ai run."""
+    """A lab with a random model of 86,000 parameters, in which real torchtune and inspect-ai run, as forks (see `tests.warm`)."""
 
     def __init__(self, folder: Path, rows: Mapping[str, Sequence[Mapping[str, str]]]) -> None:
         names = {f"GIT_{who}_{what}": f"{who}@x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-        self.folder, self.environment = folder / "lab", {**shell(folder), **names}
+        self.folder, self.environment = folder / "lab", {**shell(folder, warm=True), **names}
         write_random_model(folder / "model")
         self.run("git", "init", "--quiet", "-b", "main", str(self.folder), cwd=folder)
         self.ckgit("init", "--slots", "2")
