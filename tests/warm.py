@@ -1,8 +1,8 @@
 """Programs for labs of tests: jobs are forks of processes that have imported torch and what trains or evaluates with it.
 
 A job spends five to eight seconds on imports and one on work. `programs()` is a folder that goes first on PATH, of an environment like
-the one that tests run in, whose `python` has a job's work done by such a fork; the script, its environment, its folder, its arguments, its exit
-code and its signals are as ever. What else is asked of `python` goes to the real one, as does a job in another environment than the
+the one that tests run in, whose `python` has a job's work done by such a fork; the script, its environment, its folder, its arguments, its
+exit code and its signals are as ever. What else is asked of `python` goes to the real one, as does a job in another environment than the
 imports were done in. Where the start itself is what a test is about, it uses the real one, and at least one job of each kind does.
 
 This file is what it starts, too: `warm.py serve SOCKET KIND` and, for a job's `python`, `warm.py ask FOLDER WORD...`.
@@ -37,6 +37,7 @@ FIXED = {
     **dict.fromkeys(("PYTHONUNBUFFERED", "PYTHONSAFEPATH", "PYTHONNOUSERSITE", "OMP_NUM_THREADS"), "1"),
     "PYTHONHASHSEED": "0", "TOKENIZERS_PARALLELISM": "false", "LC_ALL": "C.UTF-8",
 }  # fmt: skip
+AT_START = ("PYTHONSAFEPATH", "PYTHONNOUSERSITE", "LC_ALL")  # scripts of before did not set these
 READ_ONCE = ("PYTHON", "OMP_", "MKL_", "HF_H", "HF_E", "TORCH", "TRANSFORMERS_", "CUDA_", "ACCELERATE_", "INSPECT_", "LD_")
 LIVES: list[subprocess.Popen[bytes]] = []  # a process ends where what holds its standard input has ended
 TOKENIZERS = ("transformers.models.auto.tokenization_auto", "jinja2.sandbox")
@@ -49,16 +50,18 @@ class Kind(NamedTuple):
     worker: str  # that module
     hidden: str  # a module that must not be found
     modules: Sequence[str]
+    apart: Sequence[str] = ()  # modules of which each was a command of its own in scripts of before `ckgit.workers.job`
 
 
 OF_TORCHTUNE = ("prepare", "finish", "components")
 TORCHTUNE = ("torchtune._cli.tune", "torchtune.models.llama3_2", "torchtune.training", "torchtune.config", "torchao", *TOKENIZERS, *LLAMA)
 TRL = ("trainer", "merge", "prepare")
 INSPECT = ("inspect_ai._cli.eval", "inspect_ai._eval.eval", "inspect_ai.model._providers.hf", "accelerate", "transformers", *LLAMA)
+APART = ("ckgit.workers.torchtune.prepare", "ckgit.workers.torchtune.finish", "torchtune._cli.tune", "ckgit.workers.environment")
 KINDS = (
-    Kind("ckgit.workers.torchtune.train", "", (*(f"ckgit.workers.torchtune.{name}" for name in OF_TORCHTUNE), *TORCHTUNE)),
+    Kind("ckgit.workers.torchtune.train", "", (*(f"ckgit.workers.torchtune.{name}" for name in OF_TORCHTUNE), *TORCHTUNE), APART),
     Kind("ckgit.workers.trl.train", "torchao", (*(f"ckgit.workers.trl.{name}" for name in TRL), *LLAMA)),
-    Kind("ckgit.workers.inspect_ai.evaluate", "", INSPECT),
+    Kind("ckgit.workers.inspect_ai.evaluate", "", INSPECT, ("ckgit.workers.inspect_ai.evaluate",)),
     Kind("ckgit.workers.inspect_ai.evaluate", "torchao", (*INSPECT, "peft")),
 )
 
@@ -78,8 +81,10 @@ def programs() -> Path:
     own.symlink_to(os.path.realpath(real))
     (folder / "ckgit").unlink()
     write_program(folder / "ckgit", (real.parent / "ckgit").read_text().replace(str(real), str(own), 1))
-    asking = f'[ "$1 $2" = "-m {JOB}" ] && exec {own} -I -S {__file__} ask {top} "$@"'
+    asking = f'case "$1 $2" in "-m ckgit.workers."*|"-m torchtune._cli.tune") exec {own} -I -S {__file__} ask {top} "$@" ;; esac'
     write_program(folder / "python", f'#!/bin/sh\n{asking}\nexec {own} "$@"\n')
+    (folder / "tune").unlink()
+    write_program(folder / "tune", f'#!/bin/sh\nexec {folder}/python -m torchtune._cli.tune "$@"\n')
     for number in range(len(KINDS)):
         start(own, top, number)
     return folder
@@ -122,17 +127,27 @@ def ask(top: str, words: Sequence[str]) -> None:
 
 def connected(top: str, words: Sequence[str]) -> socket.socket | None:
     """To the process that forks for such a job; None where there is none."""
-    if {name: value for name, value in os.environ.items() if name in FIXED or name.startswith(READ_ONCE)} != FIXED:
+    known = {name: value for name, value in os.environ.items() if name in FIXED or name.startswith(READ_ONCE)}
+    if {name: FIXED[name] for name in AT_START} | known != FIXED:
         return None
-    options = list(itertools.takewhile(lambda word: word.startswith("--"), words[2:]))  # as `--name=value`
-    hidden = ",".join(word.partition("=")[2] for word in options if word.startswith("--hide="))
-    known = {(kind.worker, kind.hidden): number for number, kind in enumerate(KINDS)}
-    number = known.get((words[2 + len(options)], hidden))
+    number = number_of(words[1:])
     if number is None:
         return None
     server = socket.socket(socket.AF_UNIX)
     server.connect(f"{top}/{number}")
     return server
+
+
+def number_of(words: Sequence[str]) -> int | None:
+    """The place in KINDS of what `python -m WORD...` needs."""
+    module, *rest = words
+    if module == "ckgit.workers.environment" and "inspect_ai" in rest:
+        module = "ckgit.workers.inspect_ai.evaluate"
+    if module != JOB:
+        return next((number for number, kind in enumerate(KINDS) if module in kind.apart), None)
+    options = list(itertools.takewhile(lambda word: word.startswith("--"), rest))  # as `--name=value`
+    asked = rest[len(options)], ",".join(word.partition("=")[2] for word in options if word.startswith("--hide="))
+    return next((number for number, kind in enumerate(KINDS) if asked == (kind.worker, kind.hidden)), None)
 
 
 def serve(path: str, kind: Kind) -> None:
@@ -185,8 +200,10 @@ def became_worker(asking: socket.socket) -> bool:
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = words[1:]
-    if datasets := sys.modules.get("datasets"):
-        _place_of(datasets.config, Path(environment["HF_DATASETS_CACHE"]))
+    if "PYTHONSAFEPATH" not in environment:
+        sys.path.insert(0, folder)
+    if (datasets := sys.modules.get("datasets")) and (cache := environment.get("HF_DATASETS_CACHE")):
+        _place_of(datasets.config, Path(cache))
     return True
 
 
@@ -213,4 +230,6 @@ if __name__ == "__main__":
     if _role == "ask":
         ask(_place, _words)
     serve(_place, KINDS[int(_words[0])])
-    runpy.run_module(JOB, run_name="__main__", alter_sys=True)
+    _module = sys.argv[0]
+    sys.modules.pop(_module, None)  # it is run, as in a new process
+    runpy.run_module(_module, run_name="__main__", alter_sys=True)

@@ -27,7 +27,7 @@ class OldLab(NamedTuple):
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A command of this ckgit, in a process of its own."""
-        command = [sys.executable, "-m", "ckgit", "-C", str(self.folder), *words]
+        command = ["ckgit", "-C", str(self.folder), *words]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         return as_the_reference_says(done, words)
 
