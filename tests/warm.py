@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 JOB = "ckgit.workers.job"
+WITH_TRL = "python-with-trl"  # runs `-c PROGRAM WORD...` where TRL is imported and torchao cannot be
 # Of a job's environment, what is read once, when Python starts or a module is imported; as job scripts set it.
 FIXED = {
     **dict.fromkeys(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"), "1"),
@@ -58,9 +59,10 @@ TORCHTUNE = ("torchtune._cli.tune", "torchtune.models.llama3_2", "torchtune.trai
 TRL = ("trainer", "merge", "prepare")
 INSPECT = ("inspect_ai._cli.eval", "inspect_ai._eval.eval", "inspect_ai.model._providers.hf", "accelerate", "transformers", *LLAMA)
 APART = ("ckgit.workers.torchtune.prepare", "ckgit.workers.torchtune.finish", "torchtune._cli.tune", "ckgit.workers.environment")
+OF_TRL = Kind("ckgit.workers.trl.train", "torchao", (*(f"ckgit.workers.trl.{name}" for name in TRL), *LLAMA))
 KINDS = (
     Kind("ckgit.workers.torchtune.train", "", (*(f"ckgit.workers.torchtune.{name}" for name in OF_TORCHTUNE), *TORCHTUNE), APART),
-    Kind("ckgit.workers.trl.train", "torchao", (*(f"ckgit.workers.trl.{name}" for name in TRL), *LLAMA)),
+    OF_TRL,
     Kind("ckgit.workers.inspect_ai.evaluate", "", INSPECT, ("ckgit.workers.inspect_ai.evaluate",)),
     Kind("ckgit.workers.inspect_ai.evaluate", "torchao", (*INSPECT, "peft")),
 )
@@ -83,6 +85,7 @@ def programs() -> Path:
     write_program(folder / "ckgit", (real.parent / "ckgit").read_text().replace(str(real), str(own), 1))
     asking = f'case "$1 $2" in "-m ckgit.workers."*|"-m torchtune._cli.tune") exec {own} -I -S {__file__} ask {top} "$@" ;; esac'
     write_program(folder / "python", f'#!/bin/sh\n{asking}\nexec {own} "$@"\n')
+    write_program(folder / WITH_TRL, f'#!/bin/sh\nexec {own} -I -S {__file__} ask {top} "$@"\n')
     (folder / "tune").unlink()
     write_program(folder / "tune", f'#!/bin/sh\nexec {folder}/python -m torchtune._cli.tune "$@"\n')
     for number in range(len(KINDS)):
@@ -130,7 +133,7 @@ def connected(top: str, words: Sequence[str]) -> socket.socket | None:
     known = {name: value for name, value in os.environ.items() if name in FIXED or name.startswith(READ_ONCE)}
     if {name: FIXED[name] for name in AT_START} | known != FIXED:
         return None
-    number = number_of(words[1:])
+    number = KINDS.index(OF_TRL) if words[0] == "-c" else number_of(words[1:])
     if number is None:
         return None
     server = socket.socket(socket.AF_UNIX)
@@ -150,8 +153,8 @@ def number_of(words: Sequence[str]) -> int | None:
     return next((number for number, kind in enumerate(KINDS) if asked == (kind.worker, kind.hidden)), None)
 
 
-def serve(path: str, kind: Kind) -> None:
-    """Fork for each request, after the imports for the first; only a fork returns, as the job's process that is to run its module."""
+def serve(path: str, kind: Kind) -> Sequence[str]:
+    """Fork for each request, after the imports for the first; only a fork returns, as the process that is to run what was asked for."""
     if kind.hidden:
         sys.modules[kind.hidden] = None  # type: ignore[assignment]  # as in `ckgit.workers.job`
     listening = socket.socket(socket.AF_UNIX)
@@ -168,19 +171,19 @@ def serve(path: str, kind: Kind) -> None:
             imported = True
         if os.fork() == 0:
             listening.close()
-            if became_worker(asking):
-                return
+            if words := became_worker(asking):
+                return words
             os._exit(0)
         asking.close()
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG) != (0, 0):
                 pass
     shutil.rmtree(Path(path).parent, ignore_errors=True)  # who started it has ended
-    sys.exit()
+    return sys.exit()
 
 
-def became_worker(asking: socket.socket) -> bool:
-    """In a fork of it, and in the worker of that: of these, the first one waits and tells, the other one goes on."""
+def became_worker(asking: socket.socket) -> Sequence[str]:
+    """In a fork of it, and in the worker of that: of these, the first one waits and tells, the other one goes on with what was asked."""
     size, descriptors, _, _ = socket.recv_fds(asking, 8, 3)
     stream = asking.makefile("rb")
     words, folder, environment, mask = json.loads(stream.read(int.from_bytes(size, "big")))
@@ -189,7 +192,7 @@ def became_worker(asking: socket.socket) -> bool:
         for descriptor in descriptors:
             os.close(descriptor)
         wait(asking, worker)
-        return False
+        return ()
     stream.close()
     asking.close()
     for number, descriptor in enumerate(descriptors):
@@ -199,12 +202,11 @@ def became_worker(asking: socket.socket) -> bool:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv = words[1:]
     if "PYTHONSAFEPATH" not in environment:
         sys.path.insert(0, folder)
     if (datasets := sys.modules.get("datasets")) and (cache := environment.get("HF_DATASETS_CACHE")):
         _place_of(datasets.config, Path(cache))
-    return True
+    return words
 
 
 def wait(asking: socket.socket, worker: int) -> None:
@@ -229,7 +231,11 @@ if __name__ == "__main__":
     _, _role, _place, *_words = sys.argv
     if _role == "ask":
         ask(_place, _words)
-    serve(_place, KINDS[int(_words[0])])
-    _module = sys.argv[0]
-    sys.modules.pop(_module, None)  # it is run, as in a new process
-    runpy.run_module(_module, run_name="__main__", alter_sys=True)
+    _option, _asked, *_rest = serve(_place, KINDS[int(_words[0])])
+    if _option == "-c":
+        sys.argv = [_option, *_rest]
+        exec(_asked, {"__name__": "__main__"})  # noqa: S102 - that is what it is for
+    else:
+        sys.argv = [_asked, *_rest]
+        sys.modules.pop(_asked, None)  # it is run, as in a new process
+        runpy.run_module(_asked, run_name="__main__", alter_sys=True)
