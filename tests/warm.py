@@ -5,12 +5,13 @@ the one that tests run in, whose `python` has a job's work done by such a fork; 
 exit code and its signals are as ever. What else is asked of `python` goes to the real one, as does a job in another environment than the
 imports were done in. Where the start itself is what a test is about, it uses the real one, and at least one job of each kind does.
 
-This file is what it starts, too: `warm.py serve SOCKET KIND` and, for a job's `python`, `warm.py ask FOLDER WORD...`.
+This file is what it starts, too: `warm.py serve SOCKET KIND PID` and, for a job's `python`, `warm.py ask FOLDER WORD...`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
 import gc
 import importlib
@@ -40,7 +41,7 @@ FIXED = {
 }  # fmt: skip
 AT_START = ("PYTHONSAFEPATH", "PYTHONNOUSERSITE", "LC_ALL")  # scripts of before did not set these
 READ_ONCE = ("PYTHON", "OMP_", "MKL_", "HF_H", "HF_E", "TORCH", "TRANSFORMERS_", "CUDA_", "ACCELERATE_", "INSPECT_", "LD_")
-LIVES: list[subprocess.Popen[bytes]] = []  # a process ends where what holds its standard input has ended
+STARTED: list[subprocess.Popen[bytes]] = []
 TOKENIZERS = ("transformers.models.auto.tokenization_auto", "jinja2.sandbox")
 LLAMA = ("transformers.models.llama.modeling_llama", "transformers.models.llama.configuration_llama")
 
@@ -70,8 +71,19 @@ KINDS = (
 
 @functools.cache
 def programs() -> Path:
-    """The folder for PATH. What it needs lives as long as the process that asks for it; nothing is imported before a first job."""
-    top = Path(tempfile.mkdtemp(prefix="warm", dir="/tmp"))
+    """The folder for PATH, one for all processes that share the tests. Nothing is imported before a first job."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    if not run:
+        return make(Path(tempfile.mkdtemp(prefix="warm", dir="/tmp")), os.getpid())
+    top = Path(f"/tmp/warm{run}")  # noqa: S108 - a socket's path must be short
+    top.mkdir(exist_ok=True)
+    with (top / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return top / "bin" if (top / "bin").exists() else make(top, os.getppid())
+
+
+def make(top: Path, of: int) -> Path:
+    """The programs, below `top`; what they need lives as long as the process `of`."""
     real = Path(sys.executable)
     folder, own = top / "bin", top / "bin" / "python3"
     folder.mkdir()
@@ -83,13 +95,14 @@ def programs() -> Path:
     own.symlink_to(os.path.realpath(real))
     (folder / "ckgit").unlink()
     write_program(folder / "ckgit", (real.parent / "ckgit").read_text().replace(str(real), str(own), 1))
-    asking = f'case "$1 $2" in "-m ckgit.workers."*|"-m torchtune._cli.tune") exec {own} -I -S {__file__} ask {top} "$@" ;; esac'
+    ask = f"exec {own} -I -S {__file__} ask {top}"
+    asking = f'case "$1 $2" in "-m ckgit.workers."*|"-m torchtune._cli.tune") {ask} "$@" ;; esac'
     write_program(folder / "python", f'#!/bin/sh\n{asking}\nexec {own} "$@"\n')
-    write_program(folder / WITH_TRL, f'#!/bin/sh\nexec {own} -I -S {__file__} ask {top} "$@"\n')
+    write_program(folder / WITH_TRL, f'#!/bin/sh\n{ask} "$@"\n')
     (folder / "tune").unlink()
     write_program(folder / "tune", f'#!/bin/sh\nexec {folder}/python -m torchtune._cli.tune "$@"\n')
     for number in range(len(KINDS)):
-        start(own, top, number)
+        start(own, top, number, of)
     return folder
 
 
@@ -98,13 +111,13 @@ def write_program(file: Path, text: str) -> None:
     file.chmod(0o755)
 
 
-def start(python: Path, top: Path, number: int) -> None:
-    """A process that ends with this one."""
+def start(python: Path, top: Path, number: int, of: int) -> None:
+    """A process that ends with the process `of`."""
     environment, place = {**FIXED, "PATH": os.environ["PATH"], "HOME": str(top)}, top / str(number)
-    command, pipe = [python, __file__, "serve", str(place), str(number)], subprocess.PIPE
-    LIVES.append(subprocess.Popen(command, env=environment, cwd=top, stdin=pipe, start_new_session=True))
+    command = [python, __file__, "serve", str(place), str(number), str(of)]
+    STARTED.append(subprocess.Popen(command, env=environment, cwd=top, stdin=subprocess.DEVNULL, start_new_session=True))
     while not place.exists():
-        assert LIVES[-1].poll() is None, "it does not start"
+        assert STARTED[-1].poll() is None, "it does not start"
         time.sleep(0.01)
 
 
@@ -153,7 +166,7 @@ def number_of(words: Sequence[str]) -> int | None:
     return next((number for number, kind in enumerate(KINDS) if asked == (kind.worker, kind.hidden)), None)
 
 
-def serve(path: str, kind: Kind) -> Sequence[str]:
+def serve(path: str, kind: Kind, of: int) -> Sequence[str]:
     """Fork for each request, after the imports for the first; only a fork returns, as the process that is to run what was asked for."""
     if kind.hidden:
         sys.modules[kind.hidden] = None  # type: ignore[assignment]  # as in `ckgit.workers.job`
@@ -161,8 +174,8 @@ def serve(path: str, kind: Kind) -> Sequence[str]:
     listening.bind(f"{path}.part")
     listening.listen(64)
     Path(f"{path}.part").rename(path)
-    imported = False
-    while sys.stdin not in select.select([listening, sys.stdin], [], [])[0]:
+    imported, ended = False, os.pidfd_open(of)
+    while ended not in select.select([listening, ended], [], [])[0]:
         asking, _ = listening.accept()
         if not imported:
             for module in kind.modules:
@@ -231,7 +244,7 @@ if __name__ == "__main__":
     _, _role, _place, *_words = sys.argv
     if _role == "ask":
         ask(_place, _words)
-    _option, _asked, *_rest = serve(_place, KINDS[int(_words[0])])
+    _option, _asked, *_rest = serve(_place, KINDS[int(_words[0])], int(_words[1]))
     if _option == "-c":
         sys.argv = [_option, *_rest]
         exec(_asked, {"__name__": "__main__"})  # noqa: S102 - that is what it is for
