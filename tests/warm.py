@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 JOB = "ckgit.workers.job"
+RANK = "/ckgit/workers/rank.py"  # what torchrun starts, in each of several processes
 WITH_TRL = "python-with-trl"  # runs `-c PROGRAM WORD...` where TRL is imported and torchao cannot be
 # Of a job's environment, what is read once, when Python starts or a module is imported; as job scripts set it.
 FIXED = {
@@ -40,6 +41,7 @@ FIXED = {
     "PYTHONHASHSEED": "0", "TOKENIZERS_PARALLELISM": "false", "LC_ALL": "C.UTF-8",
 }  # fmt: skip
 AT_START = ("PYTHONSAFEPATH", "PYTHONNOUSERSITE", "LC_ALL")  # scripts of before did not set these
+OF_TORCHRUN = ("TORCHELASTIC_", "TORCH_NCCL_")  # read when processes meet
 READ_ONCE = ("PYTHON", "OMP_", "MKL_", "HF_H", "HF_E", "TORCH", "TRANSFORMERS_", "CUDA_", "ACCELERATE_", "INSPECT_", "LD_")
 STARTED: list[subprocess.Popen[bytes]] = []
 TOKENIZERS = ("transformers.models.auto.tokenization_auto", "jinja2.sandbox")
@@ -96,7 +98,7 @@ def make(top: Path, of: int) -> Path:
     (folder / "ckgit").unlink()
     write_program(folder / "ckgit", (real.parent / "ckgit").read_text().replace(str(real), str(own), 1))
     ask = f"exec {own} -I -S {__file__} ask {top}"
-    asking = f'case "$1 $2" in "-m ckgit.workers."*|"-m torchtune._cli.tune") {ask} "$@" ;; esac'
+    asking = f'case "$1 $2" in "-m ckgit.workers."*|"-m torchtune._cli.tune"|"-u "*"{RANK}") {ask} "$@" ;; esac'
     write_program(folder / "python", f'#!/bin/sh\n{asking}\nexec {own} "$@"\n')
     write_program(folder / WITH_TRL, f'#!/bin/sh\n{ask} "$@"\n')
     (folder / "tune").unlink()
@@ -143,10 +145,11 @@ def ask(top: str, words: Sequence[str]) -> None:
 
 def connected(top: str, words: Sequence[str]) -> socket.socket | None:
     """To the process that forks for such a job; None where there is none."""
-    known = {name: value for name, value in os.environ.items() if name in FIXED or name.startswith(READ_ONCE)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OF_TORCHRUN)}
+    known = {name: value for name, value in kept.items() if name in FIXED or name.startswith(READ_ONCE)}
     if {name: FIXED[name] for name in AT_START} | known != FIXED:
         return None
-    number = KINDS.index(OF_TRL) if words[0] == "-c" else number_of(words[1:])
+    number = number_of(words)
     if number is None:
         return None
     server = socket.socket(socket.AF_UNIX)
@@ -155,8 +158,10 @@ def connected(top: str, words: Sequence[str]) -> socket.socket | None:
 
 
 def number_of(words: Sequence[str]) -> int | None:
-    """The place in KINDS of what `python -m WORD...` needs."""
-    module, *rest = words
+    """The place in KINDS of what `python WORD...` needs."""
+    option, module, *rest = words
+    if option != "-m":
+        return 0 if option == "-u" and "/recipes/" in rest[0] else KINDS.index(OF_TRL)
     if module == "ckgit.workers.environment" and "inspect_ai" in rest:
         module = "ckgit.workers.inspect_ai.evaluate"
     if module != JOB:
@@ -213,6 +218,7 @@ def became_worker(asking: socket.socket) -> Sequence[str]:
         os.close(descriptor)
     os.umask(mask)
     os.chdir(folder)
+    sys.executable = str(Path(sys.executable).with_name("python"))  # what it starts is asked for, too
     os.environ.clear()
     os.environ.update(environment)
     if "PYTHONSAFEPATH" not in environment:
@@ -245,7 +251,10 @@ if __name__ == "__main__":
     if _role == "ask":
         ask(_place, _words)
     _option, _asked, *_rest = serve(_place, KINDS[int(_words[0])], int(_words[1]))
-    if _option == "-c":
+    if _option == "-u":
+        sys.argv = [_asked, *_rest]
+        runpy.run_path(_asked, run_name="__main__")
+    elif _option == "-c":
         sys.argv = [_option, *_rest]
         exec(_asked, {"__name__": "__main__"})  # noqa: S102 - that is what it is for
     else:
