@@ -27,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -145,16 +145,19 @@ def ask(top: str, words: Sequence[str]) -> None:
 
 def connected(top: str, words: Sequence[str]) -> socket.socket | None:
     """To the process that forks for such a job; None where there is none."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(OF_TORCHRUN)}
-    known = {name: value for name, value in kept.items() if name in FIXED or name.startswith(READ_ONCE)}
-    if {name: FIXED[name] for name in AT_START} | known != FIXED:
-        return None
-    number = number_of(words)
+    number = number_of(words) if fits(os.environ) else None
     if number is None:
         return None
     server = socket.socket(socket.AF_UNIX)
     server.connect(f"{top}/{number}")
     return server
+
+
+def fits(environment: Mapping[str, str]) -> bool:
+    """Whether the imports would come to the same in an environment."""
+    kept = {name: value for name, value in environment.items() if not name.startswith(OF_TORCHRUN)}
+    known = {name: value for name, value in kept.items() if name in FIXED or name.startswith(READ_ONCE)}
+    return {name: FIXED[name] for name in AT_START} | known == FIXED
 
 
 def number_of(words: Sequence[str]) -> int | None:
