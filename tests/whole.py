@@ -8,11 +8,13 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 from ckgit.examples.tiny_model import write_random_model
 from ckgit.experiment.jobs import Ledger
 from ckgit.lab.lab import open_lab
 from ckgit.lab.snapshot import Snapshot, take_snapshot
+from tests.command_line import ckgit
 from tests.warm import programs
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,7 +42,10 @@ def shell(home: Path, *, warm: bool = False) -> dict[str, str]:
 
 
 class WholeLab:
-    """A lab with a random model of 86,000 parameters, in which real torchtune and inspect-ai run, as forks (see `tests.warm`)."""
+    """A lab with a random model of 86,000 parameters, in which real torchtune and inspect-ai run.
+
+    Commands run in this process, and jobs are forks (see `tests.warm`): how either starts is tested elsewhere.
+    """
 
     def __init__(self, folder: Path, rows: Mapping[str, Sequence[Mapping[str, str]]]) -> None:
         names = {f"GIT_{who}_{what}": f"{who}@x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -63,8 +68,9 @@ class WholeLab:
         return subprocess.run(command, cwd=where, env=self.environment, input=stdin, capture_output=True, text=True, check=False)
 
     def ckgit(self, *words: str, code: int = 0, stdin: str | None = None) -> str:
-        """What the command line says."""
-        done = self.run("ckgit", "-C", str(self.folder), *words, stdin=stdin, cwd=self.folder.parent)
+        """What the command line says; it runs in this process."""
+        with patch.object(sys, "executable", str(programs() / "python3")), patch.dict(os.environ, self.environment, clear=True):
+            done = ckgit("-C", str(self.folder), *words, folder=self.folder.parent, stdin=stdin or "")
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
