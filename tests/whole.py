@@ -13,7 +13,8 @@ from unittest.mock import patch
 from ckgit.examples.tiny_model import write_random_model
 from ckgit.experiment.jobs import Ledger
 from ckgit.lab.lab import open_lab
-from ckgit.lab.snapshot import Snapshot, take_snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from tests.command_line import ckgit
 from tests.warm import programs
 
