@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import select
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.warm import FIXED, JOB, KINDS, OF_TRL, WITH_TRL, fits, number_of, programs
+from tests.warm import FIXED, JOB, KINDS, OF_TRL, WITH_TRL, connected, fits, number_of, programs
 
 pytestmark = pytest.mark.slow
 SLEEPS = "import os, sys, time; print(os.getpid(), 'trl' in sys.modules, flush=True); time.sleep(600)"
@@ -59,6 +63,21 @@ def test_a_signal_that_it_handles_is_its_own_to_answer(tmp_path: Path) -> None:
         process.stdout.readline()
         process.terminate()
     assert process.returncode == 3
+
+
+def test_it_ends_where_who_asked_was_gone_before_it_began(tmp_path: Path) -> None:
+    """The server was busy with its imports, or with others."""
+    ours, its = os.pipe()
+    server = connected(str(programs().parent), ("-c", ""), FIXED)
+    assert server
+    request = json.dumps([["-c", "import time; time.sleep(3600)"], str(tmp_path), FIXED, 0o22]).encode()
+    socket.send_fds(server, [len(request).to_bytes(8, "big")], [its] * 3)
+    server.sendall(request)
+    server.close()
+    os.close(its)
+    assert select.select([ours], [], [], 300)[0], "it goes on"
+    assert os.read(ours, 1) == b""
+    os.close(ours)
 
 
 def test_each_kind_of_job_has_its_server_and_another_environment_none() -> None:

@@ -43,6 +43,7 @@ FIXED = {
 AT_START = ("PYTHONSAFEPATH", "PYTHONNOUSERSITE", "LC_ALL")  # scripts of before did not set these
 OF_TORCHRUN = ("TORCHELASTIC_", "TORCH_NCCL_")  # read when processes meet
 READ_ONCE = ("PYTHON", "OMP_", "MKL_", "HF_H", "HF_E", "TORCH", "TRANSFORMERS_", "CUDA_", "ACCELERATE_", "INSPECT_", "LD_")
+HANDED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 STARTED: list[subprocess.Popen[bytes]] = []
 TOKENIZERS = ("transformers.models.auto.tokenization_auto", "jinja2.sandbox")
 LLAMA = ("transformers.models.llama.modeling_llama", "transformers.models.llama.configuration_llama")
@@ -125,17 +126,19 @@ def start(python: Path, top: Path, number: int, of: int) -> None:
 
 def ask(top: str, words: Sequence[str]) -> None:
     """Be the job's process, as far as its script can see."""
-    server = connected(top, words)
+    server = connected(top, words, os.environ)
     if not server:
         os.execv(sys.executable, [sys.executable, *words])  # noqa: S606 - an argument list
+    signal.pthread_sigmask(signal.SIG_BLOCK, HANDED_ON)  # until the worker is known
     mask = os.umask(0)
     request = json.dumps([words, os.getcwd(), dict(os.environ), mask]).encode()  # noqa: PTH109 - pathlib is slow to import
     socket.send_fds(server, [len(request).to_bytes(8, "big")], [0, 1, 2])
     server.sendall(request)
     answers = server.makefile("rb")
     worker = int(answers.readline())
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in HANDED_ON:
         signal.signal(number, lambda number, _: os.kill(worker, number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDED_ON)
     code = int(answers.readline())
     if code < 0:
         signal.signal(-code, signal.SIG_DFL)
@@ -143,9 +146,9 @@ def ask(top: str, words: Sequence[str]) -> None:
     sys.exit(code)
 
 
-def connected(top: str, words: Sequence[str]) -> socket.socket | None:
+def connected(top: str, words: Sequence[str], environment: Mapping[str, str]) -> socket.socket | None:
     """To the process that forks for such a job; None where there is none."""
-    number = number_of(words) if fits(os.environ) else None
+    number = number_of(words) if fits(environment) else None
     if number is None:
         return None
     server = socket.socket(socket.AF_UNIX)
@@ -233,7 +236,8 @@ def became_worker(asking: socket.socket) -> Sequence[str]:
 
 def wait(asking: socket.socket, worker: int) -> None:
     """Until the worker has ended; it does not outlive who asked, who may have been killed."""
-    asking.sendall(f"{worker}\n".encode())
+    with contextlib.suppress(BrokenPipeError):
+        asking.sendall(f"{worker}\n".encode())
     running = os.pidfd_open(worker)
     if running not in select.select([asking, running], [], [])[0]:
         os.kill(worker, signal.SIGKILL)
