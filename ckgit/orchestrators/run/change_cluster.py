@@ -168,7 +168,7 @@ def bring_checkpoints(view: ExperimentView, ledger: Ledger, work: Path) -> None:
         part = target.with_name("artifacts.part")
         try:
             shutil.copytree(source, part, symlinks=True, dirs_exist_ok=True, copy_function=_linked)
-            _refuse_changed(view, run, source, part)
+            _refuse_changed(view, run, source, part, work)
             part.rename(target)
         except (OSError, shutil.Error) as error:
             raise CkgitError(
@@ -204,9 +204,9 @@ def _not_seen(view: ExperimentView, run: str) -> CkgitError:
     )
 
 
-def _refuse_changed(view: ExperimentView, run: str, source: Path, copy: Path) -> None:
+def _refuse_changed(view: ExperimentView, run: str, source: Path, copy: Path, work: Path) -> None:
     """Read the copy of a run's checkpoints, and hold it against what training committed."""
-    if changed := list(_changed(view.snapshot.read(view.path(f"{run}/{MANIFEST}")), copy)):
+    if changed := list(_changed(view.snapshot.read(view.path(f"{run}/{MANIFEST}")), copy, work)):
         shutil.rmtree(copy)
         lines = [line.replace(f"{copy}/", f"{source}/", 1) for line in changed]
         raise CkgitError(
@@ -218,8 +218,12 @@ def _refuse_changed(view: ExperimentView, run: str, source: Path, copy: Path) ->
         )
 
 
-def _changed(manifest: bytes | None, copy: Path) -> Iterator[str]:
-    """What is not as a manifest of the branch has it, a line each; nothing where a trainer commits none."""
+def _changed(manifest: bytes | None, copy: Path, work: Path) -> Iterator[str]:
+    """What is not as a manifest of the branch has it, a line each; nothing where a trainer commits none.
+
+    Args:
+        work: the work tree to which the copy goes, with the models that adapters are loaded beside.
+    """
     if manifest is None:
         return
     if not (copy / MANIFEST).is_file() or (copy / MANIFEST).read_bytes() != manifest:
@@ -228,7 +232,7 @@ def _changed(manifest: bytes | None, copy: Path) -> Iterator[str]:
     for checkpoint in read_manifest(manifest):
         folder = copy / PurePosixPath(checkpoint.path).name
         if checkpoint.files:
-            yield from differences(folder, digests(folder), {name: file.sha256 for name, file in checkpoint.files.items()})
+            yield from differences(folder, digests(folder, work.joinpath), {name: file.sha256 for name, file in checkpoint.files.items()})
 
 
 def _trained(ledger: Ledger) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shlex
@@ -13,8 +14,9 @@ from ckgit.experiment.jobs import Ledger
 from ckgit.jobs.folder import is_there
 from ckgit.jobs.ownership import owner_of
 from ckgit.lab.context import job_inputs
-from ckgit.lab.export import export_work_tree
+from ckgit.lab.export import export_work_tree, lead
 from ckgit.lab.models.find import find_model
+from ckgit.lab.models.links import moved
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.orphans import known_by_now, tokens_in
 from ckgit.orchestrators.run.change_cluster import bring_checkpoints
@@ -43,6 +45,28 @@ def model_folders(view: ExperimentView) -> dict[str, Path]:
     """
     cards, read = view.context.cards, view.snapshot.read
     return {name: find_model(view.lab, view.context.cluster, card, read(card_path(name)) or b"") for name, card in cards.items()}
+
+
+def moved_models(view: ExperimentView, work: Path, *, remember: bool = False) -> dict[str, Path]:
+    """The models that a work tree's links lead to no more, each with the folder where its files are now; see `moved`.
+
+    Raises:
+        CkgitError: EVIDENCE_MISSING, one of them is not on this machine.
+    """
+    cards = {name: (card, view.snapshot.read(card_path(name)) or b"") for name, card in view.context.cards.items()}
+    return moved(view.lab, view.context.cluster, cards, work, remember=remember)
+
+
+def lead_models(view: ExperimentView, work: Path) -> None:
+    """Have a work tree's links lead to where models were moved. Where one is nowhere, they stay: the jobs that need it will say so.
+
+    Raises:
+        CkgitError: COMMAND_FAILED, they cannot be written.
+    """
+    folders = dict[str, Path]()
+    with contextlib.suppress(CkgitError):
+        folders = moved_models(view, work, remember=True)
+    lead(work, folders)
 
 
 def planned_ledger(view: ExperimentView) -> Ledger:

@@ -1,0 +1,50 @@
+"""A work tree's links to models whose folders were moved since: where they are to lead now, and the tree as it will be then."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ckgit.experiment.card import ModelCard
+from ckgit.experiment.cluster import Cluster
+from ckgit.lab.lab import Lab
+from ckgit.lab.models.find import find_model, unfit
+
+_MODELS = "models"
+
+
+def moved(lab: Lab, cluster: Cluster, cards: Mapping[str, tuple[ModelCard, bytes]], work: Path, *, remember: bool) -> dict[str, Path]:
+    """The models that a work tree's links lead to no more, each with the folder where this machine has its files.
+
+    Args:
+        cards: by name, with the bytes of their files.
+        remember: see `find_model`.
+
+    Raises:
+        CkgitError: EVIDENCE_MISSING, this machine has not the files of one of them.
+    """
+    gone = {name: each for name, each in cards.items() if unfit(work / _MODELS / name, each[0]) and not _is_own(work / _MODELS / name)}
+    return {name: find_model(lab, cluster, card, content, remember=remember) for name, (card, content) in gone.items()}
+
+
+def _is_own(place: Path) -> bool:
+    """Whether it is no link, but a folder that somebody has put there."""
+    return place.is_dir() and not place.is_symlink()
+
+
+@contextlib.contextmanager
+def as_led(work: Path, folders: Mapping[str, Path]) -> Iterator[Path]:
+    """A work tree as it will be once its links lead to these folders: nothing is written in it."""
+    if not folders:
+        yield work
+        return
+    with tempfile.TemporaryDirectory(prefix="ckgit-") as top:
+        seen = Path(top)
+        (seen / _MODELS).mkdir()
+        there = [*work.iterdir(), *((work / _MODELS).iterdir() if (work / _MODELS).is_dir() else ())]
+        goals = {each.relative_to(work): each for each in there if each.name != _MODELS or each.parent != work}
+        for path, goal in {**goals, **{Path(_MODELS, name): folder for name, folder in folders.items()}}.items():
+            (seen / path).symlink_to(goal)
+        yield seen
