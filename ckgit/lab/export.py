@@ -163,7 +163,7 @@ def lead(target: Path, model_folders: Mapping[str, Path]) -> None:
     """Lead the links of models in an export to where their folders are now; a folder that somebody has put in the place of one stays.
 
     Raises:
-        CkgitError: COMMAND_FAILED, they cannot be written; EVIDENCE_MISSING, the export's own list of them cannot be read.
+        CkgitError: COMMAND_FAILED, they cannot be written.
     """
     links = {target / "models" / name: folder for name, folder in model_folders.items()}
     try:
@@ -186,12 +186,12 @@ def lead(target: Path, model_folders: Mapping[str, Path]) -> None:
 
 
 def _list_links(manifest: Path, links: Mapping[str, str]) -> None:
-    """Have an export's list name the links as they are; killed before this, the next one does it."""
+    """Have an export's list name the links as they are; killed before this, the next one does it. A list that is damaged stays so."""
     try:
         document = read_json(manifest.read_bytes())
         document["links"] = {**document["links"], **links}
-    except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(manifest.parents[1], f"its {_MANIFEST} cannot be read ({error})") from error
+    except (OSError, ValueError, KeyError, TypeError):
+        return
     part = manifest.with_name(f"{manifest.name}.part")
     part.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     part.replace(manifest)

@@ -6,7 +6,9 @@ import contextlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
+from ckgit.errors import CkgitError
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.cluster import Cluster
 from ckgit.lab.lab import Lab
@@ -15,18 +17,29 @@ from ckgit.lab.models.find import find_model, unfit
 _MODELS = "models"
 
 
-def moved(lab: Lab, cluster: Cluster, cards: Mapping[str, tuple[ModelCard, bytes]], work: Path, *, remember: bool) -> dict[str, Path]:
-    """The models that a work tree's links lead to no more, each with the folder where this machine has its files.
+class MovedModels(NamedTuple):
+    """Models that a work tree's links lead to no more."""
+
+    folders: Mapping[str, Path]  # where this machine has their files, by name
+    nowhere: CkgitError | None  # why it has not those of another one
+
+
+def moved(lab: Lab, cluster: Cluster, cards: Mapping[str, tuple[ModelCard, bytes]], work: Path, *, remember: bool) -> MovedModels:
+    """The models that a work tree's links lead to no more, and where they are now.
 
     Args:
         cards: by name, with the bytes of their files.
         remember: see `find_model`.
-
-    Raises:
-        CkgitError: EVIDENCE_MISSING, this machine has not the files of one of them.
     """
-    gone = {name: each for name, each in cards.items() if unfit(work / _MODELS / name, each[0]) and not _is_own(work / _MODELS / name)}
-    return {name: find_model(lab, cluster, card, content, remember=remember) for name, (card, content) in gone.items()}
+    folders, nowhere = dict[str, Path](), None
+    for name, (card, content) in cards.items():
+        place = work / _MODELS / name
+        if unfit(place, card) and not _is_own(place):
+            try:
+                folders[name] = find_model(lab, cluster, card, content, remember=remember)
+            except CkgitError as error:
+                nowhere = error
+    return MovedModels(folders, nowhere)
 
 
 def _is_own(place: Path) -> bool:

@@ -102,14 +102,16 @@ def check_ready(view: ExperimentView, work: StageJobs, jobs: Sequence[Job], tree
         CkgitError: EVIDENCE_MISSING, with the reasons.
     """
     reasons = [f"{run}: {reason}" for run, reason in retrained(view, jobs, tree).items()]
-    with as_led(tree, moved_models(view, tree)) as seen:
+    folders, nowhere = moved_models(view, tree)
+    with as_led(tree, folders) as seen:
         reasons += [f"{job.name}: {reason}" for job in jobs for reason in work.workers[job.stage].ready(view.context, job, seen)]
     if reasons:
+        reasons = [nowhere.what, *reasons] if nowhere else reasons
         raise CkgitError(
             "\n  ".join(["these jobs cannot start:", *first_of(reasons, more="more reasons")]),
             code=Exit.EVIDENCE_MISSING,
             state="nothing was submitted",
-            next="mend this, then run the same command again",
+            next=nowhere.next if nowhere else "mend this, then run the same command again",
         )
 
 

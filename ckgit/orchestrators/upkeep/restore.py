@@ -132,7 +132,10 @@ def _take(lab: Lab, manifest: ArchiveManifest, folder: Path) -> None:
         target = lab.work_root(cluster) / lab.config.name / manifest.experiment / tree.name
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(tree, part := target.with_name(f".{target.name}-restoring"), dirs_exist_ok=True)
+            part = target.with_name(f".{target.name}-restoring")
+            if part.exists():  # a command that was killed has left it, of whichever archive
+                shutil.rmtree(part)
+            shutil.copytree(tree, part)
             part.rename(target)
     here = refs_at(lab.root, *manifest.refs)
     if lacking := [ref for ref in manifest.refs if ref not in here]:
