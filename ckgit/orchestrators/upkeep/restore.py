@@ -15,7 +15,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.names import name_problem
 from ckgit.lab.experiments import list_experiments
 from ckgit.lab.git.anchors import ANCHORS
-from ckgit.lab.git.command import git_ok, is_ancestor
+from ckgit.lab.git.command import has_commit, is_ancestor
 from ckgit.lab.git.notes import add_line
 from ckgit.lab.git.tips import CLOSED, RESCUED, TIPS
 from ckgit.lab.history.bundles import read_bundle, refs_at, refs_in
@@ -61,6 +61,8 @@ def _manifest(tar: tarfile.TarFile, file: Path) -> ArchiveManifest:
     last = members[-1] if members else None
     content = tar.extractfile(last) if last and last.name == MANIFEST_FILE and last.isreg() and last.size <= _MOST else None
     if content is None:
+        if members and members[0].name == BUNDLE_FILE:  # which every archive begins with
+            raise _damaged(file, "it was cut short: it ends before manifest.json, its last member")
         what = "it is no archive of ckgit's: its last member is not manifest.json"
         raise CkgitError(what, code=Exit.USAGE, where=str(file), state=_STATE, next="ckgit archive NAME writes one")
     try:
@@ -103,8 +105,7 @@ def _refuse_taken(lab: Lab, manifest: ArchiveManifest) -> None:
 
 def _goes_on(lab: Lab, manifest: ArchiveManifest, tip: str) -> bool:
     """Whether a commit of this lab is the archived branch, or goes on from it."""
-    known = git_ok(lab.root, "rev-parse", "--quiet", "--verify", f"{manifest.commit}^{{commit}}")
-    return known and is_ancestor(lab.root, manifest.commit, tip)
+    return has_commit(lab.root, manifest.commit) and is_ancestor(lab.root, manifest.commit, tip)
 
 
 def _extract(tar: tarfile.TarFile, manifest: ArchiveManifest, folder: Path, file: Path) -> None:
