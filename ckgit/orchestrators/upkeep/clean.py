@@ -190,8 +190,8 @@ def _checkpoints(
         return
     for each in tree.checkpoints:
         unsent = unsent_runs(each.path)
-        why = why_they_stay(unsent) if unsent else kept.get(each.path)
-        yield StaysOnDisk(each.path, why) if why else RemovedThing(str(each.path), each.bytes, each.sha256)
+        left = why_they_stay(unsent) if unsent else kept.get(each.path)
+        yield StaysOnDisk(each.path, left) if left else RemovedThing(str(each.path), each.bytes, each.sha256)
 
 
 def _commit(lab: Lab, found: ExperimentOnDisk, snapshot: Snapshot | None, removed: Sequence[RemovedThing]) -> CommitPlan | None:
