@@ -26,7 +26,7 @@ from ckgit.lab.models.card_file import parse_card
 from ckgit.lab.models.find import find_model
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.review import rules
-from ckgit.orchestrators.review.rules import Rule
+from ckgit.orchestrators.review.rule import Rule
 from ckgit.workers.digests import BASE, base_of, differences, digests
 
 _CLOCKS = 600.0  # seconds by which the clocks of a job's host and of accounting may differ
