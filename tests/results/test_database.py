@@ -249,6 +249,14 @@ def test_of_a_commit_that_git_has_lost_no_number_is_shown_any_more(many: Path, d
     assert rows(many, "SELECT * FROM results ORDER BY ALL") == before
 
 
+def test_where_all_is_lost_none_is_told_to_be_taken_on(many: Path) -> None:
+    for name in ("r0000", "r0001", "r0002"):
+        lose(many, f"exp/{name}")
+    done = command("-C", str(many), "results")
+    assert "no experiment has results that can be read" in done.stdout + done.stderr
+    assert "ckgit advance" not in done.stdout + done.stderr
+
+
 @pytest.mark.filterwarnings("ignore:not all experiments could be read")
 @pytest.mark.parametrize("path", ["", ":experiments/r0001/analysis/results.json", ":experiments/r0001/experiment_summary.md"])
 def test_a_damaged_object_takes_no_other_experiment_with_it(many: Path, path: str) -> None:
