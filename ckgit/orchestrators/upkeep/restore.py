@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -24,6 +23,7 @@ from ckgit.lab.lab import BRANCHES, Lab
 from ckgit.orchestrators.engine.orphans import TREE
 from ckgit.orchestrators.upkeep.archive import WrittenArchive
 from ckgit.orchestrators.upkeep.manifest import BUNDLE_FILE, FILES, MANIFEST_FILE, ArchiveManifest
+from ckgit.orchestrators.upkeep.scratch import scratch
 
 _STATE = "nothing was restored"
 _MOST = 1 << 28  # bytes of a manifest
@@ -39,14 +39,14 @@ def restore(lab: Lab, file: Path, *, dry_run: bool = False) -> WrittenArchive:
     try:
         with file.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        with tarfile.open(file, "r:") as tar, tempfile.TemporaryDirectory(prefix=".ckgit-restore-", dir=lab.git_dir) as folder:
+        with tarfile.open(file, "r:") as tar, scratch(lab.git_dir, ".ckgit-restore-") as folder:
             manifest = _manifest(tar, file)
             _refuse_taken(lab, manifest)
-            _extract(tar, manifest, Path(folder), file)
-            if refs_in(lab.root, Path(folder) / BUNDLE_FILE) != manifest.refs or manifest.commit not in manifest.refs.values():
+            _extract(tar, manifest, folder, file)
+            if refs_in(lab.root, folder / BUNDLE_FILE) != manifest.refs or manifest.commit not in manifest.refs.values():
                 raise _damaged(file, "its bundle does not have the refs that manifest.json lists")
             if not dry_run:
-                _take(lab, manifest, Path(folder))
+                _take(lab, manifest, folder)
     except tarfile.TarError as error:
         raise _damaged(file, f"it cannot be read: {error}") from error
     except OSError as error:

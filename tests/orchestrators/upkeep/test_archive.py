@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -117,6 +119,22 @@ def test_an_archive_that_is_cut_anywhere_is_damaged_and_a_file_of_others_is_thei
     assert damaged == {(Exit.EVIDENCE_MISSING, True)}
     done = bench.ckgit("archive", "--restore", str(write(cut, {"a": b"others"})), check=False)
     assert (done.returncode, "it is no archive of ckgit's" in done.stderr) == (Exit.USAGE, True)
+
+
+def test_what_a_killed_command_has_left_goes_with_the_next_one_and_nothing_else_does(archived: tuple[Bench, Path], tmp_path: Path) -> None:
+    bench, file = archived
+    left, used, mine = (tmp_path / f".more.tar-{word}" for word in ("killed_0", "inuse_00", "mine_000"))
+    restoring = bench.folder / ".git/.ckgit-restore-abcdefgh"
+    for folder in (left, used, mine, restoring):
+        folder.mkdir()
+        (folder / "refs.bundle").write_bytes(b"some of it")
+    (mine / "thesis.txt").touch()
+    descriptor = os.open(used, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)  # a command is writing there
+    bench.ckgit("archive", "demo", "--output", str(tmp_path / "more.tar"))
+    bench.ckgit("archive", "--restore", str(file))
+    os.close(descriptor)
+    assert [folder.exists() for folder in (left, used, mine, restoring)] == [False, True, True, False]
 
 
 def test_what_the_work_tree_has_already_is_left(archived: tuple[Bench, Path]) -> None:
