@@ -132,18 +132,33 @@ def _take(lab: Lab, manifest: ArchiveManifest, folder: Path) -> None:
     for tree in trees:
         target = lab.work_root(cluster) / lab.config.name / manifest.experiment / tree.name
         if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            part = target.with_name(f".{target.name}-restoring")
-            if part.exists():  # a command that was killed has left it, of whichever archive
-                shutil.rmtree(part)
-            shutil.copytree(tree, part)
-            part.rename(target)
+            _bring(tree, target)
     here = refs_at(lab.root, *manifest.refs)
     if lacking := [ref for ref in manifest.refs if ref not in here]:
         read_bundle(lab.root, folder / BUNDLE_FILE, lacking)
     for oid, lines in manifest.notes.items():
         for line in lines:
             add_line(lab.root, REF, oid, line, subject=f"restored with {manifest.experiment}")
+
+
+def _bring(tree: Path, target: Path) -> None:
+    """Put a work tree in its place, whole or not at all.
+
+    Raises:
+        CkgitError: COMMAND_FAILED, it cannot be written there.
+    """
+    part = target.with_name(f".{target.name}-restoring")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if part.exists():  # a command that was killed has left it, of whichever archive
+            shutil.rmtree(part)
+        shutil.copytree(tree, part)
+        part.rename(target)
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        first = error.args[0][0][-1] if isinstance(error, shutil.Error) else error.strerror or error  # of many files, which all say the same
+        what = f"its files cannot be written there: {first}"
+        raise CkgitError(what, code=Exit.COMMAND_FAILED, where=str(target), state=_STATE, next="make room there, and try again") from error
 
 
 def _damaged(file: Path, what: str) -> CkgitError:

@@ -6,6 +6,7 @@ import fcntl
 import io
 import json
 import os
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -119,6 +120,27 @@ def test_an_archive_that_is_cut_anywhere_is_damaged_and_a_file_of_others_is_thei
     assert damaged == {(Exit.EVIDENCE_MISSING, True)}
     done = bench.ckgit("archive", "--restore", str(write(cut, {"a": b"others"})), check=False)
     assert (done.returncode, "it is no archive of ckgit's" in done.stderr) == (Exit.USAGE, True)
+
+
+def test_where_the_disk_is_full_nothing_is_restored_and_nothing_left(
+    archived: tuple[Bench, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `shutil.copytree` does it, which tries each file, and then tells of all."""
+    _, file = archived
+    other = make_test_lab(tmp_path / "other")
+
+    def full(tree: Path, part: Path) -> None:
+        part.mkdir()
+        raise shutil.Error([(str(tree), str(part), "[Errno 28] No space left on device")] * 2)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copytree", full)
+        done = ckgit("-C", str(other), "archive", "--restore", str(file))
+    assert done.returncode == Exit.COMMAND_FAILED
+    assert "its files cannot be written there: [Errno 28] No space left on device\n" in done.stderr
+    folder = open_lab(other).experiment_folders("demo")["local"]
+    assert (list(folder.iterdir()), refs(other, "refs/heads/exp")) == ([], {})
+    assert ckgit("-C", str(other), "archive", "--restore", str(file)).returncode == 0
 
 
 def test_what_a_killed_command_has_left_goes_with_the_next_one_and_nothing_else_does(archived: tuple[Bench, Path], tmp_path: Path) -> None:
