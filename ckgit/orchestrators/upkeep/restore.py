@@ -156,9 +156,9 @@ def _bring(tree: Path, target: Path) -> None:
         part.rename(target)
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
-        first = error.args[0][0][-1] if isinstance(error, shutil.Error) else error.strerror or error  # of many files, which all say the same
-        what = f"its files cannot be written there: {first}"
-        raise CkgitError(what, code=Exit.COMMAND_FAILED, where=str(target), state=_STATE, next="make room there, and try again") from error
+        first = error.args[0][0][-1] if isinstance(error, shutil.Error) else error.strerror or error  # each of many files says the same
+        what, onward = f"its files cannot be written there: {first}", "make room there, and try again"
+        raise CkgitError(what, code=Exit.COMMAND_FAILED, where=str(target), state=_STATE, next=onward) from error
 
 
 def _damaged(file: Path, what: str) -> CkgitError:
