@@ -20,3 +20,10 @@ def spoil(lab: Path, name: str) -> str:
     oid = lose(lab, name)
     (lab / ".git/objects" / oid[:2] / oid[2:]).write_bytes(b"no object")
     return oid
+
+
+def empty(lab: Path, name: str) -> str:
+    """Leave nothing in an object's file, as a machine does that stops before it is on the disk; its id."""
+    oid = lose(lab, name)
+    (lab / ".git/objects" / oid[:2] / oid[2:]).touch()
+    return oid

@@ -83,19 +83,22 @@ def _words(option: str, conditions: tuple[str, ...], columns: str, sort: str) ->
     return [word for value in given if value for word in (f"--{option}", value)]
 
 
-def _without(connection: Any) -> list[tuple[str, str]]:
-    """Experiments without results, and their state."""
-    query = "SELECT experiment, state FROM experiments WHERE current AND cells = 0 ORDER BY committed DESC LIMIT 1"
-    found: list[tuple[str, str]] = connection.execute(query).fetchall()
+def _without(connection: Any) -> list[tuple[str, str | None]]:
+    """An experiment without results, and why it could not be read; one that could, where there is one."""
+    order = "problem IS NOT NULL, committed DESC"
+    query = f"SELECT experiment, problem FROM experiments WHERE current AND cells = 0 ORDER BY {order} LIMIT 1"  # noqa: S608 - our words
+    found: list[tuple[str, str | None]] = connection.execute(query).fetchall()
     return found
 
 
-def _nothing(conditions: tuple[str, ...], without: list[tuple[str, str]], moment: Moment) -> str:
+def _nothing(conditions: tuple[str, ...], without: list[tuple[str, str | None]], moment: Moment) -> str:
     if conditions:
         return "no result meets these conditions; `ckgit results` shows all"
     if moment != NOW:
         when = f"at {moment.at}" if moment.at else f"as of {moment.as_of}"
         return f"no experiment had results {when}; `ckgit results` shows those of now"
+    if without and without[0][1]:
+        return "no experiment has results that can be read: what is said of each above says why"
     if without:
         return f"no experiment has results yet: they are there when one is analyzed. ckgit advance {without[0][0]} --to analyzed"
     return "no experiments yet; `ckgit design NAME` makes the first one"

@@ -13,7 +13,7 @@ from ckgit.experiment.lifecycle import NO_STATE, is_closed
 from ckgit.formats.listing import nearest
 from ckgit.formats.times import of_git
 from ckgit.lab.experiments import list_experiments, where_merged
-from ckgit.lab.git.command import git, git_lines, git_ok
+from ckgit.lab.git.command import git, git_lines, has_commit
 from ckgit.lab.git.tips import CLOSED, TIPS, deleted, is_lost
 from ckgit.lab.git.trailers import LOG_ATOM, REF_ATOM, Trailers, parse_trailers
 from ckgit.lab.lab import BRANCHES, Lab
@@ -157,7 +157,7 @@ def _recorded(root: Path, name: str, *commits: str) -> Iterator[tuple[str, Trail
 
 def design_of(root: Path, name: str, commit: str) -> str | None:
     """Design hash that a commit of ckgit's named; None where it is not there, or none of ckgit's."""
-    if not git_ok(root, "rev-parse", "--quiet", "--verify", f"{commit}^{{commit}}"):
+    if not has_commit(root, commit):
         return None
     commits = ("rev-list", "--no-commit-header", "--max-count=1")
     text = git(root, *commits, f"--format={LOG_ATOM}", commit, "--").decode(errors="replace")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -33,7 +34,7 @@ class JobInputs(NamedTuple):
 def export_work_tree(lab: Lab, inputs: JobInputs, target: Path, model_folders: Mapping[str, Path]) -> Path:
     """Export a commit to a folder `<work_root>/<lab>/<experiment>/<commit>`, and return it.
 
-    It appears whole or not at all; where it exists already, its files are checked and nothing is written.
+    It appears whole or not at all; where it exists already, its files are checked, and nothing is written but links to models that moved.
 
     Args:
         model_folders: the real folder of each model card, linked as `models/NAME`.
@@ -44,6 +45,7 @@ def export_work_tree(lab: Lab, inputs: JobInputs, target: Path, model_folders: M
     """
     entries = _entries(lab, inputs)
     if target.is_dir():
+        lead(target, {name: folder for name, folder in model_folders.items() if not (target / "models" / name).is_dir()})
         _verify(target)
         return target
     outside = _outside(lab, inputs, {entry.path for entry in entries})
@@ -155,6 +157,44 @@ def _publish(part: Path, target: Path) -> None:
         if not target.is_dir():
             raise
         _verify(target)
+
+
+def lead(target: Path, model_folders: Mapping[str, Path]) -> None:
+    """Lead the links of models in an export to where their folders are now; a folder that somebody has put in the place of one stays.
+
+    Raises:
+        CkgitError: COMMAND_FAILED, they cannot be written.
+    """
+    links = {target / "models" / name: folder for name, folder in model_folders.items()}
+    try:
+        for link, folder in links.items():
+            if link.is_symlink() or not link.exists():
+                part = link.with_name(f".{link.name}-{os.getpid()}")
+                part.unlink(missing_ok=True)
+                part.symlink_to(folder)
+                part.replace(link)
+        if links:
+            _list_links(target / _MANIFEST, {f"models/{link.name}": goal for link in links if (goal := _goal(link))})
+    except OSError as error:
+        raise CkgitError(
+            f"the links of its models cannot be led to where these are now: {error.strerror}",
+            code=Exit.COMMAND_FAILED,
+            where=str(target),
+            state="no job was submitted",
+            next="make room or mend the permissions, then run the same command again",
+        ) from error
+
+
+def _list_links(manifest: Path, links: Mapping[str, str]) -> None:
+    """Have an export's list name the links as they are; killed before this, the next one does it. A list that is damaged stays so."""
+    try:
+        document = read_json(manifest.read_bytes())
+        document["links"] = {**document["links"], **links}
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    part = manifest.with_name(f"{manifest.name}.part")
+    part.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    part.replace(manifest)
 
 
 def _verify(target: Path) -> None:

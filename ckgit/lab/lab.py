@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.listing import choose
-from ckgit.lab.git.command import GitError, git_lines, git_ok, git_text, settings
+from ckgit.lab.git.command import GitError, git_lines, git_ok, git_text, has_commit, settings
 from ckgit.lab.git.objects import first_with, read_object
 from ckgit.lab.git.worktrees import Branch
 from ckgit.lab.user_folders import expanded
@@ -188,6 +188,14 @@ def _default_branch(root: Path) -> tuple[str, str, bytes | None]:
         what = f"the default branch {setting} does not exist"
         raise CkgitError(what, code=Exit.USAGE, where=str(root), next="git branch --all lists those that do")
     name, tip = _only_branch(root)
+    if not has_commit(root, tip):
+        raise CkgitError(
+            f"the default branch {name} is at {tip[:12]}, which is missing or damaged",
+            code=Exit.COMMAND_FAILED,
+            where=str(root),
+            state="nothing was read",
+            next="git fsck says which objects are missing or damaged; git fetch --refetch REMOTE brings back what a remote has",
+        )
     return name, tip, read_object(root, f"{tip}:{CONFIG}")
 
 

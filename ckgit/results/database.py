@@ -20,7 +20,7 @@ from ckgit import __version__
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.listing import escaped
 from ckgit.lab.lab import Lab
-from ckgit.results.refs import mark_of, refs_text
+from ckgit.results.refs import lost_in, mark_of, refs_text
 
 T = TypeVar("T")
 _FOLDER = "ckgit/results"  # in the folder of the repository
@@ -98,7 +98,7 @@ def _duckdb() -> Any:
 
 def _present(lab: Lab, tell: Callable[[int], None]) -> Any:
     refs = refs_text(lab.root)
-    file = lab.git_dir / _FOLDER / f"{_VERSION}-{mark_of(refs, lab.base, *_installed())}.duckdb"
+    file = lab.git_dir / _FOLDER / f"{_VERSION}-{mark_of(refs, lab.base, *_installed(), *lost_in(lab.root, refs, lab.base))}.duckdb"
     return _read_only(file) or _filled(lab, refs, file, tell)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ckgit.experiment.card import FileDigest, is_model_file
@@ -16,15 +16,19 @@ FILE_OPTION = "--file="  # of a job's command: PATH=SHA256
 _AT_ONCE = 4  # files that are read at the same time; the shards of a large model are many
 
 
-def digests(folder: Path) -> Mapping[str, FileDigest]:
+def digests(folder: Path, seen: Callable[[Path], Path | None] = Path) -> Mapping[str, FileDigest]:
     """Every file of a folder that loading the model may read, by name, and of an adapter alone those of its base. All of it is read.
+
+    Args:
+        seen: where from here the base of an adapter is, which the adapter names as seen from the top of the work tree, where jobs run;
+            where that is None, the base is left out.
 
     Raises:
         OSError: a file cannot be read.
         ValueError: what an adapter says of itself cannot be read.
     """
-    base = base_of(folder)
-    own = (ADAPTER_CONFIG, ADAPTER_WEIGHTS) if base else ()
+    named = base_of(folder)
+    own, base = ((ADAPTER_CONFIG, ADAPTER_WEIGHTS), seen(named)) if named else ((), None)
     files = [file for file in sorted(folder.iterdir()) if file.is_file() and (is_model_file(file.name) or file.name in own)]
     found = {file.name: digest for file, digest in zip(files, _digests(files), strict=True)}
     return {**found, **{f"{BASE}/{name}": digest for name, digest in (digests(base) if base else {}).items()}}

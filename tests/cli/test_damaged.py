@@ -17,7 +17,10 @@ from ckgit.cli import _invoke
 from ckgit.cli.errors import guarded
 from ckgit.errors import Exit
 from ckgit.experiment.design.model import State
-from tests.orchestrators.bench import Bench
+from ckgit.orchestrators.upkeep.doctor.left_over import jobs
+from tests.conftest import run_git
+from tests.damage import empty, lose, spoil
+from tests.orchestrators.bench import Bench, design_demo
 
 ODD = {"attempts": [{"job": "a", "stage": "b", "phase": "failed", "token": "t", "number": {}, "reason": 7}], "accepted_missing": 9}
 OPEN = {"job": "a", "stage": "b", "phase": "submitted", "token": "t", "number": {}}
@@ -208,6 +211,40 @@ def test_the_lab_s_configuration(bench: Bench, ask, run) -> None:
         found += faults(ask(bench), kind, "ckgit.toml")
         run(bench.folder, "reset", "--quiet", "--hard", "HEAD~1")
     assert found == []
+
+
+@contextmanager
+def damaged(lab: Path, how: Callable[[Path, str], str], name: str) -> Iterator[None]:
+    oid = run_git(lab, "rev-parse", name)
+    file = lab / ".git/objects" / oid[:2] / oid[2:]
+    whole = file.read_bytes()
+    how(lab, name)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+        file.write_bytes(whole)
+
+
+def test_a_commit_of_which_git_has_an_empty_file_is_told_like_one_that_is_missing(bench: Bench) -> None:
+    bench.advance(State.TRAINED)
+    design_demo(bench.lab, name="other")
+    commands = (("list",), ("list", "--json"), ("retry", "--all"), ("cancel", "--all"), ("results",))
+    answers = list[list[object]]()
+    for how in (lose, empty, spoil):
+        with damaged(bench.folder, how, "exp/demo"):
+            done = [bench.ckgit(*words, check=False) for words in commands]
+            answers.append([*((each.returncode, each.stdout, each.stderr) for each in done), *jobs(bench.lab)])
+    first, *others = answers
+    assert "is missing or damaged: git fsck says which objects are" in str(first[0])
+    assert others == [first] * 2
+
+
+def test_a_default_branch_whose_commit_is_lost_is_no_lab_without_a_configuration(bench: Bench) -> None:
+    for how in (lose, empty):
+        with damaged(bench.folder, how, "main"):
+            done = bench.ckgit("list", check=False)
+        assert (done.returncode, "git fsck says which objects are missing or damaged" in done.stderr) == (Exit.COMMAND_FAILED, True)
 
 
 def test_a_preview_says_of_a_damaged_status_what_advance_says(bench: Bench) -> None:

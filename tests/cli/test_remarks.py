@@ -55,6 +55,29 @@ def test_an_unused_column_beside_inputs_is_a_warning_that_names_it(validate):
     assert not [text for text in said(validate(None, DESIGN.replace("data/rows.json}", other))) if "nothing uses the text" in text]
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        "groups: [where]",
+        "clusters: where",
+        "args: {columns: {choices: [where]}}",
+        "args: {columns: {where: label}}",
+        "scorers: [{name: pattern, args: {pattern: where}}]",
+    ],
+)
+def test_a_column_that_a_task_or_a_scorer_is_told_of_is_used(validate, given):
+    made = rows(where=lambda n, w: "at home" if n % 2 else "at work")
+    assert any("nothing uses the text column where" in text for text in said(validate(splits(made))))
+    found = validate(None, DESIGN.replace("- name: capitalization", f"- {{name: capitalization, {given}}}"))
+    assert (found["valid"], said(found)) == (True, [])
+
+
+def test_the_column_that_names_a_rows_split_is_used(validate):
+    made = rows(where=lambda n, w: "train" if n < 8 else "test")
+    design = DESIGN.replace("{path: data/rows.json}", "{path: data/rows.json, split_column: where}")
+    assert said(validate(made, design)) == []
+
+
 def test_columns_that_say_something_about_a_row_or_repeat_it_are_no_text(validate):
     made = rows(
         id=lambda n, w: f"row {n}", url=lambda n, w: "https://example.org/a b", date=lambda n, w: "2026-11-23", row_key=lambda n, w: "a b",

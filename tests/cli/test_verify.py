@@ -15,9 +15,12 @@ import pytest
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import State
 from ckgit.experiment.outputs.findings import VerifiedExperiment
+from ckgit.experiment.results import Checkpoint
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators.review.rules import RULES
 from ckgit.orchestrators.review.verify.branch import verify_branch
+from ckgit.orchestrators.review.verify.deep import deep
+from ckgit.workers.digests import digests
 from tests.by_hand import commit_by_hand
 from tests.command_line import ckgit
 from tests.orchestrators.bench import Bench, design_demo
@@ -199,3 +202,35 @@ def test_the_cluster_is_asked(trained: Bench) -> None:
     assert "rank4/finetune, attempt 1: its status says exit_code 1, and the ledger 0 [account]" in done.stdout
     shutil.rmtree(trained.work)
     assert trained.ckgit("verify", "demo", "--deep").returncode == 0
+
+
+def test_an_adapter_is_held_against_what_training_recorded_of_it_and_of_its_base(trained: Bench, tmp_path: Path) -> None:
+    folder, place = trained.work / "experiments/demo/rank4/artifacts/epoch_0", "experiments/demo/rank4/artifacts/epoch_0"
+    config, weights = folder / "adapter_config.json", folder / "adapter_model.safetensors"
+    told = '{"base_model_name_or_path": "models/tiny"}'
+    config.write_text(told)
+    weights.write_bytes(b"adapter")
+    saved = Checkpoint(epoch=0, path=place, bytes=7, sha256="0" * 64, files=dict(digests(folder, trained.work.joinpath)))
+    commit_by_hand(trained.folder, "rank4/checkpoints.json", f"[{saved.model_dump_json()}]")
+
+    def found() -> list[tuple[str, str]]:
+        listed = deep(trained.lab, "demo", git(trained, "rev-parse", "exp/demo"))
+        return [(each.rule, each.message) for each in listed if "accounts" not in each.message]
+
+    assert found() == []
+    moved = (trained.folder / "models/tiny").rename(trained.folder / "models/moved")
+    assert found() == []  # it is found there
+    moved.rename(tmp_path / "away")
+    lacking = ("unchecked", f"{folder} is loaded beside models/tiny, which this machine lacks: the adapter alone was compared")
+    assert found() == [lacking]
+    weights.write_bytes(b"another")
+    [(rule, what), last] = found()
+    assert (rule, what.startswith(f"{weights}: FAILED (its SHA-256 is "), last) == ("checkpoint", True, lacking)
+    config.write_text("{}")
+    assert found() == [("checkpoint", f"{config} does not say which model the adapter is of")]
+    config.write_text(told)
+    weights.write_bytes(b"adapter")
+    (tmp_path / "away").rename(trained.folder / "models/tiny")
+    (trained.folder / "models/tiny/model.safetensors").write_bytes(b"fakez")
+    [(rule, what)] = found()
+    assert (rule, what.startswith(f"{folder}/base/model.safetensors: FAILED (its SHA-256 is ")) == ("checkpoint", True)

@@ -8,9 +8,9 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import Event
 from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.context import job_inputs, load_context
-from ckgit.lab.export import export_work_tree
+from ckgit.lab.export import export_work_tree, lead
 from ckgit.lab.lab import open_lab
-from ckgit.lab.models.find import find_model
+from ckgit.lab.models.find import find_model, register
 from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.lab.summary.file import SummaryFile
 from tests.conftest import CONFIG, DESIGN
@@ -77,7 +77,6 @@ def test_a_second_export_changes_nothing(lab, designed):
     [
         lambda work: (work / "data/words.json").unlink(),
         lambda work: (work / "data/words.json").write_text("short"),
-        lambda work: (work / "models/tiny").unlink(),
         lambda work: (work / ".ckgit/export.json").write_text("{"),
         lambda work: (work / ".ckgit/export.json").unlink(),
     ],
@@ -91,6 +90,30 @@ def test_a_damaged_work_tree_is_named_and_left(lab, designed, damage):
 
     assert caught.value.code is Exit.EVIDENCE_MISSING
     assert work.is_dir()
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_the_link_to_a_model_that_was_moved_leads_there_again(lab, designed, tmp_path, lost):
+    work = export(lab, designed)
+    link, moved = work / "models/tiny", tmp_path / "moved"
+    (lab.root / "models/tiny").rename(moved)
+    register((lab.root / "models/tiny.yaml").read_bytes(), moved)
+    if lost:  # as in what an archive has brought back
+        link.unlink()
+
+    assert export(lab, designed) == work
+    assert link.readlink() == moved
+    assert export(lab, designed) == work  # and its list says so
+    assert json.loads((work / ".ckgit/export.json").read_bytes())["links"] == {"models/tiny": str(moved)}
+
+
+def test_a_folder_in_the_place_of_a_link_is_somebodys(lab, designed):
+    work = export(lab, designed)
+    (work / "models/tiny").unlink()
+    (work / "models/tiny").mkdir()
+    lead(work, {"tiny": lab.root / "models/tiny"})
+    assert (work / "models/tiny").is_dir()
+    assert not (work / "models/tiny").is_symlink()
 
 
 def test_a_link_in_the_commit_is_refused(lab, designed, run):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from ckgit.results.from_git import filling
 from ckgit.results.tables import TABLES
 from tests.command_line import ckgit as command
 from tests.conftest import run_git
-from tests.damage import lose, spoil
+from tests.damage import empty, lose, spoil
 
 OWN = 'SELECT experiment, "commit", held, "current" FROM experiments ORDER BY experiment'
 
@@ -227,6 +227,34 @@ def test_a_commit_that_is_missing_is_told_and_takes_no_other_experiment_with_it(
     assert "r0001" in command("-C", str(many), "list").stdout
     told = command("-C", str(many), "results", "--as-of", "2026-11-30").stderr
     assert ("r0001" in told) == what.startswith("exp/")  # otherwise what stands for it is there
+
+
+@pytest.mark.filterwarnings("ignore:not all experiments could be read")
+@pytest.mark.parametrize(("damage", "what"), [(lose, "exp/r0001"), (empty, "exp/r0001"), (empty, "exp/r0001^")])
+def test_of_a_commit_that_git_has_lost_no_number_is_shown_any_more(many: Path, damage: Callable[[Path, str], str], what: str) -> None:
+    older = run_git(many, "commit-tree", "main^{tree}", "-p", "main", "-m", "older")
+    newer = run_git(many, "commit-tree", "exp/r0001^{tree}", "-p", older, "-m", "newer")
+    run_git(many, "update-ref", "refs/heads/exp/r0001", newer)
+    before = rows(many, "SELECT * FROM results ORDER BY ALL")
+    assert {row[0] for row in before} == {"r0000", "r0001", "r0002"}
+    oid = run_git(many, "rev-parse", what)
+    file = many / ".git/objects" / oid[:2] / oid[2:]
+    whole = file.read_bytes()
+    damage(many, what)
+    assert rows(many, "SELECT * FROM results ORDER BY ALL") == [row for row in before if row[0] != "r0001"]
+    done = command("-C", str(many), "results")
+    assert f"r0001: its commit {newer[:12]}, or one before it, is missing or damaged: git fsck says which objects are" in done.stderr
+    file.unlink(missing_ok=True)
+    file.write_bytes(whole)
+    assert rows(many, "SELECT * FROM results ORDER BY ALL") == before
+
+
+def test_where_all_is_lost_none_is_told_to_be_taken_on(many: Path) -> None:
+    for name in ("r0000", "r0001", "r0002"):
+        lose(many, f"exp/{name}")
+    done = command("-C", str(many), "results")
+    assert "no experiment has results that can be read" in done.stdout + done.stderr
+    assert "ckgit advance" not in done.stdout + done.stderr
 
 
 @pytest.mark.filterwarnings("ignore:not all experiments could be read")

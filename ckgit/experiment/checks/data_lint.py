@@ -99,10 +99,26 @@ def _unused(summary: Summary, surveys: Mapping[str, DataProfile], data: str) -> 
     """Columns of text that no data set of the design with this file uses; those that look like a question first."""
     paths = summary.data[data].paths
     same = [name for name, other in summary.data.items() if other.paths == paths and name in surveys]
-    used = {column for name in same for column in surveys[name].layout.used}
+    used = {column for name in same for column in (*surveys[name].layout.used, surveys[name].layout.split_column)}
     used |= {column for task in summary.evaluation.tasks for column in (*task.groups, task.clusters) if column}  # for the report
+    used |= set(_told(summary))
     names = [name for name in surveys[data].unused if name not in used]
     return sorted(names, key=lambda name: _QUESTIONS.index(name.lower()) if name.lower() in _QUESTIONS else len(_QUESTIONS))
+
+
+def _told(summary: Summary) -> Iterator[str]:
+    """Every word that tasks and scorers are given: it may be the name of a column, which they read then."""
+    tasks = summary.evaluation.tasks
+    scorers = (*summary.evaluation.scorers, *(scorer for task in tasks for scorer in task.scorers))
+    given: list[object] = [*(task.args for task in tasks), *(scorer.args for scorer in scorers)]
+    while given:
+        value = given.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, Mapping):
+            given += [*value, *value.values()]
+        elif isinstance(value, list | tuple):
+            given += value
 
 
 def _without(rows: Sequence[Row], column: str) -> list[int]:

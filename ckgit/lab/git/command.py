@@ -111,6 +111,25 @@ def unreadable(cwd: Path, commits: Iterable[str], base: str) -> set[str]:
     return set()
 
 
+def commits_there(cwd: Path, names: Iterable[str]) -> frozenset[str]:
+    """Those of some commits, by ids that may be abbreviated, that git finds: in one call, which reads where each object begins.
+
+    One whose file is empty, or begins with something else, is as one that is missing.
+    """
+    ordered = sorted(set(names))  # to ask for NAME^{commit} would end at one that is damaged
+    answers = git_lines(cwd, "cat-file", "--batch-check=%(objecttype)", stdin="".join(f"{name}\n" for name in ordered).encode())
+    return frozenset(name for name, answer in zip(ordered, answers, strict=True) if answer == "commit")
+
+
+def has_commit(cwd: Path, name: str) -> bool:
+    """Whether git can read a commit: all of it is read, as a file that is there may be damaged, or empty.
+
+    Args:
+        name: an id, or whatever else means a commit; it must not begin with a dash.
+    """
+    return run_git(cwd, ["cat-file", "commit", f"{name}^{{commit}}"]).returncode == 0
+
+
 def is_ancestor(cwd: Path, older: str, newer: str) -> bool:
     """Whether a commit is, or is in the history of, another one."""
     return git_ok(cwd, "merge-base", "--is-ancestor", older, newer)

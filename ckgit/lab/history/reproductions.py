@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from ckgit.experiment.classify import newest, read_outline
 from ckgit.experiment.reproduction.record import Reproduction
 from ckgit.lab.branches import last_recorded
-from ckgit.lab.git.command import git_ok, is_ancestor
+from ckgit.lab.git.command import has_commit, is_ancestor
 from ckgit.lab.git.notes import add_line, notes_tip, read_notes
 from ckgit.lab.git.objects import read_object
 from ckgit.lab.lab import Lab
@@ -81,7 +81,7 @@ def _parsed(line: bytes) -> Reproduction | None:
 
 
 def _holds(lab: Lab, on: str, commit: str) -> bool:
-    return git_ok(lab.root, "cat-file", "-e", f"{on}^{{commit}}") and is_ancestor(lab.root, on, commit)
+    return has_commit(lab.root, on) and is_ancestor(lab.root, on, commit)
 
 
 def _counting(lab: Lab, name: str, commit: str) -> frozenset[str]:

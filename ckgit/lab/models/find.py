@@ -19,11 +19,14 @@ from ckgit.lab.user_folders import needed_user_folder, user_folder
 _MOST_FOLDERS = 1_000  # that are looked into at one place
 
 
-def find_model(lab: Lab, cluster: Cluster, card: ModelCard, card_bytes: bytes) -> Path:
+def find_model(lab: Lab, cluster: Cluster, card: ModelCard, card_bytes: bytes, *, remember: bool = True) -> Path:
     """The folder that holds a model's files: `<models_root>/NAME`, or the one that `ckgit models add` registered for this card.
 
     Where neither has them, folders beside these and beside the user's other models, and the cache of Hugging Face, are looked through
-    for the same bytes; what is found is registered.
+    for the same bytes.
+
+    Args:
+        remember: whether what is found so is registered; not where nothing may be written.
 
     Raises:
         CkgitError: EVIDENCE_MISSING, there is none with all the card's files in their sizes.
@@ -33,15 +36,16 @@ def find_model(lab: Lab, cluster: Cluster, card: ModelCard, card_bytes: bytes) -
     usual = [root / card.name, *([registered] if registered else [])]
     problems = []
     for place in usual:
-        problem = _unfit(place, card)
+        problem = unfit(place, card)
         if problem is None:
             return place.resolve()
         problems.append(f"{_goal(place)}: {problem}")
     parents = _parents(root)
     for place in _candidates(parents, card):
-        if _unfit(place, card) is None and _same_bytes(place, card):
+        if unfit(place, card) is None and _same_bytes(place, card):
             with contextlib.suppress(OSError):
-                register(card_bytes, place)
+                if remember:
+                    register(card_bytes, place)
             return place.resolve()
     looked = in_words(list(map(str, parents)))
     again = f"ckgit models add {card.name} PATH says where they are now; the same files leave card and designs as they are"
@@ -76,7 +80,8 @@ def _goal(place: Path) -> Path:
     return place.readlink() if place.is_symlink() else place
 
 
-def _unfit(place: Path, card: ModelCard) -> str | None:
+def unfit(place: Path, card: ModelCard) -> str | None:
+    """Why a folder cannot be that of a card, by names and sizes; None where it may be."""
     if not place.is_dir():
         return "no such folder"
     for name, expected in card.files.items():

@@ -17,6 +17,8 @@ from ckgit.lab.git.waiting import NoAnswerError, TimeLimit
 from ckgit.lab.lab import Lab
 
 SECONDS = 60  # without a word from the remote; `ckgit.remoteTimeout` is another number
+_LOCKED = ("-c", "core.filesRefLockTimeout=10000")  # milliseconds: another process may push or fetch from this clone at the same time
+_TRIES, _BETWEEN = 3, 0.5  # of a fetch whose ref somebody else moved meanwhile, and seconds
 # Options of the user's that would push or fetch more than the one branch, by force, or leave processes behind.
 _PUSH = ("push", "--porcelain", "--progress", "--no-follow-tags", "--recurse-submodules=no")
 _FETCH = ("fetch", "--progress", "--no-tags", "--no-prune", "--no-recurse-submodules", "--no-auto-maintenance", "--no-write-fetch-head")
@@ -70,7 +72,7 @@ def fetch_refs(lab: Lab, remote: str, refs: Mapping[str, str]) -> None:
         NotReachedError: there is no answer.
     """
     wanted = (f"+{ref}:{to}" if to else ref for ref, to in refs.items())
-    _asked(lab, remote, next(iter(refs)), *_FETCH, "--refmap=", "--", remote, *wanted)
+    _asked(lab, remote, next(iter(refs)), *_LOCKED, *_FETCH, "--refmap=", "--", remote, *wanted)
 
 
 def push_refs(lab: Lab, remote: str, updates: Mapping[str, str]) -> PushResult:
@@ -92,7 +94,7 @@ def push_refs(lab: Lab, remote: str, updates: Mapping[str, str]) -> PushResult:
     return PushResult(accepted=done.returncode == 0, retryable=bool(_RETRYABLE.search(words)), words=words)
 
 
-def _asked(lab: Lab, remote: str, ref: str, *args: str) -> str:
+def _asked(lab: Lab, remote: str, ref: str, *args: str, tries: int = _TRIES) -> str:
     state, place = "nothing was committed", ref.removeprefix("refs/heads/")
     try:
         done = _ask(lab, remote, args)
@@ -103,6 +105,9 @@ def _asked(lab: Lab, remote: str, ref: str, *args: str) -> str:
     if done.returncode == 0:
         return done.stdout.decode(errors="surrogateescape")
     words = "; ".join(_words(done.stderr)) or f"git {args[0]} ended with exit code {done.returncode}"
+    if tries > 1 and _RETRYABLE.search(words):  # it is a ref of this clone's
+        time.sleep(_BETWEEN)
+        return _asked(lab, remote, ref, *args, tries=tries - 1)
     if _is_unknown(lab.root, remote, words):
         what = f"this clone has no remote {remote}, which ckgit.toml names as the authority"
         raise NotReachedError(what, code=Exit.USAGE, where=place, state=state, next=f"git remote add {shlex.quote(remote)} URL")

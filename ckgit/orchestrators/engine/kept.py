@@ -10,7 +10,7 @@ from ckgit.experiment.design.kept import KeptJob
 from ckgit.experiment.jobs import Attempt, Ledger
 from ckgit.experiment.results import MANIFEST, read_manifest
 from ckgit.lab.git.command import git_lines
-from ckgit.lab.git.objects import read_object, read_objects
+from ckgit.lab.git.objects import read_objects
 from ckgit.lab.lab import Lab
 from ckgit.lab.snapshot.snapshot import Snapshot
 from ckgit.lab.snapshot.take import as_committed
@@ -50,7 +50,7 @@ def has_source(lab: Lab, job: KeptJob) -> bool:
 def _commit_with(lab: Lab, job: KeptJob) -> str | None:
     """The commit that a job was kept from; of a history that was rebased since, or that this clone has otherwise, one with its attempt."""
     path = f"experiments/{job.experiment}/jobs.json"
-    if read_object(lab.root, f"{job.commit}:{path}") is not None:
+    if next(read_objects(lab.root, [f"{job.commit}:{path}"], lenient=True)) is not None:
         return job.commit
     places = (f"refs/heads/exp/{job.experiment}", f"refs/remotes/*/exp/{job.experiment}", f"refs/ckgit/closed/{job.experiment}*")
     refs = git_lines(lab.root, "for-each-ref", "--format=%(objectname)", *places)

@@ -20,7 +20,7 @@ from ckgit.formats.listing import in_words
 from ckgit.jobs.folder import job_folder, jobs_folder
 from ckgit.jobs.handover import noted_folder
 from ckgit.lab.git import tips
-from ckgit.lab.git.command import git_lines, git_text
+from ckgit.lab.git.command import commits_there, git_lines, git_text
 from ckgit.lab.git.objects import read_objects
 from ckgit.lab.git.worktrees import moving
 from ckgit.lab.lab import Lab
@@ -109,12 +109,8 @@ def unfinished(work: Path, known: AbstractSet[str]) -> list[str]:
 
 
 def own_commits(lab: Lab, commits: AbstractSet[str]) -> frozenset[str]:
-    """Those of the abbreviated commits that this repository has."""
-    if not commits:
-        return frozenset()
-    ordered = sorted(commits)
-    answers = git_lines(lab.root, "cat-file", "--batch-check", stdin="".join(f"{commit}^{{commit}}\n" for commit in ordered).encode())
-    return frozenset(commit for commit, answer in zip(ordered, answers, strict=True) if not answer.endswith(("missing", "ambiguous")))
+    """Those of the abbreviated commits that this repository has, and can read."""
+    return commits_there(lab.root, commits) if commits else frozenset()
 
 
 def _alive(lab: Lab, work: Path, cluster_name: str, tokens: Sequence[str]) -> Iterator[Orphan]:

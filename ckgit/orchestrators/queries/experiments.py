@@ -42,7 +42,7 @@ def left_to_cluster(lab: Lab, rows: Sequence[ExperimentRow]) -> dict[str, Ledger
     Read where jobs were submitted and the report is not made, and only those looked into that name a job: a lab may have many.
     """
     running = [row for row in rows if row.state in (*STAGES, State.EVALUATED) and row.event != "scaffold"]
-    contents = read_objects(lab.root, [f"{row.tip}:experiments/{row.name}/jobs.json" for row in running])
+    contents = read_objects(lab.root, [f"{row.tip}:experiments/{row.name}/jobs.json" for row in running], lenient=True)
     named = {row.name: content for row, content in zip(running, contents, strict=True) if content and b'"detached"' in content}
     return {name: ledger for name, content in named.items() if (ledger := _outline(content)) and ledger.detached}
 
@@ -57,8 +57,9 @@ def _conditions(ledger: LedgerOutline) -> list[JobCondition]:
 
 def _ledgers(lab: Lab, rows: Sequence[ExperimentRow]) -> dict[str, LedgerOutline | None]:
     """The ledgers of those experiments that have one, by name; None where it cannot be read."""
-    contents = read_objects(lab.root, [f"{row.tip}:experiments/{row.name}/jobs.json" for row in rows])
-    return {row.name: _outline(content) for row, content in zip(rows, contents, strict=True) if content is not None}
+    there = [row for row in rows if not row.lost]
+    contents = read_objects(lab.root, [f"{row.tip}:experiments/{row.name}/jobs.json" for row in there])
+    return {row.name: _outline(content) for row, content in zip(there, contents, strict=True) if content is not None}
 
 
 def _outline(content: bytes) -> LedgerOutline | None:
@@ -81,7 +82,7 @@ def beside(lab: Lab, rows: Sequence[ExperimentRow]) -> dict[str, list[Orphan]]:
     from ckgit.orchestrators.engine.orphans import find_orphans, known_in
 
     names = sorted(moved | unread | (tips.rewritten(lab.root) & {*at, *left}))
-    ledgers = read_objects(lab.root, [f"{at.get(name) or left[name]}:experiments/{name}/jobs.json" for name in names])
+    ledgers = read_objects(lab.root, [f"{at.get(name) or left[name]}:experiments/{name}/jobs.json" for name in names], lenient=True)
     known = {name: known_in(ledger, gone=name not in at) for name, ledger in zip(names, ledgers, strict=True)}
     # what cannot be read tells of no job
     looked = {name: find_orphans(lab, name, frozenset() if name in unread else known[name]) for name in names}

@@ -58,12 +58,14 @@ def _end(view: ExperimentView, groups: Sequence[Sequence[Attempt]]) -> None:
 
 def prepare(observer: StageObserver) -> None:
     """Have everything in its place before the first job can be handed over: the authority has the intent, the work tree the files."""
+    from ckgit.orchestrators.run.work_tree import lead_models
     from ckgit.orchestrators.scaffold.rerender import bring
 
     view, monitor = observer.view, observer.open()
     if monitor.brought:
         return
     authority.push(view.lab, view.name, view.snapshot.tip)
+    lead_models(view, monitor.poller.work)
     followed = monitor.followed
     if retried := [followed.jobs[attempt.job] for attempt in followed.attempts if attempt.number > 1]:
         bring(view, observer.work.workers, retried, monitor.poller.work)

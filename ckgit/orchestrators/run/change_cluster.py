@@ -167,10 +167,13 @@ def bring_checkpoints(view: ExperimentView, ledger: Ledger, work: Path) -> None:
             continue
         part = target.with_name("artifacts.part")
         try:
-            shutil.copytree(source, part, symlinks=True, dirs_exist_ok=True, copy_function=_linked)
-            _refuse_changed(view, run, source, part)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _copy(source, part)
+            _refuse_changed(view, run, source, part, work)
             part.rename(target)
-        except (OSError, shutil.Error) as error:
+        except OSError as error:
+            if target.is_dir():
+                continue  # another process was faster
             raise CkgitError(
                 f"the checkpoints of {run} cannot be copied: {error}",
                 code=Exit.COMMAND_FAILED,
@@ -180,12 +183,37 @@ def bring_checkpoints(view: ExperimentView, ledger: Ledger, work: Path) -> None:
             ) from error
 
 
-def _linked(source: str, target: str) -> None:
-    """A second name of a file; a copy of it on another file system, and where the target is there from a time before."""
+def _copy(source: Path, target: Path) -> None:
+    """Copy a folder into one that may have a part of it already, from a command that was killed. Links in it stay links."""
+    target.mkdir(exist_ok=True)
+    for each in sorted(source.iterdir()):
+        place = target / each.name
+        if each.is_dir() and not each.is_symlink():
+            _copy(each, place)
+        elif not _is_whole(each, place):
+            place.unlink(missing_ok=True)
+            _linked(each, place)
+
+
+def _is_whole(source: Path, copy: Path) -> bool:
+    """Whether something was copied to its end: the time of a file is the last that is copied of it."""
     try:
-        os.link(source, target)
+        one, other = source.lstat(), copy.lstat()
+    except FileNotFoundError:
+        return False
+    if source.is_symlink() or copy.is_symlink():
+        return source.is_symlink() and copy.is_symlink() and source.readlink() == copy.readlink()
+    return (one.st_size, one.st_mtime_ns) == (other.st_size, other.st_mtime_ns)
+
+
+def _linked(source: Path, target: Path) -> None:
+    """A second name of a file; a copy of it on another file system."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except FileExistsError:
+        return  # another process was faster, with the same file
     except OSError:
-        shutil.copy2(source, target)
+        shutil.copy2(source, target, follow_symlinks=False)
 
 
 def _is_evaluated(view: ExperimentView, ledger: Ledger, run: str) -> bool:
@@ -204,9 +232,9 @@ def _not_seen(view: ExperimentView, run: str) -> CkgitError:
     )
 
 
-def _refuse_changed(view: ExperimentView, run: str, source: Path, copy: Path) -> None:
+def _refuse_changed(view: ExperimentView, run: str, source: Path, copy: Path, work: Path) -> None:
     """Read the copy of a run's checkpoints, and hold it against what training committed."""
-    if changed := list(_changed(view.snapshot.read(view.path(f"{run}/{MANIFEST}")), copy)):
+    if changed := list(_changed(view.snapshot.read(view.path(f"{run}/{MANIFEST}")), copy, work)):
         shutil.rmtree(copy)
         lines = [line.replace(f"{copy}/", f"{source}/", 1) for line in changed]
         raise CkgitError(
@@ -218,8 +246,12 @@ def _refuse_changed(view: ExperimentView, run: str, source: Path, copy: Path) ->
         )
 
 
-def _changed(manifest: bytes | None, copy: Path) -> Iterator[str]:
-    """What is not as a manifest of the branch has it, a line each; nothing where a trainer commits none."""
+def _changed(manifest: bytes | None, copy: Path, work: Path) -> Iterator[str]:
+    """What is not as a manifest of the branch has it, a line each; nothing where a trainer commits none.
+
+    Args:
+        work: the work tree to which the copy goes, with the models that adapters are loaded beside.
+    """
     if manifest is None:
         return
     if not (copy / MANIFEST).is_file() or (copy / MANIFEST).read_bytes() != manifest:
@@ -228,7 +260,7 @@ def _changed(manifest: bytes | None, copy: Path) -> Iterator[str]:
     for checkpoint in read_manifest(manifest):
         folder = copy / PurePosixPath(checkpoint.path).name
         if checkpoint.files:
-            yield from differences(folder, digests(folder), {name: file.sha256 for name, file in checkpoint.files.items()})
+            yield from differences(folder, digests(folder, work.joinpath), {name: file.sha256 for name, file in checkpoint.files.items()})
 
 
 def _trained(ledger: Ledger) -> list[str]:

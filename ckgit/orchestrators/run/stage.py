@@ -16,6 +16,7 @@ from ckgit.experiment.stage import STAGES, Stage
 from ckgit.experiment.worker import Worker
 from ckgit.formats.listing import first_of, in_words
 from ckgit.lab.commit import CommitPlan
+from ckgit.lab.models.links import as_led
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.logs import now
 from ckgit.orchestrators.engine.options import AdvanceOptions
@@ -23,6 +24,7 @@ from ckgit.orchestrators.engine.plugins import scheduler_for, worker_for
 from ckgit.orchestrators.run import commits
 from ckgit.orchestrators.run.attempts import AttemptOptions, count_jobs, detached_of, passed_over
 from ckgit.orchestrators.run.commits import NOTHING, Collected
+from ckgit.orchestrators.run.work_tree import moved_models
 
 
 class StageJobs(NamedTuple):
@@ -94,19 +96,22 @@ def submission(
 
 
 def check_ready(view: ExperimentView, work: StageJobs, jobs: Sequence[Job], tree: Path) -> None:
-    """Raise when a job lacks what it needs.
+    """Raise when a job lacks what it needs. Links to models that were moved are led anew before jobs are handed over, and not here.
 
     Raises:
         CkgitError: EVIDENCE_MISSING, with the reasons.
     """
     reasons = [f"{run}: {reason}" for run, reason in retrained(view, jobs, tree).items()]
-    reasons += [f"{job.name}: {reason}" for job in jobs for reason in work.workers[job.stage].ready(view.context, job, tree)]
+    folders, nowhere = moved_models(view, tree)
+    with as_led(tree, folders) as seen:
+        reasons += [f"{job.name}: {reason}" for job in jobs for reason in work.workers[job.stage].ready(view.context, job, seen)]
     if reasons:
+        reasons = [nowhere.what, *reasons] if nowhere else reasons
         raise CkgitError(
             "\n  ".join(["these jobs cannot start:", *first_of(reasons, more="more reasons")]),
             code=Exit.EVIDENCE_MISSING,
             state="nothing was submitted",
-            next="mend this, then run the same command again",
+            next=nowhere.next if nowhere else "mend this, then run the same command again",
         )
 
 

@@ -13,8 +13,9 @@ from ckgit.experiment.jobs import Ledger
 from ckgit.jobs.folder import is_there
 from ckgit.jobs.ownership import owner_of
 from ckgit.lab.context import job_inputs
-from ckgit.lab.export import export_work_tree
+from ckgit.lab.export import export_work_tree, lead
 from ckgit.lab.models.find import find_model
+from ckgit.lab.models.links import MovedModels, moved
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.orphans import known_by_now, tokens_in
 from ckgit.orchestrators.run.change_cluster import bring_checkpoints
@@ -43,6 +44,21 @@ def model_folders(view: ExperimentView) -> dict[str, Path]:
     """
     cards, read = view.context.cards, view.snapshot.read
     return {name: find_model(view.lab, view.context.cluster, card, read(card_path(name)) or b"") for name, card in cards.items()}
+
+
+def moved_models(view: ExperimentView, work: Path, *, remember: bool = False) -> MovedModels:
+    """Where the links of a work tree to models are to lead, as far as these were moved."""
+    cards = {name: (card, view.snapshot.read(card_path(name)) or b"") for name, card in view.context.cards.items()}
+    return moved(view.lab, view.context.cluster, cards, work, remember=remember)
+
+
+def lead_models(view: ExperimentView, work: Path) -> None:
+    """Have a work tree's links lead to where models were moved. Where one is nowhere, its stays: the jobs that need it will say so.
+
+    Raises:
+        CkgitError: COMMAND_FAILED, they cannot be written.
+    """
+    lead(work, moved_models(view, work, remember=True).folders)
 
 
 def planned_ledger(view: ExperimentView) -> Ledger:

@@ -40,7 +40,8 @@ def _lacking(view: ExperimentView) -> dict[str, str]:
     cards = {run.model: "" for run in view.context.plan.runs}
     for model in cards:
         try:
-            find_model(view.lab, view.context.cluster, view.context.cards[model], view.snapshot.read(card_path(model)) or b"")
+            content = view.snapshot.read(card_path(model)) or b""
+            find_model(view.lab, view.context.cluster, view.context.cards[model], content, remember=False)
         except CkgitError as error:
             cards[model] = error.what
     return {run.name: cards[run.model] for run in view.context.plan.runs}

@@ -6,7 +6,6 @@ import hashlib
 import io
 import os
 import tarfile
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +24,7 @@ from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.orchestrators.queries.in_flight import refuse_in_flight
 from ckgit.orchestrators.upkeep.disk import TreeOnDisk, look_at
 from ckgit.orchestrators.upkeep.manifest import BUNDLE_FILE, FILES, MANIFEST_FILE, ArchivedFile, ArchiveManifest
+from ckgit.orchestrators.upkeep.scratch import ARCHIVE_FILE, scratch
 
 LOGS, CHECKPOINTS = "logs", "checkpoints"
 _MOST_OF_A_NOTE = 1 << 20  # bytes
@@ -83,8 +83,8 @@ def archive(lab: Lab, planned: PlannedArchive, target: Path) -> WrittenArchive:
         CkgitError: COMMAND_FAILED, it cannot be written, or a file changed meanwhile.
     """
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent, ignore_cleanup_errors=True) as folder:
-            whole = _write(lab, planned, Path(folder))
+        with scratch(target.parent, f".{target.name}-") as folder:
+            whole = _write(lab, planned, folder)
             os.link(whole.file, target)  # unlike a rename, it replaces nothing
     except OSError as error:
         what = f"the archive cannot be written: {error.strerror or error}"
@@ -93,7 +93,7 @@ def archive(lab: Lab, planned: PlannedArchive, target: Path) -> WrittenArchive:
 
 
 def _write(lab: Lab, planned: PlannedArchive, folder: Path) -> WrittenArchive:
-    bundle, file = folder / BUNDLE_FILE, folder / "archive"
+    bundle, file = folder / BUNDLE_FILE, folder / ARCHIVE_FILE
     write_bundle(lab.root, bundle, list(planned.refs))
     with tarfile.open(file, "x", format=tarfile.PAX_FORMAT) as tar:
         files = {BUNDLE_FILE: _add(tar, BUNDLE_FILE, bundle)}

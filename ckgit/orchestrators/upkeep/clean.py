@@ -31,6 +31,7 @@ from ckgit.orchestrators.queries.in_flight import refuse_in_flight
 from ckgit.orchestrators.upkeep.disk import ExperimentOnDisk, TreeOnDisk, look_at
 from ckgit.orchestrators.upkeep.keep import kept_checkpoints
 from ckgit.orchestrators.upkeep.taken_over import still_loaded
+from ckgit.orchestrators.upkeep.unsent import unsent_runs, why_they_stay
 
 _REMOVED = ".removed-"  # a work tree that is on its way out
 
@@ -171,10 +172,14 @@ def _whole(found: ExperimentOnDisk, tree: TreeOnDisk, wanted: WhatToRemove, stat
     return wanted.present and state is State.ANALYZED
 
 
-def _whole_tree(tree: TreeOnDisk) -> Iterator[RemovedThing]:
-    inside = [RemovedThing(str(each.path), each.bytes, each.sha256) for each in tree.checkpoints]
-    yield from inside
-    yield RemovedThing(str(tree.work), tree.bytes - sum(each.bytes for each in inside))
+def _whole_tree(tree: TreeOnDisk) -> Iterator[RemovedThing | StaysOnDisk]:
+    unsent = unsent_runs(tree.work)
+    inside = [each for each in tree.checkpoints if not any(run.is_relative_to(each.path) for run in unsent)]
+    yield from (RemovedThing(str(each.path), each.bytes, each.sha256) for each in inside)
+    if unsent:
+        yield StaysOnDisk(tree.work, why_they_stay(unsent))
+    else:
+        yield RemovedThing(str(tree.work), tree.bytes - sum(each.bytes for each in inside))
 
 
 def _checkpoints(
@@ -185,7 +190,9 @@ def _checkpoints(
         yield StaysOnDisk(tree.work, why, needed=True)
         return
     for each in tree.checkpoints:
-        yield StaysOnDisk(each.path, kept[each.path]) if each.path in kept else RemovedThing(str(each.path), each.bytes, each.sha256)
+        unsent = unsent_runs(each.path)
+        left = why_they_stay(unsent) if unsent else kept.get(each.path)
+        yield StaysOnDisk(each.path, left) if left else RemovedThing(str(each.path), each.bytes, each.sha256)
 
 
 def _commit(lab: Lab, found: ExperimentOnDisk, snapshot: Snapshot | None, removed: Sequence[RemovedThing]) -> CommitPlan | None:

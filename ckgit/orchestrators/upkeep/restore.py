@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -15,7 +14,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.names import name_problem
 from ckgit.lab.experiments import list_experiments
 from ckgit.lab.git.anchors import ANCHORS
-from ckgit.lab.git.command import git_ok, is_ancestor
+from ckgit.lab.git.command import has_commit, is_ancestor
 from ckgit.lab.git.notes import add_line
 from ckgit.lab.git.tips import CLOSED, RESCUED, TIPS
 from ckgit.lab.history.bundles import read_bundle, refs_at, refs_in
@@ -24,6 +23,7 @@ from ckgit.lab.lab import BRANCHES, Lab
 from ckgit.orchestrators.engine.orphans import TREE
 from ckgit.orchestrators.upkeep.archive import WrittenArchive
 from ckgit.orchestrators.upkeep.manifest import BUNDLE_FILE, FILES, MANIFEST_FILE, ArchiveManifest
+from ckgit.orchestrators.upkeep.scratch import scratch
 
 _STATE = "nothing was restored"
 _MOST = 1 << 28  # bytes of a manifest
@@ -39,14 +39,14 @@ def restore(lab: Lab, file: Path, *, dry_run: bool = False) -> WrittenArchive:
     try:
         with file.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        with tarfile.open(file, "r:") as tar, tempfile.TemporaryDirectory(prefix=".ckgit-restore-", dir=lab.git_dir) as folder:
+        with tarfile.open(file, "r:") as tar, scratch(lab.git_dir, ".ckgit-restore-") as folder:
             manifest = _manifest(tar, file)
             _refuse_taken(lab, manifest)
-            _extract(tar, manifest, Path(folder), file)
-            if refs_in(lab.root, Path(folder) / BUNDLE_FILE) != manifest.refs or manifest.commit not in manifest.refs.values():
+            _extract(tar, manifest, folder, file)
+            if refs_in(lab.root, folder / BUNDLE_FILE) != manifest.refs or manifest.commit not in manifest.refs.values():
                 raise _damaged(file, "its bundle does not have the refs that manifest.json lists")
             if not dry_run:
-                _take(lab, manifest, Path(folder))
+                _take(lab, manifest, folder)
     except tarfile.TarError as error:
         raise _damaged(file, f"it cannot be read: {error}") from error
     except OSError as error:
@@ -61,6 +61,8 @@ def _manifest(tar: tarfile.TarFile, file: Path) -> ArchiveManifest:
     last = members[-1] if members else None
     content = tar.extractfile(last) if last and last.name == MANIFEST_FILE and last.isreg() and last.size <= _MOST else None
     if content is None:
+        if members and members[0].name == BUNDLE_FILE:  # which every archive begins with
+            raise _damaged(file, "it was cut short: it ends before manifest.json, its last member")
         what = "it is no archive of ckgit's: its last member is not manifest.json"
         raise CkgitError(what, code=Exit.USAGE, where=str(file), state=_STATE, next="ckgit archive NAME writes one")
     try:
@@ -103,8 +105,7 @@ def _refuse_taken(lab: Lab, manifest: ArchiveManifest) -> None:
 
 def _goes_on(lab: Lab, manifest: ArchiveManifest, tip: str) -> bool:
     """Whether a commit of this lab is the archived branch, or goes on from it."""
-    known = git_ok(lab.root, "rev-parse", "--quiet", "--verify", f"{manifest.commit}^{{commit}}")
-    return known and is_ancestor(lab.root, manifest.commit, tip)
+    return has_commit(lab.root, manifest.commit) and is_ancestor(lab.root, manifest.commit, tip)
 
 
 def _extract(tar: tarfile.TarFile, manifest: ArchiveManifest, folder: Path, file: Path) -> None:
@@ -131,15 +132,33 @@ def _take(lab: Lab, manifest: ArchiveManifest, folder: Path) -> None:
     for tree in trees:
         target = lab.work_root(cluster) / lab.config.name / manifest.experiment / tree.name
         if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(tree, part := target.with_name(f".{target.name}-restoring"), dirs_exist_ok=True)
-            part.rename(target)
+            _bring(tree, target)
     here = refs_at(lab.root, *manifest.refs)
     if lacking := [ref for ref in manifest.refs if ref not in here]:
         read_bundle(lab.root, folder / BUNDLE_FILE, lacking)
     for oid, lines in manifest.notes.items():
         for line in lines:
             add_line(lab.root, REF, oid, line, subject=f"restored with {manifest.experiment}")
+
+
+def _bring(tree: Path, target: Path) -> None:
+    """Put a work tree in its place, whole or not at all.
+
+    Raises:
+        CkgitError: COMMAND_FAILED, it cannot be written there.
+    """
+    part = target.with_name(f".{target.name}-restoring")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if part.exists():  # a command that was killed has left it, of whichever archive
+            shutil.rmtree(part)
+        shutil.copytree(tree, part)
+        part.rename(target)
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        first = error.args[0][0][-1] if isinstance(error, shutil.Error) else error.strerror or error  # each of many files says the same
+        what, onward = f"its files cannot be written there: {first}", "make room there, and try again"
+        raise CkgitError(what, code=Exit.COMMAND_FAILED, where=str(target), state=_STATE, next=onward) from error
 
 
 def _damaged(file: Path, what: str) -> CkgitError:

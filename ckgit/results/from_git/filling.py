@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ckgit.lab.git.command import unreadable
 from ckgit.lab.lab import Lab
 from ckgit.results.from_git.reading import read_rows
 from ckgit.results.from_git.rows import Row
@@ -34,10 +35,12 @@ def fill(connection: Any, lab: Lab, sources: Sequence[ResultsSource], tell: Call
     """
     known = {ResultsSource(*row) for row in connection.execute(f"FROM {_SOURCES}").fetchall()}
     unread = {name for (name,) in connection.execute("SELECT experiment FROM experiments WHERE problem IS NOT NULL").fetchall()}
-    known -= {each for each in known if each.experiment in unread}  # what they lacked may be installed now
+    lost = unreadable(lab.root, [each.commit for each in sources], lab.base)
+    # what those lacked that could not be read may be installed now, and of what git has lost no number is shown
+    known -= {each for each in known if each.experiment in unread or each.commit in lost}
     gone, new = known - {*sources}, [each for each in sources if each not in known]
     connection.execute("BEGIN")
-    if names := [*unread, *(each.experiment for each in gone)]:
+    if names := [*unread, *(each.experiment for each in gone), *(each.experiment for each in new if each.commit in lost)]:
         for table in (*TABLES, _SOURCES):
             connection.execute(f"DELETE FROM {table} WHERE experiment IN (SELECT unnest($1::VARCHAR[]))", [names])  # noqa: S608 - our names
     if new:

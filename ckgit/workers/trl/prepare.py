@@ -29,6 +29,7 @@ from ckgit.workers.trl.design.parameters import KEEPING
 from ckgit.workers.trl.outputs import state
 from ckgit.workers.trl.preferences.rows import render_pair
 
+RUNS_OF_WANDB = "wandb"  # in artifacts/: what W&B has written of this start and of earlier ones
 TRAIN, VALIDATION = "train", "validation"  # files of rows, and splits as TRL is told of them
 TOOLS = ("torch", "trl", "peft", "transformers", "accelerate", "datasets", "tokenizers", "safetensors")
 
@@ -86,8 +87,13 @@ def _begin(artifacts: Path, files: Mapping[str, bytes], configs: Mapping[str, by
     if step:
         click.echo(f"ckgit: training goes on after step {step}")
         return step
-    if artifacts.exists():
-        shutil.rmtree(artifacts)
+    for left in artifacts.iterdir() if artifacts.exists() else ():
+        if left.name == RUNS_OF_WANDB:
+            continue  # they are offline, and may not have been sent
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
     (artifacts / ROWS).mkdir(parents=True)
     for name, content in files.items():
         (artifacts / name).write_bytes(content)

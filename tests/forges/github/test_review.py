@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,28 @@ def test_a_design_is_reviewed_and_then_its_results_in_the_same_comment(lab_on_gi
     (results,) = lab.github.bodies(PULL)
     assert (design == results, "demo" in results) == (False, True)
     assert [line.split()[0] for line in lab.github.written] == ["POST", "PATCH"]
+
+
+@pytest.mark.slow
+def test_a_job_that_pushes_from_the_runners_clone_at_the_same_time_is_waited_for(lab_on_github: LabOnGitHub) -> None:
+    """Its push holds the ref that says where the remote's branch is."""
+    lab = lab_on_github
+    lab.bench.advance(State.SCAFFOLDED)
+    lab.push()
+    held = lab.clone / ".git/refs/remotes/origin/exp/demo.lock"
+    held.parent.mkdir(parents=True, exist_ok=True)
+    held.touch()
+
+    def release() -> None:
+        while not (lab.clone / f".git/refs/ckgit/pulls/{PULL}").exists():  # it is fetched before that one
+            time.sleep(0.05)
+        time.sleep(0.5)  # git itself waits for a tenth of a second
+        held.unlink()
+
+    with ThreadPoolExecutor() as threads:
+        threads.submit(release)
+        done = reviewed(lab)
+    assert done.code == 0, done.steps
 
 
 @pytest.mark.slow

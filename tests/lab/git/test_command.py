@@ -6,8 +6,9 @@ import time
 import pytest
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.lab.git.command import GitError, git, git_lines, git_ok, git_text, settings
+from ckgit.lab.git.command import GitError, commits_there, git, git_lines, git_ok, git_text, has_commit, settings, unreadable
 from ckgit.lab.git.waiting import NoAnswerError, TimeLimit, run_waiting
+from tests.damage import empty, lose, spoil
 from tests.lab.helpers import is_over, wait_by_looks
 
 
@@ -42,6 +43,18 @@ def test_yes_no_and_neither(lab):
     assert not git_ok(lab.root, "show-ref", "--verify", "--quiet", "refs/heads/none")
     with pytest.raises(GitError):
         git_ok(lab.root, "show-ref", "--no-such-option")
+
+
+@pytest.mark.parametrize("how", [lose, empty, spoil])
+def test_a_commit_of_which_the_file_is_gone_or_empty_or_damaged_is_not_there(lab_folder, run, how):
+    run(lab_folder, "commit", "--quiet", "--allow-empty", "--message=one more")
+    run(lab_folder, "commit-graph", "write", "--reachable")  # from which git would tell much of it, without its file
+    assert has_commit(lab_folder, "main")
+    tip, first = run(lab_folder, "rev-parse", "main"), run(lab_folder, "rev-parse", "main^")
+    how(lab_folder, "main")
+    assert not has_commit(lab_folder, tip)
+    assert commits_there(lab_folder, [tip[:12], first, "0" * 40]) == {first}
+    assert unreadable(lab_folder, [tip, first], first) == {tip}
 
 
 def test_no_git_on_path(lab, monkeypatch):

@@ -1,4 +1,7 @@
+import os
+import shutil
 import subprocess
+import threading
 
 import pytest
 
@@ -7,7 +10,7 @@ from ckgit.experiment.lifecycle import Event
 from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.lab import open_lab
 from ckgit.lab.remotes import authority, last_fetched
-from ckgit.lab.remotes.query import NotReachedError
+from ckgit.lab.remotes.query import NotReachedError, fetch_refs
 from ckgit.lab.snapshot.take import take_snapshot
 from tests.conftest import CONFIG
 from tests.lab.helpers import DIGEST, assert_sound, design, is_over, scaffold, wait_by_looks
@@ -51,6 +54,29 @@ def hook(remote, text, name="pre-receive"):
 def submit(lab, parent, note=b""):
     files = {"experiments/cap/jobs.json": note}
     return make_commit(lab, CommitPlan("cap", Event.SUBMIT, parent.branch_tip, files, DIGEST, ""))
+
+
+def test_a_fetch_waits_for_whoever_holds_a_ref_of_this_clone(ada, bob, run):
+    tip = scaffold(ada, design(ada))
+    held = bob.root / ".git/refs/remotes/origin/exp/cap.lock"
+    held.parent.mkdir(parents=True)
+    held.touch()
+    threading.Timer(1.0, held.unlink).start()  # git itself waits for a tenth of a second
+    fetch_refs(bob, "origin", {"refs/heads/exp/cap": "refs/remotes/origin/exp/cap"})
+    assert run(bob.root, "rev-parse", "origin/exp/cap") == tip
+
+
+def test_a_fetch_whose_ref_another_one_moved_meanwhile_is_made_again(ada, bob, run, tmp_path, monkeypatch):
+    tip = scaffold(ada, design(ada))
+    first, program = tmp_path / "first", tmp_path / "bin/git"
+    program.parent.mkdir()
+    told = "error: cannot lock ref 'refs/remotes/origin/exp/cap': is at 1 but expected 2"  # as git says it then
+    refuse = f'case "$*" in *" fetch "*) [ -e {first} ] || {{ touch {first}; echo "{told}" >&2; exit 1; }};; esac'
+    program.write_text(f'#!/bin/sh\n{refuse}\nexec {shutil.which("git")} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    fetch_refs(bob, "origin", {"refs/heads/exp/cap": "refs/remotes/origin/exp/cap"})
+    assert (first.exists(), run(bob.root, "rev-parse", "origin/exp/cap")) == (True, tip)
 
 
 def test_each_commit_is_pushed(ada, remote, run):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,10 +12,14 @@ import pytest
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import State
+from ckgit.experiment.results import Checkpoint
 from ckgit.orchestrators.commands.advance import advance
 from ckgit.orchestrators.engine.options import AdvanceOptions
+from ckgit.orchestrators.run import change_cluster
+from ckgit.workers.digests import digests
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench, steered
+from tests.orchestrators.upkeep.test_clean import files
 
 OTHER = """
 [clusters.other]
@@ -100,6 +105,57 @@ def test_checkpoints_follow_a_second_move_though_nothing_ran_where_the_first_one
     assert move(two, State.EVALUATED, "local") is Exit.DONE
     assert two.ledger.moved_from == str(first) != two.ledger.work_tree
     assert len([token for token in two.executions() if "finetune" in token]) == 2
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(("after", "elsewhere"), [(3, False), (5, False), (2, True)])
+def test_a_copy_that_was_cut_short_goes_on(two: Bench, monkeypatch: pytest.MonkeyPatch, after: int, *, elsewhere: bool) -> None:
+    """A link in it is brought as it is. On another file system files are copied, of which one may be cut, too."""
+    two.advance(State.TRAINED)
+    saved = two.work / "experiments/demo/rank4/artifacts"
+    (saved / "epoch_0/latest").symlink_to("weights")
+    (saved / "epoch_0/more").mkdir()
+    (saved / "epoch_0/more/weights").write_bytes(b"more")
+    done, copying = list[str](), change_cluster._linked
+
+    def dies(source: Path, target: Path) -> None:
+        if len(done) == after:
+            if elsewhere:
+                target.write_bytes(source.read_bytes()[:1])
+            raise Killed
+        done.append(target.name)
+        if elsewhere:
+            shutil.copy2(source, target, follow_symlinks=False)
+        else:
+            copying(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(change_cluster, "_linked", dies)
+        with pytest.raises(Killed):
+            move(two, State.ANALYZED)
+    assert two.advance(State.ANALYZED).code is Exit.DONE
+    brought = two.work / "experiments/demo/rank4/artifacts"
+    assert files(brought) == files(saved)
+    assert (brought / "epoch_0/latest").readlink() == Path("weights")
+    assert not list(two.work.glob("**/artifacts.part"))
+
+
+def test_an_adapter_is_brought_along_and_held_against_its_base_there(two: Bench) -> None:
+    two.advance(State.TRAINED)
+    artifacts = two.work / "experiments/demo/rank4/artifacts"
+    (artifacts / "epoch_0/adapter_config.json").write_text('{"base_model_name_or_path": "models/tiny"}')
+    (artifacts / "epoch_0/adapter_model.safetensors").write_bytes(b"adapter")
+    place = Path("experiments/demo/rank4/artifacts/epoch_0")
+    saved = digests(two.work / place, two.work.joinpath)
+    assert "base/model.safetensors" in saved
+    manifest = f"[{Checkpoint(epoch=0, path=str(place), bytes=7, sha256='0' * 64, files=dict(saved)).model_dump_json()}]"
+    (artifacts / "checkpoints.json").write_text(manifest)
+    commit_by_hand(two.folder, "rank4/checkpoints.json", manifest)
+    assert move(two, State.ANALYZED) is Exit.DONE
+    assert (two.work / place / "adapter_model.safetensors").read_bytes() == b"adapter"
 
 
 def test_checkpoints_that_are_not_what_training_committed_are_not_brought_along(two: Bench) -> None:

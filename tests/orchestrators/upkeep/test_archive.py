@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
+import os
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -31,6 +34,9 @@ def archived(bench: Bench, tmp_path: Path) -> tuple[Bench, Path]:
 def test_in_another_lab_it_is_the_same_and_goes_on(archived: tuple[Bench, Path], tmp_path: Path) -> None:
     bench, file = archived
     other = make_test_lab(tmp_path / "other")
+    part = open_lab(other).experiment_folders("demo")["local"] / f".{bench.work.name}-restoring"
+    part.mkdir(parents=True)
+    (part / "of another archive").touch()  # a command that was killed has left it
     done = json.loads(ckgit("-C", str(other), "archive", "--restore", str(file), "--json").stdout)
     assert (done["restored"], done["commit"], done["next"]) == (True, bench.snapshot.tip, ["ckgit status demo"])
     assert take_snapshot(open_lab(other), "demo").tip == bench.snapshot.tip
@@ -100,6 +106,57 @@ def test_a_dry_run_says_what_would_be_there_and_writes_nothing(archived: tuple[B
     cut = tmp_path / "cut.tar"
     cut.write_bytes(file.read_bytes()[:-20_000])
     assert ckgit("-C", str(other), "archive", "--restore", str(cut), "--dry-run").returncode == Exit.EVIDENCE_MISSING
+
+
+def test_an_archive_that_is_cut_anywhere_is_damaged_and_a_file_of_others_is_theirs(archived: tuple[Bench, Path], tmp_path: Path) -> None:
+    bench, file = archived
+    with tarfile.open(file) as tar:
+        begins = [each.offset for each in tar.getmembers()]
+    whole, cut, damaged = file.read_bytes(), tmp_path / "cut.tar", set()
+    for place in [*begins[:4], begins[1] + 100, begins[1] + 512, begins[-1], begins[-1] + 512]:
+        cut.write_bytes(whole[:place])
+        done = bench.ckgit("archive", "--restore", str(cut), "--dry-run", check=False)
+        damaged.add((done.returncode, "bring an undamaged copy of the file" in done.stderr))
+    assert damaged == {(Exit.EVIDENCE_MISSING, True)}
+    done = bench.ckgit("archive", "--restore", str(write(cut, {"a": b"others"})), check=False)
+    assert (done.returncode, "it is no archive of ckgit's" in done.stderr) == (Exit.USAGE, True)
+
+
+def test_where_the_disk_is_full_nothing_is_restored_and_nothing_left(
+    archived: tuple[Bench, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `shutil.copytree` does it, which tries each file, and then tells of all."""
+    _, file = archived
+    other = make_test_lab(tmp_path / "other")
+
+    def full(tree: Path, part: Path) -> None:
+        part.mkdir()
+        raise shutil.Error([(str(tree), str(part), "[Errno 28] No space left on device")] * 2)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copytree", full)
+        done = ckgit("-C", str(other), "archive", "--restore", str(file))
+    assert done.returncode == Exit.COMMAND_FAILED
+    assert "its files cannot be written there: [Errno 28] No space left on device\n" in done.stderr
+    folder = open_lab(other).experiment_folders("demo")["local"]
+    assert (list(folder.iterdir()), refs(other, "refs/heads/exp")) == ([], {})
+    assert ckgit("-C", str(other), "archive", "--restore", str(file)).returncode == 0
+
+
+def test_what_a_killed_command_has_left_goes_with_the_next_one_and_nothing_else_does(archived: tuple[Bench, Path], tmp_path: Path) -> None:
+    bench, file = archived
+    left, used, mine = (tmp_path / f".more.tar-{word}" for word in ("killed_0", "inuse_00", "mine_000"))
+    restoring = bench.folder / ".git/.ckgit-restore-abcdefgh"
+    for folder in (left, used, mine, restoring):
+        folder.mkdir()
+        (folder / "refs.bundle").write_bytes(b"some of it")
+    (mine / "thesis.txt").touch()
+    descriptor = os.open(used, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)  # a command is writing there
+    bench.ckgit("archive", "demo", "--output", str(tmp_path / "more.tar"))
+    bench.ckgit("archive", "--restore", str(file))
+    os.close(descriptor)
+    assert [folder.exists() for folder in (left, used, mine, restoring)] == [False, True, True, False]
 
 
 def test_what_the_work_tree_has_already_is_left(archived: tuple[Bench, Path]) -> None:

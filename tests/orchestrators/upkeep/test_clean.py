@@ -88,6 +88,25 @@ def test_checkpoints_are_removed_and_recorded_and_nothing_else_is(analyzed: Benc
     assert "rank4" in analyzed.ckgit("clean", "demo").stdout
 
 
+@pytest.mark.parametrize("option", ["--checkpoints", "--all"])
+def test_offline_runs_of_wandb_stay_until_they_were_sent(analyzed: Bench, option: str) -> None:
+    work, logs = analyzed.work, checkpoint(analyzed, "rank4").with_name("wandb")
+    runs = [logs / f"offline-run-20261123_12000{number}-abc" for number in range(2)]
+    for run in runs:
+        run.mkdir(parents=True)
+        (run / "run-abc.wandb").write_bytes(b"what was logged")
+    (logs / "latest-run").symlink_to(runs[0].name)
+    (runs[0] / "run-abc.wandb.synced").touch()
+    told = f"1 offline run of W&B that is not sent yet: wandb sync {runs[1]} sends it"
+    done = analyzed.ckgit("clean", "demo", option, "--yes")
+    assert told in " ".join(done.stderr.split())
+    assert [run for run in ("rank4", "rank8") if checkpoint(analyzed, run).exists()] == []
+    assert all((run / "run-abc.wandb").exists() for run in runs)
+    (runs[1] / "run-abc.wandb.synced").touch()
+    analyzed.ckgit("clean", "demo", option, "--yes")
+    assert (logs.exists(), work.exists()) == (False, option == "--checkpoints")
+
+
 @pytest.mark.parametrize(
     ("keep", "kept", "why"),
     [

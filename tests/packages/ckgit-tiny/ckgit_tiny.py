@@ -182,7 +182,10 @@ class TinyEvaluator(Evaluator):
 
     def ready(self, context: Context, job: Job, work: Path) -> Sequence[str]:
         weights = work / context.artifacts(job.run) / f"epoch_{job.epoch}" / "weights"
-        return [f"epoch {job.epoch} has no weights"] if job.epoch is not None and not weights.exists() else []
+        lacking = [f"epoch {job.epoch} has no weights"] if job.epoch is not None and not weights.exists() else []
+        card = context.cards[context.plan.run(job.run).model]
+        files = [f"models/{card.name}/{name}" for name in card.files]
+        return [*lacking, *(f"{path} is not in the work tree" for path in files if not (work / path).is_file())]
 
     def evidence(self, context: Context, job: Job, attempt: Attempt, work: Path) -> Evidence:
         if attempt.exit_code:

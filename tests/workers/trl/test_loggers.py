@@ -7,9 +7,10 @@ import pytest
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.cluster import Cluster, RenderedProfile
 from ckgit.formats.plain_json import read_json
+from ckgit.orchestrators.upkeep.unsent import unsent_runs
 from ckgit.workers import installed
 from ckgit.workers.torchtune import worker as torchtune
-from ckgit.workers.trl import worker
+from ckgit.workers.trl import prepare, worker
 from tests.workers import designs
 from tests.workers.designs import write_tree
 from tests.workers.trl.jobs import ARTIFACTS, RUN, TOKEN, Trained, make_tree
@@ -70,7 +71,20 @@ def test_they_write_what_was_logged_and_change_no_byte(tmp_path, random_model, r
     assert losses_of(events) == pytest.approx([point.loss for point in logged.results[0].losses])
     [run] = (artifacts / "wandb").glob("offline-run-*/run-*.wandb")
     assert run.stat().st_size > 1000
+    assert unsent_runs(trained[1].work) == [run.parent]
     assert not [path for path in (trained[0].work / ARTIFACTS).iterdir() if path.name in ("tensorboard", "wandb", "runs")]
+
+
+def test_a_training_that_begins_anew_leaves_what_wandb_has_written(tmp_path):
+    artifacts = tmp_path / "artifacts"
+    run = artifacts / "wandb/offline-run-1/run-1.wandb"
+    for file in (run, artifacts / "checkpoint-3/weights", artifacts / "training.jsonl"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    (artifacts / "latest").symlink_to("checkpoint-3")
+    assert prepare._begin(artifacts, {"versions.json": b"{}"}, {}) == 0
+    assert sorted(path.name for path in artifacts.iterdir()) == ["rows", "versions.json", "wandb"]
+    assert run.exists()
 
 
 def losses_of(events):

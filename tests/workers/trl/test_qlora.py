@@ -160,6 +160,10 @@ def test_from_design_to_report(tmp_path) -> None:
     assert "model.safetensors" not in names
     report = (lab.snapshot.read("experiments/demo/analysis/report.md") or b"").decode()
     assert "The adapter is evaluated beside its base of 4 bits, as it was trained" in report
-    assert "follows from what is in git" in lab.ckgit("verify", "demo")
+    assert "what could be checked follows from what is in git" in lab.ckgit("verify", "demo", "--deep")
     shown = json.loads(lab.ckgit("show", "demo", "rank4", "--json"))
     assert shown["runs"][0]["parameters"]["method"] == {"value": "qlora", "source": "design"}
+    assert "none are left beside a quantized base" in lab.ckgit("models", "add", "mine", "--from", "demo", "rank4", code=8)
+    lab.ckgit("design", "other", "--like", "demo", "--reuse")
+    lab.ckgit("advance", "other", "--to", "evaluated")  # in a work tree to which the adapter was brought
+    assert "what could be checked follows from what is in git" in lab.ckgit("verify", "other", "--deep")

@@ -58,7 +58,7 @@ def test_from_design_to_report(tmp_path) -> None:
     assert rows == [{"steps": 6, "planned_steps": 12}]
     shown = json.loads(lab.ckgit("show", "demo", "rank4", "--json"))
     assert shown["runs"][0]["parameters"]["lora_rank"] == {"value": 4, "source": "run"}
-    assert "follows from what is in git" in lab.ckgit("verify", "demo")
+    assert "what could be checked follows from what is in git" in lab.ckgit("verify", "demo", "--deep")
     [without] = alone.cells
     assert (without.samples, without.tokens) == (trained.cells[0].samples, trained.cells[0].tokens)
     saved = alone.training and alone.training.checkpoints[-1]

@@ -20,6 +20,7 @@ from ckgit.lab.lab import Lab
 from ckgit.orchestrators.engine.experiment import ExperimentView, open_experiment
 from ckgit.orchestrators.engine.kept import checkpoints_of
 from ckgit.workers.digests import ADAPTER_CONFIG, differences, digests
+from ckgit.workers.loading import QUANTIZATION
 
 
 class TrainedModel(NamedTuple):
@@ -47,7 +48,8 @@ def trained_model(lab: Lab, name: str, run: str, epoch: int | None) -> TrainedMo
     refuse_edited(view.snapshot, path)
     checkpoint = _chosen(view, run, epoch, path)
     if ADAPTER_CONFIG in checkpoint.files:
-        alone = f"{checkpoint.path} is an adapter alone, and a model card is of whole weights, as save: both leaves them"
+        whole = "none are left beside a quantized base" if QUANTIZATION in checkpoint.files else "save: both leaves them"
+        alone = f"{checkpoint.path} is an adapter alone, and a model card is of whole weights: {whole}"
         raise _refused(view, alone, f"ckgit show {name}")
     kept = view.context.kept.get(attempt.job)
     artifacts = checkpoints_of(lab, run, kept, view.ledger, name)

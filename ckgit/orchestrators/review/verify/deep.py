@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
+from ckgit.errors import CkgitError
+from ckgit.experiment.card import card_path
+from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, Ledger, Phase
 from ckgit.experiment.outputs.findings import Finding
@@ -17,9 +22,12 @@ from ckgit.jobs.folder import is_there, read_status
 from ckgit.lab.git.objects import read_objects
 from ckgit.lab.history.cleanings import removal_of, removals
 from ckgit.lab.lab import Lab
+from ckgit.lab.models.card_file import parse_card
+from ckgit.lab.models.find import find_model
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.review import rules
-from ckgit.workers.digests import differences, digests
+from ckgit.orchestrators.review.rule import Rule
+from ckgit.workers.digests import BASE, base_of, differences, digests
 
 _CLOCKS = 600.0  # seconds by which the clocks of a job's host and of accounting may differ
 _LATE = 600.0  # seconds after its end in which accounting may not have heard of a job
@@ -103,16 +111,36 @@ def _checkpoints(lab: Lab, ledger: Ledger, folder: str, commit: str) -> Iterator
     paths = [f"{folder}/{attempt.job.partition('/')[0]}/{MANIFEST}" for attempt in trained]
     manifests = dict(zip(paths, read_objects(lab.root, [f"{commit}:{each}" for each in paths]), strict=True))
     work, gone = Path(ledger.work_tree), list[str]()
+    bases = _Bases(lab, lab.cluster_of(ledger.model_dump()), commit, work)
     for path, content in manifests.items():
         for checkpoint in _listed(content):
             place = work / PurePosixPath(checkpoint.path)
             if not is_there(place):
                 gone.append(checkpoint.path.removeprefix(f"{folder}/"))
                 continue
-            yield from (rules.CHECKPOINT.found(line, commit=commit, path=path) for line in _differences(checkpoint, place))
+            yield from (rule.found(line, commit=commit, path=path) for rule, line in _differences(checkpoint, place, bases))
     if gone:
         what = f"{len(gone)} checkpoints are not in {work} any more: {listed(gone, _NAMED)}{_by_whom(lab, folder, commit, gone, work)}"
         yield rules.PURGED.found(what, commit=commit)
+
+
+class _Bases(NamedTuple):
+    """Where the models are that adapters are loaded beside."""
+
+    lab: Lab
+    cluster: Cluster
+    commit: str
+    work: Path
+
+    def seen(self, base: Path) -> Path | None:
+        """The folder of one, as an adapter names it: in the work tree, or where it was moved since; None where it is nowhere."""
+        place, path = self.work / base, card_path(base.name)
+        if place.is_dir():
+            return place
+        with contextlib.suppress(CkgitError, ValueError):
+            content = next(read_objects(self.lab.root, [f"{self.commit}:{path}"])) or b""
+            return find_model(self.lab, self.cluster, parse_card(content), content, remember=False)
+        return None
 
 
 def _by_whom(lab: Lab, folder: str, commit: str, gone: Sequence[str], work: Path) -> str:
@@ -129,12 +157,18 @@ def _listed(content: bytes | None) -> Sequence[Checkpoint]:
         return ()  # that was said of the commit that has it
 
 
-def _differences(checkpoint: Checkpoint, place: Path) -> Iterator[str]:
+def _differences(checkpoint: Checkpoint, place: Path, bases: _Bases) -> Iterator[tuple[Rule, str]]:
     if not checkpoint.files:
         return
-    wanted: Mapping[str, str] = {name: file.sha256 for name, file in checkpoint.files.items()}
     try:
-        yield from differences(place, digests(place), wanted)
+        base = base_of(place)
+        lacking = base is not None and bases.seen(base) is None
+        wanted = {name: file.sha256 for name, file in checkpoint.files.items() if not (lacking and name.startswith(f"{BASE}/"))}
+        yield from ((rules.CHECKPOINT, line) for line in differences(place, digests(place, bases.seen), wanted))
     except OSError as error:
-        yield f"{place} cannot be read: {error.strerror}"
-
+        yield rules.CHECKPOINT, f"{error.filename or place} cannot be read: {error.strerror}"
+    except ValueError as error:
+        yield rules.CHECKPOINT, str(error)
+    else:
+        if lacking:
+            yield rules.UNCHECKED, f"{place} is loaded beside {base}, which this machine lacks: the adapter alone was compared"

@@ -22,7 +22,7 @@ _OLD = 600.0  # seconds after which a lock is taken to be left by a killed proce
 def jobs(lab: Lab) -> Iterator[Point]:
     """Jobs that run and are in no ledger."""
     rows = list_experiments(lab, kept=True)
-    ledgers = read_objects(lab.root, [f"{row.tip}:experiments/{row.name}/jobs.json" for row in rows])
+    ledgers = read_objects(lab.root, [f"{row.tip}:experiments/{row.name}/jobs.json" for row in rows], lenient=True)
     known = {row.name: known_in(ledger, gone=bool(row.kept)) for row, ledger in zip(rows, ledgers, strict=True)}
     folders = {entry.name for root in lab.lab_folders() if root.is_dir() for entry in root.iterdir()}
     count = 0
