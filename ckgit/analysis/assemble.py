@@ -101,10 +101,14 @@ def _evidence(context: Context, runs: Sequence[RunRow], scored: Sequence[ScoredS
 
 
 def variants_of(scored: Sequence[ScoredSplit]) -> dict[str, int]:
-    """By task how many variants were scored: runs may each have other rows of it, and what is best is picked from all of them."""
+    """By task how many variants were scored: runs may each have other rows of it, and what is best is picked from all of them.
+
+    Rows that are there under another name are counted once.
+    """
     found: dict[str, int] = {}
     for each in scored:
-        found[each.task] = found.get(each.task, 0) + each.variants
+        if not each.again:
+            found[each.task] = found.get(each.task, 0) + each.variants
     return found
 
 

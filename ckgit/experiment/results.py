@@ -194,6 +194,10 @@ class CellResult(Frozen):
     texts: tuple[RowText, ...] = Field(
         default=(), description="What its first rows asked and were answered. In results.json they are left out, and `rows` has some."
     )
+    rows: str | None = Field(
+        default=None,
+        description="A sketch of what its rows ask: digests, by which a set of rows is known whatever it is called. Not in results.json.",
+    )
     measures: CellMeasures | None = Field(
         default=None, description="What ckgit computed from its answers; absent where there is nothing, and in results of earlier versions."
     )

@@ -55,6 +55,8 @@ def scored_in_words(each: ScoredSplit) -> str:
     controls = f" and {plural(each.controls, 'control')}" if each.controls else ""
     listed = ", ".join(first_of((f"{name} ({count})" for name, count in each.experiments.items()), _NAMED))
     own = f" of data {each.data[:12]}" if each.data else ""
+    if each.again:
+        return f"{each.task}: split {each.split}{own} has the same rows under another name, and is counted there"
     said = (
         f"{each.task}: on split {each.split}{own} this lab has scored {plural(each.variants, 'variant')}{controls}, seeds and epochs apart"
     )

@@ -115,3 +115,6 @@ class ScoredSplit(Frozen):
     controls: int = Field(description="Models as they are that were scored, for comparison.")
     experiments: dict[str, int] = Field(description="By experiment how many variants and controls it has scored, closed ones included.")
     unread: tuple[str, ...] = Field(default=(), description="Experiments that could not be read, and may have scored more.")
+    again: bool = Field(
+        default=False, description="Whether these are rows of an earlier entry of the same task, whose numbers hold what these do."
+    )

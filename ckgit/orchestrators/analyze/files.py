@@ -33,9 +33,9 @@ def files_of(view: ExperimentView, results: Results, max_bytes: int) -> dict[str
 def document_of(results: Results) -> bytes:
     """`results.json`: without what is empty, as before ckgit knew of it.
 
-    Without the texts from which `rows` were taken, and what `samples.parquet` has of each answer.
+    Without the texts from which `rows` were taken, the sketches of rows, and what `samples.parquet` has of each answer.
     """
-    cells: dict[str, Any] = {"texts": True, "samples": {"__all__": {"metadata", "probabilities"}}}
+    cells: dict[str, Any] = {"texts": True, "rows": True, "samples": {"__all__": {"metadata", "probabilities"}}}
     texts = {"runs": {"__all__": {"cells": {"__all__": cells}}}}
     left_out = ("reproduced", "rows", "groups", "samples_left_out", "withdrawn", "registration", "scored")
     empty = {name: True for name in left_out if not getattr(results, name)}

@@ -105,6 +105,7 @@ def _judge(
         return _failed(attempt, files, ended.failure or FailureClass.LOST, ended.reason)
     evidence = worker.evidence(context, job, attempt, work)
     files |= evidence.files
+    attempt = attempt.model_copy(update={"rows": rows_of(evidence.results)})
     if not evidence.results or evidence.reasons or (attempt.exit_code and not evidence.complete):
         failure, reason, cells = _cause(worker, evidence, ended, attempt, tail(output))
         return _failed(attempt.model_copy(update={"cells": cells}), files, failure, reason)
@@ -202,6 +203,11 @@ def _failed(attempt: Attempt, files: Mapping[str, bytes], failure: FailureClass,
     phase = Phase.CANCELLED if failure is FailureClass.CANCELLED else Phase.FAILED
     failed = attempt.model_copy(update={"phase": phase, "failure": failure, "reason": reason})
     return JudgedAttempt(failed, files, f"{attempt.job}: {failure}: {reason}")
+
+
+def rows_of(results: Sequence[TrainingResult | CellResult]) -> dict[str, str] | None:
+    """By task a sketch of the rows that it asked; None where no evaluator says."""
+    return {each.task: each.rows for each in results if isinstance(each, CellResult) and each.rows is not None} or None
 
 
 def foreign_starts(attempts: Sequence[Attempt], job: Job, found: Sequence[TrainingResult | CellResult]) -> str:

@@ -30,6 +30,7 @@ class Log(NamedTuple):
     samples: list[Any]
     tokens: TokenCheck | None
     by_row: tuple[str, ...]  # of each row that was sent, the SHA-256 of its tokens; none where that was not recorded
+    rows: str  # a sketch of what they ask
 
 
 def read_log(wanted: ExpectedLog, path: Path) -> Log:
@@ -42,7 +43,7 @@ def read_log(wanted: ExpectedLog, path: Path) -> Log:
         OSError: the file cannot be read.
     """
     _check_status(read_header(path))
-    header, samples = read(path)
+    header, samples, rows = read(path)
     _check_settings(wanted, header)
     _check_samples(wanted, header, samples)
     tokens, by_row = _tokens(wanted, samples)
@@ -50,7 +51,7 @@ def read_log(wanted: ExpectedLog, path: Path) -> Log:
     if wanted.weights and _weights(samples) not in (None, wanted.weights):
         raise RefusedLogError("its answers were made with other weights than those that are to be evaluated", FailureClass.INPUT_CHANGED)
     check_archive(path)
-    return Log(header, samples, tokens, by_row)
+    return Log(header, samples, tokens, by_row, rows)
 
 
 def read_cell(cell: PlannedCell, path: Path, *, marked: bool, seen: TokenRecord | None = None) -> CellResult:
@@ -64,7 +65,7 @@ def read_cell(cell: PlannedCell, path: Path, *, marked: bool, seen: TokenRecord 
         RefusedLogError: see `read_log`.
         OSError: the file cannot be read.
     """
-    header, samples, tokens, by_row = read_log(expected_log(cell, marked=marked), path)
+    header, samples, tokens, by_row, rows = read_log(expected_log(cell, marked=marked), path)
     if seen and by_row:
         _check_rows(by_row, seen)
     return CellResult(
@@ -82,6 +83,7 @@ def read_cell(cell: PlannedCell, path: Path, *, marked: bool, seen: TokenRecord 
         versions={**header.eval.packages, **_record(samples[0]).get("versions", {})},
         token=token_of(header),
         texts=tuple(texts_of(samples)),
+        rows=rows,
     )
 
 

@@ -38,7 +38,7 @@ def test_memory_does_not_follow_the_bytes_of_a_log(tmp_path: Path, samples: int,
     read(few)  # with all that is imported
     tracemalloc.start()
     try:
-        _, found = read(large)
+        _, found, _ = read(large)
         kept, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -49,7 +49,7 @@ def test_memory_does_not_follow_the_bytes_of_a_log(tmp_path: Path, samples: int,
 
 def test_what_is_read_is_what_the_whole_log_has(tmp_path: Path) -> None:
     file = make_log(tmp_path / "log.eval", samples=ROWS + 5, size=10_000)
-    header, samples = read(file)
+    header, samples, _ = read(file)
     log = whole(file)
     assert made(header, samples) == made(log, log.samples)
     texts = [*texts_of(samples)]
@@ -67,7 +67,7 @@ def test_a_conversation_and_a_message_in_parts_are_the_same_texts(tmp_path: Path
                 document["input"] = asked
                 document["output"].pop("completion")  # which follows from the message
             changed.writestr(name, json.dumps(document))
-    header, samples = read(other)
+    header, samples, _ = read(other)
     log = whole(other)
     assert made(header, samples) == made(log, log.samples)
     assert next(iter(texts_of(samples))).input.startswith("system: aaa")
