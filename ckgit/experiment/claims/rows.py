@@ -1,7 +1,7 @@
 """Rows by what they ask, whatever the split, the file or the task that has them is called: a small sample of each set. Pure.
 
-A sketch is the smallest digests of a set of rows (bottom-k; Cohen and Kaplan 2007, PODC). As what is smallest is no choice of anybody's, two
-sketches tell how much of the smaller set is in the other one, also where one has a hundred times as many rows.
+A sketch is the smallest digests of a set of rows (bottom-k; Cohen and Kaplan 2007, PODC). As nobody chooses which these are, two sketches
+tell how much of the smaller set is in the other one, also where one has many times as many rows.
 
 Not seen by it: a part of the rows that happens to begin or end alike where the whole does not, and rows of thousands of characters whose
 wording is in the task's file. Data and files of tasks, which have digests of their own, tell these.

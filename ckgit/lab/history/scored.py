@@ -54,9 +54,8 @@ def scored_splits(lab: Lab, snapshot: Snapshot) -> tuple[ScoredSplit, ...]:
     """
     own = _Reader().scored(snapshot.summary_bytes(), snapshot.ledger_bytes() or b"")
     found, unread = _gathered(lab, snapshot.name, snapshot.tip, own)
-    counted = [
-        _counted(asked, by_name, unread, again=asked != group[0]) for group, by_name in zip(by_rows(own), found.values(), strict=True) for asked in group
-    ]
+    groups = zip(by_rows(own), found.values(), strict=True)
+    counted = [_counted(asked, by_name, unread, again=asked != group[0]) for group, by_name in groups for asked in group]
     return tuple(sorted(counted, key=lambda each: str((each.task, each.data, each.split))))
 
 
@@ -175,12 +174,15 @@ def _recalled(name: str, commit: str) -> Scored | None:
     content = recall(_KIND, name, commit)
     try:
         known = read_json(content) if content else None
-        return None if known is None else {
-            Asked(task, data, split, frozenset(RowsMark(*each) for each in rows), frozenset(sketches)): {Variant(*each) for each in variants}
-            for task, data, split, rows, sketches, variants in known
-        }
+        return None if known is None else dict(map(_listed, known))
     except (ValueError, TypeError):
         return None
+
+
+def _listed(known: Sequence[Any]) -> tuple[Asked, set[Variant]]:
+    task, data, split, rows, sketches, variants = known
+    asked = Asked(task, data, split, frozenset(RowsMark(*each) for each in rows), frozenset(sketches))
+    return asked, {Variant(*each) for each in variants}
 
 
 def _remember(name: str, commit: str, scored: Scored) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -10,7 +12,9 @@ from pydantic import ValidationError
 from ckgit.analysis.planning.claims import Beforehand, planned_claims
 from ckgit.analysis.planning.pilot import Pilot, pilot_of
 from ckgit.errors import CkgitError
-from ckgit.experiment.claims.variants import scored_variants
+from ckgit.experiment.checks.data_profile import DataProfile
+from ckgit.experiment.claims.rows import sketch_of
+from ckgit.experiment.claims.variants import Sketches, scored_variants
 from ckgit.experiment.design.claim import Claim
 from ckgit.experiment.design.model import Summary
 from ckgit.experiment.design.plan import Plan
@@ -33,11 +37,14 @@ class Powers(NamedTuple):
     warnings: Sequence[str]
 
 
-def read_powers(lab: Lab, summary: Summary, plan: Plan, name: str = "") -> Powers:
+def read_powers(
+    lab: Lab, summary: Summary, plan: Plan, name: str = "", *, surveys: Mapping[str, DataProfile] = MappingProxyType({})
+) -> Powers:
     """What the claims could show; by earlier seeds of the same task, where this lab has some.
 
     Args:
         name: of the experiment, whose own earlier results are no pilot for it.
+        surveys: rows by name of the data set, as far as they could be read: these tell what was scored on them under another name.
     """
     claims = summary.experiment.claims
     if not claims:
@@ -51,19 +58,33 @@ def read_powers(lab: Lab, summary: Summary, plan: Plan, name: str = "") -> Power
             if at not in pilots and (found := pilot_of(results, claim)):
                 pilots[at] = found
     told = [f"earlier results that cannot be read say nothing of seeds: {'; '.join(unread)}"] if unread else []
-    variants, unknown = _variants(lab, summary, plan, name) if any(claim.best for claim in claims) else ({}, [])
+    variants, unknown = _variants(lab, summary, plan, name, surveys) if any(claim.best for claim in claims) else ({}, [])
     planned = planned_claims(summary, plan, Beforehand(rows, pilots, variants))
     return Powers([each.power for each in planned], [*(text for each in planned for text in each.warnings), *told, *unknown])
 
 
-def _variants(lab: Lab, summary: Summary, plan: Plan, name: str) -> tuple[Mapping[str, int], Sequence[str]]:
+def _variants(
+    lab: Lab, summary: Summary, plan: Plan, name: str, surveys: Mapping[str, DataProfile]
+) -> tuple[Mapping[str, int], Sequence[str]]:
     """By task how many variants there will be on its rows, from which the best is picked; or why that is not known."""
     design = summary.model_dump(mode="json", exclude_defaults=True)
-    planned = scored_variants(design, summary.parameters, plan.evaluation_jobs)
+    planned = scored_variants(design, summary.parameters, plan.evaluation_jobs, _sketches(plan, surveys))
     try:
         return scored_with(lab, name or summary.experiment.name, planned), ()
     except CkgitError as error:
         return {}, [f"how many variants were scored on these rows before is not known: {error.what}"]
+
+
+def _sketches(plan: Plan, surveys: Mapping[str, DataProfile]) -> Sketches:
+    """Of the rows that runs will be asked, by run and task."""
+
+    @cache
+    def of(data: str, split: str, limit: int | None) -> str:
+        rows = surveys[data].rows.get(split, ())[:limit] if data in surveys else ()
+        return sketch_of("\n".join([*(turn.content for turn in row.history), row.input]) for row in rows)
+
+    asked = [(cell, str(cell.task.data or plan.run(cell.run)["data"])) for cell in plan.cells]
+    return {(cell.run, cell.task.name): {of(data, cell.task.split, cell.task.limit)} for cell, data in asked}
 
 
 def rows_asked(summary: Summary, plan: Plan, run: str, task: str) -> int:

@@ -105,14 +105,15 @@ def _judge(
         return _failed(attempt, files, ended.failure or FailureClass.LOST, ended.reason)
     evidence = worker.evidence(context, job, attempt, work)
     files |= evidence.files
-    attempt = attempt.model_copy(update={"rows": rows_of(evidence.results)})
     if not evidence.results or evidence.reasons or (attempt.exit_code and not evidence.complete):
         failure, reason, cells = _cause(worker, evidence, ended, attempt, tail(output))
-        return _failed(attempt.model_copy(update={"cells": cells}), files, failure, reason)
+        rows = rows_of(evidence.results) if any(not why for why in cells.values()) else None
+        return _failed(attempt.model_copy(update={"cells": cells, "rows": rows}), files, failure, reason)
     if why := foreign(evidence.results):
         return _failed(attempt, files, FailureClass.INPUT_CHANGED, why)
     late = f" (its exit code is {attempt.exit_code}; all was saved before)" if attempt.exit_code else ""
-    return JudgedAttempt(attempt.model_copy(update={"phase": Phase.DONE}), files, f"{job.name}: {gist(evidence.results)}{late}")
+    done = attempt.model_copy(update={"phase": Phase.DONE, "rows": rows_of(evidence.results)})
+    return JudgedAttempt(done, files, f"{job.name}: {gist(evidence.results)}{late}")
 
 
 def without_status(work: Path, token: str, ending: JobEnding | None = None) -> tuple[FailureClass, str]:

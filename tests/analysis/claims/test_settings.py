@@ -384,6 +384,7 @@ def test_no_two_shares_differ_by_more_than_1() -> None:
 def test_the_best_is_corrected_for_what_was_scored_on_all_of_its_rows() -> None:
     one = ScoredSplit(task="a", data="1", split="test", variants=7, controls=0, experiments={})
     splits = [one, one.model_copy(update={"data": "2", "variants": 5}), one.model_copy(update={"task": "b"})]
+    splits.append(one.model_copy(update={"data": "3", "again": True}))  # the same rows under another name
     assert variants_of(splits) == {"a": 12, "b": 7}
 
 
