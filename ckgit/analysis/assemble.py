@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from ckgit.analysis.claims.judge import ClaimEvidence, judge
 from ckgit.analysis.comparing.pairs import compare_pairs
-from ckgit.analysis.comparing.scored import summaries
+from ckgit.analysis.comparing.scored import clusterings, summaries
 from ckgit.analysis.fairness import Facts, fairness
 from ckgit.analysis.measures.grouped import grouped
 from ckgit.analysis.measures.measure import measured
@@ -65,6 +65,7 @@ def assemble(
         claims=tuple(marked(judge(claim, evidence), runs) for claim in about.claims),
         accounting=accounting,
         scored=tuple(scored),
+        clustering=tuple(clusterings(runs, evidence.clusters)),
         rows=worth_reading(runs),
         typical=typical_answers(runs),
         settings=tuple(summaries(runs, evidence.clusters)),

@@ -12,7 +12,15 @@ from ckgit.experiment.claims.verdicts import Verdict
 from ckgit.experiment.design.model import Claim, Frozen, RunType, Sha256
 from ckgit.experiment.design.parameters import order_of_checkpoint
 from ckgit.experiment.measured.answers import Score
-from ckgit.experiment.measured.compared import PairComparison, ReadRow, ScoredSplit, SettingSummary, TypicalAnswer, UnequalTrait
+from ckgit.experiment.measured.compared import (
+    PairComparison,
+    ReadRow,
+    RowClusters,
+    ScoredSplit,
+    SettingSummary,
+    TypicalAnswer,
+    UnequalTrait,
+)
 from ckgit.experiment.measured.measures import CellMeasures, GroupedScores
 
 MANIFEST = "checkpoints.json"  # a list of `Checkpoint`: in a run's folder on the branch, and in its artifacts/ in the work tree
@@ -253,6 +261,9 @@ class Results(Frozen):
     registration: str = Field(default="", description="Why it is not known when the claims were made, where that is so.")
     scored: tuple[ScoredSplit, ...] = Field(
         default=(), description="How much this lab had scored on the rows of each task when this was written; absent in older results."
+    )
+    clustering: tuple[RowClusters, ...] = Field(
+        default=(), description="Of tasks with `clusters` how much less their rows tell; absent where there are none, and in older results."
     )
     rows: tuple[ReadRow, ...] = Field(
         default=(), description="Rows worth reading, by task; absent in results that had none, or did not keep them yet."

@@ -16,6 +16,7 @@ from ckgit.experiment.measured.compared import ScoredSplit
 from ckgit.experiment.results import Results
 from ckgit.lab.context import load_context
 from ckgit.lab.history.scored import _Reader, scored_splits, understated
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.orchestrators.design.powers import read_powers
 from tests.conftest import WORDS
 from tests.orchestrators.bench import Bench
@@ -162,17 +163,20 @@ def test_the_same_rows_under_a_split_a_file_and_a_task_of_other_names_are_counte
     assert b'"rows"' not in bench.results().replace(b'"rows": [', b"").replace(b'"rows": null', b"")
 
 
-def test_runs_that_have_the_same_rows_under_two_names_are_counted_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_that_have_the_same_rows_under_two_names_are_counted_once(bench: Bench) -> None:
     renamed(bench, "test")
-    bench.ckgit("revise", "demo", "--set", "data.renamed={path: data/renamed.json}", "--set", "variables.data=[words, renamed]")
-    claimed(bench, "{metric: accuracy, task: capitalization, left: {lora_rank: [4, 8]}, right: base, direction: greater, best: true}")
-    found, text = analyzed(bench)
+    best = "{metric: accuracy, task: capitalization, left: {lora_rank: [4, 8]}, right: base, direction: greater, best: true}"
+    also(bench, "both", "data.renamed={path: data/renamed.json}", "variables.data=[words, renamed]", f"experiment.claims=[{best}]")
+    bench.ckgit("advance", "both")
+    snapshot = take_snapshot(bench.lab, "both")
+    found = Results.model_validate_json(snapshot.read("experiments/both/analysis/results.json") or b"")
+    text = (snapshot.read("experiments/both/analysis/report.md") or b"").decode()
     assert [(each.variants, each.controls, each.again) for each in found.scored] == [(4, 1, False), (4, 1, True)]
     assert found.claims[0].compared == 4
     assert "has the same rows under another name, and is counted there" in text
-    assert findings(bench) == set()
+    assert understated(found.scored, snapshot) == []
     silent = [each.model_copy(update={"again": True}) for each in found.scored]
-    assert understated(silent, bench.snapshot) == ["capitalization"]
+    assert understated(silent, snapshot) == ["capitalization"]
 
 
 def test_a_design_that_was_given_up_counts_and_one_that_cannot_be_read_is_named(bench: Bench) -> None:

@@ -37,7 +37,7 @@ def document_of(results: Results) -> bytes:
     """
     cells: dict[str, Any] = {"texts": True, "rows": True, "samples": {"__all__": {"metadata", "probabilities"}}}
     texts = {"runs": {"__all__": {"cells": {"__all__": cells}}}}
-    left_out = ("reproduced", "rows", "groups", "samples_left_out", "withdrawn", "registration", "scored")
+    left_out = ("reproduced", "rows", "groups", "samples_left_out", "withdrawn", "registration", "scored", "clustering")
     empty = {name: True for name in left_out if not getattr(results, name)}
     return results.model_dump_json(indent=2, exclude={**texts, **empty}).encode() + b"\n"
 
