@@ -158,8 +158,10 @@ class Sample(Frozen):
     id: int | str
     epoch: int = 1
     scores: dict[str, Score] = Field(description="By scorer.")
-    answer: str | None = None
-    target: str | None = None
+    answer: str | None = Field(
+        default=None, description="In results.json, of more than 4,000 characters the beginning, their number, and the SHA-256 of all."
+    )
+    target: str | None = Field(default=None, description="Likewise.")
     metadata: dict[str, Score] = Field(
         default={}, description="Other columns of the row, as its task gave them; of texts the short ones. Not in results.json."
     )

@@ -11,6 +11,7 @@ from ckgit.analysis.scores import SampleScores, difference, mean_scores, means, 
 from ckgit.analysis.statistics import intervals
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import RunType
+from ckgit.experiment.measured.long_texts import cut
 from ckgit.experiment.outputs.across.answers import ComparedMetric, CompareDocument, ComparedSide, DesignDifference
 from ckgit.experiment.results import CellResult, Metric, Results, RunRow, last_evaluated
 from ckgit.formats.listing import choose, in_words
@@ -199,7 +200,8 @@ def _of_metric(
 
 
 def _targets(cell: CellResult) -> dict[int | str, str | None]:
-    return {sample.id: sample.target for sample in cell.samples}
+    """As `results.json` has them: an older one has long ones whole."""
+    return {sample.id: cut(sample.target) for sample in cell.samples}
 
 
 def _only(answers: SampleScores, shared: set[int | str]) -> SampleScores:

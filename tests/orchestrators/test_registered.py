@@ -152,9 +152,10 @@ def test_the_same_rows_under_a_split_a_file_and_a_task_of_other_names_are_counte
     renamed(bench, "held_out")
     task = "{name: other, file: tasks/edited.py, function: capitalization, split: held_out}"
     also(bench, "other", "variables.lora_rank=[16]", "data={renamed: {path: data/renamed.json}}", f"evaluation.tasks=[{task}]")
-    claimed(bench, "{metric: accuracy, task: capitalization, left: {lora_rank: [4, 8]}, right: base, direction: greater, best: true}")
+    best = "{metric: accuracy, task: capitalization, left: {lora_rank: [4, 8]}, right: base, direction: greater, best: true}"
+    revised = json.loads(bench.ckgit("revise", "demo", "--set", f"experiment.claims=[{best}]", "--json").stdout)
     checked = json.loads(bench.ckgit("validate", "exp/demo", "--json").stdout)
-    assert [each["compared"] for each in checked["claims"]] == [3]
+    assert [each["compared"] for each in (*revised["claims"], *checked["claims"])] == [3, 3]
     found, _ = analyzed(bench)
     [split] = found.scored
     assert (split.variants, split.controls, split.experiments) == (3, 1, {"demo": 3, "other": 2})

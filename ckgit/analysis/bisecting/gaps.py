@@ -17,6 +17,7 @@ from ckgit.analysis.bisecting.corners import Corner
 from ckgit.analysis.scores import SampleScores, bounds, difference, mean_scores, means, on_unit_scale
 from ckgit.analysis.statistics.contrast import MARGINS, ScoredSetting, Term, margins
 from ckgit.analysis.statistics.intervals import LEVEL, Interval, mean
+from ckgit.experiment.measured.long_texts import cut
 from ckgit.experiment.results import CellResult, Metric
 
 
@@ -144,4 +145,5 @@ class CornerScores:
 
 
 def _targets(cell: CellResult) -> dict[int | str, str | None]:
-    return {sample.id: sample.target for sample in cell.samples}
+    """As `results.json` has them: an older one has long ones whole."""
+    return {sample.id: cut(sample.target) for sample in cell.samples}
