@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bench.large_logs import make_log
+from ckgit.experiment.claims.rows import sketch_of
 from ckgit.workers.inspect_ai.logs.file import read
 from ckgit.workers.inspect_ai.logs.recompute import recomputed
 from ckgit.workers.inspect_ai.logs.scores import metrics_of, samples_of
@@ -18,6 +19,11 @@ from ckgit.workers.inspect_ai.logs.texts import LONGEST, ROWS, texts_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # inspect's own imports warn
 MOST = 12_000_000  # bytes that Python has at once; the log has 40 million
+
+
+def inputs(file: Path) -> list[bytes]:
+    with zipfile.ZipFile(file) as archive:
+        return [archive.read(name) for name in archive.namelist() if name.startswith("samples/")]
 
 
 def whole(file: Path) -> Any:
@@ -49,7 +55,8 @@ def test_memory_does_not_follow_the_bytes_of_a_log(tmp_path: Path, samples: int,
 
 def test_what_is_read_is_what_the_whole_log_has(tmp_path: Path) -> None:
     file = make_log(tmp_path / "log.eval", samples=ROWS + 5, size=10_000)
-    header, samples, _ = read(file)
+    header, samples, rows = read(file)
+    assert rows == sketch_of(json.loads(content)["input"] for content in inputs(file))
     log = whole(file)
     assert made(header, samples) == made(log, log.samples)
     texts = [*texts_of(samples)]
