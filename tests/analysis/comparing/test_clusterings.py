@@ -18,11 +18,13 @@ RIGHT = {"rank4": 20, "rank8": 35, "base": 5}
 CONTEXT = context(evaluation={"tasks": [{"name": "capitalization", "clusters": "person"}]})
 
 
-def results(people: int, of: Any = CONTEXT) -> Results:
-    """Forty rows, whose first ones are right, of so many persons in turn of their order."""
+def results(people: int, of: Any = CONTEXT, other: str = "") -> Results:
+    """Forty rows, whose first ones are right, of so many persons in turn of their order; a run may have answered others."""
 
     def told(cell: CellResult) -> CellResult:
-        samples = (sample.model_copy(update={"metadata": {"person": at * people // 40}}) for at, sample in enumerate(cell.samples))
+        target = "B" if cell.run == other else "A"
+        own = ({"metadata": {"person": at * people // 40}, "target": target} for at in range(40))
+        samples = (sample.model_copy(update=each) for sample, each in zip(cell.samples, own, strict=True))
         return cell.model_copy(update={"samples": tuple(samples), "rows": "00000000 11111111"})
 
     made = {name: [told(each) if isinstance(each, CellResult) else each for each in found] for name, found in left(of, RIGHT).items()}
@@ -44,6 +46,13 @@ def test_results_and_report_say_how_much_less_rows_tell_that_belong_together() -
     assert f"40 rows belong together by person, in 20 clusters: {said}" in text
     assert "so few clusters hardly tell that" not in text
     assert b'"clustering"' in document_of(found)
+
+
+def test_who_answered_other_rows_is_left_out() -> None:
+    [together] = results(20, other="base").clustering
+    expected = design_effect([[1.0 if at < right else 0.0 for at in range(40)] for right in (20, 35)], [at // 2 for at in range(40)])
+    assert expected
+    assert together.effect == pytest.approx(expected.effect)
 
 
 def test_so_few_clusters_hardly_tell_that() -> None:
