@@ -101,8 +101,8 @@ _SCORE_NOTES = """\
 - Settings: V is the variance over rows of the difference of means over seeds, less what seeds add to it, and S that of the seeds,
   pooled over the claim's own settings where these have as many runs each and four degrees of freedom, else the larger of a setting's
   own and that of all. The interval is the difference ± √(t²·V + t²·S). Where a run has fewer than 5 right or wrong, a row of each is
-  added. A trend is the least-squares slope over the settings, with Satterthwaite's degrees of freedom. A metric that is no mean of rows
-  has t·√S, on these rows.
+  added, and where rows belong together as many as usually do. A trend is the least-squares slope over the settings, with
+  Satterthwaite's degrees of freedom. A metric that is no mean of rows has t·√S, on these rows.
 - Rows that belong together: CR2 with its own degrees of freedom (Bell and McCaffrey 2002, Surv. Methodol. 28:169).
 - Comparisons that nobody claimed: m of a task have intervals of 1 - 0.05/m each (Bonferroni), of the kinds above. P-values are McNemar's
   mid-p (Fagerland 2013, BMC Med. Res. Methodol. 13:91) for 0/1 scores of two runs, the paired t test for others, and for settings the
