@@ -14,7 +14,7 @@ from ckgit.analysis.measures.grouped import grouped
 from ckgit.analysis.measures.measure import measured
 from ckgit.analysis.reading.rows import worth_reading
 from ckgit.analysis.reading.typical import typical_answers
-from ckgit.analysis.scores import means, with_intervals
+from ckgit.analysis.scores import clusters_of, means, with_intervals
 from ckgit.analysis.versions import marked
 from ckgit.experiment.accounting import Accounting
 from ckgit.experiment.claims.settings import settings_of
@@ -157,9 +157,16 @@ def _with_intervals(runs: Sequence[RunRow], tasks: Mapping[str, TaskSpec]) -> tu
 
     def whole(cell: CellResult) -> CellResult:
         clusters = tasks[cell.task].clusters
-        return with_intervals(cell, known[cell.task], clusters).model_copy(update={"measures": measured(cell, clusters=clusters)})
+        found = {"measures": measured(cell, clusters=clusters), "clusters": _numbered(cell, clusters) if clusters else None}
+        return with_intervals(cell, known[cell.task], clusters).model_copy(update=found)
 
     return tuple(run.model_copy(update={"cells": tuple(map(whole, run.cells))}) for run in runs)
+
+
+def _numbered(cell: CellResult, column: str) -> tuple[int, ...]:
+    """Of each sample the number of its cluster, in the order in which they come."""
+    belongs, numbers = clusters_of(cell, column), dict[object, int]()
+    return tuple(numbers.setdefault(belongs[sample.id], len(numbers)) for sample in cell.samples)
 
 
 def _interruptions(training: TrainingResult | None) -> list[str]:

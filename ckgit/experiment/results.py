@@ -208,6 +208,13 @@ class CellResult(Frozen):
         default=None,
         description="A sketch of what its rows ask: digests, by which a set of rows is known whatever it is called. Not in results.json.",
     )
+    asked: str | None = Field(
+        default=None,
+        description="Of each sample, in their order, four digits of the digest of what its row asks; absent in older results.",
+    )
+    clusters: tuple[int, ...] | None = Field(
+        default=None, description="Of each sample the number of the cluster that its row belongs to, where the task has `clusters`."
+    )
     measures: CellMeasures | None = Field(
         default=None, description="What ckgit computed from its answers; absent where there is nothing, and in results of earlier versions."
     )

@@ -10,13 +10,12 @@ import pytest
 from pyarrow import parquet
 
 from ckgit.analysis.assemble import assemble
-from ckgit.analysis.bisecting.gaps import _targets as bisected
+from ckgit.analysis.comparing.same_rows import shared_rows
 from ckgit.analysis.samples_file import samples_file
 from ckgit.experiment.accounting import Accounting
 from ckgit.experiment.measured.long_texts import KEPT, LONGEST, cut
 from ckgit.experiment.results import CellResult, Results, RowText
 from ckgit.orchestrators.analyze.files import document_of
-from ckgit.results.compare import _targets as compared
 from tests.analysis.build import context, jobs, left
 
 BOOK = "word " * 20_000
@@ -67,8 +66,7 @@ def test_short_ones_are_as_they_were() -> None:
     assert {(text["answer"], text["target"]) for text in texts} == {("A", "A")}
 
 
-@pytest.mark.parametrize("targets", [compared, bisected])
-def test_rows_of_older_results_that_have_them_whole_are_the_same(found: Results, targets: object) -> None:
+def test_rows_of_older_results_that_have_them_whole_are_the_same(found: Results) -> None:
     whole = found.runs[0].cells[0]
     short = Results.model_validate_json(document_of(found)).runs[0].cells[0]
-    assert targets(whole) == targets(short)  # type: ignore[operator]
+    assert shared_rows([whole, short]) == [sample.id for sample in whole.samples]

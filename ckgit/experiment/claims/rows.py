@@ -13,9 +13,10 @@ import functools
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from ckgit.formats.rows import PLACEHOLDER
+from ckgit.formats.rows import PLACEHOLDER, user_text
 
-_DIGITS = 8  # of each row's digest
+ASKED_DIGITS = 4  # of a row's digest, where all rows of a cell are told one by one beside their ids
+_DIGITS = 8  # of it in a sketch, and so altogether
 _MOST = 64  # digests of a sketch
 _LONGEST = 4000  # characters of a row: of a longer one its beginning and its end
 _BEYOND = "g" * _DIGITS  # greater than any digest
@@ -23,9 +24,12 @@ _BEYOND = "g" * _DIGITS  # greater than any digest
 
 def without_prompt(text: str, prompt: str) -> str:
     """What a row gives to a message, where the message is this prompt with the row's input in it; else the message."""
-    before, placed, after = prompt.partition(PLACEHOLDER)
-    fits = placed and len(text) >= len(before) + len(after) and text.startswith(before) and text.endswith(after)
-    return text[len(before) : len(text) - len(after)] if fits else text
+    before, *rest = prompt.split(PLACEHOLDER)
+    if not rest:
+        return text
+    length = (len(text) - len(before) - sum(map(len, rest))) // len(rest)
+    own = text[len(before) : len(before) + max(length, 0)]
+    return own if user_text(own, prompt) == text else text
 
 
 def shortened(text: str) -> str:
@@ -38,8 +42,18 @@ def sketch_of(asked: Iterable[str]) -> str:
 
     Case, white space and order of rows make no difference, nor do words with which all of them begin or end: these are a task's own.
     """
-    digests = sorted({hashlib.sha256(text.encode(errors="replace")).hexdigest()[:_DIGITS] for text in _own_words([*map(_folded, asked)])})
-    return " ".join(digests[:_MOST]) if len(digests) > 1 else ""
+    return sketch_of_digests(digests_of(asked))
+
+
+def digests_of(asked: Iterable[str]) -> list[str]:
+    """Of each row a digest, in their order."""
+    return [hashlib.sha256(text.encode(errors="replace")).hexdigest()[:_DIGITS] for text in _own_words([*map(_folded, asked)])]
+
+
+def sketch_of_digests(digests: Iterable[str]) -> str:
+    """The sketch of rows that have these digests."""
+    found = sorted({*digests})
+    return " ".join(found[:_MOST]) if len(found) > 1 else ""
 
 
 def same_rows(one: str, other: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ckgit.experiment.claims.rows import shortened, sketch_of
+from ckgit.experiment.claims.rows import digests_of, shortened
 from ckgit.workers.inspect_ai.codes import RefusedLogError
 from ckgit.workers.inspect_ai.isolation import forget_settings
 from ckgit.workers.inspect_ai.logs.texts import Shortening, question_of
@@ -76,7 +76,7 @@ class ReadLog(NamedTuple):
 
     header: Any
     samples: list[Any]  # without transcripts and most texts
-    rows: str  # a sketch of what its rows ask; see `claims/rows.py`
+    rows: Sequence[str]  # of each sample a digest of what its row asks; see `claims/rows.py`
 
 
 def read(path: Path) -> ReadLog:
@@ -116,7 +116,7 @@ def _read(path: Path) -> ReadLog:
         _check_listed(header, len(kept))
         asked: list[str] = []
         samples = list(_samples(path, _listed(header, kept), str((header.eval.task_args or {}).get("prompt", "")), asked))
-        return ReadLog(header, samples, sketch_of(asked))
+        return ReadLog(header, samples, digests_of(asked))
     except RefusedLogError:
         raise
     except Exception as error:  # a damaged file makes zip, JSON and pydantic raise whatever they like

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from ckgit.experiment.card import FileDigest, folder_digest
+from ckgit.experiment.claims.rows import ASKED_DIGITS, sketch_of_digests
 from ckgit.experiment.jobs import FailureClass
 from ckgit.experiment.results import ROW_DIGITS, CellResult, TokenCheck, TokenRecord, rows_digest
 from ckgit.workers.inspect_ai.cells import PlannedCell
@@ -30,7 +31,7 @@ class Log(NamedTuple):
     samples: list[Any]
     tokens: TokenCheck | None
     by_row: tuple[str, ...]  # of each row that was sent, the SHA-256 of its tokens; none where that was not recorded
-    rows: str  # a sketch of what they ask
+    rows: Sequence[str]  # of each sample a digest of what its row asks
 
 
 def read_log(wanted: ExpectedLog, path: Path) -> Log:
@@ -83,7 +84,8 @@ def read_cell(cell: PlannedCell, path: Path, *, marked: bool, seen: TokenRecord 
         versions={**header.eval.packages, **_record(samples[0]).get("versions", {})},
         token=token_of(header),
         texts=tuple(texts_of(samples)),
-        rows=rows,
+        rows=sketch_of_digests(rows),
+        asked="".join(digest[:ASKED_DIGITS] for digest in rows),
     )
 
 

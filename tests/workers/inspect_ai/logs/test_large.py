@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bench.large_logs import make_log
-from ckgit.experiment.claims.rows import sketch_of
+from ckgit.experiment.claims.rows import digests_of
 from ckgit.workers.inspect_ai.logs.file import read
 from ckgit.workers.inspect_ai.logs.recompute import recomputed
 from ckgit.workers.inspect_ai.logs.scores import metrics_of, samples_of
@@ -56,7 +56,7 @@ def test_memory_does_not_follow_the_bytes_of_a_log(tmp_path: Path, samples: int,
 def test_what_is_read_is_what_the_whole_log_has(tmp_path: Path) -> None:
     file = make_log(tmp_path / "log.eval", samples=ROWS + 5, size=10_000)
     header, samples, rows = read(file)
-    assert rows == sketch_of(json.loads(content)["input"] for content in inputs(file))
+    assert rows == digests_of(json.loads(content)["input"] for content in inputs(file))
     log = whole(file)
     assert made(header, samples) == made(log, log.samples)
     texts = [*texts_of(samples)]
