@@ -210,7 +210,7 @@ class CellResult(Frozen):
     )
     asked: str | None = Field(
         default=None,
-        description="Of each sample, in their order, four digits of the digest of what its row asks; absent in older results.",
+        description="Of each sample, in their order, six digits of the digest of what its row asks; absent in older results.",
     )
     clusters: tuple[int, ...] | None = Field(
         default=None, description="Of each sample the number of the cluster that its row belongs to, where the task has `clusters`."

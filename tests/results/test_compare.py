@@ -121,7 +121,7 @@ def test_of_rows_that_have_nothing_in_common_no_difference_is_claimed(pair: Path
 
 def asking(first: int) -> Any:
     """Rows that ask one thing after the other, from this one on."""
-    return lambda cell: cell.update(asked="".join(f"{first + at:04x}" for at in range(len(cell["samples"]))))
+    return lambda cell: cell.update(asked="".join(f"{first + at:06x}" for at in range(len(cell["samples"]))))
 
 
 def test_rows_that_ask_something_else_are_not_the_same_though_ids_and_targets_are(pair: Path) -> None:

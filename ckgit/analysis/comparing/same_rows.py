@@ -6,6 +6,7 @@ rows ask is not in older results, which are told by id and target alone.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
@@ -33,6 +34,12 @@ def rows_in(cell: CellResult) -> dict[int | str, KnownRow]:
     whole = cell.asked if cell.asked and len(cell.asked) == ASKED_DIGITS * len(cell.samples) else ""
     asked = [whole[at * ASKED_DIGITS : (at + 1) * ASKED_DIGITS] for at in range(len(cell.samples))]
     return {sample.id: KnownRow(cut(sample.target), each) for sample, each in zip(cell.samples, asked, strict=True)}
+
+
+def asked_again(cell: CellResult) -> int:
+    """How many rows of a cell ask what another does; 0 where that is not known, and where all do, as then they differ in something else."""
+    found = Counter(row.asked for row in rows_in(cell).values())
+    return sum(count for count in found.values() if count > 1) if len(found) > 1 else 0
 
 
 def shared_rows(cells: Sequence[CellResult]) -> list[int | str]:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 
 from ckgit.formats.rows import PLACEHOLDER, user_text
 
-ASKED_DIGITS = 4  # of a row's digest, where all rows of a cell are told one by one beside their ids
+ASKED_DIGITS = 6  # of a row's digest, where all rows of a cell are told one by one beside their ids
 _DIGITS = 8  # of it in a sketch, and so altogether
 _MOST = 64  # digests of a sketch
 _LONGEST = 4000  # characters of a row: of a longer one its beginning and its end

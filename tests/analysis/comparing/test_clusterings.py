@@ -46,6 +46,7 @@ def test_results_and_report_say_how_much_less_rows_tell_that_belong_together() -
     assert f"40 rows belong together by person, in 20 clusters: {said}" in text
     assert "so few clusters hardly tell that" not in text
     assert b'"clustering"' in document_of(found)
+    assert {cell.clusters for run in found.runs for cell in run.cells} == {tuple(at // 2 for at in range(40))}
 
 
 def test_who_answered_other_rows_is_left_out() -> None:
@@ -53,6 +54,23 @@ def test_who_answered_other_rows_is_left_out() -> None:
     expected = design_effect([[1.0 if at < right else 0.0 for at in range(40)] for right in (20, 35)], [at // 2 for at in range(40)])
     assert expected
     assert together.effect == pytest.approx(expected.effect)
+
+
+def test_rows_that_ask_the_same_are_said_to_tell_no_more_than_once() -> None:
+    of = context()
+
+    def said(asked: str) -> str:
+        made = left(of, RIGHT)
+        for name, some in made.items():
+            made[name] = [each.model_copy(update={"asked": asked}) if isinstance(each, CellResult) else each for each in some]
+        text = render(of, None, assemble(of, jobs(of), made, {}, Accounting()), {}).decode()
+        return next((line for line in text.splitlines() if "ask what another one asks" in line), "")
+
+    told = "".join(f"{at % 10:06x}" for at in range(40))
+    assert said(told).startswith("40 of 40 rows ask what another one asks, too, and intervals take each for one that stands alone")
+    assert said("".join(f"{at:06x}" for at in range(40))) == ""
+    assert said("0" * 240) == ""  # what differs is elsewhere
+    assert said("0" * 12 + "".join(f"{at:06x}" for at in range(2, 40))) == ""  # two of 40
 
 
 def test_so_few_clusters_hardly_tell_that() -> None:
@@ -65,4 +83,5 @@ def test_of_one_cluster_and_of_rows_that_stand_alone_nothing_is_said() -> None:
     assert results(1).clustering == ()
     alone = results(20, context())
     assert alone.clustering == ()
+    assert {cell.clusters for run in alone.runs for cell in run.cells} == {None}
     assert b'"clustering"' not in document_of(alone)

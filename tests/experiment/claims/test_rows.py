@@ -66,6 +66,9 @@ def test_few_rows_are_held_whole() -> None:
         ("apple", "Spell {input}", "apple"),
         ("Spell apple", "Spell it", "Spell apple"),
         ("aba", "ab{input}ba", "aba"),
+        ("Spell apple: apple", "Spell {input}: {input}", "apple"),
+        ("Spell apple: pear", "Spell {input}: {input}", "Spell apple: pear"),
+        ("", "Spell {input}", ""),
     ],
 )
 def test_the_prompt_around_a_row_is_taken_off(text: str, prompt: str, left: str) -> None:
