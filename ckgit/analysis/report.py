@@ -88,8 +88,9 @@ _SCORE_NOTES = """\
   J. Educ. Behav. Stat. 37:479). Other numbers: the t interval of the differences by row.
 - Left minus right over different rows, each score 0 or 1: from both Wilson intervals (Newcombe 1998, Stat. Med. 17:873, method 10).
   Other numbers: Welch's t interval (Welch 1947, Biometrika 34:28).
-- A metric that is not a mean of its rows' scores: value ± 1.96 standard errors, where the evaluator gives one. A number without
-  brackets has no interval that would hold; an interval without width is never given.
+- A metric that is not a mean of its rows' scores: value ± 1.96 standard errors, where the evaluator gives one and rows do not belong
+  together, as that error takes each for one that stands alone. A number without brackets has no interval that would hold; an
+  interval without width is never given.
 - Missing scores: a number is made of the rows that have a score, and “2 of 8 scored” beside it says how many were asked. Its interval
   takes the missing ones at worst and at best, and has the outer ends of both (Horowitz and Manski 2000, J. Am. Stat. Assoc. 95:77);
   so does that of a difference. Known to lie between 0 and 1 are an accuracy, inspect-ai's exact and f1, and scores that are all 0 or 1;

@@ -109,6 +109,8 @@ def test_the_report_counts_what_was_scored_on_the_same_rows_whatever_became_of_i
     assert (split.variants, split.controls) == (4, 1)  # ranks 4, 8, 16 and 32; seeds apart
     assert split.experiments == {"demo": 3, "given_up": 2, "other": 3}
     assert found.claims[0].compared == 4
+    assert split.elsewhere == {"other": 1}  # rank 8, and controls are no variants
+    assert "; variants of this experiment were scored elsewhere, too, where what came of them could be seen: other (1)" in text
     assert "this lab has scored 4 variants and 1 control, seeds and epochs apart: demo (3), given_up (2), other (3)" in text
     assert findings(bench) == set()
     also(bench, "later", "variables.lora_rank=[4, 8, 64]")

@@ -130,6 +130,10 @@ class ScoredSplit(Frozen):
     controls: int = Field(description="Models as they are that were scored, for comparison.")
     experiments: dict[str, int] = Field(description="By experiment how many variants and controls it has scored, closed ones included.")
     unread: tuple[str, ...] = Field(default=(), description="Experiments that could not be read, and may have scored more.")
+    elsewhere: dict[str, int] = Field(
+        default={},
+        description="By other experiment how many of this one's own variants it has scored, too: what came of them could be seen there.",
+    )
     again: bool = Field(
         default=False, description="Whether these are rows of an earlier entry of the same task, whose numbers hold what these do."
     )

@@ -55,7 +55,11 @@ def scored_splits(lab: Lab, snapshot: Snapshot) -> tuple[ScoredSplit, ...]:
     own = _Reader().scored(snapshot.summary_bytes(), snapshot.ledger_bytes() or b"")
     found, unread = _gathered(lab, snapshot.name, snapshot.tip, own)
     groups = zip(by_rows(own), found.values(), strict=True)
-    counted = [_counted(asked, by_name, unread, again=asked != group[0]) for group, by_name in groups for asked in group]
+    counted = [
+        _counted(asked, by_name, unread, again=asked != group[0]).model_copy(update={"elsewhere": _elsewhere(snapshot.name, by_name)})
+        for group, by_name in groups
+        for asked in group
+    ]
     return tuple(sorted(counted, key=lambda each: str((each.task, each.data, each.split))))
 
 
@@ -130,6 +134,13 @@ def _counted(asked: Asked, by_name: Mapping[str, set[Variant]], unread: Sequence
         unread=tuple(sorted({*unread})),
         again=again,
     )
+
+
+def _elsewhere(name: str, by_name: Mapping[str, set[Variant]]) -> dict[str, int]:
+    """How many variants of an experiment each other one has, too, but for models as they are."""
+    own = {variant for variant in by_name.get(name, ()) if not variant.control}
+    shared = {other: len(own & by_name[other]) for other in sorted(by_name) if other != name}
+    return {other: count for other, count in shared.items() if count}
 
 
 def _of_others(lab: Lab, name: str, tip: str, own: Found, unread: list[str]) -> Iterator[tuple[str, Scored]]:

@@ -306,6 +306,12 @@ def test_verdicts_about_settings_are_not_said_to_leave_seeds_out() -> None:
     assert "seeds is not included" not in text
 
 
+def test_of_several_claims_it_is_said_that_nothing_corrects_for_them() -> None:
+    one = verdict(evidence(SEEDS, TWO))
+    assert "Each of the 3 intervals is its claim's own" in claims_section([one] * 3)
+    assert "is its claim's own" not in claims_section([one])
+
+
 def test_rows_of_no_group_stand_alone() -> None:
     answers = {"rank4": [0.0, 1.0] * 30, "rank8": [1.0] * 20 + [0.0, 1.0] * 20}
     tried = evidence({"lora_rank": [4, 8]}, answers)
