@@ -8,13 +8,13 @@ from types import MappingProxyType
 
 from ckgit.analysis.claims.judge import ClaimEvidence, judge
 from ckgit.analysis.comparing.pairs import compare_pairs
-from ckgit.analysis.comparing.scored import summaries
+from ckgit.analysis.comparing.scored import clusterings, summaries
 from ckgit.analysis.fairness import Facts, fairness
 from ckgit.analysis.measures.grouped import grouped
 from ckgit.analysis.measures.measure import measured
 from ckgit.analysis.reading.rows import worth_reading
 from ckgit.analysis.reading.typical import typical_answers
-from ckgit.analysis.scores import means, with_intervals
+from ckgit.analysis.scores import clusters_of, means, with_intervals
 from ckgit.analysis.versions import marked
 from ckgit.experiment.accounting import Accounting
 from ckgit.experiment.claims.settings import settings_of
@@ -65,6 +65,7 @@ def assemble(
         claims=tuple(marked(judge(claim, evidence), runs) for claim in about.claims),
         accounting=accounting,
         scored=tuple(scored),
+        clustering=tuple(clusterings(runs, evidence.clusters)),
         rows=worth_reading(runs),
         typical=typical_answers(runs),
         settings=tuple(summaries(runs, evidence.clusters)),
@@ -101,10 +102,14 @@ def _evidence(context: Context, runs: Sequence[RunRow], scored: Sequence[ScoredS
 
 
 def variants_of(scored: Sequence[ScoredSplit]) -> dict[str, int]:
-    """By task how many variants were scored: runs may each have other rows of it, and what is best is picked from all of them."""
+    """By task how many variants were scored: runs may each have other rows of it, and what is best is picked from all of them.
+
+    Rows that are there under another name are counted once.
+    """
     found: dict[str, int] = {}
     for each in scored:
-        found[each.task] = found.get(each.task, 0) + each.variants
+        if not each.again:
+            found[each.task] = found.get(each.task, 0) + each.variants
     return found
 
 
@@ -152,9 +157,16 @@ def _with_intervals(runs: Sequence[RunRow], tasks: Mapping[str, TaskSpec]) -> tu
 
     def whole(cell: CellResult) -> CellResult:
         clusters = tasks[cell.task].clusters
-        return with_intervals(cell, known[cell.task], clusters).model_copy(update={"measures": measured(cell, clusters=clusters)})
+        found = {"measures": measured(cell, clusters=clusters), "clusters": _numbered(cell, clusters) if clusters else None}
+        return with_intervals(cell, known[cell.task], clusters).model_copy(update=found)
 
     return tuple(run.model_copy(update={"cells": tuple(map(whole, run.cells))}) for run in runs)
+
+
+def _numbered(cell: CellResult, column: str) -> tuple[int, ...]:
+    """Of each sample the number of its cluster, in the order in which they come."""
+    belongs, numbers = clusters_of(cell, column), dict[object, int]()
+    return tuple(numbers.setdefault(belongs[sample.id], len(numbers)) for sample in cell.samples)
 
 
 def _interruptions(training: TrainingResult | None) -> list[str]:

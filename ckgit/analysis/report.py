@@ -88,8 +88,9 @@ _SCORE_NOTES = """\
   J. Educ. Behav. Stat. 37:479). Other numbers: the t interval of the differences by row.
 - Left minus right over different rows, each score 0 or 1: from both Wilson intervals (Newcombe 1998, Stat. Med. 17:873, method 10).
   Other numbers: Welch's t interval (Welch 1947, Biometrika 34:28).
-- A metric that is not a mean of its rows' scores: value ± 1.96 standard errors, where the evaluator gives one. A number without
-  brackets has no interval that would hold; an interval without width is never given.
+- A metric that is not a mean of its rows' scores: value ± 1.96 standard errors, where the evaluator gives one and rows do not belong
+  together, as that error takes each for one that stands alone. A number without brackets has no interval that would hold; an
+  interval without width is never given.
 - Missing scores: a number is made of the rows that have a score, and “2 of 8 scored” beside it says how many were asked. Its interval
   takes the missing ones at worst and at best, and has the outer ends of both (Horowitz and Manski 2000, J. Am. Stat. Assoc. 95:77);
   so does that of a difference. Known to lie between 0 and 1 are an accuracy, inspect-ai's exact and f1, and scores that are all 0 or 1;
@@ -101,8 +102,8 @@ _SCORE_NOTES = """\
 - Settings: V is the variance over rows of the difference of means over seeds, less what seeds add to it, and S that of the seeds,
   pooled over the claim's own settings where these have as many runs each and four degrees of freedom, else the larger of a setting's
   own and that of all. The interval is the difference ± √(t²·V + t²·S). Where a run has fewer than 5 right or wrong, a row of each is
-  added. A trend is the least-squares slope over the settings, with Satterthwaite's degrees of freedom. A metric that is no mean of rows
-  has t·√S, on these rows.
+  added, and where rows belong together as many as usually do. A trend is the least-squares slope over the settings, with
+  Satterthwaite's degrees of freedom. A metric that is no mean of rows has t·√S, on these rows.
 - Rows that belong together: CR2 with its own degrees of freedom (Bell and McCaffrey 2002, Surv. Methodol. 28:169).
 - Comparisons that nobody claimed: m of a task have intervals of 1 - 0.05/m each (Bonferroni), of the kinds above. P-values are McNemar's
   mid-p (Fagerland 2013, BMC Med. Res. Methodol. 13:91) for 0/1 scores of two runs, the paired t test for others, and for settings the

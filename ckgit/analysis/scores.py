@@ -184,12 +184,18 @@ def _interval(metric: Metric, cell: CellResult, counted: ScoredCount, *, mean: b
 
 
 def _clustered(metric: Metric, cell: CellResult, clusters: str, *, mean: bool) -> Interval | None:
-    """Of the mean of rows that belong together; none where a score is missing, or another number than a mean is asked for."""
-    answers = mean_scores(cell, metric) if mean else None
-    if not answers or not answers.whole:
+    """Of the mean of rows that belong together; none of another number, as an evaluator's standard error takes each row by itself."""
+    answers, groups = mean_scores(cell, metric) if mean else None, clusters_of(cell, clusters)
+    if not answers:
         return None
-    scores, groups = answers.scored(), clusters_of(cell, clusters)
-    return clustered_interval(list(scores.values()), [groups[key] for key in scores], unit=on_unit_scale(metric, answers))
+    unit = on_unit_scale(metric, answers)
+
+    def of(scores: Mapping[object, float]) -> Interval | None:
+        return clustered_interval(list(scores.values()), [groups[key] for key in scores], unit=unit)
+
+    if answers.whole:
+        return of(answers.scored())
+    return bounds(of(answers.filled(0.0)), of(answers.filled(1.0))) if unit else None
 
 
 def clusters_of(cell: CellResult, column: str) -> dict[object, tuple[str, Score]]:

@@ -29,8 +29,8 @@ def command(ctx: click.Context, *, names: tuple[str, ...], as_of: str, at: str, 
     """Compare experiments, or runs of them: how they differ, and what came of it.
 
     A, B and C are EXPERIMENT or EXPERIMENT/RUN. Of designs and parameters only what differs is shown. Then each other one is compared
-    with A, metric by metric, over the rows that both answered: those with the same id and the same target. Of two experiments, runs of
-    the same name are compared.
+    with A, metric by metric, over the rows that both answered: those with the same id and target that ask the same. Of two experiments,
+    runs of the same name are compared.
     """
     from ckgit.results.compare import compare, find_sides
 

@@ -153,6 +153,7 @@ class AttemptOutline(NamedTuple):
     failure: str | None
     reason: str | None
     cells: bool  # whether its cells were judged one by one
+    rows: Mapping[str, str]  # by task a sketch of its rows; none where that is not known
 
 
 class LedgerOutline(NamedTuple):
@@ -216,6 +217,7 @@ def _attempt(attempt: Mapping[str, Any]) -> AttemptOutline:
         failure=_text(attempt["failure"]) if "failure" in attempt else None,
         reason=_text(attempt["reason"]) if "reason" in attempt else None,
         cells=bool(attempt.get("cells")),
+        rows={_text(task): _text(rows) for task, rows in (attempt.get("rows") or {}).items()},
     )
 
 

@@ -162,6 +162,11 @@ class Attempt(Frozen):
     files: dict[str, Sha256] = Field(
         default={}, description="What it left that was committed: SHA-256 by path in the experiment's folder; none where older jobs ran."
     )
+    rows: dict[str, str] | None = Field(
+        default=None,
+        description="By task that counts a sketch of the rows that it asked, by which they are known whatever they are called; "
+        "absent where it evaluated nothing, or that is not known, as in older ledgers.",
+    )
     resources: Resources | None = Field(default=None, description="What a retry asked for instead of the design's resources.")
     batch: Batch | None = Field(default=None, description="How a retry divides the rows of a training instead of as designed.")
     usage: Usage | None = Field(default=None)

@@ -13,7 +13,15 @@ from ckgit.experiment.claims.verdicts import Verdict
 from ckgit.experiment.design.model import Claim, Frozen, RunType, Sha256
 from ckgit.experiment.design.parameters import order_of_checkpoint
 from ckgit.experiment.measured.answers import Score
-from ckgit.experiment.measured.compared import PairComparison, ReadRow, ScoredSplit, SettingSummary, TypicalAnswer, UnequalTrait
+from ckgit.experiment.measured.compared import (
+    PairComparison,
+    ReadRow,
+    RowClusters,
+    ScoredSplit,
+    SettingSummary,
+    TypicalAnswer,
+    UnequalTrait,
+)
 from ckgit.experiment.measured.measures import CellMeasures, GroupedScores
 
 MANIFEST = "checkpoints.json"  # a list of `Checkpoint`: in a run's folder on the branch, and in its artifacts/ in the work tree
@@ -156,8 +164,10 @@ class Sample(Frozen):
     id: int | str
     epoch: int = 1
     scores: dict[str, Score] = Field(description="By scorer.")
-    answer: str | None = None
-    target: str | None = None
+    answer: str | None = Field(
+        default=None, description="In results.json, of more than 4,000 characters the beginning, their number, and the SHA-256 of all."
+    )
+    target: str | None = Field(default=None, description="Likewise.")
     metadata: dict[str, Score] = Field(
         default={}, description="Other columns of the row, as its task gave them; of texts the short ones. Not in results.json."
     )
@@ -199,6 +209,17 @@ class CellResult(Frozen):
     max_log_bytes: int | None = Field(default=None, description="And the limit in ckgit.toml that it was over.")
     texts: tuple[RowText, ...] = Field(
         default=(), description="What its first rows asked and were answered. In results.json they are left out, and `rows` has some."
+    )
+    rows: str | None = Field(
+        default=None,
+        description="A sketch of what its rows ask: digests, by which a set of rows is known whatever it is called. Not in results.json.",
+    )
+    asked: str | None = Field(
+        default=None,
+        description="Of each sample, in their order, six digits of the digest of what its row asks; absent in older results.",
+    )
+    clusters: tuple[int, ...] | None = Field(
+        default=None, description="Of each sample the number of the cluster that its row belongs to, where the task has `clusters`."
     )
     measures: CellMeasures | None = Field(
         default=None, description="What ckgit computed from its answers; absent where there is nothing, and in results of earlier versions."
@@ -255,6 +276,9 @@ class Results(Frozen):
     registration: str = Field(default="", description="Why it is not known when the claims were made, where that is so.")
     scored: tuple[ScoredSplit, ...] = Field(
         default=(), description="How much this lab had scored on the rows of each task when this was written; absent in older results."
+    )
+    clustering: tuple[RowClusters, ...] = Field(
+        default=(), description="Of tasks with `clusters` how much less their rows tell; absent where there are none, and in older results."
     )
     rows: tuple[ReadRow, ...] = Field(
         default=(), description="Rows worth reading, by task; absent in results that had none, or did not keep them yet."

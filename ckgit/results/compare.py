@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ckgit.analysis.scores import SampleScores, difference, mean_scores, means, on_unit_scale
+from ckgit.analysis.comparing.same_rows import clusters_in, paired, rows_in, shared_rows
+from ckgit.analysis.scores import SampleScores, mean_scores, means, on_unit_scale
 from ckgit.analysis.statistics import intervals
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import RunType
@@ -17,6 +18,7 @@ from ckgit.formats.listing import choose, in_words
 from ckgit.lab.git.objects import read_objects
 from ckgit.lab.lab import Lab
 
+_UNTOLD = "rows belong together, and these results are too old to say which: no interval would hold"
 _SAID = ("experiment.name", "experiment.date")  # which always differ
 
 
@@ -30,6 +32,7 @@ class NamedSide(NamedTuple):
     run: str  # empty for the whole experiment
     document: Any  # the run's parameters, or the design
     problem: str | None
+    clustered: frozenset[str] = frozenset()  # tasks whose rows belong together
 
 
 def find_sides(connection: Any, names: Sequence[str]) -> list[NamedSide]:
@@ -59,8 +62,14 @@ def _side(connection: Any, name: str) -> NamedSide:
             onward = choose(run, runs) or f"ckgit status {own} says why"
             raise CkgitError(what, code=Exit.USAGE, state="nothing was compared", next=onward)
         kind, parameters = runs[run]
-        return NamedSide(name, experiment, folder, commit, run, {"type": kind, **json.loads(parameters or "{}")}, problem)
-    return NamedSide(name, experiment, folder, commit, run, json.loads(document) if document else None, problem)
+        of_run = {"type": kind, **json.loads(parameters or "{}")}
+        return NamedSide(name, experiment, folder, commit, run, of_run, problem, _clustered(document))
+    return NamedSide(name, experiment, folder, commit, run, json.loads(document) if document else None, problem, _clustered(document))
+
+
+def _clustered(design: str | None) -> frozenset[str]:
+    tasks = json.loads(design)["evaluation"]["tasks"] if design else ()
+    return frozenset(task["name"] for task in tasks if task.get("clusters"))
 
 
 def compare(lab: Lab, sides: Sequence[NamedSide]) -> CompareDocument:
@@ -137,7 +146,8 @@ def _compared(one: NamedSide, left: Results, other: NamedSide, right: Results, r
         if not tasks:
             remarks.append(f"{names[0]} and {names[1]} have no evaluated task in common")
         for task in tasks:
-            yield from _of_task(task, names, first, second, _means(task, left, right))
+            together = task in one.clustered | other.clustered
+            yield from _of_task(task, names, first, second, _means(task, left, right), together=together)
 
 
 def _pairs(one: NamedSide, left: Results, other: NamedSide, right: Results) -> list[tuple[RunRow, RunRow]]:
@@ -155,27 +165,29 @@ def _means(task: str, *results: Results) -> frozenset[tuple[str, str]]:
     return means(cells[0]) & means(cells[1])
 
 
-def _of_task(task: str, names: tuple[str, str], one: RunRow, other: RunRow, known: frozenset[tuple[str, str]]) -> Iterator[ComparedMetric]:
+def _of_task(
+    task: str, names: tuple[str, str], one: RunRow, other: RunRow, known: frozenset[tuple[str, str]], *, together: bool
+) -> Iterator[ComparedMetric]:
     cells = [last_evaluated([cell for cell in run.cells if cell.task == task]) for run in (one, other)]
     theirs = {(metric.scorer, metric.name): metric for metric in cells[1].metrics}
     for metric in cells[0].metrics:
         key = (metric.scorer, metric.name)
         if key in theirs:
-            yield _of_metric(task, names, (cells[0], cells[1]), (metric, theirs[key]), mean=key in known)
+            yield _of_metric(task, names, (cells[0], cells[1]), (metric, theirs[key]), mean=key in known, together=together)
 
 
 def _of_metric(
-    task: str, names: tuple[str, str], cells: tuple[CellResult, CellResult], metrics: tuple[Metric, Metric], *, mean: bool
+    task: str, names: tuple[str, str], cells: tuple[CellResult, CellResult], metrics: tuple[Metric, Metric], *, mean: bool, together: bool
 ) -> ComparedMetric:
-    rows = [_targets(cell) for cell in cells]
-    shared = {key for key, target in rows[0].items() if key in rows[1] and rows[1][key] == target}
+    rows, shared = [rows_in(cell) for cell in cells], shared_rows(cells)
     answers = [mean_scores(cell, metric) if mean else None for cell, metric in zip(cells, metrics, strict=True)]
     values = tuple(metric.value for metric in metrics)
-    found, remark = None, _why_not(len(shared), metrics, answers)
+    clusters = clusters_in(cells, shared)
+    found, remark = None, _why_not(len(shared), metrics, answers) or (_UNTOLD if together and clusters is None else "")
     if not remark and answers[0] and answers[1]:
         one, other = (_only(each, shared) for each in (answers[0], answers[1]))
         unit = all(on_unit_scale(metric, one, other) for metric in metrics)
-        found = difference(other, one, paired=True, unit=unit)
+        found = paired(other, one, unit=unit, clusters=clusters)
         values = (_mean(one), _mean(other))
         remark = _limits(rows, len(shared), (one, other), known=found is not None)
     known = values[0] is not None and values[1] is not None
@@ -198,12 +210,8 @@ def _of_metric(
     )
 
 
-def _targets(cell: CellResult) -> dict[int | str, str | None]:
-    return {sample.id: sample.target for sample in cell.samples}
-
-
-def _only(answers: SampleScores, shared: set[int | str]) -> SampleScores:
-    return SampleScores({key: each for key, each in answers.by_id.items() if key in shared})
+def _only(answers: SampleScores, shared: Sequence[int | str]) -> SampleScores:
+    return SampleScores({key: answers.by_id[key] for key in shared})
 
 
 def _mean(answers: SampleScores) -> float | None:
@@ -214,7 +222,7 @@ def _mean(answers: SampleScores) -> float | None:
 def _why_not(shared: int, metrics: Sequence[Metric], answers: Sequence[SampleScores | None]) -> str:
     """Why two values cannot be compared row by row; empty where they can."""
     if not shared:
-        return "not the same rows: no id with the same target is in both"
+        return "not the same rows: no id with the same question and target is in both"
     if any(metric.value is None for metric in metrics):
         return "it is undefined on one side"
     if None in answers:

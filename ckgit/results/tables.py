@@ -114,8 +114,10 @@ class SamplesTable(_OfCell):
     scorer: str | None = Field(description="Scorer; absent where none scored it.")
     score: float | None = Field(description="The score as a number; absent where it is none.")
     score_text: str | None = Field(description="The score as it was given, e.g. C.")
-    answer: str | None = Field(description="What the scorer took for the answer.")
-    target: str | None = Field(description="What was asked for.")
+    answer: str | None = Field(
+        description="What the scorer took for the answer; of more than 4,000 characters the beginning, and the SHA-256 of all."
+    )
+    target: str | None = Field(description="What was asked for; likewise.")
 
 
 class AttemptsTable(_OfExperiment):

@@ -57,6 +57,22 @@ def test_an_unscored_sample_is_missing_and_the_others_are_kept() -> None:
     assert (found.scored(), found.filled(0.0), found.whole) == ({1: 1.0}, {1: 1.0, 2: 0.0, 3: 0.0}, False)
 
 
+def test_where_rows_belong_together_scores_that_are_missing_are_taken_at_worst_and_at_best_and_other_numbers_have_no_interval() -> None:
+    def of(*scores: Score, name: str = "accuracy") -> Metric:
+        found = answered(*scores, name=name, stderr=0.1)
+        people = (sample.model_copy(update={"metadata": {"person": at // 4}}) for at, sample in enumerate(found.samples))
+        [metric] = with_intervals(found.model_copy(update={"samples": tuple(people)}), {("match", "accuracy")}, "person").metrics
+        return metric
+
+    rows = [1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 1.0, 0.0]
+    worst, best = of(*rows[:-1], 0.0), of(*rows[:-1], 1.0)
+    found = of(*rows[:-1], None)
+    assert (found.low, found.high) == (worst.low, best.high)
+    assert found.interval == "CR2 on log odds, missing scores at worst and at best"
+    assert of(*[row * 3 for row in rows[:-1]], None).low is None  # of which nobody knows what would be worst
+    assert of(*rows, name="auc").interval is None
+
+
 def test_a_scorer_of_several_values_is_found_by_its_key() -> None:
     samples = (Sample(id=1, scores={"parts.prefix": 1.0, "parts.stop": 0.0}), Sample(id=2, scores={"parts.prefix": 0.0, "parts.stop": 0.0}))
     found = mean_scores(cell("rank4", 0, samples=samples), Metric(scorer="prefix", name="accuracy", value=0.5, samples=2))

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from ckgit.experiment.claims.rows import sketch_of
+from ckgit.experiment.measured.compared import RowClusters
+from ckgit.experiment.results import Results
+from ckgit.orchestrators.analyze.files import document_of
 from tests.cli.remarks import ckgit, rows
 
 DESIGN = """\
@@ -82,6 +86,62 @@ def test_rows_that_belong_together_are_said_to_show_less(said):
     [text] = doubts(found)
     assert text.startswith("rows belong together by author, and what it could show is said as if each stood alone")
     assert doubts(said(GREATER)) == []
+
+
+CLUSTERED = "{name: capitalization, clusters: author}"
+
+
+@pytest.fixture
+def earlier(lab_folder, commit, run, tmp_path):
+    """`earlier(clusters)`: an experiment of the lab on the same rows under another name, in whose results they are in so many clusters."""
+
+    def make(clusters, rows_asked=300):
+        made = rows(WORDS)
+        commit({"data/others.json": {"train": made[:20], "held_out": made[80:380]}})
+        design = DESIGN.replace("CLAIMS", "").replace("SEEDS", "[0]").replace("rows.json", "others.json")
+        task = "{name: other, file: tasks/capitalization.py, function: capitalization, split: held_out, clusters: author}"
+        done = ckgit(lab_folder, "design", "before", "--from", "-", stdin=design.replace("{name: capitalization}", task))
+        assert done.returncode == 0, done.stderr
+        sketch = sketch_of(row["input"] for row in made[80:380])
+        together = RowClusters(task="other", column="author", clusters=clusters, rows=rows_asked, effect=4.0, icc=0.3, sketch=sketch)
+        found = Results(experiment="before", question="?", design="0" * 64, runs=(), clustering=(together,))
+        run(lab_folder, "worktree", "add", "--quiet", str(tmp_path / "tree"), "exp/before")
+        file = tmp_path / "tree/experiments/before/analysis/results.json"
+        file.parent.mkdir()
+        file.write_bytes(document_of(found))
+        run(tmp_path / "tree", "add", "--all")
+        run(tmp_path / "tree", "commit", "--quiet", "--message=Results")
+
+    return make
+
+
+PAIR = "{metric: accuracy, task: capitalization, left: rank8_seed0, right: base, direction: greater}"
+
+
+def test_how_rows_belonged_together_before_is_in_what_claims_could_show(said, earlier):
+    alone = [power["smallest"] for power in said(GREATER, PAIR)["claims"]]
+    earlier(40)
+    found = said(GREATER, PAIR, task=CLUSTERED)
+    assert doubts(found) == []
+    settings, models = found["claims"]
+    assert settings["smallest"] > 1.2 * alone[0]
+    assert models["smallest"] == pytest.approx(alone[1] * 2 * 2.02 / 1.96, rel=0.05)  # as 75 rows that stand alone
+    assert settings["assumed"].endswith("; rows belong together by author as in before: 40 clusters, design effect 4")
+    assert [power["smallest"] for power in said(GREATER, PAIR)["claims"]] == alone  # of a task without clusters
+
+
+def test_of_too_few_clusters_and_of_other_rows_it_is_not_taken(said, earlier):
+    earlier(2)
+    [text] = doubts(said(GREATER, task=CLUSTERED))
+    assert text.startswith("rows belong together by author, and what it could show is said as if each stood alone")
+    assert text.endswith(
+        "before has these rows in too few clusters to tell how much: "
+        "a variance between 2 clusters has a standard error of 141% of it, and 20 are asked for"
+    )
+    [text] = doubts(said(GREATER, task="{name: capitalization, clusters: author, limit: 100}"))
+    assert text.endswith("the less it shows")
+    [text] = doubts(said(GREATER, task="{name: capitalization, clusters: person}"))
+    assert text.endswith("the less it shows")
 
 
 def test_two_seeds_of_two_settings_tell_little(said):

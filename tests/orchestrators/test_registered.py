@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -14,8 +15,10 @@ from ckgit.experiment.design.model import State
 from ckgit.experiment.measured.compared import ScoredSplit
 from ckgit.experiment.results import Results
 from ckgit.lab.context import load_context
-from ckgit.lab.history.scored import _Reader, scored_splits
+from ckgit.lab.history.scored import _Reader, scored_splits, understated
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.orchestrators.design.powers import read_powers
+from tests.conftest import WORDS
 from tests.orchestrators.bench import Bench
 
 GREATER = "{metric: accuracy, task: capitalization, left: rank8, right: base, direction: greater}"
@@ -106,6 +109,8 @@ def test_the_report_counts_what_was_scored_on_the_same_rows_whatever_became_of_i
     assert (split.variants, split.controls) == (4, 1)  # ranks 4, 8, 16 and 32; seeds apart
     assert split.experiments == {"demo": 3, "given_up": 2, "other": 3}
     assert found.claims[0].compared == 4
+    assert split.elsewhere == {"other": 1}  # rank 8, and controls are no variants
+    assert "; variants of this experiment were scored elsewhere, too, where what came of them could be seen: other (1)" in text
     assert "this lab has scored 4 variants and 1 control, seeds and epochs apart: demo (3), given_up (2), other (3)" in text
     assert findings(bench) == set()
     also(bench, "later", "variables.lora_rank=[4, 8, 64]")
@@ -133,6 +138,48 @@ def test_a_task_with_another_name_has_scored_on_the_same_rows_and_what_was_read_
         file.write_text("[[1]]")
     assert scored_splits(bench.lab, bench.snapshot) == found.scored
     assert len(read) == 3
+
+
+def renamed(bench: Bench, split: str) -> None:
+    """The test rows once more: in another file with other training rows, under a split of this name; and a task of another file."""
+    rows = {"train": [*WORDS["train"], {"input": "zebra", "output": "ZEBRA"}], split: WORDS["test"]}
+    task = (bench.folder / "tasks/capitalization.py").read_text().replace("data/words.json", "data/renamed.json")
+    for path, text in {"data/renamed.json": json.dumps(rows), "tasks/edited.py": task}.items():
+        (bench.folder / path).write_text(text)
+    subprocess.run(["git", "add", "."], cwd=bench.folder, check=True)
+    subprocess.run(["git", "commit", "-qm", "renamed"], cwd=bench.folder, check=True)
+
+
+def test_the_same_rows_under_a_split_a_file_and_a_task_of_other_names_are_counted(bench: Bench) -> None:
+    renamed(bench, "held_out")
+    task = "{name: other, file: tasks/edited.py, function: capitalization, split: held_out}"
+    also(bench, "other", "variables.lora_rank=[16]", "data={renamed: {path: data/renamed.json}}", f"evaluation.tasks=[{task}]")
+    best = "{metric: accuracy, task: capitalization, left: {lora_rank: [4, 8]}, right: base, direction: greater, best: true}"
+    revised = json.loads(bench.ckgit("revise", "demo", "--set", f"experiment.claims=[{best}]", "--json").stdout)
+    checked = json.loads(bench.ckgit("validate", "exp/demo", "--json").stdout)
+    assert [each["compared"] for each in (*revised["claims"], *checked["claims"])] == [3, 3]
+    found, _ = analyzed(bench)
+    [split] = found.scored
+    assert (split.variants, split.controls, split.experiments) == (3, 1, {"demo": 3, "other": 2})
+    assert found.claims[0].compared == 3
+    assert findings(bench) == set()
+    assert b'"rows"' not in bench.results().replace(b'"rows": [', b"").replace(b'"rows": null', b"")
+
+
+def test_runs_that_have_the_same_rows_under_two_names_are_counted_once(bench: Bench) -> None:
+    renamed(bench, "test")
+    best = "{metric: accuracy, task: capitalization, left: {lora_rank: [4, 8]}, right: base, direction: greater, best: true}"
+    also(bench, "both", "data.renamed={path: data/renamed.json}", "variables.data=[words, renamed]", f"experiment.claims=[{best}]")
+    bench.ckgit("advance", "both")
+    snapshot = take_snapshot(bench.lab, "both")
+    found = Results.model_validate_json(snapshot.read("experiments/both/analysis/results.json") or b"")
+    text = (snapshot.read("experiments/both/analysis/report.md") or b"").decode()
+    assert [(each.variants, each.controls, each.again) for each in found.scored] == [(4, 1, False), (4, 1, True)]
+    assert found.claims[0].compared == 4
+    assert "has the same rows under another name, and is counted there" in text
+    assert understated(found.scored, snapshot) == []
+    silent = [each.model_copy(update={"again": True}) for each in found.scored]
+    assert understated(silent, snapshot) == ["capitalization"]
 
 
 def test_a_design_that_was_given_up_counts_and_one_that_cannot_be_read_is_named(bench: Bench) -> None:

@@ -10,6 +10,8 @@ import pytest
 from scipy import stats
 
 from bench.many_results import add_results
+from ckgit.analysis.statistics.linearised import clustered_variance
+from ckgit.lab.summary.file import SummaryFile
 from tests.command_line import ckgit as command
 from tests.conftest import run_git
 from tests.orchestrators.bench import Bench
@@ -40,7 +42,8 @@ def change(lab: Path, name: str, change_it: Any) -> None:
             scores = [sample["scores"]["match"] for sample in cell["samples"]]
             cell["metrics"][0]["value"] = sum(scores) / len(scores)
     hand = lab.parent / f"hand-{name}"
-    run_git(lab, "worktree", "add", "--quiet", str(hand), f"exp/{name}")
+    if not hand.exists():
+        run_git(lab, "worktree", "add", "--quiet", str(hand), f"exp/{name}")
     (hand / f"experiments/{name}/analysis/results.json").write_text(json.dumps(document))
     run_git(hand, "commit", "--quiet", "--all", "--message=otherwise")
 
@@ -112,7 +115,53 @@ def test_of_rows_that_have_nothing_in_common_no_difference_is_claimed(pair: Path
 
     change(pair, "r0001", strangers)
     [found] = compared(pair, "r0000/rank2", "r0001/rank2")["metrics"]
-    assert (found["rows"], found["low"], found["remark"]) == (0, None, "not the same rows: no id with the same target is in both")
+    assert (found["rows"], found["low"]) == (0, None)
+    assert found["remark"] == "not the same rows: no id with the same question and target is in both"
+
+
+def asking(first: int) -> Any:
+    """Rows that ask one thing after the other, from this one on."""
+    return lambda cell: cell.update(asked="".join(f"{first + at:06x}" for at in range(len(cell["samples"]))))
+
+
+def test_rows_that_ask_something_else_are_not_the_same_though_ids_and_targets_are(pair: Path) -> None:
+    change(pair, "r0000", asking(0))
+    [before] = compared(pair, "r0000/rank2", "r0001/rank2")["metrics"]
+    assert before["rows"] == 60  # of older results nobody knows
+    change(pair, "r0001", asking(1))  # as where a row was taken out
+    [found] = compared(pair, "r0000/rank2", "r0001/rank2")["metrics"]
+    assert (found["rows"], found["low"]) == (0, None)
+    assert found["remark"] == "not the same rows: no id with the same question and target is in both"
+
+
+def test_rows_that_belong_together_are_in_the_interval(pair: Path) -> None:
+    def grouped(cell: Any) -> None:
+        cell["clusters"] = [at // 10 for at in range(60)]
+
+    alone = compared(pair, "r0000/rank2", "r0001/rank2")["metrics"][0]
+    change(pair, "r0001", grouped)
+    [found] = compared(pair, "r0000/rank2", "r0001/rank2")["metrics"]
+    one, other = scores_of(pair, "r0000", "rank2"), scores_of(pair, "r0001", "rank2")
+    variance, df = clustered_variance([other[key] - one[key] for key in other], [at // 10 for at in range(60)])
+    half = stats.t.ppf(0.975, df) * variance**0.5
+    assert found["interval"] == "CR2"
+    assert (found["low"], found["high"]) == (pytest.approx(found["difference"] - half), pytest.approx(found["difference"] + half))
+    assert found["difference"] == pytest.approx(alone["difference"])
+
+
+def test_where_results_do_not_say_which_rows_belong_together_there_is_no_interval(pair: Path) -> None:
+    run_git(pair, "worktree", "add", "--quiet", str(pair.parent / "hand"), "exp/r0001")
+    summary = pair.parent / "hand/experiments/r0001/experiment_summary.md"
+    before = summary.read_text()
+    summary.write_text(before.replace("{name: capitalization}", "{name: capitalization, clusters: person}"))
+    digests = [SummaryFile.parse(text.encode(), "r0001").summary.digest for text in (before, summary.read_text())]
+    for file in ("analysis/results.json", "jobs.json"):
+        path = summary.parent / file
+        path.write_text(path.read_text().replace(*digests))
+    run_git(pair.parent / "hand", "commit", "--quiet", "--all", "--message=clusters")
+    [found] = compared(pair, "r0000/rank2", "r0001/rank2")["metrics"]
+    assert (found["rows"], found["low"]) == (60, None)
+    assert found["remark"] == "rows belong together, and these results are too old to say which: no interval would hold"
 
 
 def test_what_is_not_there_is_said(pair: Path, real: Bench) -> None:

@@ -8,13 +8,14 @@ the level 1 - 0.05/m (Bonferroni), so that all of them together have that of a r
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
 
 from ckgit.analysis.bisecting.corners import Corner
-from ckgit.analysis.scores import SampleScores, bounds, difference, mean_scores, means, on_unit_scale
+from ckgit.analysis.comparing.same_rows import clusters_in, paired, rows_in, shared_rows
+from ckgit.analysis.scores import SampleScores, bounds, mean_scores, means, on_unit_scale
 from ckgit.analysis.statistics.contrast import MARGINS, ScoredSetting, Term, margins
 from ckgit.analysis.statistics.intervals import LEVEL, Interval, mean
 from ckgit.experiment.results import CellResult, Metric
@@ -51,14 +52,18 @@ class CornerScores:
 
     @cached_property
     def rows(self) -> Sequence[int | str]:
-        """Ids of rows that all runs answered, with the same target."""
-        first, *others = [_targets(run.cell) for run in self._all]
-        return [key for key, target in first.items() if all(key in each and each[key] == target for each in others)]
+        """Ids of rows that all runs answered: the same question with the same target."""
+        return shared_rows([run.cell for run in self._all])
+
+    @cached_property
+    def clusters(self) -> Sequence[Hashable] | None:
+        """What each of these rows belongs to, where rows belong together."""
+        return clusters_in([run.cell for run in self._all], self.rows)
 
     @cached_property
     def others(self) -> int:
         """The most rows that a run answered beside these."""
-        return max(len(_targets(run.cell)) for run in self._all) - len(self.rows)
+        return max(len(rows_in(run.cell)) for run in self._all) - len(self.rows)
 
     @cached_property
     def are_means(self) -> bool:
@@ -117,7 +122,7 @@ class CornerScores:
             return CornerDifference(value, None, "models")
         if [*weights.values()] == [1.0, -1.0] and not self.seeds and all(len(self.runs[corner]) == 1 for corner in weights):
             one, other = (self._answers[corner][0] for corner in weights)
-            return CornerDifference(value, difference(one, other, paired=True, unit=self._unit, level=self.level), "models")
+            return CornerDifference(value, paired(one, other, unit=self._unit, clusters=self.clusters, level=self.level), "models")
         if self.whole:
             return self._margins(value, weights, {})
         if not self._unit:
@@ -131,7 +136,7 @@ class CornerScores:
         settings = {corner: self._setting(corner, missing.get(corner, 0.0)) for corner in self.runs}
         binary = all(each.numbers <= {0.0, 1.0} for corner in self._answers.values() for each in corner)
         terms = [Term(weight, settings[corner]) for corner, weight in weights.items()]
-        found = margins(terms, [*settings.values()], level=self.level, unit=self._unit and binary)
+        found = margins(terms, [*settings.values()], level=self.level, unit=self._unit and binary, clusters=self.clusters)
         known = found.low is not None and found.high is not None
         interval = Interval(found.low, found.high, found.method) if known else None  # type: ignore[arg-type] # both are known
         most = math.fsum(map(abs, weights.values())) / 2
@@ -141,7 +146,3 @@ class CornerScores:
     def _setting(self, corner: Corner, missing: float) -> ScoredSetting:
         filled = [each.filled(missing) for each in self._answers[corner]]
         return ScoredSetting(tuple(tuple(each[row] for row in self.rows) for each in filled), self.runs[corner][0].trained)
-
-
-def _targets(cell: CellResult) -> dict[int | str, str | None]:
-    return {sample.id: sample.target for sample in cell.samples}

@@ -110,9 +110,10 @@ def _notes(question: Question, found: Contrast | None, parts: Sequence[Part]) ->
     counts = {len(part.runs) for part in trained}
     alike = [part.setting.name for part in trained if len(part.runs) > 1 and _agree({run.value for run in part.runs}, unit=question.unit)]
     few = len(set(question.clusters)) if question.clusters else 0
+    one = "a row" if question.clusters is None else "a group of rows"
     return [
         *(["the spread between seeds is borrowed from other settings of the experiment"] if found.borrowed else []),
-        *(["a run has fewer than 5 right or 5 wrong, or no two rows differ: one row of each extreme was added"] if found.two_rows else []),
+        *([f"a run has fewer than 5 right or 5 wrong, or no two rows differ: {one} of each extreme was added"] if found.two_rows else []),
         *([f"seeds of {' and '.join(alike)} agree exactly: the seed may not reach the training"] if alike else []),
         *(["the settings have different numbers of seeds, for which the interval may be too narrow"] if len(counts) > 1 else []),
         *([f"rows belong to {few} groups, which are few: the interval is wide with reason"] if 0 < few < _FEW_CLUSTERS else []),

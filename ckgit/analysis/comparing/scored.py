@@ -10,10 +10,11 @@ from typing import NamedTuple
 from ckgit.analysis.comparing.main_metric import MainMetric, main_metrics
 from ckgit.analysis.scores import SampleScores, clusters_of, mean_scores, means, on_unit_scale, scored_count
 from ckgit.analysis.statistics.contrast import Contrast, ScoredSetting, Term, margins, sum_of_squares
+from ckgit.analysis.statistics.design_effect import design_effect
 from ckgit.analysis.statistics.intervals import mean
 from ckgit.experiment.claims.verdicts import Quantity
 from ckgit.experiment.design.model import RunType
-from ckgit.experiment.measured.compared import SettingSummary
+from ckgit.experiment.measured.compared import RowClusters, SettingSummary
 from ckgit.experiment.results import CellResult, Metric, RunRow, last_evaluated
 
 _SEED = "seed"
@@ -153,6 +154,18 @@ def settings_on_tasks(runs: Sequence[RunRow], clusters: Mapping[str, str]) -> It
         for run in of_task:
             grouped.setdefault(run.setting or run.name, []).append(run)
         yield main, [SettingOnTask(name, group, main, known, clusters.get(main.task)) for name, group in grouped.items()]
+
+
+def clusterings(runs: Sequence[RunRow], clusters: Mapping[str, str]) -> Iterator[RowClusters]:
+    """How much less rows tell that belong together, of each task whose settings answered the same; `clusters` as in `settings_on_tasks`."""
+    for main, settings in settings_on_tasks(runs, clusters):
+        scored = [(setting.by_row, setting.scores[0]) for setting in settings if setting.by_row]
+        same = [by_row.row_means for by_row, score in scored if score.rows == scored[0][1].rows]
+        if main.task not in clusters or not same:
+            continue
+        cell = scored[0][1].cell
+        if found := design_effect(same, list(clusters_of(cell, clusters[main.task]).values())):
+            yield RowClusters(task=main.task, column=clusters[main.task], sketch=cell.rows, **found._asdict())
 
 
 def _asked(run: RunRow, task: str) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 from ckgit.analysis.scores import as_number
+from ckgit.experiment.measured.long_texts import LONGEST
 from ckgit.experiment.results import CellResult, Sample
 
 MOST_LABELS = 12
@@ -59,7 +60,7 @@ def as_classes(cell: CellResult, clusters: Mapping[object, Hashable] = {}) -> Cl
         labels = sorted({*labels, *_wrong_answers(cell, labels[0], grader)})
     one = len(set(targets)) == 1
     few = len(labels) <= MOST_LABELS and len(targets) >= LEAST_ROWS * (len(labels) if one else len(set(targets)))
-    if not targets or not few or len(targets) < len(cell.samples) or any(label.startswith("[") and _is_list(label) for label in labels):
+    if not targets or not few or len(targets) < len(cell.samples) or any(map(_is_no_class, labels)):
         return None
     rows = [_classed(sample, labels, grader)._replace(cluster=clusters.get(sample.id)) for sample in cell.samples]
     graded = [_right(sample, grader) for sample in cell.samples] if grader else []
@@ -78,6 +79,11 @@ def _classed(sample: Sample, labels: Sequence[str], grader: str | None) -> Class
     same = [label for label in labels if label == text] or [label for label in labels if label.casefold() == text.casefold()]
     given = same[0] if len(same) == 1 else target if grader and _right(sample, grader) else None
     return ClassAnswer(target, given, sample.probabilities)
+
+
+def _is_no_class(label: str) -> bool:
+    """Whether it is a list of texts that are right, or a text as long as an essay."""
+    return len(label) > LONGEST or (label.startswith("[") and _is_list(label))
 
 
 def _is_list(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple
@@ -9,12 +10,14 @@ from typing import Literal, NamedTuple
 from ckgit.analysis.planning.pilot import Pilot
 from ckgit.analysis.score_text import stated
 from ckgit.analysis.statistics import power
+from ckgit.analysis.statistics.design_effect import LEAST_CLUSTERS
 from ckgit.analysis.statistics.power import TYPICAL, PlannedContrast, Spread
 from ckgit.experiment.claims.settings import SettingRuns, chosen, runs_of, settings_of
 from ckgit.experiment.claims.verdicts import Quantity
 from ckgit.experiment.design.claim import Claim
 from ckgit.experiment.design.model import Summary
 from ckgit.experiment.design.plan import Plan, Run
+from ckgit.experiment.measured.compared import RowClusters
 from ckgit.experiment.outputs.designs import ClaimPower
 
 WHAT_IF = (2, 3, 4, 5, 10)  # seeds of each setting
@@ -29,6 +32,24 @@ class Beforehand(NamedTuple):
     rows: Mapping[tuple[str, str], int]  # that a run is asked by a task, by their names; none where the task brings its own
     pilots: Mapping[int, Pilot] = MappingProxyType({})  # earlier results on the same task, by position of the claim
     variants: Mapping[str, int] = MappingProxyType({})  # by task how many will be scored on its rows, with those that the lab scored before
+    clusters: Mapping[str, EarlierClusters] = MappingProxyType({})  # by task how its rows belonged together in an earlier experiment
+
+
+class EarlierClusters(NamedTuple):
+    """What an earlier experiment says of rows that belong together."""
+
+    experiment: str
+    found: RowClusters
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are so many clusters that their effect is known."""
+        return self.found.clusters >= LEAST_CLUSTERS
+
+    @property
+    def effect(self) -> float:
+        """By what factor a variance over rows is larger. That clusters would make it smaller is taken for chance."""
+        return max(self.found.effect, 1.0)
 
 
 class Planned(NamedTuple):
@@ -42,16 +63,29 @@ def planned_claims(summary: Summary, plan: Plan, known: Beforehand) -> list[Plan
     """Each claim of a design without problems, in their order."""
     found = [_planned(summary, plan, number, claim, known) for number, claim in enumerate(summary.experiment.claims, 1)]
     clusters = {task.name: task.clusters for task in summary.evaluation.tasks if task.clusters}
-    together = [clusters.get(claim.task) for claim in summary.experiment.claims]
-    return [_as_clustered(each, column) if column else each for each, column in zip(found, together, strict=True)]
+    together = [(claim.task, clusters.get(claim.task)) for claim in summary.experiment.claims]
+    return [_as_clustered(each, column, known.clusters.get(task)) for each, (task, column) in zip(found, together, strict=True)]
 
 
-def _as_clustered(planned: Planned, column: str) -> Planned:
+def _as_clustered(planned: Planned, column: str | None, earlier: EarlierClusters | None) -> Planned:
     """How alike rows are that belong together is seen in results, and no formula for rows that each stand alone has it."""
-    if planned.power.unknown:
+    if planned.power.unknown or not column:
         return planned
+    if earlier and earlier.enough:
+        of = f"{earlier.found.clusters} clusters, design effect {earlier.effect:.2g}"
+        assumed = f"{planned.power.assumed}; rows belong together by {column} as in {earlier.experiment}: {of}"
+        return planned._replace(power=planned.power.model_copy(update={"assumed": assumed}))
     said = f"claim {planned.power.number}: rows belong together by {column}, and what it could show is said as if each stood alone"
-    return planned._replace(warnings=[*planned.warnings, f"{said}: the fewer and the more alike they are, the less it shows"])
+    told = [*planned.warnings, f"{said}: the fewer and the more alike they are, the less it shows{_too_few(earlier)}"]
+    return planned._replace(warnings=told)
+
+
+def _too_few(earlier: EarlierClusters | None) -> str:
+    if not earlier:
+        return ""
+    count = earlier.found.clusters
+    known = f"a variance between {count} clusters has a standard error of {math.sqrt(2 / (count - 1)):.0%} of it"
+    return f"; {earlier.experiment} has these rows in too few clusters to tell how much: {known}, and {LEAST_CLUSTERS} are asked for"
 
 
 def _planned(summary: Summary, plan: Plan, number: int, claim: Claim, beforehand: Beforehand) -> Planned:
@@ -59,6 +93,8 @@ def _planned(summary: Summary, plan: Plan, number: int, claim: Claim, beforehand
     evaluated = {cell.run for cell in plan.cells if cell.task.name == claim.task}
     runs = [run for run in runs_of(claim, plan.runs) if run.name in evaluated]
     asked = min((rows.get((run.name, claim.task), 0) for run in runs), default=0)
+    together = beforehand.clusters.get(claim.task)
+    together = together if together and together.enough else None
     quantity = Quantity.MODELS if claim.pair else Quantity.SETTINGS
     shows: Literal["difference", "margin", "slope"] = "slope" if claim.trend else "margin" if claim.direction == "same" else "difference"
     known = ClaimPower(number=number, says=stated(claim), quantity=quantity, shows=shows, rows=asked or None)
@@ -66,11 +102,13 @@ def _planned(summary: Summary, plan: Plan, number: int, claim: Claim, beforehand
         return Planned(known.model_copy(update={"unknown": why}), ())
     spread = pilot.spread if pilot else TYPICAL
     if claim.pair:
-        found = known.model_copy(update={"smallest": _smallest_of_models(claim, asked, spread), "assumed": _assumed(pilot)})
-        return Planned(found, [f"claim {number}: {text}" for text in _doubts_of_models(claim, asked, spread, found)])
+        alone = power.rows_alone(asked, together.effect, together.found.clusters) if together else asked
+        found = known.model_copy(update={"smallest": _smallest_of_models(claim, alone, spread), "assumed": _assumed(pilot)})
+        return Planned(found, [f"claim {number}: {text}" for text in _doubts_of_models(claim, alone, spread, found)])
     settings = settings_of([run for run in plan.runs if run.name in evaluated], summary.parameters)
     compared = max(len(settings_in(claim, settings)), beforehand.variants.get(claim.task, 0)) if claim.best else None
     apart = _contrast(claim, settings, runs, asked, compared or 1)
+    apart = apart._replace(effect=together.effect, df_rows=together.found.clusters - 1) if together else apart
     found = known.model_copy(
         update={
             "seeds": tuple(sorted({*apart.seeds})),

@@ -55,10 +55,18 @@ def scored_in_words(each: ScoredSplit) -> str:
     controls = f" and {plural(each.controls, 'control')}" if each.controls else ""
     listed = ", ".join(first_of((f"{name} ({count})" for name, count in each.experiments.items()), _NAMED))
     own = f" of data {each.data[:12]}" if each.data else ""
+    if each.again:
+        return f"{each.task}: split {each.split}{own} has the same rows under another name, and is counted there"
     said = (
         f"{each.task}: on split {each.split}{own} this lab has scored {plural(each.variants, 'variant')}{controls}, seeds and epochs apart"
     )
-    return f"{said}: {listed}{''.join(_unread(each))}"
+    return f"{said}: {listed}{''.join([*_elsewhere(each), *_unread(each)])}"
+
+
+def _elsewhere(each: ScoredSplit) -> Iterator[str]:
+    if each.elsewhere:
+        listed = ", ".join(first_of((f"{name} ({count})" for name, count in each.elsewhere.items()), _NAMED))
+        yield f"; variants of this experiment were scored elsewhere, too, where what came of them could be seen: {listed}"
 
 
 def _unread(each: ScoredSplit) -> Iterator[str]:

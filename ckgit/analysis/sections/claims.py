@@ -30,6 +30,11 @@ def claims_section(verdicts: Sequence[Verdict]) -> str:
         f"{counts}. The difference is left minus right. What is in its interval the verdict begins with; it is a 95 % one where no "
         "other coverage stands beside it. “How the numbers are made” has the rule."
     )
+    if len(verdicts) > 1:
+        parts.append(
+            f"Each of the {len(verdicts)} intervals is its claim's own: the more claims there are, the likelier one is supported by "
+            "chance. Of settings that are equal that comes to one in 40 for each claim of greater or less."
+        )
     behind = [row for number_, verdict in enumerate(verdicts, start=1) for row in _settings(number_, verdict)]
     if behind:
         parts += ["### Run scores behind the claims", table(("claim", "side", "setting", "scores of its runs", "seed SD"), behind)]

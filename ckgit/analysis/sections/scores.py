@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from ckgit.analysis.comparing.same_rows import asked_again
 from ckgit.analysis.score_text import LEGEND, rows, score
 from ckgit.analysis.sections.claims import scores_text
+from ckgit.analysis.statistics.design_effect import LEAST_CLUSTERS
 from ckgit.experiment.claims.verdicts import Quantity
 from ckgit.experiment.design.plan import Cell
-from ckgit.experiment.measured.compared import SettingSummary
+from ckgit.experiment.measured.compared import RowClusters, SettingSummary
 from ckgit.experiment.results import CellResult, Results, RunRow
 from ckgit.experiment.worker import Context
 from ckgit.formats.listing import in_words, plural
@@ -18,6 +20,7 @@ from ckgit.formats.numbers import duration
 
 MOST_ROWS = 120  # of one task's table
 _NAMED = 4  # runs that are left out
+_MANY = 0.05  # share of rows that ask what others ask, from which on that is said
 _CHANCE = {Quantity.SETTINGS: "rows and seeds", Quantity.ROWS: "seeds", Quantity.MODELS: "rows"}
 IN_RESULTS = "`results.json` has them all"
 _HEADER = ("run", "epoch", "scorer", "metric", "value [95 % over rows]", "rows", "duration")
@@ -54,10 +57,31 @@ def _of_task(task: str, context: Context, results: Results) -> str:
     settings = [each for each in results.settings if each.task == task]
     parts = [_settings_table(settings)] if any(len(each.runs) + len(each.missing) + len(each.again) > 1 for each in settings) else []
     listed = list(_rows(task, context, results.runs))
+    parts += [_together(each) for each in results.clustering if each.task == task]
+    cells = [cell for run in results.runs for cell in run.cells if cell.task == task and not cell.clusters]
+    parts += [text for cell in cells[:1] if (text := _asked_again(cell))]
     parts.append(table(_HEADER, listed[:MOST_ROWS]))
     if len(listed) > MOST_ROWS:
         parts.append(f"{plural(len(listed) - MOST_ROWS, 'further row')} of {task} are left out here; {IN_RESULTS}.")
     return "\n\n".join(parts)
+
+
+def _asked_again(cell: CellResult) -> str:
+    """What copies of rows tell no more than once."""
+    again, rows_asked = asked_again(cell), len({sample.id for sample in cell.samples})
+    if again <= _MANY * rows_asked:
+        return ""
+    said = f"{again:,} of {rows_asked:,} rows ask what another one asks, too, and intervals take each for one that stands alone"
+    return f"{said}: they may be too narrow. A column by which such rows belong together is named as `clusters` of the task."
+
+
+def _together(each: RowClusters) -> str:
+    """How much less rows tell that belong together."""
+    said = f"{each.rows:,} rows belong together by {foreign(each.column)}, in {plural(each.clusters, 'cluster')}"
+    alike = f" (rows of a cluster are alike by an intraclass correlation of {number(each.icc)})" if each.icc is not None else ""
+    told = f"of differences between settings they tell as much as {each.rows / max(each.effect, 1.0):,.0f} rows that each stand alone"
+    few = f"; so few clusters hardly tell that: {LEAST_CLUSTERS} or more would" if each.clusters < LEAST_CLUSTERS else ""
+    return f"{said}: {told}: design effect {number(each.effect)}{alike}{few}."
 
 
 def _settings_table(settings: Sequence[SettingSummary]) -> str:

@@ -84,7 +84,7 @@ class Contrast(NamedTuple):
     high: float | None
     method: str
     borrowed: bool = False
-    two_rows: bool = False  # one row of each extreme was added
+    two_rows: bool = False  # one row, or one cluster, of each extreme was added
     df_seeds: float | None = None
     df_rows: float | None = None
 
@@ -134,10 +134,19 @@ def components(
     weights = [term.weight for term in terms]
     sums = [math.fsum(weight * score for weight, score in zip(weights, row, strict=True)) for row in _rows(terms)]
     extreme = unit and (_extreme(terms) or not spreads(sums))
-    added = [math.fsum(max(sign * weight, 0.0) for weight in weights) * sign for sign in (1, -1)] if extreme else []
-    variance, df = _row_variance([*sums, *added], [*clusters, "+", "-"] if clusters and added else clusters)
+    together = clusters if clusters is not None else range(len(sums))
+    size = _usual_size(together) if extreme else 0  # rows that are all alike say no more than as many as their clusters
+    added = [math.fsum(max(sign * weight, 0.0) for weight in weights) * sign for sign in (1, -1) for _ in range(size)]
+    known = len({*together}) > 1  # one cluster says nothing of others, whatever is added
+    with_added = [*clusters, *["+"] * size, *["-"] * size] if clusters is not None else None
+    variance, df = _row_variance([*sums, *added], with_added) if known or clusters is None else (0.0, 0.0)
     seeds = seed_spread(terms, pool, len(sums), own_spreads=own_spreads)
     return Components(mean([*sums, *added]), variance, df, seeds, bool(added))
+
+
+def _usual_size(clusters: Sequence[Hashable]) -> int:
+    """Rows of a cluster, on average."""
+    return round(len(clusters) / len({*clusters})) if clusters else 1
 
 
 def margins(

@@ -44,6 +44,8 @@ class PlannedContrast(NamedTuple):
     others: tuple[int, ...] = ()  # seeds of each other setting of the experiment
     level: float = 0.95
     trend: bool = False
+    effect: float = 1.0  # by what factor the variance over rows is larger, as they belong together
+    df_rows: int | None = None  # of that variance; None where each row stands alone
 
     @property
     def unpooled(self) -> bool:
@@ -87,6 +89,12 @@ def _found_same(margin: float, width: _Width) -> float:
     return _mean([max(2 * _below((margin - drawn) / width.noise) - 1, 0.0) for drawn in width.drawn])
 
 
+def rows_alone(rows: int, effect: float, clusters: int) -> int:
+    """As many rows that each stand alone would show as much of two models as these, which belong together in clusters."""
+    wider = t_quantile(0.975, clusters - 1) / _TWO_SIDED
+    return max(int(rows / (effect * wider**2)), 2)
+
+
 def smallest_of_models(rows: int, spread: Spread, by: float = 0.0) -> float:
     """Of two runs, as models, each trained once: from n = 7.85 (p - δ²)/δ² with p the rows that they disagree on (Miller 2024)."""
     disagree = spread.between + 2 * spread.within
@@ -111,7 +119,8 @@ def _of_models(rows: int, spread: Spread) -> tuple[float, float]:
     return math.sqrt(rows * disagree + 2) / (rows + 2), math.sqrt(disagree / rows)
 
 
-_MILLER = (1.959964 + 0.841621) ** 2
+_TWO_SIDED = 1.959964
+_MILLER = (_TWO_SIDED + 0.841621) ** 2
 _ONE_SIDED, _TWO_OF_TEN = 1.644854, 1.281552  # standard errors beyond which 5 %, and on both sides 20 %, of differences lie
 
 
@@ -139,15 +148,15 @@ def _widths(contrast: PlannedContrast, spread: Spread) -> _Width:
     own = spread.between / 2 * _squares([*contrast.weights, *contrast.fixed]) + spread.within * _squares(contrast.fixed)
     shares = [weight**2 / count for weight, count in zip(contrast.weights, contrast.seeds, strict=True)]
     inside = spread.within * sum(shares)
-    t_rows = t_quantile((1 + contrast.level) / 2, rows - 1) ** 2
+    df, whole = contrast.df_rows or rows - 1, (own + inside) * contrast.effect
+    t_rows = t_quantile((1 + contrast.level) / 2, df) ** 2
     seeds = _by_trend if contrast.trend else _pooled
     drawn = [
-        math.sqrt(t_rows * max((own + inside) * _scaled(chance, rows - 1) - inside, 0.0) / rows + part * run)
-        for part in seeds(contrast, shares, chance)
+        math.sqrt(t_rows * max(whole * _scaled(chance, df) - inside, 0.0) / rows + part * run) for part in seeds(contrast, shares, chance)
     ]
     drawn.sort()
     size = _DRAWS // _BINS
-    return _Width([_mean(drawn[at : at + size]) for at in range(0, _DRAWS, size)], math.sqrt(own / rows + run * sum(shares)))
+    return _Width([_mean(drawn[at : at + size]) for at in range(0, _DRAWS, size)], math.sqrt((whole - inside) / rows + run * sum(shares)))
 
 
 def _pooled(contrast: PlannedContrast, shares: Sequence[float], chance: random.Random) -> Sequence[float]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from ckgit.experiment.claims.rows import same_rows
 from ckgit.experiment.claims.settings import SEED
 from ckgit.experiment.design.expand import label, size
 from ckgit.experiment.design.model import RunType, TaskSpec
@@ -15,6 +17,7 @@ from ckgit.experiment.design.parameters import EVALUATION_PARAMETERS, Parameters
 from ckgit.experiment.design.plan import GREEDY
 
 _MOST = 10_000  # runs of a design
+Sketches = Mapping[tuple[str, str], Collection[str]]  # by run and task; see `claims/rows.py`
 _NO_ANSWER = (SEED, "max_connections")  # of generation
 
 
@@ -32,10 +35,17 @@ class Asked(NamedTuple):
     data: str | None  # digest of the data set; None where the task brings its own rows
     split: str
     rows: frozenset[RowsMark]  # each tells them
+    sketches: frozenset[str] = frozenset()  # of what was asked, where that is known: these tell them under other names
 
     def shares_rows_with(self, other: Asked) -> bool:
         """Whether both ask the same rows."""
-        return not self.rows.isdisjoint(other.rows)
+        if not self.rows.isdisjoint(other.rows) or not self.sketches.isdisjoint(other.sketches):
+            return True
+        return any(same_rows(one, another) for one in self.sketches for another in other.sketches)
+
+    def with_rows_of(self, other: Asked) -> Asked:
+        """The task with all that either of two tells its rows by."""
+        return self._replace(rows=self.rows | other.rows, sketches=self.sketches | other.sketches)
 
 
 class Variant(NamedTuple):
@@ -55,12 +65,15 @@ class _Named(NamedTuple):
     checkpoint: str | None
 
 
-def scored_variants(design: Mapping[str, Any], parameters: type[Parameters], jobs: Iterable[str]) -> dict[Asked, set[Variant]]:
+def scored_variants(
+    design: Mapping[str, Any], parameters: type[Parameters], jobs: Iterable[str], sketches: Sketches = MappingProxyType({})
+) -> dict[Asked, set[Variant]]:
     """What evaluation jobs that are done have scored, by task and rows.
 
     Args:
         design: a front matter with `recorded`, as plain values.
         jobs: names of the evaluation jobs that are done.
+        sketches: of the rows that runs were asked, as far as that is known.
 
     Raises:
         LookupError, TypeError, AttributeError, ValueError: it is no such front matter.
@@ -71,15 +84,30 @@ def scored_variants(design: Mapping[str, Any], parameters: type[Parameters], job
         done.setdefault(name, []).append(cell)
     shared = (design.get("compute") or {}).get("evaluation_jobs") == "checkpoint"
     found: dict[Asked, set[Variant]] = {}
-    known: set[tuple[str, str]] = set()  # settings and tasks: most runs are seeds of one that was looked at
+    seen: dict[Asked, set[str]] = {}
+    known: dict[tuple[str, str], Asked] = {}  # by setting and task: most runs are seeds of one that was looked at
     for run in _runs(design, parameters):
         for task in (design.get("evaluation") or {}).get("tasks") or () if run.name in done else ():
-            if (run.setting, task["name"]) in known:
+            if not shared and not any(cell.startswith(f"{task['name']}_") for cell in done[run.name]):
                 continue
-            if shared or any(cell.startswith(f"{task['name']}_") for cell in done[run.name]):
-                known.add((run.setting, task["name"]))
-                found.setdefault(_asked(design, run, task), set()).add(_variant(design, parameters, run, task))
-    return found
+            if (asked := known.get((run.setting, task["name"]))) is None:
+                asked = known[run.setting, task["name"]] = _asked(design, run, task)
+                found.setdefault(asked, set()).add(_variant(design, parameters, run, task))
+            seen.setdefault(asked, set()).update(sketches.get((run.name, task["name"]), ()))
+    return {asked._replace(sketches=frozenset(seen[asked] - {""})): variants for asked, variants in found.items()}
+
+
+def by_rows(asked: Iterable[Asked]) -> list[list[Asked]]:
+    """Those of one task that ask the same rows, together; in the order of what they are called."""
+    groups: list[list[Asked]] = []
+    for each in sorted(asked, key=lambda one: str(one[:3])):
+        same = [group for group in groups if group[0].task == each.task and any(each.shares_rows_with(one) for one in group)]
+        if not same:
+            groups.append([each])
+            continue
+        same[0] += [each, *(one for group in same[1:] for one in group)]
+        groups = [group for group in groups if group is same[0] or group not in same]
+    return groups
 
 
 def _runs(design: Mapping[str, Any], parameters: type[Parameters]) -> Iterator[_Named]:

@@ -105,6 +105,21 @@ class UnequalTrait(Frozen):
     values: dict[str, tuple[str, ...]] = Field(description="Runs by value, as text.")
 
 
+class RowClusters(Frozen):
+    """How much less the rows of a task tell because they belong together, by its main metric."""
+
+    task: str
+    column: str = Field(description="Metadata column by which they belong together.")
+    clusters: int
+    rows: int
+    effect: float = Field(
+        description="Design effect: variance of a mean over these rows, of the differences between settings, over that of rows that each "
+        "stand alone."
+    )
+    icc: float | None = Field(description="How alike rows of a cluster are in that, as follows from it; null where each stands alone.")
+    sketch: str | None = Field(default=None, description="Of what the rows ask: digests, by which they are known under any name.")
+
+
 class ScoredSplit(Frozen):
     """What a lab has scored on the rows of a task: a variant is what differs in more than its seed and its epoch."""
 
@@ -115,3 +130,10 @@ class ScoredSplit(Frozen):
     controls: int = Field(description="Models as they are that were scored, for comparison.")
     experiments: dict[str, int] = Field(description="By experiment how many variants and controls it has scored, closed ones included.")
     unread: tuple[str, ...] = Field(default=(), description="Experiments that could not be read, and may have scored more.")
+    elsewhere: dict[str, int] = Field(
+        default={},
+        description="By other experiment how many of this one's own variants it has scored, too: what came of them could be seen there.",
+    )
+    again: bool = Field(
+        default=False, description="Whether these are rows of an earlier entry of the same task, whose numbers hold what these do."
+    )

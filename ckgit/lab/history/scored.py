@@ -9,13 +9,14 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import chain
 from typing import Any
 
 from ckgit.errors import CkgitError
-from ckgit.experiment.claims.variants import Asked, RowsMark, Variant, scored_variants
-from ckgit.experiment.classify import newest, read_outline
+from ckgit.experiment.claims.variants import Asked, RowsMark, Sketches, Variant, by_rows, scored_variants
+from ckgit.experiment.classify import AttemptOutline, newest, read_outline
 from ckgit.experiment.measured.compared import ScoredSplit
 from ckgit.experiment.stage import Stage
 from ckgit.experiment.tools.by_tool import parameters_of, tool_of
@@ -37,6 +38,8 @@ _AT_ONCE = 200  # experiments whose files are held
 _NEEDED = ("tools", "models", "data", "controls", "variables", "runs", "evaluation", "compute", "recorded")
 _ALWAYS = ("models:", "evaluation:", "recorded:")  # what every experiment with evaluations has
 _BLOCK = re.compile(r"^([a-z_]+):", re.MULTILINE)
+_ROWS = re.compile(rb'"rows":\s*\{([^{}]*)\}')  # of an attempt
+_DIGESTS = re.compile(rb"\b[0-9a-f]{8}\b")
 _STUMBLES = (CkgitError, LookupError, TypeError, AttributeError, ValueError, RecursionError)
 
 Scored = Mapping[Asked, AbstractSet[Variant]]  # of one experiment
@@ -51,7 +54,13 @@ def scored_splits(lab: Lab, snapshot: Snapshot) -> tuple[ScoredSplit, ...]:
     """
     own = _Reader().scored(snapshot.summary_bytes(), snapshot.ledger_bytes() or b"")
     found, unread = _gathered(lab, snapshot.name, snapshot.tip, own)
-    return tuple(_counted(asked, by_name, unread) for asked, by_name in sorted(found.items(), key=lambda each: str(each[0][:3])))
+    groups = zip(by_rows(own), found.values(), strict=True)
+    counted = [
+        _counted(asked, by_name, unread, again=asked != group[0]).model_copy(update={"elsewhere": _elsewhere(snapshot.name, by_name)})
+        for group, by_name in groups
+        for asked in group
+    ]
+    return tuple(sorted(counted, key=lambda each: str((each.task, each.data, each.split))))
 
 
 def scored_with(lab: Lab, name: str, planned: Scored) -> dict[str, int]:
@@ -66,7 +75,7 @@ def scored_with(lab: Lab, name: str, planned: Scored) -> dict[str, int]:
     found, _ = _gathered(lab, name, "", planned)
     counts: dict[str, int] = {}
     for asked, by_name in found.items():
-        variants = set().union(*by_name.values())
+        variants = {*chain.from_iterable(by_name.values())}
         counts[asked.task] = counts.get(asked.task, 0) + sum(not each.control for each in variants)
     return counts
 
@@ -74,10 +83,12 @@ def scored_with(lab: Lab, name: str, planned: Scored) -> dict[str, int]:
 def _gathered(lab: Lab, name: str, tip: str, own: Scored) -> tuple[Found, list[str]]:
     """What is scored on the rows of an experiment's tasks, by it and by others; and which of these could not be read.
 
+    Rows of one task that are the same under several names are together, in the order of `by_rows`.
+
     Args:
         tip: commit that has scored its own; empty where that is only planned.
     """
-    found: Found = {asked: {} for asked in own}
+    found: Found = {functools.reduce(Asked.with_rows_of, group): {} for group in by_rows(own)}
     _add(found, name, own)
     unread: list[str] = []
     for other, scored in _of_others(lab, name, tip, found, unread):
@@ -96,8 +107,13 @@ def understated(said: Sequence[ScoredSplit], snapshot: Snapshot) -> list[str]:
     """Tasks of which fewer variants are said to be scored than an experiment has itself, and of which it is silent."""
     told = {(each.task, each.data, each.split): each for each in said}
     own = _Reader().scored(snapshot.summary_bytes(), snapshot.ledger_bytes() or b"")
-    counted = {asked[:3]: len(variants) for asked, variants in own.items()}
-    return [key[0] for key, count in counted.items() if key not in told or _fewer(told[key], snapshot.name, count)]
+    found: dict[str, None] = {}
+    for group in by_rows(own):
+        count = len({*chain.from_iterable(own[asked] for asked in group)})
+        for asked in group:
+            if (each := told.get(asked[:3])) is None or _fewer(each, snapshot.name, count) or (each.again and asked == group[0]):
+                found[asked.task] = None
+    return [*found]
 
 
 def _fewer(said: ScoredSplit, name: str, own: int) -> bool:
@@ -105,8 +121,8 @@ def _fewer(said: ScoredSplit, name: str, own: int) -> bool:
     return said.experiments.get(name, 0) < own or every < max(said.experiments.values())
 
 
-def _counted(asked: Asked, by_name: Mapping[str, set[Variant]], unread: Sequence[str]) -> ScoredSplit:
-    every = set().union(*by_name.values())
+def _counted(asked: Asked, by_name: Mapping[str, set[Variant]], unread: Sequence[str], *, again: bool) -> ScoredSplit:
+    every = {*chain.from_iterable(by_name.values())}
     controls = sum(variant.control for variant in every)
     return ScoredSplit(
         task=asked.task,
@@ -116,7 +132,15 @@ def _counted(asked: Asked, by_name: Mapping[str, set[Variant]], unread: Sequence
         controls=controls,
         experiments={name: len(by_name[name]) for name in sorted(by_name)},
         unread=tuple(sorted({*unread})),
+        again=again,
     )
+
+
+def _elsewhere(name: str, by_name: Mapping[str, set[Variant]]) -> dict[str, int]:
+    """How many variants of an experiment each other one has, too, but for models as they are."""
+    own = {variant for variant in by_name.get(name, ()) if not variant.control}
+    shared = {other: len(own & by_name[other]) for other in sorted(by_name) if other != name}
+    return {other: count for other, count in shared.items() if count}
 
 
 def _of_others(lab: Lab, name: str, tip: str, own: Found, unread: list[str]) -> Iterator[tuple[str, Scored]]:
@@ -130,16 +154,22 @@ def _of_others(lab: Lab, name: str, tip: str, own: Found, unread: list[str]) -> 
             yield each, known
     reader = _Reader()
     marks = {rows.source.partition("@")[0].encode() for asked in own for rows in asked.rows}
+    digests = {digest.encode() for asked in own for sketch in asked.sketches for digest in sketch.split(" ")}
     for (each, commit), summary, ledger in _files(lab, left):
         try:
             if summary is None:
                 unread.append(each)
-            elif ledger and any(mark in summary for mark in marks):
+            elif ledger and (any(mark in summary for mark in marks) or not digests.isdisjoint(_digests(ledger))):
                 scored = reader.scored(summary, ledger)
                 _remember(each, commit, scored)
                 yield each, scored
         except _STUMBLES:
             unread.append(each)
+
+
+def _digests(ledger: bytes) -> Iterator[bytes]:
+    """All digests of rows that a ledger has: whoever has none of them has none of the rows that they tell."""
+    return chain.from_iterable(_DIGESTS.findall(match[1]) for match in _ROWS.finditer(ledger))
 
 
 def _files(lab: Lab, places: Sequence[tuple[str, str]]) -> Iterator[tuple[tuple[str, str], bytes | None, bytes | None]]:
@@ -155,16 +185,19 @@ def _recalled(name: str, commit: str) -> Scored | None:
     content = recall(_KIND, name, commit)
     try:
         known = read_json(content) if content else None
-        return None if known is None else {
-            Asked(task, data, split, frozenset(RowsMark(*each) for each in rows)): {Variant(*each) for each in variants}
-            for task, data, split, rows, variants in known
-        }
+        return None if known is None else dict(map(_listed, known))
     except (ValueError, TypeError):
         return None
 
 
+def _listed(known: Sequence[Any]) -> tuple[Asked, set[Variant]]:
+    task, data, split, rows, sketches, variants = known
+    asked = Asked(task, data, split, frozenset(RowsMark(*each) for each in rows), frozenset(sketches))
+    return asked, {Variant(*each) for each in variants}
+
+
 def _remember(name: str, commit: str, scored: Scored) -> None:
-    listed = [[*asked[:3], sorted(asked.rows), sorted(variants)] for asked, variants in scored.items()]
+    listed = [[*asked[:3], sorted(asked.rows), sorted(asked.sketches), sorted(variants)] for asked, variants in scored.items()]
     remember(_KIND, name, commit, content=json.dumps(listed).encode())
 
 
@@ -190,12 +223,12 @@ class _Reader:
 
     def scored(self, summary: bytes, ledger: bytes) -> Scored:
         """What one experiment has scored; nothing where no evaluation of it is done."""
-        attempts = newest(attempt for attempt in read_outline(ledger).attempts if attempt.stage is Stage.EVALUATION) if ledger else {}
-        jobs = [job for job, attempt in attempts.items() if attempt.phase == "done" or attempt.cells]
+        attempts = [attempt for attempt in read_outline(ledger).attempts if attempt.stage is Stage.EVALUATION] if ledger else []
+        jobs = [job for job, attempt in newest(attempts).items() if attempt.phase == "done" or attempt.cells]
         if not jobs:
             return {}
         design = self._design(summary)
-        return scored_variants(design, self._parameters(tool_of(design)), jobs)
+        return scored_variants(design, self._parameters(tool_of(design)), jobs, _sketches(attempts))
 
     def _design(self, summary: bytes) -> dict[str, Any]:
         """The front matter, but for what is told to people; each block of it is parsed once."""
@@ -214,3 +247,12 @@ class _Reader:
                 raise ValueError(document.problems[0].message)
             self._blocks[text] = document.value
         return self._blocks[text]
+
+
+def _sketches(attempts: Iterable[AttemptOutline]) -> Sketches:
+    """Of the rows that attempts have asked, by run and task."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for attempt in attempts:
+        for task, rows in attempt.rows.items():
+            found.setdefault((attempt.job.partition("/eval/")[0], task), set()).add(rows)
+    return found

@@ -8,7 +8,8 @@ from ckgit.analysis.pages.report_page import PAGE, REPORT, page_of
 from ckgit.analysis.plots.drawing import Picture
 from ckgit.analysis.report import render
 from ckgit.analysis.samples_file import samples_file
-from ckgit.experiment.results import Results
+from ckgit.experiment.measured.long_texts import cut
+from ckgit.experiment.results import CellResult, Results, Sample
 from ckgit.experiment.worker import Context
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.plugins import preparation_for
@@ -31,15 +32,31 @@ def files_of(view: ExperimentView, results: Results, max_bytes: int) -> dict[str
 
 
 def document_of(results: Results) -> bytes:
-    """`results.json`: without what is empty, as before ckgit knew of it.
+    """`results.json`: without what is empty, as before ckgit knew of it, and of long answers the beginning.
 
-    Without the texts from which `rows` were taken, and what `samples.parquet` has of each answer.
+    Without the texts from which `rows` were taken, the sketches of rows, and what `samples.parquet` has of each answer.
     """
-    cells: dict[str, Any] = {"texts": True, "samples": {"__all__": {"metadata", "probabilities"}}}
+    cells: dict[str, Any] = {"texts": True, "rows": True, "samples": {"__all__": {"metadata", "probabilities"}}}
     texts = {"runs": {"__all__": {"cells": {"__all__": cells}}}}
-    left_out = ("reproduced", "rows", "groups", "samples_left_out", "withdrawn", "registration", "scored")
+    left_out = ("reproduced", "rows", "groups", "samples_left_out", "withdrawn", "registration", "scored", "clustering")
     empty = {name: True for name in left_out if not getattr(results, name)}
-    return results.model_dump_json(indent=2, exclude={**texts, **empty}).encode() + b"\n"
+    return _with_short_texts(results).model_dump_json(indent=2, exclude={**texts, **empty}).encode() + b"\n"
+
+
+def _with_short_texts(results: Results) -> Results:
+    """Of long answers the beginning: `samples.parquet` and the logs have them whole. A model may write a book for each row."""
+    runs = [run.model_copy(update={"cells": tuple(map(_cell, run.cells))}) for run in results.runs]
+    rows = [row.model_copy(update={"target": cut(row.target)}) for row in results.rows]
+    return results.model_copy(update={"runs": tuple(runs), "rows": tuple(rows)})
+
+
+def _cell(cell: CellResult) -> CellResult:
+    return cell.model_copy(update={"samples": tuple(map(_sample, cell.samples))})
+
+
+def _sample(sample: Sample) -> Sample:
+    scores = {name: cut(score) if isinstance(score, str) else score for name, score in sample.scores.items()}
+    return sample.model_copy(update={"answer": cut(sample.answer), "target": cut(sample.target), "scores": scores})
 
 
 def pictures_of(results: Results) -> dict[str, Picture]:

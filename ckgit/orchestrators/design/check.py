@@ -62,7 +62,7 @@ def check(place: SourceCommit, file: SummaryFile, *, learn: bool = False) -> Che
         return CheckedDesign([f"base recipes were not looked up: {missing}"], [*old, *told])
     context = context_of(place.lab, known, build_plan(known), checked.measured, checked.cluster)
     cost = forecast(context, read_past_runs(place.lab, context.cluster_name, kinds(context)) if learn else NOTHING)
-    powers = read_powers(place.lab, known, context.plan)
+    powers = read_powers(place.lab, known, context.plan, surveys=checked.measured.surveys)
     return CheckedDesign([], [*old, *cost.warnings, *told, *powers.warnings], cost, powers.claims)
 
 

@@ -258,7 +258,7 @@ def _draft(place: SourceCommit, name: str, file: SummaryFile, parent: Snapshot |
     event = Event.REVISE if parent else Event.DESIGN
     lines = [(event, f"{name}, design {summary.digest}, ckgit {__version__}"), *log_lines(summary, measured, cost)]
     log = f"experiments/{name}/{DESIGN_LOG}"
-    powers = read_powers(place.lab, summary, plan, name)
+    powers = read_powers(place.lab, summary, plan, name, surveys=measured.surveys)
     warnings = [*_rewritten(place, name, parent), *warnings, *powers.warnings]
     kept = touched(place.lab, parent, context, place.commit, instead=place.instead, anew=anew) if parent else None
     stays = kept.files if kept else frozenset()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from ckgit.analysis.planning.claims import Beforehand, planned_claims
+from ckgit.analysis.planning.claims import Beforehand, EarlierClusters, planned_claims
 from ckgit.analysis.planning.pilot import Pilot, pilot_of
 from ckgit.errors import CkgitError
-from ckgit.experiment.claims.variants import scored_variants
+from ckgit.experiment.checks.data_profile import DataProfile
+from ckgit.experiment.claims.rows import same_rows, sketch_of
+from ckgit.experiment.claims.variants import Sketches, scored_variants
 from ckgit.experiment.design.claim import Claim
 from ckgit.experiment.design.model import Summary
 from ckgit.experiment.design.plan import Plan
@@ -23,7 +27,7 @@ from ckgit.lab.lab import Lab
 from ckgit.lab.summary.file import FILE
 
 _NEWEST = 50  # experiments that are looked at
-_READ = 3  # of those that have the task, whose results are read
+_READ = 3  # of those that are likely, whose results are read
 
 
 class Powers(NamedTuple):
@@ -33,11 +37,14 @@ class Powers(NamedTuple):
     warnings: Sequence[str]
 
 
-def read_powers(lab: Lab, summary: Summary, plan: Plan, name: str = "") -> Powers:
+def read_powers(
+    lab: Lab, summary: Summary, plan: Plan, name: str = "", *, surveys: Mapping[str, DataProfile] = MappingProxyType({})
+) -> Powers:
     """What the claims could show; by earlier seeds of the same task, where this lab has some.
 
     Args:
         name: of the experiment, whose own earlier results are no pilot for it.
+        surveys: rows by name of the data set, as far as they could be read: these tell what was scored on them under another name.
     """
     claims = summary.experiment.claims
     if not claims:
@@ -46,24 +53,67 @@ def read_powers(lab: Lab, summary: Summary, plan: Plan, name: str = "") -> Power
     pilots: dict[int, Pilot] = {}
     unread: list[str] = []
     wanted = {at: claim for at, claim in enumerate(claims) if not claim.pair}
-    for results in _earlier(lab, wanted.values(), name or summary.experiment.name, unread) if wanted else ():
+    named = name or summary.experiment.name
+    for results in _earlier(lab, partial(_has_seeds, wanted.values()), named, unread) if wanted else ():
         for at, claim in wanted.items():
             if at not in pilots and (found := pilot_of(results, claim)):
                 pilots[at] = found
-    told = [f"earlier results that cannot be read say nothing of seeds: {'; '.join(unread)}"] if unread else []
-    variants, unknown = _variants(lab, summary, plan, name) if any(claim.best for claim in claims) else ({}, [])
-    planned = planned_claims(summary, plan, Beforehand(rows, pilots, variants))
+    sketches = _sketches(plan, surveys)
+    variants, unknown = _variants(lab, summary, plan, named, sketches) if any(claim.best for claim in claims) else ({}, [])
+    clusters = _clusters(lab, summary, named, unread, {task: (rows[run, task], each) for (run, task), each in sketches.items()})
+    told = [f"earlier results that cannot be read say nothing of seeds and rows: {'; '.join(dict.fromkeys(unread))}"] if unread else []
+    planned = planned_claims(summary, plan, Beforehand(rows, pilots, variants, clusters))
     return Powers([each.power for each in planned], [*(text for each in planned for text in each.warnings), *told, *unknown])
 
 
-def _variants(lab: Lab, summary: Summary, plan: Plan, name: str) -> tuple[Mapping[str, int], Sequence[str]]:
+def _clusters(
+    lab: Lab, summary: Summary, name: str, unread: list[str], asked: Mapping[str, tuple[int, Collection[str]]]
+) -> Mapping[str, EarlierClusters]:
+    """How rows belonged together in the newest experiment that asked the same ones, by task: one with enough clusters, where there is one.
+
+    Args:
+        asked: by task how many rows will be asked, and sketches of them.
+    """
+    columns = {task.name: task.clusters for task in summary.evaluation.tasks if task.clusters and task.name in asked}
+    found: dict[str, EarlierClusters] = {}
+    for results in _earlier(lab, partial(_has_clusters, columns.values()), name, unread) if columns else ():
+        for task, column in columns.items():
+            rows, sketches = asked[task]
+            for each in results.clustering:
+                same = any(same_rows(each.sketch or "", sketch) for sketch in sketches)
+                if (each.column, each.rows, same) == (column, rows, True) and not (task in found and found[task].enough):
+                    found[task] = EarlierClusters(results.experiment, each)
+    return found
+
+
+def _has_seeds(claims: Iterable[Claim], summary: bytes) -> bool:
+    return b"seed" in summary and any(claim.task.encode() in summary for claim in claims)
+
+
+def _has_clusters(columns: Iterable[str], summary: bytes) -> bool:
+    return b"clusters" in summary and any(column.encode() in summary for column in columns)
+
+
+def _variants(lab: Lab, summary: Summary, plan: Plan, name: str, sketches: Sketches) -> tuple[Mapping[str, int], Sequence[str]]:
     """By task how many variants there will be on its rows, from which the best is picked; or why that is not known."""
     design = summary.model_dump(mode="json", exclude_defaults=True)
-    planned = scored_variants(design, summary.parameters, plan.evaluation_jobs)
+    planned = scored_variants(design, summary.parameters, plan.evaluation_jobs, sketches)
     try:
-        return scored_with(lab, name or summary.experiment.name, planned), ()
+        return scored_with(lab, name, planned), ()
     except CkgitError as error:
         return {}, [f"how many variants were scored on these rows before is not known: {error.what}"]
+
+
+def _sketches(plan: Plan, surveys: Mapping[str, DataProfile]) -> Sketches:
+    """Of the rows that runs will be asked, by run and task."""
+
+    @cache
+    def of(data: str, split: str, limit: int | None) -> str:
+        rows = surveys[data].rows.get(split, ())[:limit] if data in surveys else ()
+        return sketch_of("\n".join([*(turn.content for turn in row.history), row.input]) for row in rows)
+
+    asked = [(cell, str(cell.task.data or plan.run(cell.run)["data"])) for cell in plan.cells]
+    return {(cell.run, cell.task.name): {of(data, cell.task.split, cell.task.limit)} for cell, data in asked}
 
 
 def rows_asked(summary: Summary, plan: Plan, run: str, task: str) -> int:
@@ -74,14 +124,12 @@ def rows_asked(summary: Summary, plan: Plan, run: str, task: str) -> int:
     return min(rows, asked.limit or rows)
 
 
-def _earlier(lab: Lab, claims: Iterable[Claim], name: str, unread: list[str]) -> Iterator[Results]:
-    """Results of the newest experiments that have several seeds and a task of the claims, the newest first."""
-    tasks = [claim.task.encode() for claim in claims]
+def _earlier(lab: Lab, likely: Callable[[bytes], bool], name: str, unread: list[str]) -> Iterator[Results]:
+    """Results of the newest experiments whose summaries are likely, the newest first."""
     try:
         rows = [row for row in newest_experiments(lab, _NEWEST) if row.name != name]
         summaries = _read(lab, rows, FILE)
-        likely = [row for row, text in summaries if b"seed" in text and any(task in text for task in tasks)]
-        found = _read(lab, likely, "analysis/results.json")[:_READ]
+        found = _read(lab, [row for row, text in summaries if likely(text)], "analysis/results.json")[:_READ]
     except CkgitError as error:
         unread.append(error.what)
         return

@@ -107,11 +107,13 @@ def _judge(
     files |= evidence.files
     if not evidence.results or evidence.reasons or (attempt.exit_code and not evidence.complete):
         failure, reason, cells = _cause(worker, evidence, ended, attempt, tail(output))
-        return _failed(attempt.model_copy(update={"cells": cells}), files, failure, reason)
+        rows = rows_of(evidence.results) if any(not why for why in cells.values()) else None
+        return _failed(attempt.model_copy(update={"cells": cells, "rows": rows}), files, failure, reason)
     if why := foreign(evidence.results):
         return _failed(attempt, files, FailureClass.INPUT_CHANGED, why)
     late = f" (its exit code is {attempt.exit_code}; all was saved before)" if attempt.exit_code else ""
-    done = attempt.model_copy(update={"phase": Phase.DONE, "reason": early(evidence.results)})
+    found = {"reason": early(evidence.results), "rows": rows_of(evidence.results)}
+    done = attempt.model_copy(update={"phase": Phase.DONE, **found})
     return JudgedAttempt(done, files, f"{job.name}: {gist(evidence.results)}{late}")
 
 
@@ -203,6 +205,11 @@ def _failed(attempt: Attempt, files: Mapping[str, bytes], failure: FailureClass,
     phase = Phase.CANCELLED if failure is FailureClass.CANCELLED else Phase.FAILED
     failed = attempt.model_copy(update={"phase": phase, "failure": failure, "reason": reason})
     return JudgedAttempt(failed, files, f"{attempt.job}: {failure}: {reason}")
+
+
+def rows_of(results: Sequence[TrainingResult | CellResult]) -> dict[str, str] | None:
+    """By task a sketch of the rows that it asked; None where no evaluator says."""
+    return {each.task: each.rows for each in results if isinstance(each, CellResult) and each.rows is not None} or None
 
 
 def foreign_starts(attempts: Sequence[Attempt], job: Job, found: Sequence[TrainingResult | CellResult]) -> str:

@@ -26,11 +26,13 @@ def between(names: Iterable[str]) -> dict[str, Any]:
     return {**A, **{name: B[name] for name in names}}
 
 
-def cell(run: str, scores: Sequence[float | None], *, metric: str = "mean", targets: str = "t") -> CellResult:
+def cell(
+    run: str, scores: Sequence[float | None], *, metric: str = "mean", targets: str = "t", clusters: tuple[int, ...] | None = None
+) -> CellResult:
     known = [score for score in scores if score is not None]
     made = Metric(scorer="match", name=metric, value=sum(known) / len(known) if known else None, samples=len(known))
     samples = tuple(Sample(id=at, scores={"match": score}, target=targets) for at, score in enumerate(scores))
-    return CellResult(run=run, task="t", log="x", log_sha256=DIGEST, seconds=1.0, metrics=(made,), samples=samples)
+    return CellResult(run=run, task="t", log="x", log_sha256=DIGEST, seconds=1.0, metrics=(made,), samples=samples, clusters=clusters)
 
 
 def numbers(level: float, *, rows: int = 300, seed: str = "", spread: float = 0.2) -> list[float]:

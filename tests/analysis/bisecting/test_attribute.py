@@ -9,10 +9,11 @@ import re
 import pytest
 from scipy import stats
 
-from ckgit.analysis.bisecting.attribute import Attribution
+from ckgit.analysis.bisecting.attribute import Attribution, attribute
+from ckgit.analysis.bisecting.corners import REST, cube_of
 from ckgit.analysis.claims import judge  # noqa: F401 - whose methods these are
 from ckgit.experiment.outputs.across.bisected import BisectedStep
-from tests.analysis.bisecting.planted import A, B, answers, between, numbers, told
+from tests.analysis.bisecting.planted import A, B, answers, at_corners, between, numbers, placed, told
 
 BOTH = ("lora_rank", "lr")
 
@@ -37,6 +38,20 @@ def test_a_single_parameter_is_all_that_explains_it() -> None:
     assert "Changing lr (1e-4 → 1e-3) raises it by" in found.answer
     assert found.answer.endswith("They differ in nothing but lr (1e-4 → 1e-3).")
     assert found.answer.startswith("For these models, on rows like these (another seed may differ): B's mean minus A's is 0.197")
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_rows_that_belong_together_are_in_the_interval(seeds: int) -> None:
+    people = tuple(at // 30 for at in range(300))
+    left = [placed(f"x/a{at}", A, at) for at in range(seeds)]
+    right = [placed(f"y/b{at}", between(["lr"]), at) for at in range(seeds)]
+    scores = {run.name: numbers(0.5, seed=run.name) for run in left} | {run.name: numbers(0.7, seed=run.name) for run in right}
+    # who a person is moves the difference of all of their rows
+    moved = {name: [score + (at // 30 % 3) / 10 * name.startswith("y") for at, score in enumerate(each)] for name, each in scores.items()}
+    cube = cube_of(left[0], right[0], [*left, *right], A.__contains__, REST)
+    alone, together = (attribute(cube, at_corners(cube, moved, clusters=each), "mean").steps[0] for each in (None, people))
+    assert alone.difference == pytest.approx(together.difference)
+    assert (together.high or 0) - (together.low or 0) > 2 * ((alone.high or 0) - (alone.low or 0))
 
 
 def test_a_main_effect_of_one_of_two_is_found_and_the_other_is_not_claimed() -> None:

@@ -306,6 +306,12 @@ def test_verdicts_about_settings_are_not_said_to_leave_seeds_out() -> None:
     assert "seeds is not included" not in text
 
 
+def test_of_several_claims_it_is_said_that_nothing_corrects_for_them() -> None:
+    one = verdict(evidence(SEEDS, TWO))
+    assert "Each of the 3 intervals is its claim's own" in claims_section([one] * 3)
+    assert "is its claim's own" not in claims_section([one])
+
+
 def test_rows_of_no_group_stand_alone() -> None:
     answers = {"rank4": [0.0, 1.0] * 30, "rank8": [1.0] * 20 + [0.0, 1.0] * 20}
     tried = evidence({"lora_rank": [4, 8]}, answers)
@@ -384,6 +390,7 @@ def test_no_two_shares_differ_by_more_than_1() -> None:
 def test_the_best_is_corrected_for_what_was_scored_on_all_of_its_rows() -> None:
     one = ScoredSplit(task="a", data="1", split="test", variants=7, controls=0, experiments={})
     splits = [one, one.model_copy(update={"data": "2", "variants": 5}), one.model_copy(update={"task": "b"})]
+    splits.append(one.model_copy(update={"data": "3", "again": True}))  # the same rows under another name
     assert variants_of(splits) == {"a": 12, "b": 7}
 
 

@@ -49,6 +49,30 @@ def test_clusters_of_different_sizes_are_as_the_matrices_have_them() -> None:
     assert df == pytest.approx(np.trace(gram) ** 2 / np.trace(gram @ gram))
 
 
+@pytest.mark.parametrize(("persons", "share"), [(3, 0.7), (6, 0.8), (12, 0.9)])
+def test_rows_that_are_all_alike_say_no_more_than_the_persons_who_answered_them(persons: int, share: float) -> None:
+    """Of most persons all rows are right, of the others none: with six it happens that all are of the one kind."""
+    random, size, held = np.random.default_rng(persons), 10, []
+    clusters = np.repeat(np.arange(persons), size).tolist()
+    wrong = ScoredSetting(((0.0,) * persons * size,), trained=False)
+    for _ in range(400):
+        of_person = (random.random(persons) < share).astype(float)
+        right = ScoredSetting((tuple(np.repeat(of_person, size).tolist()),), trained=False)
+        found = margins([Term(1.0, right), Term(-1.0, wrong)], [right, wrong], unit=True, clusters=clusters)
+        held.append((found.low or -1.0) <= share <= (found.high or 1.0))
+    assert np.mean(held) > 0.93
+
+
+def test_one_person_says_nothing_of_others_however_alike_the_rows_are() -> None:
+    right, wrong = (ScoredSetting(((score,) * 60,), trained=False) for score in (1.0, 0.0))
+    found = margins([Term(1.0, right), Term(-1.0, wrong)], [right, wrong], unit=True, clusters=["one"] * 60)
+    assert (found.low, found.high) == (None, None)
+    two = margins([Term(1.0, right), Term(-1.0, wrong)], [right, wrong], unit=True, clusters=["one"] * 30 + ["two"] * 30)
+    assert (two.low or 0.0) < 0
+    alone = margins([Term(1.0, right), Term(-1.0, wrong)], [right, wrong], unit=True, clusters=list(range(60)))
+    assert (alone.low, alone.high) == pytest.approx(margins([Term(1.0, right), Term(-1.0, wrong)], [right, wrong], unit=True)[1:3])
+
+
 def simulated(truth: Truth, left: int, right: int, experiments: int, seed: int = 7) -> np.ndarray:
     """Ends of the interval of left minus right, one row for each experiment."""
     random = np.random.default_rng(seed)

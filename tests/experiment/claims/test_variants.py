@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from ckgit.experiment.claims.variants import Asked, Variant, scored_variants
+from ckgit.experiment.claims.rows import sketch_of
+from ckgit.experiment.claims.variants import Asked, RowsMark, Variant, by_rows, scored_variants
 from ckgit.experiment.design.expand import build_plan
 from ckgit.experiment.tools.by_tool import read_summary
 from ckgit.workers.torchtune.design.parameters import TorchtuneParameters
@@ -118,6 +119,27 @@ def in_files(name: str, train: str, split: str = "test") -> dict[str, Any]:
 )
 def test_rows_are_the_same_whatever_a_task_is_called(one: dict[str, Any], other: dict[str, Any], same: bool) -> None:
     assert asked(**one).shares_rows_with(asked(**other)) == same
+
+
+def test_rows_that_were_asked_tell_themselves_and_those_of_one_task_are_together() -> None:
+    sketch, part, other = sketch_of("abcdef"), sketch_of("abc"), sketch_of("uvwxyz")
+    jobs = list(build_plan(read_summary(DESIGN)).evaluation_jobs)
+    runs = {job.partition("/")[0] for job in jobs}
+    told = scored_variants(json.loads(json.dumps(DESIGN)), TorchtuneParameters, jobs, {(run, "t"): {sketch, ""} for run in runs})
+    assert {asked.task: asked.sketches for asked in told} == {"t": {sketch}, "u": frozenset()}
+    bare = Asked("t", "1", "test", frozenset({RowsMark("1", "test")}))
+    one = bare._replace(sketches=frozenset({sketch}))
+    two = Asked("t", "2", "held_out", frozenset({RowsMark("2", "held_out")}), frozenset({part}))
+    three = Asked("t", "3", "test", frozenset({RowsMark("3", "test")}), frozenset({other}))
+    assert one.shares_rows_with(two)
+    assert two.shares_rows_with(one)
+    assert not one.shares_rows_with(three)
+    assert not bare.shares_rows_with(two)
+    assert by_rows([three, two, one]) == [[one, two], [three]]
+    both = three._replace(data="9", sketches=frozenset({part, other}))  # what is between them brings them together
+    assert by_rows([one, three, both]) == [[one, both, three]]
+    assert by_rows([one, two._replace(task="u")]) == [[one], [two._replace(task="u")]]
+    assert one.with_rows_of(two).sketches == {sketch, part}
 
 
 def test_a_whole_number_is_the_same_with_a_point() -> None:

@@ -283,6 +283,25 @@ def a_usage_that_nobody_measured(liar: Liar) -> None:
     liar.edit(liar.at("fail"), ledger_edit(liar, change))
 
 
+def other_rows_than_were_asked(liar: Liar) -> None:
+    """As if nobody had scored these rows before."""
+
+    def change(document: dict[str, Any]) -> None:
+        for each in document["attempts"]:
+            if each.get("rows"):
+                each["rows"] = {"capitalization": "00000000 11111111"}
+
+    liar.edit(liar.at("evaluate"), ledger_edit(liar, change))
+
+
+def rows_that_are_not_told(liar: Liar) -> None:
+    def change(document: dict[str, Any]) -> None:
+        for each in document["attempts"]:
+            each.pop("rows", None)
+
+    liar.edit(liar.at("evaluate"), ledger_edit(liar, change))
+
+
 def the_settings_of_the_lab(liar: Liar) -> None:
     tip = liar.text("rev-parse", liar.branch)
     tree = liar.tree(tip, {"ckgit.toml": b"schema_version = 1\nname = 'other'\n"})
@@ -318,6 +337,8 @@ LIES: dict[Callable[[Liar], None], str] = {
     another_subject: "message",
     times_of_another_month: "time",
     a_usage_that_nobody_measured: "ledger",
+    other_rows_than_were_asked: "evidence",
+    rows_that_are_not_told: "evidence",
     the_settings_of_the_lab: "outside",
 }
 

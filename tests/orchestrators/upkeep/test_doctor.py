@@ -56,6 +56,7 @@ def test_of_a_lab_that_is_fit_everything_is_ok_and_nothing_is_written(bench: Ben
     assert files(bench.folder) == before
     text = bench.ckgit("doctor").stdout
     assert text.endswith("0 errors, 0 warnings\n")
+    assert " of what was found out of commits, in " in text
     assert "ok       git        git version " in text
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ckgit.experiment.checks.problems import place_of
+from ckgit.experiment.claims.rows import sketch_of
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.design.plan import Cell, Run, resources
 from ckgit.experiment.jobs import Attempt, FailureClass, Job, Progress
@@ -202,9 +203,9 @@ class TinyEvaluator(Evaluator):
 
     def results(self, context: Context, job: Job, attempt: Attempt, files: Mapping[str, bytes]) -> Sequence[CellResult]:
         logs = zip(job.tasks, self._logs(context, job), strict=True)
-        return [self._result(job, task, path, files[path]) for task, path in logs if path in files]
+        return [self._result(context, job, task, path, files[path]) for task, path in logs if path in files]
 
-    def _result(self, job: Job, task: str, path: str, content: bytes) -> CellResult:
+    def _result(self, context: Context, job: Job, task: str, path: str, content: bytes) -> CellResult:
         value = float(json.loads(content)["accuracy"])
         return CellResult(
             run=job.run,
@@ -215,6 +216,7 @@ class TinyEvaluator(Evaluator):
             seconds=1.0,
             metrics=(Metric(scorer="match", name="accuracy", value=value, stderr=0.1, samples=2),),
             samples=tuple(Sample(id=number, scores={"match": score}) for number, score in enumerate(_answers(value))),
+            rows=_rows(context, job.run, task),
         )
 
     def progress(self, context: Context, job: Job, work: Path, log_tail: str) -> Progress | None:
@@ -222,6 +224,14 @@ class TinyEvaluator(Evaluator):
 
     def explain(self, log_tail: str, exit_code: int | None) -> tuple[FailureClass, str]:
         return _explain(log_tail, exit_code)
+
+
+def _rows(context: Context, run: str, task: str) -> str | None:
+    """A sketch of what a task asks, of a data set that is one file."""
+    asked = next(each for each in context.summary.evaluation.tasks if each.name == task)
+    data = context.summary.data.get(str(asked.data or context.plan.run(run)["data"]))
+    content = context.sources.get(data.path or "") if data else None
+    return sketch_of(row["input"] for row in json.loads(content)[asked.split][: asked.limit]) if content else None
 
 
 def _answers(value: float) -> Iterable[str]:

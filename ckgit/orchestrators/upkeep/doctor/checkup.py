@@ -28,6 +28,7 @@ CHECKS: Sequence[Check] = (
     Check("jobs", left_over.jobs, seconds=120.0),
     Check("work trees", left_over.work_trees, seconds=120.0),
     Check("left files", left_over.left_files),
+    Check("cache", left_over.cache),
 )
 
 

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ckgit.errors import CkgitError
+from ckgit.formats.listing import plural
 from ckgit.formats.markdown import size
 from ckgit.lab.experiments import list_experiments
 from ckgit.lab.git.objects import read_objects
+from ckgit.lab.history.remembered import MOST_BYTES, UNUSED_DAYS, kept_files
 from ckgit.lab.lab import Lab
+from ckgit.lab.user_folders import user_folder
 from ckgit.orchestrators.engine.orphans import find_orphans, known_in
 from ckgit.orchestrators.upkeep.disk import ExperimentOnDisk, look
 from ckgit.orchestrators.upkeep.doctor.point import Point, error, warning
@@ -56,6 +59,18 @@ def work_trees(lab: Lab) -> Iterator[Point]:
 
 def _idle(found: ExperimentOnDisk) -> int:
     return sum(tree.bytes for tree in found.trees if tree.ours and (found.over or not tree.present))
+
+
+def cache(lab: Lab) -> Iterator[Point]:  # noqa: ARG001 - as all checks
+    """What was found out of commits, and is kept for the next time."""
+    folder = user_folder("XDG_CACHE_HOME")
+    if folder is None:
+        yield Point("the user has no home, so nothing that was found out of commits is kept")
+        return
+    kept = list(kept_files(folder))
+    goes = f"what is not used for {UNUSED_DAYS} days goes by itself, and the oldest beyond {size(MOST_BYTES)}"
+    of = f"what was found out of commits, in {plural(len(kept), 'file')}"
+    yield Point(f"{folder} keeps {size(sum(each.bytes for each in kept))} of {of}; {goes}")
 
 
 def left_files(lab: Lab) -> Iterator[Point]:

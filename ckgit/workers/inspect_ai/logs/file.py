@@ -8,11 +8,12 @@ import json
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from ckgit.experiment.claims.rows import digests_of, shortened
 from ckgit.workers.inspect_ai.codes import RefusedLogError
 from ckgit.workers.inspect_ai.isolation import forget_settings
-from ckgit.workers.inspect_ai.logs.texts import Shortening
+from ckgit.workers.inspect_ai.logs.texts import Shortening, question_of
 
 # A transcript can be a hundred times as large as what was asked, answered and scored.
 _UNREAD = {"messages", "events", "events_data", "store", "attachments", "timelines", "error_retries", "setup", "files", "choices"}
@@ -70,7 +71,15 @@ def check_archive(path: Path) -> None:
         raise RefusedLogError(f"the log cannot be unpacked: {damaged} is damaged")
 
 
-def read(path: Path) -> tuple[Any, list[Any]]:
+class ReadLog(NamedTuple):
+    """What lies in a log, as far as it is looked at."""
+
+    header: Any
+    samples: list[Any]  # without transcripts and most texts
+    rows: Sequence[str]  # of each sample a digest of what its row asks; see `claims/rows.py`
+
+
+def read(path: Path) -> ReadLog:
     """A log without its samples, and these without transcripts and most texts.
 
     Of the same bytes it is read once, as results and audit ask in turn.
@@ -92,10 +101,10 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-_LAST: dict[str, tuple[Any, list[Any]]] = {}  # the log that was read last, by its digest
+_LAST: dict[str, ReadLog] = {}  # the log that was read last, by its digest
 
 
-def _read(path: Path) -> tuple[Any, list[Any]]:
+def _read(path: Path) -> ReadLog:
     forget_settings()
     from inspect_ai.log import read_eval_log
 
@@ -105,7 +114,9 @@ def _read(path: Path) -> tuple[Any, list[Any]]:
             each.explanation = None  # a text for each sample
         kept = _kept(path)
         _check_listed(header, len(kept))
-        return header, list(_samples(path, _listed(header, kept)))
+        asked: list[str] = []
+        samples = list(_samples(path, _listed(header, kept), str((header.eval.task_args or {}).get("prompt", "")), asked))
+        return ReadLog(header, samples, digests_of(asked))
     except RefusedLogError:
         raise
     except Exception as error:  # a damaged file makes zip, JSON and pydantic raise whatever they like
@@ -113,10 +124,14 @@ def _read(path: Path) -> tuple[Any, list[Any]]:
         raise RefusedLogError(f"the log cannot be read: {text[0] if text else type(error).__name__}") from error
 
 
-def _samples(path: Path, listed: Sequence[tuple[int | str, int]]) -> Iterator[Any]:
+def _samples(path: Path, listed: Sequence[tuple[int | str, int]], prompt: str, asked: list[str]) -> Iterator[Any]:
     """Samples by id and epoch, as inspect's own models have them, without what is not read here: however long texts are, a row is short.
 
     Inspect's `read_eval_log_samples_by_id` does the same, through coroutines that take four times as long as the reading.
+
+    Args:
+        prompt: in which each row's input was asked.
+        asked: what each sample asked is added to it.
     """
     from inspect_ai._util.constants import get_deserializing_context
     from inspect_ai.log import EvalSample
@@ -129,6 +144,7 @@ def _samples(path: Path, listed: Sequence[tuple[int | str, int]]) -> Iterator[An
             if name not in there:
                 raise RefusedLogError(f"the log cannot be read: Sample id {id_} for epoch {epoch} not found")
             found = json.loads(archive.read(name))
+            asked.append(shortened(question_of(found, prompt)))
             kept = {name: value for name, value in found.items() if name not in _UNREAD}
             yield short.shortened(EvalSample.model_validate(kept, context=get_deserializing_context()))
 

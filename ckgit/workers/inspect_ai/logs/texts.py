@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from ckgit.experiment.claims.rows import without_prompt
 from ckgit.experiment.results import RowText
 from ckgit.formats.secret_patterns import masked
 
@@ -37,6 +39,21 @@ class Shortening:
         for score in (sample.scores or {}).values():
             score.explanation = None
         return sample
+
+
+def question_of(sample: Mapping[str, Any], prompt: str) -> str:
+    """What a row asks, of a sample as its file has it: without the system message, and without the prompt around the row's input."""
+    asked = sample.get("input") or ""
+    turns = [asked] if isinstance(asked, str) else [_said(message) for message in asked if message.get("role") != "system"]
+    own = [*turns[:-1], *(without_prompt(turn, prompt) for turn in turns[-1:])]
+    return "\n".join([*own, *sorted(sample.get("choices") or ())])  # in whatever order they were offered
+
+
+def _said(message: Mapping[str, Any]) -> str:
+    """A message's text, and whatever else is in it as it is."""
+    content = message.get("content") or ""
+    parts = content if isinstance(content, list) else [{"text": content}]
+    return "\n".join(part["text"] if isinstance(part.get("text"), str) else json.dumps(part, sort_keys=True) for part in parts)
 
 
 def _own(metadata: Mapping[str, Any]) -> dict[str, Any]:

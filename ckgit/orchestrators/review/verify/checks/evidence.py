@@ -17,7 +17,7 @@ from ckgit.orchestrators.engine.plugins import worker_for
 from ckgit.orchestrators.review import rules
 from ckgit.orchestrators.review.verify.checks.ledger import ended
 from ckgit.orchestrators.review.verify.checks.step import Step, in_words
-from ckgit.orchestrators.run.collect import early, foreign_starts
+from ckgit.orchestrators.run.collect import early, foreign_starts, rows_of
 
 
 def evidence(step: Step) -> Iterator[Finding]:
@@ -90,6 +90,9 @@ def _results(step: Step, job: Job, worker: Worker, attempt: Attempt) -> Iterator
         yield from _early(step, attempt, early(found))
     for why in _foreign(step, job, found):
         yield rules.EVIDENCE.found(f"{job.name}: {why}", commit=step.commit.oid, path=place)
+    if attempt.rows != rows_of(found) and not (attempt.rows is None and (attempt.kept or not step.is_ours)):
+        what, path = f"{job.name}: the ledger has other rows than its logs ask", f"{step.folder}/jobs.json"
+        yield rules.EVIDENCE.found(what, commit=step.commit.oid, path=path)
     if job.stage is Stage.EVALUATION:
         audit = cast("Evaluator", worker).audit(step.view.context, job, attempt, _files(step, job))
         yield from (rules.METRIC.found(why, commit=step.commit.oid, path=place) for why in audit.differences)
