@@ -13,6 +13,7 @@ class Steps(NamedTuple):
     per_epoch: int | None  # None where there are no epochs
     total: int
     at_most: bool = False  # whether it may end sooner
+    about: bool = False  # whether that is a guess, as its jobs alone can tell
 
 
 class Guess(NamedTuple):
