@@ -129,7 +129,7 @@ class Trl(TrainingWorker):
     def report(self, result: TrainingResult) -> str:
         """See `Preparation`."""
         told = TrlTraining.model_validate(result.own, strict=False)
-        return " ".join(filter(None, [told.packed and told.packed.sentence, self._merged(told)]))
+        return " ".join(filter(None, [told.packed.sentence if told.packed else "", self._merged(told)]))
 
     @staticmethod
     def _merged(told: TrlTraining) -> str:
