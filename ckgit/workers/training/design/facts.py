@@ -9,6 +9,7 @@ from ckgit.experiment.design.parameters import BASE_RECIPE
 from ckgit.experiment.design.plan import Run, Source
 from ckgit.experiment.estimates.guess import Fact
 from ckgit.experiment.worker import Context
+from ckgit.formats.listing import plural
 from ckgit.formats.numbers import short_value
 from ckgit.workers.training.design.counted import processes
 
@@ -42,7 +43,7 @@ def facts(context: Context, run: Run, seen: Seen | None, *, cut: str = "") -> It
     length = (run["epochs"], run[cut])
     yield Fact(LENGTH, length, instead_of=frozenset({"epochs", *cuts}), said=LENGTH)
     rows = run["batch_size"] * run["gradient_accumulation_steps"] * processes(context, run)
-    of_sequences = f"{rows:,} sequences of {run['packing_length']:,} tokens" if run["packing_length"] else rows
+    of_sequences = f"{plural(rows, 'sequence')} of {run['packing_length']:,} tokens" if run["packing_length"] else rows
     sizes = "their splits are not of one size" + (f"; {cut} can make the steps equal" if cut else "")
     yield Fact(STEP_ROWS, of_sequences, frozenset({*_BATCH, BASE_RECIPE}), sizes)
     if seen:
