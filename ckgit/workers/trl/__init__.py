@@ -46,8 +46,8 @@ class Trl(TrainingWorker):
 
     def facts(self, context: Context, run: Run) -> Sequence[Fact]:
         """See `Preparation`."""
-        from ckgit.workers.training.design.facts import Seen, facts
         from ckgit.workers.training.design.counted import train_rows
+        from ckgit.workers.training.design.facts import Seen, facts
         from ckgit.workers.trl.design.steps import expected
 
         divided = expected(context, run)
@@ -114,7 +114,7 @@ class Trl(TrainingWorker):
         from ckgit.workers.training.scaffold import artifacts
         from ckgit.workers.trl.design.steps import planned_steps
         from ckgit.workers.trl.outputs.log import LOG_NAME, loss_points
-        from ckgit.workers.trl.packing.record import sequences_in
+        from ckgit.workers.trl.outputs.packing import sequences_in
 
         run = context.plan.run(job.run)
         place = work / artifacts(context, run)

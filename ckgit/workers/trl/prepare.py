@@ -28,7 +28,7 @@ from ckgit.workers.training.scaffold import ROWS
 from ckgit.workers.training.setup import read_setup
 from ckgit.workers.trl.design.parameters import KEEPING
 from ckgit.workers.trl.outputs import state
-from ckgit.workers.trl.packing.record import PackingRecord, write_packing
+from ckgit.workers.trl.outputs.packing import PackingRecord, write_packing
 from ckgit.workers.trl.packing.rows import render_whole
 from ckgit.workers.trl.preferences.rows import render_pair
 

@@ -33,8 +33,8 @@ from ckgit.workers.trl.outputs.kept import Keeping
 from ckgit.workers.trl.outputs.log import measured
 from ckgit.workers.trl.outputs.loggers import begin, end
 from ckgit.workers.trl.outputs.merged import MERGED, TrlTraining
+from ckgit.workers.trl.outputs.packing import PackingRecord, read_packing
 from ckgit.workers.trl.outputs.state import STATE, folder_of
-from ckgit.workers.trl.packing.record import PackingRecord, read_packing
 
 RANK = Path(__file__).with_name("rank.py")  # torchrun takes a script
 

@@ -101,7 +101,11 @@ def test_nothing_that_is_left_can_execute_or_tells_of_the_machine(trained):
 
 @pytest.mark.parametrize(
     ("name", "weights", "command"),
-    [("lora", "adapter/adapter_model.safetensors", 0), ("full", "model.safetensors", 1), ("packed", "adapter/adapter_model.safetensors", 0)],
+    [
+        ("lora", "adapter/adapter_model.safetensors", 0),
+        ("full", "model.safetensors", 1),
+        ("packed", "adapter/adapter_model.safetensors", 0),
+    ],
 )
 def test_the_commands_that_its_configuration_names_repeat_the_training_to_the_bit(train, tmp_path, name, weights, command):
     from safetensors.torch import load_file

@@ -144,8 +144,8 @@ class TrlParameters(TrainingParameters):
 
     packing_length: PositiveInt | None = Field(
         default=None,
-        description="Whole rows are packed into sequences of at most so many tokens, best fit decreasing, and `batch_size` counts sequences; "
-        "a longer row is an error, never cut. Absent means that a row is a sequence.",
+        description="Whole rows are packed into sequences of at most so many tokens, best fit decreasing, and `batch_size` counts "
+        "sequences; a longer row is an error, never cut. Absent means that a row is a sequence.",
     )
     validation_split: str | None = Field(
         default=None, description="Split of the data set whose loss is measured during training; measuring changes nothing that is trained."

@@ -22,9 +22,9 @@ from ckgit.workers.trl.design.steps import RowSteps, division
 from ckgit.workers.trl.outputs.kept import lowest, stops
 from ckgit.workers.trl.outputs.log import LOG_NAME, VALIDATION_LOG, loss_points
 from ckgit.workers.trl.outputs.merged import MERGED, Packed, TrlTraining
+from ckgit.workers.trl.outputs.packing import PACKING, PackingRecord, check_read, packing_of
 from ckgit.workers.trl.outputs.rewards import check_reference, check_rewards
 from ckgit.workers.trl.outputs.state import RESUMED
-from ckgit.workers.trl.packing.record import PACKING, PackingRecord, check_read, packing_of
 
 
 def told(context: Context, run: Run, files: Mapping[str, bytes]) -> dict[str, Any]:

@@ -22,7 +22,10 @@ def packing_problems(context: Context, run: Run) -> Iterator[Problem]:
             run["sharding"],
             "before the first step each job tries whether packed rows see each other, and no process has the whole model to try it with",
         ),
-        "compile: true": (run["compile"], "whether packed rows see each other is tried with the model as it is, and not with what is compiled"),
+        "compile: true": (
+            run["compile"],
+            "whether packed rows see each other is tried with the model as it is, and not with what is compiled",
+        ),
         NOISE: (run[NOISE], "its noise is scaled by the length of a row, which would be that of a sequence"),
     }
     for what, (is_so, why) in refused.items():

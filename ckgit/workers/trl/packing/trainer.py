@@ -11,7 +11,7 @@ import torch
 from ckgit.workers.rendering import IGNORED
 from ckgit.workers.training.tokens import PromptsDifferError
 from ckgit.workers.trl.outputs.log import READ
-from ckgit.workers.trl.packing.record import PackingRecord
+from ckgit.workers.trl.outputs.packing import PackingRecord
 from ckgit.workers.trl.trainer import RecordedTrainer, digest
 
 

@@ -71,10 +71,8 @@ def test_what_packed_rows_cannot_be_trained_with_is_a_problem_of_the_design() ->
     [noise] = problems(controls={**PACKED, "trl": {"neftune_noise_alpha": 5}})
     assert "packing_length does not go with trl.neftune_noise_alpha: its noise is scaled by the length of a row" in noise
     dpo = [each for each in problems(controls={**PACKED, "objective": "dpo", "lr": 1e-5}) if "packing_length" in each]
-    assert dpo == [
-        "run run: packing_length does not go with objective: dpo: TRL packs answers, and a preference is two of them that are compared row "
-        "by row; leave one of them out"
-    ]
+    why = "TRL packs answers, and a preference is two of them that are compared row by row"
+    assert dpo == [f"run run: packing_length does not go with objective: dpo: {why}; leave one of them out"]
 
 
 def test_what_no_packing_could_make_long_enough_is_a_problem_of_the_design() -> None:
@@ -103,7 +101,7 @@ def test_another_trainer_has_no_such_parameter() -> None:
     with pytest.raises(ValidationError) as caught:
         TorchtuneParameters.model_validate({"packing_length": 80}, strict=False)
     [(_, message)] = findings(caught.value, TorchtuneParameters, {"packing_length": 80})
-    assert message.startswith("packing_length is a parameter of trl, and not of the tool that the design names; leave it out, or write tools: ")
+    assert message.startswith("packing_length is a parameter of trl, and not of the tool that the design names; leave it out, or ")
 
 
 def test_runs_that_are_packed_are_held_against_others_by_sequences() -> None:
@@ -118,7 +116,8 @@ def test_a_starved_job_gets_half_the_sequences_and_other_processes_are_refused()
     ctx = context(controls={**PACKED, "batch_size": 4})
     [job] = worker.jobs(ctx)
     assert worker.batch(ctx, job, None, gpus=None, starved=True) == Batch(batch_size=2, gradient_accumulation_steps=2)
-    two = context(controls={**PACKED, "batch_size": 4, "gradient_accumulation_steps": 2, "device": "cuda"}, compute={"training": {"gpus": 2}})
+    sizes = {"batch_size": 4, "gradient_accumulation_steps": 2}
+    two = context(controls={**PACKED, **sizes, "device": "cuda"}, compute={"training": {"gpus": 2}})
     for gpus, starved in ((1, False), (4, False), (None, True)):
         with pytest.raises(ValueError, match="its processes train on some rows twice to be equally long, and these would be others"):
             worker.batch(two, job, None, gpus=gpus, starved=starved)

@@ -14,7 +14,7 @@ from ckgit.experiment.jobs import FailureClass
 from ckgit.workers.training.outputs.codes import ROWS_REFUSED, TOKENS_DIFFER
 from ckgit.workers.trl import worker
 from ckgit.workers.trl.outputs.log import LOG_NAME
-from ckgit.workers.trl.packing.record import PACKING
+from ckgit.workers.trl.outputs.packing import PACKING
 from tests.workers.designs import WORDS
 from tests.workers.trl.jobs import ARTIFACTS, LEFT, RUN, TOKEN, Trained, make_tree, python
 
@@ -149,7 +149,7 @@ KILLED = LEFT + """
 import json, os
 from pathlib import Path
 from ckgit.workers.trl import callbacks, prepare, train
-from ckgit.workers.trl.packing import record
+from ckgit.workers.trl.outputs import packing as record
 
 run = Path(sys.argv[1])
 artifacts = run / "artifacts"

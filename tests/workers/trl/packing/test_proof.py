@@ -10,7 +10,8 @@ import pytest
 from tests.workers.trl.jobs import RUN, make_tree, python
 
 pytestmark = pytest.mark.slow
-WORDS = {"train": [{"input": "word" * (1 + n % 3), "output": "WORD" * (1 + n % 2) + str(n)} for n in range(12)], "test": [{"input": "a", "output": "A"}]}
+ROWS = [{"input": "word" * (1 + n % 3), "output": "WORD" * (1 + n % 2) + str(n)} for n in range(12)]
+WORDS = {"train": ROWS, "test": [{"input": "a", "output": "A"}]}
 TRIES = """
 import json
 from pathlib import Path
@@ -77,7 +78,11 @@ proof._replaced = stock
 print("FOUND" + json.dumps(found))
 """
 APART = ("Llama", "Qwen3", "Gemma3Text", "Granite", "Qwen3Moe")
-MIXED = {"Bloom": "Bloom (bloom) with eager attention", "OPT": "OPT (opt) with sdpa attention", "Mamba2": "Mamba2 (mamba2) with eager attention"}
+MIXED = {
+    "Bloom": "Bloom (bloom) with eager attention",
+    "OPT": "OPT (opt) with sdpa attention",
+    "Mamba2": "Mamba2 (mamba2) with eager attention",
+}
 
 
 @pytest.fixture(scope="module")

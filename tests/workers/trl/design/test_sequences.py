@@ -8,10 +8,10 @@ import pytest
 from datasets import Dataset
 from trl import pack_dataset
 
-from ckgit.workers.trl.packing.lengths import GROUP, histograms, sequences
+from ckgit.workers.trl.design.sequences import GROUP, histograms, sequences
 
 KINDS = {
-    "alike": lambda choice: 30,  # noqa: ARG005 - as each is called
+    "alike": lambda choice: 30,
     "short": lambda choice: choice.randint(1, 9),
     "of all lengths": lambda choice: choice.randint(1, 96),
     "long and short": lambda choice: choice.choice((1, 2, 3, 60, 95, 96)),

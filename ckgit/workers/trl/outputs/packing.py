@@ -17,9 +17,9 @@ from ckgit.experiment.worker import Context
 from ckgit.workers.training.design.counted import train_rows
 from ckgit.workers.training.outputs.evidence import MOST_LOG, read_record
 from ckgit.workers.training.outputs.logs import read_bounded
+from ckgit.workers.trl.design.sequences import GROUP, histograms, sequences
 from ckgit.workers.trl.design.steps import RowSteps
 from ckgit.workers.trl.outputs.log import LOG_NAME, READ
-from ckgit.workers.trl.packing.lengths import GROUP, histograms, sequences
 
 PACKING = "packing.json"
 
@@ -38,9 +38,7 @@ class PackedRows(Frozen):
     def of(cls, lengths: Sequence[int], packing_length: int) -> "PackedRows":
         """Of rows of such lengths, in order."""
         groups = histograms(lengths)
-        return cls(
-            rows=len(lengths), tokens=sum(lengths), sequences=sequences(groups, packing_length), lengths=tuple(map(dict, groups))
-        )
+        return cls(rows=len(lengths), tokens=sum(lengths), sequences=sequences(groups, packing_length), lengths=tuple(map(dict, groups)))
 
 
 class PackingRecord(Frozen):
