@@ -114,6 +114,8 @@ def _training(planned: Sequence[Run], rows: Sequence[RunRow], facts: Facts) -> I
     if len(trained) < 2:  # noqa: PLR2004 - likewise
         return
     told = {run.name: {fact.name: fact for fact in facts.get(run.name, ())} for run, _ in trained}
+    for row, training in trained:  # what was a guess is known by now
+        told[row.name] |= {fact.name: fact._replace(value=training.steps) for fact in told[row.name].values() if fact.steps_about}
     for name in dict.fromkeys(name for of_run in told.values() for name in of_run):
         known = [of_run[name] for of_run in told.values() if name in of_run]
         causes = known[0].causes | known[0].instead_of

@@ -27,7 +27,7 @@ class Trl(TrainingWorker):
     label = "trl"
     reads = "the design, model cards"
     writes = "setup_finetune.yaml, rows.yaml, finetune.yaml and finetune.slurm of each fine-tuned run"
-    leaves = "artifacts/epoch_N, training.jsonl and tokens, checkpoints, merged, starts and versions.json of each fine-tuned run"
+    leaves = "artifacts/epoch_N, training.jsonl and tokens, packing, checkpoints, merged, starts and versions.json of each fine-tuned run"
 
     parameters = TrlParameters
     result = TrlTraining

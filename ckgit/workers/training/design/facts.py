@@ -48,8 +48,7 @@ def facts(context: Context, run: Run, seen: Seen | None, *, cut: str = "") -> It
     yield Fact(STEP_ROWS, of_sequences, frozenset({*_BATCH, BASE_RECIPE}), sizes)
     if seen:
         causes = frozenset({*_BATCH, *cuts, "epochs", "max_samples", BASE_RECIPE})
-        steps = f"about {seen.steps:,}" if run["packing_length"] else seen.steps
-        yield Fact(STEPS, steps, causes, sizes, frozenset(cuts), follows=STEP_ROWS)
+        yield Fact(STEPS, seen.steps, causes, sizes, frozenset(cuts), follows=STEP_ROWS, steps_about=bool(run["packing_length"]))
         apart = frozenset({*cuts, "epochs", "data", "train_split", "max_samples", BASE_RECIPE})
         yield Fact(SEEN, seen.rows, apart, _DROPPED.format(cut) if cut else "", near=_NEAR)
 

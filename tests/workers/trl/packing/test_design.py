@@ -108,7 +108,8 @@ def test_runs_that_are_packed_are_held_against_others_by_sequences() -> None:
     ctx = context(controls={**PACKED, "batch_size": 2, "epochs": 4})
     told = {fact.name: fact.value for fact in worker.facts(ctx, ctx.plan.run("run"))}
     assert told["rows of an optimizer step"] == "2 sequences of 80 tokens"
-    assert told["optimizer steps"] == "about 8"
+    assert told["optimizer steps"] == 8
+    assert [fact.name for fact in worker.facts(ctx, ctx.plan.run("run")) if fact.steps_about] == ["optimizer steps"]
     assert told["rows seen in training"] == 36
 
 
