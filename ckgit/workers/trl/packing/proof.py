@@ -16,6 +16,7 @@ import torch
 from ckgit.workers.trl.model import CannotTrainError
 
 MOST_ALONE = 8  # rows that are looked at by themselves, too; whether others change a row is looked at for all of them
+MOST_TOKENS = 8192  # of the rows whose logits are looked at, unless one or two have more: a training does not hold all logits at once
 # Share of the largest logit by which those of a row may differ from what it has alone: rounding, as its numbers are added in another order.
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2}
 Sequence_ = Mapping[str, Any]  # of TRL's: input_ids, labels, and seq_lengths, which are those of its rows
@@ -47,12 +48,16 @@ def check_apart(trainer: Any) -> None:
 
 
 def _fullest(trainer: Any) -> Sequence_:
-    """The sequences with the most rows, as many as a batch has but no more than two, as one: TRL joins those of a batch, too."""
+    """Rows of the sequences that have the most, of as many as a batch has but no more than two, as one: TRL joins those of a batch, too."""
     packed = trainer.train_dataset
     counts = list(map(len, packed["seq_lengths"]))
     by_rows = sorted(range(len(packed)), key=lambda at: -counts[at])
     chosen = [packed[at] for at in by_rows[: min(2, int(trainer.args.per_device_train_batch_size))]]
-    return {name: [each for one in chosen for each in one[name]] for name in ("input_ids", "labels", "seq_lengths")}
+    whole = {name: [each for one in chosen for each in one[name]] for name in ("input_ids", "labels", "seq_lengths")}
+    ends = list(accumulate(whole["seq_lengths"]))
+    number = max(sum(end <= MOST_TOKENS for end in ends), min(2, len(ends)))
+    tokens = ends[number - 1]
+    return {"input_ids": whole["input_ids"][:tokens], "labels": whole["labels"][:tokens], "seq_lengths": whole["seq_lengths"][:number]}
 
 
 def _found(trainer: Any, whole: Sequence_) -> str:

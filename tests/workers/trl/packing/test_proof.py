@@ -75,6 +75,10 @@ proof._replaced = lambda tokens, kept: list(tokens)  # as if nobody looked wheth
 found["Bloom alone bfloat16"] = tried("Bloom", "bfloat16")
 found["Bloom alone float32"] = tried("Bloom", "float32")
 proof._replaced = stock
+proof._found = lambda made, whole: f"{whole['seq_lengths']} {len(whole['input_ids'])} {len(whole['labels'])}"
+for most in (8192, 60, 1):
+    proof.MOST_TOKENS = most
+    found[f"looked at {most}"] = tried("Llama", "float32")
 print("FOUND" + json.dumps(found))
 """
 APART = ("Llama", "Qwen3", "Gemma3Text", "Granite", "Qwen3Moe")
@@ -119,3 +123,12 @@ def test_in_16_bits_no_difference_from_a_row_alone_would_tell(found: dict[str, s
     """So it is looked at whether other rows matter, too."""
     assert found["Bloom alone bfloat16"] == "apart"
     assert "the logits of a row in a sequence differ by " in found["Bloom alone float32"]
+
+
+def test_of_long_sequences_no_more_is_looked_at_than_a_device_holds_and_two_rows_at_least(found: dict[str, str]) -> None:
+    looked = {most: found[f"looked at {most}"].partition("attention, ")[2].partition(";")[0] for most in (8192, 60, 1)}
+    rows = {most: json.loads(said[: said.index("]") + 1]) for most, said in looked.items()}
+    assert sum(rows[8192]) > 100
+    assert sum(rows[60]) <= 60 < sum(rows[8192][: len(rows[60]) + 1])
+    assert rows[1] == rows[8192][:2]
+    assert all(said.endswith(f"] {sum(rows[most])} {sum(rows[most])}") for most, said in looked.items())
