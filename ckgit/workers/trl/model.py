@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import ModulesToSaveWrapper
+
+LAYS_OUT = "support_avx512bf16_for_cpu"  # of a module of bitsandbytes, where this machine's processor has these instructions
 
 
 class CannotTrainError(Exception):
@@ -56,3 +59,20 @@ def _dropped(module: Any) -> Iterator[tuple[str, float]]:
     if isinstance(module, torch.nn.Dropout):
         yield "Dropout", module.p
     yield from ((name, value) for name, value in vars(module).items() if "drop" in name and isinstance(value, float))
+
+
+@contextmanager
+def layout_held(model: Any) -> Iterator[None]:
+    """While it is trained, weights of 4 bits lie as gradients need them, however often the model is asked something in between.
+
+    On CPUs with instructions for bf16, bitsandbytes lays them out anew as soon as they are used without gradients, in a validation for
+    one, and through what it then computes no gradient goes: what is below learns nothing any more, and nothing is said of it.
+    """
+    quick = [module for module in model.modules() if getattr(module, LAYS_OUT, False)]
+    for module in quick:
+        setattr(module, LAYS_OUT, False)
+    try:
+        yield
+    finally:
+        for module in quick:
+            setattr(module, LAYS_OUT, True)

@@ -116,6 +116,7 @@ def take_steps(folder: Path, done: int, loggers: Sequence[str] = ()) -> Sequence
     """
     from ckgit.workers.trl.callbacks import Saving
     from ckgit.workers.trl.distributed.checks import check_together, of_first
+    from ckgit.workers.trl.model import layout_held
     from ckgit.workers.trl.trainer import check_handed, make_trainer
 
     artifacts, setup, values = _read(folder)
@@ -127,11 +128,12 @@ def take_steps(folder: Path, done: int, loggers: Sequence[str] = ()) -> Sequence
     begin(trainer, folder, loggers)
     check_together(trainer, setup["processes"], values.get("sharding"))
     check_handed(trainer, rows, held_out)
-    if packed:
-        _check_packed(trainer, packed, values, setup["processes"])
-    if keeping.stops(of_first(measured(artifacts))) is not None:  # it had stopped when it was cut short
-        return ()
-    trainer.train(resume_from_checkpoint=str(artifacts / folder_of(done)) if done else None)
+    with layout_held(trainer.model):
+        if packed:
+            _check_packed(trainer, packed, values, setup["processes"])
+        if keeping.stops(of_first(measured(artifacts))) is not None:  # it had stopped when it was cut short
+            return ()
+        trainer.train(resume_from_checkpoint=str(artifacts / folder_of(done)) if done else None)
     end(loggers)
     return _logits(folder, trainer.model, values, rows) if values["method"] == "qlora" else ()
 

@@ -15,9 +15,10 @@ from ckgit.formats.yaml.document import read_yaml
 from ckgit.workers import installed
 from ckgit.workers.inspect_ai import worker as inspect_ai
 from ckgit.workers.trl import worker
+from ckgit.workers.trl.outputs.log import LOG_NAME, loss_points
 from tests.whole import WholeLab
 from tests.workers import designs
-from tests.workers.trl.jobs import RUN
+from tests.workers.trl.jobs import ARTIFACTS, RUN, make_tree, python
 
 TASK = b"from inspect_ai import task\n\n\n@task\ndef capitalization(data, split, prompt, system_prompt):\n    pass\n"
 DESIGN = """\
@@ -33,6 +34,19 @@ evaluation:
   generation: {max_tokens: 4}
 """
 ROWS = [{"input": f"word{number}", "output": f"WORD{number}"} for number in range(12)]
+
+TRAINED = """
+import os
+from pathlib import Path
+from ckgit.workers.trl import prepare, train
+
+os.environ["CKGIT_JOB"] = "job-1"
+top = Path.cwd()
+for name in sys.argv[2:]:
+    os.chdir(top / name)
+    run = Path(sys.argv[1])
+    assert train.train(run, prepare.main(run)) == 0
+"""
 
 
 def context(**controls):
@@ -111,3 +125,19 @@ def test_from_design_to_report(tmp_path) -> None:
     assert "follows from what is in git" in lab.ckgit("verify", "demo")
     shown = json.loads(lab.ckgit("show", "demo", "rank4", "--json"))
     assert shown["runs"][0]["parameters"]["method"] == {"value": "qlora", "source": "design"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
+def test_what_is_asked_of_the_model_while_it_is_trained_changes_nothing(tmp_path, random_model):
+    """On processors with instructions for bf16, bitsandbytes lays weights out anew where no gradients are asked for, and lets none through."""
+    common = {"method": "qlora", "epochs": 4, "lr": 0.01, "lora_rank": 4, "batch_size": 9}
+    designs = {"plain": {}, "validated": {"validation_split": "test"}, "packed": {"packing_length": 300, "batch_size": 1}}
+    for name, more in designs.items():
+        (tmp_path / name).mkdir()
+        make_tree(tmp_path / name, random_model, {"controls": {**common, **more}})
+    python(tmp_path, TRAINED, RUN, *designs)
+    losses = {name: [point.loss for point in loss_points((tmp_path / name / ARTIFACTS / LOG_NAME).read_bytes())] for name in designs}
+    assert losses["plain"][0] - losses["plain"][-1] > 0.3
+    assert losses["validated"] == losses["plain"]
+    assert losses["packed"] == pytest.approx(losses["plain"], abs=2e-4)  # adapters have 16 bits
