@@ -56,6 +56,7 @@ def test_families_that_are_not_torchtunes_go_from_the_design_to_the_report(tmp_p
         lab.ckgit("models", "add", family, str(tmp_path / family), "--commit")
     lab.ckgit("design", "demo", "--from", "-", stdin=DESIGN)
     assert "9 rows, about " in (lab.snapshot.read("experiments/demo/design-experiment.log") or b"").decode()
+    assert "| about 5 |" in lab.ckgit("review", "demo")
     lab.ckgit("advance", "demo", "--to", "analyzed")
     results = Results.model_validate_json(lab.snapshot.read("experiments/demo/analysis/results.json") or b"")
     for run in results.runs:
