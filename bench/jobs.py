@@ -20,7 +20,7 @@ from ckgit.experiment.jobs import Ledger
 from ckgit.jobs.script import OFFLINE
 from ckgit.lab.context import load_context
 from ckgit.lab.lab import open_lab
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.orchestrators.engine.plugins import evaluation_for
 from ckgit.workers.torchtune.config import LORA
 from ckgit.workers.training.scaffold import ROWS

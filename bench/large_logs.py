@@ -75,7 +75,7 @@ def _sample(like: Mapping[str, Any], number: int, size: int, chance: random.Rand
 
 def read_log(file: Path) -> int:
     """What collecting and analyzing make of a log, but for its cell's settings; how many bytes that has in the end."""
-    from ckgit.workers.inspect_ai.logs.reader import check_archive, read
+    from ckgit.workers.inspect_ai.logs.file import check_archive, read
     from ckgit.workers.inspect_ai.logs.scores import metrics_of, samples_of
     from ckgit.workers.inspect_ai.logs.texts import texts_of
 

@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from ckgit.cli import _invoke
 from ckgit.cli.errors import guarded
-from ckgit.cli.streams import NOTES
+from ckgit.cli.output.streams import NOTES
 from docs.exit_codes import may_end_with
 
 

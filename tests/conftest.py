@@ -198,7 +198,7 @@ def designed(lab):
     """A snapshot of experiment `cap` of the lab, just designed: two ranks and the base model, one task, nothing recorded of its inputs."""
     from ckgit.experiment.lifecycle import Event
     from ckgit.lab.commit import CommitPlan, make_commit
-    from ckgit.lab.snapshot import take_snapshot
+    from ckgit.lab.snapshot.take import take_snapshot
     from ckgit.lab.summary.file import SummaryFile
 
     path = "experiments/cap/experiment_summary.md"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ckgit.lab.lab import open_lab
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from tests.command_line import ckgit
 from tests.conftest import run_git
 from tests.whole import tiny_llama

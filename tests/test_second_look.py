@@ -8,7 +8,7 @@ import pytest
 
 from ckgit.experiment.results import Results
 from ckgit.lab.lab import open_lab
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from tests.whole import WholeLab
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,8 @@ from pathlib import Path
 from ckgit.examples.tiny_model import write_random_model
 from ckgit.experiment.jobs import Ledger
 from ckgit.lab.lab import open_lab
-from ckgit.lab.snapshot import Snapshot, take_snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / ".cache"

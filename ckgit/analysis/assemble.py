@@ -51,15 +51,8 @@ def assemble(
         ValueError: two jobs of a run contradict each other.
     """
     about = context.summary.experiment
-    by_run: dict[str, list[Job]] = {}
-    for job in jobs:
-        by_run.setdefault(job.run, []).append(job)
     tasks = {task.name: task for task in context.summary.evaluation.tasks}
-    rows = [_row(run, by_run.get(run.name, []), results, missing) for run in context.plan.runs]
-    settings = settings_of(context.plan.runs, context.summary.parameters)
-    named = {run.name: each.name for each in settings for run in each.runs}
-    again = {run.name for each in settings for run in each.again}
-    runs = _with_intervals([row.model_copy(update={"setting": named[row.name], "again": row.name in again}) for row in rows], tasks)
+    runs = _with_intervals(_rows(context, jobs, results, missing), tasks)
     evidence = _evidence(context, runs, scored)
     pairs = compare_pairs(runs, evidence.data, evidence.clusters)
     fair = fairness(context, runs, facts)
@@ -81,6 +74,18 @@ def assemble(
         fairness_of=fair.looked_at,
         groups=tuple(found for task in tasks.values() for found in grouped(task, runs)),
     )
+
+
+def _rows(context: Context, jobs: Sequence[Job], results: ResultsByJob, missing: Mapping[str, Sequence[str]]) -> list[RunRow]:
+    """A row for each run, with the setting that it is of."""
+    by_run: dict[str, list[Job]] = {}
+    for job in jobs:
+        by_run.setdefault(job.run, []).append(job)
+    rows = [_row(run, by_run.get(run.name, []), results, missing) for run in context.plan.runs]
+    settings = settings_of(context.plan.runs, context.summary.parameters)
+    named = {run.name: each.name for each in settings for run in each.runs}
+    again = {run.name for each in settings for run in each.again}
+    return [row.model_copy(update={"setting": named[row.name], "again": row.name in again}) for row in rows]
 
 
 def _evidence(context: Context, runs: Sequence[RunRow], scored: Sequence[ScoredSplit]) -> ClaimEvidence:

@@ -160,8 +160,8 @@ def _check_current_folder(folder: Path) -> None:
 
 def main() -> None:
     """Run the command line and end the process with the exit code that DESIGN names."""
-    from ckgit.cli import streams
     from ckgit.cli.errors import guarded
+    from ckgit.cli.output import streams
 
     streams.prepare()
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 
 import click
 
-from ckgit.cli.acting import (
+from ckgit.cli.completion import clusters
+from ckgit.cli.shared.acting import (
     carry_out,
     detach_option,
     left_by,
@@ -17,15 +19,16 @@ from ckgit.cli.acting import (
     take_over_option,
     worst_code,
 )
-from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from
-from ckgit.cli.completion import clusters
-from ckgit.cli.selecting import chosen, experiments_option
-from ckgit.cli.subscribers import JsonLines, Terminal, ending
+from ckgit.cli.shared.common import dry_run_option, experiment_name, json_option, lab_from
+from ckgit.cli.shared.selecting import chosen, experiments_option
+from ckgit.cli.shared.subscribers import JsonLines, Terminal, ending
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
+from ckgit.lab.lab import Lab
 from ckgit.orchestrators.commands.advance import advance
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.options import AdvanceOptions
+from ckgit.orchestrators.engine.results import AdvanceResult
 from ckgit.orchestrators.queries.experiments import to_advance
 
 
@@ -92,30 +95,53 @@ def command(
         take_over=take_over,
         token=token,
     )
-    if at and (several is not None or not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", at)):
-        what = "--at takes the whole id of a commit, of one experiment"
-        raise CkgitError(what, code=Exit.USAGE, state="nothing was done", next="git rev-parse exp/NAME prints it")
-    if as_events and (dry_run or as_json):
-        other = "--dry-run" if dry_run else "--json"
-        raise CkgitError(f"--events and {other} each write another output", code=Exit.USAGE, next="leave one of them out")
+    _refuse_contradictions(at, several, events=as_events, other="--dry-run" if dry_run else "--json" if as_json else "")
     refuse_dry_run(several or (), dry_run=dry_run and several is not None)
     if dry_run:
         return carry_out(lab, experiments[0], options, dry_run=True, as_json=as_json)
     terminal = Terminal(experiments, quiet=quiet)
     subscribers = Events(terminal, *([JsonLines()] if as_events else []))
-    if several is None:
-        try:
-            result = advance(lab, experiments[0], options, subscribers)
-        except CkgitError as error:
-            subscribers.emit(ending(experiments[0], error))
-            raise
-        subscribers.emit(ending(experiments[0], result))
-        code = int(result.code) if as_events or terminal.silent else report(result, as_json=as_json)
-        # of a job, whose stand-in would try the same again
-        return int(Exit.DONE) if token and code == Exit.JOBS_FAILED else code
+    if several is not None:
+        found = _together(lab, several, options, subscribers)
+        return worst_code(found) if as_events else report_all(found, as_json=as_json, quiet=quiet)
+    result = _alone(lab, experiments[0], options, subscribers)
+    code = int(result.code) if as_events or terminal.silent else report(result, as_json=as_json)
+    # of a job, whose stand-in would try the same again
+    return int(Exit.DONE) if token and code == Exit.JOBS_FAILED else code
+
+
+def _refuse_contradictions(at: str | None, several: Sequence[str] | None, *, events: bool, other: str) -> None:
+    """Refuse options that do not go together.
+
+    Args:
+        several: the experiments that are meant; None where it is a single one.
+        other: the option that asks for another output than events; empty where none does.
+    """
+    if at and (several is not None or not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", at)):
+        what = "--at takes the whole id of a commit, of one experiment"
+        raise CkgitError(what, code=Exit.USAGE, state="nothing was done", next="git rev-parse exp/NAME prints it")
+    if events and other:
+        raise CkgitError(f"--events and {other} each write another output", code=Exit.USAGE, next="leave one of them out")
+
+
+def _alone(lab: Lab, experiment: str, options: AdvanceOptions, subscribers: Events) -> AdvanceResult:
+    """Advance one experiment, and tell how it ended."""
+    try:
+        result = advance(lab, experiment, options, subscribers)
+    except CkgitError as error:
+        subscribers.emit(ending(experiment, error))
+        raise
+    subscribers.emit(ending(experiment, result))
+    return result
+
+
+def _together(
+    lab: Lab, experiments: Sequence[str], options: AdvanceOptions, subscribers: Events
+) -> Mapping[str, AdvanceResult | CkgitError]:
+    """Advance several experiments, and tell how each ended."""
     from ckgit.orchestrators.commands.many import advance_together
 
     found = advance_together(lab, experiments, options, subscribers)
     for name, each in found.items():
         subscribers.emit(ending(name, each))
-    return worst_code(found) if as_events else report_all(found, as_json=as_json, quiet=quiet)
+    return found

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from ckgit.cli.common import dry_run_option, emit, experiment_name, json_option, lab_from
 from ckgit.cli.completion import experiments, files
-from ckgit.cli.tables import printable
+from ckgit.cli.output.tables import printable
+from ckgit.cli.shared.common import dry_run_option, emit, experiment_name, json_option, lab_from
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.advice import commands
 from ckgit.formats.listing import plural
 from ckgit.formats.markdown import size
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.orchestrators.upkeep.archive import CHECKPOINTS, LOGS, WrittenArchive, archive, plan_archive
 from ckgit.orchestrators.upkeep.delete import delete
 from ckgit.orchestrators.upkeep.restore import restore

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckgit.cli.answering import asked
-from ckgit.cli.common import experiment_name, json_option, lab_from, note, print_document
-from ckgit.cli.streams import say
-from ckgit.cli.tables import printable, table, wrapped
-from ckgit.cli.writing import write_new
+from ckgit.cli.output.streams import say
+from ckgit.cli.output.tables import printable, table, wrapped
+from ckgit.cli.output.writing import write_new
+from ckgit.cli.shared.answering import asked
+from ckgit.cli.shared.common import experiment_name, json_option, lab_from, note, print_document
 from ckgit.errors import CkgitError, Exit
 from ckgit.results.database import NOW
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from ckgit.cli.acting import refuse_dry_run, report, report_all, run_option, show_plan
-from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, sentence
 from ckgit.cli.completion import open_jobs
-from ckgit.cli.selecting import chosen, experiments_option
-from ckgit.cli.subscribers import Terminal
+from ckgit.cli.shared.acting import refuse_dry_run, report, report_all, run_option, show_plan
+from ckgit.cli.shared.common import dry_run_option, experiment_name, json_option, lab_from, sentence
+from ckgit.cli.shared.selecting import chosen, experiments_option
+from ckgit.cli.shared.subscribers import Terminal
 from ckgit.errors import CkgitError, Exit
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators.commands.cancel import cancel, plan_cancel, show

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckgit.cli.common import dry_run_option, emit, json_option, lab_from
-from ckgit.cli.streams import say
+from ckgit.cli.output.streams import say
+from ckgit.cli.shared.common import dry_run_option, emit, json_option, lab_from
 
 if TYPE_CHECKING:
     from ckgit.experiment.outputs.review.ci import ApprovalsDocument, CommentDocument, MayStartDocument

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckgit.cli.common import emit, experiment_name, json_option, lab_from, note
 from ckgit.cli.completion import experiments
-from ckgit.cli.subscribers import Terminal
-from ckgit.cli.tables import printable, table, wrapped
+from ckgit.cli.output.tables import printable, table, wrapped
+from ckgit.cli.shared.common import emit, experiment_name, json_option, lab_from, note
+from ckgit.cli.shared.subscribers import Terminal
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.advice import commands
 from ckgit.formats.listing import first_of, plural

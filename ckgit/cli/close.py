@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from ckgit.cli.acting import report, show_plan
-from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument, sentence
-from ckgit.cli.subscribers import Terminal
+from ckgit.cli.shared.acting import report, show_plan
+from ckgit.cli.shared.common import dry_run_option, experiment_name, json_option, lab_from, name_argument, sentence
+from ckgit.cli.shared.subscribers import Terminal
 from ckgit.errors import CkgitError, Exit
 from ckgit.orchestrators.commands.close import Wanted, close, show
 from ckgit.orchestrators.engine.events import Events

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckgit.cli.answering import asked, moment_options
-from ckgit.cli.common import json_option, lab_from, print_document
-from ckgit.cli.streams import say
-from ckgit.cli.tables import printable, table, wrapped
+from ckgit.cli.output.streams import say
+from ckgit.cli.output.tables import printable, table, wrapped
+from ckgit.cli.shared.answering import asked, moment_options
+from ckgit.cli.shared.common import json_option, lab_from, print_document
 from ckgit.results.database import Moment
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckgit.cli.common import dry_run_option, emit, experiment_name, json_option, lab_from, note
-from ckgit.cli.tables import printable
+from ckgit.cli.output.tables import printable
+from ckgit.cli.shared.common import dry_run_option, emit, experiment_name, json_option, lab_from, note
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.advice import commands
 from ckgit.formats.rows import Shape

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckgit.cli.common import dry_run_option, emit, experiment_name, json_option, lab_from
 from ckgit.cli.completion import experiments
+from ckgit.cli.shared.common import dry_run_option, emit, experiment_name, json_option, lab_from
 from ckgit.formats.advice import commands
 from ckgit.formats.markdown import size
 from ckgit.orchestrators.upkeep.delete import DeletedBranch, delete, undo

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckgit.cli.common import dry_run_option, emit, json_option, lab_from, note, warn
 from ckgit.cli.completion import experiments, files, templates
-from ckgit.cli.powers import power_lines
-from ckgit.cli.streams import NOTES
-from ckgit.cli.tables import table, wrapped
+from ckgit.cli.output.powers import power_lines
+from ckgit.cli.output.streams import NOTES
+from ckgit.cli.output.tables import table, wrapped
+from ckgit.cli.shared.common import dry_run_option, emit, json_option, lab_from, note, warn
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
 from ckgit.formats.advice import commands
@@ -68,34 +68,48 @@ def command(
     On a terminal, without --from, --like, --template and --edit, it asks. Where a training of the lab was made from the same as one of the
     design, it asks whether its results are taken over (`reuse` in ckgit.toml: ask, always or never).
     """
-    from ckgit.orchestrators.design import draft as design
+    from ckgit.orchestrators.design.changes import changes_from
 
     begins = [option for option, given in (("--from", source), ("--like", like), ("--template", template)) if given]
     if len(begins) > 1:
         raise click.UsageError(f"{' and '.join(begins)} exclude each other")
     lab = lab_from(ctx)
-    wanted = design.changes_from(changes)
-    if edit:
-        draft = _edited(lab, name, _beginning(lab, source, like, template), wanted, anew=like is not None)
-    elif like:
-        draft = design.draft_like(lab, name, like.removeprefix("exp/"), wanted)
-    elif begins:
-        draft = design.draft_new(lab, name, *_beginning(lab, source, like, template), wanted)
+    wanted = changes_from(changes)
+    if edit or begins:
+        draft = _begun(lab, name, source, like, template, wanted, edit=edit)
+        warn(draft.warnings)
     elif sys.stdin.isatty() and not as_json:
-        from ckgit.cli.interview import interview
+        from ckgit.cli.designing.interview import interview
 
-        finish(_reused(interview(lab, name, wanted), reuse), dry_run=dry_run, as_json=as_json)
-        return
+        draft = interview(lab, name, wanted)
     else:
-        design.refuse_existing(lab, name)
-        raise CkgitError(
-            "there is nothing to design from",
-            code=Exit.USAGE,
-            state="nothing was written",
-            next=f"ckgit design {name} --from FILE, --like OTHER or --template TEMPLATE; on a terminal, `ckgit design {name}` asks",
-        )
-    warn(draft.warnings)
+        raise _nothing_to_begin_with(lab, name)
     finish(_reused(draft, reuse), dry_run=dry_run, as_json=as_json)
+
+
+def _begun(
+    lab: Lab, name: str, source: str | None, like: str | None, template: str | None, wanted: Sequence[ValueChange], *, edit: bool
+) -> Draft:
+    """The draft that begins with a file, another experiment or a template, as it is or edited."""
+    from ckgit.orchestrators.design.draft import draft_like, draft_new
+
+    if edit:
+        return _edited(lab, name, _beginning(lab, source, like, template), wanted, anew=like is not None)
+    if like:
+        return draft_like(lab, name, like.removeprefix("exp/"), wanted)
+    return draft_new(lab, name, *_beginning(lab, source, like, template), wanted)
+
+
+def _nothing_to_begin_with(lab: Lab, name: str) -> CkgitError:
+    from ckgit.orchestrators.design.names import refuse_existing
+
+    refuse_existing(lab, name)
+    return CkgitError(
+        "there is nothing to design from",
+        code=Exit.USAGE,
+        state="nothing was written",
+        next=f"ckgit design {name} --from FILE, --like OTHER or --template TEMPLATE; on a terminal, `ckgit design {name}` asks",
+    )
 
 
 def _reused(draft: Draft, asked: bool | None) -> Draft:
@@ -130,8 +144,9 @@ def _beginning(lab: Lab, source: str | None, like: str | None, template: str | N
 
 
 def _edited(lab: Lab, name: str, begin: tuple[bytes, str], changes: Sequence[ValueChange], *, anew: bool) -> Draft:
-    from ckgit.cli.editing import edit_design
-    from ckgit.orchestrators.design.draft import draft_new, refuse_existing, to_edit
+    from ckgit.cli.designing.editing import edit_design
+    from ckgit.orchestrators.design.draft import draft_new, to_edit
+    from ckgit.orchestrators.design.names import refuse_existing
 
     refuse_existing(lab, name)
     text = to_edit(name, *begin, changes, anew=anew)

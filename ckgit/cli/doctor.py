@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckgit.cli.common import json_option, lab_from, note, print_document
-from ckgit.cli.streams import say
-from ckgit.cli.tables import printable, wrapped
+from ckgit.cli.output.streams import say
+from ckgit.cli.output.tables import printable, wrapped
+from ckgit.cli.shared.common import json_option, lab_from, note, print_document
 from ckgit.errors import Exit
 from ckgit.formats.advice import commands
 from ckgit.formats.listing import plural

@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from ckgit import __version__
-from ckgit.cli.streams import NOTES, fresh_line, json_text, say
+from ckgit.cli.output.streams import NOTES, fresh_line, json_text, say
 from ckgit.errors import CkgitError, DesignError, Exit
 
 INSTALL_RUN = 'pip install "ckgit[run]"'

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckgit.cli.common import note
-from ckgit.cli.streams import draws, say
+from ckgit.cli.output.streams import draws, say
+from ckgit.cli.shared.common import note
 from ckgit.formats.markdown import size
 
 if TYPE_CHECKING:

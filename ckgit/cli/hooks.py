@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckgit.cli.common import emit, json_option, note
-from ckgit.cli.streams import say
+from ckgit.cli.output.streams import say
+from ckgit.cli.shared.common import emit, json_option, note
 from ckgit.errors import Exit
 from ckgit.formats.advice import commands
 from ckgit.formats.listing import plural

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckgit.cli.common import emit, json_option, note
-from ckgit.cli.writing import write_new
+from ckgit.cli.output.writing import write_new
+from ckgit.cli.shared.common import emit, json_option, note
 from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.formats.advice import commands
 from ckgit.formats.listing import plural

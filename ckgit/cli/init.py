@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckgit.cli.common import dry_run_option, emit, json_option
+from ckgit.cli.shared.common import dry_run_option, emit, json_option
 
 if TYPE_CHECKING:
     from ckgit.experiment.outputs.labs import InitDocument

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from ckgit.cli.common import emit, json_option, lab_from, note
-from ckgit.cli.tables import printable, table
+from ckgit.cli.output.tables import printable, table
+from ckgit.cli.shared.common import emit, json_option, lab_from, note
 from ckgit.errors import CkgitError
 from ckgit.experiment.classify import LedgerOutline, left_by_in_words
 from ckgit.experiment.state import State

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument
-from ckgit.cli.tables import table
+from ckgit.cli.output.tables import table
+from ckgit.cli.shared.common import emit, experiment_name, json_option, lab_from, name_argument
 from ckgit.experiment.lifecycle import NO_STATE
 from ckgit.formats.times import local, utc
 from ckgit.lab.history.entries import HistoryEntry, history
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 
 if TYPE_CHECKING:
     from ckgit.experiment.outputs.listings import LogDocument

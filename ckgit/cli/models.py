@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckgit.cli.common import dry_run_option, emit, json_option, lab_from, note
 from ckgit.cli.completion import experiments, models
 from ckgit.cli.fetching import FetchedFiles, from_hub, would_fetch
-from ckgit.cli.tables import table, wrapped
+from ckgit.cli.output.tables import table, wrapped
+from ckgit.cli.shared.common import dry_run_option, emit, json_option, lab_from, note
 from ckgit.formats.advice import commands
 from ckgit.formats.markdown import size
 
@@ -67,27 +67,37 @@ def add(
     from ckgit.lab.models.hub import is_hub_name
 
     lab = lab_from(ctx)
+    _refuse_contradictions(path, epoch, experiment=experiment, revision=revision)
     fetched = None
     source: HubSource | TrainedSource | None
     if experiment:
         folder, source = _trained(lab, name, experiment.removeprefix("exp/"), path, epoch, dry_run=dry_run)
-    elif epoch is not None:
-        raise click.UsageError("EPOCH is of a run, and needs --from EXPERIMENT")
     elif is_hub_name(path):
         fetched = from_hub(lab, name, path, revision, replace=replace, dry_run=dry_run)
         if dry_run and not fetched.here:
             emit(lambda: would_fetch(name, fetched), as_json, fetched.text())
             return
-    elif revision:
-        raise click.UsageError(f"--revision is of a model in the hub, and {path} is a folder")
-    if not experiment:
-        folder, source = (fetched.folder, fetched.source) if fetched else (Path(path), None)
+        folder, source = fetched.folder, fetched.source
+    else:
+        folder, source = Path(path), None
     added = add_model(lab, name, folder, replace=replace, commit=commit, dry_run=dry_run, source=source)
     for why in refusals(added.card):
         note(f"{name} cannot be trained with every tool: {why}")
     emit(lambda: _added_document(added, fetched), as_json, added.content.decode() if dry_run else _added_text(added))
     if added.next and not as_json:
         note(f"next: {added.next}")
+
+
+def _refuse_contradictions(path: str, epoch: int | None, *, experiment: str | None, revision: str | None) -> None:
+    """Refuse options that are of another kind of model than the one that is added."""
+    from ckgit.lab.models.hub import is_hub_name
+
+    if experiment:
+        return
+    if epoch is not None:
+        raise click.UsageError("EPOCH is of a run, and needs --from EXPERIMENT")
+    if revision and not is_hub_name(path):
+        raise click.UsageError(f"--revision is of a model in the hub, and {path} is a folder")
 
 
 def _trained(lab: Lab, name: str, experiment: str, run: str, epoch: int | None, *, dry_run: bool) -> tuple[Path, TrainedSource]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ckgit.cli.streams import say
+from ckgit.cli.output.streams import say
 from ckgit.examples.quickstart import EXAMPLES, quickstart
 from ckgit.lab.user_folders import needed_user_folder
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckgit.cli.acting import show_plan
-from ckgit.cli.common import dry_run_option, emit, experiment_name, json_option, lab_from
 from ckgit.cli.completion import clusters, experiments, runs
-from ckgit.cli.subscribers import Terminal
-from ckgit.cli.tables import printable
+from ckgit.cli.output.tables import printable
+from ckgit.cli.shared.acting import show_plan
+from ckgit.cli.shared.common import dry_run_option, emit, experiment_name, json_option, lab_from
+from ckgit.cli.shared.subscribers import Terminal
 from ckgit.errors import Exit
 from ckgit.experiment.reproduction.record import ReproducedJob, Reproduction, Sameness
 from ckgit.formats.listing import plural

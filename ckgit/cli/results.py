@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ckgit.cli.answering import asked, check_output, format_options, moment_options, print_answer, write_answer
-from ckgit.cli.common import json_option, lab_from, note
-from ckgit.cli.streams import say
-from ckgit.cli.tables import printable
-from ckgit.cli.writing import replacing
+from ckgit.cli.output.streams import say
+from ckgit.cli.output.tables import printable
+from ckgit.cli.output.writing import replacing
+from ckgit.cli.shared.answering import asked, check_output, format_options, moment_options, print_answer, write_answer
+from ckgit.cli.shared.common import json_option, lab_from, note
 from ckgit.results.database import NOW, Moment
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 from pydantic import ValidationError
 
-from ckgit.cli.acting import carry_out, carry_out_all, detach_option, left_by, no_wait_option, run_option, take_over_option
-from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, note
 from ckgit.cli.completion import failed_jobs
-from ckgit.cli.selecting import chosen, experiments_option
+from ckgit.cli.shared.acting import carry_out, carry_out_all, detach_option, left_by, no_wait_option, run_option, take_over_option
+from ckgit.cli.shared.common import dry_run_option, experiment_name, json_option, lab_from, note
+from ckgit.cli.shared.selecting import chosen, experiments_option
 from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.state import State
-from ckgit.orchestrators.design.stale import newer_inputs
+from ckgit.orchestrators.design.inputs.stale import newer_inputs
 from ckgit.orchestrators.engine.options import AdvanceOptions, RetryOptions, Selection
 from ckgit.orchestrators.queries.experiments import to_retry
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckgit.cli.common import emit, experiment_name, json_option, lab_from, markdown_text, note
 from ckgit.cli.completion import experiments
-from ckgit.cli.tables import printable
-from ckgit.cli.writing import refuse_others, write_file
+from ckgit.cli.output.tables import printable
+from ckgit.cli.output.writing import refuse_others, write_file
+from ckgit.cli.shared.common import emit, experiment_name, json_option, lab_from, markdown_text, note
 from ckgit.errors import CkgitError, Exit
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import click
 
-from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument, warn
 from ckgit.cli.completion import files
 from ckgit.cli.design import finish, read_file, set_option
+from ckgit.cli.shared.common import dry_run_option, experiment_name, json_option, lab_from, name_argument, warn
 
 
 @click.command("revise")
@@ -41,12 +41,13 @@ def command(
     change, nothing is trained again; where a run is added, it alone runs. A table shows what is kept, and why the rest runs again.
     All else that was scaffolded, run and analyzed from the old design is removed in the same commit; the branch's history keeps it.
     """
-    from ckgit.orchestrators.design import draft as design
+    from ckgit.orchestrators.design.changes import changes_from
+    from ckgit.orchestrators.design.draft import draft_revision
 
     lab = lab_from(ctx)
     experiment = experiment_name(lab, name)
-    wanted = design.changes_from(changes)
+    wanted = changes_from(changes)
     content, file = read_file(source) if source else (None, f"exp/{experiment}:experiments/{experiment}/experiment_summary.md")
-    draft = design.draft_revision(lab, experiment, content, file, wanted, update=update, anew=anew)
+    draft = draft_revision(lab, experiment, content, file, wanted, update=update, anew=anew)
     warn(draft.warnings)
     finish(draft, dry_run=dry_run, as_json=as_json)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ckgit.cli.acting import carry_out
-from ckgit.cli.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
+from ckgit.cli.shared.acting import carry_out
+from ckgit.cli.shared.common import dry_run_option, experiment_name, json_option, lab_from, name_argument
 from ckgit.experiment.design.model import State
 from ckgit.orchestrators.engine.options import AdvanceOptions
 

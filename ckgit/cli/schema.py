@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from ckgit.cli.common import emit, json_option
-from ckgit.cli.streams import say
-from ckgit.cli.tables import printable, table
+from ckgit.cli.output.streams import say
+from ckgit.cli.output.tables import printable, table
+from ckgit.cli.shared.common import emit, json_option
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.outputs.labs import ListedSchema, SchemasDocument
 from ckgit.experiment.schemas import MODELS, schema

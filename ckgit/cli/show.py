@@ -10,10 +10,10 @@ import click
 
 from ckgit.analysis.accounting import ATTEMPTS_HEADER, ESTIMATE_HEADER, TOTALS_HEADER, attempt_rows, estimate_rows, totals_rows
 from ckgit.analysis.score_text import LEGEND, OF_CLAIMS, OVER_ROWS, compared, difference, judged, score, stated
-from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument
 from ckgit.cli.completion import runs
-from ckgit.cli.others import others, over
-from ckgit.cli.tables import printable, table, wrapped
+from ckgit.cli.output.others import others, over
+from ckgit.cli.output.tables import printable, table, wrapped
+from ckgit.cli.shared.common import emit, experiment_name, json_option, lab_from, name_argument
 from ckgit.experiment.claims.verdicts import Verdict
 from ckgit.experiment.design.plan import Run
 from ckgit.experiment.jobs import Attempt

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from ckgit.cli.answering import asked, check_output, format_options, moment_options, print_answer, write_answer
-from ckgit.cli.common import json_option, lab_from
+from ckgit.cli.shared.answering import asked, check_output, format_options, moment_options, print_answer, write_answer
+from ckgit.cli.shared.common import json_option, lab_from
 from ckgit.results.database import Moment
 
 

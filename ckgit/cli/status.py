@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument
-from ckgit.cli.others import over
-from ckgit.cli.tables import printable, room_of_terminal, wrapped
+from ckgit.cli.output.others import over
+from ckgit.cli.output.tables import printable, room_of_terminal, wrapped
+from ckgit.cli.shared.common import emit, experiment_name, json_option, lab_from, name_argument
 from ckgit.experiment.classify import counted, left_by_in_words, named
 from ckgit.formats.advice import commands
 from ckgit.formats.listing import first_of, in_words
 from ckgit.formats.times import local, utc
 from ckgit.orchestrators.engine.orphans import Orphan, listed
-from ckgit.orchestrators.queries.status import ClassifiedJob, LeftTo, Overview, overview
+from ckgit.orchestrators.queries.overview import ClassifiedJob, LeftTo, Overview
+from ckgit.orchestrators.queries.status import overview
 
 if TYPE_CHECKING:
     from ckgit.experiment.outputs.events import OverallProgress
-    from ckgit.experiment.outputs.standing import OpenJob, StatusDocument
+    from ckgit.experiment.outputs.standing import ContinuingJob, OpenJob, StatusDocument
 
 _MOST = 5  # jobs that are named
 
@@ -40,26 +41,13 @@ def command(ctx: click.Context, *, name: str | None, as_json: bool) -> None:
 
 
 def _document(found: Overview) -> StatusDocument:
-    from ckgit.experiment.jobs import LeftBy
     from ckgit.experiment.outputs.fields import Closed
     from ckgit.experiment.outputs.outcomes import FailedJob
-    from ckgit.experiment.outputs.standing import (
-        ConditionCounts,
-        ContinuingJob,
-        EditedFile,
-        RemovedFromDisk,
-        StageCounts,
-        StatusDocument,
-        UnlistedJob,
-    )
+    from ckgit.experiment.outputs.standing import ConditionCounts, EditedFile, RemovedFromDisk, StageCounts, StatusDocument, UnlistedJob
 
     by_stage = {stage: Counter(job.condition for job in jobs) for stage, jobs in found.stages().items()}
     stages = (StageCounts(stage=stage, total=counts.total(), conditions=counts) for stage, counts in by_stage.items())
     totals = Counter(job.condition for job in found.jobs)
-    left_to = None
-    if left := found.left_to:
-        by = LeftBy(**left.left_by._asdict()) if left.left_by else None
-        left_to = ContinuingJob(token=left.token, cluster=found.cluster or "", left_by=by, **left.now._asdict())
     return StatusDocument(
         experiment=found.experiment,
         lifecycle_state=found.state,
@@ -76,7 +64,7 @@ def _document(found: Overview) -> StatusDocument:
         open=tuple(map(_open_job, found.open)),
         failed=tuple(FailedJob.of(job.attempt, job.condition) for job in found.failed),
         progress=found.progress,
-        left_to=left_to,
+        left_to=_continuing(found.left_to, found.cluster or "") if found.left_to else None,
         accepted_missing=tuple(found.accepted_missing),
         cells={job: dict(cells) for job, cells in found.cells.items()},
         removed=RemovedFromDisk(**found.removed._asdict()) if found.removed else None,
@@ -90,6 +78,14 @@ def _document(found: Overview) -> StatusDocument:
         advice=found.next,
         next=tuple(commands(found.next)),
     )
+
+
+def _continuing(left: LeftTo, cluster: str) -> ContinuingJob:
+    from ckgit.experiment.jobs import LeftBy
+    from ckgit.experiment.outputs.standing import ContinuingJob
+
+    by = LeftBy(**left.left_by._asdict()) if left.left_by else None
+    return ContinuingJob(token=left.token, cluster=cluster, left_by=by, **left.now._asdict())
 
 
 def _open_job(job: ClassifiedJob) -> OpenJob:
@@ -139,7 +135,7 @@ def _lines(found: Overview) -> Iterator[str]:
 
 def _progress(found: OverallProgress) -> list[str]:
     """The whole, and each running job."""
-    from ckgit.cli.progress import headline, lines
+    from ckgit.cli.output.progress import headline, lines
 
     room = room_of_terminal()
     return [headline(found), *first_of(lines(found, room and room - 2), more="more that run")]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ckgit.cli.common import dry_run_option, emit, json_option, lab_from, note
 from ckgit.cli.completion import experiments, tasks
-from ckgit.cli.tables import printable, table
+from ckgit.cli.output.tables import printable, table
+from ckgit.cli.shared.common import dry_run_option, emit, json_option, lab_from, note
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.advice import commands
 from ckgit.lab.tasks.new import FOLDER, LABELLED, TEMPLATES, NewTask, TaskFacts, plan_task, refuse_existing, write_task

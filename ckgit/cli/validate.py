@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckgit.cli.common import emit, experiment_name, json_option, lab_from, note
 from ckgit.cli.completion import experiments_or_files
 from ckgit.cli.design import read_file
-from ckgit.cli.powers import power_lines
+from ckgit.cli.output.powers import power_lines
+from ckgit.cli.shared.common import emit, experiment_name, json_option, lab_from, note
 from ckgit.errors import MORE_PROBLEMS, MOST_PROBLEMS, CkgitError, DesignError, Exit
 from ckgit.experiment.design.names import name_problem
 from ckgit.formats.listing import first_of, in_words, plural

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckgit.cli.common import emit, experiment_name, json_option, lab_from, note
 from ckgit.cli.completion import experiments
-from ckgit.cli.tables import printable
-from ckgit.cli.writing import refuse_others, write_file
+from ckgit.cli.output.tables import printable
+from ckgit.cli.output.writing import refuse_others, write_file
+from ckgit.cli.shared.common import emit, experiment_name, json_option, lab_from, note
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import Kept
 from ckgit.formats.listing import plural
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ckgit.experiment.outputs.findings import RulesDocument, VerifiedExperiment, VerifyDocument
     from ckgit.lab.lab import Lab
     from ckgit.orchestrators.review.named import History
-    from ckgit.orchestrators.review.rules import Rule
+    from ckgit.orchestrators.review.rule import Rule
 
 _HAS = {Kept.CLOSED: ", kept as closed", Kept.MERGED: ", merged"}  # where the branch is gone
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from ckgit.cli.common import experiment_name, lab_from, name_argument, note
 from ckgit.cli.completion import runs
-from ckgit.cli.streams import say
-from ckgit.cli.tables import printable
+from ckgit.cli.output.streams import say
+from ckgit.cli.output.tables import printable
+from ckgit.cli.shared.common import experiment_name, lab_from, name_argument, note
 
 
 @click.command("view")

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from ckgit.cli.common import experiment_name, lab_from, name_argument
+from ckgit.cli.shared.common import experiment_name, lab_from, name_argument
 from ckgit.errors import CkgitError, Exit
 
 _SECONDS = 2.0  # between two looks
@@ -28,7 +28,7 @@ def command(ctx: click.Context, *, name: str | None) -> None:
     lab = lab_from(ctx)
     chosen = overview(lab, experiment_name(lab, name)).experiment if name else None
     _refuse_without_terminal(chosen)
-    from ckgit.cli.watch_app import WatchApp
+    from ckgit.cli.output.watch_app import WatchApp
 
     WatchApp(LabWatch(lab, LabReader(lab, results=False, only=chosen)).read, _SECONDS, chosen).run()
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckgit.cli.common import emit, experiment_name, json_option, lab_from, name_argument, note
-from ckgit.cli.others import others
-from ckgit.cli.tables import printable, wrapped
+from ckgit.cli.output.others import others
+from ckgit.cli.output.tables import printable, wrapped
+from ckgit.cli.shared.common import emit, experiment_name, json_option, lab_from, name_argument, note
 from ckgit.formats.listing import first_of, in_words
-from ckgit.orchestrators.design.stale import newer_inputs
+from ckgit.orchestrators.design.inputs.stale import newer_inputs
 from ckgit.orchestrators.engine.partial_view import PartialView, open_partially
 from ckgit.orchestrators.queries.upstream import told_ahead
 from ckgit.orchestrators.queries.why import Reason, why

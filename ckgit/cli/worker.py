@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckgit.cli.acting import carry_out, no_wait_option, run_option
-from ckgit.cli.common import dry_run_option, emit, experiment_name, json_option, lab_from, name_argument
 from ckgit.cli.completion import workers
-from ckgit.cli.subscribers import Terminal
-from ckgit.cli.tables import table
+from ckgit.cli.output.tables import table
+from ckgit.cli.shared.acting import carry_out, no_wait_option, run_option
+from ckgit.cli.shared.common import dry_run_option, emit, experiment_name, json_option, lab_from, name_argument
+from ckgit.cli.shared.subscribers import Terminal
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.listing import first_of
 from ckgit.lab.lab import Lab

@@ -22,7 +22,7 @@ from ckgit.jobs.script import RUN
 from ckgit.lab.experiments import list_experiments
 from ckgit.lab.git.command import GitError, git
 from ckgit.lab.lab import Lab, open_lab
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.workers.training.worker import TrainingWorker
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "lab" / "templates"

@@ -210,21 +210,13 @@ def job_script(
     """
     threads, everywhere = resources.cpus_per_task or 1, on_each_node(resources)
     checked = _checked(commands, needs, programs) if needs else commands
-    environment = [
-        f"export OMP_NUM_THREADS={threads} TOKENIZERS_PARALLELISM=false",
-        "export " + " ".join(f"{name}=1" for name in OFFLINE),
-        f"export {_PINNED}",
-        # jobs that start together and read the same data must not build one cache of `datasets` at once
-        'export HF_DATASETS_CACHE="${HF_DATASETS_CACHE:-$PWD/$job/datasets}"',
-        *([MEETING] if everywhere else []),
-    ]
     return _SCRIPT.format(
         directives="\n".join(directives(resources, cluster)),
         title=title,
         script=shlex.quote(script),
         kept=_kept(),
         setup="".join(f"{line}\n" for line in cluster.setup),
-        environment="\n".join(environment),
+        environment="\n".join([*_environment(threads), *([MEETING] if everywhere else [])]),
         # what a container holds is not to be seen from outside
         programs=" ".join(map(shlex.quote, [*everywhere[:1], *(cluster.container[:1] or programs)])),
         missing=PROGRAM_MISSING,
@@ -233,6 +225,17 @@ def job_script(
         sampling=_SAMPLING if resources.gpus else "",
         commands="\n".join(_command(command, cluster, everywhere) for command in checked),
     ).encode()
+
+
+def _environment(threads: int) -> list[str]:
+    """Lines that set what every job has in its environment."""
+    return [
+        f"export OMP_NUM_THREADS={threads} TOKENIZERS_PARALLELISM=false",
+        "export " + " ".join(f"{name}=1" for name in OFFLINE),
+        f"export {_PINNED}",
+        # jobs that start together and read the same data must not build one cache of `datasets` at once
+        'export HF_DATASETS_CACHE="${HF_DATASETS_CACHE:-$PWD/$job/datasets}"',
+    ]
 
 
 @functools.cache

@@ -24,7 +24,7 @@ from ckgit.lab.git.tree import plan_tree, write_objects
 from ckgit.lab.lab import Lab
 from ckgit.lab.remotes import authority
 from ckgit.lab.secrets import refuse_unfit
-from ckgit.lab.snapshot import BranchTip
+from ckgit.lab.snapshot.snapshot import BranchTip
 from ckgit.lab.summary.state import state_in
 
 if TYPE_CHECKING:

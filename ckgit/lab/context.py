@@ -24,7 +24,7 @@ from ckgit.formats.plain_json import leaves
 from ckgit.lab.git.objects import read_object
 from ckgit.lab.lab import Lab
 from ckgit.lab.models.card_file import parse_card
-from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
 from ckgit.lab.summary.file import FILE, SummaryFile
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import termios
 import click
 import pytest
 
-from ckgit.cli import answers as answer
-from ckgit.cli.answers import Answers
+from ckgit.cli.designing import answers as answer
+from ckgit.cli.designing.answers import Answers
 from ckgit.experiment.design.model import TaskSpec
 from ckgit.formats.yaml.document import read_yaml
 from ckgit.orchestrators.design.beginnings.choices import DataChoice

@@ -8,8 +8,8 @@ import sys
 import pytest
 from rich.cells import cell_len
 
-from ckgit.cli.live import Screen
-from ckgit.cli.progress import headline, lines
+from ckgit.cli.output.live import Screen
+from ckgit.cli.output.progress import headline, lines
 from ckgit.experiment.outputs.events import JobProgress, OverallProgress
 
 TRAINING = JobProgress(

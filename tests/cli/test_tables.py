@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ckgit.cli.tables import table
+from ckgit.cli.output.tables import table
 
 HEADER = ["run", "type", "nothing", "scores"]
 ROWS = [

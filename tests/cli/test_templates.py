@@ -13,7 +13,7 @@ from ckgit.experiment.design.plan import Plan
 from ckgit.lab.context import load_context
 from ckgit.lab.lab import open_lab
 from ckgit.lab.models.card_file import dump_card
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.orchestrators.design.beginnings.templates import templates
 from tests.command_line import ckgit
 from tests.conftest import run_git

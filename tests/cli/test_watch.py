@@ -45,7 +45,7 @@ async def until(pilot: Any, condition: Callable[[str], bool]) -> str:
 
 def watched(bench: Bench, look: Callable[[Any], Awaitable[None]], only: str | None = None) -> None:  # noqa: F811
     """Have a test look at the lab, which is read again and again."""
-    from ckgit.cli.watch_app import WatchApp
+    from ckgit.cli.output.watch_app import WatchApp
 
     app = WatchApp(LabWatch(bench.lab, LabReader(bench.lab, results=False, only=only)).read, 0.1, only)
 
@@ -101,7 +101,7 @@ def test_keys_move_open_leave_and_end(bench: Bench) -> None:  # noqa: F811
 
 
 def test_keys_are_answered_while_the_lab_is_read(bench: Bench) -> None:  # noqa: F811
-    from ckgit.cli.watch_app import WatchApp
+    from ckgit.cli.output.watch_app import WatchApp
 
     design_demo(bench.lab, {"experiment": {"name": "other", "question": "Why?", "date": "2026-11-23"}}, "other")
     first, go, asked = LabReader(bench.lab, results=False).read(), threading.Event(), threading.Event()
@@ -189,6 +189,6 @@ def test_in_a_real_terminal_it_ends_and_leaves_it_as_it_was(bench: Bench, keys: 
 
 
 def test_text_of_others_is_no_markup() -> None:
-    from ckgit.cli.watch_app import plain
+    from ckgit.cli.output.watch_app import plain
 
     assert plain("[red]x[/red] \x1b[31m").plain == "[red]x[/red] \\x1b[31m"

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from bench.many_results import add_results
-from ckgit.cli.writing import refuse_others, replacing, write_file, write_files, write_new
+from ckgit.cli.output.writing import refuse_others, replacing, write_file, write_files, write_new
 from ckgit.errors import CkgitError, Exit
 from ckgit.lab.lab import Lab, open_lab
 from tests.command_line import ckgit

@@ -14,7 +14,8 @@ from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.state import State
 from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import Snapshot, take_snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from tests.conftest import run_git
 
 DIGEST = "0" * 64

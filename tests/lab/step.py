@@ -7,7 +7,7 @@ from ckgit.errors import CkgitError
 from ckgit.experiment.lifecycle import Event
 from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.lab import open_lab
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 
 SUMMARY = b"---\nschema_version: 1\nstate: scaffolded\n---\n"
 

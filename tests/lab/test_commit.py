@@ -14,7 +14,7 @@ from ckgit.lab.git.trailers import build
 from ckgit.lab.git.tree import plan_tree, write_objects
 from ckgit.lab.git.waiting import TimeLimit
 from ckgit.lab.lab import open_lab
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from tests.conftest import make_test_lab
 from tests.lab.helpers import DIGEST, assert_sound, design, scaffold, summary, user_state
 

@@ -7,7 +7,7 @@ from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.state import State
 from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.context import load_context
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.lab.summary.file import SummaryFile
 from tests.conftest import DESIGN
 

@@ -11,7 +11,7 @@ from ckgit.lab.context import job_inputs, load_context
 from ckgit.lab.export import export_work_tree
 from ckgit.lab.lab import open_lab
 from ckgit.lab.models.find import find_model
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.lab.summary.file import SummaryFile
 from tests.conftest import CONFIG, DESIGN
 from tests.lab.test_context import change

@@ -6,7 +6,7 @@ import pytest
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.lab.init import make_lab
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from tests.conftest import run_git
 from tests.lab.helpers import assert_sound, design, is_over, scaffold, wait_by_looks
 

@@ -10,8 +10,8 @@ from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.state import State
 from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.lab import open_lab
-from ckgit.lab.remotes.authority import refuse_stale
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.remotes.last_fetched import refuse_stale
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.lab.summary.state import state_in
 from tests.lab.helpers import DIGEST, design, scaffold, summary
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ckgit.cli.progress import lines
-from ckgit.cli.subscribers import lines_of
+from ckgit.cli.output.progress import lines
+from ckgit.cli.shared.subscribers import lines_of
 from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.design.model import State
 from ckgit.experiment.jobs import Attempt, Ledger
@@ -22,7 +22,8 @@ from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.outputs.events import EngineEvent, Progressed
 from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.lab import Lab, open_lab
-from ckgit.lab.snapshot import Snapshot, take_snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.lab.summary.file import SummaryFile
 from ckgit.orchestrators.commands.advance import advance
 from ckgit.orchestrators.engine.events import Events

@@ -13,7 +13,7 @@ import pytest
 from ckgit.errors import Exit
 from ckgit.experiment.jobs import FailureClass, Phase
 from ckgit.lab.lab import open_lab
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from tests.whole import WholeLab
 
 pytestmark = pytest.mark.slow

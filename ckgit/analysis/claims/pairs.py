@@ -45,10 +45,7 @@ def judge(claim: Claim, runs: Sequence[RunRow], data: Mapping[str, DataSet], sco
     sides = [measured.of(name) for name in pair]
     left, right = sides
     if isinstance(left, Absent) or isinstance(right, Absent):
-        absent = [side for side in sides if isinstance(side, Absent)]
-        judgement = Judgement.UNDECIDED if all(side.undefined for side in absent) else Judgement.IMPOSSIBLE
-        reasons = "; ".join(dict.fromkeys(side.reason for side in absent))
-        return Verdict(claim=claim, judgement=judgement, about=scope.about, reason=_with(reasons, scope))
+        return _without_numbers(claim, [side for side in sides if isinstance(side, Absent)], scope)
     other = set(pair) <= data.keys() and data[pair[0]] != data[pair[1]]
     found = _compare(left, right, paired=not other and targets(left.cell) == targets(right.cell), level=level_of(claim))
     judgement, reason = decide(claim, *found.interval[:2]) if found.interval else (Judgement.UNDECIDED, found.unknown)
@@ -77,6 +74,13 @@ def judge(claim: Claim, runs: Sequence[RunRow], data: Mapping[str, DataSet], sco
         left_checkpoint=left.cell.checkpoint,
         right_checkpoint=right.cell.checkpoint,
     )
+
+
+def _without_numbers(claim: Claim, absent: Sequence[Absent], scope: Scope) -> Verdict:
+    """What there is to say where a side, or both, have no number."""
+    judgement = Judgement.UNDECIDED if all(side.undefined for side in absent) else Judgement.IMPOSSIBLE
+    reasons = "; ".join(dict.fromkeys(side.reason for side in absent))
+    return Verdict(claim=claim, judgement=judgement, about=scope.about, reason=_with(reasons, scope))
 
 
 def _with(reason: str, scope: Scope) -> str:

@@ -17,7 +17,7 @@ from ckgit.lab.branches import steps_of
 from ckgit.lab.context import named_files
 from ckgit.lab.git.command import git_text
 from ckgit.lab.git.objects import read_object, read_objects
-from ckgit.lab.snapshot import as_committed
+from ckgit.lab.snapshot.take import as_committed
 
 
 class ClaimsSeen(NamedTuple):

@@ -11,7 +11,7 @@ from ckgit.experiment.lifecycle import is_closed
 from ckgit.formats.times import of_git
 from ckgit.lab.git.command import git
 from ckgit.lab.history.entries import without_trailers
-from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
 
 
 class Closing(NamedTuple):

@@ -11,7 +11,7 @@ from ckgit.formats.times import of_git
 from ckgit.lab.git.command import git, is_ancestor
 from ckgit.lab.git.trailers import LOG_ATOM, parse_trailers
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
 
 _FORM = f"%H%x00%ct%x00%an%x00%s%x00%b%x00{LOG_ATOM}%x00"
 _FIELDS = 6

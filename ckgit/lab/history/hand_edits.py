@@ -20,7 +20,7 @@ from ckgit.lab.git.command import git_lines, is_ancestor
 from ckgit.lab.git.tips import rescued
 from ckgit.lab.git.trailers import Trailers
 from ckgit.lab.history.commits import BranchCommit, PathChange, branch_commits, changes, commits_beyond
-from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
 
 _LISTED = 5  # files that an error names
 _BEFORE_JOBS = ("design", "scaffold")  # events whose files no job has made

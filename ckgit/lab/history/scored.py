@@ -28,7 +28,7 @@ from ckgit.lab.git.tips import CLOSED, DELETED, RESCUED
 from ckgit.lab.history.designers import revised
 from ckgit.lab.history.remembered import recall, remember
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
 from ckgit.lab.summary.file import FILE
 from ckgit.lab.summary.text import decode, split
 

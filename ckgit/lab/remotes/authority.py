@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import is_closed
-from ckgit.formats.listing import plural
 from ckgit.lab.branches import last_recorded
 from ckgit.lab.git import tips
 from ckgit.lab.git.anchors import ANCHORS
 from ckgit.lab.git.branch import move
-from ckgit.lab.git.command import git, git_lines, git_ok, git_text, is_ancestor
+from ckgit.lab.git.command import git, git_lines, git_ok, is_ancestor
 from ckgit.lab.git.tips import CLOSED, KnownTips
-from ckgit.lab.git.worktrees import Branch, moving
 from ckgit.lab.lab import BRANCHES, Lab
-from ckgit.lab.remotes.query import NotReachedError, fetch_refs, push_refs, remote_tips
-from ckgit.lab.summary.check import refuse_forged
+from ckgit.lab.remotes.last_fetched import behind, diverged, forward
+from ckgit.lab.remotes.query import NotReachedError, PushResult, fetch_refs, push_refs, remote_tips
 
 
 class RefusedError(CkgitError):
@@ -63,85 +60,8 @@ def fetch(lab: Lab, name: str) -> str:
             git(lab.root, "update-ref", "-m", f"ckgit: fetched from {remote}", f"{CLOSED}{name}", theirs, "")
         return ""
     if ours and not is_ancestor(lab.root, ours, theirs):
-        raise _diverged(lab.branch(name), remote, ours, theirs)
-    return _forward(lab, name, f"{remote}/exp/{name}", ours, theirs)
-
-
-def _forward(lab: Lab, name: str, place: str, ours: str, theirs: str) -> str:
-    """Move the local branch (empty: make it) on to what a place has; what is to be told of what it had lost before."""
-    at, recorded = last_recorded(lab.root, name, theirs)
-    refuse_forged(name, recorded, at, place)
-    left = KnownTips(tips.left_at(lab.root, name), ours or theirs, tips.closed_at(lab.root, name))
-    also = tips.updates(lab.root, name, left, theirs, closed=bool(recorded and is_closed(recorded.standing)))
-    move(lab.branch(name), ours, theirs, subject=f"fetched from {place}", also=also)
-    return tips.kept_note(lab.root, name, left)
-
-
-def catch_up(lab: Lab, name: str, remotes: Mapping[str, str], closed: str = "") -> list[str]:
-    """Move a local branch on that is only behind a remote's, or behind what is kept as closed, as that was last fetched. Asks no remote.
-
-    Args:
-        remotes: tips of the remotes' branches, by remote.
-        closed: commit that is kept as the closed one; empty where there is none.
-
-    Returns:
-        What is to be told of it; nothing where it is not behind.
-
-    Raises:
-        CkgitError: ILLEGAL_TRANSITION, theirs records a step that is not legal; BRANCH_MOVED, a user's work is in the way.
-    """
-    told, branch = [], lab.branch(name)
-    for place, theirs in _places(name, remotes, closed).items():
-        ours = branch.tip()
-        if ours and theirs != ours and is_ancestor(lab.root, ours, theirs):
-            kept = _forward(lab, name, place, ours, theirs)
-            told += [f"brought {branch.name} up to {place}, from {ours[:12]} to {theirs[:12]}", *filter(None, [kept])]
-    return told
-
-
-def _places(name: str, remotes: Mapping[str, str], closed: str) -> dict[str, str]:
-    """Where commits may be that the local branch lacks."""
-    branches = {f"{remote}/exp/{name}": tip for remote, tip in remotes.items()}
-    return {**branches, **({f"{CLOSED}{name}": closed} if closed else {})}
-
-
-def would_catch_up(lab: Lab, name: str, ours: str, remotes: Mapping[str, str], closed: str = "") -> tuple[str, list[str]]:
-    """Where `catch_up` would move a local branch to, and what it would tell; moves nothing.
-
-    Args:
-        ours: tip of the local branch.
-        remotes: tips of the remotes' branches, by remote.
-        closed: commit that is kept as the closed one; empty where there is none.
-
-    Raises:
-        CkgitError: ILLEGAL_TRANSITION, theirs records a step that is not legal.
-    """
-    told, branch = [], lab.branch(name).name
-    for place, theirs in _places(name, remotes, closed).items():
-        if theirs != ours and is_ancestor(lab.root, ours, theirs):
-            at, recorded = last_recorded(lab.root, name, theirs)
-            refuse_forged(name, recorded, at, place)
-            lacking = git_text(lab.root, "rev-list", "--count", f"{ours}..{theirs}")
-            behind = plural(int(lacking), "commit")
-            told.append(f"would first bring {branch} up to {place}, {behind} ahead, from {ours[:12]} to {theirs[:12]}")
-            ours = theirs
-    return ours, told
-
-
-def refuse_stale(branch: Branch, ours: str, remotes: Mapping[str, str]) -> None:
-    """Check that no remote's branch, as it was last fetched, holds commits that the local one lacks. Asks no remote.
-
-    Args:
-        ours: tip of the local branch.
-        remotes: tips of the remotes' branches, by remote.
-
-    Raises:
-        CkgitError: BRANCH_MOVED, one does; going on here would do the same work twice.
-    """
-    for remote, theirs in remotes.items():
-        if theirs != ours and not is_ancestor(branch.root, theirs, ours):
-            ahead = is_ancestor(branch.root, ours, theirs)
-            raise _behind(branch, remote, ours, theirs) if ahead else _diverged(branch, remote, ours, theirs)
+        raise diverged(lab.branch(name), remote, ours, theirs)
+    return forward(lab, name, f"{remote}/exp/{name}", ours, theirs)
 
 
 def refuse_behind(lab: Lab, name: str, parent: str | None, new: str) -> AuthorityTips:
@@ -170,8 +90,8 @@ def refuse_behind(lab: Lab, name: str, parent: str | None, new: str) -> Authorit
             next=f"git fetch {shlex.quote(remote)} {CLOSED}{name}:{CLOSED}{name} && ckgit show {name} shows it; choose another name",
         )
     if parent and is_ancestor(lab.root, parent, theirs):
-        raise _behind(lab.branch(name), remote, parent, theirs)
-    raise _diverged(lab.branch(name), remote, parent or "", theirs)
+        raise behind(lab.branch(name), remote, parent, theirs)
+    raise diverged(lab.branch(name), remote, parent or "", theirs)
 
 
 def push(lab: Lab, name: str, commit: str, *, closed: bool = False, there: AuthorityTips = NOWHERE) -> None:
@@ -193,14 +113,28 @@ def push(lab: Lab, name: str, commit: str, *, closed: bool = False, there: Autho
     remote = lab.config.authority
     if not remote:
         return
+    answer = push_refs(lab, remote, _updates(lab, name, commit, closed=closed, kept=there.closed))
+    if not answer.accepted:
+        _settle(lab, name, commit, answer, closed=closed)
+
+
+def _updates(lab: Lab, name: str, commit: str, *, closed: bool, kept: str) -> dict[str, str]:
+    """Refs that are pushed with a commit, each with what it is to be; empty to take it away.
+
+    Args:
+        kept: what the authority keeps of the experiment as the closed one; empty where it keeps none.
+    """
     updates = {f"{BRANCHES}{name}": commit}
     if closed:
         updates[f"{CLOSED}{name}"] = commit
-    elif there.closed and is_ancestor(lab.root, there.closed, commit):
+    elif kept and is_ancestor(lab.root, kept, commit):
         updates[f"{CLOSED}{name}"] = ""
-    answer = push_refs(lab, remote, updates)
-    if answer.accepted:
-        return
+    return updates
+
+
+def _settle(lab: Lab, name: str, commit: str, answer: PushResult, *, closed: bool) -> None:
+    """Find out what became of a push that was not accepted; raises as `push` where the authority does not have the commit."""
+    remote = lab.config.authority
     stands = f"commit {commit[:12]} stands on the local branch, and not at {remote}"
     again = f"ckgit status {name}, then go on: the next step pushes it first; or git push {shlex.quote(remote)} exp/{name}"
     again = f"ckgit close {name} pushes it" if closed else again
@@ -212,7 +146,7 @@ def push(lab: Lab, name: str, commit: str, *, closed: bool = False, there: Autho
     if theirs and is_ancestor(lab.root, commit, theirs):
         return  # another clone made the same commit, or git lost the remote's answer
     if theirs and not is_ancestor(lab.root, theirs, commit):
-        raise _lost_race(lab, name, remote, commit, theirs) or _diverged(lab.branch(name), remote, commit, theirs, state=stands)
+        raise _lost_race(lab, name, remote, commit, theirs) or diverged(lab.branch(name), remote, commit, theirs, state=stands)
     if answer.retryable:
         what = f"{remote} was busy and did not take commit {commit[:12]}: {answer.words}"
         raise NotReachedError(what, code=Exit.UNKNOWN, where=f"exp/{name}", state=stands, next=again)
@@ -276,30 +210,3 @@ def fetched_tips(lab: Lab, remote: str, name: str) -> AuthorityTips:
     if wanted:
         fetch_refs(lab, remote, wanted)
     return AuthorityTips(*(found.get(ref, "") for ref in to))
-
-
-def _behind(branch: Branch, remote: str, ours: str, theirs: str) -> CkgitError:
-    """The local branch lacks commits, and has none of its own."""
-    seen = f"{remote}/{branch.name}"
-    return CkgitError(
-        f"{seen} is ahead of the local branch: somebody took {branch.name[4:]} on from {ours[:12]} to {theirs[:12]}",
-        code=Exit.BRANCH_MOVED,
-        where=branch.name,
-        state="nothing was committed",
-        next=f"{moving(branch, theirs, by='merge --ff-only')} brings the local branch there; then try again",
-    )
-
-
-def _diverged(branch: Branch, remote: str, ours: str, theirs: str, state: str = "nothing was committed") -> CkgitError:
-    """Both have commits that the other lacks; or there is no local branch, and yet one on the remote."""
-    if not ours:
-        get = f"git fetch {shlex.quote(remote)} +{branch.ref}:refs/remotes/{remote}/{branch.name}"
-        advice = f"choose another name, or go on with that one: {get} && ckgit status {branch.name[4:]}"
-    elif git_text(branch.root, "rev-parse", "--is-shallow-repository") == "true":
-        advice = f"git fetch --unshallow {shlex.quote(remote)}, since a shallow clone cannot tell; then try again"
-    else:
-        aside = f"git branch mine-{branch.name[4:]}-{ours[:7]} {ours[:12]}"
-        take = moving(branch, theirs)
-        advice = f"git log {ours[:12]}...{theirs[:12]} shows both sides; to keep yours aside and take theirs: {aside} && {take}"
-    what = f"{remote} is at {theirs[:12]}, which {ours[:12] or 'nothing here'} does not contain"
-    return CkgitError(what, code=Exit.BRANCH_MOVED, where=branch.name, state=state, next=advice)

@@ -18,7 +18,7 @@ from ckgit.experiment.results import Results
 from ckgit.experiment.worker import Context
 from ckgit.formats.listing import plural
 from ckgit.lab.history.claimed import claims_when_seen
-from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
 from ckgit.orchestrators.analyze.evidence import collected, planned_jobs, refused
 from ckgit.orchestrators.analyze.files import files_of
 from ckgit.orchestrators.analyze.surroundings import Surroundings, surroundings_of

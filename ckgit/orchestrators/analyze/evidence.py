@@ -14,7 +14,7 @@ from ckgit.experiment.results import CellResult, TrainingResult
 from ckgit.experiment.worker import Context, Worker
 from ckgit.formats.listing import first_of
 from ckgit.lab.history.hand_edits import edit_lines, restored, written
-from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.plugins import worker_for
 from ckgit.orchestrators.run.collect import foreign_starts

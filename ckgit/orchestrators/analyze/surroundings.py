@@ -16,7 +16,7 @@ from ckgit.experiment.results import Results
 from ckgit.experiment.state import State
 from ckgit.lab.history.reproductions import reproductions
 from ckgit.lab.history.scored import scored_splits
-from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
 from ckgit.orchestrators.engine.experiment import ExperimentView
 
 

@@ -14,7 +14,7 @@ from ckgit.lab.branches import DeletedError
 from ckgit.lab.git.tips import is_lost
 from ckgit.lab.git.worktrees import moving
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.orchestrators.commands.observe import Observer
 from ckgit.orchestrators.commands.plan import plan
 from ckgit.orchestrators.engine.events import Events

@@ -15,7 +15,7 @@ from ckgit.lab.commit import CommitPlan, preview
 from ckgit.lab.git.tips import CLOSED
 from ckgit.lab.lab import Lab
 from ckgit.lab.remotes import authority
-from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import commit_and_tell, snapshot_as_for_update, snapshot_for_update
 from ckgit.orchestrators.engine.results import AdvanceResult

@@ -19,7 +19,7 @@ from ckgit.orchestrators.engine.options import AdvanceOptions, RetryOptions, Sel
 from ckgit.orchestrators.engine.orphans import refuse_orphans
 from ckgit.orchestrators.engine.profile import check_profile
 from ckgit.orchestrators.run import commits
-from ckgit.orchestrators.run.attempts import AttemptOptions, count_jobs, detached_of
+from ckgit.orchestrators.run.attempts import AttemptOptions, JobCounts, count_jobs, detached_of
 from ckgit.orchestrators.run.stage import StageJobs, check_ready, refuse_misled, stage_jobs
 from ckgit.orchestrators.run.work_tree import find_work_tree, planned_ledger
 from ckgit.orchestrators.scaffold.rerender import rendered_anew, wanted_batch, with_digests
@@ -44,14 +44,7 @@ def plan_retry(view: ExperimentView, options: AdvanceOptions) -> RetryPlan:
     jobs = _selected(view, work, selection)
     count = count_jobs(view.attempts, jobs)
     if not count.failed or not view.ledger:
-        name = view.name
-        raise CkgitError(
-            f"nothing failed: {len(count.done)} done, {len(count.open)} open, {len(count.unsubmitted)} not submitted",
-            code=Exit.ILLEGAL_TRANSITION,
-            where=name,
-            state="nothing was changed",
-            next=f"ckgit advance {name}",
-        )
+        raise _nothing_failed(view.name, count)
     check_profile(view)
     refuse_edited(view.snapshot)
     refuse_orphans(view.lab, view.name, frozenset(view.ledger.tokens), view.ledger.work_tree)
@@ -76,6 +69,16 @@ def plan_retry(view: ExperimentView, options: AdvanceOptions) -> RetryPlan:
         detached=detached_of(view.name, options, view.ledger.detached, tries.time),
     )
     return RetryPlan(step, again, [attempt for attempt in count.failed if not attempt.declared_lost])
+
+
+def _nothing_failed(name: str, count: JobCounts) -> CkgitError:
+    return CkgitError(
+        f"nothing failed: {len(count.done)} done, {len(count.open)} open, {len(count.unsubmitted)} not submitted",
+        code=Exit.ILLEGAL_TRANSITION,
+        where=name,
+        state="nothing was changed",
+        next=f"ckgit advance {name}",
+    )
 
 
 def _asked_for(before: Attempt, job: Job, resources: Resources) -> Resources | None:

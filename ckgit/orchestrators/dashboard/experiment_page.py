@@ -13,7 +13,7 @@ from ckgit.orchestrators.dashboard.html import STYLE, Markup, code, link, listin
 from ckgit.orchestrators.dashboard.names import INDEX
 from ckgit.orchestrators.dashboard.now import ExperimentNow, Unread
 from ckgit.orchestrators.dashboard.overview_page import JOBS_HEADER, cost_cells, job_lines, troubles, verdict_cells
-from ckgit.orchestrators.queries.status import Overview
+from ckgit.orchestrators.queries.overview import Overview
 
 MOST_JOBS = 200  # of one experiment; of more those that are done are only counted
 LAST = 30  # commits of its history

@@ -14,7 +14,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
 from ckgit.lab.history.entries import HistoryEntry, history
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.orchestrators.dashboard.experiment_page import experiment_page
 from ckgit.orchestrators.dashboard.names import FOLDER, INDEX, page_names
 from ckgit.orchestrators.dashboard.now import UNREADABLE, ExperimentNow, LabNow, Unread

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckgit.errors import CkgitError
 from ckgit.experiment.state import State
 from ckgit.lab.experiments import ExperimentRow
-from ckgit.orchestrators.queries.status import Overview
+from ckgit.orchestrators.queries.overview import Overview
 
 if TYPE_CHECKING:
     from ckgit.analysis.tables import JobRow

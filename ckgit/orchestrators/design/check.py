@@ -22,10 +22,11 @@ from ckgit.lab.lab import Lab
 from ckgit.lab.summary.file import SummaryFile
 from ckgit.orchestrators.design import lint
 from ckgit.orchestrators.design.forecast import Forecast, forecast, kinds, split_problems
-from ckgit.orchestrators.design.lookup import LabInputs, SourceCommit, base_recipes, look, unmade
+from ckgit.orchestrators.design.inputs.lookup import LabInputs, base_recipes, look
+from ckgit.orchestrators.design.inputs.source_commit import SourceCommit, unmade
+from ckgit.orchestrators.design.inputs.stale import stale
 from ckgit.orchestrators.design.past_runs import NOTHING, read_past_runs
 from ckgit.orchestrators.design.powers import read_powers
-from ckgit.orchestrators.design.stale import stale
 from ckgit.orchestrators.engine.plugins import preparation_for, worker_for
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ckgit import __version__
@@ -12,7 +12,6 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.expand import build_plan
 from ckgit.experiment.design.kept import FILE as KEPT
 from ckgit.experiment.design.model import Stage
-from ckgit.experiment.design.names import name_problem
 from ckgit.experiment.design.plan import Plan
 from ckgit.experiment.estimates import file as estimate_file
 from ckgit.experiment.lifecycle import Event, refuse_closed
@@ -23,23 +22,22 @@ from ckgit.experiment.worker import Context
 from ckgit.formats.listing import first_of, in_words, plural
 from ckgit.formats.markdown import size
 from ckgit.formats.numbers import rough_duration
-from ckgit.formats.yaml.document import read_yaml
 from ckgit.formats.yaml.edit import ValueChange
 from ckgit.lab.commit import CommitPlan, make_commit, preview
-from ckgit.lab.experiments import list_experiments
 from ckgit.lab.git import tips
 from ckgit.lab.git.objects import tree_entries
-from ckgit.lab.history.deletions import names_with_results
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import Snapshot, take_snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.lab.summary.file import FILE, SummaryFile, design_text
 from ckgit.orchestrators.design.check import context_of, measured_design, placed
 from ckgit.orchestrators.design.forecast import Forecast, forecast, kinds
-from ckgit.orchestrators.design.lookup import SourceCommit, default_branch, updated
+from ckgit.orchestrators.design.inputs.source_commit import SourceCommit, default_branch, updated
+from ckgit.orchestrators.design.inputs.stale import stale, uncommitted
+from ckgit.orchestrators.design.names import refuse_existing
 from ckgit.orchestrators.design.past_runs import read_past_runs
 from ckgit.orchestrators.design.powers import read_powers
 from ckgit.orchestrators.design.reuse import Reusable, reusable
-from ckgit.orchestrators.design.stale import stale, uncommitted
 from ckgit.orchestrators.design.tables import log_lines, resources_block, runs_block
 from ckgit.orchestrators.design.touched import JobFate, Touched, touched
 from ckgit.orchestrators.engine import logs
@@ -48,7 +46,6 @@ from ckgit.orchestrators.engine.logs import DESIGN_LOG
 from ckgit.orchestrators.engine.plugins import worker_for
 
 _NAMED = 20  # kept jobs that a commit's message names
-_OWN_KEYS = ("state", "recorded", "schema_version")
 
 
 class Draft(NamedTuple):
@@ -96,37 +93,6 @@ class Draft(NamedTuple):
         same = self.parent is not None and self.parent.design_digest == self.summary.summary.digest
         taken = self.parent is not None and any(self.parent.read(path) != self.files[path] for path in self.updated)
         return same and not taken and self.touched is not None and all(fate.kept for fate in self.touched.fates)
-
-
-def changes_from(texts: Iterable[str]) -> list[ValueChange]:
-    """`PLACE=VALUE` texts as changes, each value read by the same strict rules as a design.
-
-    Raises:
-        CkgitError: USAGE, with what is wrong with the text.
-    """
-    return [_change(text) for text in texts]
-
-
-def _change(text: str) -> ValueChange:
-    path, equals, value = text.partition("=")
-    path = path.strip()
-    if not equals or not path or "" in path.split("."):
-        raise _refused(f"--set {text}: expected PLACE=VALUE", "write it as in --set controls.lr=1e-4; ckgit schema design shows all places")
-    if path.split(".")[0] in _OWN_KEYS:
-        raise _refused(f"--set {path}: {path.split('.')[0]} is written by ckgit itself", "leave it out: ckgit schema design shows the rest")
-    if path == "experiment.name":
-        raise _refused(f"--set {path}: an experiment's name is that of its branch", "leave it out: the command's NAME is the name")
-    document = read_yaml(value)
-    if document.problems or not value.strip():
-        raise _refused(
-            f"--set {path}: {document.problems[0].message if document.problems else 'has no value'}",
-            f"text with braces or a colon needs quotes of its own: --set '{path}=\"...\"'",
-        )
-    return ValueChange(path, document.value)
-
-
-def _refused(what: str, onward: str) -> CkgitError:
-    return CkgitError(what, code=Exit.USAGE, state="nothing was written", next=onward)
 
 
 def draft_new(lab: Lab, name: str, content: bytes, file: str, changes: Sequence[ValueChange] = ()) -> Draft:
@@ -270,35 +236,6 @@ def totals(draft: Draft) -> str:
 
 def _runs(plan: Plan) -> str:
     return f"{plural(len(plan.runs), 'run')}, {len(plan.training)} of them trained"
-
-
-def refuse_existing(lab: Lab, name: str) -> None:
-    """Refuse a name that cannot be one, or that an experiment has, here or on a remote; also one that was merged or closed.
-
-    Raises:
-        CkgitError: USAGE.
-    """
-    if problem := name_problem(name):
-        raise _refused(f"{name!r} cannot be the name of an experiment: {problem}", "run the same command again with another name")
-    row = next((row for row in list_experiments(lab, kept=True) if row.name.lower() == name.lower()), None)
-    if row is None:
-        _refuse_deleted(lab, name)
-        return
-    taken = row.name
-    exists = f"experiment {name} exists already" if taken == name else f"experiment {taken} exists, and {name} differs from it only in case"
-    onward = f"ckgit revise {taken} changes its design, ckgit advance {taken} goes on with it"
-    if row.kept or row.closing:
-        exists += f"; it was {'closed' if row.closing else row.kept}"
-        onward = f"ckgit show {taken} shows it; choose another name"
-    raise CkgitError(exists, code=Exit.USAGE, state="nothing was changed", next=onward)
-
-
-def _refuse_deleted(lab: Lab, name: str) -> None:
-    """Refuse a name whose experiment was deleted when it had results: they may have been told to others."""
-    if taken := next((each for each in names_with_results(lab.root) if each.lower() == name.lower()), None):
-        what = f"experiment {taken} had results, and was deleted: its name is not free"
-        onward = f"ckgit delete {taken} --undo brings it back; or choose another name"
-        raise CkgitError(what, code=Exit.USAGE, state="nothing was changed", next=onward)
 
 
 def _dated() -> ValueChange:

@@ -17,7 +17,7 @@ from ckgit.lab.experiments import ExperimentRow, list_experiments
 from ckgit.lab.git.objects import read_objects
 from ckgit.lab.history.hand_edits import written
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import as_committed
+from ckgit.lab.snapshot.take import as_committed
 from ckgit.lab.summary.file import FILE
 from ckgit.orchestrators.design.touched import asked
 from ckgit.orchestrators.engine.experiment import ExperimentView

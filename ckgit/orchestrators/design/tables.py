@@ -10,7 +10,7 @@ from ckgit.experiment.estimates.guess import Steps
 from ckgit.formats.markdown import NOTHING, size, table
 from ckgit.formats.numbers import rough_duration
 from ckgit.orchestrators.design.forecast import Forecast, RunForecast
-from ckgit.orchestrators.design.lookup import LabInputs
+from ckgit.orchestrators.design.inputs.lookup import LabInputs
 
 _LONGEST_VALUE = 40
 

@@ -22,7 +22,8 @@ from ckgit.lab.context import load_context
 from ckgit.lab.git.objects import tree_entries
 from ckgit.lab.history.hand_edits import written
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import Snapshot, snapshot_at
+from ckgit.lab.snapshot.snapshot import Snapshot
+from ckgit.lab.snapshot.take import snapshot_at
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.kept import checkpoints_of, kept_attempts
 from ckgit.orchestrators.engine.plugins import preparation_for, worker_for

@@ -19,7 +19,7 @@ from ckgit.lab.lab import Lab
 from ckgit.lab.summary.file import FILE, SummaryFile
 from ckgit.lab.summary.text import FENCE
 from ckgit.orchestrators.design.check import CheckedDesign, check
-from ckgit.orchestrators.design.lookup import SourceCommit, default_branch
+from ckgit.orchestrators.design.inputs.source_commit import SourceCommit, default_branch
 from ckgit.orchestrators.engine.experiment import open_snapshot
 
 

@@ -18,8 +18,9 @@ from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.context import load_context
 from ckgit.lab.git.tips import KnownTips, kept_note
 from ckgit.lab.lab import Lab
-from ckgit.lab.remotes import authority
-from ckgit.lab.snapshot import Snapshot, take_snapshot
+from ckgit.lab.remotes import authority, last_fetched
+from ckgit.lab.snapshot.snapshot import Snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.logs import appended
 
@@ -128,11 +129,11 @@ def snapshot_for_update(lab: Lab, name: str, events: Events) -> Snapshot:
     if kept := authority.fetch(lab, name):
         events.emit(Noted(experiment=name, text=kept))
     snapshot = open_snapshot(lab, name)
-    if told := authority.catch_up(lab, name, snapshot.remotes, snapshot.closed):
+    if told := last_fetched.catch_up(lab, name, snapshot.remotes, snapshot.closed):
         for line in told:
             events.emit(Noted(experiment=name, text=line))
         snapshot = open_snapshot(lab, name)
-    authority.refuse_stale(lab.branch(name), snapshot.tip, snapshot.remotes)
+    last_fetched.refuse_stale(lab.branch(name), snapshot.tip, snapshot.remotes)
     return snapshot
 
 
@@ -153,10 +154,10 @@ def snapshot_as_for_update(lab: Lab, name: str) -> tuple[Snapshot, Sequence[str]
         CkgitError: as `snapshot_for_update`, but for what the authority says.
     """
     snapshot = open_snapshot(lab, name)
-    tip, told = authority.would_catch_up(lab, name, snapshot.tip, snapshot.remotes, snapshot.closed)
+    tip, told = last_fetched.would_catch_up(lab, name, snapshot.tip, snapshot.remotes, snapshot.closed)
     if told:
         snapshot = take_snapshot(lab, name, at=tip)
-    authority.refuse_stale(lab.branch(name), snapshot.tip, snapshot.remotes)
+    last_fetched.refuse_stale(lab.branch(name), snapshot.tip, snapshot.remotes)
     return snapshot, told
 
 

@@ -9,7 +9,7 @@ from ckgit.experiment.cluster import PROFILE
 from ckgit.experiment.design.expand import build_plan
 from ckgit.experiment.design.kept import FILE as KEPT
 from ckgit.experiment.design.row_files import made_path, source_path
-from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
 from ckgit.lab.summary.file import FILE, SummaryFile
 from ckgit.orchestrators.engine.logs import DESIGN_LOG
 

@@ -12,7 +12,8 @@ from ckgit.experiment.results import MANIFEST, read_manifest
 from ckgit.lab.git.command import git_lines
 from ckgit.lab.git.objects import read_object, read_objects
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import Snapshot, as_committed
+from ckgit.lab.snapshot.snapshot import Snapshot
+from ckgit.lab.snapshot.take import as_committed
 
 
 def kept_attempts(lab: Lab, name: str, kept: Mapping[str, KeptJob]) -> list[Attempt]:

@@ -13,8 +13,9 @@ from ckgit.experiment.state import State
 from ckgit.lab.context import load_context
 from ckgit.lab.history.hand_edits import refuse_edited
 from ckgit.lab.lab import Lab
-from ckgit.lab.remotes import authority
-from ckgit.lab.snapshot import Snapshot, take_snapshot
+from ckgit.lab.remotes import authority, last_fetched
+from ckgit.lab.snapshot.snapshot import Snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.orchestrators.engine import orphans
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import ExperimentView
@@ -88,10 +89,10 @@ def _authority(lab: Lab, name: str, events: Events) -> CkgitError | None:
         if kept := authority.fetch(lab, name):
             events.emit(Noted(experiment=name, text=kept))
         before = take_snapshot(lab, name)
-        for line in authority.catch_up(lab, name, before.remotes, before.closed):
+        for line in last_fetched.catch_up(lab, name, before.remotes, before.closed):
             events.emit(Noted(experiment=name, text=line))
         snapshot = take_snapshot(lab, name)
-        authority.refuse_stale(lab.branch(name), snapshot.tip, snapshot.remotes)
+        last_fetched.refuse_stale(lab.branch(name), snapshot.tip, snapshot.remotes)
     except CkgitError as error:
         return error
     return None

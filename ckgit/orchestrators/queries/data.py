@@ -19,7 +19,8 @@ from ckgit.lab.context import load_context
 from ckgit.lab.git.objects import read_object
 from ckgit.lab.lab import Lab
 from ckgit.lab.models.find import find_model
-from ckgit.lab.snapshot import Snapshot, take_snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.orchestrators.data.find import FoundFiles, ReadData, outside, read
 from ckgit.workers.rendering import IGNORED, Renderer, RenderError
 

@@ -7,7 +7,7 @@ import contextlib
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.listing import plural
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
 from ckgit.orchestrators.engine import orphans
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
 
 
 def told_ahead(lab: Lab, snapshot: Snapshot) -> Sequence[str]:

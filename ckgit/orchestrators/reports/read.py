@@ -14,7 +14,7 @@ from ckgit.formats.markdown import foreign
 from ckgit.lab.history.closings import Closing, closing_of
 from ckgit.lab.history.hand_edits import HandEdit, edit_lines, restored, written
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
 from ckgit.orchestrators.engine.experiment import open_snapshot
 
 _BEGINNING = ("Question", ANSWER)

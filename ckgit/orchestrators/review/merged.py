@@ -10,7 +10,7 @@ from ckgit.lab.git.objects import read_objects
 from ckgit.lab.history.commits import changes
 from ckgit.lab.history.hand_edits import written
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import as_committed
+from ckgit.lab.snapshot.take import as_committed
 from ckgit.lab.summary.file import FILE, SummaryFile
 from ckgit.orchestrators.review import rules
 

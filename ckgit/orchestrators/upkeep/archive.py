@@ -20,7 +20,8 @@ from ckgit.lab.git.tips import CLOSED, RESCUED, TIPS
 from ckgit.lab.history.bundles import refs_at, write_bundle
 from ckgit.lab.history.reproductions import REF
 from ckgit.lab.lab import BRANCHES, Lab
-from ckgit.lab.snapshot import Snapshot, take_snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.orchestrators.queries.in_flight import refuse_in_flight
 from ckgit.orchestrators.upkeep.disk import TreeOnDisk, look_at
 from ckgit.orchestrators.upkeep.manifest import BUNDLE_FILE, FILES, MANIFEST_FILE, ArchivedFile, ArchiveManifest

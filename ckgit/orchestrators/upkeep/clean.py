@@ -21,7 +21,8 @@ from ckgit.lab.history import cleanings
 from ckgit.lab.history.cleanings import RemovedThing
 from ckgit.lab.lab import Lab
 from ckgit.lab.remotes import authority
-from ckgit.lab.snapshot import Snapshot, take_snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.lab.user_folders import user_folder
 from ckgit.orchestrators.engine.events import Events
 from ckgit.orchestrators.engine.experiment import RecordedCommit, commit_and_tell, snapshot_for_update

@@ -11,7 +11,8 @@ from ckgit.lab.history import deletions
 from ckgit.lab.lab import BRANCHES, Lab
 from ckgit.lab.remotes.authority import fetched_tips
 from ckgit.lab.remotes.query import push_refs
-from ckgit.lab.snapshot import Snapshot, take_snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.orchestrators.queries.in_flight import refuse_in_flight
 from ckgit.orchestrators.upkeep.disk import look_at
 

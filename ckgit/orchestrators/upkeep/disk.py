@@ -21,7 +21,7 @@ from ckgit.lab.experiments import ExperimentRow, list_experiments
 from ckgit.lab.git.command import git_lines
 from ckgit.lab.git.objects import read_object, read_objects
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.orchestrators.engine.orphans import TREE, own_commits
 from ckgit.orchestrators.upkeep.taken_over import trees_of
 

@@ -12,7 +12,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.results import CellResult, Results, RunRow, place_of_checkpoint
 from ckgit.formats.listing import choose
 from ckgit.formats.markdown import number
-from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
 from ckgit.orchestrators.upkeep.disk import FolderOnDisk
 
 BEST, LAST = "best", "last"

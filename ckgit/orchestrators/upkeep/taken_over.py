@@ -10,7 +10,7 @@ from ckgit.experiment.state import State
 from ckgit.lab.experiments import ExperimentRow, list_experiments
 from ckgit.lab.git.objects import read_objects
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.orchestrators.engine.kept import has_source, source
 
 _BEFORE_EVALUATION = (State.DESIGNED, State.SCAFFOLDED, State.TRAINED, None)

@@ -58,12 +58,7 @@ def bisect(lab: Lab, known: StoredLab, wish: Wish) -> BisectDocument:
     read, like = _Reader(lab), left.type == right.type
     task = common_task(read.tasks(left), read.tasks(right), wish.task)
     scorer, metric = common_metric(read.metrics(left, task), read.metrics(right, task), wish.metric)
-    names = {*left.parameters, *right.parameters} if like else set[str]()
-    without = following(left) & following(right)
-    places = {each.name: placed(each, task, without, alone=not like) for each in known.runs if without <= following(each)}
-    along = {**meaningless(left), **meaningless(right)} if like else {}
-    rest = REST if like else _TRAINING
-    cube = cube_of(places[left.name], places[right.name], places.values(), names.__contains__, rest, along)
+    cube = _between(known, left, right, task, like=like)
     stored = {each.name: each for each in known.runs}
     scored = {corner: [*_scored((stored[run.name] for run in there), read, task, (scorer, metric))] for corner, there in cube.runs.items()}
     found = attribute(cube, scored, metric)
@@ -86,6 +81,20 @@ def bisect(lab: Lab, known: StoredLab, wish: Wish) -> BisectDocument:
         remarks=(*found.remarks, *_again(cube), *([apart] if elsewhere else []), *_dates(stored, scored, read, task)),
         design=_design(left, right, [each for each in wanted if each.designed], metric, wish.design, cube),
     )
+
+
+def _between(known: StoredLab, left: StoredRun, right: StoredRun, task: str, *, like: bool) -> Cube:
+    """The runs between two.
+
+    Args:
+        like: whether both are of one type; otherwise all of training is one step between them.
+    """
+    names = {*left.parameters, *right.parameters} if like else set[str]()
+    without = following(left) & following(right)
+    places = {each.name: placed(each, task, without, alone=not like) for each in known.runs if without <= following(each)}
+    along = {**meaningless(left), **meaningless(right)} if like else {}
+    rest = REST if like else _TRAINING
+    return cube_of(places[left.name], places[right.name], places.values(), names.__contains__, rest, along)
 
 
 class _Reader:

@@ -172,7 +172,9 @@ class SlurmScheduler(NamedTuple):
 
 def _accounted(row: AccountRow) -> JobAccount:
     code, _, signal = row.exit_code.partition(":")
-    known = int(code) if code.isdecimal() and signal in ("", "0") else None
+    # A state that SLURM itself gave, TIMEOUT or NODE_FAIL, comes with 0:0; so does FAILED for a moment, until its exit code is booked.
+    told = row.state == "COMPLETED" or (row.state == "FAILED" and code != "0")
+    known = int(code) if told and code.isdecimal() and signal in ("", "0") else None
     return JobAccount([row.raw_id, row.handle], known, row.start, row.end)
 
 

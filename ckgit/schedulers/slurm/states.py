@@ -119,8 +119,10 @@ def _failed(end: EndedJob, after: str, *, printed: bool) -> JobEnding:
         return JobEnding(FailureClass.ERROR, "it could not write its output, or its working directory is not there on the node")
     if signal in {"9", "125"}:
         return JobEnding(FailureClass.OUT_OF_MEMORY, f"signal {signal} killed it{after}, as it does where memory runs out")
+    if end.exit_code in {"", "0:0"}:  # it was not asked for, or is not booked yet
+        return JobEnding(None, f"SLURM says that it failed{after}")
     by_signal = f"by signal {signal}" if signal.strip("0") else f"with exit code {code}"
-    return JobEnding(None, f"SLURM says that it failed{after} {by_signal}" if end.exit_code else "SLURM says that it failed")
+    return JobEnding(None, f"SLURM says that it failed{after} {by_signal}")
 
 
 def detail(row: QueueRow) -> str:

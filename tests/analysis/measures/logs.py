@@ -11,7 +11,7 @@ from typing import Any
 
 import ckgit.lab
 from ckgit.experiment.results import CellResult
-from ckgit.workers.inspect_ai.logs.reader import read
+from ckgit.workers.inspect_ai.logs.file import read
 from ckgit.workers.inspect_ai.logs.scores import metrics_of, samples_of
 from tests.analysis.build import cell
 

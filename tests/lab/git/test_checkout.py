@@ -7,7 +7,7 @@ from ckgit.experiment.lifecycle import Event
 from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.git import checkout
 from ckgit.lab.lab import open_lab
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from tests.lab.helpers import assert_sound, design, scaffold, summary, user_state
 
 FOLDER = "experiments/cap"

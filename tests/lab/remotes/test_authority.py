@@ -6,9 +6,9 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import Event
 from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.lab import open_lab
-from ckgit.lab.remotes import authority
+from ckgit.lab.remotes import authority, last_fetched
 from ckgit.lab.remotes.query import NotReachedError
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from tests.conftest import CONFIG
 from tests.lab.helpers import DIGEST, assert_sound, design, is_over, scaffold, wait_by_looks
 
@@ -398,11 +398,11 @@ def test_a_shallow_clone_is_told_that_it_cannot_tell(ada, remote, tmp_path, run)
 
     mine, remotes = take_snapshot(shallow, "cap").tip, take_snapshot(shallow, "cap").remotes
     with pytest.raises(CkgitError, match="does not contain") as caught:
-        authority.refuse_stale(shallow.branch("cap"), mine, remotes)
+        last_fetched.refuse_stale(shallow.branch("cap"), mine, remotes)
 
     follow(shallow, caught.value.next.partition(", since")[0])
     with pytest.raises(CkgitError, match="is ahead of the local branch"):
-        authority.refuse_stale(shallow.branch("cap"), mine, remotes)
+        last_fetched.refuse_stale(shallow.branch("cap"), mine, remotes)
 
 
 def test_of_many_that_ask_a_silent_remote_one_waits(ada, run, tmp_path):

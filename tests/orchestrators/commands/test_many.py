@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 import pytest
 
-from ckgit.cli.subscribers import lines_of
+from ckgit.cli.shared.subscribers import lines_of
 from ckgit.errors import Exit
 from ckgit.experiment.outputs.events import EngineEvent
 from ckgit.experiment.state import State
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.orchestrators.commands.many import advance_together
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.engine.results import AdvanceResult

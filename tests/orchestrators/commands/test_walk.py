@@ -15,7 +15,7 @@ from ckgit.experiment.design.model import State
 from ckgit.experiment.design.plan import Plan
 from ckgit.experiment.jobs import Ledger
 from ckgit.experiment.worker import Context
-from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
 from ckgit.orchestrators.commands.observe import Observation
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.run.commits import Collected

@@ -20,7 +20,7 @@ from ckgit.orchestrators.dashboard.make import MARKER, first_page, write_dashboa
 from ckgit.orchestrators.dashboard.names import page_names
 from ckgit.orchestrators.dashboard.now import CommittedFacts, ExperimentNow, LabNow, Unread
 from ckgit.orchestrators.dashboard.reading import LabReader
-from ckgit.orchestrators.queries.status import Overview
+from ckgit.orchestrators.queries.overview import Overview
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench, design_demo
 from tests.orchestrators.dashboard.browser import CHROMIUM, Browser

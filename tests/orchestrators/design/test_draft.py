@@ -13,13 +13,15 @@ from ckgit.experiment.design.model import Stage, State
 from ckgit.experiment.jobs import Attempt, Ledger, Phase
 from ckgit.experiment.lifecycle import Event
 from ckgit.lab.commit import CommitPlan, make_commit
+from ckgit.lab.experiments import list_experiments
 from ckgit.lab.lab import open_lab
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.lab.summary.file import SummaryFile
 from ckgit.orchestrators.design import draft as design
 from ckgit.orchestrators.design.beginnings.choices import offers
+from ckgit.orchestrators.design.changes import changes_from
 from ckgit.orchestrators.design.check import check
-from ckgit.orchestrators.design.lookup import default_branch
+from ckgit.orchestrators.design.inputs.source_commit import default_branch
 
 DESIGN = """\
 # Kept.
@@ -45,7 +47,7 @@ evaluation:
 
 
 def draft(lab, text=DESIGN, name="cap", sets=()):
-    return design.draft_new(lab, name, text.encode(), "d.yaml", design.changes_from(sets))
+    return design.draft_new(lab, name, text.encode(), "d.yaml", changes_from(sets))
 
 
 def problems(lab, text):
@@ -56,7 +58,7 @@ def problems(lab, text):
 
 
 def take_all(lab):
-    return [row.name for row in design.list_experiments(lab)]
+    return [row.name for row in list_experiments(lab)]
 
 
 def changed(old, new):
@@ -264,7 +266,7 @@ def test_sets_replace_add_and_reach_into_lists(lab):
 )
 def test_a_set_that_cannot_be_read_is_explained(text, words):
     with pytest.raises(CkgitError) as caught:
-        design.changes_from([text])
+        changes_from([text])
     assert caught.value.code is Exit.USAGE
     assert words in caught.value.what + caught.value.next
     assert caught.value.next
@@ -286,7 +288,7 @@ def test_a_set_that_leads_nowhere_is_explained(lab, text, words):
 
 def test_like_another_takes_its_design_without_its_body_and_results(lab):
     design.commit(draft(lab, f"---\n{DESIGN}---\n# Only for cap\n"))
-    made = design.draft_like(lab, "cap2", "cap", design.changes_from(["variables.lora_rank=[16]"])).summary
+    made = design.draft_like(lab, "cap2", "cap", changes_from(["variables.lora_rank=[16]"])).summary
     assert made.summary.experiment.name == "cap2"
     assert [run.name for run in build_plan(made.summary).runs] == ["rank16", "base"]
     assert "Only for cap" not in made.text
@@ -316,7 +318,7 @@ def scaffolded(lab, *, phase=None):
 
 def test_revise_goes_back_to_designed_and_removes_what_the_old_design_made(lab, run):
     scaffolded(lab, phase=Phase.DONE)
-    made = design.draft_revision(lab, "cap", None, "summary", design.changes_from(["variables.lora_rank=[16]"]))
+    made = design.draft_revision(lab, "cap", None, "summary", changes_from(["variables.lora_rank=[16]"]))
     design.commit(made)
     left = run(lab.root, "ls-tree", "-r", "--name-only", "exp/cap", "experiments/").splitlines()
     assert [path.removeprefix("experiments/cap/") for path in left] == [
@@ -349,7 +351,7 @@ def test_revise_mends_a_design_that_was_broken_by_hand(lab, run):
     commit_on(run, lab.root, "exp/cap", {"experiments/cap/experiment_summary.md": f"{text}\n"})
     with pytest.raises(DesignError):
         design.draft_revision(open_lab(lab.root), "cap", None, "summary")
-    design.commit(design.draft_revision(open_lab(lab.root), "cap", None, "summary", design.changes_from(["controls.epochs=3"])))
+    design.commit(design.draft_revision(open_lab(lab.root), "cap", None, "summary", changes_from(["controls.epochs=3"])))
     assert SummaryFile.parse(take_snapshot(lab, "cap").summary_bytes(), "f").summary.controls.epochs == 3
 
 
@@ -425,7 +427,7 @@ def test_a_misspelt_tool_has_its_place_and_the_one_that_is_meant(lab):
 def test_a_change_of_another_s_design_is_named_where_the_lab_lacks_what_it_says(lab):
     design.commit(draft(lab, name="first"))
     with pytest.raises(DesignError) as caught:
-        design.draft_like(lab, "second", "first", design.changes_from(["models=[nope]"]))
+        design.draft_like(lab, "second", "first", changes_from(["models=[nope]"]))
     assert [problem.message.partition(";")[0] for problem in caught.value.problems] == [
         "--set models: there is no model card models/nope.yaml on branch main"
     ]
@@ -435,7 +437,7 @@ def test_no_change_gives_an_experiment_another_name(lab):
     sets = ['experiment={name: other, question: "Why?", date: "2026-11-23"}']
     design.commit(draft(lab, sets=sets))
     assert take_snapshot(lab, "cap").summary.summary.experiment.name == "cap"
-    assert design.draft_revision(lab, "cap", None, "s", design.changes_from(sets)).summary.summary.experiment.name == "cap"
+    assert design.draft_revision(lab, "cap", None, "s", changes_from(sets)).summary.summary.experiment.name == "cap"
 
 
 FULL_RUN = """\
@@ -463,7 +465,7 @@ def test_a_committed_design_with_problems_says_how_to_mend_it(lab, run):
         take_snapshot(lab, "cap").summary.dump()
     assert caught.value.state == "nothing was done"
     assert "ckgit revise cap --set runs.0.parameters.lora_alpha=VALUE (null takes a value away)" in caught.value.next
-    mended = design.draft_revision(lab, "cap", None, "s", design.changes_from(["runs.0.parameters.lora_alpha=null"]))
+    mended = design.draft_revision(lab, "cap", None, "s", changes_from(["runs.0.parameters.lora_alpha=null"]))
     assert mended.plan.run("mine")["method"] == "full"
 
 
@@ -477,7 +479,7 @@ def test_a_key_that_does_not_exist_is_mended_by_the_command_that_the_error_names
     command = caught.value.next.partition(" (")[0]
     assert command == "ckgit revise cap --set controls.epoch=null --set controls.epochs=2 --set controls.packed=null"
     changes = [word for word in command.split() if "=" in word]
-    mended = design.draft_revision(lab, "cap", None, "s", design.changes_from(changes))
+    mended = design.draft_revision(lab, "cap", None, "s", changes_from(changes))
     assert mended.plan.run("rank4")["epochs"] == 2
 
 

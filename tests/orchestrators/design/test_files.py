@@ -12,7 +12,7 @@ from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.worker import Context
 from ckgit.lab.context import job_inputs, load_context
 from ckgit.lab.lab import Lab, open_lab
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.orchestrators.design import draft as design
 from ckgit.workers.inspect_ai import worker as inspect_worker
 from ckgit.workers.torchtune import worker as torchtune_worker

@@ -15,10 +15,11 @@ from ckgit.experiment.jobs import Attempt, Ledger, Phase, Usage
 from ckgit.experiment.lifecycle import Event
 from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.lab import Lab, open_lab
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.lab.summary.file import SummaryFile
 from ckgit.orchestrators.design import draft as design
 from ckgit.orchestrators.design import past_runs
+from ckgit.orchestrators.design.changes import changes_from
 
 DESIGN = """\
 experiment:
@@ -39,7 +40,7 @@ ASSUMED = "assumed, as no experiment of this clone, merged ones included, has su
 
 
 def draft(lab: Lab, name: str = "new", *sets: str) -> design.Draft:
-    return design.draft_new(open_lab(lab.root), name, DESIGN.encode(), "d.yaml", design.changes_from(sets))
+    return design.draft_new(open_lab(lab.root), name, DESIGN.encode(), "d.yaml", changes_from(sets))
 
 
 def groups(lab: Lab, *sets: str) -> Mapping[str, Group]:

@@ -11,7 +11,8 @@ import pytest
 
 from ckgit.experiment.design.model import State
 from ckgit.lab.lab import open_lab
-from ckgit.lab.snapshot import Snapshot, take_snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.orchestrators.commands.advance import advance
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from tests.orchestrators.bench import Bench, Heard

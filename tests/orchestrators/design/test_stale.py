@@ -13,6 +13,7 @@ import pytest
 from ckgit.errors import DesignError
 from ckgit.lab.lab import Lab, open_lab
 from ckgit.orchestrators.design import draft as design
+from ckgit.orchestrators.design.changes import changes_from
 from tests.conftest import WORDS
 from tests.orchestrators.design.test_draft import DESIGN
 
@@ -126,7 +127,7 @@ def test_who_revises_is_told_of_what_main_has_newer(lab: Lab, clone: Lab, run: G
     run(clone.root, "fetch", "--quiet")
 
     def told() -> list[str]:
-        drafted = design.draft_revision(open_lab(clone.root), "cap", None, "d.yaml", design.changes_from(["controls.epochs=3"]))
+        drafted = design.draft_revision(open_lab(clone.root), "cap", None, "d.yaml", changes_from(["controls.epochs=3"]))
         return [text for text in drafted.forecast.warnings if "main" in text]
 
     wanted = "has a newer data/words.json than exp/cap, which this design takes"

@@ -11,7 +11,7 @@ from ckgit.errors import CkgitError
 from ckgit.lab.context import load_context
 from ckgit.lab.git.trailers import parse_trailers
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import snapshot_at
+from ckgit.lab.snapshot.take import snapshot_at
 from ckgit.lab.summary.file import SummaryFile
 from ckgit.orchestrators.analyze.analyze import analyze
 from ckgit.orchestrators.engine.experiment import ExperimentView, summary_of

@@ -12,7 +12,7 @@ import pytest
 from ckgit.errors import Exit
 from ckgit.experiment.design.model import State
 from ckgit.lab.lab import open_lab
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from tests.by_hand import commit_by_hand
 from tests.command_line import ckgit
 from tests.conftest import make_test_lab, run_git

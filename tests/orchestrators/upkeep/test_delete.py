@@ -10,7 +10,7 @@ import pytest
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import State
-from ckgit.orchestrators.design.draft import refuse_existing
+from ckgit.orchestrators.design.names import refuse_existing
 from tests.command_line import ckgit
 from tests.conftest import run_git
 from tests.orchestrators.bench import Bench, design_demo

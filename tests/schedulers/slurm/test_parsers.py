@@ -21,6 +21,7 @@ from ckgit.schedulers.slurm.parsers import (
     parse_queue,
     seconds,
 )
+from ckgit.schedulers.slurm.scheduler import _accounted
 from ckgit.schedulers.slurm.states import ALIVE, ENDED, EndedJob, detail, end_of, ending
 from ckgit.schedulers.slurm.usage import usage_of
 
@@ -242,6 +243,7 @@ def told(state: str, exit_code: str = "", *, printed: bool = True, **more: objec
 def test_each_end_has_a_class_and_a_sentence() -> None:
     assert told("COMPLETED", "0:0", elapsed=3661) == (None, "SLURM says that it completed after 01:01:01")
     assert told("FAILED", "3:0") == (None, "SLURM says that it failed with exit code 3")
+    assert told("FAILED", "0:0", elapsed=4) == (None, "SLURM says that it failed after 00:00:04")  # its exit code is booked later
     assert told("FAILED", "0:15") == (None, "SLURM says that it failed by signal 15")
     assert told("TIMEOUT", limit="1-02:00:00") == (FailureClass.OUT_OF_TIME, "SLURM ended it at its time limit of 1-02:00:00")
     assert told("TIMEOUT", elapsed=62) == (FailureClass.OUT_OF_TIME, "SLURM ended it at its time limit after 00:01:02")
@@ -254,6 +256,18 @@ def test_each_end_has_a_class_and_a_sentence() -> None:
     assert {told(state)[0] for state in ("NODE_FAIL", "BOOT_FAIL")} == {FailureClass.NODE_FAILURE}
     assert told("PREEMPTED")[0] is FailureClass.PREEMPTED
     assert told("REVOKED")[0] is FailureClass.LOST
+
+
+@pytest.mark.parametrize(
+    ("state", "exit_code", "known"),
+    [
+        *(("COMPLETED", "0:0", 0), ("FAILED", "3:0", 3), ("FAILED", "0:0", None), ("FAILED", "0:15", None), ("FAILED", "", None)),
+        *((state, "0:0", None) for state in ("TIMEOUT", "NODE_FAIL", "CANCELLED", "PREEMPTED", "BOOT_FAIL", "DEADLINE")),
+        ("OUT_OF_MEMORY", "0:125", None),
+    ],
+)
+def test_an_exit_code_is_only_what_the_script_ended_with(state: str, exit_code: str, known: int | None) -> None:
+    assert _accounted(parse_account(f"7|7|{state}|{exit_code}|1|2|3|00:00:01|tok.1\n")[0]).exit_code == known
 
 
 def test_no_state_is_both_alive_and_over() -> None:

@@ -23,7 +23,7 @@ SETS = {"words": {"path": "data/words.json"}, "quiz": {"path": "data/quiz.jsonl"
 
 
 def made(task: bytes, quiz: bytes, sets: dict) -> dict:
-    """What decides an evaluation of the base model, as design records it: `_Finder.files` and `_Finder.data`."""
+    """What decides an evaluation of the base model, as design records it: `find_files` and `DataSets`."""
     context = make_context(task=task, data=sets)
     context = context._replace(sources={**context.sources, "data/quiz.jsonl": quiz})
     recorded = context.summary.recorded

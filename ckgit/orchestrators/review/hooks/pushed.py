@@ -18,7 +18,7 @@ from ckgit.lab.git.tips import beside_ref
 from ckgit.lab.history.hand_edits import HandEdit, restored, written
 from ckgit.lab.hooks.pushed import Attempts, PushedCommit, RefUpdate, changed_files, commits_between, is_kept, lab_of_push, ledgers
 from ckgit.lab.lab import BRANCHES, Lab
-from ckgit.lab.snapshot import as_committed
+from ckgit.lab.snapshot.take import as_committed
 from ckgit.lab.summary.state import state_in
 from ckgit.orchestrators.review.hooks.default_branch import default_findings
 from ckgit.orchestrators.review.hooks.files import file_findings, found

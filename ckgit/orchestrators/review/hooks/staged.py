@@ -14,7 +14,7 @@ from ckgit.lab.git.objects import read_object, tree_entries
 from ckgit.lab.git.trailers import Trailers
 from ckgit.lab.history.hand_edits import WrittenFiles, written
 from ckgit.lab.hooks.staged import ChangedFile, Staged
-from ckgit.lab.snapshot import as_committed
+from ckgit.lab.snapshot.take import as_committed
 from ckgit.lab.summary.text import block_problems, decode, split
 from ckgit.orchestrators.review.hooks.files import file_findings, found
 from ckgit.orchestrators.review.hooks.names import staged_name

@@ -19,7 +19,7 @@ from ckgit.lab.context import load_context
 from ckgit.lab.git.trailers import newer_version
 from ckgit.lab.history.reproductions import reproductions as at_commit
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import snapshot_at
+from ckgit.lab.snapshot.take import snapshot_at
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.plugins import worker_for
 from ckgit.orchestrators.review.named import History, subjects

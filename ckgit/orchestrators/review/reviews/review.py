@@ -21,11 +21,11 @@ from ckgit.lab.context import load_context
 from ckgit.lab.git.objects import read_object, read_objects
 from ckgit.lab.history.closings import closing_of
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import snapshot_at
+from ckgit.lab.snapshot.take import snapshot_at
 from ckgit.lab.summary.file import FILE, SummaryFile
 from ckgit.orchestrators.design.check import CheckedDesign, check
 from ckgit.orchestrators.design.forecast import Forecast, RunForecast
-from ckgit.orchestrators.design.lookup import SourceCommit
+from ckgit.orchestrators.design.inputs.source_commit import SourceCommit
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.queries.show import describe
 from ckgit.orchestrators.review.named import History

@@ -16,7 +16,8 @@ from ckgit.lab.git.objects import read_objects
 from ckgit.lab.git.trailers import Trailers, build
 from ckgit.lab.history.commits import BranchCommit, PathChange, branch_commits, changes
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import Snapshot, snapshot_at
+from ckgit.lab.snapshot.snapshot import Snapshot
+from ckgit.lab.snapshot.take import snapshot_at
 from ckgit.lab.summary.file import FILE as SUMMARY
 from ckgit.lab.summary.state import state_in
 from ckgit.orchestrators.review import rules

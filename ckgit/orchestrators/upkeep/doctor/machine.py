@@ -20,7 +20,7 @@ from ckgit.lab.experiments import list_experiments
 from ckgit.lab.git.branch import author, no_identity
 from ckgit.lab.git.command import git_text
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.orchestrators.upkeep.doctor.point import Point, error
 from ckgit.workers.environment import excluded_versions, wanted_versions
 from ckgit.workers.training.worker import TrainingWorker

@@ -13,7 +13,7 @@ from ckgit.workers.inspect_ai.cells import PlannedCell
 from ckgit.workers.inspect_ai.codes import RefusedLogError
 from ckgit.workers.inspect_ai.logs.archive import unpack
 from ckgit.workers.inspect_ai.logs.evidence import extract_of
-from ckgit.workers.inspect_ai.logs.reader import read
+from ckgit.workers.inspect_ai.logs.file import read
 from ckgit.workers.inspect_ai.logs.recompute import recomputed
 from ckgit.workers.inspect_ai.ready import cells_of
 

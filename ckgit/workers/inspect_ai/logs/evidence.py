@@ -19,8 +19,9 @@ from ckgit.workers.inspect_ai import prompts, weights
 from ckgit.workers.inspect_ai.cells import PlannedCell
 from ckgit.workers.inspect_ai.codes import NOT_SUCCESS, TOKENS_DIFFER, RefusedLogError
 from ckgit.workers.inspect_ai.logs.archive import unpack
+from ckgit.workers.inspect_ai.logs.file import check_archive
 from ckgit.workers.inspect_ai.logs.output import explain
-from ckgit.workers.inspect_ai.logs.reader import check_archive, read_cell
+from ckgit.workers.inspect_ai.logs.reader import read_cell
 from ckgit.workers.inspect_ai.ready import cells_of
 
 TAIL = 20_000  # bytes of output in which the reason of a failure is looked for

@@ -11,7 +11,8 @@ from ckgit.experiment.lifecycle import Event
 from ckgit.experiment.state import State
 from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import Snapshot, take_snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from tests.conftest import designed, run_git
 from tests.orchestrators.review.hooks.by_hand import SUMMARY
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from tests.conftest import DESIGN, run_git
 from tests.orchestrators.review.hooks.by_hand import SUMMARY, change, hook, stage
 

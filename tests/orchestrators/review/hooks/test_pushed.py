@@ -10,7 +10,7 @@ import pytest
 
 from ckgit.experiment.lifecycle import Event
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import take_snapshot
+from ckgit.lab.snapshot.take import take_snapshot
 from ckgit.lab.summary.file import SummaryFile
 from tests.conftest import run_git
 from tests.orchestrators.review.hooks.by_hand import SUMMARY, change, hook, stage

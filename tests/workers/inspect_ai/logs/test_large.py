@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bench.large_logs import make_log
-from ckgit.workers.inspect_ai.logs.reader import read
+from ckgit.workers.inspect_ai.logs.file import read
 from ckgit.workers.inspect_ai.logs.recompute import recomputed
 from ckgit.workers.inspect_ai.logs.scores import metrics_of, samples_of
 from ckgit.workers.inspect_ai.logs.texts import LONGEST, ROWS, texts_of

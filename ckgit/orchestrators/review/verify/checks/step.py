@@ -15,7 +15,7 @@ from ckgit.lab.context import load_context
 from ckgit.lab.git.trailers import Trailers
 from ckgit.lab.history.commits import BranchCommit
 from ckgit.lab.lab import Lab
-from ckgit.lab.snapshot import Snapshot
+from ckgit.lab.snapshot.snapshot import Snapshot
 from ckgit.orchestrators.engine.experiment import ExperimentView
 
 

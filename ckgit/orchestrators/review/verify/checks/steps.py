@@ -19,7 +19,7 @@ from ckgit.lab.git.objects import REGULAR
 from ckgit.lab.git.trailers import newer_version
 from ckgit.lab.history.commits import BranchCommit
 from ckgit.lab.summary.file import FILE as SUMMARY
-from ckgit.orchestrators.design.lookup import named_paths
+from ckgit.orchestrators.design.inputs.source_commit import named_paths
 from ckgit.orchestrators.engine.experiment import summary_of
 from ckgit.orchestrators.engine.logs import DESIGN_LOG
 from ckgit.orchestrators.review import rules

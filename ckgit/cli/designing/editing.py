@@ -42,12 +42,7 @@ def edit_design(lab: Lab, name: str, begin: bytes, make: Callable[[bytes, str], 
     text, above, found = begin, [_HINT], None
     while True:
         file.write_bytes(b"".join(_OURS + f" {line}\n".encode() for line in above) + text)
-        try:
-            with _interrupts_are_the_editors():
-                click.edit(filename=str(file), editor=editor)
-        except click.ClickException as error:
-            raise _failed(error.message, file, begin) from None
-        after = _without_ours(file.read_bytes())
+        after = _edited(file, editor, begin)
         if not after.strip() or after == text:
             break
         text = after
@@ -67,8 +62,23 @@ def edit_design(lab: Lab, name: str, begin: bytes, make: Callable[[bytes, str], 
         onward = "the same command without --edit takes the design as it is"
         raise CkgitError("the design was left as it was", code=Exit.USAGE, state="nothing was designed", next=onward)
     file.write_bytes(text)
-    onward = f"ckgit {command} {name} --from {shlex.quote(str(file))} --edit goes on with it"
-    raise DesignError(found.problems, file=str(file), state=f"nothing was designed; your text is in {file}", next=onward)
+    raise _given_up(found, file, f"ckgit {command} {name}")
+
+
+def _edited(file: Path, editor: str, begin: bytes) -> bytes:
+    """What the user made of a file in the editor, without the lines that are ours."""
+    try:
+        with _interrupts_are_the_editors():
+            click.edit(filename=str(file), editor=editor)
+    except click.ClickException as error:
+        raise _failed(error.message, file, begin) from None
+    return _without_ours(file.read_bytes())
+
+
+def _given_up(found: DesignError, file: Path, command: str) -> DesignError:
+    """The user gave up; the command goes on with the text that is kept."""
+    onward = f"{command} --from {shlex.quote(str(file))} --edit goes on with it"
+    return DesignError(found.problems, file=str(file), state=f"nothing was designed; your text is in {file}", next=onward)
 
 
 def _editor() -> str:

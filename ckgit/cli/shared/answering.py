@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ckgit.cli.common import note, print_document
-from ckgit.cli.streams import say
-from ckgit.cli.tables import printable, table
-from ckgit.cli.writing import refuse_others, write_file
+from ckgit.cli.output.streams import say
+from ckgit.cli.output.tables import printable, table
+from ckgit.cli.output.writing import refuse_others, write_file
+from ckgit.cli.shared.common import note, print_document
 from ckgit.errors import CkgitError, Exit
 from ckgit.formats.listing import plural
 from ckgit.results.database import Moment, answered

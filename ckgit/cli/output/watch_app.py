@@ -15,8 +15,8 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Footer, RichLog, Static
 from textual.worker import get_current_worker
 
-from ckgit.cli.progress import cells, headline
-from ckgit.cli.tables import printable
+from ckgit.cli.output.progress import cells, headline
+from ckgit.cli.output.tables import printable
 from ckgit.experiment.classify import counted
 from ckgit.formats.listing import plural
 from ckgit.formats.times import local

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ckgit.cli.streams import NOTES, json_text, say
-from ckgit.cli.tables import wrapped
+from ckgit.cli.output.streams import NOTES, json_text, say
+from ckgit.cli.output.tables import wrapped
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.names import name_problem
 from ckgit.formats.listing import first_of, in_words
@@ -118,7 +118,7 @@ def markdown_text(text: str) -> str:
     """Markdown for standard output: laid out on a terminal, as it is where it goes elsewhere. Nothing in it steers a terminal."""
     import sys
 
-    from ckgit.cli.tables import printable
+    from ckgit.cli.output.tables import printable
 
     plain = "\n".join(map(printable, text.splitlines()))
     if not sys.stdout.isatty():

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ckgit.cli.progress import JobCells, cells, headline
+from ckgit.cli.output.progress import JobCells, cells, headline
 from ckgit.experiment.outputs.events import JobProgress, OverallProgress
 
 _GAP = 2  # columns between two cells

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckgit.cli.tables import printable
+from ckgit.cli.output.tables import printable
 from ckgit.formats.listing import plural
 from ckgit.formats.numbers import clock
 

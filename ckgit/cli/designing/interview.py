@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 
 import click
 
-from ckgit.cli import answers as answer
-from ckgit.cli.answers import Answers
-from ckgit.cli.common import note, warn
-from ckgit.cli.editing import edit_design, free_file
-from ckgit.cli.powers import power_lines
-from ckgit.cli.streams import say
-from ckgit.cli.tables import printable, room_of_terminal, table, wrapped
+from ckgit.cli.designing import answers as answer
+from ckgit.cli.designing.answers import Answers
+from ckgit.cli.designing.editing import edit_design, free_file
+from ckgit.cli.output.powers import power_lines
+from ckgit.cli.output.streams import say
+from ckgit.cli.output.tables import printable, room_of_terminal, table, wrapped
+from ckgit.cli.shared.common import note, warn
 from ckgit.errors import CkgitError, DesignError, Exit
 from ckgit.experiment.design.model import TaskSpec
 from ckgit.experiment.design.names import name_problem
@@ -28,7 +28,8 @@ from ckgit.formats.yaml.edit import ValueChange
 from ckgit.formats.yaml.text import write_yaml
 from ckgit.lab.lab import Lab
 from ckgit.orchestrators.design.beginnings.choices import DPO, OBJECTIVE, DataChoice, LabChoices, look_at, needed_offers
-from ckgit.orchestrators.design.draft import Draft, draft_new, refuse_existing, to_edit, totals
+from ckgit.orchestrators.design.draft import Draft, draft_new, to_edit, totals
+from ckgit.orchestrators.design.names import refuse_existing
 from ckgit.orchestrators.design.tables import run_rows
 
 T = TypeVar("T")

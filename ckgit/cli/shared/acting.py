@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ckgit.cli.common import emit, note, print_document
 from ckgit.cli.completion import runs
 from ckgit.cli.errors import masked_error
-from ckgit.cli.streams import fresh_line, say
-from ckgit.cli.subscribers import Terminal
+from ckgit.cli.output.streams import fresh_line, say
+from ckgit.cli.shared.common import emit, note, print_document
+from ckgit.cli.shared.subscribers import Terminal
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.classify import classify
 from ckgit.experiment.jobs import LeftBy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ckgit.cli.tables import table, wrapped
+from ckgit.cli.output.tables import table, wrapped
 
 if TYPE_CHECKING:
     from ckgit.experiment.outputs.designs import ClaimPower

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ckgit.cli.common import note
-from ckgit.cli.streams import NOTES, draws, json_text, say
-from ckgit.cli.tables import printable
+from ckgit.cli.output.streams import NOTES, draws, json_text, say
+from ckgit.cli.output.tables import printable
+from ckgit.cli.shared.common import note
 from ckgit.errors import CkgitError
 from ckgit.experiment.classify import named
 from ckgit.experiment.outputs.events import (
@@ -32,7 +32,7 @@ from ckgit.formats.secret_patterns import masked
 from ckgit.orchestrators.engine.results import AdvanceResult
 
 if TYPE_CHECKING:
-    from ckgit.cli.live import Screen
+    from ckgit.cli.output.live import Screen
 
 
 class Terminal:
@@ -74,7 +74,7 @@ class Terminal:
 
     @cached_property
     def _screen(self) -> Screen:
-        from ckgit.cli.live import Screen  # which takes rich
+        from ckgit.cli.output.live import Screen  # which takes rich
 
         return Screen()
 

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from ckgit.cli.common import experiment_name
 from ckgit.cli.completion import experiments
+from ckgit.cli.shared.common import experiment_name
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.state import State
 from ckgit.formats.listing import choose

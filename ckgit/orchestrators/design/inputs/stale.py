@@ -13,8 +13,8 @@ from ckgit.lab.git.command import git_text
 from ckgit.lab.git.objects import read_files
 from ckgit.lab.lab import CONFIG, Lab
 from ckgit.lab.remotes.upstream import UpstreamChanges, newer_branches, newer_files
-from ckgit.lab.snapshot import take_snapshot
-from ckgit.orchestrators.design.lookup import SourceCommit, named_paths
+from ckgit.lab.snapshot.take import take_snapshot
+from ckgit.orchestrators.design.inputs.source_commit import SourceCommit, named_paths
 
 
 def stale(place: SourceCommit, summary: Summary) -> list[str]:

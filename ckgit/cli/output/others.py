@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ckgit.cli.tables import printable, wrapped
+from ckgit.cli.output.tables import printable, wrapped
 from ckgit.experiment.classify import left_by_in_words
 from ckgit.experiment.state import Kept
 from ckgit.formats.times import local
