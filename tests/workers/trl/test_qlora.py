@@ -130,7 +130,7 @@ def test_from_design_to_report(tmp_path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
 def test_what_is_asked_of_the_model_while_it_is_trained_changes_nothing(tmp_path, random_model):
-    """On processors with instructions for bf16, bitsandbytes lays weights out anew where no gradients are asked for, and lets none through."""
+    """On processors with instructions for bf16, bitsandbytes lays weights out anew where no gradients are asked for: none comes through."""
     common = {"method": "qlora", "epochs": 4, "lr": 0.01, "lora_rank": 4, "batch_size": 9}
     designs = {"plain": {}, "validated": {"validation_split": "test"}, "packed": {"packing_length": 300, "batch_size": 1}}
     for name, more in designs.items():
