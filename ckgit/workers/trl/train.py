@@ -185,7 +185,7 @@ def _make_checkpoints(folder: Path, trained: Sequence[Any] = ()) -> None:
     for each in kept:
         if each.folder != made[each.step]:
             shutil.copytree(artifacts / made[each.step], artifacts / each.folder)
-    (artifacts / MERGED).write_text(told.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    (artifacts / MERGED).write_text(told.model_dump_json(indent=2, exclude={"packed"}) + "\n", encoding="utf-8")
     (artifacts / "README.md").unlink(missing_ok=True)  # TRL writes one for a hub
     saved = [described(artifacts / each.folder, epoch=each.epoch, step=each.step, best=each.best) for each in kept]
     write_manifest(artifacts, saved)
