@@ -86,6 +86,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: item.path not in slow)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _drawn_once():
+    """Pictures of equal results are drawn once (see `tests.drawing`)."""
+    from ckgit.orchestrators.analyze import files
+    from tests.drawing import drawn_once
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "pictures_of", drawn_once)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch):
     """Nothing of the machine's user reaches a test, and no test reaches the user's configuration."""

@@ -5,20 +5,28 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from ckgit.lab.history.cleanings import removed_in
-from tests.test_quickstart import LAB, Done, done
+from tests.test_quickstart import LAB, Done, start
+from tests.whole import shell, tiny_llama
 
 pytestmark = pytest.mark.slow
-__all__ = ["done"]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """A quickstart, and a user who has this ckgit on PATH."""
+    tiny_llama()
+    folder = tmp_path_factory.mktemp("month")
+    (folder / "home").mkdir()
+    return start(folder, shell(folder / "home", warm=True))
 
 
 def ckgit(done: Done, *words: str, lab: str = LAB) -> str:
-    command = [sys.executable, "-m", "ckgit", "-C", lab, *words]
+    command = ["ckgit", "-C", lab, *words]
     ended = subprocess.run(command, cwd=done.folder, env=done.environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout

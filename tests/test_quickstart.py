@@ -299,7 +299,8 @@ def test_a_second_execution_leaves_the_same_bytes_and_shows_what_was_made_up(don
 
     liar.edit(liar.at("train"), edits)
     command = ("ckgit", "-C", str(lab), "reproduce", "quickstart", "rank4", "base")
-    ended = subprocess.run(command, cwd=done.folder, env=done.environment, capture_output=True, text=True, check=False)
+    warm = done.environment | {"PATH": shell(done.folder, warm=True)["PATH"]}
+    ended = subprocess.run(command, cwd=done.folder, env=warm, capture_output=True, text=True, check=False)
     assert ended.returncode == 9, ended.stderr
     assert re.search(r"rank4/finetune: different, first here: step 7: loss [1-9]\S+, and 0\S+ is recorded \(74 losses, ", ended.stdout)
     assert "capitalization: row 42: it answers '" in ended.stdout

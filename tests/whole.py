@@ -8,12 +8,15 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 from ckgit.examples.tiny_model import write_random_model
 from ckgit.experiment.jobs import Ledger
 from ckgit.lab.lab import open_lab
 from ckgit.lab.snapshot.snapshot import Snapshot
 from ckgit.lab.snapshot.take import take_snapshot
+from tests.command_line import ckgit
+from tests.warm import programs
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / ".cache"
@@ -28,19 +31,26 @@ def tiny_llama() -> Path:
     return folder
 
 
-def shell(home: Path) -> dict[str, str]:
-    """The environment of a user who has this ckgit on PATH and never told git a name."""
+def shell(home: Path, *, warm: bool = False) -> dict[str, str]:
+    """The environment of a user who has this ckgit on PATH and never told git a name.
+
+    Args:
+        warm: jobs are forks of processes whose imports are done, see `tests.warm`; not where how they start is what is tested.
+    """
     keep = {name: value for name, value in os.environ.items() if name.startswith(("LANG", "LC_", "TMPDIR"))}
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    path = os.pathsep.join([str(programs() if warm else Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return {**keep, "HOME": str(home), "PATH": path, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 
 
 class WholeLab:
-    """A lab with a random model of 86,000 parameters, in which real torchtune and inspect-ai run."""
+    """A lab with a random model of 86,000 parameters, in which real torchtune and inspect-ai run.
+
+    Commands run in this process, and jobs are forks (see `tests.warm`): how either starts is tested elsewhere.
+    """
 
     def __init__(self, folder: Path, rows: Mapping[str, Sequence[Mapping[str, str]]]) -> None:
         names = {f"GIT_{who}_{what}": f"{who}@x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-        self.folder, self.environment = folder / "lab", {**shell(folder), **names}
+        self.folder, self.environment = folder / "lab", {**shell(folder, warm=True), **names}
         write_random_model(folder / "model")
         self.run("git", "init", "--quiet", "-b", "main", str(self.folder), cwd=folder)
         self.ckgit("init", "--slots", "2")
@@ -59,8 +69,9 @@ class WholeLab:
         return subprocess.run(command, cwd=where, env=self.environment, input=stdin, capture_output=True, text=True, check=False)
 
     def ckgit(self, *words: str, code: int = 0, stdin: str | None = None) -> str:
-        """What the command line says."""
-        done = self.run("ckgit", "-C", str(self.folder), *words, stdin=stdin, cwd=self.folder.parent)
+        """What the command line says; it runs in this process."""
+        with patch.object(sys, "executable", str(programs() / "python3")), patch.dict(os.environ, self.environment, clear=True):
+            done = ckgit("-C", str(self.folder), *words, folder=self.folder.parent, stdin=stdin or "")
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 

@@ -20,7 +20,8 @@ def test_a_page_works(name: str, tmp_path: Path) -> None:
     tiny_llama()
     (tmp_path / ".cache").symlink_to(MODELS)
     (tmp_path / "home").mkdir()
-    environment = shell(tmp_path / "home") | {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    names = {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    environment = shell(tmp_path / "home", warm=True) | names
     page = steps((ROOT / "docs" / f"{name}.md").read_text())
     assert list(problems(page, run(page, tmp_path, environment=environment, limit=600))) == []
 

@@ -19,7 +19,7 @@ def test_the_page_on_tasks_works(tmp_path: Path) -> None:
     home = tmp_path / "home"
     (home / "models").mkdir(parents=True)
     (home / "models/tiny").symlink_to(tiny_llama())
-    environment = shell(home) | {"GIT_CONFIG_GLOBAL": str(home / ".gitconfig")}
+    environment = shell(home, warm=True) | {"GIT_CONFIG_GLOBAL": str(home / ".gitconfig")}
     page = steps(PAGE)
     assert list(problems(page, run(page, tmp_path, environment=environment, limit=600))) == []
 

@@ -12,7 +12,8 @@ def test_the_page_works(tmp_path: Path) -> None:
     tiny_llama()
     (tmp_path / ".cache").symlink_to(MODELS)
     (tmp_path / "home").mkdir()
-    environment = shell(tmp_path / "home") | {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    names = {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    environment = shell(tmp_path / "home", warm=True) | names
     page = steps((ROOT / "docs" / "your-data.md").read_text())
     assert len(page) > 10
     assert list(problems(page, run(page, tmp_path, environment=environment, limit=300))) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.command_line import ckgit
+from tests.warm import programs
 from tests.whole import tiny_llama
 
 DESIGN = """\
@@ -85,6 +87,12 @@ class FirstLab(NamedTuple):
         found = read_eval_log(str(file)).samples
         assert found
         return found
+
+
+@pytest.fixture(autouse=True)
+def warm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs run where this Python's programs are: they are forks of processes whose imports are done (see `tests.warm`)."""
+    monkeypatch.setattr(sys, "executable", str(programs() / "python3"))
 
 
 @pytest.fixture(scope="module")

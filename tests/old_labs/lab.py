@@ -7,7 +7,6 @@ import json
 import lzma
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +26,7 @@ class OldLab(NamedTuple):
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A command of this ckgit, in a process of its own."""
-        command = [sys.executable, "-m", "ckgit", "-C", str(self.folder), *words]
+        command = ["ckgit", "-C", str(self.folder), *words]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         return as_the_reference_says(done, words)
 
@@ -65,7 +64,7 @@ class OldLab(NamedTuple):
         folder = self.job_folder(name, job)
         work = folder.parents[2]
         launcher = self.folder.parent / "launcher" / "local_job.py"
-        command = [sys.executable, "-I", "-S", str(launcher), folder.name, script, str(folder.relative_to(work) / "output")]
+        command = ["python3", "-I", "-S", str(launcher), folder.name, script, str(folder.relative_to(work) / "output")]
         command += [str(work.parents[2] / ".slots"), SLOTS]
         done = subprocess.run(command, cwd=work, env=self.environment, capture_output=True, text=True, start_new_session=True, check=True)
         assert done.stdout.startswith("accepted"), done.stdout

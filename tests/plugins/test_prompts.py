@@ -51,7 +51,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment(site: Path, home: Path) -> dict[str, str]:
-    found = shell(home) | {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    found = shell(home, warm=True) | {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     return found | {"PYTHONPATH": os.pathsep.join([str(site), str(ROOT)])}
 
 

@@ -1,12 +1,14 @@
+import functools
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ckgit.examples.tiny_model import write_random_model
+from tests.warm import programs
 
 
 @pytest.fixture(scope="session")
@@ -17,15 +19,15 @@ def random_model(tmp_path_factory):
     return folder
 
 
-def run_job(work: Path, script: str, token: str, programs: Sequence[Path] = (Path(sys.executable).parent,)) -> int:
+def run_job(work: Path, script: str, token: str, found: Callable[[], Path] = lambda: Path(sys.executable).parent) -> int:
     """Run a job as a scheduler starts it; its exit code. Its output goes where schedulers put it.
 
     Args:
-        programs: folders that go first on its PATH.
+        found: the folder of programs that goes first on its PATH.
     """
     output = work / ".ckgit" / "jobs" / token / "output"
     output.parent.mkdir(parents=True)
-    path = os.pathsep.join([*map(str, programs), os.environ["PATH"]])
+    path = os.pathsep.join([str(found()), os.environ["PATH"]])
     with output.open("wb") as stream:
         done = subprocess.run(
             ["bash", script], cwd=work, stdout=stream, stderr=subprocess.STDOUT, env={"PATH": path, "CKGIT_JOB": token}, check=False
@@ -37,3 +39,9 @@ def run_job(work: Path, script: str, token: str, programs: Sequence[Path] = (Pat
 def run_script():
     """`run_script(work, script, token)`: a job, with a start of Python of its own (see `run_job`)."""
     return run_job
+
+
+@pytest.fixture(scope="session")
+def run_warm():
+    """`run_warm(work, script, token)`: as `run_script`, but each job is a fork of a process whose imports are done (see `tests.warm`)."""
+    return functools.partial(run_job, found=programs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,6 +38,13 @@ class Commit(NamedTuple):
 History = Sequence[Commit]
 
 
+def _commit(content: str, files: Mapping[str, bytes]) -> Commit:
+    """A commit of git's own words."""
+    head, _, message = content.partition("\n\n")
+    fields = dict(line.split(" ", 1) for line in head.splitlines())
+    return Commit(message, fields["author"], fields["committer"], files)
+
+
 class Branch:
     """The branch of experiment `demo`, read once and written again and again."""
 
@@ -44,21 +52,29 @@ class Branch:
         self.root = root
         self.base = self.git("rev-parse", "main").decode().strip()
         self.oids = self.git("rev-list", "--reverse", "--first-parent", f"{self.base}..exp/demo").decode().split()
-        self.honest: History = [self._read(oid) for oid in self.oids]
-        self._beginning = self._files(self.base)
+        listed = {commit: self._listed(commit) for commit in (self.base, *self.oids)}
+        contents = self._contents(sorted({*self.oids, *(blob for blobs in listed.values() for blob in blobs.values())}))
+        files = {commit: {path: contents[blob] for path, blob in blobs.items()} for commit, blobs in listed.items()}
+        self.honest: History = [_commit(contents[oid].decode(), files[oid]) for oid in self.oids]
+        self._beginning = files[self.base]
         self.git("update-ref", "-d", "refs/ckgit/tips/demo")  # another clone, which never saw the honest one
 
     def git(self, *words: str, stdin: bytes = b"") -> bytes:
         return subprocess.run(["git", *words], cwd=self.root, input=stdin, check=True, capture_output=True).stdout
 
-    def _files(self, commit: str) -> dict[str, bytes]:
-        listed = [line.split("\t") for line in self.git("ls-tree", "-r", "-z", commit).decode().split("\0") if line]
-        return {path: self.git("cat-file", "blob", head.split()[2]) for head, path in listed}
+    def _listed(self, commit: str) -> dict[str, str]:
+        """The id of each of its files."""
+        lines = [line.split("\t") for line in self.git("ls-tree", "-r", "-z", commit).decode().split("\0") if line]
+        return {path: head.split()[2] for head, path in lines}
 
-    def _read(self, oid: str) -> Commit:
-        head, _, message = self.git("cat-file", "commit", oid).decode().partition("\n\n")
-        fields = dict(line.split(" ", 1) for line in head.splitlines())
-        return Commit(message, fields["author"], fields["committer"], self._files(oid))
+    def _contents(self, oids: Sequence[str]) -> dict[str, bytes]:
+        """Of objects by id, from one process."""
+        answer, contents = io.BytesIO(self.git("cat-file", "--batch", stdin="\n".join(oids).encode())), dict[str, bytes]()
+        for _ in oids:
+            oid, _kind, size = answer.readline().decode().split()
+            contents[oid] = answer.read(int(size))
+            answer.read(1)
+        return contents
 
     def write(self, history: History) -> list[str]:
         """Tell it as the branch; the ids of its commits."""

@@ -15,9 +15,7 @@ import pytest
 from ckgit.errors import CkgitError
 from ckgit.experiment.design.model import State
 from ckgit.experiment.outputs.findings import Severity
-from ckgit.experiment.results import Results
 from ckgit.lab.lab import Lab
-from ckgit.orchestrators.analyze import files
 from ckgit.orchestrators.review.verify.branch import verify_branch
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench
@@ -43,20 +41,6 @@ def branch(bench: Bench) -> Branch:
     return Branch(bench.folder)
 
 
-@pytest.fixture
-def drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Most lies leave the results as they are, and to draw them takes as long as all the rest."""
-    draw, known = files.pictures_of, dict[str, dict[str, bytes]]()
-
-    def pictures(results: Results) -> dict[str, bytes]:
-        key = results.model_dump_json()
-        if key not in known:
-            known[key] = draw(results)
-        return known[key]
-
-    monkeypatch.setattr(files, "pictures_of", pictures)
-
-
 def rules(lab: Lab, tip: str) -> set[str]:
     """The rules that say something against a history; the error's code where it cannot be verified at all."""
     try:
@@ -70,7 +54,7 @@ def why(mutation: Mutation) -> str:
     return next((reason for pattern, reason in ESCAPED.items() if fnmatchcase(mutation.label, pattern)), "")
 
 
-def test_what_escapes_is_listed(bench: Bench, branch: Branch, drawn_once: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_escapes_is_listed(bench: Bench, branch: Branch, capsys: pytest.CaptureFixture[str]) -> None:
     told = mutations(branch.honest)[::EACH]
     assert rules(bench.lab, branch.write(branch.honest)[-1]) == set()
     found = {mutation: rules(bench.lab, tell(branch, bench.lab, mutation)) for mutation in told}

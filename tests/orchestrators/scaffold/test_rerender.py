@@ -37,7 +37,7 @@ class Started:
     """A lab whose training jobs run out of memory as long as the file `starved` is there."""
 
     def __init__(self, folder):
-        self.folder, self.starved, self.environment = folder / "lab", folder / "starved", shell(folder)
+        self.folder, self.starved, self.environment = folder / "lab", folder / "starved", shell(folder, warm=True)
         write_random_model(folder / "model")
         self.starved.touch()
         subprocess.run(["git", "init", "--quiet", "-b", "main", self.folder], check=True)

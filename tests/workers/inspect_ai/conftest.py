@@ -23,9 +23,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tuned(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
-    """The evaluation of a fine-tuned run, on a folder as LoRA leaves it."""
+    """The evaluation of a fine-tuned run, on a folder as LoRA leaves it; its job's Python has started as jobs do."""
     def run(folder: Path) -> None:
-        ended = run_cell(models, folder / "work", TUNED)
+        ended = run_cell(models, folder / "work", TUNED, warm=False)
         (folder / "attempt.json").write_text(ended.attempt.model_dump_json())
 
     folder = made_once(tmp_path_factory, "tuned", run)

@@ -18,6 +18,7 @@ from ckgit.experiment.results import rows_digest
 from ckgit.experiment.tools.by_tool import read_summary
 from ckgit.experiment.worker import Context, Evidence
 from ckgit.workers.inspect_ai import worker
+from tests.warm import programs
 
 TASK = (importlib.resources.files("ckgit.lab") / "templates/tasks/capitalization.py").read_bytes()
 WORDS = {
@@ -138,14 +139,19 @@ def training_saw(context: Context, model: Path) -> dict[str, object]:
     }
 
 
-def run_job(context: Context, work: Path, name: str, number: int = 1) -> Attempt:
-    """Run a job's script as a scheduler would."""
+def run_job(context: Context, work: Path, name: str, number: int = 1, *, warm: bool = True) -> Attempt:
+    """Run a job's script as a scheduler would.
+
+    Args:
+        warm: the job is a fork of a process whose imports are done, see `tests.warm`.
+    """
     job = job_of(context, name)
     token = f"ck-{name.replace('/', '-')}-{number}"
     output = work / ".ckgit/jobs" / token / "output"
     output.parent.mkdir(parents=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("INSPECT_")}
-    environment = {**kept, "PATH": f"{Path(sys.executable).parent}:{kept['PATH']}", "HOME": str(output.parent), "CKGIT_JOB": token}
+    found = programs() if warm else Path(sys.executable).parent
+    environment = {**kept, "PATH": f"{found}:{kept['PATH']}", "HOME": str(output.parent), "CKGIT_JOB": token}
     with output.open("wb") as file:
         done = subprocess.run(["bash", job.script], cwd=work, stdout=file, stderr=file, check=False, env=environment)
     status = Status.model_validate_json((output.parent / "status.json").read_bytes())
@@ -187,9 +193,9 @@ class Ended(NamedTuple):
         return (self.work / ".ckgit/jobs" / self.attempt.token / "output").read_text()
 
 
-def run_cell(models: Path, work: Path, name: str, **changes: object) -> Ended:
+def run_cell(models: Path, work: Path, name: str, *, warm: bool = True, **changes: object) -> Ended:
     """Run a cell's job in a work tree of its own."""
     context = make_context(models, **changes)
     make_work_tree(context, models, work)
     assert worker.ready(context, job_of(context, name), work) == []
-    return Ended(context, work, run_job(context, work, name))
+    return Ended(context, work, run_job(context, work, name, warm=warm))

@@ -52,7 +52,7 @@ def test_neither_set_up_lines_nor_a_file_of_the_work_tree_give_inspect_a_setting
     (work / ".env").write_text("INSPECT_EVAL_MESSAGE_LIMIT=1\nINSPECT_EVAL_MAX_RETRIES=5\n")
     (work.parent / ".env").write_text("INSPECT_EVAL_TIME_LIMIT=1\n")
     (work / "transformers.py").write_text("raise ImportError('of the work tree')")
-    ended = Ended(context, work, run_job(context, work, TUNED))
+    ended = Ended(context, work, run_job(context, work, TUNED, warm=False))
     evidence = ended.evidence()
     assert evidence.reasons == []
     assert evidence.results[0].metrics[0].samples == 4

@@ -46,7 +46,7 @@ class Trained:
 
 
 @pytest.fixture(scope="module")
-def train(tmp_path_factory, random_model, run_script):
+def train(tmp_path_factory, random_model, run_script, run_warm):
     """`train(design)`: scaffold it, run its script; once for each design."""
     done = {}
 
@@ -64,7 +64,8 @@ def train(tmp_path_factory, random_model, run_script):
         write_tree(ctx, dict(worker.scaffold(ctx)), work, {"tiny": random_model})
         [job] = worker.jobs(ctx)
         assert worker.ready(ctx, job, work) == []
-        return Trained(ctx, work, run_script(work, job.script, TOKEN))
+        run = run_script if design == DESIGNS["lora"] else run_warm
+        return Trained(ctx, work, run(work, job.script, TOKEN))
 
     return start
 

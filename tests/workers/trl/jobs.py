@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,16 @@ from typing import Any
 from ckgit.experiment.jobs import Attempt, Phase
 from ckgit.experiment.tools.workers import find_preparation
 from ckgit.experiment.worker import Context, Evidence
-from ckgit.jobs.script import OFFLINE
 from ckgit.lab.models.folder import read_card
 from ckgit.workers.trl import worker
+from tests.warm import FIXED, WITH_TRL, programs
 from tests.whole import ROOT
 from tests.workers.designs import WORDS, context, write_tree
 
 TOKEN = "job-1"  # noqa: S105 the name of a job
 RUN = "experiments/capital/run"
 ARTIFACTS = f"{RUN}/artifacts"
-HIDE = "import sys; sys.modules['torchao'] = None\n"
+HIDE = f"import sys; sys.modules['torchao'] = None; sys.path.insert(0, {str(ROOT)!r})\n"
 # Runs one of the commands that a configuration names in its head: `python(work, STOCK, CONFIG, NUMBER)`.
 STOCK = """
 import os, re, subprocess
@@ -72,10 +71,9 @@ def make_tree(work: Path, model: Path, design: Mapping[str, Any], words: Mapping
 
 
 def python(work: Path, program: str, *words: str) -> str:
-    """What a program prints in a process of its own, in a work tree; as in a job, there is no torchao."""
-    environment = {"PATH": str(Path(sys.executable).parent), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
-    environment |= {**dict.fromkeys(OFFLINE, "1"), "HF_DATASETS_CACHE": str(work / ".datasets"), "HOME": str(work)}
-    command = [sys.executable, "-c", HIDE + program, *words]
+    """What a program prints in a process of its own, in a work tree; as in a job, there is no torchao, and it has a job's environment."""
+    environment = {**FIXED, "PATH": str(programs()), "HF_DATASETS_CACHE": str(work / ".datasets"), "HOME": str(work)}
+    command = [programs() / WITH_TRL, "-c", HIDE + program, *words]
     done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

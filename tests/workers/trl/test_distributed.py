@@ -16,6 +16,7 @@ from ckgit.lab.models.folder import read_card
 from ckgit.workers.training.outputs.codes import NOT_TOGETHER
 from ckgit.workers.trl import worker
 from ckgit.workers.trl.outputs.log import LOG_NAME
+from tests.warm import programs
 from tests.workers.designs import WORDS, context, write_tree
 from tests.workers.trl.jobs import ARTIFACTS, RUN, TOKEN, Trained, python
 
@@ -38,12 +39,12 @@ def make_tree(work: Path, model: Path, *, gpus: int, nodes: int = 1, words=WORDS
 def train(tmp_path_factory, random_model):
     """`train(gpus=N, ...)`: scaffold it, run its script, in which `replaced` is something else."""
 
-    def start(*, replaced=("", ""), path="", **design):
+    def start(*, replaced=("", ""), path="", warm=True, **design):
         made = make_tree(tmp_path_factory.mktemp("work"), random_model, **design)
         script, output = made.work / made.job.script, made.work / ".ckgit/jobs" / TOKEN / "output"
         script.write_text(script.read_text().replace(*replaced))
         output.parent.mkdir(parents=True)
-        found = f"{path}{Path(sys.executable).parent}:{os.environ['PATH']}"
+        found = f"{path}{programs() if warm else Path(sys.executable).parent}:{os.environ['PATH']}"
         known = {"PATH": found, "CKGIT_JOB": TOKEN, "SLURM_JOB_ID": str(os.getpid()), "SLURMD_NODENAME": "localhost"}
         with output.open("wb") as stream:
             made.code = subprocess.run(
@@ -56,8 +57,8 @@ def train(tmp_path_factory, random_model):
 
 @pytest.fixture(scope="module")
 def two(train):
-    """Of nine rows both processes have five, and one is there twice."""
-    return train(gpus=2, batch_size=2, lora_dropout=0.1)
+    """Of nine rows both processes have five, and one is there twice. Each has a start of Python of its own."""
+    return train(gpus=2, batch_size=2, lora_dropout=0.1, warm=False)
 
 
 def result(trained):

@@ -52,13 +52,13 @@ def test_one_that_is_not_installed_is_refused_before_submission(monkeypatch, tmp
 
 @pytest.mark.slow
 @pytest.mark.skipif(not all(map(importlib.util.find_spec, BOTH.loggers)), reason="ckgit[loggers] is not installed")
-def test_they_write_what_was_logged_and_change_no_byte(tmp_path, random_model, run_script):
+def test_they_write_what_was_logged_and_change_no_byte(tmp_path, random_model, run_warm):
     trained = []
     for cluster in (Cluster(), BOTH):
         work = tmp_path / str(len(trained))
         ctx = make_tree(work, random_model, {"controls": CONTROLS})._replace(cluster=cluster)
         write_tree(ctx, dict(worker.scaffold(ctx)), work, {})
-        trained.append(Trained(ctx, work, run_script(work, f"{RUN}/finetune.slurm", TOKEN)))
+        trained.append(Trained(ctx, work, run_warm(work, f"{RUN}/finetune.slurm", TOKEN)))
         assert trained[-1].code == 0, trained[-1].output()
     plain, logged = (each.evidence() for each in trained)
     assert logged.reasons == []

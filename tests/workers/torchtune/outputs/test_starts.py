@@ -65,7 +65,7 @@ def test_a_training_does_not_go_on_with_what_was_begun_by_hand(record, tmp_path:
 
 
 @pytest.mark.slow
-def test_large_weights_that_are_not_the_cards_train_nothing(random_model, run_script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_large_weights_that_are_not_the_cards_train_nothing(random_model, run_warm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     model = tmp_path / "model"
     shutil.copytree(random_model, model)
     card, _ = read_card("tiny", model)
@@ -77,7 +77,7 @@ def test_large_weights_that_are_not_the_cards_train_nothing(random_model, run_sc
         stream.seek(file.stat().st_size // 2)
         stream.write(bytes(1000))
     [job] = worker.jobs(ctx)
-    assert run_script(tmp_path / "work", job.script, "t") == 65
+    assert run_warm(tmp_path / "work", job.script, "t") == 65
     attempt = Attempt(
         job=job.name, stage=job.stage, number=1, token="t", script_sha256="", phase=Phase.SUBMITTED, submitted="", exit_code=65  # noqa: S106
     )
