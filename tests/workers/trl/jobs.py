@@ -27,7 +27,7 @@ commands = re.findall("^#   (.*)", open(sys.argv[1]).read(), re.MULTILINE)
 command = commands[int(sys.argv[2])]
 if command.startswith("trl "):  # it starts another process, which must find no torchao either
     open("sitecustomize.py", "w").write("import sys; sys.modules['torchao'] = None")
-    os.environ["PYTHONPATH"] += ":."
+    os.environ["PYTHONPATH"] = "."
 print(subprocess.run(command, shell=True, check=True))
 """
 # For a program with `artifacts`: a digest of each file that is left there.
