@@ -114,15 +114,17 @@ def _training(planned: Sequence[Run], rows: Sequence[RunRow], facts: Facts, task
     trained = [(run, row.training) for run, row in zip(planned, rows, strict=True) if row.training]
     if len(trained) < 2:  # noqa: PLR2004 - likewise
         return
+    made = {run.name: training for run, training in trained}
     parts = {run.name: _part(run, row, row.training, task) for run, row in zip(planned, rows, strict=True) if row.training}
-    told = {run.name: {fact.name: _of_part(fact, parts[run.name]) for fact in facts.get(run.name, ())} for run, _ in trained}
+    told = {
+        name: {fact.name: _of_part(_made(fact, training), parts[name]) for fact in facts.get(name, ())} for name, training in made.items()
+    }
     for name in dict.fromkeys(name for of_run in told.values() for name in of_run):
         known = [of_run[name] for of_run in told.values() if name in of_run]
         causes = known[0].causes | known[0].instead_of
         if causes and all(isinstance(each.value, int | float | str) for each in known):
             values = {run: of_run[name].value if name in of_run else None for run, of_run in told.items()}
             yield Trait(name, values, causes, known[0].near)
-    made = {run.name: training for run, training in trained}
     yield Trait("epochs", {run.name: _times(run["epochs"], parts[run.name]) for run, _ in trained}, _LENGTH | _STOPPING)
     yield Trait("tokens seen in training", _tokens_seen(trained, told, parts), _ROWS | _LENGTH | _TEXT | _STOPPING)
     yield Trait("went on after an interruption", {name: _yes(each.resumed or each.resumed_steps) for name, each in made.items()})
@@ -140,6 +142,11 @@ def _part(run: Run, row: RunRow, training: TrainingResult, task: str) -> Fractio
     if saved and saved.step is None and saved.epoch is not None:
         return Fraction(saved.epoch + 1, run["epochs"])
     return Fraction(training.steps if saved is None or saved.step is None else saved.step, planned)
+
+
+def _made(fact: Fact, training: TrainingResult) -> Fact:
+    """What was a guess before is known by now: the steps of the whole training."""
+    return fact._replace(value=training.planned_steps or training.steps) if fact.steps_about else fact
 
 
 def _of_part(fact: Fact, part: Fraction) -> Fact:

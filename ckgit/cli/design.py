@@ -225,6 +225,7 @@ def _cost(found: Forecast) -> DesignCost:
         RunCost(
             run=one.run.name,
             steps=one.steps.total if one.steps else None,
+            steps_about=bool(one.steps and one.steps.about),
             training_seconds=one.training.seconds if one.training else None,
             training_memory_bytes=one.training.memory if one.training else None,
             checkpoint_bytes=one.training.disk if one.training else None,

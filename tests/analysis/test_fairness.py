@@ -100,6 +100,21 @@ def at_last(*runs: str, folder: str = "last") -> dict[str, dict[str, Any]]:
     return {cell: {"epoch": None, "checkpoint": folder} for cell in cells}
 
 
+def test_steps_that_a_job_alone_could_tell_are_those_that_it_took() -> None:
+    """The tokenizers of two models pack the same rows into other numbers of sequences."""
+    told = facts(rank4=80, rank8=80)
+    for of_run in told.values():
+        of_run.append(Fact("optimizer steps", 7, frozenset({"epochs"}), steps_about=True))
+        of_run.append(Fact("rows of an optimizer step", "2 sequences of 512 tokens", frozenset({"batch_size"})))
+    assert unequal(found(told=told)) == {}
+    results = found({"rank8/finetune": {"steps": 12}}, told)
+    assert unequal(results) == {"optimizer steps": True}
+    assert "12: rank8" in fairness_section(results)
+    told["rank8"][-1] = told["rank8"][-1]._replace(value="2 sequences of 256 tokens")
+    text = fairness_section(found(told=told))
+    assert "2 sequences of 256 tokens: rank8; 2 sequences of 512 tokens: rank4" in text
+
+
 def test_runs_of_different_trainers_are_told_apart() -> None:
     results = found({"rank8/finetune": {"versions": {"torch": "2.13.0", "trl": "1.16.0"}}}, facts(rank4=80, rank8=80))
     assert unequal(results) == {"versions in training": True}

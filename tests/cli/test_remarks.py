@@ -303,6 +303,10 @@ def test_max_seq_len_is_the_limit_where_it_is_smaller(validate):
     made[2]["input"] = "x" * 60
     found = said(validate(splits(made), DESIGN.replace("batch_size: 2", "batch_size: 2, max_seq_len: 50")))
     assert "is too long: more than max_seq_len 50" in found[0]
+    packed = DESIGN.replace("batch_size: 2", "batch_size: 2, max_seq_len: 60, packing_length: 50")
+    packed = packed.replace("models:", "tools: {preparation: trl}\nmodels:")
+    found = said(validate(None, packed))
+    assert "train row 2 (at least 66 tokens) is too long: more than packing_length 50; a longer row cannot be trained on" in found[0]
 
 
 def large_vocabulary(lab_folder, commit):

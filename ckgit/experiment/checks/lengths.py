@@ -122,8 +122,9 @@ def _counts(use: RowUse, rows: Sequence[Row], longest: Sequence[int], counter: C
 
 def _trained(use: RowUse, survey: DataProfile, longest: Sequence[int], card: ModelCard, counter: Counter) -> Iterator[Remark]:
     longest_possible = card.architecture.max_position_embeddings
-    limit = min(use.max_seq_len or longest_possible, longest_possible)
-    name = f"max_seq_len {limit}" if use.max_seq_len == limit else _context_length(card)
+    limit = min(use.max_seq_len or longest_possible, use.packing_length or longest_possible, longest_possible)
+    named = {use.packing_length: f"packing_length {limit}", use.max_seq_len: f"max_seq_len {limit}"}
+    name = named.get(limit, _context_length(card))
     counted = _counts(use, survey.rows[use.split], longest, counter, limit)
     rows = [_Long(asked.position, asked.tokens + answer + 1) for asked, answer in counted]
     what = "a longer row cannot be trained on: shorten it, or leave it out"

@@ -22,6 +22,7 @@ class RowUse(NamedTuple):
     prompt: str
     system_prompt: str
     max_seq_len: int | None
+    packing_length: int | None = None
 
 
 def uses(summary: Summary, plan: Plan, is_given: Callable[[TaskSpec], bool]) -> dict[RowUse, list[str]]:
@@ -35,7 +36,8 @@ def uses(summary: Summary, plan: Plan, is_given: Callable[[TaskSpec], bool]) -> 
     found: dict[RowUse, list[str]] = {}
     for run in (each for each in plan.training if each["train_split"]):  # a tool without that parameter takes rows in its own way
         texts = (run["prompt"], run["system_prompt"])
-        use = RowUse(run["data"], run["train_split"], None, None, run.model, run["dataset_type"], *texts, run["max_seq_len"])
+        limits = (run["max_seq_len"], run["packing_length"])
+        use = RowUse(run["data"], run["train_split"], None, None, run.model, run["dataset_type"], *texts, *limits)
         found.setdefault(use, []).append(run.name)
     given = {task.name for task in summary.evaluation.tasks if is_given(task)}
     for cell in plan.cells:

@@ -13,6 +13,7 @@ class Steps(NamedTuple):
     per_epoch: int | None  # None where there are no epochs
     total: int
     at_most: bool = False  # whether it may end sooner
+    about: bool = False  # whether that is a guess, as its jobs alone can tell
 
 
 class Guess(NamedTuple):
@@ -35,6 +36,7 @@ class Fact(NamedTuple):
     said: str = ""  # what a claim's sides are said to differ in, where they differ in one of those
     near: float = 0.0  # share by which values may differ and still count as equal
     follows: str = ""  # another fact that explains this one
+    steps_about: bool = False  # whether it is a guess at the steps, which the job alone can tell
 
     def differs(self, other: Any) -> bool:
         """Whether another run's value counts as another one."""

@@ -19,6 +19,7 @@ class RunCost(Frozen):
 
     run: str
     steps: int | None = Field(description="Optimizer steps, or whatever the tool counts.")
+    steps_about: bool = Field(default=False, description="Whether that is a guess, which the job alone can tell.")
     training_seconds: float | None
     training_memory_bytes: float | None
     checkpoint_bytes: float | None

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.design.model import Recorded, Summary
+from ckgit.experiment.estimates.guess import Steps
 from ckgit.formats.markdown import NOTHING, size, table
 from ckgit.formats.numbers import rough_duration
 from ckgit.orchestrators.design.forecast import Forecast, RunForecast
@@ -29,9 +30,8 @@ def run_rows(forecast: Forecast) -> tuple[list[str], list[list[str]]]:
 
 def _run_row(one: RunForecast, varied: Sequence[str]) -> list[str]:
     run, steps = one.run, one.steps
-    at_most = "at most " if steps and steps.at_most else ""
-    per_epoch = f"{steps.per_epoch:,}" if steps and steps.per_epoch is not None else NOTHING
-    counts = [per_epoch, f"{at_most}{steps.total:,}" if steps else NOTHING]
+    per_epoch = f"{_about(steps)}{steps.per_epoch:,}" if steps and steps.per_epoch is not None else NOTHING
+    counts = [per_epoch, f"{_at_most(steps)}{_about(steps)}{steps.total:,}" if steps else NOTHING]
     values = [_short(run.varied.get(name, NOTHING)) for name in varied]
     cells = ", ".join(cell.name for cell in one.cells)
     return [run.name, run.type, *values, run.model, run["data"] or NOTHING, *counts, cells or NOTHING]
@@ -134,10 +134,18 @@ def _training_text(one: RunForecast) -> str:
     if not one.training:
         return "not trained"
     count = one.steps
-    total = f"{'at most ' if count.at_most else ''}{count.total}" if count else ""
-    per_epoch = f"{count.per_epoch} steps per epoch, {total} in all" if count and count.per_epoch is not None else None
+    total = f"{_at_most(count)}{_about(count)}{count.total}" if count else ""
+    per_epoch = f"{_about(count)}{count.per_epoch} steps per epoch, {total} in all" if count and count.per_epoch is not None else None
     steps = f"{count.rows} rows, {per_epoch or f'{total} steps'}" if count else "steps not known"
     return f"{steps}, about {rough_duration(one.training.seconds)}, {size(one.training.memory)} of memory, {size(one.training.disk)}"
+
+
+def _at_most(steps: Steps) -> str:
+    return "at most " if steps.at_most else ""
+
+
+def _about(steps: Steps) -> str:
+    return "about " if steps.about else ""
 
 
 def _short(text: str) -> str:

@@ -27,7 +27,7 @@ class Trl(TrainingWorker):
     label = "trl"
     reads = "the design, model cards"
     writes = "setup_finetune.yaml, rows.yaml, finetune.yaml and finetune.slurm of each fine-tuned run"
-    leaves = "artifacts/epoch_N, training.jsonl and tokens, checkpoints, merged, starts and versions.json of each fine-tuned run"
+    leaves = "artifacts/epoch_N, training.jsonl and tokens, packing, checkpoints, merged, starts and versions.json of each fine-tuned run"
 
     parameters = TrlParameters
     result = TrlTraining
@@ -46,11 +46,13 @@ class Trl(TrainingWorker):
 
     def facts(self, context: Context, run: Run) -> Sequence[Fact]:
         """See `Preparation`."""
+        from ckgit.workers.training.design.counted import train_rows
         from ckgit.workers.training.design.facts import Seen, facts
-        from ckgit.workers.trl.design.steps import division
+        from ckgit.workers.trl.design.steps import expected
 
-        divided = division(context, run)
-        return tuple(facts(context, run, divided and Seen(divided.total, divided.seen * divided.epochs)))
+        divided = expected(context, run)
+        seen = train_rows(context, run) if run["packing_length"] else divided and divided.seen
+        return tuple(facts(context, run, divided and Seen(divided.total, (seen or 0) * divided.epochs)))
 
     def batch(self, context: Context, job: Job, before: Batch | None, *, gpus: int | None, starved: bool) -> Batch | None:
         """See `Preparation`."""
@@ -59,7 +61,8 @@ class Trl(TrainingWorker):
         from ckgit.workers.trl.design.team import Team
 
         run = context.plan.run(job.run)
-        return another(run, train_rows(context, run), Team.of(context, run), before, gpus=gpus, starved=starved)
+        rows = None if run["packing_length"] else train_rows(context, run)  # nobody knows how many sequences there are
+        return another(run, rows, Team.of(context, run), before, gpus=gpus, starved=starved)
 
     def check(self, context: Context) -> Sequence[Problem]:
         """See `Worker`."""
@@ -111,18 +114,26 @@ class Trl(TrainingWorker):
         from ckgit.workers.training.scaffold import artifacts
         from ckgit.workers.trl.design.steps import planned_steps
         from ckgit.workers.trl.outputs.log import LOG_NAME, loss_points
+        from ckgit.workers.trl.outputs.packing import sequences_in
 
         run = context.plan.run(job.run)
-        points = loss_points(read_bounded(work / artifacts(context, run) / LOG_NAME) or b"")
+        place = work / artifacts(context, run)
+        points = loss_points(read_bounded(place / LOG_NAME) or b"")
         if not points:
             return None
         margin = points[-1].metrics.get(MARGINS)
         note = "" if margin is None else f"margin {margin:.3g}"
-        return Progress(step=points[-1].step, steps=planned_steps(context, run) or 0, loss=points[-1].loss, note=note)
+        steps = planned_steps(context, run, sequences_in(context, run, place)) or 0
+        return Progress(step=points[-1].step, steps=steps, loss=points[-1].loss, note=note)
 
     def report(self, result: TrainingResult) -> str:
         """See `Preparation`."""
         told = TrlTraining.model_validate(result.own, strict=False)
+        return " ".join(filter(None, [told.packed.sentence if told.packed else "", self._merged(told)]))
+
+    @staticmethod
+    def _merged(told: TrlTraining) -> str:
+        """What became of the adapters."""
         if told.loaded_by is not None:
             what = "The adapter is evaluated beside its base of 4 bits, as it was trained: loaded so, it differs"
             return f"{what} from what was trained by {told.loaded_by:.2g} of the largest logit."

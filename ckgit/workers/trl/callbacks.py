@@ -16,13 +16,13 @@ from transformers import TrainerCallback
 from ckgit.experiment.results import ACCURACIES, CHOSEN, MARGINS, REJECTED
 from ckgit.workers.trl.distributed.checks import of_first
 from ckgit.workers.trl.outputs.kept import Keeping
-from ckgit.workers.trl.outputs.log import LOG_NAME, VALIDATION_LOG, measured
+from ckgit.workers.trl.outputs.log import LOG_NAME, READ, VALIDATION_LOG, measured
 from ckgit.workers.trl.outputs.state import keep
 
 # Our names for TRL's, in the lines of the two logs; those of rewards are in no log of answers.
 _REWARDS = {name: name for name in (MARGINS, ACCURACIES, CHOSEN, REJECTED)}
 _MEASURED = {"mean_token_accuracy": "accuracy", **_REWARDS}
-_TRAINED = {"loss": "loss", "learning_rate": "lr", "grad_norm": "grad_norm", "tokens": "tokens", **_MEASURED}
+_TRAINED = {"loss": "loss", "learning_rate": "lr", "grad_norm": "grad_norm", "tokens": "tokens", READ: READ, **_MEASURED}
 _HELD_OUT = {"eval_loss": "loss", **{f"eval_{theirs}": ours for theirs, ours in _MEASURED.items()}}
 
 

@@ -9,12 +9,14 @@ from ckgit.experiment.design.plan import Run
 from ckgit.experiment.worker import Context
 from ckgit.formats.problem import Problem
 from ckgit.workers.training.check import about, card_problems, data_problems, source_problems
-from ckgit.workers.training.design.counted import processes, warmup_steps
+from ckgit.workers.training.design.counted import processes
 from ckgit.workers.training.design.parameters import DPO
+from ckgit.workers.trl.design.intervals import too_long
 from ckgit.workers.trl.design.own import ATTENTION, DENSE, DRAWING, EXPERTS, FLASH
 from ckgit.workers.trl.design.parameters import OWN, PLATEAU, SCHEDULES
 from ckgit.workers.trl.design.steps import RowSteps
 from ckgit.workers.trl.design.team import Team
+from ckgit.workers.trl.packing.check import packing_problems
 from ckgit.workers.trl.preferences.check import preference_problems
 
 OUTPUT = "lm_head"
@@ -35,6 +37,8 @@ def _run_problems(context: Context, run: Run) -> Iterator[Problem]:
     yield from _stopping_problems(context, run)
     if run["objective"] == DPO:
         yield from preference_problems(context, run)
+    if run["packing_length"]:
+        yield from packing_problems(context, run)
     for parameter, schedule in SCHEDULES.items():
         if run["lr_scheduler"] == schedule and run[parameter] is None:
             yield about(context, run, "lr_scheduler", f"run {run.name}: lr_scheduler {schedule} needs {parameter}")
@@ -117,31 +121,7 @@ def _stopping_problems(context: Context, run: Run) -> Iterator[Problem]:
 
 
 def _length_problems(context: Context, run: Run, rows: int) -> Iterator[tuple[str, str]]:
-    """Runs too short for one line of the training log."""
-    divided = RowSteps.of(run, rows, processes(context, run))
-    total, interval = divided.total, run["log_every_n_steps"]
-    if interval > total:
-        text = f"log_every_n_steps is {interval}, but training takes {total} steps: its log would hold no loss"
-        yield place_of(context.summary, run, "log_every_n_steps"), text
-    warmup, decay = warmup_steps(run, total), run["num_decay_steps"]
-    if decay is not None and warmup + decay > total:  # it would begin in the midst of its fall
-        text = f"num_decay_steps {decay} with a warm-up of {warmup} is more than the {total} steps of the training; write fewer"
-        yield place_of(context.summary, run, "num_decay_steps"), text
-    if run["validation_split"]:
-        yield from _measurement_problems(context, run, divided)
-
-
-def _measurement_problems(context: Context, run: Run, divided: RowSteps) -> Iterator[tuple[str, str]]:
-    """Runs in which the validation loss is measured too seldom."""
-    total, patience = divided.total, run["early_stopping_patience"]
-    every = run["validate_every_n_steps"] or divided.per_epoch
-    if every > total:
-        text = f"validate_every_n_steps is {every}, but training takes {total} steps: nothing would be measured"
-        yield place_of(context.summary, run, "validate_every_n_steps"), text
-    elif patience and patience >= total // every:
-        text = f"early_stopping_patience is {patience}, but there are {total // every} measurements: training could never stop early"
-        yield place_of(context.summary, run, "early_stopping_patience"), text
-    waits = run["plateau_patience"]
-    if waits is not None and every * (waits + 2) >= total:  # the first one is the lowest until then, and after the last no step follows
-        text = f"plateau_patience is {waits}, but there are {total // every} measurements: the rate could never fall"
-        yield place_of(context.summary, run, "plateau_patience"), text
+    """Runs too short for what is to be in them. Of rows that are packed each makes a sequence at most: the job looks again."""
+    packed = bool(run["packing_length"])
+    for parameter, text in too_long(run.__getitem__, RowSteps.of(run, rows, processes(context, run)), at_most=packed):
+        yield place_of(context.summary, run, parameter), text

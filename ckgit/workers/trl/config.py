@@ -76,10 +76,11 @@ def rows_yaml(context: Context, run: Run) -> bytes:
         "max_seq_len": run["max_seq_len"],
         "max_samples": run["max_samples"],
         **({"objective": DPO} if run["objective"] == DPO else {}),
+        **({"packing_length": run["packing_length"]} if run["packing_length"] else {}),
     }
     heading = [
         f"# How run {run.name} renders its rows. Evaluation renders its prompts the same way.",
-        "# A row longer than max_seq_len is an error.",
+        f"# A row longer than max_seq_len{' or packing_length' if run['packing_length'] else ''} is an error.",
     ]
     return ("\n".join([*heading, *_lines(values)]) + "\n").encode()
 
@@ -151,15 +152,18 @@ def _own_lines(context: Context, run: Run) -> list[str]:
 
 
 def _rows(context: Context, run: Run) -> list[str]:
+    packed = run["packing_length"]
     return [
         "# Rows as tokens, made by the rules of rows.yaml before training starts: none is cut, and nothing is masked anew.",
+        *(["# Whole rows are packed into sequences of at most max_length tokens, of which a batch has so many."] if packed else []),
         f"dataset_name: {scalar(f'{artifacts(context, run)}/{ROWS}')}",
         *_lines({"dataset_train_split": "train"}),
-        *([] if run["objective"] == DPO else ["dataset_kwargs: {skip_prepare_dataset: true}"]),
+        *([] if run["objective"] == DPO or packed else ["dataset_kwargs: {skip_prepare_dataset: true}"]),
         *_lines(
             {
-                "max_length": None,
-                **({} if run["objective"] == DPO else {"packing": False}),
+                "max_length": packed,
+                **({} if run["objective"] == DPO else {"packing": bool(packed)}),
+                **({"packing_strategy": "bfd", "eval_packing": True} if packed else {}),
                 "padding_free": False,
                 **({} if run["objective"] == DPO else {"shuffle_dataset": False}),
                 "train_sampling_strategy": "random" if run["shuffle"] else "sequential",
@@ -173,7 +177,8 @@ def _rows(context: Context, run: Run) -> list[str]:
 
 
 def _optimization(context: Context, run: Run) -> dict[str, Any]:
-    warmup = warmup_steps(run, planned_steps(context, run) or 0)
+    warmup = run["warmup_ratio"] if run["packing_length"] else None  # of steps that nobody knows before rows are packed
+    warmup = warmup or warmup_steps(run, planned_steps(context, run) or 0)
     return {
         "optim": _OPTIMIZERS[run["optimizer"]],
         "learning_rate": float(run["lr"]),
@@ -189,7 +194,7 @@ def _optimization(context: Context, run: Run) -> dict[str, Any]:
     }
 
 
-def schedule(run: Run, warmup: int) -> str:
+def schedule(run: Run, warmup: float) -> str:
     """The schedule by transformers' name, whose `constant` takes no notice of a warm-up."""
     return "constant_with_warmup" if run["lr_scheduler"] == "constant" and warmup else str(run["lr_scheduler"])
 
@@ -209,6 +214,7 @@ def _steps(context: Context, run: Run) -> list[str]:
     norm = scalar(float(run["clip_grad_norm"])) if run["clip_grad_norm"] else ".inf"
     return [
         *([f"# {steps} optimizer steps in all; {ends}"] if steps is not None else []),
+        *(["# A step has batches of sequences: how many steps there are, artifacts/packing.json tells."] if run["packing_length"] else []),
         *_lines({"num_train_epochs": run["epochs"], "max_steps": -1, "gradient_accumulation_steps": run["gradient_accumulation_steps"]}),
         *([] if run["clip_grad_norm"] else ["# The norm of the gradient is measured, and never clipped."]),
         f"max_grad_norm: {norm}",
@@ -244,7 +250,7 @@ def _validation(run: Run) -> dict[str, Any]:
     return {
         "dataset_test_split": "validation",
         **({"eval_strategy": "steps", "eval_steps": every} if every else {"eval_strategy": "epoch"}),
-        "per_device_eval_batch_size": run["batch_size"],
+        "per_device_eval_batch_size": 1 if run["packing_length"] else run["batch_size"],
         "prediction_loss_only": True,
         "eval_on_start": False,
     }

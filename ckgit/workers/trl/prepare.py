@@ -10,6 +10,7 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from ckgit.workers.training.scaffold import ROWS
 from ckgit.workers.training.setup import read_setup
 from ckgit.workers.trl.design.parameters import KEEPING
 from ckgit.workers.trl.outputs import state
+from ckgit.workers.trl.outputs.packing import PackingRecord, write_packing
+from ckgit.workers.trl.packing.rows import render_whole
 from ckgit.workers.trl.preferences.rows import render_pair
 
 RUNS_OF_WANDB = "wandb"  # in artifacts/: what W&B has written of this start and of earlier ones
@@ -56,6 +59,9 @@ def main(run_folder: Path) -> int:
     rows = {f"{ROWS}/{name}.jsonl": content for name, content in rendered.items()}
     step = _begin(artifacts, {"versions.json": _versions(quantized=quantized), **rows}, _configs(run_folder))
     starts.add(artifacts, (run_folder / "finetune.yaml").read_bytes())
+    if packing_length := rules.get("packing_length"):
+        lengths = [_lengths(rendered.get(name, b"")) for name in (TRAIN, VALIDATION)]
+        write_packing(artifacts, PackingRecord.of(packing_length, *lengths))
     tokens.record(artifacts, checks)
     return step
 
@@ -115,8 +121,14 @@ def renderer_of(rules: Mapping[str, Any]) -> Renderer:
 
 def _answers(renderer: Renderer, rules: Mapping[str, Any], split: str) -> tuple[Sequence[tuple[Row, Tokens]], bytes]:
     """Rows with their tokens, and these as TRL reads them."""
-    rows = rendered_rows(renderer, rules["path"], split, made=render, **_which(rules))
+    made = partial(render_whole, rules["packing_length"]) if rules.get("packing_length") else render
+    rows = rendered_rows(renderer, rules["path"], split, made=made, **_which(rules))
     return rows, "".join(json.dumps({"input_ids": each.tokens, "labels": each.labels}) + "\n" for _, each in rows).encode()
+
+
+def _lengths(rows: bytes) -> list[int]:
+    """Tokens of each row, of what TRL reads."""
+    return [len(json.loads(line)["input_ids"]) for line in rows.splitlines()]
 
 
 def _preferences(renderer: Renderer, rules: Mapping[str, Any], split: str) -> tuple[Sequence[tuple[Row, Tokens]], bytes]:

@@ -25,12 +25,15 @@ from ckgit.workers.training.outputs.codes import CHECKPOINTS_MISSING, DIVERGED, 
 from ckgit.workers.training.scaffold import ROWS
 from ckgit.workers.training.tokens import PromptsDifferError
 from ckgit.workers.trl import prepare
+from ckgit.workers.trl.design.intervals import too_long
+from ckgit.workers.trl.design.steps import RowSteps
 from ckgit.workers.trl.design.team import Team
 from ckgit.workers.trl.outputs.evidence import TRAINER
 from ckgit.workers.trl.outputs.kept import Keeping
 from ckgit.workers.trl.outputs.log import measured
 from ckgit.workers.trl.outputs.loggers import begin, end
 from ckgit.workers.trl.outputs.merged import MERGED, TrlTraining
+from ckgit.workers.trl.outputs.packing import PackingRecord, read_packing
 from ckgit.workers.trl.outputs.state import STATE, folder_of
 
 RANK = Path(__file__).with_name("rank.py")  # torchrun takes a script
@@ -117,17 +120,33 @@ def take_steps(folder: Path, done: int, loggers: Sequence[str] = ()) -> Sequence
 
     artifacts, setup, values = _read(folder)
     rows, held_out = _rows(artifacts, prepare.TRAIN), _rows(artifacts, prepare.VALIDATION)
-    keeping = Keeping.of(values, len(rows), setup["processes"])
+    packed = read_packing(artifacts) if values.get("packing_length") else None
+    keeping = Keeping.of(values, packed.train.sequences if packed else len(rows), setup["processes"])
     saving = Saving(prepare.made_from(folder), keeping, values.get("save_every_n_steps"))
     trainer = make_trainer(folder / "finetune.yaml", rows, held_out, saving, _kind(values))
     begin(trainer, folder, loggers)
     check_together(trainer, setup["processes"], values.get("sharding"))
     check_handed(trainer, rows, held_out)
+    if packed:
+        _check_packed(trainer, packed, values, setup["processes"])
     if keeping.stops(of_first(measured(artifacts))) is not None:  # it had stopped when it was cut short
         return ()
     trainer.train(resume_from_checkpoint=str(artifacts / folder_of(done)) if done else None)
     end(loggers)
     return _logits(folder, trainer.model, values, rows) if values["method"] == "qlora" else ()
+
+
+def _check_packed(trainer: Any, packed: PackingRecord, values: Mapping[str, Any], processes: int) -> None:
+    """What nobody could tell before rows were packed."""
+    from ckgit.workers.trl.model import CannotTrainError
+    from ckgit.workers.trl.packing.proof import check_apart
+    from ckgit.workers.trl.packing.trainer import check_packed
+
+    check_packed(trainer, packed)
+    divided = RowSteps.of(values, packed.train.sequences, processes)
+    for _, text in too_long(values.get, divided):
+        raise CannotTrainError(f"{packed.train.rows} rows were packed into {packed.train.sequences} sequences, and {text}")
+    check_apart(trainer)
 
 
 def _logits(folder: Path, model: Any, values: Mapping[str, Any], rows: Sequence[Mapping[str, list[int]]]) -> Sequence[Any]:
@@ -150,7 +169,8 @@ def _make_checkpoints(folder: Path, trained: Sequence[Any] = ()) -> None:
     gc.collect()  # the trainer's memory is for the merging
     artifacts, setup, values = _read(folder)
     rows, base = _rows(artifacts, prepare.TRAIN), _base(folder)
-    keeping, validation = Keeping.of(values, len(rows), setup["processes"]), measured(artifacts)
+    units = read_packing(artifacts).train.sequences if values.get("packing_length") else len(rows)
+    keeping, validation = Keeping.of(values, units, setup["processes"]), measured(artifacts)
     kept = keeping.kept(validation, keeping.stops(validation) or keeping.per_epoch * keeping.epochs)
     made = {each.step: each.folder for each in kept}  # of weights that are kept twice the later folder is made, and copied
     folders = [(artifacts / folder_of(step), artifacts / name) for step, name in made.items()]
@@ -163,7 +183,7 @@ def _make_checkpoints(folder: Path, trained: Sequence[Any] = ()) -> None:
     for each in kept:
         if each.folder != made[each.step]:
             shutil.copytree(artifacts / made[each.step], artifacts / each.folder)
-    (artifacts / MERGED).write_text(told.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    (artifacts / MERGED).write_text(told.model_dump_json(indent=2, exclude={"packed"}) + "\n", encoding="utf-8")
     (artifacts / "README.md").unlink(missing_ok=True)  # TRL writes one for a hub
     saved = [described(artifacts / each.folder, epoch=each.epoch, step=each.step, best=each.best) for each in kept]
     write_manifest(artifacts, saved)
@@ -181,13 +201,14 @@ def _read(folder: Path) -> tuple[Path, dict[str, Any], dict[str, Any]]:
 
 def _kind(values: Mapping[str, Any]) -> Any:
     """The class of the trainer."""
+    if values.get("objective") == DPO:
+        from ckgit.workers.trl.preferences.trainer import PreferenceTrainer
+
+        return PreferenceTrainer
+    from ckgit.workers.trl.packing.trainer import PackedTrainer
     from ckgit.workers.trl.trainer import RecordedTrainer
 
-    if values.get("objective") != DPO:
-        return RecordedTrainer
-    from ckgit.workers.trl.preferences.trainer import PreferenceTrainer
-
-    return PreferenceTrainer
+    return PackedTrainer if values.get("packing_length") else RecordedTrainer
 
 
 def _rows(artifacts: Path, name: str) -> list[dict[str, list[int]]]:

@@ -64,6 +64,10 @@ class Recording(Trainer):
         """The tokens of a row by which two models are compared."""
         raise NotImplementedError
 
+    def most_again(self, dataset: Any, sequences: int) -> int:  # noqa: ARG002 - for those that override it
+        """How many rows may be there once more where so many sequences are, so that all processes have equally many."""
+        return sequences
+
     def training_step(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """As TRL's."""
         self.tokens += self.trained(inputs)
@@ -174,18 +178,19 @@ def check_handed(trainer: Any, rows: Rows, held_out: Rows = ()) -> None:
         PromptsDifferError: a row is cut, masked otherwise, or not there; or there twice, and no process needs it to have as many.
     """
     with torch.random.fork_rng():
-        _compare(trainer, trainer.get_train_dataloader(), rows)
+        _compare(trainer, trainer.get_train_dataloader(), rows, trainer.train_dataset)
         if held_out:
-            _compare(trainer, trainer.get_eval_dataloader(), held_out)
+            _compare(trainer, trainer.get_eval_dataloader(), held_out, trainer.eval_dataset)
 
 
-def _compare(trainer: Any, batches: Iterable[Mapping[str, Any]], rows: Rows) -> None:
+def _compare(trainer: Any, batches: Iterable[Mapping[str, Any]], rows: Rows, dataset: Any) -> None:
     shares = gathered(Counter(each for batch in batches for each in trainer.handed(batch)))
     trainer.accelerator._dataloaders.pop()  # noqa: SLF001 - it keeps each for saving states of its own, and this one does not train
     rendered = Counter(map(trainer.rendered, rows))
     handed: Counter[bytes] = sum(shares, Counter())
     again = handed - rendered if len(shares) > 1 else Counter[bytes]()  # so that all processes have equally many
-    if again.keys() <= rendered.keys() and again.total() < int(trainer.args.per_device_train_batch_size) * len(shares):
+    most = trainer.most_again(dataset, int(trainer.args.per_device_train_batch_size) * len(shares) - 1)
+    if again.keys() <= rendered.keys() and again.total() <= most:
         handed -= again
     if handed != rendered:
         others, lost = sum((handed - rendered).values()), sum((rendered - handed).values())

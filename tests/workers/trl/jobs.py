@@ -20,6 +20,16 @@ TOKEN = "job-1"  # noqa: S105 the name of a job
 RUN = "experiments/capital/run"
 ARTIFACTS = f"{RUN}/artifacts"
 HIDE = f"import sys; sys.modules['torchao'] = None; sys.path.insert(0, {str(ROOT)!r})\n"
+# Runs one of the commands that a configuration names in its head: `python(work, STOCK, CONFIG, NUMBER)`.
+STOCK = """
+import os, re, subprocess
+commands = re.findall("^#   (.*)", open(sys.argv[1]).read(), re.MULTILINE)
+command = commands[int(sys.argv[2])]
+if command.startswith("trl "):  # it starts another process, which must find no torchao either
+    open("sitecustomize.py", "w").write("import sys; sys.modules['torchao'] = None")
+    os.environ["PYTHONPATH"] = "."
+print(subprocess.run(command, shell=True, check=True))
+"""
 # For a program with `artifacts`: a digest of each file that is left there.
 LEFT = """
 import hashlib

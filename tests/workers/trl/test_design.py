@@ -69,7 +69,9 @@ def test_a_parameter_that_another_trainer_has_is_refused_by_its_name():
 
 def test_what_trl_calls_otherwise_or_cannot_do_is_told():
     assert refused(TrlParameters, learning_rate=1e-4) == "unknown key learning_rate: did you mean lr?"
-    assert refused(TrlParameters, packing=True).startswith("packing is not supported: packing joins rows into one")
+    for name in ("packing", "packed", "sample_packing", "padding_free", "packing_strategy"):
+        said = f"{name} is not supported: write packing_length: N, the length in tokens of a sequence of whole rows"
+        assert refused(TrlParameters, **{name: True}) == said
     assert refused(TrlParameters, lr_scheduler="constant_with_warmup").endswith("did you mean constant?")
     assert "it takes the same steps as Adam" in refused(TrlParameters, optimizer="adam").replace("with weight_decay: 0 ", "")
 

@@ -96,6 +96,27 @@ def test_two_nodes_take_the_steps_of_one_process(train, tmp_path):
     assert [point.step for point in together.checkpoints] == [point.step for point in alone.checkpoints]
 
 
+def test_two_processes_take_the_steps_of_one_on_packed_rows(train):
+    """Of three sequences that are held out one is there twice, and counts once."""
+    held_out = [*WORDS["test"], *WORDS["train"][:2]]
+    more = {"lr": 0.01, "words": {**WHOLE, "test": held_out}, "validation_split": "test", "packing_length": 28}
+    alone, together = (result(train(gpus=gpus, batch_size=2 // gpus, **more)) for gpus in (1, 2))
+    assert (alone.steps, alone.tokens_seen) == (together.steps, together.tokens_seen)
+    for name in ("losses", "validation"):
+        losses = [[point.loss for point in getattr(found, name)] for found in (alone, together)]
+        assert len(losses[0]) == (4 if name == "losses" else 2)
+        assert losses[0] == pytest.approx(losses[1], abs=2e-6)
+    assert max(losses[0]) - min(losses[0]) > 0.02
+
+
+def test_of_packed_rows_a_whole_sequence_is_there_twice_where_processes_lack_one(train):
+    """Nine rows make five sequences, of which three steps of two processes take six."""
+    found = result(train(gpus=2, batch_size=1, packing_length=28))
+    assert found.steps == 6
+    read = sum(point.metrics["tokens_read"] for point in found.losses)
+    assert read in (2 * 10 * 14, 2 * 10 * 14 + 14, 2 * 11 * 14)  # one or two rows more in an epoch
+
+
 def test_the_first_process_alone_writes_down_what_all_have_done(two):
     found = result(two)
     lines = (two.work / ARTIFACTS / LOG_NAME).read_text().splitlines()

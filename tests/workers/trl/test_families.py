@@ -1,4 +1,4 @@
-"""Families that torchtune does not build go from the design to the report: tiny models of their shapes, with random weights."""
+"""Families that torchtune does not build go from the design to the report, on packed rows: tiny models with random weights."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from ckgit.errors import Exit
 from ckgit.examples.tiny_model import ARCHITECTURE, byte_tokenizer
 from ckgit.experiment.results import MARGINS, Results
 from ckgit.lab.models.folder import read_card
 from ckgit.workers.torchtune import worker as torchtune
 from ckgit.workers.trl import worker
 from ckgit.workers.trl.outputs.merged import TrlTraining
+from tests.orchestrators.review.lies import Liar
 from tests.whole import WholeLab
 from tests.workers.trl.jobs import TOKEN, Trained
 from tests.workers.trl.preferences import make_tree
@@ -26,7 +28,7 @@ tools: {preparation: trl}
 models: [qwen3, gemma3_text, granite]
 data:
   words: {path: data/words.json}
-controls: {device: cpu, dtype: fp32, batch_size: 3, lora_rank: 4, lr: 0.01}
+controls: {device: cpu, dtype: fp32, batch_size: 2, lora_rank: 4, lr: 0.01, packing_length: 40}
 variables: {model: [qwen3, gemma3_text, granite]}
 evaluation:
   tasks: [{name: capitalization}]
@@ -56,6 +58,8 @@ def test_families_that_are_not_torchtunes_go_from_the_design_to_the_report(tmp_p
         assert list(worker.refuses(card)) == []
         lab.ckgit("models", "add", family, str(tmp_path / family), "--commit")
     lab.ckgit("design", "demo", "--from", "-", stdin=DESIGN)
+    assert "9 rows, about " in (lab.snapshot.read("experiments/demo/design-experiment.log") or b"").decode()
+    assert "| about 5 |" in lab.ckgit("review", "demo")
     lab.ckgit("advance", "demo", "--to", "analyzed")
     results = Results.model_validate_json(lab.snapshot.read("experiments/demo/analysis/results.json") or b"")
     for run in results.runs:
@@ -66,6 +70,12 @@ def test_families_that_are_not_torchtunes_go_from_the_design_to_the_report(tmp_p
     report = (lab.snapshot.read("experiments/demo/analysis/report.md") or b"").decode()
     assert "Trained with trl 1.16.0 (accelerate " in report
     assert {run.varied["model"] for run in results.runs} == FAMILIES.keys()
+    assert report.count("9 rows were packed into 5 sequences of 40 tokens, ") == len(FAMILIES)
+    assert "follows from what is in git" in lab.ckgit("verify", "demo")
+    liar = Liar(lab.folder)
+    liar.edit(liar.at("train"), liar.replaced("granite/packing.json", b'"sequences":5', b'"sequences":6'))
+    said = lab.ckgit("verify", "demo", code=Exit.NOT_VERIFIED)
+    assert "run granite: packing.json, train: it has 6 sequences, and its rows are packed into 5" in said
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -11,7 +11,7 @@ from ckgit.workers.training.outputs.codes import DIVERGED, ROWS_REFUSED
 from ckgit.workers.trl import worker
 from ckgit.workers.trl.outputs.log import LOG_NAME
 from tests.workers.designs import WORDS
-from tests.workers.trl.jobs import ARTIFACTS, RUN, TOKEN, Trained, make_tree, python
+from tests.workers.trl.jobs import ARTIFACTS, RUN, STOCK, TOKEN, Trained, make_tree, python
 
 pytestmark = pytest.mark.slow
 DESIGNS = {
@@ -19,6 +19,7 @@ DESIGNS = {
     "full": {"controls": {"method": "full", "batch_size": 2, "gradient_accumulation_steps": 2, "lr_scheduler": "linear", "shuffle": False}},
     "dora": {"controls": {"method": "dora", "batch_size": 9, "epochs": 2, "dtype": "bf16", "dataset_type": "text_completion"}},
 }
+PACKED = {"controls": {"batch_size": 2, "epochs": 2, "lora_rank": 4, "packing_length": 30, "validation_split": "test", "warmup_ratio": 0.3}}
 OWN_FILES = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
 
@@ -97,23 +98,19 @@ def test_nothing_that_is_left_can_execute_or_tells_of_the_machine(trained):
     assert not [path for path in left if path.suffix == ".json" and str(trained.work).encode() in path.read_bytes()]
 
 
-STOCK = """
-import os, re, subprocess
-commands = re.findall("^#   (.*)", open(sys.argv[1]).read(), re.MULTILINE)
-command = commands[int(sys.argv[2])]
-if command.startswith("trl "):  # it starts another process, which must find no torchao either
-    open("sitecustomize.py", "w").write("import sys; sys.modules['torchao'] = None")
-    os.environ["PYTHONPATH"] += ":."
-print(subprocess.run(command, shell=True, check=True))
-"""
 
 @pytest.mark.parametrize(
-    ("name", "weights", "command"), [("lora", "adapter/adapter_model.safetensors", 0), ("full", "model.safetensors", 1)]
+    ("name", "weights", "command"),
+    [
+        ("lora", "adapter/adapter_model.safetensors", 0),
+        ("full", "model.safetensors", 1),
+        ("packed", "adapter/adapter_model.safetensors", 0),
+    ],
 )
 def test_the_commands_that_its_configuration_names_repeat_the_training_to_the_bit(train, tmp_path, name, weights, command):
     from safetensors.torch import load_file
 
-    ours = train(DESIGNS[name])
+    ours = train({**DESIGNS, "packed": PACKED}[name])
     work = tmp_path / "work"
     shutil.copytree(ours.work, work, symlinks=True)
     for folder in (work / ARTIFACTS).glob("epoch_*"):

@@ -20,6 +20,7 @@ DESIGNS = {
     "full, rows in order, validated": {"method": "full", "shuffle": False, "validation_split": "test", "keep_best": True},
     "accumulation, clipped": {"batch_size": 1, "gradient_accumulation_steps": 2, "clip_grad_norm": 0.5, "lr_scheduler": "linear"},
     "stopped early": {"validation_split": "test", "validate_every_n_steps": 2, "keep_best": True, **STOPPING},
+    "packed": {"packing_length": 30, "batch_size": 1, "gradient_accumulation_steps": 2, "lora_dropout": 0.1, "save_every_n_steps": 1},
     "preferences": {"objective": "dpo", "lr": 0.001},
 }
 # Each start is a fork of one process, so that torch is imported once. What it does is counted, and at one count it is killed; where a file

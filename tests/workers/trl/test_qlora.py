@@ -15,9 +15,10 @@ from ckgit.formats.yaml.document import read_yaml
 from ckgit.workers import installed
 from ckgit.workers.inspect_ai import worker as inspect_ai
 from ckgit.workers.trl import worker
+from ckgit.workers.trl.outputs.log import LOG_NAME, loss_points
 from tests.whole import WholeLab
 from tests.workers import designs
-from tests.workers.trl.jobs import RUN, TOKEN, Trained, make_tree, python
+from tests.workers.trl.jobs import ARTIFACTS, RUN, TOKEN, Trained, make_tree, python
 
 TASK = b"from inspect_ai import task\n\n\n@task\ndef capitalization(data, split, prompt, system_prompt):\n    pass\n"
 DESIGN = """\
@@ -34,6 +35,19 @@ evaluation:
 """
 BITSANDBYTES = importlib.util.find_spec("bitsandbytes")
 ROWS = [{"input": f"word{number}", "output": f"WORD{number}"} for number in range(12)]
+
+TRAINED = """
+import os
+from pathlib import Path
+from ckgit.workers.trl import prepare, train
+
+os.environ["CKGIT_JOB"] = "job-1"
+top = Path.cwd()
+for name in sys.argv[2:]:
+    os.chdir(top / name)
+    run = Path(sys.argv[1])
+    assert train.train(run, prepare.main(run)) == 0
+"""
 
 
 def context(**controls):
@@ -137,6 +151,20 @@ def test_a_validation_changes_no_byte_that_is_trained_beside_it(tmp_path, random
     assert validated.losses == plain.losses
     assert [each.files for each in validated.checkpoints] == [each.files for each in plain.checkpoints]
     assert validated.own["loaded_by"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not BITSANDBYTES, reason="ckgit[qlora] is not installed")
+def test_rows_are_packed_with_it(tmp_path, random_model):
+    common = {"method": "qlora", "epochs": 4, "lr": 0.01, "lora_rank": 4}
+    designs = {"plain": {"batch_size": 9}, "packed": {"packing_length": 300, "batch_size": 1}}
+    for name, more in designs.items():
+        (tmp_path / name).mkdir()
+        make_tree(tmp_path / name, random_model, {"controls": {**common, **more}})
+    python(tmp_path, TRAINED, RUN, *designs)
+    plain, packed = ([point.loss for point in loss_points((tmp_path / name / ARTIFACTS / LOG_NAME).read_bytes())] for name in designs)
+    assert plain[0] - plain[-1] > 0.3
+    assert packed == pytest.approx(plain, abs=2e-4)  # adapters have 16 bits
 
 
 @pytest.mark.slow

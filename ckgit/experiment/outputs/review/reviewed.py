@@ -30,6 +30,7 @@ class ReviewedRun(Frozen):
     model: str
     data: str = ""
     steps: int | None = Field(default=None, description="Optimizer steps; null for a run that is not trained.")
+    steps_about: bool = Field(default=False, description="Whether that is a guess, which the job alone can tell.")
     evaluations: tuple[str, ...] = Field(default=(), description="Names of its cells.")
     gpu_hours: float = Field(description="GPUs that its jobs ask for, times the hours that they are expected to take.")
 

@@ -155,6 +155,7 @@ def _run(lab: Lab, summary: Summary, one: RunForecast) -> ReviewedRun:
         model=run.model,
         data=run["data"] or "",
         steps=one.steps.total if one.steps else None,
+        steps_about=bool(one.steps and one.steps.about),
         evaluations=tuple(cell.name for cell in one.cells),
         gpu_hours=_gpu_hours(lab, summary, one),
     )

@@ -227,7 +227,7 @@ def _runs(listed: Sequence[ReviewedRun]) -> str:
 
 def _run(run: ReviewedRun, varied: Sequence[str]) -> list[str]:
     values = [foreign(run.varied.get(name, NOTHING), 40) for name in varied]
-    steps = f"{run.steps:,}" if run.steps is not None else NOTHING
+    steps = f"{'about ' if run.steps_about else ''}{run.steps:,}" if run.steps is not None else NOTHING
     named = [foreign(run.run), run.type, *values, foreign(run.model), foreign(run.data)]
     return [*named, steps, str(len(run.evaluations)), number(run.gpu_hours)]
 

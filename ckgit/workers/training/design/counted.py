@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.design.plan import Run, resources
@@ -18,8 +20,13 @@ def processes(context: Context, run: Run) -> int:
 
 def warmup_steps(run: Run, steps: int) -> int:
     """Steps of a training's warm-up, of so many optimizer steps; of a share of them, the next whole number."""
-    ratio = run["warmup_ratio"]
-    return int(run["num_warmup_steps"] or 0) if ratio is None else math.ceil(Fraction(str(ratio)) * steps)
+    return warmup_of(run.__getitem__, steps)
+
+
+def warmup_of(get: Callable[[str], Any], steps: int) -> int:
+    """The same by the values of parameters; None for one that has none."""
+    ratio = get("warmup_ratio")
+    return int(get("num_warmup_steps") or 0) if ratio is None else math.ceil(Fraction(str(ratio)) * steps)
 
 
 def train_rows(context: Context, run: Run) -> int | None:

@@ -42,12 +42,24 @@ def training(
     split, processes = run["train_split"], max(1, wanted.gpus or 1)
     mean = row_tokens(run, card, data.mean.get(split, 0.0))
     longest = row_tokens(run, card, data.longest.get(split, 0))
+    if run["packing_length"]:
+        mean, longest = mean * rows_together(run, card, data.mean.get(split, 0.0)), float(run["packing_length"])
     seen = steps * int(run["batch_size"]) * int(run["gradient_accumulation_steps"]) * processes * mean * _answers(run)
     work = seen * card.parameters * _operations(run)
     folders = int(run["epochs"]) * checkpoint_bytes(run, card)
     kept = written or Written(folders, folders)
     seconds = START[Stage.TRAINING] + steps * STEP_SECONDS + work / speed_of(run, wanted) + kept.in_all / DISK
     return Guess(seconds, _training_memory(run, card, longest, shards), kept.at_once, tuple(_doubts(run, steps)))
+
+
+def rows_together(run: Run, card: ModelCard, mean: float) -> int:
+    """About how many rows are packed into a sequence; 1 where none are.
+
+    Args:
+        mean: characters of a row.
+    """
+    length = run["packing_length"]
+    return max(1, int(length // row_tokens(run, card, mean))) if length else 1
 
 
 def _doubts(run: Run, steps: int) -> Iterator[str]:

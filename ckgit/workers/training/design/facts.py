@@ -9,13 +9,14 @@ from ckgit.experiment.design.parameters import BASE_RECIPE
 from ckgit.experiment.design.plan import Run, Source
 from ckgit.experiment.estimates.guess import Fact
 from ckgit.experiment.worker import Context
+from ckgit.formats.listing import plural
 from ckgit.formats.numbers import short_value
 from ckgit.workers.training.design.counted import processes
 
 SCALE, STEPS, STEP_ROWS, SEEN = "lora_alpha/lora_rank", "optimizer steps", "rows of an optimizer step", "rows seen in training"
 LENGTH = "length of training"
 _DROPPED = "an incomplete batch is dropped, and {} cuts an epoch at steps, not at rows"
-_BATCH = {"batch_size", "gradient_accumulation_steps"}
+_BATCH = {"batch_size", "gradient_accumulation_steps", "packing_length"}
 _NEAR = 0.1  # share by which rows seen may differ: an incomplete batch is dropped
 
 
@@ -42,11 +43,12 @@ def facts(context: Context, run: Run, seen: Seen | None, *, cut: str = "") -> It
     length = (run["epochs"], run[cut])
     yield Fact(LENGTH, length, instead_of=frozenset({"epochs", *cuts}), said=LENGTH)
     rows = run["batch_size"] * run["gradient_accumulation_steps"] * processes(context, run)
+    of_sequences = f"{plural(rows, 'sequence')} of {run['packing_length']:,} tokens" if run["packing_length"] else rows
     sizes = "their splits are not of one size" + (f"; {cut} can make the steps equal" if cut else "")
-    yield Fact(STEP_ROWS, rows, frozenset({*_BATCH, BASE_RECIPE}), sizes)
+    yield Fact(STEP_ROWS, of_sequences, frozenset({*_BATCH, BASE_RECIPE}), sizes)
     if seen:
         causes = frozenset({*_BATCH, *cuts, "epochs", "max_samples", BASE_RECIPE})
-        yield Fact(STEPS, seen.steps, causes, sizes, frozenset(cuts), follows=STEP_ROWS)
+        yield Fact(STEPS, seen.steps, causes, sizes, frozenset(cuts), follows=STEP_ROWS, steps_about=bool(run["packing_length"]))
         apart = frozenset({*cuts, "epochs", "data", "train_split", "max_samples", BASE_RECIPE})
         yield Fact(SEEN, seen.rows, apart, _DROPPED.format(cut) if cut else "", near=_NEAR)
 

@@ -59,7 +59,8 @@ def _over(batch: Batch, processes: int) -> Batch:
 
 
 def _as_before(rows: int | None, old: Batch, new: Batch) -> Batch:
-    if _repeated(rows, old) != _repeated(rows, new):
+    unknown = rows is None and max(old.processes, new.processes) > 1 and old.batch_size * old.processes != new.batch_size * new.processes
+    if unknown or _repeated(rows, old) != _repeated(rows, new):
         raise ValueError("its processes train on some rows twice to be equally long, and these would be others")
     return new
 

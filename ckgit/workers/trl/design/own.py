@@ -17,6 +17,7 @@ _SENT = "nothing is sent anywhere"
 _LOGGED = "each step is logged in full precision; log_every_n_steps says how often"
 _MEASURED = "validation_split and validate_every_n_steps decide what is measured"
 _TOKENS = "rows are rendered by the model's own template, are compared with what the model is handed, and are never cut"
+_PACKED = "packing_length packs whole rows into sequences of so many tokens, by best fit decreasing"
 _ROWS = "the design's data, train_split and shuffle decide it"
 _DEVICE = "device, dtype and compute decide where and in which numbers it is trained"
 _PROCESSES = "compute.training and sharding decide which processes train, and how"
@@ -43,11 +44,12 @@ class TrlOwnParameters(OwnParameters):
         **_all(_LOGGED, "logging_strategy logging_first_step log_on_each_node logging_nan_inf_filter include_num_input_tokens_seen"),
         **_all(_LOGGED, "log_level log_level_replica disable_tqdm skip_memory_metrics debug"),
         **_all(_MEASURED, "eval_strategy eval_delay per_device_eval_batch_size prediction_loss_only eval_on_start eval_do_concat_batches"),
-        **_all(_MEASURED, "eval_use_gather_object eval_accumulation_steps include_for_metrics batch_eval_metrics eval_packing"),
+        **_all(_MEASURED, "eval_use_gather_object eval_accumulation_steps include_for_metrics batch_eval_metrics"),
         **_all(_MEASURED, "metric_for_best_model greater_is_better bf16_full_eval fp16_full_eval test_split_size"),
         **_all(_MEASURED, "do_train do_eval do_predict"),
         **_all(_TOKENS, "chat_template_path dataset_text_field dataset_kwargs dataset_num_proc eos_token pad_token truncation_mode"),
-        **_all(_TOKENS, "packing packing_strategy padding_free pad_to_multiple_of completion_only_loss assistant_only_loss"),
+        **_all(_TOKENS, "pad_to_multiple_of completion_only_loss assistant_only_loss"),
+        **_all(_PACKED, "packing packing_strategy padding_free eval_packing"),
         **_all(_TOKENS, "remove_unused_columns label_names length_column_name"),
         **_all(_ROWS, "dataset_name dataset_config dataset_train_split dataset_test_split dataset_streaming datasets streaming"),
         **_all(_ROWS, "shuffle_dataset dataloader_drop_last dataloader_in_order ignore_data_skip"),

@@ -25,7 +25,7 @@ SCHEDULES = {
 _WARMUP = ("num_warmup_steps", "warmup_ratio")
 OWN = "trl."  # before the names of those that TRL alone has
 _DERIVED = ("target_modules", "lora_target_modules")  # what others call LoRA's projections, and TRL has itself
-_NO_PACKING = "packing joins rows into one, so rows could not be compared with what evaluation sends"
+_PACKED = "write packing_length: N, the length in tokens of a sequence of whole rows"
 _NO_8BIT = "write method: qlora, whose base is quantized to 4 bits (nf4)"
 _NO_FILES = "ckgit decides which files a job leaves, and where"
 _NO_MASK = "the loss is taken on the answer alone, as evaluation measures it"
@@ -57,10 +57,7 @@ class TrlParameters(TrainingParameters):
     }
     # Keys of TRL's own configuration, and of other trainers, that say what ckgit says otherwise, or what cannot be had.
     not_supported: ClassVar[Mapping[str, str]] = {
-        "packing": _NO_PACKING,
-        "packed": _NO_PACKING,
-        "padding_free": _NO_PACKING,
-        "sample_packing": _NO_PACKING,
+        **dict.fromkeys(("packing", "packed", "padding_free", "sample_packing", "packing_strategy", "eval_packing"), _PACKED),
         "max_steps": "training is counted in epochs: epochs",
         "load_in_4bit": "write method: qlora",
         "load_in_8bit": _NO_8BIT,
@@ -145,6 +142,11 @@ class TrlParameters(TrainingParameters):
         "apply_lora_to_mlp, whose modules not every family has.",
     )
 
+    packing_length: PositiveInt | None = Field(
+        default=None,
+        description="Whole rows are packed into sequences of at most so many tokens, best fit decreasing, and `batch_size` counts "
+        "sequences; a longer row is an error, never cut. Absent means that a row is a sequence.",
+    )
     validation_split: str | None = Field(
         default=None, description="Split of the data set whose loss is measured during training; measuring changes nothing that is trained."
     )

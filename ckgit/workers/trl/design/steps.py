@@ -7,7 +7,8 @@ Several processes take a batch each at a time; where an epoch's rows do not fill
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from ckgit.experiment.card import ModelCard
 from ckgit.experiment.design.model import Stage
@@ -16,7 +17,7 @@ from ckgit.experiment.estimates.estimate import BYTES
 from ckgit.experiment.estimates.guess import Guess, Steps
 from ckgit.experiment.worker import Context
 from ckgit.workers.training.design.counted import processes, train_rows
-from ckgit.workers.training.design.estimate import MOMENTS, Written, checkpoint_bytes, trained_parameters, training
+from ckgit.workers.training.design.estimate import MOMENTS, Written, checkpoint_bytes, rows_together, trained_parameters, training
 
 
 class RowSteps(NamedTuple):
@@ -28,7 +29,7 @@ class RowSteps(NamedTuple):
     at_once: int = 1  # of which there are whole ones in an epoch: where processes are several, a batch of each; otherwise a row
 
     @classmethod
-    def of(cls, run: Run, rows: int, processes: int) -> RowSteps:
+    def of(cls, run: Run | Mapping[str, Any], rows: int, processes: int) -> RowSteps:
         """How a run's own parameters divide its rows among so many processes."""
         at_once = int(run["batch_size"]) * processes
         return cls(rows, int(run["epochs"]), at_once * int(run["gradient_accumulation_steps"]), at_once if processes > 1 else 1)
@@ -54,10 +55,22 @@ class RowSteps(NamedTuple):
         return rest if self.at_once == 1 and rest > batch and rest % batch else 0
 
 
-def division(context: Context, run: Run) -> RowSteps | None:
-    """How a run divides its rows; None when they were not counted, or there are none."""
-    rows = train_rows(context, run)
+def division(context: Context, run: Run, sequences: int | None = None) -> RowSteps | None:
+    """How a run divides its rows, or what they are packed into; None when they were not counted, or there are none.
+
+    Args:
+        sequences: that rows are packed into, where they are; None before anybody knows.
+    """
+    rows = sequences if run["packing_length"] else train_rows(context, run)
     return RowSteps.of(run, rows, processes(context, run)) if rows else None
+
+
+def expected(context: Context, run: Run) -> RowSteps | None:
+    """The same by a guess at the sequences that rows are packed into, from their characters."""
+    rows, card, measured = train_rows(context, run), context.cards.get(run.model), context.summary.recorded.data.get(run["data"])
+    if not run["packing_length"] or not rows or not card or not measured:
+        return division(context, run)
+    return division(context, run, math.ceil(rows / rows_together(run, card, measured.mean.get(run["train_split"], 0.0))))
 
 
 class Uneven(NamedTuple):
@@ -74,23 +87,26 @@ def uneven(context: Context, run: Run) -> Uneven | None:
     return Uneven(rest, batch) if rest else None
 
 
-def planned_steps(context: Context, run: Run) -> int | None:
-    """Optimizer steps of the whole training; None when the rows were not counted."""
-    divided = division(context, run)
+def planned_steps(context: Context, run: Run, sequences: int | None = None) -> int | None:
+    """Optimizer steps of the whole training; None where that is not known, see `division`."""
+    divided = division(context, run, sequences)
     return divided.total if divided else None
 
 
 def steps(context: Context, run: Run) -> Steps | None:
-    """The same, as tables show it."""
-    divided = division(context, run)
-    return Steps(divided.rows, divided.per_epoch, divided.total, bool(run["early_stopping_patience"])) if divided else None
+    """The same, or about so many, as tables show it."""
+    divided, rows = expected(context, run), train_rows(context, run)
+    if not divided or not rows:
+        return None
+    return Steps(rows, divided.per_epoch, divided.total, bool(run["early_stopping_patience"]), about=bool(run["packing_length"]))
 
 
 def estimate(context: Context, run: Run) -> Guess:
     """What a run's job may need; its rows were counted."""
     wanted = resources(context.summary, run, Stage.TRAINING, context.cluster.training)
     data = context.summary.recorded.data[run["data"]]
-    card, steps, shards = context.cards[run.model], planned_steps(context, run) or 0, processes(context, run) if run["sharding"] else 1
+    divided, shards = expected(context, run), processes(context, run) if run["sharding"] else 1
+    card, steps = context.cards[run.model], divided.total if divided else 0
     return training(run, card, data, wanted, steps, shards=shards, written=written(run, card, steps))
 
 

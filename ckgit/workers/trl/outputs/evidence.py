@@ -18,10 +18,11 @@ from ckgit.workers.training.design.parameters import DPO
 from ckgit.workers.training.outputs.evidence import Trainer, read_record
 from ckgit.workers.training.outputs.logs import logged_steps, tokens_seen
 from ckgit.workers.trl.design.parameters import LAST
-from ckgit.workers.trl.design.steps import division, planned_steps
+from ckgit.workers.trl.design.steps import RowSteps, division
 from ckgit.workers.trl.outputs.kept import lowest, stops
 from ckgit.workers.trl.outputs.log import LOG_NAME, VALIDATION_LOG, loss_points
-from ckgit.workers.trl.outputs.merged import MERGED, TrlTraining
+from ckgit.workers.trl.outputs.merged import MERGED, Packed, TrlTraining
+from ckgit.workers.trl.outputs.packing import PACKING, PackingRecord, check_read, packing_of
 from ckgit.workers.trl.outputs.rewards import check_reference, check_rewards
 from ckgit.workers.trl.outputs.state import RESUMED
 
@@ -35,17 +36,21 @@ def told(context: Context, run: Run, files: Mapping[str, bytes]) -> dict[str, An
     Raises:
         ValueError: they cannot be read, or are not of the training that was planned.
     """
-    losses, planned = loss_points(files[LOG_NAME]), planned_steps(context, run)
+    packed = packing_of(context, run, files)
+    losses, divided = loss_points(files[LOG_NAME]), division(context, run, packed.train.sequences if packed else None)
+    planned = divided.total if divided else None
     validation = loss_points(files.get(VALIDATION_LOG, b""))
     stopped = stops(validation, run["early_stopping_patience"], run["early_stopping_threshold"] or 0.0)
     steps = logged_steps(run, LOG_NAME, losses, stopped or planned)
-    _check_validated(context, run, validation, steps)
+    _check_validated(run, divided, validation, steps)
     _check_kept(run, validation, steps, files)
     _check_warmup(run, losses, warmup_steps(run, planned or steps))
     if run["objective"] == DPO:
         check_rewards(run, LOG_NAME, losses)
         check_rewards(run, VALIDATION_LOG, validation)
         check_reference(run, losses)
+    if packed and divided:
+        check_read(run, packed.train, divided, losses)
     merged: TrlTraining = read_record(run, MERGED, TypeAdapter(TrlTraining), files.get(MERGED, b"{}"))
     return {
         "steps": steps,
@@ -53,18 +58,25 @@ def told(context: Context, run: Run, files: Mapping[str, bytes]) -> dict[str, An
         "final_loss": losses[-1].loss,
         "losses": tuple(losses),
         "validation": tuple(validation),
-        **(_early(context, run, validation, steps) if steps != planned and stopped else {}),
+        **(_early(run, divided, validation, steps) if divided and steps != planned and stopped else {}),
         "resumed_steps": read_record(run, RESUMED, TypeAdapter(tuple[int, ...]), files.get(RESUMED, b"[]")),
-        "own": merged.model_dump(mode="json"),
+        "own": {**merged.model_dump(mode="json", exclude={"packed"}), **_packed(packed)},
     }
 
 
-TRAINER = Trainer(log=LOG_NAME, further=(VALIDATION_LOG, MERGED, RESUMED), told=told)
+TRAINER = Trainer(log=LOG_NAME, further=(VALIDATION_LOG, MERGED, RESUMED, PACKING), told=told)
 
 
-def _check_validated(context: Context, run: Run, validation: Sequence[LossPoint], steps: int) -> None:
+def _packed(packed: PackingRecord | None) -> Mapping[str, Any]:
+    """Nothing where rows were not packed, as earlier results have it."""
+    if packed is None:
+        return {}
+    numbers = packed.train.model_dump(include={"rows", "tokens", "sequences"})
+    return {"packed": Packed(**numbers, packing_length=packed.packing_length).model_dump(mode="json")}
+
+
+def _check_validated(run: Run, divided: RowSteps | None, validation: Sequence[LossPoint], steps: int) -> None:
     """Of the losses of rows that are held out, none may lack, and where training stopped early, none is later."""
-    divided = division(context, run)
     if run["validation_split"] and divided:
         every = run["validate_every_n_steps"] or divided.per_epoch
         expected = list(range(every, steps + 1, every))
@@ -83,11 +95,9 @@ def _check_kept(run: Run, validation: Sequence[LossPoint], steps: int, files: Ma
         raise ValueError(f"run {run.name}: training ended at step {steps}, and step {found.get(LAST)} is kept as the last")
 
 
-def _early(context: Context, run: Run, validation: Sequence[LossPoint], steps: int) -> Mapping[str, Any]:
+def _early(run: Run, divided: RowSteps, validation: Sequence[LossPoint], steps: int) -> Mapping[str, Any]:
     """What is to be said of a training that stopped early."""
-    divided, low = division(context, run), lowest(validation)
-    if not divided:
-        return {}
+    low = lowest(validation)
     by = f" by more than {number(run['early_stopping_threshold'])}" if run["early_stopping_threshold"] else ""
     waited = plural(run["early_stopping_patience"], "measurement")
     epochs = f"after {number(steps / divided.per_epoch)} of {plural(divided.epochs, 'epoch')}"

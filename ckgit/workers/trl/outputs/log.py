@@ -12,6 +12,7 @@ from ckgit.formats.plain_json import read_json
 
 LOG_NAME = "training.jsonl"
 VALIDATION_LOG = "validation.jsonl"  # the same of rows that are held out
+READ = "tokens_read"  # of sequences into which rows are packed, trained on or not, since the line before
 _OWN = ("step", "loss", "lr")
 
 

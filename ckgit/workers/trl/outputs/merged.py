@@ -7,6 +7,21 @@ from ckgit.experiment.design.model import Frozen
 MERGED = "merged.json"
 
 
+class Packed(Frozen):
+    """What rows were packed into."""
+
+    rows: int
+    tokens: int
+    sequences: int
+    packing_length: int
+
+    @property
+    def sentence(self) -> str:
+        """For a report."""
+        full = f"{self.tokens / (self.sequences * self.packing_length):.0%}"
+        return f"{self.rows:,} rows were packed into {self.sequences:,} sequences of {self.packing_length:,} tokens, {full} full."
+
+
 class TrlTraining(Frozen):
     """What a training with TRL says in its own terms."""
 
@@ -20,3 +35,4 @@ class TrlTraining(Frozen):
         description="Of an adapter that is evaluated beside its quantized base: by how much the logits of the last epoch, loaded so, "
         "differ at most from those that were trained, as a share of the largest.",
     )
+    packed: Packed | None = Field(default=None, description="What rows were packed into; absent where they were not.")
