@@ -41,8 +41,8 @@ def left_to_cluster(lab: Lab, rows: Sequence[ExperimentRow]) -> dict[str, Ledger
 
     Read where jobs were submitted and the report is not made, and only those looked into that name a job: a lab may have many.
     """
-    running = [row for row in rows if row.state in (*STAGES, State.EVALUATED) and row.event != "scaffold"]
-    contents = read_objects(lab.root, [f"{row.tip}:experiments/{row.name}/jobs.json" for row in running], lenient=True)
+    running = [row for row in rows if row.state in (*STAGES, State.EVALUATED) and row.event != "scaffold" and not row.lost]
+    contents = read_objects(lab.root, [f"{row.tip}:experiments/{row.name}/jobs.json" for row in running])
     named = {row.name: content for row, content in zip(running, contents, strict=True) if content and b'"detached"' in content}
     return {name: ledger for name, content in named.items() if (ledger := _outline(content)) and ledger.detached}
 
