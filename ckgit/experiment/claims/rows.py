@@ -1,8 +1,9 @@
 """Rows by what they ask, whatever the split, the file or the task that has them is called: a small sample of each set. Pure.
 
 A sketch is the smallest digests of a set of rows (bottom-k; Cohen and Kaplan 2007, PODC). As nobody chooses which these are, two sketches
-tell how much of the smaller set is in the other one. Where that has r times as many rows, its 256 digests reach to none of a part in e^(-256/r)
-of cases, and then nothing tells that it is one: in 50 times as many rows a part is found 99 times in 100, in 100 times 92, in 500 times 40.
+tell how much of the smaller set is in the other one. Where that has r times as many rows, its 256 digests reach to none of a part in
+e^(-256/r) of cases, and then nothing tells that it is one: in 50 times as many rows a part is found 99 times in 100, in 100 times as many
+92 times, and in 500 times as many 40 times.
 
 Not seen by it: a part of the rows that happens to begin or end alike where the whole does not, and rows of thousands of characters whose
 wording is in the task's file. Data and files of tasks, which have digests of their own, tell these.
