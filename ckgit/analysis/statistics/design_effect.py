@@ -24,7 +24,7 @@ class DesignEffect(NamedTuple):
 
 
 def design_effect(settings: Sequence[Sequence[float]], clusters: Sequence[Hashable]) -> DesignEffect | None:
-    """The variance of mean differences with clusters (CR2) over that of as many rows that stand alone; None where no row differs from others.
+    """Variance of mean differences with clusters (CR2) over that of as many rows that stand alone; None where no row differs from others.
 
     What is compared are differences between settings, in which much of what rows of a cluster share falls away. Over all pairs that is the
     same as of each setting from the mean of all, as both variances are quadratic forms. Of one setting there is none: what is alike in its
