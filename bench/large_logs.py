@@ -79,7 +79,7 @@ def read_log(file: Path) -> int:
     from ckgit.workers.inspect_ai.logs.scores import metrics_of, samples_of
     from ckgit.workers.inspect_ai.logs.texts import texts_of
 
-    header, samples, _ = read(file)
+    header, samples, *_ = read(file)
     check_archive(file)
     scores = header.results.scores
     found = CellResult(

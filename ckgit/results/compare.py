@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ckgit.analysis.comparing.same_rows import clusters_in, paired, rows_in, shared_rows
+from ckgit.analysis.comparing.same_rows import UNTOLD, clusters_in, paired, rows_in, shared_rows
 from ckgit.analysis.scores import SampleScores, mean_scores, means, on_unit_scale
 from ckgit.analysis.statistics import intervals
 from ckgit.errors import CkgitError, Exit
@@ -18,7 +18,6 @@ from ckgit.formats.listing import choose, in_words
 from ckgit.lab.git.objects import read_objects
 from ckgit.lab.lab import Lab
 
-_UNTOLD = "rows belong together, and these results are too old to say which: no interval would hold"
 _SAID = ("experiment.name", "experiment.date")  # which always differ
 
 
@@ -183,7 +182,7 @@ def _of_metric(
     answers = [mean_scores(cell, metric) if mean else None for cell, metric in zip(cells, metrics, strict=True)]
     values = tuple(metric.value for metric in metrics)
     clusters = clusters_in(cells, shared)
-    found, remark = None, _why_not(len(shared), metrics, answers) or (_UNTOLD if together and clusters is None else "")
+    found, remark = None, _why_not(len(shared), metrics, answers) or (UNTOLD if together and clusters is None else "")
     if not remark and answers[0] and answers[1]:
         one, other = (_only(each, shared) for each in (answers[0], answers[1]))
         unit = all(on_unit_scale(metric, one, other) for metric in metrics)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ckgit.experiment.claims.rows import sketch_of
@@ -128,6 +130,32 @@ def test_how_rows_belonged_together_before_is_in_what_claims_could_show(said, ea
     assert models["smallest"] == pytest.approx(alone[1] * 2 * 2.02 / 1.96, rel=0.05)  # as 75 rows that stand alone
     assert settings["assumed"].endswith("; rows belong together by author as in before: 40 clusters, design effect 4")
     assert [power["smallest"] for power in said(GREATER, PAIR)["claims"]] == alone  # of a task without clusters
+
+
+def test_of_rows_that_belong_together_those_are_named_that_are_asked(said, earlier):
+    earlier(40)
+    same = "{metric: accuracy, task: capitalization, left: rank8_seed0, right: rank4_seed0, direction: same, by: 0.03}"
+    [text] = doubts(said(same, task=CLUSTERED))
+    many = "300 rows, which belong together and show as much as 70 that each stand alone, find them the same within 0.19, four times"
+    assert f"; {many}" in text
+
+
+def test_it_is_found_behind_newer_experiments_that_asked_other_rows(said, earlier, run, tmp_path, monkeypatch):
+    earlier(40)
+    tree = tmp_path / "tree"
+    for year in range(2091, 2095):
+        monkeypatch.setenv("GIT_COMMITTER_DATE", f"{year}-01-01T00:00:00Z")
+        run(tree, "checkout", "--quiet", "-b", f"exp/newer{year}", "exp/before")
+        run(tree, "mv", "experiments/before", f"experiments/newer{year}")
+        file = tree / f"experiments/newer{year}/analysis/results.json"
+        file.write_text(file.read_text().replace('"rows": 300', '"rows": 100'))
+        run(tree, "commit", "--quiet", "--all", "--message=Results")
+    [power] = said(GREATER, task=CLUSTERED)["claims"]
+    assert power["assumed"].endswith("; rows belong together by author as in before: 40 clusters, design effect 4")
+    file.write_text(json.dumps(json.loads(file.read_text().replace('"rows": 100', '"rows": 300'))))  # otherwise written
+    run(tree, "commit", "--quiet", "--all", "--message=Results")
+    [power] = said(GREATER, task=CLUSTERED)["claims"]
+    assert power["assumed"].endswith("; rows belong together by author as in newer2094: 40 clusters, design effect 4")
 
 
 def test_of_too_few_clusters_and_of_other_rows_it_is_not_taken(said, earlier):

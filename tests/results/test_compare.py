@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from bench.many_results import add_results
+from ckgit.analysis.comparing.same_rows import UNTOLD
 from ckgit.analysis.statistics.linearised import clustered_variance
 from ckgit.lab.summary.file import SummaryFile
 from tests.command_line import ckgit as command
@@ -161,7 +162,11 @@ def test_where_results_do_not_say_which_rows_belong_together_there_is_no_interva
     run_git(pair.parent / "hand", "commit", "--quiet", "--all", "--message=clusters")
     [found] = compared(pair, "r0000/rank2", "r0001/rank2")["metrics"]
     assert (found["rows"], found["low"]) == (60, None)
-    assert found["remark"] == "rows belong together, and these results are too old to say which: no interval would hold"
+    assert found["remark"] == UNTOLD
+    done = command("-C", str(pair), "bisect", "r0000/rank2", "r0001/rank2", "--json")
+    bisected = json.loads(done.stdout)
+    assert (bisected["rows"], bisected["gap"]["low"], bisected["gap"]["difference"]) == (60, None, pytest.approx(found["difference"]))
+    assert UNTOLD in bisected["remarks"]
 
 
 def test_what_is_not_there_is_said(pair: Path, real: Bench) -> None:

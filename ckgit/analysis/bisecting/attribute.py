@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from ckgit.analysis.bisecting.corners import Corner, Cube, Factor, squares, steps, way
 from ckgit.analysis.bisecting.gaps import CornerDifference, CornerScores, ScoredRun
+from ckgit.analysis.comparing.same_rows import UNTOLD
 from ckgit.analysis.statistics.intervals import LEVEL
 from ckgit.experiment.outputs.across.bisected import (
     BisectedFactor,
@@ -219,6 +220,8 @@ def _remarks(scores: CornerScores, gap: BisectedGap, crossed: Sequence[BisectedI
         )
     if not scores.are_means:
         told.append("this metric is not the mean of the rows' scores, so rows cannot be paired, and there are no intervals")
+    elif scores.untold:
+        told.append(UNTOLD)
     elif not scores.whole:
         told.append("scores that are missing are taken at worst and at best")
     if scores.compared > 1 and gap.interval:

@@ -28,6 +28,7 @@ class ScoredRun(NamedTuple):
     cell: CellResult
     metric: Metric
     trained: bool
+    together: bool  # whether its design says that rows belong together
 
 
 class CornerDifference(NamedTuple):
@@ -59,6 +60,11 @@ class CornerScores:
     def clusters(self) -> Sequence[Hashable] | None:
         """What each of these rows belongs to, where rows belong together."""
         return clusters_in([run.cell for run in self._all], self.rows)
+
+    @cached_property
+    def untold(self) -> bool:
+        """Whether rows belong together, and no run's results say which."""
+        return self.clusters is None and any(run.together for run in self._all)
 
     @cached_property
     def others(self) -> int:
@@ -118,7 +124,7 @@ class CornerScores:
         if len(known) < len(values):
             return CornerDifference(None, None, "models")
         value = math.fsum(weight * each for weight, each in zip(weights.values(), known, strict=True))
-        if not self._by_row:
+        if not self._by_row or self.untold:
             return CornerDifference(value, None, "models")
         if [*weights.values()] == [1.0, -1.0] and not self.seeds and all(len(self.runs[corner]) == 1 for corner in weights):
             one, other = (self._answers[corner][0] for corner in weights)

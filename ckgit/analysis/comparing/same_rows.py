@@ -17,6 +17,8 @@ from ckgit.experiment.claims.rows import ASKED_DIGITS
 from ckgit.experiment.measured.long_texts import cut
 from ckgit.experiment.results import CellResult
 
+UNTOLD = "rows belong together, and these results are too old to say which: no interval would hold"
+
 
 class KnownRow(NamedTuple):
     """What tells a row beside its id."""

@@ -157,15 +157,33 @@ def settings_on_tasks(runs: Sequence[RunRow], clusters: Mapping[str, str]) -> It
 
 
 def clusterings(runs: Sequence[RunRow], clusters: Mapping[str, str]) -> Iterator[RowClusters]:
-    """How much less rows tell that belong together, of each task whose settings answered the same; `clusters` as in `settings_on_tasks`."""
+    """How much less rows tell of differences because they belong together, of each task whose same rows two settings or more answered.
+
+    Args:
+        clusters: as in `settings_on_tasks`.
+    """
     for main, settings in settings_on_tasks(runs, clusters):
-        scored = [(setting.by_row, setting.scores[0]) for setting in settings if setting.by_row]
-        same = [by_row.row_means for by_row, score in scored if score.rows == scored[0][1].rows]
-        if main.task not in clusters or not same:
+        column = clusters.get(main.task)
+        same = _of_same_rows([setting for setting in settings if setting.by_row]) if column else []
+        if not column or not same:
             continue
-        cell = scored[0][1].cell
-        if found := design_effect(same, list(clusters_of(cell, clusters[main.task]).values())):
-            yield RowClusters(task=main.task, column=clusters[main.task], sketch=cell.rows, **found._asdict())
+        first = same[0].scores[0]
+        means = [dict(zip(each.scores[0].rows, each.by_row.row_means, strict=True)) for each in same if each.by_row]
+        together = list(clusters_of(first.cell, column).values())
+        if found := design_effect([[each[row] for row in first.rows] for each in means], together):
+            yield RowClusters(task=main.task, column=column, sketch=first.cell.rows, **found._asdict())
+
+
+def _of_same_rows(settings: Sequence[SettingOnTask]) -> Sequence[SettingOnTask]:
+    """The most settings that answered the same rows, in whatever order."""
+    groups: list[list[SettingOnTask]] = []
+    for setting in settings:
+        own = next((each for each in groups if each[0].scores[0].rows == setting.scores[0].rows), None)
+        if own:
+            own.append(setting)
+        else:
+            groups.append([setting])
+    return max(groups, key=len, default=[])
 
 
 def _asked(run: RunRow, task: str) -> bool:

@@ -196,9 +196,10 @@ def _smallest_of_models(claim: Claim, rows: int, spread: Spread) -> float:
     return power.smallest_of_models(rows, spread, claim.by)
 
 
-def _doubts_of_models(claim: Claim, rows: int, spread: Spread, found: ClaimPower) -> Iterator[str]:
-    if claim.direction == "same" and (often := power.power_of_same_models(rows, spread, claim.by)) < _LIKELY:
-        yield _hardly_same(claim, often, f"runs that are exactly equal would {{}}; {rows} rows find them", found)
+def _doubts_of_models(claim: Claim, alone: int, spread: Spread, found: ClaimPower) -> Iterator[str]:
+    if claim.direction == "same" and (often := power.power_of_same_models(alone, spread, claim.by)) < _LIKELY:
+        as_few = "" if alone == found.rows else f", which belong together and show as much as {alone} that each stand alone,"
+        yield _hardly_same(claim, often, f"runs that are exactly equal would {{}}; {found.rows} rows{as_few} find them", found)
 
 
 def _hardly_same(claim: Claim, often: float, said: str, found: ClaimPower) -> str:

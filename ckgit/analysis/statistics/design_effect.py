@@ -17,23 +17,26 @@ LEAST_CLUSTERS = 20  # below, a variance between clusters is hardly known: its s
 class DesignEffect(NamedTuple):
     """By what factor a variance over rows grows because they belong together."""
 
-    effect: float  # of the differences between settings; of one setting, of its scores
+    effect: float  # of the differences between settings
     icc: float | None  # how alike rows of a cluster are (Kish 1965: effect = 1 + (m-1)·icc); None where each stands alone
     clusters: int
     rows: int
 
 
 def design_effect(settings: Sequence[Sequence[float]], clusters: Sequence[Hashable]) -> DesignEffect | None:
-    """The variance of means with clusters (CR2) over that of as many rows that stand alone; None where no row differs from others.
+    """Variance of mean differences with clusters (CR2) over that of as many rows that stand alone; None where no row differs from others.
 
     What is compared are differences between settings, in which much of what rows of a cluster share falls away. Over all pairs that is the
-    same as of each setting from the mean of all, as both variances are quadratic forms.
+    same as of each setting from the mean of all, as both variances are quadratic forms. Of one setting there is none: what is alike in its
+    scores tells nothing of differences, and may be many times as much.
 
     Args:
         settings: of each the scores of rows, in one order.
         clusters: of each row what it belongs to; two of them at least.
     """
-    middle = [mean(row) for row in zip(*settings, strict=True)] if len(settings) > 1 else [0.0] * len(clusters)
+    if len(settings) < 2:  # noqa: PLR2004 - a difference is of two
+        return None
+    middle = [mean(row) for row in zip(*settings, strict=True)]
     apart = [[score - other for score, other in zip(each, middle, strict=True)] for each in settings]
     rows, sizes = len(clusters), Counter(clusters)
     if len(sizes) < 2:  # noqa: PLR2004 - one says nothing of others

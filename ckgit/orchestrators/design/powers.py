@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
+from itertools import islice
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from ckgit.analysis.planning.claims import Beforehand, EarlierClusters, planned_claims
 from ckgit.analysis.planning.pilot import Pilot, pilot_of
@@ -18,6 +20,7 @@ from ckgit.experiment.claims.variants import Sketches, scored_variants
 from ckgit.experiment.design.claim import Claim
 from ckgit.experiment.design.model import Summary
 from ckgit.experiment.design.plan import Plan
+from ckgit.experiment.measured.compared import RowClusters
 from ckgit.experiment.outputs.designs import ClaimPower
 from ckgit.experiment.results import Results
 from ckgit.lab.experiments import ExperimentRow, newest_experiments
@@ -27,7 +30,10 @@ from ckgit.lab.lab import Lab
 from ckgit.lab.summary.file import FILE
 
 _NEWEST = 50  # experiments that are looked at
-_READ = 3  # of those that are likely, whose results are read
+_READ = 3  # of those that are likely, whose results are parsed whole
+_CLUSTERING = re.compile(rb'^  "clustering": (\[.*?^  \])', re.MULTILINE | re.DOTALL)  # at the top, as no text holds a line break
+_CLUSTERS = TypeAdapter(tuple[RowClusters, ...])
+_Parsed = TypeVar("_Parsed")
 
 
 class Powers(NamedTuple):
@@ -54,7 +60,8 @@ def read_powers(
     unread: list[str] = []
     wanted = {at: claim for at, claim in enumerate(claims) if not claim.pair}
     named = name or summary.experiment.name
-    for results in _earlier(lab, partial(_has_seeds, wanted.values()), named, unread) if wanted else ():
+    likely = partial(_has_seeds, wanted.values())
+    for _, results in islice(_earlier(lab, likely, Results.model_validate_json, named, unread), _READ) if wanted else ():
         for at, claim in wanted.items():
             if at not in pilots and (found := pilot_of(results, claim)):
                 pilots[at] = found
@@ -76,13 +83,14 @@ def _clusters(
     """
     columns = {task.name: task.clusters for task in summary.evaluation.tasks if task.clusters and task.name in asked}
     found: dict[str, EarlierClusters] = {}
-    for results in _earlier(lab, partial(_has_clusters, columns.values()), name, unread) if columns else ():
+    likely = partial(_has_clusters, columns.values())
+    for experiment, clustering in _earlier(lab, likely, _clustering, name, unread) if columns else ():
         for task, column in columns.items():
             rows, sketches = asked[task]
-            for each in results.clustering:
+            for each in clustering:
                 same = any(same_rows(each.sketch or "", sketch) for sketch in sketches)
                 if (each.column, each.rows, same) == (column, rows, True) and not (task in found and found[task].enough):
-                    found[task] = EarlierClusters(results.experiment, each)
+                    found[task] = EarlierClusters(experiment, each)
     return found
 
 
@@ -92,6 +100,14 @@ def _has_seeds(claims: Iterable[Claim], summary: bytes) -> bool:
 
 def _has_clusters(columns: Iterable[str], summary: bytes) -> bool:
     return b"clusters" in summary and any(column.encode() in summary for column in columns)
+
+
+def _clustering(results: bytes) -> Sequence[RowClusters]:
+    """That part of results, which is short: all rows with their answers are not parsed, so that it can be asked of many experiments."""
+    if b'"clustering"' not in results:
+        return ()
+    part = _CLUSTERING.search(results)
+    return _CLUSTERS.validate_json(part[1]) if part else Results.model_validate_json(results).clustering
 
 
 def _variants(lab: Lab, summary: Summary, plan: Plan, name: str, sketches: Sketches) -> tuple[Mapping[str, int], Sequence[str]]:
@@ -124,18 +140,20 @@ def rows_asked(summary: Summary, plan: Plan, run: str, task: str) -> int:
     return min(rows, asked.limit or rows)
 
 
-def _earlier(lab: Lab, likely: Callable[[bytes], bool], name: str, unread: list[str]) -> Iterator[Results]:
-    """Results of the newest experiments whose summaries are likely, the newest first."""
+def _earlier(
+    lab: Lab, likely: Callable[[bytes], bool], parse: Callable[[bytes], _Parsed], name: str, unread: list[str]
+) -> Iterator[tuple[str, _Parsed]]:
+    """Names of the newest experiments whose summaries are likely, the newest first, with what is parsed of their results."""
     try:
         rows = [row for row in newest_experiments(lab, _NEWEST) if row.name != name]
         summaries = _read(lab, rows, FILE)
-        found = _read(lab, [row for row, text in summaries if likely(text)], "analysis/results.json")[:_READ]
+        found = _read(lab, [row for row, text in summaries if likely(text)], "analysis/results.json")
     except CkgitError as error:
         unread.append(error.what)
         return
     for row, content in found:
         try:
-            yield Results.model_validate_json(content)
+            yield row.name, parse(content)
         except ValidationError as error:
             unread.append(f"{row.name}: {error.errors()[0]['msg']}")
 

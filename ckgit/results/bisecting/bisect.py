@@ -134,7 +134,8 @@ def _scored(runs: Iterable[StoredRun], read: _Reader, task: str, metric: tuple[s
         cell = read.cell(run, task)
         found = read.metrics(run, task).get(metric)
         if cell and found:
-            yield ScoredRun(run.name, cell, found, run.type == RunType.FINE_TUNED)
+            together = any(each["name"] == task and each.get("clusters") for each in run.design["evaluation"]["tasks"])
+            yield ScoredRun(run.name, cell, found, run.type == RunType.FINE_TUNED, together)
 
 
 def _dates(stored: Mapping[str, StoredRun], scored: Mapping[Any, Sequence[ScoredRun]], read: _Reader, task: str) -> Iterator[str]:

@@ -47,9 +47,9 @@ def answers(level: float, *, rows: int = 300, seed: str = "") -> list[float]:
     return [float(hard.random() * 0.7 + own.random() * 0.3 < level) for _ in range(rows)]
 
 
-def scored(name: str, scores: Sequence[float | None], **options: Any) -> ScoredRun:
+def scored(name: str, scores: Sequence[float | None], *, together: bool = False, **options: Any) -> ScoredRun:
     found = cell(name, scores, **options)
-    return ScoredRun(name, found, found.metrics[0], trained=True)
+    return ScoredRun(name, found, found.metrics[0], trained=True, together=together)
 
 
 def told(

@@ -12,6 +12,7 @@ from scipy import stats
 from ckgit.analysis.bisecting.attribute import Attribution, attribute
 from ckgit.analysis.bisecting.corners import REST, cube_of
 from ckgit.analysis.claims import judge  # noqa: F401 - whose methods these are
+from ckgit.analysis.comparing.same_rows import UNTOLD
 from ckgit.experiment.outputs.across.bisected import BisectedStep
 from tests.analysis.bisecting.planted import A, B, answers, at_corners, between, numbers, placed, told
 
@@ -52,6 +53,20 @@ def test_rows_that_belong_together_are_in_the_interval(seeds: int) -> None:
     alone, together = (attribute(cube, at_corners(cube, moved, clusters=each), "mean").steps[0] for each in (None, people))
     assert alone.difference == pytest.approx(together.difference)
     assert (together.high or 0) - (together.low or 0) > 2 * ((alone.high or 0) - (alone.low or 0))
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_where_results_do_not_say_which_rows_belong_together_there_is_no_interval(seeds: int) -> None:
+    left = [placed(f"x/a{at}", A, at) for at in range(seeds)]
+    right = [placed(f"y/b{at}", between(["lr"]), at) for at in range(seeds)]
+    scores = {run.name: numbers(0.5, seed=run.name) for run in left} | {run.name: numbers(0.7, seed=run.name) for run in right}
+    cube = cube_of(left[0], right[0], [*left, *right], A.__contains__, REST)
+    people = tuple(at // 30 for at in range(300))
+    old, new = (attribute(cube, at_corners(cube, scores, together=True, clusters=each), "mean") for each in (None, people))
+    assert (old.gap.low, old.gap.interval, old.gap.told) == (None, None, "unknown")
+    assert old.gap.difference == pytest.approx(new.gap.difference)
+    assert UNTOLD in old.remarks
+    assert (new.gap.told, UNTOLD in new.remarks) == ("higher", False)
 
 
 def test_a_main_effect_of_one_of_two_is_found_and_the_other_is_not_claimed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -18,16 +19,17 @@ RIGHT = {"rank4": 20, "rank8": 35, "base": 5}
 CONTEXT = context(evaluation={"tasks": [{"name": "capitalization", "clusters": "person"}]})
 
 
-def results(people: int, of: Any = CONTEXT, other: str = "") -> Results:
-    """Forty rows, whose first ones are right, of so many persons in turn of their order; a run may have answered others."""
+def results(people: int, of: Any = CONTEXT, other: str = "", right: Mapping[str, int] = RIGHT, backwards: str = "") -> Results:
+    """Forty rows, whose first ones are right, of so many persons in turn of their order; one run may have others, or begin at the end."""
 
     def told(cell: CellResult) -> CellResult:
         target = "B" if cell.run == other else "A"
         own = ({"metadata": {"person": at * people // 40}, "target": target} for at in range(40))
         samples = (sample.model_copy(update=each) for sample, each in zip(cell.samples, own, strict=True))
+        samples = reversed([*samples]) if cell.run == backwards else samples
         return cell.model_copy(update={"samples": tuple(samples), "rows": "00000000 11111111"})
 
-    made = {name: [told(each) if isinstance(each, CellResult) else each for each in found] for name, found in left(of, RIGHT).items()}
+    made = {name: [told(each) if isinstance(each, CellResult) else each for each in found] for name, found in left(of, right).items()}
     return assemble(of, jobs(of), made, {}, Accounting())
 
 
@@ -49,11 +51,21 @@ def test_results_and_report_say_how_much_less_rows_tell_that_belong_together() -
     assert {cell.clusters for run in found.runs for cell in run.cells} == {tuple(at // 2 for at in range(40))}
 
 
-def test_who_answered_other_rows_is_left_out() -> None:
-    [together] = results(20, other="base").clustering
-    expected = design_effect([[1.0 if at < right else 0.0 for at in range(40)] for right in (20, 35)], [at // 2 for at in range(40)])
+@pytest.mark.parametrize(("other", "backwards"), [("base", ""), ("rank4", ""), ("base", "rank8")])
+def test_who_answered_other_rows_is_left_out(other: str, backwards: str) -> None:
+    [together] = results(20, other=other, backwards=backwards).clustering
+    scores = [[1.0 if at < right else 0.0 for at in range(40)] for run, right in RIGHT.items() if run != other]
+    expected = design_effect(scores, [at // 2 for at in range(40)])
     assert expected
     assert together.effect == pytest.approx(expected.effect)
+
+
+def test_of_one_setting_there_are_no_differences() -> None:
+    of = context(variables={}, runs=[{"name": "base", "type": "control"}], evaluation=CONTEXT.summary.evaluation.model_dump(mode="json"))
+    found = results(20, of, right={"base": 5})
+    assert len(found.runs) == 1
+    assert found.clustering == ()
+    assert "of differences between settings" not in render(of, None, found, {}).decode()
 
 
 def test_rows_that_ask_the_same_are_said_to_tell_no_more_than_once() -> None:

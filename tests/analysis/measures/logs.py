@@ -52,7 +52,7 @@ def evaluated(folder: Path, rows: Sequence[dict[str, Any]], scorer: Any, answers
     task = inspect_ai.Task(dataset, solver=told(), scorer=scorer, **settings)
     (log,) = inspect_ai.eval(task, model=get_model("mockllm/model"), log_dir=str(folder), display="none")
     assert log.status == "success", log.error
-    header, samples, _ = read(Path(log.location))
+    header, samples, *_ = read(Path(log.location))
     scores = header.results.scores
     return cell("rank8", 0, metrics=tuple(metrics_of(scores, samples)), samples=tuple(samples_of(scores, samples)))
 

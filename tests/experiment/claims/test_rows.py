@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ckgit.experiment.claims.rows import same_rows, shortened, sketch_of, without_prompt
+from ckgit.experiment.claims.rows import asked_digest, same_rows, shortened, sketch_of, without_prompt
 
 TEXTS = [f"Word{number} of {number * 7919 % 1009}?" for number in range(3000)]
 ROWS, OTHERS = TEXTS[:1000], TEXTS[1000:2000]
@@ -12,7 +12,7 @@ ROWS, OTHERS = TEXTS[:1000], TEXTS[1000:2000]
 
 def test_a_sketch_is_the_smallest_digests_and_says_nothing_where_all_rows_ask_the_same() -> None:
     digests = sketch_of(ROWS).split(" ")
-    assert len(digests) == 64
+    assert len(digests) == 256
     assert digests == sorted(digests)
     assert {len(each) for each in digests} == {8}
     assert sketch_of(ROWS[:3]).count(" ") == 2
@@ -79,3 +79,19 @@ def test_of_a_long_row_beginning_and_end_are_looked_at() -> None:
     long = ["a" * 9000 + name for name in ("x", "y")]
     assert max(len(shortened(text)) for text in long) < 5000
     assert sketch_of(long) == sketch_of(map(shortened, long)) != ""
+
+
+def test_a_row_of_which_all_is_looked_at_is_known_whatever_rows_are_beside_it() -> None:
+    assert asked_digest("How many\n cats?") == asked_digest("how many cats?") != asked_digest("How many dogs?")
+    middle = ["a" * 5000 + name + "a" * 5000 for name in ("x", "y")]
+    assert len({*map(asked_digest, middle)}) == 2
+    assert asked_digest("\ud800") != asked_digest("a")  # half a character
+
+
+@pytest.mark.parametrize(("times", "least"), [(10, 10), (50, 49), (100, 89)])
+def test_a_part_is_found_where_the_whole_has_many_times_as_many_rows(times: int, least: int) -> None:
+    whole = [f"Word{number} of {number * 7919 % 1_000_003}?" for number in range(70 * times)]
+    parts = [sketch_of(whole[at : at + 70]) for at in range(0, len(whole), 70)]
+    sketch, others = sketch_of(whole), sketch_of(OTHERS)
+    assert sum(same_rows(each, sketch) for each in parts) >= least
+    assert not any(same_rows(each, others) for each in parts)

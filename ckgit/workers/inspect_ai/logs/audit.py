@@ -44,7 +44,7 @@ def audit_log(content: bytes, called: frozenset[str] = frozenset()) -> Audit:
     with tempfile.NamedTemporaryFile(suffix=".eval") as copy:
         try:
             names = unpack(content, copy.file)
-            header, samples, _ = read(Path(copy.name))
+            header, samples, *_ = read(Path(copy.name))
         except RefusedLogError as error:
             return Audit([str(error)])
         if header.results is None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ckgit.experiment.claims.rows import digests_of, shortened
+from ckgit.experiment.claims.rows import asked_digest, shortened, sketch_of
 from ckgit.workers.inspect_ai.codes import RefusedLogError
 from ckgit.workers.inspect_ai.isolation import forget_settings
 from ckgit.workers.inspect_ai.logs.texts import Shortening, question_of
@@ -76,7 +76,8 @@ class ReadLog(NamedTuple):
 
     header: Any
     samples: list[Any]  # without transcripts and most texts
-    rows: Sequence[str]  # of each sample a digest of what its row asks; see `claims/rows.py`
+    asked: Sequence[str]  # of each sample a digest of what its row asks; see `claims/rows.py`
+    sketch: str  # of these rows
 
 
 def read(path: Path) -> ReadLog:
@@ -114,9 +115,9 @@ def _read(path: Path) -> ReadLog:
             each.explanation = None  # a text for each sample
         kept = _kept(path)
         _check_listed(header, len(kept))
-        asked: list[str] = []
+        asked: list[tuple[str, str]] = []
         samples = list(_samples(path, _listed(header, kept), str((header.eval.task_args or {}).get("prompt", "")), asked))
-        return ReadLog(header, samples, digests_of(asked))
+        return ReadLog(header, samples, [digest for _, digest in asked], sketch_of(text for text, _ in asked))
     except RefusedLogError:
         raise
     except Exception as error:  # a damaged file makes zip, JSON and pydantic raise whatever they like
@@ -124,14 +125,14 @@ def _read(path: Path) -> ReadLog:
         raise RefusedLogError(f"the log cannot be read: {text[0] if text else type(error).__name__}") from error
 
 
-def _samples(path: Path, listed: Sequence[tuple[int | str, int]], prompt: str, asked: list[str]) -> Iterator[Any]:
+def _samples(path: Path, listed: Sequence[tuple[int | str, int]], prompt: str, asked: list[tuple[str, str]]) -> Iterator[Any]:
     """Samples by id and epoch, as inspect's own models have them, without what is not read here: however long texts are, a row is short.
 
     Inspect's `read_eval_log_samples_by_id` does the same, through coroutines that take four times as long as the reading.
 
     Args:
         prompt: in which each row's input was asked.
-        asked: what each sample asked is added to it.
+        asked: what each sample asked is added to it, shortened, with its digest.
     """
     from inspect_ai._util.constants import get_deserializing_context
     from inspect_ai.log import EvalSample
@@ -144,7 +145,8 @@ def _samples(path: Path, listed: Sequence[tuple[int | str, int]], prompt: str, a
             if name not in there:
                 raise RefusedLogError(f"the log cannot be read: Sample id {id_} for epoch {epoch} not found")
             found = json.loads(archive.read(name))
-            asked.append(shortened(question_of(found, prompt)))
+            question = question_of(found, prompt)
+            asked.append((shortened(question), asked_digest(question)))
             kept = {name: value for name, value in found.items() if name not in _UNREAD}
             yield short.shortened(EvalSample.model_validate(kept, context=get_deserializing_context()))
 

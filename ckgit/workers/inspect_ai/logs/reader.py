@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from ckgit.experiment.card import FileDigest, folder_digest
-from ckgit.experiment.claims.rows import ASKED_DIGITS, sketch_of_digests
 from ckgit.experiment.jobs import FailureClass
 from ckgit.experiment.results import ROW_DIGITS, CellResult, TokenCheck, TokenRecord, rows_digest
 from ckgit.workers.inspect_ai.cells import PlannedCell
@@ -31,7 +30,8 @@ class Log(NamedTuple):
     samples: list[Any]
     tokens: TokenCheck | None
     by_row: tuple[str, ...]  # of each row that was sent, the SHA-256 of its tokens; none where that was not recorded
-    rows: Sequence[str]  # of each sample a digest of what its row asks
+    asked: Sequence[str]  # of each sample a digest of what its row asks
+    sketch: str  # of these rows
 
 
 def read_log(wanted: ExpectedLog, path: Path) -> Log:
@@ -44,7 +44,7 @@ def read_log(wanted: ExpectedLog, path: Path) -> Log:
         OSError: the file cannot be read.
     """
     _check_status(read_header(path))
-    header, samples, rows = read(path)
+    header, samples, asked, sketch = read(path)
     _check_settings(wanted, header)
     _check_samples(wanted, header, samples)
     tokens, by_row = _tokens(wanted, samples)
@@ -52,7 +52,7 @@ def read_log(wanted: ExpectedLog, path: Path) -> Log:
     if wanted.weights and _weights(samples) not in (None, wanted.weights):
         raise RefusedLogError("its answers were made with other weights than those that are to be evaluated", FailureClass.INPUT_CHANGED)
     check_archive(path)
-    return Log(header, samples, tokens, by_row, rows)
+    return Log(header, samples, tokens, by_row, asked, sketch)
 
 
 def read_cell(cell: PlannedCell, path: Path, *, marked: bool, seen: TokenRecord | None = None) -> CellResult:
@@ -66,7 +66,7 @@ def read_cell(cell: PlannedCell, path: Path, *, marked: bool, seen: TokenRecord 
         RefusedLogError: see `read_log`.
         OSError: the file cannot be read.
     """
-    header, samples, tokens, by_row, rows = read_log(expected_log(cell, marked=marked), path)
+    header, samples, tokens, by_row, asked, sketch = read_log(expected_log(cell, marked=marked), path)
     if seen and by_row:
         _check_rows(by_row, seen)
     return CellResult(
@@ -84,8 +84,8 @@ def read_cell(cell: PlannedCell, path: Path, *, marked: bool, seen: TokenRecord 
         versions={**header.eval.packages, **_record(samples[0]).get("versions", {})},
         token=token_of(header),
         texts=tuple(texts_of(samples)),
-        rows=sketch_of_digests(rows),
-        asked="".join(digest[:ASKED_DIGITS] for digest in rows),
+        rows=sketch,
+        asked="".join(asked),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bench.large_logs import make_log
-from ckgit.experiment.claims.rows import digests_of
+from ckgit.experiment.claims.rows import asked_digest, sketch_of
 from ckgit.workers.inspect_ai.logs.file import read
 from ckgit.workers.inspect_ai.logs.recompute import recomputed
 from ckgit.workers.inspect_ai.logs.scores import metrics_of, samples_of
@@ -44,7 +44,7 @@ def test_memory_does_not_follow_the_bytes_of_a_log(tmp_path: Path, samples: int,
     read(few)  # with all that is imported
     tracemalloc.start()
     try:
-        _, found, _ = read(large)
+        found = read(large).samples
         kept, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -55,8 +55,9 @@ def test_memory_does_not_follow_the_bytes_of_a_log(tmp_path: Path, samples: int,
 
 def test_what_is_read_is_what_the_whole_log_has(tmp_path: Path) -> None:
     file = make_log(tmp_path / "log.eval", samples=ROWS + 5, size=10_000)
-    header, samples, rows = read(file)
-    assert rows == digests_of(json.loads(content)["input"] for content in inputs(file))
+    header, samples, asked, sketch = read(file)
+    questions = [json.loads(content)["input"] for content in inputs(file)]
+    assert (asked, sketch) == ([*map(asked_digest, questions)], sketch_of(questions))
     log = whole(file)
     assert made(header, samples) == made(log, log.samples)
     texts = [*texts_of(samples)]
@@ -74,7 +75,7 @@ def test_a_conversation_and_a_message_in_parts_are_the_same_texts(tmp_path: Path
                 document["input"] = asked
                 document["output"].pop("completion")  # which follows from the message
             changed.writestr(name, json.dumps(document))
-    header, samples, _ = read(other)
+    header, samples, *_ = read(other)
     log = whole(other)
     assert made(header, samples) == made(log, log.samples)
     assert next(iter(texts_of(samples))).input.startswith("system: aaa")
