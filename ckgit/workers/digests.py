@@ -16,12 +16,15 @@ FILE_OPTION = "--file="  # of a job's command: PATH=SHA256
 _AT_ONCE = 4  # files that are read at the same time; the shards of a large model are many
 
 
-def digests(folder: Path, seen: Callable[[Path], Path | None] = Path) -> Mapping[str, FileDigest]:
+def digests(
+    folder: Path, seen: Callable[[Path], Path | None] = Path, of_base: Callable[[Path], Mapping[str, FileDigest]] | None = None
+) -> Mapping[str, FileDigest]:
     """Every file of a folder that loading the model may read, by name, and of an adapter alone those of its base. All of it is read.
 
     Args:
         seen: where from here the base of an adapter is, which the adapter names as seen from the top of the work tree, where jobs run;
             where that is None, the base is left out.
+        of_base: digests of that one, where a caller who reads many adapters keeps them; without it they are read.
 
     Raises:
         OSError: a file cannot be read.
@@ -31,7 +34,7 @@ def digests(folder: Path, seen: Callable[[Path], Path | None] = Path) -> Mapping
     own, base = ((ADAPTER_CONFIG, ADAPTER_WEIGHTS), seen(named)) if named else ((), None)
     files = [file for file in sorted(folder.iterdir()) if file.is_file() and (is_model_file(file.name) or file.name in own)]
     found = {file.name: digest for file, digest in zip(files, _digests(files), strict=True)}
-    return {**found, **{f"{BASE}/{name}": digest for name, digest in (digests(base) if base else {}).items()}}
+    return {**found, **{f"{BASE}/{name}": digest for name, digest in ((of_base or digests)(base) if base else {}).items()}}
 
 
 def base_of(folder: Path) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import itertools
 import os
@@ -96,8 +97,20 @@ def unfit(place: Path, card: ModelCard) -> str | None:
 def _same_bytes(place: Path, card: ModelCard) -> bool:
     """Whether each file has its digest: two models that were trained from one have the same names and sizes."""
     with contextlib.suppress(OSError):
-        return all(sha256(place / name) == expected.sha256 for name, expected in card.files.items())
+        return all(_sha256_once(*_as_it_is(place / name)) == expected.sha256 for name, expected in card.files.items())
     return False
+
+
+def _as_it_is(file: Path) -> tuple[Path, tuple[int, ...]]:
+    """A file without links, and what is another once it was written."""
+    status = file.stat()
+    return file.resolve(), (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+@functools.cache
+def _sha256_once(file: Path, _: tuple[int, ...]) -> str:
+    """Read once in a process: a command looks for a model each time that it has to know where it is."""
+    return sha256(file)
 
 
 def sha256(file: Path) -> str:

@@ -138,7 +138,7 @@ def _not_written(remote: str, ref: str | None, why: str, place: str, state: str)
     what = f"{ref or 'a file'} of this clone cannot be written: {why.removesuffix('.')}"
     onward = "mend that, and try again"
     if lock := _LOCK.search(why):
-        onward = f"another git may be at work here, or was killed and left its lock: rm {shlex.quote(lock[1])}, when no git runs; then try again"
+        onward = f"another git works here, or was killed and left its lock: rm {shlex.quote(lock[1])}, when no git runs; then try again"
     elif other := _IN_THE_WAY.search(why):
         taken = f"git update-ref -d {shlex.quote(other[1])}"
         onward = f"{remote} cannot have both: {taken} takes away the one that this clone still has; then try again"

@@ -214,7 +214,7 @@ def known_in(content: bytes | None, *, gone: bool) -> frozenset[str]:
 
 
 def is_unread(lab: Lab, name: str, commit: str, content: bytes | None) -> bool:
-    """Whether a commit has a ledger that cannot be read: what it lists is not known then, which is another thing than that it lists nothing.
+    """Whether a commit has a ledger that cannot be read: it is not known what it lists, and so not that it lists nothing.
 
     Args:
         content: the ledger as `read_objects` gives it where that is lenient.

@@ -27,7 +27,7 @@ def scratch(parent: Path, prefix: str) -> Iterator[Path]:
     for left in parent.iterdir():
         if re.fullmatch(re.escape(prefix) + _CHANCE, left.name) and left.is_dir() and not left.is_symlink():
             _remove_unless_used(left)
-    with made_and_held(lambda: Path(tempfile.mkdtemp(prefix=prefix, dir=parent))) as (folder, _):  # not held, it is not removed either
+    with made_and_held(lambda: Path(tempfile.mkdtemp(prefix=prefix, dir=parent))) as folder:
         try:
             yield folder
         finally:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import State
 from ckgit.experiment.results import Checkpoint
 from ckgit.orchestrators.commands.advance import advance
+from ckgit.orchestrators.engine.experiment import open_experiment
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.run import change_cluster
 from ckgit.workers.digests import digests
@@ -141,6 +144,47 @@ def test_a_copy_that_was_cut_short_goes_on(two: Bench, monkeypatch: pytest.Monke
     assert files(brought) == files(saved)
     assert (brought / "epoch_0/latest").readlink() == Path("weights")
     assert not list(two.work.glob("**/artifacts.part"))
+
+
+def test_a_second_process_waits_for_the_one_that_copies(two: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between file systems, where half a file may be there: it goes on once the second asks for the lock, or meddles."""
+    two.advance(State.TRAINED)
+    saved, begun, asked, meddled = two.work / "experiments/demo/rank4/artifacts", threading.Event(), threading.Event(), list[str]()
+    flock, view = fcntl.flock, open_experiment(two.lab, "demo")
+    first = threading.current_thread()
+
+    def slowly(source: Path, target: Path) -> None:
+        if threading.current_thread() is not first:
+            meddled.extend([str(target)] if "rank4" in target.parts else [])
+            asked.set()
+        elif not begun.is_set():
+            target.write_bytes(source.read_bytes()[:1])
+            begun.set()
+            asked.wait()
+        shutil.copy2(source, target, follow_symlinks=False)
+
+    def asks(descriptor: int, flags: int) -> None:
+        if threading.current_thread() is not first:
+            asked.set()
+        flock(descriptor, flags)
+
+    def second() -> None:
+        begun.wait()
+        try:
+            change_cluster.bring_checkpoints(view, two.ledger, work)
+        except CkgitError as error:
+            meddled.append(str(error))
+
+    work = two.folder / "elsewhere"
+    monkeypatch.setattr(change_cluster, "_linked", slowly)
+    monkeypatch.setattr(fcntl, "flock", asks)
+    other = threading.Thread(target=second)
+    other.start()
+    change_cluster.bring_checkpoints(view, two.ledger, work)
+    other.join()
+    assert meddled == []
+    assert files(work / "experiments/demo/rank4/artifacts") == files(saved)
+    assert [each.name for each in (work / "experiments/demo/rank4").iterdir()] == ["artifacts"]
 
 
 def test_an_adapter_is_brought_along_and_held_against_its_base_there(two: Bench) -> None:

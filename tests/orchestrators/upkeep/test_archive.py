@@ -172,7 +172,9 @@ def test_a_second_command_that_restores_the_same_takes_nothing_of_the_first(
     assert files(work) == {path: size for path, size in files(bench.work).items() if not (bench.work / path).is_symlink()}
 
 
-def test_where_a_second_work_tree_fails_the_first_is_told(archived: tuple[Bench, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_a_second_work_tree_fails_the_first_is_told(
+    archived: tuple[Bench, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, file = archived
     other, copytree = make_test_lab(tmp_path / "other"), shutil.copytree
     members = members_of(file)

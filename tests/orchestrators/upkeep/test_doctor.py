@@ -115,7 +115,8 @@ def test_jobs_whose_ledger_cannot_be_read_are_not_said_to_be_in_none(bench: Benc
     assert point["text"].startswith("the ledger of demo cannot be read; it may list those that may run: ckgit.")
     assert "running" in point["text"]
     assert (point["level"], point["mend"].partition(" says")[0]) == ("error", "ckgit status demo")
-    assert "jobs.json" in bench.ckgit("status", "demo", check=False).stderr
+    for command in ("status", "advance", *(("cancel",) if harm else ())):
+        assert "exp/demo:experiments/demo/jobs.json: " in bench.ckgit(command, "demo", check=False).stderr, command
 
 
 def test_a_configuration_that_cannot_be_read_is_an_error_and_hides_nothing(bench: Bench) -> None:
