@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.card import ModelCard
+from ckgit.experiment.card import FileDigest, ModelCard
 from ckgit.experiment.cluster import Cluster
 from ckgit.formats.listing import in_words
 from ckgit.lab.lab import Lab
@@ -97,20 +97,23 @@ def unfit(place: Path, card: ModelCard) -> str | None:
 def _same_bytes(place: Path, card: ModelCard) -> bool:
     """Whether each file has its digest: two models that were trained from one have the same names and sizes."""
     with contextlib.suppress(OSError):
-        return all(_sha256_once(*_as_it_is(place / name)) == expected.sha256 for name, expected in card.files.items())
+        return all(digest_once(place / name).sha256 == expected.sha256 for name, expected in card.files.items())
     return False
 
 
-def _as_it_is(file: Path) -> tuple[Path, tuple[int, ...]]:
-    """A file without links, and what is another once it was written."""
+def digest_once(file: Path) -> FileDigest:
+    """Digest and size of a file, which is read once in a process while nobody writes to it: a command meets the same model many times.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     status = file.stat()
-    return file.resolve(), (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return _digest(file.resolve(), (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
 
 
 @functools.cache
-def _sha256_once(file: Path, _: tuple[int, ...]) -> str:
-    """Read once in a process: a command looks for a model each time that it has to know where it is."""
-    return sha256(file)
+def _digest(file: Path, as_it_is: tuple[int, ...]) -> FileDigest:  # noqa: ARG001 - by which another one is told
+    return FileDigest(sha256=sha256(file), bytes=file.stat().st_size)
 
 
 def sha256(file: Path) -> str:

@@ -6,7 +6,6 @@ other settings now, finds jobs and work tree where they are.
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -25,6 +24,7 @@ from ckgit.lab.commit import CommitPlan
 from ckgit.lab.context import load_context
 from ckgit.lab.held import locked
 from ckgit.lab.history.hand_edits import refuse_edited
+from ckgit.lab.models.find import digest_once
 from ckgit.orchestrators.engine.experiment import ExperimentView, prepare
 from ckgit.orchestrators.engine.kept import checkpoints_of
 from ckgit.orchestrators.engine.logs import now
@@ -261,11 +261,10 @@ def _changed(manifest: bytes | None, copy: Path, work: Path) -> Iterator[str]:
     if not (copy / MANIFEST).is_file() or (copy / MANIFEST).read_bytes() != manifest:
         yield f"{copy / MANIFEST}: FAILED (it is not what training committed)"
         return
-    of_base = functools.cache(digests)
     for checkpoint in read_manifest(manifest):
         folder = copy / PurePosixPath(checkpoint.path).name
         if checkpoint.files:
-            found = digests(folder, work.joinpath, of_base)
+            found = digests(folder, work.joinpath, digest_once)
             yield from differences(folder, found, {name: file.sha256 for name, file in checkpoint.files.items()})
 
 

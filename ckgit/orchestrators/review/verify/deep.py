@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError
-from ckgit.experiment.card import FileDigest, card_path
+from ckgit.experiment.card import card_path
 from ckgit.experiment.cluster import Cluster
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, Ledger, Phase
@@ -24,7 +23,7 @@ from ckgit.lab.git.objects import read_objects
 from ckgit.lab.history.cleanings import removal_of, removals
 from ckgit.lab.lab import Lab
 from ckgit.lab.models.card_file import parse_card
-from ckgit.lab.models.find import find_model
+from ckgit.lab.models.find import digest_once, find_model
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.review import rules
 from ckgit.orchestrators.review.rule import Rule
@@ -112,7 +111,7 @@ def _checkpoints(lab: Lab, ledger: Ledger, folder: str, commit: str) -> Iterator
     paths = [f"{folder}/{attempt.job.partition('/')[0]}/{MANIFEST}" for attempt in trained]
     manifests = dict(zip(paths, read_objects(lab.root, [f"{commit}:{each}" for each in paths]), strict=True))
     work, gone = Path(ledger.work_tree), list[str]()
-    bases = _Bases(lab, lab.cluster_of(ledger.model_dump()), commit, work, functools.cache(digests))
+    bases = _Bases(lab, lab.cluster_of(ledger.model_dump()), commit, work)
     for path, content in manifests.items():
         for checkpoint in _listed(content):
             place = work / PurePosixPath(checkpoint.path)
@@ -132,7 +131,6 @@ class _Bases(NamedTuple):
     cluster: Cluster
     commit: str
     work: Path
-    read: Callable[[Path], Mapping[str, FileDigest]]  # the digests of one, which many checkpoints have
 
     def seen(self, base: Path) -> Path | None:
         """The folder of one, as an adapter names it: in the work tree, or where it was moved since; None where it is nowhere."""
@@ -166,7 +164,7 @@ def _differences(checkpoint: Checkpoint, place: Path, bases: _Bases) -> Iterator
         base = base_of(place)
         lacking = base is not None and bases.seen(base) is None
         wanted = {name: file.sha256 for name, file in checkpoint.files.items() if not (lacking and name.startswith(f"{BASE}/"))}
-        yield from ((rules.CHECKPOINT, line) for line in differences(place, digests(place, bases.seen, bases.read), wanted))
+        yield from ((rules.CHECKPOINT, line) for line in differences(place, digests(place, bases.seen, digest_once), wanted))
     except OSError as error:
         yield rules.CHECKPOINT, f"{error.filename or place} cannot be read: {error.strerror}"
     except ValueError as error:
