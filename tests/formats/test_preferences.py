@@ -123,6 +123,8 @@ def test_a_common_set_of_preferences_in_parquet_is_read():
         (ROW | {"chosen": answer("1")[0], "rejected": answer("2")[0]}, "line 1: its answers are messages, and no list of those before"),
         ({"instruction": "i", "input": 3, "chosen": "1", "rejected": "2"}, "line 1: column 'input' holds a number, not text"),
         ({"instruction": "i", "history": ["1"], "chosen": "1", "rejected": "2"}, "line 1: column 'history' holds something else than"),
+        ({"instruction": "i", "history": 5, "chosen": "1", "rejected": "2"}, "line 1: column 'history' holds something else than"),
+        ({"instruction": "i", "history": {"1": "2"}, "chosen": "1", "rejected": "2"}, "line 1: column 'history' holds something else than"),
         (ROW | {"messages": said("1", "2")}, "its rows can be read as messages and preference; write which in the design: shape: mess"),
     ],
 )

@@ -56,7 +56,8 @@ def instructed(raw: Mapping[str, Any]) -> str:
 
 def _history(raw: Mapping[str, Any]) -> Iterator[Turn]:
     """LLaMA-Factory's earlier instructions, each with its answer."""
-    for pair in raw.get("history") or ():
+    pairs = raw.get("history") or []
+    for pair in pairs if isinstance(pairs, list) else [pairs]:
         if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):  # noqa: PLR2004
             raise DataError("column 'history' holds something else than pairs of an instruction and its answer")
         yield from (Turn(USER, pair[0]), Turn(ASSISTANT, pair[1]))

@@ -26,7 +26,10 @@ def warmup_steps(run: Run, steps: int) -> int:
 def warmup_of(get: Callable[[str], Any], steps: int) -> int:
     """The same by the values of parameters; None for one that has none."""
     ratio = get("warmup_ratio")
-    return int(get("num_warmup_steps") or 0) if ratio is None else math.ceil(Fraction(str(ratio)) * steps)
+    if ratio is None:
+        return int(get("num_warmup_steps") or 0)
+    # Of packed rows the trainer is handed the share itself, and multiplies as computers do: 0.07 of 100 steps are 8.
+    return math.ceil(steps * ratio if get("packing_length") else Fraction(str(ratio)) * steps)
 
 
 def train_rows(context: Context, run: Run) -> int | None:

@@ -12,6 +12,7 @@ from ckgit.experiment.jobs import Batch
 from ckgit.experiment.worker import Context
 from ckgit.formats.yaml.document import read_yaml
 from ckgit.workers.torchtune.design.parameters import TorchtuneParameters
+from ckgit.workers.training.design.counted import warmup_of
 from ckgit.workers.trl import worker
 from ckgit.workers.trl.design.parameters import TrlParameters
 from tests.workers import designs
@@ -32,6 +33,14 @@ def problems(**design: Any) -> list[str]:
 
 def finetune(**controls: Any) -> Any:
     return read_yaml(worker.scaffold(context(controls=controls))["experiments/capital/run/finetune.yaml"].decode()).value
+
+
+@pytest.mark.parametrize(("ratio", "steps"), [(0.07, 100), (0.1, 30), (0.29, 100), (0.3, 10), (0.5, 7)])
+def test_a_warm_up_has_as_many_steps_as_the_trainer_makes_of_the_share(ratio: float, steps: int) -> None:
+    from transformers import TrainingArguments
+
+    made = TrainingArguments(output_dir="none", warmup_steps=ratio, use_cpu=True).get_warmup_steps(steps)
+    assert warmup_of({**PACKED, "warmup_ratio": ratio}.get, steps) == made
 
 
 def test_trl_is_told_by_its_own_names_to_pack_whole_rows() -> None:
