@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.formats.listing import in_words
 from ckgit.formats.plain_json import read_json
 from ckgit.lab.git.objects import REGULAR, Entry, read_objects, tree_entries
+from ckgit.lab.held import own_part
 from ckgit.lab.lab import Lab
 
 _MANIFEST = ".ckgit/export.json"
@@ -174,7 +174,7 @@ def lead(target: Path, model_folders: Mapping[str, Path]) -> None:
     try:
         for link, folder in links.items():
             if _goal(link) != str(folder) and (link.is_symlink() or not link.exists()):
-                part = _own_part(link)
+                part = own_part(link)
                 part.unlink(missing_ok=True)
                 part.symlink_to(folder)
                 part.replace(link)
@@ -198,14 +198,9 @@ def _list_links(manifest: Path, links: Mapping[str, str]) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         return
     if listed != document["links"]:
-        part = _own_part(manifest)
+        part = own_part(manifest)
         part.write_text(json.dumps({**document, "links": listed}, indent=1) + "\n", encoding="utf-8")
         part.replace(manifest)
-
-
-def _own_part(path: Path) -> Path:
-    """Where this process writes what is to stand there; another one, of this machine or not, may write the same meanwhile."""
-    return path.with_name(f".{path.name}-{os.uname().nodename}-{os.getpid()}")
 
 
 def _verify(target: Path) -> None:

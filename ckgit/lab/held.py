@@ -86,3 +86,8 @@ def _is_still(path: Path, descriptor: int) -> bool:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
         return False
+
+
+def own_part(path: Path) -> Path:
+    """Where this process writes what is to stand there; another one, of this machine or not, may write the same meanwhile."""
+    return path.with_name(f".{path.name}-{os.uname().nodename}-{os.getpid()}")

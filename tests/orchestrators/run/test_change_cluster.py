@@ -8,6 +8,8 @@ import json
 import shutil
 import subprocess
 import threading
+from multiprocessing import get_context
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from ckgit.orchestrators.commands.advance import advance
 from ckgit.orchestrators.engine.experiment import open_experiment
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.run import change_cluster
+from ckgit.orchestrators.scaffold.rerender import bring
 from ckgit.workers.digests import digests
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench, steered
@@ -185,6 +188,25 @@ def test_a_second_process_waits_for_the_one_that_copies(two: Bench, monkeypatch:
     assert meddled == []
     assert files(work / "experiments/demo/rank4/artifacts") == files(saved)
     assert [each.name for each in (work / "experiments/demo/rank4").iterdir()] == ["artifacts"]
+
+
+def test_two_processes_that_bring_the_same_script_do_not_meet(two: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    two.advance(State.TRAINED)
+    view, replace, others = open_experiment(two.lab, "demo"), Path.replace, list[ForkProcess]()
+    task = two.work / "tasks/capitalization.py"
+    wanted = task.read_bytes()
+    task.write_bytes(b"changed by hand")
+
+    def second_first(part: Path, place: Path) -> Path:
+        if not others:
+            others.append(get_context("fork").Process(target=bring, args=(view, {}, [], two.work)))
+            others[0].start()
+            others[0].join()
+        return replace(part, place)
+
+    monkeypatch.setattr(Path, "replace", second_first)
+    bring(view, {}, [], two.work)
+    assert (others[0].exitcode, task.read_bytes(), list(task.parent.glob(".*"))) == (0, wanted, [])
 
 
 def test_an_adapter_is_brought_along_and_held_against_its_base_there(two: Bench) -> None:
