@@ -119,6 +119,14 @@ def test_jobs_whose_ledger_cannot_be_read_are_not_said_to_be_in_none(bench: Benc
         assert "exp/demo:experiments/demo/jobs.json: " in bench.ckgit(command, "demo", check=False).stderr, command
 
 
+def test_the_list_does_not_say_either_that_they_are_in_none(bench: Bench) -> None:
+    bench.hold()
+    bench.advance(State.TRAINED, wait=False)
+    commit_by_hand(bench.folder, "notes.md", "mine")  # it looks for jobs where a branch is not as ckgit left it
+    lose(bench.folder, "exp/demo:experiments/demo/jobs.json")
+    assert "2 jobs of it may still run: ckgit status demo" in bench.ckgit("list").stdout
+
+
 def test_a_configuration_that_cannot_be_read_is_an_error_and_hides_nothing(bench: Bench) -> None:
     config = bench.folder / "ckgit.toml"
     config.write_text(config.read_text() + '\n[clusters.away]\nscheduler = "pbs"\n')
