@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.formats.listing import in_words
 from ckgit.formats.plain_json import read_json
 from ckgit.lab.git.objects import REGULAR, Entry, read_objects, tree_entries
+from ckgit.lab.held import own_part
 from ckgit.lab.lab import Lab
 
 _MANIFEST = ".ckgit/export.json"
@@ -45,7 +45,7 @@ def export_work_tree(lab: Lab, inputs: JobInputs, target: Path, model_folders: M
     """
     entries = _entries(lab, inputs)
     if target.is_dir():
-        lead(target, {name: folder for name, folder in model_folders.items() if not (target / "models" / name).is_dir()})
+        lead(target, {name: folder for name, folder in model_folders.items() if _is_due(target / "models" / name, folder)})
         _verify(target)
         return target
     outside = _outside(lab, inputs, {entry.path for entry in entries})
@@ -159,6 +159,11 @@ def _publish(part: Path, target: Path) -> None:
         _verify(target)
 
 
+def _is_due(link: Path, folder: Path) -> bool:
+    """Whether a link leads nowhere, or to where its model is now, as a command may have left it that was killed before it listed that."""
+    return not link.is_dir() or _goal(link) == str(folder)
+
+
 def lead(target: Path, model_folders: Mapping[str, Path]) -> None:
     """Lead the links of models in an export to where their folders are now; a folder that somebody has put in the place of one stays.
 
@@ -168,8 +173,8 @@ def lead(target: Path, model_folders: Mapping[str, Path]) -> None:
     links = {target / "models" / name: folder for name, folder in model_folders.items()}
     try:
         for link, folder in links.items():
-            if link.is_symlink() or not link.exists():
-                part = link.with_name(f".{link.name}-{os.getpid()}")
+            if _goal(link) != str(folder) and (link.is_symlink() or not link.exists()):
+                part = own_part(link)
                 part.unlink(missing_ok=True)
                 part.symlink_to(folder)
                 part.replace(link)
@@ -186,15 +191,16 @@ def lead(target: Path, model_folders: Mapping[str, Path]) -> None:
 
 
 def _list_links(manifest: Path, links: Mapping[str, str]) -> None:
-    """Have an export's list name the links as they are; killed before this, the next one does it. A list that is damaged stays so."""
+    """Have an export's list name the links as they are. A list that is damaged stays so."""
     try:
         document = read_json(manifest.read_bytes())
-        document["links"] = {**document["links"], **links}
+        listed = {**document["links"], **links}
     except (OSError, ValueError, KeyError, TypeError):
         return
-    part = manifest.with_name(f"{manifest.name}.part")
-    part.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    part.replace(manifest)
+    if listed != document["links"]:
+        part = own_part(manifest)
+        part.write_text(json.dumps({**document, "links": listed}, indent=1) + "\n", encoding="utf-8")
+        part.replace(manifest)
 
 
 def _verify(target: Path) -> None:

@@ -16,12 +16,15 @@ FILE_OPTION = "--file="  # of a job's command: PATH=SHA256
 _AT_ONCE = 4  # files that are read at the same time; the shards of a large model are many
 
 
-def digests(folder: Path, seen: Callable[[Path], Path | None] = Path) -> Mapping[str, FileDigest]:
+def digests(
+    folder: Path, seen: Callable[[Path], Path | None] = Path, digest: Callable[[Path], FileDigest] | None = None
+) -> Mapping[str, FileDigest]:
     """Every file of a folder that loading the model may read, by name, and of an adapter alone those of its base. All of it is read.
 
     Args:
         seen: where from here the base of an adapter is, which the adapter names as seen from the top of the work tree, where jobs run;
             where that is None, the base is left out.
+        digest: reads a file; without it each is read anew, also the base that many adapters have.
 
     Raises:
         OSError: a file cannot be read.
@@ -30,8 +33,8 @@ def digests(folder: Path, seen: Callable[[Path], Path | None] = Path) -> Mapping
     named = base_of(folder)
     own, base = ((ADAPTER_CONFIG, ADAPTER_WEIGHTS), seen(named)) if named else ((), None)
     files = [file for file in sorted(folder.iterdir()) if file.is_file() and (is_model_file(file.name) or file.name in own)]
-    found = {file.name: digest for file, digest in zip(files, _digests(files), strict=True)}
-    return {**found, **{f"{BASE}/{name}": digest for name, digest in (digests(base) if base else {}).items()}}
+    found = {file.name: each for file, each in zip(files, _digests(files, digest), strict=True)}
+    return {**found, **{f"{BASE}/{name}": each for name, each in (digests(base, digest=digest) if base else {}).items()}}
 
 
 def base_of(folder: Path) -> Path | None:
@@ -96,11 +99,11 @@ def _line(file: Path, found: str, wanted: str) -> str:
     return f"{file}: FAILED (its SHA-256 is {found[:12]}, recorded was {wanted[:12]})"
 
 
-def _digests(files: Sequence[Path]) -> list[FileDigest]:
+def _digests(files: Sequence[Path], digest: Callable[[Path], FileDigest] | None = None) -> list[FileDigest]:
     from concurrent.futures import ThreadPoolExecutor  # scaffolding needs none
 
     with ThreadPoolExecutor(_AT_ONCE) as threads:
-        return list(threads.map(_digest, files))
+        return list(threads.map(digest or _digest, files))
 
 
 def _digest(file: Path) -> FileDigest:

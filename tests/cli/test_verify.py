@@ -17,9 +17,11 @@ from ckgit.experiment.design.model import State
 from ckgit.experiment.outputs.findings import VerifiedExperiment
 from ckgit.experiment.results import Checkpoint
 from ckgit.lab.lab import Lab
+from ckgit.lab.models import find
 from ckgit.orchestrators.review.rules import RULES
 from ckgit.orchestrators.review.verify.branch import verify_branch
 from ckgit.orchestrators.review.verify.deep import deep
+from ckgit.workers import digests as workers_digests
 from ckgit.workers.digests import digests
 from tests.by_hand import commit_by_hand
 from tests.command_line import ckgit
@@ -202,6 +204,24 @@ def test_the_cluster_is_asked(trained: Bench) -> None:
     assert "rank4/finetune, attempt 1: its status says exit_code 1, and the ledger 0 [account]" in done.stdout
     shutil.rmtree(trained.work)
     assert trained.ckgit("verify", "demo", "--deep").returncode == 0
+
+
+def test_a_base_that_was_moved_is_read_once_for_all_adapters(trained: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked for by its bytes, and then held against what training recorded, checkpoint by checkpoint."""
+    for run in ("rank4", "rank8"):
+        place = f"experiments/demo/{run}/artifacts/epoch_0"
+        folder = trained.work / place
+        (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "models/tiny"}')
+        (folder / "adapter_model.safetensors").write_bytes(b"adapter")
+        saved = Checkpoint(epoch=0, path=place, bytes=7, sha256="0" * 64, files=dict(digests(folder, trained.work.joinpath)))
+        commit_by_hand(trained.folder, f"{run}/checkpoints.json", f"[{saved.model_dump_json()}]")
+    (trained.folder / "models/tiny").rename(trained.folder / "models/moved")
+    read, sha256, each = list[str](), find.sha256, workers_digests._digest
+    monkeypatch.setattr(find, "sha256", lambda file: (read.append(file.name), sha256(file))[1])
+    monkeypatch.setattr(workers_digests, "_digest", lambda file: (read.append(file.name), each(file))[1])
+    listed = deep(trained.lab, "demo", git(trained, "rev-parse", "exp/demo"))
+    assert [found.message for found in listed if "accounts" not in found.message] == []
+    assert (read.count("model.safetensors"), read.count("adapter_model.safetensors")) == (1, 2)
 
 
 def test_an_adapter_is_held_against_what_training_recorded_of_it_and_of_its_base(trained: Bench, tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 import hashlib
 import json
 import multiprocessing
+from pathlib import Path
 
 import pytest
 
+import ckgit.lab.export
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import Event
 from ckgit.lab.commit import CommitPlan, make_commit
@@ -105,6 +107,38 @@ def test_the_link_to_a_model_that_was_moved_leads_there_again(lab, designed, tmp
     assert link.readlink() == moved
     assert export(lab, designed) == work  # and its list says so
     assert json.loads((work / ".ckgit/export.json").read_bytes())["links"] == {"models/tiny": str(moved)}
+
+
+def test_a_command_that_was_killed_before_it_listed_a_link_is_made_good_by_the_next(lab, designed, tmp_path, monkeypatch):
+    work = export(lab, designed)
+    moved = (lab.root / "models/tiny").rename(tmp_path / "moved")
+    register((lab.root / "models/tiny.yaml").read_bytes(), moved)
+    with monkeypatch.context() as patched:
+        patched.setattr(ckgit.lab.export, "_list_links", lambda *_: pytest.exit("killed"))
+        with pytest.raises(pytest.exit.Exception):
+            export(lab, designed)
+    assert (work / "models/tiny").readlink() == moved
+    assert export(lab, designed) == work
+    assert json.loads((work / ".ckgit/export.json").read_bytes())["links"] == {"models/tiny": str(moved)}
+
+
+def test_two_processes_that_lead_the_same_link_do_not_meet(lab, designed, tmp_path, monkeypatch):
+    work, replace, others = export(lab, designed), Path.replace, []
+    moved = tmp_path / "moved"
+    moved.mkdir()
+
+    def second_first(part, place):
+        if place.name == "export.json" and not others:  # as the first one is about to put its list there
+            others.append(multiprocessing.get_context("fork").Process(target=lead, args=(work, {"tiny": moved})))
+            others[0].start()
+            others[0].join()
+        return replace(part, place)
+
+    monkeypatch.setattr(Path, "replace", second_first)
+    lead(work, {"tiny": moved})
+    assert others[0].exitcode == 0
+    assert json.loads((work / ".ckgit/export.json").read_bytes())["links"] == {"models/tiny": str(moved)}
+    assert [file.name for file in (work / ".ckgit").iterdir()] == ["export.json"]
 
 
 def test_a_folder_in_the_place_of_a_link_is_somebodys(lab, designed):

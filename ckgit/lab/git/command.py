@@ -54,7 +54,7 @@ class GitError(CkgitError):
         self.returncode = returncode
         self.stderr = stderr.strip()
         words = self.stderr or f"exit code {returncode}, without a word"
-        super().__init__(f"git {_command_of(args)} failed: {words}", code=Exit.COMMAND_FAILED, where=str(cwd), next=_advice(self.stderr))
+        super().__init__(f"git {command_of(args)} failed: {words}", code=Exit.COMMAND_FAILED, where=str(cwd), next=_advice(self.stderr))
 
 
 def git(cwd: Path, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None, waiting: TimeLimit | None = None) -> bytes:
@@ -197,7 +197,7 @@ def run_git(
         raise CkgitError("git is not installed, or not on PATH", code=Exit.TOOL_MISSING, next="install git 2.36 or newer") from None
 
 
-def _command_of(args: Sequence[str]) -> str:
+def command_of(args: Sequence[str]) -> str:
     """The git command without its global options."""
     words = iter(args)
     for word in words:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import itertools
 import os
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.experiment.card import ModelCard
+from ckgit.experiment.card import FileDigest, ModelCard
 from ckgit.experiment.cluster import Cluster
 from ckgit.formats.listing import in_words
 from ckgit.lab.lab import Lab
@@ -96,8 +97,23 @@ def unfit(place: Path, card: ModelCard) -> str | None:
 def _same_bytes(place: Path, card: ModelCard) -> bool:
     """Whether each file has its digest: two models that were trained from one have the same names and sizes."""
     with contextlib.suppress(OSError):
-        return all(sha256(place / name) == expected.sha256 for name, expected in card.files.items())
+        return all(digest_once(place / name).sha256 == expected.sha256 for name, expected in card.files.items())
     return False
+
+
+def digest_once(file: Path) -> FileDigest:
+    """Digest and size of a file, which is read once in a process while nobody writes to it: a command meets the same model many times.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    status = file.stat()
+    return _digest(file.resolve(), (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+
+
+@functools.cache
+def _digest(file: Path, as_it_is: tuple[int, ...]) -> FileDigest:  # noqa: ARG001 - by which another one is told
+    return FileDigest(sha256=sha256(file), bytes=file.stat().st_size)
 
 
 def sha256(file: Path) -> str:

@@ -142,7 +142,8 @@ def _settle(lab: Lab, name: str, commit: str, answer: PushResult, *, closed: boo
         theirs = fetched_tips(lab, remote, name).branch
     except NotReachedError as error:
         what = f"whether {remote} has commit {commit[:12]} is not known: {answer.words or error.what}"
-        raise NotReachedError(what, code=error.code, where=f"exp/{name}", state=stands.partition(",")[0], next=again) from error
+        onward = f"{error.next}; then {again}" if error.code is Exit.COMMAND_FAILED else again
+        raise NotReachedError(what, code=error.code, where=f"exp/{name}", state=stands.partition(",")[0], next=onward) from error
     if theirs and is_ancestor(lab.root, commit, theirs):
         return  # another clone made the same commit, or git lost the remote's answer
     if theirs and not is_ancestor(lab.root, theirs, commit):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ckgit.errors import CkgitError, Exit
-from ckgit.lab.git.command import run_git, settings
+from ckgit.lab.git.command import command_of, run_git, settings
 from ckgit.lab.git.waiting import NoAnswerError, TimeLimit
 from ckgit.lab.lab import Lab
 
@@ -29,6 +29,11 @@ _NO_PERMISSION = re.compile(
 )
 # Another push held the branch's lock, or changed it in the same moment.
 _RETRYABLE = re.compile(r"failed to update ref|cannot lock ref|incorrect old value|failed to report status|reference already exists")
+# What git says where it cannot write a ref of this clone; another fetch that was faster is there no more when it is tried again.
+_OWN_REF = re.compile(r"(?:error|fatal): (?:cannot lock ref '(?P<ref>[^']+)': )?(?P<why>(?(ref).+|Unable to create '.+\.lock': .+))")
+_LOCK, _IN_THE_WAY = re.compile(r"Unable to create '(.+\.lock)': File exists"), re.compile(r"'(.+)' exists; cannot create ")
+_FULL = re.compile(r"there is a non-empty directory '(.+)' blocking ")
+_OUTRUN = re.compile(r"is at .* but expected|incorrect old value|reference already exists")
 _PROGRESS = re.compile(
     r"(remote: )?(Enumerating|Counting|Compressing|Receiving|Writing|Resolving|Unpacking|Checking|Total) .*|Delta compression .*"
     r"|To .*|From .*|remote:|hint:.*|error: failed to push some refs .*"
@@ -36,7 +41,7 @@ _PROGRESS = re.compile(
 
 
 class NotReachedError(CkgitError):
-    """The remote did not answer (UNKNOWN), or the way to it is barred (COMMAND_FAILED)."""
+    """The remote did not answer (UNKNOWN); the way to it is barred, or a ref of this clone cannot be written (COMMAND_FAILED)."""
 
 
 class PushResult(NamedTuple):
@@ -104,10 +109,13 @@ def _asked(lab: Lab, remote: str, ref: str, *args: str, tries: int = _TRIES) -> 
         raise NotReachedError(what, code=Exit.UNKNOWN, where=place, state=state, next=onward) from None
     if done.returncode == 0:
         return done.stdout.decode(errors="surrogateescape")
-    words = "; ".join(_words(done.stderr)) or f"git {args[0]} ended with exit code {done.returncode}"
-    if tries > 1 and _RETRYABLE.search(words):  # it is a ref of this clone's
-        time.sleep(_BETWEEN)
-        return _asked(lab, remote, ref, *args, tries=tries - 1)
+    lines = _words(done.stderr)
+    words = "; ".join(lines) or f"git {command_of(args)} ended with exit code {done.returncode}"
+    if own := next(filter(None, map(_OWN_REF.fullmatch, lines)), None):
+        if tries > 1 and _OUTRUN.search(own["why"]):
+            time.sleep(_BETWEEN)
+            return _asked(lab, remote, ref, *args, tries=tries - 1)
+        raise _not_written(remote, own["ref"], own["why"], place, state)
     if _is_unknown(lab.root, remote, words):
         what = f"this clone has no remote {remote}, which ckgit.toml names as the authority"
         raise NotReachedError(what, code=Exit.USAGE, where=place, state=state, next=f"git remote add {shlex.quote(remote)} URL")
@@ -123,6 +131,20 @@ def _asked(lab: Lab, remote: str, ref: str, *args: str, tries: int = _TRIES) -> 
         state=state,
         next="try again later; `authority` in ckgit.toml names the remote",
     )
+
+
+def _not_written(remote: str, ref: str | None, why: str, place: str, state: str) -> NotReachedError:
+    """The error where git cannot write a ref of this clone, or another file of its own, though the remote answers."""
+    what = f"{ref or 'a file'} of this clone cannot be written: {why.removesuffix('.')}"
+    onward = "mend that, and try again"
+    if lock := _LOCK.search(why):
+        onward = f"another git works here, or was killed and left its lock: rm {shlex.quote(lock[1])}, when no git runs; then try again"
+    elif other := _IN_THE_WAY.search(why):
+        taken = f"git update-ref -d {shlex.quote(other[1])}"
+        onward = f"{remote} cannot have both: {taken} takes away the one that this clone still has; then try again"
+    elif folder := _FULL.search(why):
+        onward = f"ls -R {shlex.quote(folder[1])} shows what is in the way, mostly a killed git's .lock; take that away, and try again"
+    return NotReachedError(what, code=Exit.COMMAND_FAILED, where=place, state=state, next=onward)
 
 
 def _ask(lab: Lab, remote: str, args: Sequence[str]) -> subprocess.CompletedProcess[bytes]:

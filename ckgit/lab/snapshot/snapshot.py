@@ -173,8 +173,19 @@ class Snapshot:
         return None if content is None else self._parsed(Ledger, content, "the ledger", "jobs.json")
 
     def ledger_bytes(self) -> bytes | None:
-        """`jobs.json` as committed; None before the first submission."""
-        return None if self.state is State.DESIGNED else self.read(f"{self.folder}/jobs.json")
+        """`jobs.json` as committed; None before the first submission.
+
+        Raises:
+            CkgitError: EVIDENCE_MISSING, git has lost it.
+        """
+        path = f"{self.folder}/jobs.json"
+        content = None if self.state is State.DESIGNED else self.read(path)
+        if content is None and self.state is not State.DESIGNED and tree_entries(self.root, self.tip, path):
+            what = "git has lost the ledger, so that nothing can be said of the jobs that it lists"
+            onward = "git fsck says what else is missing; git fetch --refetch REMOTE brings back what a remote has"
+            where = f"exp/{self.name}:{path}"
+            raise CkgitError(what, code=Exit.EVIDENCE_MISSING, where=where, state="nothing was done", next=onward)
+        return content
 
     def other_design(self, design: str, commit: str) -> str:
         """Hash of the design whose jobs a ledger lists, where that is not this branch's; empty where it is.

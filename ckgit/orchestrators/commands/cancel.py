@@ -102,6 +102,8 @@ def _plan_lost(seen: CancelObservation) -> CancelPlan:
 
 
 def _nothing(found: PartialView) -> CkgitError:
+    if found.orphans and found.unread:  # its own may be among them
+        return orphans.with_its_jobs(found.lab, found.name, found.unread)
     if found.orphans:
         return CkgitError(
             f"no job of this branch is queued or running; others are: {orphans.listed(found.orphans)}",

@@ -21,7 +21,7 @@ from ckgit.jobs.folder import job_folder, jobs_folder
 from ckgit.jobs.handover import noted_folder
 from ckgit.lab.git import tips
 from ckgit.lab.git.command import commits_there, git_lines, git_text
-from ckgit.lab.git.objects import read_objects
+from ckgit.lab.git.objects import read_objects, tree_entries
 from ckgit.lab.git.worktrees import moving
 from ckgit.lab.lab import Lab
 
@@ -211,6 +211,21 @@ def known_in(content: bytes | None, *, gone: bool) -> frozenset[str]:
     if not ledger or not gone:
         return known_tokens(ledger)
     return frozenset(attempt.token for attempt in ledger.attempts if not classify(attempt).is_open)
+
+
+def is_unread(lab: Lab, name: str, commit: str, content: bytes | None) -> bool:
+    """Whether a commit has a ledger that cannot be read: it is not known what it lists, and so not that it lists nothing.
+
+    Args:
+        content: the ledger as `read_objects` gives it where that is lenient.
+    """
+    try:
+        if content:
+            read_outline(content)
+            return False
+        return content is not None or bool(tree_entries(lab.root, commit, f"experiments/{name}/jobs.json"))
+    except (CkgitError, ValueError):
+        return True
 
 
 def cancelled_first(name: str, then: str, *, out: bool) -> str:

@@ -92,7 +92,7 @@ def beside(lab: Lab, rows: Sequence[ExperimentRow]) -> dict[str, list[Orphan]]:
 def with_unknown_jobs(lab: Lab, rows: Sequence[ExperimentRow], found: Mapping[str, Sequence[Orphan]]) -> list[ExperimentRow]:
     """The experiments of a lab, each with a note on jobs that are not in its ledger, and those whose branch is gone while jobs run."""
     gone = [row_at(lab, name, f"{tips.TIPS}{name}") for name in found if name not in {row.name for row in rows}]
-    return sorted([*(_noted(row, found.get(row.name, ())) for row in rows), *(_noted(row, found[row.name]) for row in gone)])
+    return sorted([*(_noted(lab, row, found.get(row.name, ())) for row in rows), *(_noted(lab, row, found[row.name]) for row in gone)])
 
 
 _MOST_COMPARED = 50  # branches that differ from a remote's, each of which costs a look into the history
@@ -115,9 +115,16 @@ def with_remotes(lab: Lab, rows: Sequence[ExperimentRow]) -> list[ExperimentRow]
     return [row._replace(note="; ".join(filter(None, [row.note, notes.get(row.name, "")]))) for row in rows]
 
 
-def _noted(row: ExperimentRow, found: Sequence[Orphan]) -> ExperimentRow:
-    gone = row.state is None or row.kept
+def _noted(lab: Lab, row: ExperimentRow, found: Sequence[Orphan]) -> ExperimentRow:
+    gone = row.state is None or row.kept or (found and _is_ledger_unread(lab, row))
     jobs = f"{len(found)} job{'s' if len(found) > 1 else ''}"
     what = f"{jobs} of it may still run" if gone else f"{len(found)} running jobs are not in the ledger of its branch"
     note = f"{what}: ckgit status {row.name}" if found else ""
     return row._replace(note="; ".join(filter(None, (row.note, note))))
+
+
+def _is_ledger_unread(lab: Lab, row: ExperimentRow) -> bool:
+    from ckgit.orchestrators.engine.orphans import is_unread
+
+    [ledger] = read_objects(lab.root, [f"{row.tip}:experiments/{row.name}/jobs.json"], lenient=True)
+    return is_unread(lab, row.name, row.tip, ledger)

@@ -22,7 +22,9 @@ from ckgit.experiment.worker import Worker
 from ckgit.formats.listing import listed, paragraphs
 from ckgit.lab.commit import CommitPlan
 from ckgit.lab.context import load_context
+from ckgit.lab.held import locked
 from ckgit.lab.history.hand_edits import refuse_edited
+from ckgit.lab.models.find import digest_once
 from ckgit.orchestrators.engine.experiment import ExperimentView, prepare
 from ckgit.orchestrators.engine.kept import checkpoints_of
 from ckgit.orchestrators.engine.logs import now
@@ -165,12 +167,16 @@ def bring_checkpoints(view: ExperimentView, ledger: Ledger, work: Path) -> None:
             if _is_evaluated(view, ledger, run):
                 raise _not_seen(view, run)
             continue
-        part = target.with_name("artifacts.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            _copy(source, part)
-            _refuse_changed(view, run, source, part, work)
-            part.rename(target)
+            with locked(target.with_name("artifacts.lock")) as is_held:
+                if target.exists():
+                    continue  # another process was faster
+                own = "" if is_held else f"-{os.uname().nodename}-{os.getpid()}"  # without a lock no copy that is left is gone on with
+                part = target.with_name(f"artifacts.part{own}")
+                _copy(source, part)
+                _refuse_changed(view, run, source, part, work)
+                part.rename(target)
         except OSError as error:
             if target.is_dir():
                 continue  # another process was faster
@@ -210,8 +216,6 @@ def _linked(source: Path, target: Path) -> None:
     """A second name of a file; a copy of it on another file system."""
     try:
         os.link(source, target, follow_symlinks=False)
-    except FileExistsError:
-        return  # another process was faster, with the same file
     except OSError:
         shutil.copy2(source, target, follow_symlinks=False)
 
@@ -260,7 +264,8 @@ def _changed(manifest: bytes | None, copy: Path, work: Path) -> Iterator[str]:
     for checkpoint in read_manifest(manifest):
         folder = copy / PurePosixPath(checkpoint.path).name
         if checkpoint.files:
-            yield from differences(folder, digests(folder, work.joinpath), {name: file.sha256 for name, file in checkpoint.files.items()})
+            found = digests(folder, work.joinpath, digest_once)
+            yield from differences(folder, found, {name: file.sha256 for name, file in checkpoint.files.items()})
 
 
 def _trained(ledger: Ledger) -> list[str]:

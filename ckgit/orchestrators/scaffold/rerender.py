@@ -14,6 +14,7 @@ from ckgit.experiment.design.compute import Resources
 from ckgit.experiment.design.model import Stage
 from ckgit.experiment.jobs import Attempt, Batch, FailureClass, Job
 from ckgit.experiment.worker import Worker, reasons_against, scaffolded_by
+from ckgit.lab.held import own_part
 from ckgit.orchestrators.engine.experiment import ExperimentView
 from ckgit.orchestrators.engine.plugins import preparation_for
 
@@ -148,7 +149,7 @@ def bring(view: ExperimentView, workers: Mapping[Stage, Worker], jobs: Sequence[
     committed = view.snapshot.read_many(dict.fromkeys([*(job.script for job in jobs), *rendered]))
     for path, content in {**committed, **view.context.sources}.items():
         file = work / path
-        part = file.with_name(f"{file.name}.part")
+        part = own_part(file)
         try:
             if not file.exists() or file.read_bytes() != content:
                 file.parent.mkdir(parents=True, exist_ok=True)

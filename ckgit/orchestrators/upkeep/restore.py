@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.names import name_problem
+from ckgit.formats.listing import in_words
 from ckgit.lab.experiments import list_experiments
 from ckgit.lab.git.anchors import ANCHORS
 from ckgit.lab.git.command import has_commit, is_ancestor
@@ -126,36 +127,52 @@ def _extract(tar: tarfile.TarFile, manifest: ArchiveManifest, folder: Path, file
 
 
 def _take(lab: Lab, manifest: ArchiveManifest, folder: Path) -> None:
-    """Files first, then refs, by which the experiment is there; notes last."""
+    """Files first, then refs, by which the experiment is there; notes last. What fails says what is in place by then."""
     cluster = manifest.cluster if manifest.cluster in lab.config.clusters else None
     trees = sorted((folder / FILES).iterdir()) if (folder / FILES).is_dir() else []
-    for tree in trees:
-        target = lab.work_root(cluster) / lab.config.name / manifest.experiment / tree.name
-        if not target.exists():
-            _bring(tree, target)
+    done: list[str] = []
+    try:
+        for tree in trees:
+            target = lab.work_root(cluster) / lab.config.name / manifest.experiment / tree.name
+            if not target.exists():
+                _bring(tree, target)
+                done.append(str(target))
+        _bring_refs(lab, manifest, folder / BUNDLE_FILE)
+        done.append("its refs")
+        for oid, lines in manifest.notes.items():
+            for line in lines:
+                add_line(lab.root, REF, oid, line, subject=f"restored with {manifest.experiment}")
+    except CkgitError as error:
+        error.state = f"only a part was restored, which stays, and the same command brings the rest: {in_words(done)}" if done else _STATE
+        raise
+
+
+def _bring_refs(lab: Lab, manifest: ArchiveManifest, bundle: Path) -> None:
+    """Take the refs that are not here yet; another process may bring the same ones just now."""
     here = refs_at(lab.root, *manifest.refs)
     if lacking := [ref for ref in manifest.refs if ref not in here]:
-        read_bundle(lab.root, folder / BUNDLE_FILE, lacking)
-    for oid, lines in manifest.notes.items():
-        for line in lines:
-            add_line(lab.root, REF, oid, line, subject=f"restored with {manifest.experiment}")
+        try:
+            read_bundle(lab.root, bundle, lacking)
+        except CkgitError:
+            if refs_at(lab.root, *manifest.refs) != manifest.refs:
+                raise
 
 
 def _bring(tree: Path, target: Path) -> None:
-    """Put a work tree in its place, whole or not at all.
+    """Put a work tree in its place, whole or not at all; another process may be faster, with the same one.
 
     Raises:
         CkgitError: COMMAND_FAILED, it cannot be written there.
     """
-    part = target.with_name(f".{target.name}-restoring")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if part.exists():  # a command that was killed has left it, of whichever archive
-            shutil.rmtree(part)
-        shutil.copytree(tree, part)
-        part.rename(target)
+        with scratch(target.parent, f".{target.name}-restoring-") as folder:
+            part = folder / FILES
+            shutil.copytree(tree, part)
+            part.rename(target)
     except OSError as error:
-        shutil.rmtree(part, ignore_errors=True)
+        if target.is_dir():
+            return
         first = error.args[0][0][-1] if isinstance(error, shutil.Error) else error.strerror or error  # each of many files says the same
         what, onward = f"its files cannot be written there: {first}", "make room there, and try again"
         raise CkgitError(what, code=Exit.COMMAND_FAILED, where=str(target), state=_STATE, next=onward) from error

@@ -5,6 +5,7 @@ import pytest
 
 from ckgit.errors import CkgitError, Exit
 from ckgit.lab.context import load_context
+from ckgit.lab.models import find
 from ckgit.lab.models.cards import add_model
 from ckgit.lab.models.find import find_model
 from tests.cli.test_models import make_model
@@ -62,6 +63,19 @@ def test_a_folder_that_was_renamed_is_found_by_its_bytes_and_then_known(lab, reg
     moved.rename(lab.root.parent / "elsewhere")
     with pytest.raises(CkgitError, match=f"{moved}: no such folder"):
         found(lab, added)
+
+
+def test_who_looks_twice_reads_once_unless_it_was_written_meanwhile(lab, registered, monkeypatch):
+    folder, added = registered
+    moved, read, sha256 = folder.rename(folder.with_name("renamed")), [], find.sha256
+    monkeypatch.setattr(find, "sha256", lambda file: (read.append(file.name), sha256(file))[1])
+    for _ in range(2):
+        assert find_model(lab, lab.cluster(), added.card, added.content, remember=False) == moved
+    assert sorted(read) == sorted(added.card.files)
+    weights = moved / "model.safetensors"
+    weights.write_bytes(b"x" * weights.stat().st_size)
+    with pytest.raises(CkgitError, match="nor are the same files in a folder of"):
+        find_model(lab, lab.cluster(), added.card, added.content, remember=False)
 
 
 def test_a_model_with_the_same_names_and_sizes_is_not_taken_for_it(lab, registered, tmp_path):

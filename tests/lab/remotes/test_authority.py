@@ -9,7 +9,7 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.lifecycle import Event
 from ckgit.lab.commit import CommitPlan, make_commit
 from ckgit.lab.lab import open_lab
-from ckgit.lab.remotes import authority, last_fetched
+from ckgit.lab.remotes import authority, last_fetched, query
 from ckgit.lab.remotes.query import NotReachedError, fetch_refs
 from ckgit.lab.snapshot.take import take_snapshot
 from tests.conftest import CONFIG
@@ -64,6 +64,41 @@ def test_a_fetch_waits_for_whoever_holds_a_ref_of_this_clone(ada, bob, run):
     threading.Timer(1.0, held.unlink).start()  # git itself waits for a tenth of a second
     fetch_refs(bob, "origin", {"refs/heads/exp/cap": "refs/remotes/origin/exp/cap"})
     assert run(bob.root, "rev-parse", "origin/exp/cap") == tip
+
+
+@pytest.mark.parametrize("left", ["lock", "ref", "folder", "shallow"])
+def test_what_is_in_the_way_in_this_clone_is_no_silence_of_the_remote(ada, bob, run, monkeypatch, left):
+    """Each is told once it was tried once, as git itself has waited for a lock; the message says what to do."""
+    tip, place, ref = scaffold(ada, design(ada)), bob.root / ".git/refs/remotes/origin/exp/cap", "refs/remotes/origin/exp/cap"
+    wanted, asked, ask = {"refs/heads/exp/cap": ref}, [], query._ask
+    monkeypatch.setattr(query, "_LOCKED", ("-c", "core.filesRefLockTimeout=10"))
+    monkeypatch.setattr(query, "_ask", lambda *args: (asked.append(args), ask(*args))[1])
+    lock = {"lock": place.with_name("cap.lock"), "folder": place / "more.lock", "shallow": bob.root / ".git/shallow.lock"}.get(left)
+    if lock:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        lock.touch()
+    else:
+        run(bob.root, "update-ref", f"{ref}/more", "HEAD")
+    if left == "shallow":
+        monkeypatch.setattr(query, "_FETCH", (*query._FETCH, "--depth=1"))
+        run(bob.root, "remote", "set-url", "origin", f"file://{run(bob.root, 'remote', 'get-url', 'origin')}")
+
+    with pytest.raises(NotReachedError, match=r"(refs/remotes/origin/exp/cap|a file) of this clone cannot be written: ") as caught:
+        fetch_refs(bob, "origin", wanted)
+
+    assert (caught.value.code, len(asked)) == (Exit.COMMAND_FAILED, 1)
+    advice = {"ref": f"git update-ref -d {ref}/more", "folder": "ls -R .git/refs/remotes/origin/exp/cap shows what"}.get(left, f"rm {lock}")
+    assert advice in caught.value.next
+    follow(bob, f"rm {lock}" if lock else advice)
+    fetch_refs(bob, "origin", wanted)
+    assert run(bob.root, "rev-parse", ref) == tip
+
+
+def test_a_command_without_words_is_called_by_its_name(ada, run, monkeypatch):
+    silent = subprocess.CompletedProcess([], 3, b"", b"")
+    monkeypatch.setattr(query, "_ask", lambda *_: silent)
+    with pytest.raises(NotReachedError, match="does not answer: git fetch ended with exit code 3"):
+        fetch_refs(ada, "origin", {"refs/heads/exp/cap": ""})
 
 
 def test_a_fetch_whose_ref_another_one_moved_meanwhile_is_made_again(ada, bob, run, tmp_path, monkeypatch):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import shutil
 import subprocess
+import threading
+from multiprocessing import get_context
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import pytest
@@ -14,8 +18,10 @@ from ckgit.errors import CkgitError, Exit
 from ckgit.experiment.design.model import State
 from ckgit.experiment.results import Checkpoint
 from ckgit.orchestrators.commands.advance import advance
+from ckgit.orchestrators.engine.experiment import open_experiment
 from ckgit.orchestrators.engine.options import AdvanceOptions
 from ckgit.orchestrators.run import change_cluster
+from ckgit.orchestrators.scaffold.rerender import bring
 from ckgit.workers.digests import digests
 from tests.by_hand import commit_by_hand
 from tests.orchestrators.bench import Bench, steered
@@ -141,6 +147,66 @@ def test_a_copy_that_was_cut_short_goes_on(two: Bench, monkeypatch: pytest.Monke
     assert files(brought) == files(saved)
     assert (brought / "epoch_0/latest").readlink() == Path("weights")
     assert not list(two.work.glob("**/artifacts.part"))
+
+
+def test_a_second_process_waits_for_the_one_that_copies(two: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between file systems, where half a file may be there: it goes on once the second asks for the lock, or meddles."""
+    two.advance(State.TRAINED)
+    saved, begun, asked, meddled = two.work / "experiments/demo/rank4/artifacts", threading.Event(), threading.Event(), list[str]()
+    flock, view = fcntl.flock, open_experiment(two.lab, "demo")
+    first = threading.current_thread()
+
+    def slowly(source: Path, target: Path) -> None:
+        if threading.current_thread() is not first:
+            meddled.extend([str(target)] if "rank4" in target.parts else [])
+            asked.set()
+        elif not begun.is_set():
+            target.write_bytes(source.read_bytes()[:1])
+            begun.set()
+            asked.wait()
+        shutil.copy2(source, target, follow_symlinks=False)
+
+    def asks(descriptor: int, flags: int) -> None:
+        if threading.current_thread() is not first:
+            asked.set()
+        flock(descriptor, flags)
+
+    def second() -> None:
+        begun.wait()
+        try:
+            change_cluster.bring_checkpoints(view, two.ledger, work)
+        except CkgitError as error:
+            meddled.append(str(error))
+
+    work = two.folder / "elsewhere"
+    monkeypatch.setattr(change_cluster, "_linked", slowly)
+    monkeypatch.setattr(fcntl, "flock", asks)
+    other = threading.Thread(target=second)
+    other.start()
+    change_cluster.bring_checkpoints(view, two.ledger, work)
+    other.join()
+    assert meddled == []
+    assert files(work / "experiments/demo/rank4/artifacts") == files(saved)
+    assert [each.name for each in (work / "experiments/demo/rank4").iterdir()] == ["artifacts"]
+
+
+def test_two_processes_that_bring_the_same_script_do_not_meet(two: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    two.advance(State.TRAINED)
+    view, replace, others = open_experiment(two.lab, "demo"), Path.replace, list[ForkProcess]()
+    task = two.work / "tasks/capitalization.py"
+    wanted = task.read_bytes()
+    task.write_bytes(b"changed by hand")
+
+    def second_first(part: Path, place: Path) -> Path:
+        if not others:
+            others.append(get_context("fork").Process(target=bring, args=(view, {}, [], two.work)))
+            others[0].start()
+            others[0].join()
+        return replace(part, place)
+
+    monkeypatch.setattr(Path, "replace", second_first)
+    bring(view, {}, [], two.work)
+    assert (others[0].exitcode, task.read_bytes(), list(task.parent.glob(".*"))) == (0, wanted, [])
 
 
 def test_an_adapter_is_brought_along_and_held_against_its_base_there(two: Bench) -> None:

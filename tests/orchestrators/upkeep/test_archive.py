@@ -8,7 +8,9 @@ import json
 import os
 import shutil
 import tarfile
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,8 @@ from ckgit.errors import Exit
 from ckgit.experiment.design.model import State
 from ckgit.lab.lab import open_lab
 from ckgit.lab.snapshot.take import take_snapshot
+from ckgit.orchestrators.upkeep.scratch import _remove_unless_used as remove_unless_used
+from ckgit.orchestrators.upkeep.scratch import scratch
 from tests.by_hand import commit_by_hand
 from tests.command_line import ckgit
 from tests.conftest import make_test_lab, run_git
@@ -34,7 +38,7 @@ def archived(bench: Bench, tmp_path: Path) -> tuple[Bench, Path]:
 def test_in_another_lab_it_is_the_same_and_goes_on(archived: tuple[Bench, Path], tmp_path: Path) -> None:
     bench, file = archived
     other = make_test_lab(tmp_path / "other")
-    part = open_lab(other).experiment_folders("demo")["local"] / f".{bench.work.name}-restoring"
+    part = open_lab(other).experiment_folders("demo")["local"] / f".{bench.work.name}-restoring-abcdefgh/files"
     part.mkdir(parents=True)
     (part / "of another archive").touch()  # a command that was killed has left it
     done = json.loads(ckgit("-C", str(other), "archive", "--restore", str(file), "--json").stdout)
@@ -141,6 +145,97 @@ def test_where_the_disk_is_full_nothing_is_restored_and_nothing_left(
     folder = open_lab(other).experiment_folders("demo")["local"]
     assert (list(folder.iterdir()), refs(other, "refs/heads/exp")) == ([], {})
     assert ckgit("-C", str(other), "archive", "--restore", str(file)).returncode == 0
+
+
+@pytest.mark.parametrize("fails", [True, False], ids=["fails", "is faster"])
+def test_a_second_command_that_restores_the_same_takes_nothing_of_the_first(
+    archived: tuple[Bench, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    """It runs as a whole when the first one has copied the files, and has not yet put them in their place."""
+    bench, file = archived
+    other, copytree, codes = make_test_lab(tmp_path / "other"), shutil.copytree, list[int]()
+
+    def copied(tree: Path, part: Path, *below: Any, **options: Any) -> None:  # it calls itself for each folder
+        copytree(tree, part, *below, **options)
+        if below:
+            return
+        if not codes:
+            codes.append(-1)
+            codes.append(ckgit("-C", str(other), "archive", "--restore", str(file)).returncode)
+        elif fails:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copytree", copied)
+    done = ckgit("-C", str(other), "archive", "--restore", str(file))
+    assert (done.returncode, codes) == (0, [-1, Exit.COMMAND_FAILED if fails else 0]), done.stderr
+    [work] = open_lab(other).experiment_folders("demo")["local"].iterdir()
+    assert files(work) == {path: size for path, size in files(bench.work).items() if not (bench.work / path).is_symlink()}
+
+
+def test_where_a_second_work_tree_fails_the_first_is_told(
+    archived: tuple[Bench, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, file = archived
+    other, copytree = make_test_lab(tmp_path / "other"), shutil.copytree
+    members = members_of(file)
+    [tree] = {name.split("/")[1] for name in members if name.startswith("files/")}
+    listed = json.loads(members.pop("manifest.json"))
+    for name in [name for name in members if name.startswith("files/")]:
+        again = name.replace(tree, f"{tree}-2", 1)
+        members[again], listed["files"][again] = members[name], listed["files"][name]
+    two = write(tmp_path / "two.tar", {**members, "manifest.json": json.dumps(listed).encode()})
+
+    def full(source: Path, part: Path, *below: Any, **options: Any) -> None:
+        if source.name == f"{tree}-2":
+            raise OSError(28, "No space left on device")
+        copytree(source, part, *below, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copytree", full)
+        done = ckgit("-C", str(other), "archive", "--restore", str(two))
+    first = open_lab(other).experiment_folders("demo")["local"] / tree
+    assert (done.returncode, first.is_dir()) == (Exit.COMMAND_FAILED, True)
+    assert f"only a part was restored, which stays, and the same command brings the rest: {first}\n" in done.stderr
+    assert ckgit("-C", str(other), "archive", "--restore", str(two)).returncode == 0
+
+
+def test_a_folder_that_another_command_takes_for_one_that_is_left_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mkdtemp, made = tempfile.mkdtemp, list[str]()
+
+    def looked_at(**options: Any) -> str:
+        made.append(mkdtemp(**options))
+        if len(made) == 1:  # between its making and its being held
+            remove_unless_used(Path(made[0]))
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", looked_at)
+    with scratch(tmp_path, ".x-") as folder:
+        assert [Path(each).exists() for each in made] == [False, True]
+        assert list(tmp_path.iterdir()) == [folder]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_held_though_another_command_held_it_to_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mkdtemp, flock, looking = tempfile.mkdtemp, fcntl.flock, list[int]()
+
+    def looked_at(**options: Any) -> str:
+        folder = mkdtemp(**options)
+        looking.append(os.open(folder, os.O_RDONLY))
+        flock(looking[0], fcntl.LOCK_EX)
+        return folder
+
+    def lets_go(descriptor: int, flags: int) -> None:
+        if not flags & fcntl.LOCK_NB:
+            os.close(looking[0])
+        flock(descriptor, flags)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", looked_at)
+    monkeypatch.setattr(fcntl, "flock", lets_go)
+    with scratch(tmp_path, ".x-") as folder:
+        another = os.open(folder, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            flock(another, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(another)
 
 
 def test_what_a_killed_command_has_left_goes_with_the_next_one_and_nothing_else_does(archived: tuple[Bench, Path], tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ckgit.orchestrators.upkeep.doctor import checkup, machine
 from ckgit.orchestrators.upkeep.doctor.point import Check, Level, Point
 from tests.by_hand import commit_by_hand
 from tests.conftest import run_git
+from tests.damage import lose, spoil
 from tests.orchestrators.bench import Bench
 from tests.orchestrators.upkeep.test_clean import files
 
@@ -99,6 +100,31 @@ def test_work_trees_and_jobs_that_nobody_knows_are_found_and_their_commands_mend
     found = checked(bench)
     assert [each["level"] for each in found["jobs"]] == ["ok"]
     assert [each["mend"] for each in found["work trees"]] == ["ckgit clean demo --work"]
+
+
+@pytest.mark.parametrize("harm", [lose, spoil, None])
+def test_jobs_whose_ledger_cannot_be_read_are_not_said_to_be_in_none(bench: Bench, harm: Callable[[Path, str], str] | None) -> None:
+    """To end them is no mend: they may be good ones."""
+    bench.hold()
+    bench.advance(State.TRAINED, wait=False)
+    if harm:
+        harm(bench.folder, "exp/demo:experiments/demo/jobs.json")
+    else:
+        commit_by_hand(bench.folder, "jobs.json", "{")
+    [point] = checked(bench, Exit.TOOL_MISSING)["jobs"]
+    assert point["text"].startswith("the ledger of demo cannot be read; it may list those that may run: ckgit.")
+    assert "running" in point["text"]
+    assert (point["level"], point["mend"].partition(" says")[0]) == ("error", "ckgit status demo")
+    for command in ("status", "advance", *(("cancel",) if harm else ())):
+        assert "exp/demo:experiments/demo/jobs.json: " in bench.ckgit(command, "demo", check=False).stderr, command
+
+
+def test_the_list_does_not_say_either_that_they_are_in_none(bench: Bench) -> None:
+    bench.hold()
+    bench.advance(State.TRAINED, wait=False)
+    commit_by_hand(bench.folder, "notes.md", "mine")  # it looks for jobs where a branch is not as ckgit left it
+    lose(bench.folder, "exp/demo:experiments/demo/jobs.json")
+    assert "2 jobs of it may still run: ckgit status demo" in bench.ckgit("list").stdout
 
 
 def test_a_configuration_that_cannot_be_read_is_an_error_and_hides_nothing(bench: Bench) -> None:

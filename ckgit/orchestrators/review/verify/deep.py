@@ -23,7 +23,7 @@ from ckgit.lab.git.objects import read_objects
 from ckgit.lab.history.cleanings import removal_of, removals
 from ckgit.lab.lab import Lab
 from ckgit.lab.models.card_file import parse_card
-from ckgit.lab.models.find import find_model
+from ckgit.lab.models.find import digest_once, find_model
 from ckgit.orchestrators.engine.plugins import scheduler_for
 from ckgit.orchestrators.review import rules
 from ckgit.orchestrators.review.rule import Rule
@@ -164,7 +164,7 @@ def _differences(checkpoint: Checkpoint, place: Path, bases: _Bases) -> Iterator
         base = base_of(place)
         lacking = base is not None and bases.seen(base) is None
         wanted = {name: file.sha256 for name, file in checkpoint.files.items() if not (lacking and name.startswith(f"{BASE}/"))}
-        yield from ((rules.CHECKPOINT, line) for line in differences(place, digests(place, bases.seen), wanted))
+        yield from ((rules.CHECKPOINT, line) for line in differences(place, digests(place, bases.seen, digest_once), wanted))
     except OSError as error:
         yield rules.CHECKPOINT, f"{error.filename or place} cannot be read: {error.strerror}"
     except ValueError as error:

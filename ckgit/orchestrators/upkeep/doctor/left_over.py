@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ckgit.errors import CkgitError
@@ -15,7 +15,7 @@ from ckgit.lab.git.objects import read_objects
 from ckgit.lab.history.remembered import MOST_BYTES, UNUSED_DAYS, kept_files
 from ckgit.lab.lab import Lab
 from ckgit.lab.user_folders import user_folder
-from ckgit.orchestrators.engine.orphans import find_orphans, known_in
+from ckgit.orchestrators.engine.orphans import Orphan, find_orphans, is_unread, known_in, listed
 from ckgit.orchestrators.upkeep.disk import ExperimentOnDisk, look
 from ckgit.orchestrators.upkeep.doctor.point import Point, error, warning
 
@@ -23,23 +23,33 @@ _OLD = 600.0  # seconds after which a lock is taken to be left by a killed proce
 
 
 def jobs(lab: Lab) -> Iterator[Point]:
-    """Jobs that run and are in no ledger."""
+    """Jobs that run and are in no ledger; of an experiment whose ledger cannot be read, that nothing can be said of them."""
     rows = list_experiments(lab, kept=True)
     ledgers = read_objects(lab.root, [f"{row.tip}:experiments/{row.name}/jobs.json" for row in rows], lenient=True)
-    known = {row.name: known_in(ledger, gone=bool(row.kept)) for row, ledger in zip(rows, ledgers, strict=True)}
+    contents = {row.name: ledger for row, ledger in zip(rows, ledgers, strict=True)}
+    known = {row.name: known_in(contents[row.name], gone=bool(row.kept)) for row in rows}
+    unread = {row.name for row in rows if row.lost or is_unread(lab, row.name, row.tip, contents[row.name])}
     folders = {entry.name for root in lab.lab_folders() if root.is_dir() for entry in root.iterdir()}
-    count = 0
+    count = len(unread)
     for name in sorted(folders | known.keys()):
         try:
             found = find_orphans(lab, name, known.get(name, frozenset()))
         except CkgitError as failed:
             yield error(f"{name}: {failed.what}", failed.next)
             continue
+        if name in unread:
+            yield _unread(name, found)
+            continue
         for each in found:
             yield warning(f"job {each.token} of {name} may run ({each.seen}), and no ledger lists it", _ending(name, each.token))
         count += len(found)
     if not count:
         yield Point("every job that runs is in the ledger of its experiment")
+
+
+def _unread(name: str, found: Sequence[Orphan]) -> Point:
+    out = f"; it may list those that may run: {listed(found)}" if found else ""
+    return error(f"the ledger of {name} cannot be read{out}", f"ckgit status {name} says what is wrong with it, and what mends that")
 
 
 def _ending(name: str, token: str) -> str:
