@@ -58,11 +58,11 @@ class Trl(TrainingWorker):
         """See `Preparation`."""
         from ckgit.workers.training.design.counted import train_rows
         from ckgit.workers.trl.design.batches import another
-        from ckgit.workers.trl.design.team import Team
+        from ckgit.workers.trl.design.world import World
 
         run = context.plan.run(job.run)
         rows = None if run["packing_length"] else train_rows(context, run)  # nobody knows how many sequences there are
-        return another(run, rows, Team.of(context, run), before, gpus=gpus, starved=starved)
+        return another(run, rows, World.of(context, run), before, gpus=gpus, starved=starved)
 
     def check(self, context: Context) -> Sequence[Problem]:
         """See `Worker`."""

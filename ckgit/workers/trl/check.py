@@ -15,7 +15,7 @@ from ckgit.workers.trl.design.intervals import too_long
 from ckgit.workers.trl.design.own import ATTENTION, DENSE, DRAWING, EXPERTS, FLASH
 from ckgit.workers.trl.design.parameters import OWN, PLATEAU, SCHEDULES
 from ckgit.workers.trl.design.steps import RowSteps
-from ckgit.workers.trl.design.team import Team
+from ckgit.workers.trl.design.world import World
 from ckgit.workers.trl.packing.check import packing_problems
 from ckgit.workers.trl.preferences.check import preference_problems
 
@@ -31,7 +31,7 @@ def check(context: Context) -> list[Problem]:
 
 def _run_problems(context: Context, run: Run) -> Iterator[Problem]:
     yield from card_problems(context, run)
-    yield from _team_problems(context, run, Team.of(context, run))
+    yield from _world_problems(context, run, World.of(context, run))
     yield from _quantized_problems(context, run)
     yield from _validation_problems(context, run)
     yield from _stopping_problems(context, run)
@@ -61,7 +61,7 @@ def _run_problems(context: Context, run: Run) -> Iterator[Problem]:
 def _quantized_problems(context: Context, run: Run) -> Iterator[Problem]:
     """What nobody has seen work beside weights of 4 bits, or with states of 8."""
     why = ""
-    if run["method"] == "qlora" and (run["objective"] == DPO or Team.of(context, run).processes > 1):
+    if run["method"] == "qlora" and (run["objective"] == DPO or World.of(context, run).processes > 1):
         what = "preferences are not trained" if run["objective"] == DPO else "several processes do not train"
         why = f"{what} beside a quantized base; write method: lora"
     if why:
@@ -70,19 +70,20 @@ def _quantized_problems(context: Context, run: Run) -> Iterator[Problem]:
         yield about(context, run, "optimizer", f"run {run.name}: adamw_8bit needs a GPU; with device: cpu write adamw")
 
 
-def _team_problems(context: Context, run: Run, team: Team) -> Iterator[Problem]:
+def _world_problems(context: Context, run: Run, world: World) -> Iterator[Problem]:
     """Processes that cannot be, or that could not share the model. Where accelerate finds no GPU, FSDP is none, and says nothing."""
     sharding = run["sharding"]
-    if team.processes > 1 and run["device"] == "cpu":
+    if world.processes > 1 and run["device"] == "cpu":
         sentence = "several processes train together on GPUs; with device: cpu, leave compute.training.gpus out"
         yield Problem(f"run {run.name}: {sentence}", "compute.training.gpus")
-    if team.processes > 1 and context.cluster.loggers:
+    if world.processes > 1 and context.cluster.loggers:
         sentence = f"run {run.name}: several processes write no loggers, which cluster profile {context.cluster_name} has"
         yield Problem(f"{sentence}; name a profile without them", "compute.training.gpus")
-    if team.processes % team.nodes:
-        sentence = f"run {run.name}: {team.nodes} nodes cannot share {team.processes} GPUs alike; compute.training.gpus counts those of all"
+    if world.processes % world.nodes:
+        sentence = f"run {run.name}: {world.nodes} nodes cannot share {world.processes} GPUs alike; "
+        sentence += "compute.training.gpus counts those of all"
         yield Problem(sentence, "compute.training.nodes")
-    if sharding and (run["device"] == "cpu" or team.processes == 1):
+    if sharding and (run["device"] == "cpu" or world.processes == 1):
         there = "device: cpu has none" if run["device"] == "cpu" else "there is one; give compute.training.gpus"
         sentence = f"run {run.name}: sharding: {sharding} shares the model among several GPUs, and {there}"
         yield about(context, run, "sharding", sentence)

@@ -18,7 +18,7 @@ from ckgit.workers.training.design.parameters import DPO
 from ckgit.workers.training.scaffold import ROWS, artifacts
 from ckgit.workers.trl.design.parameters import OWN, PLATEAU, SCHEDULES
 from ckgit.workers.trl.design.steps import planned_steps
-from ckgit.workers.trl.design.team import Team
+from ckgit.workers.trl.design.world import World
 from ckgit.workers.trl.preferences import config as preferences
 
 _OPTIMIZERS = {"adamw": "adamw_torch", "sgd": "sgd", "adafactor": "adafactor", "adamw_8bit": "adamw_8bit"}
@@ -93,16 +93,16 @@ def _heading(context: Context, run: Run) -> list[str]:
         "#",
         "# Written by ckgit scaffold-trl; where each value comes from is in setup_finetune.yaml.",
         "# By hand, from the top of a work tree in which the job has made its rows; it writes over artifacts/:",
-        *(preferences.by_hand(path) if run["objective"] == DPO else _by_hand(path, Team.of(context, run))),
+        *(preferences.by_hand(path) if run["objective"] == DPO else _by_hand(path, World.of(context, run))),
         "# finetune.slurm checks the tokens before, and makes the checkpoints fit for evaluation after it.",
         *([_PACKS] if (run["method"], run["device"]) == ("qlora", "cpu") and run["validation_split"] else []),
         *(["# TRL's command cannot stop early: by hand the training has all of its epochs."] if run["early_stopping_patience"] else []),
     ]
 
 
-def _by_hand(path: str, team: Team) -> list[str]:
-    nodes = f"--nnodes={team.nodes} --node-rank=N --master-addr=FIRST" if team.nodes > 1 else "--standalone"
-    start = f"torchrun {nodes} --nproc-per-node={team.on_each_node} --no-python " if team.processes > 1 else ""
+def _by_hand(path: str, world: World) -> list[str]:
+    nodes = f"--nnodes={world.nodes} --node-rank=N --master-addr=FIRST" if world.nodes > 1 else "--standalone"
+    start = f"torchrun {nodes} --nproc-per-node={world.nproc_per_node} --no-python " if world.processes > 1 else ""
     stock = f"{start}python -m trl.scripts.sft" if start else "trl sft"
     return [
         f"#   {stock} --config {path}",

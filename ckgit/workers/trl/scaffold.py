@@ -14,7 +14,7 @@ from ckgit.workers.training.setup import read_setup, setup_yaml
 from ckgit.workers.trl.config import finetune_yaml, rows_yaml
 from ckgit.workers.trl.design.parameters import KEEPING, ORDER
 from ckgit.workers.trl.design.steps import planned_steps
-from ckgit.workers.trl.design.team import Team
+from ckgit.workers.trl.design.world import World
 
 EXTRA = "trl"
 QUANTIZED = "qlora"  # the extra that brings what quantizes
@@ -28,7 +28,7 @@ def needs(context: Context, run: Run) -> Needs:
     loggers, quantized = context.cluster.loggers, "qlora" in run["method"] or "8bit" in run["optimizer"]
     extras = (EXTRA, *([QUANTIZED] if quantized else []), *([LOGGERS] if loggers else []))
     modules = (*MODULES, *(["bitsandbytes"] if quantized else []), *loggers)
-    gpus = Team.of(context, run).on_each_node if run["device"] == "cuda" else 0
+    gpus = World.of(context, run).nproc_per_node if run["device"] == "cuda" else 0
     return Needs(modules, gpus, hidden=HIDDEN, extra=",".join(extras))
 
 
@@ -45,7 +45,7 @@ def _run_files(context: Context, run: Run) -> dict[str, bytes]:
         f"{folder}/finetune.yaml": finetune_yaml(context, run),
     }
     loggers = [f"--logger={name}" for name in context.cluster.loggers]
-    sizes = [f"--{name}={number}" for name, number in Team.of(context, run)._asdict().items() if number > 1]
+    sizes = [f"--{name}={number}" for name, number in World.of(context, run)._asdict().items() if number > 1]
     command = ("python", "-m", "ckgit.workers.trl.train", folder, *sizes, *loggers)
     script = common.script(context, run, configs, tool="TRL", command=command, needs=needs(context, run))
     return {**configs, common.script_path(context, run): script}
@@ -63,8 +63,8 @@ def made_from(context: Context, job: Job, read: Callable[[str], bytes | None]) -
     made = common.made_from(context, run, finetune_yaml(context, run) if finetune is None else finetune, "")
     if not made:
         return {}
-    team = {"processes": json.dumps(Team.of(context, run).processes)}
+    world = {"processes": json.dumps(World.of(context, run).processes)}
     setup = read(f"{folder}/setup_finetune.yaml")
     settings = run.settings if setup is None else read_setup(setup) or {}
     kept = {name: json.dumps(settings[name].value) for name in KEEPING if name in settings}
-    return {**made, **team, **kept, **common.made_from(context, run, rows_yaml(context, run) if rows is None else rows, "template_date")}
+    return {**made, **world, **kept, **common.made_from(context, run, rows_yaml(context, run) if rows is None else rows, "template_date")}

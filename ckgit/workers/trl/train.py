@@ -27,7 +27,7 @@ from ckgit.workers.training.tokens import PromptsDifferError
 from ckgit.workers.trl import prepare
 from ckgit.workers.trl.design.intervals import too_long
 from ckgit.workers.trl.design.steps import RowSteps
-from ckgit.workers.trl.design.team import Team
+from ckgit.workers.trl.design.world import World
 from ckgit.workers.trl.outputs.evidence import TRAINER
 from ckgit.workers.trl.outputs.kept import Keeping
 from ckgit.workers.trl.outputs.log import measured
@@ -47,25 +47,25 @@ RANK = Path(__file__).with_name("rank.py")  # torchrun takes a script
 @click.option("--logger", "loggers", multiple=True, help="What is written beside our own log: tensorboard, wandb.")
 def main(*, folder: Path, processes: int, nodes: int, files: Sequence[str], loggers: Sequence[str]) -> None:
     """Train one run."""
-    team = Team(processes, nodes)
+    world = World(processes, nodes)
     if nodes > 1 and not _is_first():
-        sys.exit(_together(folder, team))
+        sys.exit(_together(folder, world))
     _, large = parse_file_options([f"--file={each}" for each in files])
     done = list[int]()
     code = guarded(lambda: done.append(prepare.main(folder)), large)
-    sys.exit(code or train(folder, done[0], team, loggers))
+    sys.exit(code or train(folder, done[0], world, loggers))
 
 
-def train(folder: Path, done: int = 0, team: Team | None = None, loggers: Sequence[str] = ()) -> int:
+def train(folder: Path, done: int = 0, world: World | None = None, loggers: Sequence[str] = ()) -> int:
     """Train on the rows that were prepared; the exit code, with words for whoever reads the job's output.
 
     Args:
         done: steps that an earlier start has taken.
-        team: the processes that train together; None for this one alone.
+        world: the processes that train together; None for this one alone.
         loggers: what else writes down losses, of one process.
     """
-    if team and team.processes > 1:
-        return _together(folder, team) or refused(lambda: _make_checkpoints(folder))
+    if world and world.processes > 1:
+        return _together(folder, world) or refused(lambda: _make_checkpoints(folder))
     trained = list[Any]()
     code = refused(lambda: trained.extend(take_steps(folder, done, loggers)))
     return code or refused(lambda: _make_checkpoints(folder, trained))
@@ -77,10 +77,10 @@ def _is_first() -> bool:
     return node_number() == FIRST_NODE
 
 
-def _together(folder: Path, team: Team) -> int:
+def _together(folder: Path, world: World) -> int:
     from ckgit.workers.trl.distributed.launch import together
 
-    return together(RANK, folder, team)
+    return together(RANK, folder, world)
 
 
 def refused(step: Callable[[], object]) -> int:

@@ -146,15 +146,15 @@ KILLED = """
 import hashlib, json, os
 from pathlib import Path
 from ckgit.workers.trl import prepare, train
-from ckgit.workers.trl.design.team import Team
+from ckgit.workers.trl.design.world import World
 from ckgit.workers.trl.distributed.launch import together
 
-run, team = Path(sys.argv[1]), Team(2)
+run, world = Path(sys.argv[1]), World(2)
 os.environ |= {"CKGIT_JOB": "job-1", "PYTHONSAFEPATH": "1"}
 assert prepare.main(run) == 0
-codes = [together(Path("dies.py").absolute(), run, team)]
+codes = [together(Path("dies.py").absolute(), run, world)]
 done = prepare.main(run)
-codes.append(train.train(run, done, team))
+codes.append(train.train(run, done, world))
 print(json.dumps([*codes, done]))
 """
 

@@ -6,26 +6,26 @@ from ckgit.experiment.design.plan import Run
 from ckgit.experiment.jobs import Batch
 from ckgit.workers.training.design.parameters import DPO
 from ckgit.workers.trl.design.steps import RowSteps
-from ckgit.workers.trl.design.team import Team
+from ckgit.workers.trl.design.world import World
 
 
-def another(run: Run, rows: int | None, team: Team, before: Batch | None, *, gpus: int | None, starved: bool) -> Batch | None:
+def another(run: Run, rows: int | None, world: World, before: Batch | None, *, gpus: int | None, starved: bool) -> Batch | None:
     """How a new attempt divides the rows: with as many processes as GPUs are asked for now, with less memory where it was starved.
 
     Args:
         rows: of an epoch; None where they were not counted.
-        team: the processes, as designed.
+        world: the processes, as designed.
         before: how the last attempt divided them, where that was not as designed.
 
     Raises:
         ValueError: that cannot be had; says why.
     """
     sizes = {name: run[name] for name in ("batch_size", "gradient_accumulation_steps")}
-    designed = Batch(processes=team.processes, max_steps_per_epoch=None, **sizes)
+    designed = Batch(processes=world.processes, max_steps_per_epoch=None, **sizes)
     last = before or designed
     wanted = last.processes if gpus is None or run["device"] == "cpu" else max(1, gpus)
     if wanted != last.processes:
-        _refuse_team(run, Team(wanted, team.nodes))
+        _refuse_world(run, World(wanted, world.nodes))
         last = _as_before(rows, last, _over(last, wanted))
     if starved:
         last = _as_before(rows, last, _halved(last))
@@ -34,10 +34,10 @@ def another(run: Run, rows: int | None, team: Team, before: Batch | None, *, gpu
     return None if last == designed else last
 
 
-def _refuse_team(run: Run, team: Team) -> None:
-    if team.processes % team.nodes:
-        raise ValueError(f"{team.processes} GPUs cannot be shared alike by {team.nodes} nodes")
-    if run["sharding"] and team.processes == 1:
+def _refuse_world(run: Run, world: World) -> None:
+    if world.processes % world.nodes:
+        raise ValueError(f"{world.processes} GPUs cannot be shared alike by {world.nodes} nodes")
+    if run["sharding"] and world.processes == 1:
         raise ValueError(f"sharding: {run['sharding']} shares the model among several GPUs")
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import torch
 from accelerate.utils import DistributedType
 
-from ckgit.workers.trl.design.team import FSDP
+from ckgit.workers.trl.design.world import FSDP
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from ckgit.experiment.jobs import Batch
 from ckgit.workers.trl import worker
 from ckgit.workers.trl.design.batches import another
 from ckgit.workers.trl.design.steps import RowSteps
-from ckgit.workers.trl.design.team import Team
+from ckgit.workers.trl.design.world import World
 from tests.workers.designs import card, context
 
 
@@ -56,7 +56,7 @@ def test_steps_and_rows_are_those_that_the_trainer_takes(rows, batch):
 def test_another_attempt_gives_each_optimizer_step_the_same_rows(rows, batch, gpus, starved):
     assume(gpus or starved)
     try:
-        new = another(designed(batch)[1], rows, Team(batch.processes), None, gpus=gpus, starved=starved)
+        new = another(designed(batch)[1], rows, World(batch.processes), None, gpus=gpus, starved=starved)
     except ValueError:
         return
     assert seen(rows, new or batch) == seen(rows, batch)
@@ -79,18 +79,18 @@ def test_other_gpus_keep_the_total_batch_where_they_can(batch, gpus, found):
     run = designed(made(batch))[1]
     if isinstance(found, str):
         with pytest.raises(ValueError, match=found):
-            another(run, 16, Team(batch[2]), None, gpus=gpus, starved=False)
+            another(run, 16, World(batch[2]), None, gpus=gpus, starved=False)
     else:
-        assert another(run, 16, Team(batch[2]), None, gpus=gpus, starved=False) == made(found)
-        assert another(run, 16, Team(batch[2]), made(found), gpus=batch[2], starved=False) is None
+        assert another(run, 16, World(batch[2]), None, gpus=gpus, starved=False) == made(found)
+        assert another(run, 16, World(batch[2]), made(found), gpus=batch[2], starved=False) is None
 
 
 def test_what_is_shared_by_fsdp_or_by_nodes_stays_so():
     run = designed(Batch(batch_size=2, gradient_accumulation_steps=2, processes=4), sharding="fsdp")[1]
     with pytest.raises(ValueError, match="sharding: fsdp shares the model among several GPUs"):
-        another(run, 16, Team(4), None, gpus=1, starved=False)
+        another(run, 16, World(4), None, gpus=1, starved=False)
     with pytest.raises(ValueError, match="1 GPUs cannot be shared alike by 2 nodes"):
-        another(run, 16, Team(4, 2), None, gpus=1, starved=False)
+        another(run, 16, World(4, 2), None, gpus=1, starved=False)
 
 
 def test_a_retry_on_other_gpus_is_rendered_so():

@@ -11,19 +11,19 @@ from ckgit.experiment.worker import Context
 FSDP = "fsdp"  # of the parameter `sharding`
 
 
-class Team(NamedTuple):
-    """How many processes, on how many nodes."""
+class World(NamedTuple):
+    """How many processes (their number is the world size of torch.distributed), on how many nodes."""
 
     processes: int = 1
     nodes: int = 1
 
     @classmethod
-    def of(cls, context: Context, run: Run) -> Team:
+    def of(cls, context: Context, run: Run) -> World:
         """Those of a run."""
         wanted = resources(context.summary, run, Stage.TRAINING, context.cluster.training)
         return cls(max(1, wanted.gpus or 1), wanted.nodes or 1)
 
     @property
-    def on_each_node(self) -> int:
-        """Processes of a node."""
+    def nproc_per_node(self) -> int:
+        """Processes of a node, as torchrun calls them."""
         return self.processes // self.nodes
