@@ -55,6 +55,12 @@ def test_an_unused_column_beside_inputs_is_a_warning_that_names_it(validate):
     assert not [text for text in said(validate(None, DESIGN.replace("data/rows.json}", other))) if "nothing uses the text" in text]
 
 
+def test_earlier_turns_that_alpaca_rows_are_read_without_are_told(validate):
+    made = rows(instruction=lambda n, w: f"Write {w}", history=lambda n, w: [["hi", "hello"]] if n else [], tags=lambda n, w: ["a word"])
+    found = said(validate(splits(made), DESIGN.replace("data/rows.json", "data/rows.json, shape: alpaca")))
+    assert found == ["5:3: nothing uses the text column history of data/rows.json: the model is never shown it"]
+
+
 @pytest.mark.parametrize(
     "given",
     [

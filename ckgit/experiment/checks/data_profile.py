@@ -20,7 +20,9 @@ _ABOUT = re.compile(
 )
 # Columns by whose name it is clear that they are meant for the model, whatever they hold.
 _PARTS = re.compile(
-    r"instructions?|questions?|contexts?|prompts?|query|passage|document|article|system(_prompt)?|history|text", re.IGNORECASE
+    r"instructions?|questions?|contexts?|prompts?|query|passage|document|article|system(_prompt)?|text"
+    r"|history|conversations?|messages|turns",
+    re.IGNORECASE,
 )
 _CODE = re.compile(r"\S*\d\S*|[\W_]*|https?://\S+")  # a number, a date, an identifier, punctuation
 
@@ -59,11 +61,12 @@ def profile_data(records: RawRows, layout: Layout) -> DataProfile:
 
 
 def _is_text(name: str, sample: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a column holds words."""
+    """Whether a column holds words, or earlier turns, which are lists of them."""
     if _ABOUT.fullmatch(name):
         return False
-    values = (raw.get(name) for raw in sample)
-    return any(isinstance(value, str) and not _CODE.fullmatch(value.strip()) for value in values)
+    values = [raw.get(name) for raw in sample]
+    turns = _PARTS.fullmatch(name) and any(isinstance(value, list) and value for value in values)
+    return bool(turns) or any(isinstance(value, str) and not _CODE.fullmatch(value.strip()) for value in values)
 
 
 def _repeats(name: str, own: Sequence[str], sample: Sequence[Mapping[str, Any]]) -> bool:
