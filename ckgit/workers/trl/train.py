@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from ckgit.formats.listing import plural
 from ckgit.workers.digests import parse_file_options
 from ckgit.workers.training.design.parameters import DPO
 from ckgit.workers.training.guarded import guarded
@@ -145,7 +146,7 @@ def _check_packed(trainer: Any, packed: PackingRecord, values: Mapping[str, Any]
     check_packed(trainer, packed)
     divided = RowSteps.of(values, packed.train.sequences, processes)
     for _, text in too_long(values.get, divided):
-        raise CannotTrainError(f"{packed.train.rows} rows were packed into {packed.train.sequences} sequences, and {text}")
+        raise CannotTrainError(f"{packed.train.rows} rows were packed into {plural(packed.train.sequences, 'sequence')}, and {text}")
     check_apart(trainer)
 
 

@@ -19,7 +19,8 @@ class Packed(Frozen):
     def sentence(self) -> str:
         """For a report."""
         full = f"{self.tokens / (self.sequences * self.packing_length):.0%}"
-        return f"{self.rows:,} rows were packed into {self.sequences:,} sequences of {self.packing_length:,} tokens, {full} full."
+        many = "one sequence" if self.sequences == 1 else f"{self.sequences:,} sequences"
+        return f"{self.rows:,} rows were packed into {many} of {self.packing_length:,} tokens, {full} full."
 
 
 class TrlTraining(Frozen):
