@@ -37,7 +37,7 @@ def deleted_ref(name: str, commit: str) -> str:
 
 
 def deleted(root: Path, name: str) -> list[str]:
-    """Commits at which branches of an experiment were deleted, the newest commit last."""
+    """Commits at which branches of an experiment were deleted, the newest commit last; of one second in any order."""
     return git_lines(root, "for-each-ref", "--sort=committerdate", "--format=%(objectname)", f"{DELETED}{name}/")
 
 

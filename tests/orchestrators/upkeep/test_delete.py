@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,7 @@ def test_it_goes_and_comes_back_as_it_was(bench: Bench, state: State) -> None:
 def test_a_name_is_free_again_only_where_there_were_no_results(bench: Bench) -> None:
     bench.ckgit("delete", "demo")
     refuse_existing(bench.lab, "demo")
+    time.sleep(1)  # which is newer is told by dates of commits, in whole seconds
     design_demo(bench.lab)
     bench.advance(State.ANALYZED)
     bench.ckgit("delete", "demo")
